@@ -1,0 +1,1 @@
+"""Calibration: what was measured about a rig, and the pure functions that measure it from pictures."""

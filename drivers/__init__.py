@@ -1,0 +1,1 @@
+"""Drivers: cameras, arms and lights, real and simulated, behind three small Protocols."""

@@ -1,0 +1,1 @@
+"""Models: the training side. CPRN over frozen encoders, exported to one `.onnx` file."""

@@ -1,0 +1,1 @@
+"""The station: recipe to plan, capture, photometric stereo, detector, verdict, archive, console."""
