@@ -1,0 +1,131 @@
+"""The calibration record: everything measured about one rig, bound to a camera, never edited by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION = 1
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+UtcTime = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$")]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Vector = tuple[Finite, Finite, Finite]
+
+
+class CalibrationFieldError(ValueError):
+    """A check of the record failed; `field_path` says where under the record."""
+
+    def __init__(self, field_path: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.field_path = field_path
+
+
+class CalibratedLight(BaseModel):
+    """One channel of the light controller as the camera sees it.
+
+    Camera axes: x right, y up, z toward the camera, origin at the target point (on the optical axis
+    at the working distance). A directional light has a position (near light) or a direction toward it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    channel: int = Field(ge=1)
+    name: Identifier
+    kind: Literal["directional", "diffuse"]
+    position_mm: Vector | None = None
+    direction: Vector | None = None
+    relative_intensity: Positive = 1.0
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> CalibratedLight:
+        given = [name for name in ("position_mm", "direction") if getattr(self, name) is not None]
+        if self.kind == "directional" and len(given) != 1:
+            raise CalibrationFieldError((), "a directional light needs either position_mm or direction")
+        if self.kind == "diffuse" and given:
+            raise CalibrationFieldError((given[0],), "a diffuse light has no place; leave this out")
+        if given and self._toward()[2] <= 0:
+            raise CalibrationFieldError((given[0],), "the light is behind the part (z must be > 0, toward the camera)")
+        return self
+
+    def unit_direction(self) -> tuple[float, float, float]:
+        """Unit vector from the target point toward the light. Raises ValueError for a diffuse light."""
+        x, y, z = self._toward()
+        length = math.sqrt(x * x + y * y + z * z)
+        return (x / length, y / length, z / length)
+
+    def _toward(self) -> Vector:
+        vector = self.position_mm if self.position_mm is not None else self.direction
+        if vector is None:
+            raise ValueError(f"light {self.name!r} (channel {self.channel}) is diffuse: it has no direction")
+        return vector
+
+
+class Calibration(BaseModel):
+    """Pixels are those of the full sensor, unbinned, centres at integers, origin at the top left."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    calibration_id: Identifier
+    created: UtcTime
+    camera_serial_number: Annotated[str, Field(min_length=1, max_length=64)]
+    image_width: int = Field(gt=0, le=65_535)
+    image_height: int = Field(gt=0, le=65_535)
+    fx_px: Positive
+    fy_px: Positive
+    cx_px: Finite
+    cy_px: Finite
+    distortion: tuple[Finite, ...] = ()  # OpenCV's order: k1 k2 p1 p2 k3 ...
+    working_distance_mm: Positive
+    black_level_dn: Annotated[float, Field(ge=0, allow_inf_nan=False)]  # on the camera's 12-bit scale
+    lights: tuple[CalibratedLight, ...] = Field(min_length=1)
+    is_simulated: bool
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _channels_and_names_are_unique(self) -> Calibration:
+        for key in ("channel", "name"):
+            seen: dict[object, int] = {}
+            for index, light in enumerate(self.lights):
+                value = getattr(light, key)
+                if value in seen:
+                    message = f"{value!r} is already that of lights[{seen[value]}]"
+                    raise CalibrationFieldError(("lights", index, key), message)
+                seen[value] = index
+        return self
+
+    def mm_per_px(self, binning: int = 1) -> float:
+        """Size of a pixel on the plane at the working distance."""
+        return self.working_distance_mm / self.fx_px * binning
+
+    def center_px(self, binning: int = 1) -> tuple[float, float]:
+        """The principal point (x, y) on the binned grid."""
+        return ((self.cx_px + 0.5) / binning - 0.5, (self.cy_px + 0.5) / binning - 0.5)
+
+    def light(self, channel: int) -> CalibratedLight:
+        """Raises KeyError, naming the channels that there are."""
+        for light in self.lights:
+            if light.channel == channel:
+                return light
+        known = ", ".join(str(light.channel) for light in self.lights)
+        raise KeyError(f"channel {channel} is not in calibration {self.calibration_id!r} (it has {known})")
+
+    def directions(self, channels: Sequence[int]) -> NDArray[np.float64]:
+        """(K, 3) unit vectors toward the lights, seen from the target point."""
+        return np.array([self.light(channel).unit_direction() for channel in channels], dtype=np.float64).reshape(-1, 3)
+
+    def positions_mm(self, channels: Sequence[int]) -> NDArray[np.float64] | None:
+        """(K, 3) positions from the target point; None unless all of these lights have one."""
+        places = [self.light(channel).position_mm for channel in channels]
+        return None if any(place is None for place in places) else np.array(places, dtype=np.float64).reshape(-1, 3)
+
+    def intensities(self, channels: Sequence[int]) -> NDArray[np.float64]:
+        """(K,) relative intensities at the target point."""
+        return np.array([self.light(channel).relative_intensity for channel in channels], dtype=np.float64)
