@@ -1,0 +1,71 @@
+"""The solver in plain float64 numpy, tile by tile: what the compiled kernels are tested against, and the fallback."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from station.photometric_stereo.network import quantile_index
+from station.photometric_stereo.settings import SolverSettings
+
+Array = NDArray[np.float64]
+LEAST_WEIGHT = 0.2  # of a light that counts in the robust solver
+FLOOR = 1e-4  # weight of a light in shadow or saturated, in the robust solver
+
+
+class Tile(NamedTuple):
+    """Solved pixels: g (n, 3) = albedo x normal, how many lights counted, rms residual, condition, observable."""
+
+    g: Array
+    lit_count: NDArray[np.intp]
+    residual: Array
+    condition: Array
+    observable: NDArray[np.bool_]
+
+
+def solve_tile(values: Array, usable: NDArray[np.bool_], directions: Array, settings: SolverSettings) -> Tile:
+    """Solve n pixels from `values` (K, n), already divided by the lights' strengths.
+
+    `usable` (K, n) is False where the raw count was saturated; `directions` is (K, 3), or (n, K, 3) for near lights.
+    """
+    count, pixels = values.shape
+    lights = np.broadcast_to(directions, (pixels, count, 3))
+    scale = np.sort(values, axis=0)[quantile_index(count)]
+    lit = usable & (values > settings.shadow_fraction * scale) & (scale > settings.dark_fraction)
+    weights = _first_weights(values, lit, scale, settings)
+    g, condition = weighted_least_squares(values, weights, lights)
+    if settings.method == "robust":
+        safe = np.where(scale > 0, scale, np.inf) * settings.cauchy_fraction
+        for _ in range(settings.iterations):
+            residuals = values - np.einsum("nkc,nc->kn", lights, g)
+            weights = np.where(lit, 1.0, FLOOR) / (1 + (residuals / safe) ** 2)
+            g, condition = weighted_least_squares(values, weights, lights)
+        lit = weights >= LEAST_WEIGHT
+    number = lit.sum(axis=0)
+    residuals = values - np.einsum("nkc,nc->kn", lights, g)
+    rms = np.sqrt((lit * residuals**2).sum(axis=0) / np.maximum(number, 1))
+    well_placed = np.ones(pixels, bool) if settings.method == "ls" else condition <= settings.maximum_condition
+    observable = (number >= 3) & well_placed & (g[:, 2] > 0) & np.isfinite(g).all(axis=1)
+    return Tile(g, number, rms, condition, observable)
+
+
+def _first_weights(values: Array, lit: NDArray[np.bool_], scale: Array, settings: SolverSettings) -> Array:
+    if settings.method == "ls":
+        return np.ones_like(values)
+    if settings.method == "masked":
+        return lit.astype(np.float64)
+    over = np.maximum(values / np.where(scale > 0, scale, np.inf) - 1.5, 0)
+    return np.asarray(np.where(lit, 1.0, FLOOR) / (1 + 4 * over**2))
+
+
+def weighted_least_squares(values: Array, weights: Array, lights: Array) -> tuple[Array, Array]:
+    """g (n, 3) minimising sum_k w_k (I_k - l_k . g)^2, and tr(A) tr(A^-1) / 9, infinite (with g = 0) where singular."""
+    matrix = np.einsum("kn,nkc,nkd->ncd", weights, lights, lights, optimize=True)
+    right = np.einsum("kn,nkc->nc", weights * values, lights, optimize=True)
+    trace = np.trace(matrix, axis1=1, axis2=2)
+    good = (np.linalg.det(matrix) > 1e-9 * trace**3) & (trace > 0)
+    inverse = np.linalg.inv(np.where(good[:, None, None], matrix, np.eye(3)))
+    g = np.einsum("ncd,nd->nc", inverse, right) * good[:, None]
+    return g, np.where(good, trace * np.trace(inverse, axis1=1, axis2=2) / 9, np.inf)
