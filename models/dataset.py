@@ -1,0 +1,145 @@
+"""The data set on disk: one `index.json` that joins colour, normals and mask by part and view."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.config import Color
+
+INDEX = "index.json"
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # Rec. 709, linear
+
+
+class DatasetError(Exception):
+    """The data set cannot be used; the text names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One view of one part."""
+
+    part: str
+    view: str
+    split: str  # train, calibrate or test
+    kind: str  # good, or the defect's kind
+    rgb: Path
+    normal: Path
+    mask: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What `index.json` says, every file checked to be there."""
+
+    folder: Path
+    product: str
+    views: tuple[str, ...]
+    input_size: tuple[int, int]  # H, W
+    photometric_stereo: dict[str, Any]
+    items: tuple[Item, ...]
+    sha256: str  # of index.json, which holds the hash of every picture
+
+    def of(self, split: str, kind: str | None = None) -> tuple[Item, ...]:
+        return tuple(i for i in self.items if i.split == split and (kind is None or i.kind == kind))
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """Read `<folder>/index.json`; a missing picture or an unpaired view is a DatasetError."""
+    path = folder / INDEX
+    try:
+        text = path.read_bytes()
+        raw = json.loads(text)
+    except FileNotFoundError:
+        raise DatasetError(f"{path} is missing: give the folder that `station dataset simulate` wrote") from None
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
+    try:
+        items = tuple(_item(folder, entry) for entry in raw["items"])
+        height, width = raw["input_size"]
+        views, settings = tuple(raw["views"]), dict(raw["photometric_stereo"])
+        product = str(raw["product"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(f"{path}: field missing or of the wrong kind: {error!r}") from error
+    _check(path, items, views)
+    return Dataset(
+        folder, product, views, (int(height), int(width)), settings, items, hashlib.sha256(text).hexdigest()
+    )
+
+
+def _item(folder: Path, entry: dict[str, Any]) -> Item:
+    mask = entry.get("mask")
+    return Item(
+        part=str(entry["part"]),
+        view=str(entry["view"]),
+        split=str(entry["split"]),
+        kind=str(entry["kind"]),
+        rgb=folder / entry["rgb"],
+        normal=folder / entry["normal"],
+        mask=folder / mask if mask else None,
+    )
+
+
+def _check(path: Path, items: tuple[Item, ...], views: tuple[str, ...]) -> None:
+    if not items:
+        raise DatasetError(f"{path} lists no pictures")
+    seen: set[tuple[str, str, str]] = set()
+    split_of: dict[str, str] = {}
+    for item in items:
+        key = (item.split, item.part, item.view)
+        if key in seen:
+            raise DatasetError(f"{path}: {item.part} / {item.view} is listed twice in {item.split}")
+        seen.add(key)
+        if item.view not in views:
+            raise DatasetError(f"{path}: {item.part} has the view {item.view!r}; the set's views are {views}")
+        if split_of.setdefault(item.part, item.split) != item.split:
+            raise DatasetError(f"{path}: {item.part} is in {split_of[item.part]} and in {item.split}")
+        for file in (item.rgb, item.normal, item.mask):
+            if file is not None and not file.is_file():
+                raise DatasetError(f"{path}: {item.part} / {item.view}: {file} is missing")
+    for split, part, _ in seen:
+        absent = [v for v in views if (split, part, v) not in seen]
+        if absent:
+            raise DatasetError(f"{path}: {part} in {split} lacks the view {absent[0]!r}")
+
+
+def _read_16_bit(path: Path) -> NDArray[np.float32]:
+    """(3, H, W) raw counts, RGB order."""
+    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if picture is None or picture.dtype != np.uint16 or picture.ndim != 3:
+        raise DatasetError(f"{path} is not a 16-bit RGB picture")
+    return np.ascontiguousarray(picture[:, :, ::-1].transpose(2, 0, 1).astype(np.float32))
+
+
+def read_rgb(path: Path, color: Color = "rgb") -> NDArray[np.float32]:
+    """(3, H, W) float32 linear 0..1; `mono` gives the luminance three times."""
+    rgb = _read_16_bit(path) / np.float32(65535)
+    if color == "rgb":
+        return rgb
+    gray = np.tensordot(np.array(LUMINANCE, np.float32), rgb, axes=1)
+    return np.ascontiguousarray(np.broadcast_to(gray, rgb.shape))
+
+
+def read_normals(path: Path) -> NDArray[np.float32]:
+    """(3, H, W) float32, x right, y up, z to the camera; exactly 0 0 0 where unobservable."""
+    normals = (_read_16_bit(path) - np.float32(32768)) / np.float32(32767)
+    length = np.sqrt((normals**2).sum(axis=0))
+    seen = length > 0.5
+    return np.where(seen, normals / np.maximum(length, np.float32(1e-6)), np.float32(0))
+
+
+def read_mask(path: Path | None, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """(H, W); all False for a view without a mask file."""
+    if path is None:
+        return np.zeros(shape, bool)
+    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if mask is None or mask.shape != shape:
+        raise DatasetError(f"{path} is not a grey picture of {shape[1]} x {shape[0]} pixels")
+    return np.asarray(mask > 0)
