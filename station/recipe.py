@@ -1,0 +1,119 @@
+"""A recipe file with all that it refers to: read, checked against each other, hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibration.record import Calibration
+from drivers.errors import DeviceError
+from station.document_errors import DocumentError, field_name
+from station.documents import Document, load_document, read_document
+from station.photometric_stereo.lights import DirectionalLights, LightGeometryError, check_lights
+from station.recipe_fields import LightChoice, ModelChoice, Recipe, Viewpoint
+
+__all__ = ["LightChoice", "LoadedRecipe", "Recipe", "Viewpoint", "load_recipe"]
+
+FieldPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRecipe:
+    """A recipe with all that it refers to, found, checked against each other and hashed."""
+
+    recipe: Recipe
+    calibration: Calibration
+    path: Path
+    calibration_path: Path
+    model_path: Path
+    sha256s: dict[str, str]  # recipe, calibration, model (left out where the model file is not there yet)
+    document: Document
+
+    def line_of(self, field_path: str | Sequence[str | int]) -> str:
+        """`file:line:column` of a field such as `viewpoints.top.pose` or ("viewpoints", 0, "pose")."""
+        return self.document.where(self._indexed(field_path))
+
+    @contextmanager
+    def naming(self, field_path: str | Sequence[str | int]) -> Iterator[None]:
+        """A device that refuses what this field asks for becomes a DocumentError with the field's line."""
+        try:
+            yield
+        except DeviceError as error:
+            raise _problem(self.document, self._indexed(field_path), str(error)) from error
+
+    def _indexed(self, field_path: str | Sequence[str | int]) -> FieldPath:
+        """Entries of viewpoints and lights may be named instead of counted."""
+        table, *rest = field_path.split(".") if isinstance(field_path, str) else field_path
+        if rest and table in ("viewpoints", "lights"):
+            items = self.recipe.viewpoints if table == "viewpoints" else self.recipe.lights
+            names = [item.name for item in items]
+            rest[0] = names.index(str(rest[0])) if rest[0] in names else rest[0]
+        return (table, *rest)
+
+
+def load_recipe(path: Path, *, need_model: bool = True) -> LoadedRecipe:
+    """Read a recipe with its calibration and check everything that can be known without devices.
+
+    `need_model=False` is for what comes before the model: making its training data.
+    Raises DocumentError with file, line and field.
+    """
+    document = read_document(path)
+    recipe = document.validated(Recipe)
+    calibration_path = _existing(document, ("calibration",), recipe.calibration)
+    calibration = load_document(calibration_path, Calibration)
+    _check_lights(document, recipe, calibration)
+    model_path = path.parent / recipe.model.file
+    sha256s = {"recipe": _sha256(path), "calibration": _sha256(calibration_path)}
+    if need_model or model_path.is_file():
+        sha256s["model"] = _model_sha256(document, recipe.model)
+    return LoadedRecipe(recipe, calibration, path, calibration_path, model_path, sha256s, document)
+
+
+def _existing(document: Document, at: FieldPath, file: str) -> Path:
+    path = document.path.parent / file
+    if not path.is_file():
+        raise _problem(document, at, f"there is no file {path} (paths are relative to the recipe)")
+    return path
+
+
+def _model_sha256(document: Document, choice: ModelChoice) -> str:
+    path = _existing(document, ("model", "file"), choice.file)
+    found = _sha256(path)
+    if choice.sha256 is not None and found != choice.sha256:
+        action = "restore the model that was released, or train and release again"
+        raise _problem(document, ("model", "sha256"), f"{path} has SHA-256 {found}, not {choice.sha256}; {action}")
+    return found
+
+
+def _check_lights(document: Document, recipe: Recipe, calibration: Calibration) -> None:
+    for index, light in enumerate(recipe.lights):
+        _check_calibrated(document, index, light, calibration)
+    directional = recipe.directional_lights
+    channels = [light.channel for light in directional]
+    names = tuple(light.name for light in directional)
+    try:
+        check_lights(DirectionalLights(names, calibration.directions(channels), calibration.intensities(channels)))
+    except LightGeometryError as error:
+        raise _problem(document, ("lights",), f"{error} (channels {channels} of {recipe.calibration})") from error
+
+
+def _check_calibrated(document: Document, index: int, light: LightChoice, calibration: Calibration) -> None:
+    try:
+        kind = calibration.light(light.channel).kind
+    except KeyError as error:
+        raise _problem(document, ("lights", index, "channel"), str(error.args[0])) from error
+    if kind != light.kind:
+        text = f"{light.name!r} is {light.kind} here, but channel {light.channel} is calibrated as {kind}"
+        raise _problem(document, ("lights", index, "kind"), text)
+
+
+def _problem(document: Document, at: FieldPath, text: str) -> DocumentError:
+    return DocumentError(document.path, (f"{document.where(at)}: {field_name(at)}: {text}",))
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

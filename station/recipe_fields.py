@@ -1,0 +1,144 @@
+"""The recipe: everything that is chosen for a product - how it is lit, photographed and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from drivers.protocols import CameraSettings, Pose
+from station.document_errors import FieldError
+
+WINDOWS_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+MINIMUM_DIRECTIONAL_LIGHTS = 3
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
+FileName = Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,255}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CaptureChoice(_Strict):
+    pixel_format: Literal["Mono8", "Mono12", "BayerRG8", "BayerRG12"]
+    binning: Literal[1, 2, 4, 8] = 1
+    gain_db: Annotated[float, Field(ge=0, le=48, allow_inf_nan=False)] = 0.0
+    settle_s: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0  # wait after each move
+
+
+class PoseChoice(_Strict):
+    """The camera's entrance pupil in the station frame, and how it looks (see drivers.protocols)."""
+
+    x_mm: Finite
+    y_mm: Finite
+    z_mm: Finite
+    tilt_deg: Finite
+    pan_deg: Finite
+
+
+class Viewpoint(_Strict):
+    name: Name
+    pose: PoseChoice
+    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]  # a score above it fails
+
+    def as_pose(self) -> Pose:
+        return Pose(**self.pose.model_dump())
+
+
+class LightChoice(_Strict):
+    name: Name
+    channel: Annotated[int, Field(ge=1, le=255)]
+    kind: Literal["directional", "diffuse"]
+    brightness: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+    exposure_us: Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
+
+
+class PhotometricStereoChoice(_Strict):
+    method: Literal["ls", "masked", "robust"] = "masked"
+    shadow_fraction: Share = 0.08  # a light under this share of the pixel's bright quantile counts as shadowed
+    minimum_observable_share: Share = 0.5  # of a view's pixels; fewer make it UNDECIDED
+
+
+class ModelChoice(_Strict):
+    file: FileName  # relative to the recipe
+    sha256: Sha256 | None = None  # of the file, once one is pinned
+
+
+class LightLevelLimits(_Strict):
+    """Mean level of a frame over its reference; see station.light_check."""
+
+    dead_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.15
+    weak_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.6
+    strong_above: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.6
+
+
+class Recipe(_Strict):
+    recipe_id: Identifier
+    revision: Annotated[int, Field(ge=1)] = 1
+    product: Identifier
+    calibration: FileName  # relative to the recipe
+    capture: CaptureChoice
+    viewpoints: tuple[Viewpoint, ...] = Field(min_length=1)
+    lights: tuple[LightChoice, ...]
+    photometric_stereo: PhotometricStereoChoice = PhotometricStereoChoice()
+    model: ModelChoice
+    light_level_limits: LightLevelLimits = LightLevelLimits()
+    reference_levels: dict[Name, dict[Name, Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]]] = Field(
+        default_factory=dict
+    )  # mean level of a good part's frame over black, share of full scale, per view and light
+
+    @property
+    def directional_lights(self) -> tuple[LightChoice, ...]:
+        return tuple(light for light in self.lights if light.kind == "directional")
+
+    def camera_settings(self) -> CameraSettings:
+        return CameraSettings(pixel_format=self.capture.pixel_format, binning=self.capture.binning)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Recipe:
+        if self.recipe_id in WINDOWS_RESERVED:
+            raise FieldError(("recipe_id",), f"{self.recipe_id!r} cannot be a file name on every system")
+        _unique("viewpoints", self.viewpoints, "name")
+        _unique("lights", self.lights, "name")
+        _unique("lights", self.lights, "channel")
+        self._check_kinds_of_light()
+        self._check_reference_levels()
+        return self
+
+    def _check_kinds_of_light(self) -> None:
+        diffuse = [index for index, light in enumerate(self.lights) if light.kind == "diffuse"]
+        if len(diffuse) != 1:
+            at = ("lights", diffuse[1], "kind") if diffuse else ("lights",)
+            raise FieldError(at, f"exactly one light must be diffuse, found {len(diffuse)}")
+        count = len(self.directional_lights)
+        if count < MINIMUM_DIRECTIONAL_LIGHTS:
+            wanted = f"photometric stereo needs at least {MINIMUM_DIRECTIONAL_LIGHTS} directional lights"
+            raise FieldError(("lights",), f"{wanted}, found {count}")
+
+    def _check_reference_levels(self) -> None:
+        views = {viewpoint.name for viewpoint in self.viewpoints}
+        lights = {light.name for light in self.lights}
+        for view, levels in self.reference_levels.items():
+            _known(("reference_levels", view), "viewpoint", views)
+            for light in levels:
+                _known(("reference_levels", view, light), "light", lights)
+
+
+def _unique(table: str, items: Sequence[Viewpoint | LightChoice], key: str) -> None:
+    first: dict[object, int] = {}
+    for index, item in enumerate(items):
+        value = getattr(item, key)
+        other = first.setdefault(value, index)
+        if other != index:
+            raise FieldError((table, index, key), f"{value!r} is already that of {table}[{other}]")
+
+
+def _known(at: tuple[str, ...], what: str, names: Iterable[str]) -> None:
+    if at[-1] not in names:
+        raise FieldError(at, f"no {what} is named {at[-1]!r} (there are {', '.join(sorted(names))})")
