@@ -1,0 +1,58 @@
+"""What a simulated rig is made of: read from YAML by the station, or from JSON by the rig process."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SimulatedDefect(Strict):
+    """A defect by kind; size, depth and place are drawn from `seed` unless given."""
+
+    kind: Name
+    seed: int = 0
+
+
+class SimulatedPart(Strict):
+    """What lies in the fixture: a product with its individual seed, or a target, or nothing."""
+
+    product: Name = "connector"
+    seed: int = 1
+    defects: tuple[SimulatedDefect, ...] = ()
+
+
+class Imperfections(Strict):
+    """How far the rig falls short of its drawing; drawn from the rig's seed."""
+
+    pose_repeatability_mm: float = Field(default=0.02, ge=0)  # one sigma per axis, anew at each visit
+    pose_repeatability_deg: float = Field(default=0.005, ge=0)
+    ambient_level: float = Field(default=0.0, ge=0, le=1)  # of the diffuse dome, always on
+
+
+class CameraTiming(Strict):
+    """What limits the frame rate: readout of the sensor and the link (USB3 by default)."""
+
+    readout_ms_full: float = Field(default=47.8, ge=0)  # full sensor height; shorter for fewer rows
+    link_bytes_per_s: float = Field(default=380e6, gt=0)
+
+
+class SimulatedRigConfig(Strict):
+    """One simulated rig. Everything random in it follows from `seed`."""
+
+    name: Name = "simulated"
+    serial_number: Name = "FACET-SIM-0001"
+    seed: int = 1
+    clock_speed: float = Field(default=1.0, gt=0)  # 1 = the hardware's own times
+    serial_latency_ms: float = Field(default=2.0, ge=0)
+    arm: Literal["grbl"] = "grbl"
+    lights: Literal["gardasoft"] = "gardasoft"
+    part: SimulatedPart = SimulatedPart()
+    imperfections: Imperfections = Imperfections()
+    camera: CameraTiming = CameraTiming()

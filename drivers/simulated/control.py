@@ -1,0 +1,106 @@
+"""The rig's back door: load a part, inject a fault, ask its state. Not a wire that hardware has.
+
+One JSON object per line over local TCP; the rig writes its address to `<rig folder>/control`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from drivers.errors import CommandRefused, DeviceLost, DeviceNotFound
+
+log = logging.getLogger(__name__)
+
+ADDRESS_FILE = "control"
+MAXIMUM_LINE_BYTES = 65536
+Verb = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class ControlServer:
+    """Answers verbs by name; an unknown verb or a refused one is an answer, not a closed line."""
+
+    def __init__(self, folder: Path, verbs: Mapping[str, Verb]) -> None:
+        self._file = folder / ADDRESS_FILE
+        self._verbs = dict(verbs)
+        outer = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                for raw in iter(lambda: self.rfile.readline(MAXIMUM_LINE_BYTES), b""):
+                    self.wfile.write(json.dumps(outer.answer(raw)).encode() + b"\n")
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="rig-control", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        host, port = self._server.server_address[0], self._server.server_address[1]
+        temporary = self._file.with_suffix(".new")
+        temporary.write_text(f"{host!s} {port}\n", encoding="ascii")
+        temporary.replace(self._file)
+
+    def answer(self, raw: bytes) -> dict[str, Any]:
+        """One request's answer; errors come back as text for the person who asked."""
+        try:
+            request = json.loads(raw)
+            verb = self._verbs[request.pop("verb")]
+        except (ValueError, KeyError, AttributeError, TypeError):
+            return {"error": f"expected a JSON object with one verb of {', '.join(sorted(self._verbs))}"}
+        try:
+            return verb(request)
+        except (ValueError, KeyError, TypeError, CommandRefused) as error:
+            log.info("refused %s: %s", request, error)
+            return {"error": str(error)}
+
+    def close(self) -> None:
+        self._file.unlink(missing_ok=True)
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=5)
+
+
+class RigControl:
+    """The client's side; one connection per call, so that a restarted rig is simply found again."""
+
+    def __init__(self, folder: Path, timeout_s: float = 60.0) -> None:
+        self._folder = folder
+        self._timeout_s = timeout_s
+
+    def call(self, verb: str, **arguments: Any) -> dict[str, Any]:
+        """Raises DeviceNotFound when no rig runs in the folder, CommandRefused when it says no."""
+        file = self._folder / ADDRESS_FILE
+        try:
+            host, port = file.read_text(encoding="ascii").split()
+            with socket.create_connection((host, int(port)), timeout=self._timeout_s) as line:
+                line.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
+                raw = line.makefile("rb").readline()
+        except (OSError, ValueError) as error:
+            raise DeviceNotFound(
+                "simulated rig", f"no rig runs in {self._folder} ({error}); start one with `station rig up`"
+            ) from error
+        if not raw:
+            raise DeviceLost("simulated rig", f"closed the line while answering {verb!r}")
+        answer: dict[str, Any] = json.loads(raw)
+        if "error" in answer:
+            raise CommandRefused("simulated rig", str(answer["error"]))
+        return answer
+
+    def load(self, product: str, seed: int, defects: tuple[tuple[str, int], ...] = ()) -> dict[str, Any]:
+        """Put a part into the fixture."""
+        return self.call(
+            "load", product=product, seed=seed, defects=[{"kind": kind, "seed": s} for kind, s in defects]
+        )
+
+    def inject(self, fault: str, *arguments: str) -> dict[str, Any]:
+        return self.call("inject", fault=fault, arguments=list(arguments))

@@ -1,0 +1,199 @@
+"""The rig process: one world (part, gantry, lights, clock) behind a GenTL link and two serial lines."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drivers.protocols import Pose
+from drivers.simulated.camera_link import CameraLink, Exposed, ExposureRequest
+from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.config import SimulatedDefect, SimulatedPart, SimulatedRigConfig
+from drivers.simulated.control import ControlServer
+from drivers.simulated.gardasoft_firmware import GardasoftFirmware
+from drivers.simulated.grbl_firmware import GrblFirmware
+from drivers.simulated.pty_line import PtyLine
+from drivers.simulated.scene import DEFECT_KINDS, PRODUCTS, Scene, make_part, random_defect
+
+log = logging.getLogger(__name__)
+
+DIFFUSE_CHANNEL = 9
+CHANNELS = tuple(range(1, 10))
+SENSOR_HEIGHT_PX = 3648
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One stay of the camera at a place: all its frames share one pose error."""
+
+    axes: tuple[float, ...]
+    error: tuple[float, float, float, float, float]
+    since_s: float
+
+
+class SimulatedRig:
+    """Owns the world and the threads that offer it; `start`, then `close`."""
+
+    def __init__(self, config: SimulatedRigConfig, folder: Path) -> None:
+        self.config = config
+        self.folder = folder
+        self.clock = SimulatedClock(config.clock_speed)
+        self.gantry = GrblFirmware(self.clock)
+        self.lights = GardasoftFirmware(self.clock, channels=len(CHANNELS))
+        self._lines = (
+            PtyLine(folder / "gantry", self.gantry, latency_s=config.serial_latency_ms / 1e3),
+            PtyLine(folder / "lights", self.lights, latency_s=config.serial_latency_ms / 1e3),
+        )
+        self._camera = CameraLink(
+            expose=self.expose,
+            now_ns=self.clock.now_ns,
+            endpoints_folder=folder / "cameras",
+            serial_number=config.serial_number,
+            frame_folder=folder,
+        )
+        self._control = ControlServer(
+            folder, {"load": self._load, "inject": self._inject, "status": self._status, "stop": self._stop}
+        )
+        self.stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._visit: Visit | None = None
+        self._visits = 0
+        self._frames = 0
+        self._ambient = config.imperfections.ambient_level
+        self.part = config.part
+        self._scene = self._make_scene(config.part)
+
+    def start(self) -> None:
+        """Offer the wires; returns when all of them can be opened."""
+        (self.folder / "cameras").mkdir(parents=True, exist_ok=True)
+        for line in self._lines:
+            line.start()
+        self._camera.start()
+        self._control.start()
+
+    def close(self) -> None:
+        self._control.close()
+        self._camera.close()
+        for line in self._lines:
+            line.close()
+
+    # -- the camera -------------------------------------------------------------------------
+
+    def expose(self, request: ExposureRequest) -> Exposed | None:
+        """One exposure as the sensor would take it: the light and the pose of that very time."""
+        start_s = self.clock.now_s()
+        exposure_s = request.exposure_us / 1e6
+        self.clock.sleep(exposure_s)
+        levels = self.lights.mean_levels(start_s, start_s + exposure_s)
+        pose = self.true_pose(start_s + exposure_s / 2)
+        with self._lock:
+            self._frames += 1
+            frame_seed = self._frames
+            scene = self._scene
+        if self._ambient:
+            levels = {**levels, DIFFUSE_CHANNEL: levels.get(DIFFUSE_CHANNEL, 0.0) + self._ambient}
+        pixels = scene.photograph(
+            pose,
+            {channel: level for channel, level in levels.items() if level > 0},
+            exposure_us=request.exposure_us,
+            gain_db=request.gain_db,
+            pixel_format=request.pixel_format,
+            binning=request.binning,
+            roi=(request.offset_x, request.offset_y, request.width, request.height),
+            frame_seed=frame_seed,
+            black_level_dn=request.black_level_dn,
+        )
+        ready_s = start_s + exposure_s + self._transfer_s(request, pixels.nbytes)
+        self.clock.sleep(ready_s - self.clock.now_s())
+        return Exposed(pixels=pixels, timestamp_ns=int(start_s * 1e9))
+
+    def _transfer_s(self, request: ExposureRequest, payload_bytes: int) -> float:
+        rows_share = request.height * request.binning / SENSOR_HEIGHT_PX
+        readout_s = self.config.camera.readout_ms_full / 1e3 * rows_share
+        return max(readout_s, payload_bytes / self.config.camera.link_bytes_per_s)
+
+    def true_pose(self, t_s: float) -> Pose:
+        """Where the camera physically is at `t_s`: the axes, plus this visit's error."""
+        axes = self.gantry.axes_at(t_s)
+        with self._lock:
+            visit = self._visit
+            stayed = (
+                visit is not None
+                and visit.axes == axes
+                and not self.gantry.is_moving_between(visit.since_s, t_s)
+            )
+            if visit is None or not stayed:
+                self._visits += 1
+                visit = Visit(axes, self._draw_pose_error(self._visits), t_s)
+                self._visit = visit
+        x, y, z, tilt, pan = (a + e for a, e in zip(axes[:5], visit.error, strict=True))
+        return Pose(x, y, z, tilt, pan)
+
+    def _draw_pose_error(self, visit: int) -> tuple[float, float, float, float, float]:
+        draw = np.random.default_rng([self.config.seed, visit]).standard_normal(5)
+        mm, deg = self.config.imperfections.pose_repeatability_mm, self.config.imperfections.pose_repeatability_deg
+        return (
+            float(draw[0] * mm),
+            float(draw[1] * mm),
+            float(draw[2] * mm),
+            float(draw[3] * deg),
+            float(draw[4] * deg),
+        )
+
+    # -- the back door ----------------------------------------------------------------------
+
+    def _make_scene(self, part: SimulatedPart) -> Scene:
+        if part.product not in PRODUCTS:
+            raise ValueError(f"unknown product {part.product!r}; there are {', '.join(PRODUCTS)}")
+        for defect in part.defects:
+            if defect.kind not in DEFECT_KINDS:
+                raise ValueError(f"unknown defect {defect.kind!r}; there are {', '.join(DEFECT_KINDS)}")
+        defects = [random_defect(part.product, d.kind, d.seed) for d in part.defects]
+        return Scene(make_part(part.product, part.seed, defects), seed=self.config.seed)
+
+    def _load(self, request: dict[str, Any]) -> dict[str, Any]:
+        part = SimulatedPart(
+            product=str(request.get("product", self.part.product)),
+            seed=int(request.get("seed", self.part.seed)),
+            defects=tuple(SimulatedDefect(**d) for d in request.get("defects", ())),
+        )
+        scene = self._make_scene(part)
+        with self._lock:
+            self.part, self._scene = part, scene
+        return {"loaded": part.model_dump(mode="json")}
+
+    def _inject(self, request: dict[str, Any]) -> dict[str, Any]:
+        fault = str(request.get("fault", ""))
+        arguments = [str(a) for a in request.get("arguments", ())]
+        device, _, name = fault.partition(".")
+        if fault == "ambient":
+            self._ambient = float(arguments[0]) if arguments else 0.1
+            return {"injected": f"ambient light at {self._ambient}"}
+        match device:
+            case "gantry":
+                return {"injected": self.gantry.inject(name, *arguments)}
+            case "lights":
+                return {"injected": self.lights.inject(name, *arguments)}
+            case "camera":
+                return {"injected": self._camera.inject(name, *arguments)}
+        raise ValueError(f"unknown fault {fault!r}; say ambient LEVEL, gantry.NAME, lights.NAME or camera.NAME")
+
+    def _status(self, _request: dict[str, Any]) -> dict[str, Any]:
+        now_s = self.clock.now_s()
+        return {
+            "name": self.config.name,
+            "time_s": now_s,
+            "axes": list(self.gantry.axes_at(now_s)),
+            "light_levels": self.lights.mean_levels(now_s, now_s),
+            "part": self.part.model_dump(mode="json"),
+            "frames": self._frames,
+        }
+
+    def _stop(self, _request: dict[str, Any]) -> dict[str, Any]:
+        self.stopped.set()
+        return {"stopping": True}

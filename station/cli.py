@@ -1,0 +1,242 @@
+"""`station`: every command, its arguments and its exit code; what the commands do lives elsewhere.
+
+Exit codes: 0 done; 1 the part failed or the check found something; 2 bad input; 3 rig or machine fault.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from station.exit_codes import ExitCode, run_guarded
+
+app = typer.Typer(help="Facet: acquisition and inspection station.", no_args_is_help=True, add_completion=False)
+rig_app = typer.Typer(help="The simulated rig: start it, load a part, inject a fault.", no_args_is_help=True)
+dataset_app = typer.Typer(help="Datasets of simulated or captured parts.", no_args_is_help=True)
+app.add_typer(rig_app, name="rig")
+app.add_typer(dataset_app, name="dataset")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+FolderOption = Annotated[Path, typer.Option("--folder", help="The rig's folder, where its endpoints are.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for results; made if absent.")]
+
+DEFAULT_RIG_FOLDER = Path("out/rig")
+
+
+def say(document: Any, as_json: bool, text: str) -> None:
+    """The one place that prints a result: JSON for machines, text for people."""
+    print(json.dumps(document, indent=2, default=str) if as_json else text)
+
+
+@app.callback()
+def options(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the devices say.")] = False) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.CRITICAL,
+        format="%(asctime)s %(name)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+
+
+@app.command()
+def demo(
+    out: OutOption = Path("out/demo"),
+    full: Annotated[bool, typer.Option("--full", help="At 5472 x 3648 Mono8, 25 frames per part.")] = False,
+    product: Annotated[str, typer.Option(help="Which demo product.")] = "connector",
+    console: Annotated[bool, typer.Option(help="Open the console at the end, where there is a screen.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Inspect three simulated parts: a good one, one scratched on a side wall, one with a dead light."""
+    from station.demo import run_demo
+
+    report = run_demo(out, product=product, full=full, progress=lambda text: print(text, file=sys.stderr if as_json else sys.stdout, flush=True))
+    say(report.as_dict(), as_json, report.closing_text())
+    if console and not as_json:
+        from station.demo import open_console_where_possible
+
+        open_console_where_possible(out, report)
+    raise typer.Exit(ExitCode.DONE if report.as_promised else ExitCode.FOUND)
+
+
+@rig_app.command("up")
+def rig_up(
+    config: Annotated[Path | None, typer.Option("--config", help="YAML of the simulated rig; default: the demo rig.")] = None,
+    folder: FolderOption = DEFAULT_RIG_FOLDER,
+) -> None:
+    """Run the simulated rig in the foreground; prints the rig file with its endpoints. Ctrl-C ends it."""
+    from drivers.simulated.__main__ import run
+    from drivers.simulated.config import SimulatedRigConfig
+    from station.documents import load_document
+    from station.simulated_rig import write_rig_file
+
+    settings = load_document(config, SimulatedRigConfig) if config is not None else SimulatedRigConfig()
+    path = write_rig_file(folder, settings)
+    text = path.read_text(encoding="utf-8")
+    run(folder, settings, announce=f"{text}# rig file: {path}\n# rig ready")
+
+
+@rig_app.command("load")
+def rig_load(
+    product: Annotated[str, typer.Argument(help="connector, knob, or a target such as sphere_diffuse.")],
+    seed: Annotated[int, typer.Option(help="Which individual part.")] = 1,
+    defect: Annotated[list[str] | None, typer.Option("--defect", help="KIND or KIND:SEED; may be repeated.")] = None,
+    folder: FolderOption = DEFAULT_RIG_FOLDER,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a part into the running simulated rig's fixture."""
+    from drivers.simulated.control import RigControl
+
+    answer = RigControl(folder).load(product, seed, tuple(_defect(d, seed) for d in defect or ()))
+    say(answer, as_json, f"loaded {answer['loaded']}")
+
+
+def _defect(text: str, seed: int) -> tuple[str, int]:
+    kind, _, own = text.partition(":")
+    try:
+        return kind, int(own) if own else seed
+    except ValueError:
+        raise typer.BadParameter(f"--defect {text!r}: expected KIND or KIND:SEED with a whole number") from None
+
+
+@rig_app.command("inject")
+def rig_inject(
+    fault: Annotated[str, typer.Argument(help="DEVICE.NAME, such as lights.stuck_off, or `ambient`.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="What the fault needs, such as a channel.")] = None,
+    folder: FolderOption = DEFAULT_RIG_FOLDER,
+    as_json: JsonOption = False,
+) -> None:
+    """Inject a fault into the running simulated rig."""
+    from drivers.simulated.control import RigControl
+
+    answer = RigControl(folder).inject(fault, *(arguments or ()))
+    say(answer, as_json, str(answer["injected"]))
+
+
+@app.command()
+def check(
+    rig: Annotated[Path | None, typer.Option("--rig", help="Also open this rig's devices; nothing moves or lights.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say in plain words what is missing on this machine, or on a rig."""
+    from station.check import check_machine, check_rig
+
+    findings = check_machine() + (check_rig(rig) if rig is not None else [])
+    say([asdict(f) for f in findings], as_json, "\n".join(f.as_text() for f in findings))
+    raise typer.Exit(ExitCode.DONE if all(f.ok for f in findings) else ExitCode.FOUND)
+
+
+@app.command()
+def inspect(
+    rig: Annotated[Path, typer.Option("--rig", help="Rig file, as `station rig up` prints it.")],
+    recipe: Annotated[Path, typer.Option("--recipe", help="Recipe file.")],
+    part: Annotated[str, typer.Option("--part", help="The part's id or serial number.")],
+    out: OutOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Inspect the part that lies in the fixture; archive it; write its contact sheet."""
+    from station.inspect_part import inspect_part
+
+    report = inspect_part(rig, recipe, part, out)
+    say(report.as_dict(), as_json, report.as_text())
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def solve(
+    folder: Annotated[Path, typer.Argument(help="Folder with filenames.txt, light_directions.txt, mask.png.")],
+    out: OutOption,
+    method: Annotated[str, typer.Option(help="ls, masked or robust.")] = "ls",
+    lights: Annotated[str | None, typer.Option(help="Subset of lights: numbers from 1, such as 1,3,5.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Photometric stereo on a folder of photographs."""
+    from station.photometric_stereo.folder import solve_folder
+
+    report = solve_folder(folder, out, method, _numbers(lights))
+    say(report.as_dict(), as_json, report.as_text())
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(t) for t in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"--lights {text!r}: expected whole numbers from 1, separated by commas") from None
+
+
+@dataset_app.command("simulate")
+def dataset_simulate(
+    product: Annotated[str, typer.Argument(help="connector or knob.")],
+    out: OutOption = Path("data"),
+    good: Annotated[int, typer.Option(help="Good parts to train on.")] = 60,
+    calibrate: Annotated[int, typer.Option(help="Good parts held out for limits.")] = 20,
+    defective: Annotated[int, typer.Option(help="Defective test parts, mixed kinds; as many good ones.")] = 10,
+    seed: Annotated[int, typer.Option(help="Another seed is another dataset.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Render parts as the rig would see them and solve them as the station would."""
+    from station.training import simulate
+
+    folder = simulate(product, out, good=good, calibrate=calibrate, defective=defective, seed=seed)
+    say({"folder": str(folder)}, as_json, f"dataset: {folder}")
+
+
+@app.command()
+def train(
+    product: Annotated[str, typer.Argument(help="connector or knob.")],
+    data: Annotated[Path, typer.Option(help="Dataset folder; simulated there if absent.")] = Path("data"),
+    recipe: Annotated[Path | None, typer.Option(help="Recipe to receive model, limits and reference levels; default: the demo recipe.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps; default: the trainer's.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the product's model, export it, and write hash, limits and light levels into its recipe."""
+    from station.training import train
+
+    report = train(product, data, recipe, steps)
+    say(report.as_dict(), as_json, report.as_text())
+
+
+@app.command()
+def evaluate(
+    product: Annotated[str, typer.Argument(help="connector or knob.")] = "connector",
+    good: Annotated[int, typer.Option(help="Unseen good parts.")] = 10,
+    defective: Annotated[int, typer.Option(help="Unseen defective parts, mixed kinds.")] = 10,
+    out: OutOption = Path("out/evaluate"),
+    recipe: Annotated[Path | None, typer.Option(help="Recipe; default: the product's demo recipe.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Inspect unseen parts over the simulated wires; print the confusion table and per-defect scores."""
+    from station.evaluate import evaluate_product
+
+    report = evaluate_product(product, good, defective, out, recipe)
+    say(report.as_dict(), as_json, report.as_text())
+    raise typer.Exit(ExitCode.DONE)
+
+
+@app.command()
+def console(
+    rig: Annotated[Path | None, typer.Option("--rig", help="Rig file; default: start a simulated rig.")] = None,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="Recipe; default: the demo connector.")] = None,
+    out: OutOption = Path("out/console"),
+    screenshot: Annotated[Path | None, typer.Option("--screenshot", help="Inspect one part offscreen, write the picture, end.")] = None,
+    part: Annotated[str, typer.Option("--part", help="Part id for --screenshot.")] = "SCREENSHOT-1",
+) -> None:
+    """The operator's window."""
+    from station.console_start import start_console
+
+    raise typer.Exit(start_console(rig, recipe, out, screenshot, part))
+
+
+def main() -> None:
+    """Entry point: known faults become one clear line and an exit code, unknown ones a traceback."""
+    sys.exit(run_guarded(app))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,294 @@
+"""The engine: OPC 40100-1's states and verbs over one rig. No Qt here; whoever listens gets events."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from drivers.errors import DeviceError
+from station.archive import Archive, ArchivedFrame, ArchiveError, HistoryRow, new_inspection_id
+from station.capture import StopSignal
+from station.detector import AnomalyDetector
+from station.devices import Rig, open_rig
+from station.events import Event, Fault, JobStarted, Listener, RecipePrepared, ResultReady, State, StateChanged
+from station.inspection import Inspection
+from station.job import Job, JobResult, run_job
+from station.judge import ViewJudge
+from station.plan import CaptureStep, make_plan
+from station.recipe import LoadedRecipe, load_recipe
+from station.stages import StageTimes
+
+log = logging.getLogger(__name__)
+
+
+class NotNow(Exception):
+    """A verb came in a state that does not allow it; the text says which state, and what helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a part needs, ready: checked recipe, plan, warm detector and solver."""
+
+    path: Path
+    loaded: LoadedRecipe
+    plan: tuple[CaptureStep, ...]
+    judge: ViewJudge
+    detector: AnomalyDetector
+
+
+class Engine:
+    """Owns the rig, one prepared recipe and at most one running job.
+
+    `Preoperational -initialize-> Initialized -prepare_recipe-> Ready -start-> SingleExecution -> Ready`;
+    a device fault leads to Error, an abort to Halted, and only `reset` leads out of either: it opens
+    the devices anew, homes, and prepares the recipe again. Nothing resumes by itself.
+    """
+
+    def __init__(self, rig_file: Path, archive: Archive, *, opener: Callable[[Path], Rig] = open_rig) -> None:
+        self._rig_file = rig_file
+        self._archive = archive
+        self._opener = opener
+        self._lock = threading.RLock()
+        self._listeners: list[Listener] = []
+        self._state = State.PREOPERATIONAL
+        self._rig: Rig | None = None
+        self._prepared: Prepared | None = None
+        self._stop = StopSignal()
+        self._thread: threading.Thread | None = None
+        self._last: JobResult | None = None
+
+    # -- listening --------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Events arrive on the engine's threads; returns the function that ends the subscription."""
+        with self._lock:
+            self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def _emit(self, event: Event) -> None:
+        with self._lock:
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            try:
+                listener(event)
+            except Exception:  # a listener's fault must not end an inspection
+                log.exception("a listener failed on %s", type(event).__name__)
+
+    def _enter(self, state: State, reason: str = "") -> None:
+        self._state = state
+        self._emit(StateChanged(state, reason))
+
+    # -- verbs ------------------------------------------------------------------------------
+
+    def initialize(self) -> None:
+        """Open the devices and home the arm. Raises DeviceError (state Error) naming the device."""
+        with self._lock:
+            self._require(State.PREOPERATIONAL)
+            try:
+                self._rig = self._opener(self._rig_file)
+                self._rig.arm.home()
+            except DeviceError as error:
+                self._fault(error)
+                raise
+            self._enter(State.INITIALIZED)
+
+    def prepare_recipe(self, path: Path) -> None:
+        """Check recipe, calibration, model and reach; warm up. On an error the old recipe is gone.
+
+        Raises DocumentError, ModelRefused, LightGeometryError, OutOfTravel: each names file or device.
+        """
+        with self._lock:
+            self._require(State.INITIALIZED, State.READY)
+            assert self._rig is not None
+            self._prepared = None
+            self._enter(State.INITIALIZED)
+            self._prepared = prepared = prepare(path, self._rig)
+            recipe = prepared.loaded.recipe
+            self._emit(
+                RecipePrepared(
+                    recipe_id=recipe.recipe_id,
+                    product=recipe.product,
+                    views=tuple(v.name for v in recipe.viewpoints),
+                    limits=tuple(v.limit for v in recipe.viewpoints),
+                    model_id=prepared.detector.model_id,
+                    is_simulated=self._rig.is_simulated,
+                )
+            )
+            self._enter(State.READY)
+
+    def start_single_job(self, part_id: str) -> str:
+        """Begin one inspection and return its id; the result comes as ResultReady."""
+        with self._lock:
+            self._require(State.READY)
+            assert self._prepared is not None
+            self._join()
+            self._stop = StopSignal()
+            self._last = None
+            job = Job(
+                inspection_id=new_inspection_id(),
+                part_id=part_id,
+                loaded=self._prepared.loaded,
+                plan=self._prepared.plan,
+                provenance=self._provenance(),
+            )
+            self._enter(State.SINGLE_EXECUTION)
+            self._emit(JobStarted(job.inspection_id, part_id, len(job.plan)))
+            self._thread = threading.Thread(target=self._run, args=(job, self._prepared, self._rig), name="acquire")
+            self._thread.start()
+            return job.inspection_id
+
+    def inspect(self, part_id: str) -> Inspection:
+        """`start_single_job`, and wait for its verdict."""
+        self.start_single_job(part_id)
+        self._join()
+        if self._last is None:
+            raise NotNow(f"the inspection broke off in state {self._state.value}: see the log, then reset")
+        return self._last.inspection
+
+    def stop(self) -> None:
+        """End the running job at the next view boundary; its part is UNDECIDED."""
+        self._stop.stop("stopped by the operator")
+
+    def abort(self, reason: str = "aborted by the operator") -> None:
+        """Now: latch, hold the arm, lights off. Any thread may call it, at any time."""
+        self._stop.abort(reason)
+        rig = self._rig
+        if rig is None:
+            return
+        problems = []
+        for what, step in (("arm hold", rig.arm.stop), ("lights off", rig.lights.off)):
+            try:
+                step()
+            except DeviceError as error:
+                problems.append(f"{what} not confirmed: {error}")
+        self._join()
+        with self._lock:
+            self._enter(State.HALTED, "; ".join([reason, *problems]))
+        self._emit(Fault("; ".join([reason, *problems]), "look at the cell, then Reset: the arm homes again"))
+
+    def reset(self) -> None:
+        """Out of Error or Halted: close everything, open again, home, prepare the recipe again."""
+        with self._lock:
+            self._join()
+            self._close_rig()
+            self._enter(State.PREOPERATIONAL)
+            recipe = self._prepared.path if self._prepared is not None else None
+            self.initialize()
+            if recipe is not None:
+                self.prepare_recipe(recipe)
+
+    def close(self) -> None:
+        """End the running job, lights off, devices closed."""
+        self._stop.stop("the station is closing")
+        self._join()
+        with self._lock:
+            self._close_rig()
+            self._enter(State.PREOPERATIONAL)
+
+    def history(self, limit: int = 200) -> list[HistoryRow]:
+        return self._archive.history(limit)
+
+    def load(self, inspection_id: str) -> Inspection:
+        return self._archive.load(inspection_id)
+
+    # -- inside -----------------------------------------------------------------------------
+
+    def _require(self, *states: State) -> None:
+        if self._state in states:
+            return
+        hint = {
+            State.ERROR: "clear the cause, then reset",
+            State.HALTED: "reset first",
+            State.SINGLE_EXECUTION: "a part is being inspected: wait for its verdict",
+            State.PREOPERATIONAL: "initialize first",
+            State.INITIALIZED: "prepare a recipe first",
+            State.READY: "already initialized",
+        }[self._state]
+        raise NotNow(f"not possible in state {self._state.value}: {hint}")
+
+    def _run(self, job: Job, prepared: Prepared, rig: Rig) -> None:
+        try:
+            result = run_job(job, rig, prepared.judge, self._stop, StageTimes(), self._emit)
+        except Exception as error:  # nobody may find the engine busy for ever
+            log.exception("inspection %s broke off", job.inspection_id)
+            self._enter(State.ERROR, f"{type(error).__name__}: {error}")
+            self._emit(Fault(f"{type(error).__name__}: {error}", "Reset; if it comes again, keep the log and report it"))
+            return
+        folder, storage_fault = self._store(result)
+        self._last = result
+        self._after(result, storage_fault)
+        self._emit(ResultReady(result.inspection, folder))
+
+    def _after(self, result: JobResult, storage_fault: ArchiveError | None) -> None:
+        if result.fault is not None:
+            self._fault(result.fault)
+        elif storage_fault is not None:
+            self._enter(State.ERROR, str(storage_fault))
+            self._emit(Fault(str(storage_fault), "free the disk or choose another archive, then Reset"))
+        elif not self._stop.aborted:
+            self._enter(State.READY)
+
+    def _store(self, result: JobResult) -> tuple[str, ArchiveError | None]:
+        frames = [ArchivedFrame(c.step.view, c.step.light, c.frame, c.step.pose) for c in result.frames]
+        try:
+            return str(self._archive.record(result.inspection, frames)), None
+        except ArchiveError as error:
+            log.exception("inspection %s could not be archived", result.inspection.inspection_id)
+            return "", error
+
+    def _fault(self, error: DeviceError) -> None:
+        self._enter(State.ERROR, str(error))
+        self._emit(Fault(str(error), "clear the cause, then Reset: devices are opened again and the arm homes"))
+
+    def _provenance(self) -> dict[str, str]:
+        assert self._prepared is not None
+        assert self._rig is not None
+        rig, loaded = self._rig, self._prepared.loaded
+        devices = {"camera": rig.camera.identity, "arm": rig.arm.identity, "lights": rig.lights.identity}
+        return {
+            **loaded.sha256s,
+            "software": f"facet-station {version('facet-station')}",
+            "rig": rig.name,
+            **{k: f"{d.vendor} {d.model} {d.serial_number} {d.firmware}" for k, d in devices.items()},
+        }
+
+    def _join(self) -> None:
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _close_rig(self) -> None:
+        if self._rig is not None:
+            problems = self._rig.close()
+            self._rig = None
+            if problems:
+                self._emit(Fault("; ".join(problems), "check the light controller: a light may still be on"))
+
+
+def prepare(path: Path, rig: Rig) -> Prepared:
+    """Everything that can be refused before a part is loaded is refused here."""
+    loaded = load_recipe(path)
+    plan = make_plan(loaded.recipe)
+    for viewpoint in loaded.recipe.viewpoints:
+        with loaded.naming(f"viewpoints.{viewpoint.name}"):
+            rig.arm.check_reachable(viewpoint.as_pose())
+    actual = rig.camera.configure(loaded.recipe.camera_settings())
+    detector = AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256)
+    detector.check_fits(loaded.recipe)
+    detector.warm_up()
+    judge = ViewJudge(loaded, detector)
+    judge.warm_up(actual)
+    return Prepared(path, loaded, plan, judge, detector)
