@@ -1,0 +1,98 @@
+#include "link.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void fill_header(struct link_request *request, uint32_t kind) {
+    request->magic = LINK_MAGIC;
+    request->version = LINK_VERSION;
+    request->kind = kind;
+    request->capabilities = can_map_files() ? LINK_CAN_MAP : 0;
+}
+
+static int ask(socket_t s, const struct link_request *request, struct link_reply *reply, uint64_t timeout_ms,
+               const volatile int *give_up) {
+    if (net_send(s, request, sizeof *request) != 0) return -1;
+    if (net_receive(s, reply, sizeof *reply, timeout_ms, give_up) != 0) return -1;
+    return reply->magic == LINK_MAGIC && reply->version == LINK_VERSION && reply->kind == request->kind ? 0 : -1;
+}
+
+/* The answer to the greeting carries the path of the mapped file; frame_id holds the file's length. */
+static int greet(struct link *link) {
+    struct link_request request;
+    struct link_reply reply;
+    char path[PATH_LENGTH];
+    memset(&request, 0, sizeof request);
+    fill_header(&request, LINK_HELLO);
+    if (ask(link->frames, &request, &reply, LINK_ANSWER_MS, NULL) != 0) return -1;
+    if (reply.payload_length >= sizeof path) return -1;
+    if (net_receive(link->frames, path, (size_t)reply.payload_length, LINK_ANSWER_MS, NULL) != 0) return -1;
+    path[reply.payload_length] = '\0';
+    if (path[0] == '\0') return 0;
+    link->map_length = (size_t)reply.frame_id;
+    link->map = map_file(path, link->map_length);
+    return link->map ? 0 : -1;
+}
+
+int link_open(struct link *link, const char *host, const char *port) {
+    memset(link, 0, sizeof *link);
+    lock_init(&link->questions_lock);
+    link->questions = NO_SOCKET;
+    link->frames = net_connect(host, port, LINK_ANSWER_MS);
+    if (link->frames != NO_SOCKET && greet(link) == 0) link->questions = net_connect(host, port, LINK_ANSWER_MS);
+    if (link->questions != NO_SOCKET) return 0;
+    link_close(link);
+    return -1;
+}
+
+void link_close(struct link *link) {
+    net_close(link->frames);
+    net_close(link->questions);
+    unmap_file(link->map, link->map_length);
+    link->frames = link->questions = NO_SOCKET;
+    link->map = NULL;
+}
+
+int link_is_closed(const struct link *link) { return net_is_closed(link->questions); }
+
+int link_expose(struct link *link, struct link_request *request, struct link_reply *reply,
+                const volatile int *give_up) {
+    fill_header(request, LINK_EXPOSE);
+    return ask(link->frames, request, reply, WAIT_FOREVER, give_up);
+}
+
+static int discard(socket_t s, uint64_t length, const volatile int *give_up) {
+    uint8_t scrap[65536];
+    while (length > 0) {
+        size_t part = length < sizeof scrap ? (size_t)length : sizeof scrap;
+        if (net_receive(s, scrap, part, LINK_PAYLOAD_MS, give_up) != 0) return -1;
+        length -= part;
+    }
+    return 0;
+}
+
+int link_payload(struct link *link, const struct link_reply *reply, void *data, size_t size,
+                 const volatile int *give_up) {
+    size_t wanted = reply->payload_length < size ? (size_t)reply->payload_length : size;
+    if (reply->in_map) {
+        if (reply->payload_length > link->map_length) return -1;
+        if (data) memcpy(data, link->map, wanted);
+        return 0;
+    }
+    if (!data) wanted = 0;
+    if (wanted > 0 && net_receive(link->frames, data, wanted, LINK_PAYLOAD_MS, give_up) != 0) return -1;
+    return discard(link->frames, reply->payload_length - wanted, give_up);
+}
+
+int link_clock(struct link *link, uint64_t *now_ns) {
+    struct link_request request;
+    struct link_reply reply;
+    int result;
+    memset(&request, 0, sizeof request);
+    fill_header(&request, LINK_CLOCK);
+    lock_take(&link->questions_lock);
+    result = ask(link->questions, &request, &reply, LINK_ANSWER_MS, NULL);
+    lock_drop(&link->questions_lock);
+    if (result == 0) *now_ns = reply.timestamp_ns;
+    return result;
+}
