@@ -1,0 +1,19 @@
+"""One decorator for compiled kernels: no GIL, cached on disk, and typed for mypy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from numba import njit
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def kernel(function: F) -> F:
+    """Compile without fast-math: results do not depend on the number of threads or on vector width.
+
+    numba's cache notices changes of the file a kernel stands in, not of files it calls into: keep
+    kernels that call each other in one file.
+    """
+    return cast(F, njit(nogil=True, cache=True)(function))

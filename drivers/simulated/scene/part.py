@@ -1,0 +1,177 @@
+"""Parts: a product's shape with one seed's tolerances, texture, colour and defects."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.simulated.scene.defects import DEFECT_KINDS, Defect, draw_defect, place_defect
+from drivers.simulated.scene.patches import Body, Material
+from drivers.simulated.scene.products import connector, knob, targets
+
+PRODUCTS = ("connector", "knob", "sphere_diffuse", "sphere_mirror", "plane_white", "empty")
+_BODIES: Mapping[str, Callable[[], Body]] = {
+    "connector": connector.build,
+    "knob": knob.build,
+    "sphere_diffuse": targets.sphere_diffuse,
+    "sphere_mirror": targets.sphere_mirror,
+    "plane_white": targets.plane_white,
+    "empty": targets.empty,
+}
+_INCOMPLETE: Mapping[str, Callable[[str], Body]] = {"connector": connector.build, "knob": knob.build}
+_INSPECTED = ("connector", "knob")
+
+SHIFT_MM, ROTATION_DEG, TONE = 0.08, 0.25, 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the part lies on the fixture: rotation about z, then shift."""
+
+    x_mm: float = 0.0
+    y_mm: float = 0.0
+    rotation_deg: float = 0.0
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A part as the kernels read it; layouts in `kernels.py`."""
+
+    patches: NDArray[np.float64]
+    corners: NDArray[np.float64]  # (N, 8, 3) mm
+    cuts: NDArray[np.float64]
+    materials: NDArray[np.float64]
+    paints: NDArray[np.float64]
+    defects: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One individual part. `faces[i]` names the face whose id in `ViewTruth.faces` is i; 0 is the fixture."""
+
+    product: str
+    seed: int
+    defects: tuple[Defect, ...]
+    placement: Placement
+    body: Body
+    twin: Body | None  # the same part with nothing missing, if something is missing
+
+    @cached_property
+    def faces(self) -> tuple[str, ...]:
+        whole = self.twin if self.twin is not None else self.body
+        names = dict.fromkeys(patch.face for body in (whole, self.body) for patch in body.patches)
+        return ("fixture", *names)
+
+    @cached_property
+    def packed(self) -> Packed:
+        return _pack(self.body, self.faces, [d for d in self.defects if d.kind != "missing_feature"])
+
+    @cached_property
+    def packed_twin(self) -> Packed | None:
+        return None if self.twin is None else _pack(self.twin, self.faces, [])
+
+
+def make_part(product: str, seed: int, defects: Sequence[Defect] = ()) -> Part:
+    """An individual of a product: the same seed gives the same part, with or without defects.
+
+    Raises ValueError for an unknown product, face or feature, and for more than one missing feature.
+    """
+    if product not in PRODUCTS:
+        raise ValueError(f"product {product!r} is unknown; there are {', '.join(PRODUCTS)}")
+    rng = np.random.default_rng([seed, zlib.crc32(product.encode())])
+    placement = Placement(
+        float(rng.uniform(-SHIFT_MM, SHIFT_MM)),
+        float(rng.uniform(-SHIFT_MM, SHIFT_MM)),
+        float(rng.uniform(-ROTATION_DEG, ROTATION_DEG)),
+    )
+    if product not in _INSPECTED:
+        placement = Placement()
+    whole = _BODIES[product]()
+    materials = {name: _vary(material, rng) for name, material in whole.materials.items()}
+    if product not in _INSPECTED:
+        materials = whole.materials
+    whole = replace(whole, materials=materials)
+    missing = [_missing_name(product, whole, d) for d in defects if d.kind == "missing_feature"]
+    if not missing:
+        return Part(product, seed, tuple(defects), placement, whole, None)
+    if len(missing) > 1:
+        raise ValueError(f"at most one feature can be missing, found {', '.join(missing)}")
+    body = replace(_INCOMPLETE[product](missing[0]), materials=materials)
+    return Part(product, seed, tuple(defects), placement, body, whole)
+
+
+def random_defect(product: str, kind: str, seed: int) -> Defect:
+    """A defect of that kind at inspection size, somewhere on a face that a view can see."""
+    if kind not in DEFECT_KINDS:
+        raise ValueError(f"defect kind {kind!r} is unknown; there are {', '.join(DEFECT_KINDS)}")
+    if product not in _INSPECTED:
+        raise ValueError(f"defects are drawn for {', '.join(_INSPECTED)}; found product {product!r}")
+    return draw_defect(_BODIES[product](), kind, seed)
+
+
+def _missing_name(product: str, body: Body, defect: Defect) -> str:
+    if not body.features:
+        raise ValueError(f"product {product!r} has no feature that could be missing")
+    if defect.face is None:
+        return body.features[int(np.random.default_rng([defect.seed, 5]).integers(len(body.features)))]
+    if defect.face not in body.features:
+        raise ValueError(f"product {product!r} has no feature {defect.face!r}; there are {', '.join(body.features)}")
+    return defect.face
+
+
+def _vary(material: Material, rng: np.random.Generator) -> Material:
+    """One part's own colour, roughness, texture phase and tool marks."""
+    tone = 1.0 + rng.uniform(-TONE, TONE)
+    hue = 1.0 + rng.uniform(-0.3 * TONE, 0.3 * TONE, 3)
+    return replace(
+        material,
+        albedo=tuple(float(a * tone * h) for a, h in zip(material.albedo, hue, strict=True)),
+        alpha=float(material.alpha * (1.0 + rng.uniform(-0.05, 0.05))),
+        slope=float(material.slope * (1.0 + rng.uniform(-0.1, 0.1))),
+        phase_mm=(float(rng.uniform(0, 50)), float(rng.uniform(0, 50))),
+        seed=int(rng.integers(1, 1 << 40)),
+    )
+
+
+def _table(rows: list[list[float]], columns: int) -> NDArray[np.float64]:
+    return np.array(rows, np.float64).reshape(len(rows), columns) if rows else np.zeros((1, columns))
+
+
+def _pack(body: Body, faces: tuple[str, ...], defects: Sequence[Defect]) -> Packed:
+    names = list(body.materials)
+    placed: dict[int, list[list[float]]] = {}
+    for defect in defects:
+        index, row = place_defect(body, defect)
+        placed.setdefault(index, []).append(row)
+    patches: list[list[float]] = []
+    cuts: list[list[float]] = []
+    paints: list[list[float]] = []
+    rows: list[list[float]] = []
+    for i, patch in enumerate(body.patches):
+        own = placed.get(i, [])
+        shape = [*patch.shape, *([0.0] * (6 - len(patch.shape)))]
+        if len(patch.shape) == 0 or not all(math.isfinite(v) for v in shape):
+            raise ValueError(f"patch {patch.face}: shape {patch.shape} is not finite")
+        patches.append([
+            *patch.origin, *patch.u_axis, *patch.v_axis, *patch.w_axis, patch.kind, *shape,
+            1.0 if patch.outward else -1.0, names.index(patch.material), len(cuts), len(patch.cuts),
+            len(rows), len(own), faces.index(patch.face), len(paints), len(patch.paints),
+        ])  # fmt: skip
+        cuts += [[cut.kind, *cut.values] for cut in patch.cuts]
+        paints += [[p.u_lo, p.u_hi, p.v_lo, p.v_hi, *p.rgb] for p in patch.paints]
+        rows += own
+    corners = np.array([patch.corners() for patch in body.patches]).reshape(-1, 8, 3)
+    return Packed(
+        np.array(patches, np.float64).reshape(-1, 28),
+        corners,
+        _table(cuts, 5),
+        _table([body.materials[n].row() for n in names], 14),
+        _table(paints, 7),
+        _table(rows, 14),
+    )

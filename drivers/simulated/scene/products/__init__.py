@@ -1,0 +1,1 @@
+"""The shapes that the simulated rig can hold."""

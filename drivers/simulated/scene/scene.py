@@ -1,0 +1,239 @@
+"""The Scene: what the simulated camera would photograph, and the exact truth about it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.protocols import Pixels, Pose
+from drivers.simulated.scene import kernels
+from drivers.simulated.scene.geometry import Grid, Roi, Standpoint, build_grid, region, stack_grids
+from drivers.simulated.scene.head import LIGHT_DISTANCE_MM, SLANT_DEG, Light, LightHead, position
+from drivers.simulated.scene.part import Packed, Part
+from drivers.simulated.scene.patches import Material
+from drivers.simulated.scene.sensor import Sensor, expose_rows, exposure_values, significant_bits
+
+PLATE = Material((0.055, 0.056, 0.058), alpha=0.6, texture=kernels.GRAIN, slope=0.02, cell_mm=0.8, mottle=0.15, seed=9)
+SIGNAL_E_PER_US = 0.875  # albedo 0.5 facing the camera at the target, level 1: half of 14000 e in 8 ms
+DEFAULT_BLACK_LEVEL_DN = 4.0
+_ROWS_PER_TASK = 64
+_DOME_SAMPLES = tuple(position(45.0 * i + 10.0, (28.0, 62.0)[i % 2], LIGHT_DISTANCE_MM) for i in range(8))
+_DEPTH_STEP_MM = 0.005  # a visible surface that moved by more is another surface
+_CACHE_BYTES, _OTHER_POSES_BYTES = 1 << 30, 200 << 20
+
+
+@dataclass(frozen=True)
+class ViewTruth:
+    """What is exactly so in one view; pixel centres, no noise."""
+
+    normals: NDArray[np.float32]  # (3, H, W), camera frame x right, y up, z toward the camera, relief included
+    albedo: NDArray[np.float32]  # (3, H, W), diffuse RGB
+    depth_mm: NDArray[np.float32]  # (H, W), along the optical axis from the entrance pupil
+    faces: NDArray[np.int16]  # (H, W), index into Part.faces; 0 the fixture
+    part_mask: NDArray[np.bool_]  # (H, W)
+    defect_mask: NDArray[np.bool_]  # (H, W), visible points in a defect's footprint or not as on the good part
+
+
+class Scene:
+    """One part on the fixture, a light head and a sensor. Pure: the same arguments give the same bits.
+
+    `seed` is the sensor's individual (fixed pattern). Safe to call from several threads; images of one
+    light at level 1 are kept for the current pose, so that further frames cost only noise.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        head: LightHead | None = None,
+        sensor: Sensor | None = None,
+        seed: int = 0,
+        threads: int = 2,
+    ) -> None:
+        self.part = part
+        self.head = head if head is not None else LightHead.nominal()
+        self.sensor = sensor if sensor is not None else Sensor()
+        self._seed = seed
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._images: OrderedDict[tuple[object, ...], NDArray[np.float32]] = OrderedDict()
+
+    def photograph(
+        self,
+        pose: Pose,
+        light_levels: Mapping[int, float],
+        *,
+        exposure_us: float,
+        gain_db: float,
+        pixel_format: str,
+        binning: int,
+        roi: Roi | None,
+        frame_seed: int,
+        black_level_dn: float = DEFAULT_BLACK_LEVEL_DN,
+    ) -> Pixels:
+        """One frame, (H, W) uint8 or uint16 in the low bits.
+
+        light_levels: mean level 0..1 per channel over the exposure; roi: x, y, width, height in binned
+        pixels; black_level_dn in the DN of `pixel_format`. Bayer filters sit on the binned grid of the
+        whole sensor, red at (0, 0). Raises ValueError for unknown formats, channels and bad regions.
+        """
+        bits = significant_bits(pixel_format)
+        if not exposure_us > 0:
+            raise ValueError(f"exposure must be above 0 us, found {exposure_us}")
+        area = region(binning, roi)
+        lit = [(channel, level) for channel, level in sorted(light_levels.items()) if level > 0]
+        image, level = self._mean_image(pose, lit, binning, area, pixel_format)
+        values = exposure_values(self.sensor, exposure_us, gain_db, bits, binning, black_level_dn)
+        values[0] *= level
+        keys = np.array([_key(frame_seed, 0x51), _key(self._seed, 0xA7)], np.uint64)
+        out = np.empty(image.shape, np.uint16)
+        origin = np.array(area[:2], np.int32)
+        self._by_rows(area[3], lambda a, b: expose_rows(image, values, keys, origin, out, a, b))
+        return out.astype(np.uint8) if bits == 8 else out
+
+    def truth(self, pose: Pose, binning: int, roi: Roi | None = None) -> ViewTruth:
+        """Normals, albedo, depth, faces and masks of a view, exact at pixel centres."""
+        area = region(binning, roi)
+        stand = Standpoint.of(pose, self.part.placement)
+        normals, albedo, depth, faces, marks = self._survey(self.part.packed, stand, binning, area)
+        if self.part.packed_twin is not None:
+            _, _, whole_depth, whole_faces, _ = self._survey(self.part.packed_twin, stand, binning, area)
+            marks |= (faces != whole_faces) | (np.abs(depth - whole_depth) > _DEPTH_STEP_MM)
+            if self.part.body.patches and not marks.any():
+                marks |= self._repainted(stand, albedo, binning, area)
+        return ViewTruth(normals, albedo, depth, faces, faces > 0, marks)
+
+    def shadow(self, pose: Pose, channel: int, binning: int, roi: Roi | None = None) -> NDArray[np.bool_]:
+        """(H, W): True where a directional channel's light does not reach the surface (attached or cast)."""
+        light = self.head.light(channel)
+        if light.is_dome:
+            raise ValueError(f"light channel {channel} is diffuse: it casts no shadow")
+        area = region(binning, roi)
+        stand = Standpoint.of(pose, self.part.placement)
+        packed = self.part.packed
+        seen = build_grid(packed, stand.position, stand.axes)
+        grid = build_grid(packed, stand.head_point(light.position_mm))
+        rays = stand.rays(binning, area)
+        out = np.zeros((area[3], area[2]), np.bool_)
+        self._by_rows(
+            area[3],
+            lambda a, b: kernels.shadow_rows(
+                packed.patches, packed.cuts, seen.frame, seen.starts, seen.items, rays,
+                grid.frame, grid.starts, grid.items, out, a, b,
+            ),
+        )  # fmt: skip
+        return out
+
+    def _mean_image(
+        self, pose: Pose, lit: list[tuple[int, float]], binning: int, area: Roi, pixel_format: str
+    ) -> tuple[NDArray[np.float32], float]:
+        """Electrons per microsecond without noise, and a factor for it."""
+        if not lit:
+            return np.zeros((area[3], area[2]), np.float32), 1.0
+        if len(lit) == 1:
+            return self._image(pose, lit[0][0], binning, area, pixel_format), lit[0][1]
+        total = np.zeros((area[3], area[2]), np.float32)
+        for channel, level in lit:
+            total += self._image(pose, channel, binning, area, pixel_format) * np.float32(level)
+        return total, 1.0
+
+    def _image(self, pose: Pose, channel: int, binning: int, area: Roi, pixel_format: str) -> NDArray[np.float32]:
+        key = (pose, channel, binning, area, pixel_format.startswith("Bayer"))
+        with self._lock:
+            image = self._images.get(key)
+            if image is None:
+                image = self._render(pose, self.head.light(channel), binning, area, pixel_format)
+                self._make_room(pose, image.nbytes)
+                self._images[key] = image
+            self._images.move_to_end(key)
+            return image
+
+    def _make_room(self, pose: Pose, need: int) -> None:
+        held = sum(image.nbytes for image in self._images.values())
+        for key in list(self._images):
+            limit = _CACHE_BYTES if key[0] == pose else _OTHER_POSES_BYTES
+            if held + need > limit:
+                held -= self._images.pop(key).nbytes
+
+    def _render(self, pose: Pose, light: Light, binning: int, area: Roi, pixel_format: str) -> NDArray[np.float32]:
+        stand = Standpoint.of(pose, self.part.placement)
+        packed = self.part.packed
+        seen = build_grid(packed, stand.position, stand.axes)
+        frames, starts, items = stack_grids(_light_grids(packed, stand, light))
+        lamp = _lamp(stand, light)
+        rays, size = stand.rays(binning, area), np.array(area[:2], np.int32)
+        responses = self.sensor.responses(pixel_format)
+        out = np.zeros((area[3], area[2]), np.float32)
+        plate = np.array(PLATE.row(), np.float64)
+        self._by_rows(
+            area[3],
+            lambda a, b: kernels.radiance_rows(
+                packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, plate, stand.plate,
+                seen.frame, seen.starts, seen.items, rays, size, lamp, frames, starts, items,
+                responses, light.is_dome, out, a, b,
+            ),
+        )  # fmt: skip
+        return out
+
+    def _survey(
+        self, packed: Packed, stand: Standpoint, binning: int, area: Roi
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int16], NDArray[np.bool_]]:
+        shape = (area[3], area[2])
+        normals, albedo = np.zeros((3, *shape), np.float32), np.zeros((3, *shape), np.float32)
+        depth, faces, marks = np.zeros(shape, np.float32), np.zeros(shape, np.int16), np.zeros(shape, np.bool_)
+        seen = build_grid(packed, stand.position, stand.axes)
+        rays, plate = stand.rays(binning, area), np.array(PLATE.row(), np.float64)
+        self._by_rows(
+            area[3],
+            lambda a, b: kernels.truth_rows(
+                packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, plate, stand.plate,
+                seen.frame, seen.starts, seen.items, rays, normals, albedo, depth, faces, marks, a, b,
+            ),
+        )  # fmt: skip
+        return normals, albedo, depth, faces, marks
+
+    def _repainted(
+        self, stand: Standpoint, albedo: NDArray[np.float32], binning: int, area: Roi
+    ) -> NDArray[np.bool_]:
+        """Where a feature was only a colour: the missing indicator of a knob."""
+        assert self.part.packed_twin is not None
+        whole = self._survey(self.part.packed_twin, stand, binning, area)[1]
+        different: NDArray[np.bool_] = (np.abs(albedo - whole) > 0.02).any(axis=0)
+        return different
+
+    def _by_rows(self, height: int, work: Callable[[int, int], None]) -> None:
+        """Do bands of rows on the pool; every pixel is computed alike whoever does it."""
+        bands = [(a, min(a + _ROWS_PER_TASK, height)) for a in range(0, height, _ROWS_PER_TASK)]
+        if self._threads <= 1 or len(bands) == 1:
+            for a, b in bands:
+                work(a, b)
+            return
+        with ThreadPoolExecutor(self._threads) as pool:
+            list(pool.map(lambda band: work(*band), bands))
+
+
+def _light_grids(packed: Packed, stand: Standpoint, light: Light) -> list[Grid]:
+    points = _DOME_SAMPLES if light.is_dome else (light.position_mm,)
+    return [build_grid(packed, stand.head_point(point)) for point in points]
+
+
+def _lamp(stand: Standpoint, light: Light) -> NDArray[np.float64]:
+    """Axis, power and lobe of a light, scaled so that level 1 gives SIGNAL_E_PER_US (see there)."""
+    power = light.power * SIGNAL_E_PER_US * math.pi / 0.5
+    if light.is_dome:
+        return np.array([*stand.axes[2], power, 0.0])
+    axis = stand.target - stand.head_point(light.position_mm)
+    axis = axis / np.linalg.norm(axis)
+    power *= LIGHT_DISTANCE_MM**2 / math.cos(math.radians(SLANT_DEG))
+    return np.array([*axis, power, light.lobe])
+
+
+def _key(seed: int, purpose: int) -> int:
+    """64 well mixed bits from a seed of any size."""
+    return int(np.random.SeedSequence([abs(seed), int(seed < 0), purpose]).generate_state(1, np.uint64)[0])
