@@ -10,7 +10,7 @@ import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +26,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 FolderOption = Annotated[Path, typer.Option("--folder", help="The rig's folder, where its endpoints are.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for results; made if absent.")]
 
+MonoOption = Annotated[bool, typer.Option("--mono", help="Grey pictures, for recipes with a Mono pixel format.")]
+
 DEFAULT_RIG_FOLDER = Path("out/rig")
 
 
@@ -35,7 +37,9 @@ def say(document: Any, as_json: bool, text: str) -> None:
 
 
 @app.callback()
-def options(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the devices say.")] = False) -> None:
+def options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the devices say.")] = False,
+) -> None:
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.CRITICAL,
         format="%(asctime)s %(name)s %(levelname)s %(message)s",
@@ -54,7 +58,12 @@ def demo(
     """Inspect three simulated parts: a good one, one scratched on a side wall, one with a dead light."""
     from station.demo import run_demo
 
-    report = run_demo(out, product=product, full=full, progress=lambda text: print(text, file=sys.stderr if as_json else sys.stdout, flush=True))
+    report = run_demo(
+        out,
+        product=product,
+        full=full,
+        progress=lambda text: print(text, file=sys.stderr if as_json else sys.stdout, flush=True),
+    )
     say(report.as_dict(), as_json, report.closing_text())
     if console and not as_json:
         from station.demo import open_console_where_possible
@@ -65,7 +74,9 @@ def demo(
 
 @rig_app.command("up")
 def rig_up(
-    config: Annotated[Path | None, typer.Option("--config", help="YAML of the simulated rig; default: the demo rig.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML of the simulated rig; default: the demo rig.")
+    ] = None,
     folder: FolderOption = DEFAULT_RIG_FOLDER,
 ) -> None:
     """Run the simulated rig in the foreground; prints the rig file with its endpoints. Ctrl-C ends it."""
@@ -119,7 +130,9 @@ def rig_inject(
 
 @app.command()
 def check(
-    rig: Annotated[Path | None, typer.Option("--rig", help="Also open this rig's devices; nothing moves or lights.")] = None,
+    rig: Annotated[
+        Path | None, typer.Option("--rig", help="Also open this rig's devices; nothing moves or lights.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say in plain words what is missing on this machine, or on a rig."""
@@ -170,6 +183,10 @@ def _numbers(text: str | None) -> list[int] | None:
         raise typer.BadParameter(f"--lights {text!r}: expected whole numbers from 1, separated by commas") from None
 
 
+def _color(mono: bool) -> Literal["rgb", "mono"]:
+    return "mono" if mono else "rgb"
+
+
 @dataset_app.command("simulate")
 def dataset_simulate(
     product: Annotated[str, typer.Argument(help="connector or knob.")],
@@ -178,12 +195,13 @@ def dataset_simulate(
     calibrate: Annotated[int, typer.Option(help="Good parts held out for limits.")] = 20,
     defective: Annotated[int, typer.Option(help="Defective test parts, mixed kinds; as many good ones.")] = 10,
     seed: Annotated[int, typer.Option(help="Another seed is another dataset.")] = 0,
+    mono: MonoOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Render parts as the rig would see them and solve them as the station would."""
     from station.training import simulate
 
-    folder = simulate(product, out, good=good, calibrate=calibrate, defective=defective, seed=seed)
+    folder = simulate(product, out, good=good, calibrate=calibrate, defective=defective, seed=seed, color=_color(mono))
     say({"folder": str(folder)}, as_json, f"dataset: {folder}")
 
 
@@ -191,14 +209,18 @@ def dataset_simulate(
 def train(
     product: Annotated[str, typer.Argument(help="connector or knob.")],
     data: Annotated[Path, typer.Option(help="Dataset folder; simulated there if absent.")] = Path("data"),
-    recipe: Annotated[Path | None, typer.Option(help="Recipe to receive model, limits and reference levels; default: the demo recipe.")] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="Recipe to receive model, limits and reference levels; default: the demo recipe."),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps; default: the trainer's.")] = None,
+    mono: MonoOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train the product's model, export it, and write hash, limits and light levels into its recipe."""
-    from station.training import train
+    from station import training
 
-    report = train(product, data, recipe, steps)
+    report = training.train(product, data, recipe, steps, _color(mono))
     say(report.as_dict(), as_json, report.as_text())
 
 
@@ -224,7 +246,9 @@ def console(
     rig: Annotated[Path | None, typer.Option("--rig", help="Rig file; default: start a simulated rig.")] = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="Recipe; default: the demo connector.")] = None,
     out: OutOption = Path("out/console"),
-    screenshot: Annotated[Path | None, typer.Option("--screenshot", help="Inspect one part offscreen, write the picture, end.")] = None,
+    screenshot: Annotated[
+        Path | None, typer.Option("--screenshot", help="Inspect one part offscreen, write the picture, end.")
+    ] = None,
     part: Annotated[str, typer.Option("--part", help="Part id for --screenshot.")] = "SCREENSHOT-1",
 ) -> None:
     """The operator's window."""

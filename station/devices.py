@@ -49,8 +49,23 @@ class Rig:
     def __enter__(self) -> Rig:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
+
+
+def open_lights(file: RigFile) -> GardasoftLights:
+    return GardasoftLights.open(file.lights.port, channels=file.lights.channels, settle_s=file.lights.settle_s)
+
+
+def open_arm(file: RigFile) -> GrblArm:
+    axes = tuple(AxisLimits(a.name, a.minimum, a.maximum, a.machine_axis, a.offset) for a in file.arm.axes)
+    return GrblArm.open(file.arm.port, axes=axes, tolerance_mm=file.arm.tolerance_mm)
+
+
+def open_camera(file: RigFile) -> GenicamCamera:
+    return GenicamCamera.open(file.camera.producer, file.camera.serial_number, environment=file.camera.environment)
 
 
 def open_rig(rig: RigFile | Path) -> Rig:
@@ -60,19 +75,11 @@ def open_rig(rig: RigFile | Path) -> Rig:
     """
     file = load_rig(rig) if isinstance(rig, Path) else rig
     with ExitStack() as opened:
-        lights = GardasoftLights.open(
-            file.lights.port, channels=tuple(file.lights.channels), settle_s=file.lights.settle_s
-        )
+        lights = open_lights(file)
         opened.callback(lights.close)
         lights.off()
-        arm = GrblArm.open(
-            file.arm.port,
-            axes=tuple(AxisLimits(a.name, a.minimum, a.maximum, a.machine_axis, a.offset) for a in file.arm.axes),
-            tolerance_mm=file.arm.tolerance_mm,
-        )
+        arm = open_arm(file)
         opened.callback(arm.close)
-        camera = GenicamCamera.open(
-            file.camera.producer, file.camera.serial_number, environment=dict(file.camera.environment)
-        )
+        camera = open_camera(file)
         opened.pop_all()
     return Rig(file.name, file.simulated, camera, arm, lights)

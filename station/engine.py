@@ -54,7 +54,7 @@ class Engine:
         self._opener = opener
         self._lock = threading.RLock()
         self._listeners: list[Listener] = []
-        self._state = State.PREOPERATIONAL
+        self._state, self._reason = State.PREOPERATIONAL, ""
         self._rig: Rig | None = None
         self._prepared: Prepared | None = None
         self._stop = StopSignal()
@@ -66,6 +66,30 @@ class Engine:
     @property
     def state(self) -> State:
         return self._state
+
+    @property
+    def state_reason(self) -> str:
+        return self._reason
+
+    @property
+    def is_prepared(self) -> bool:
+        return self._prepared is not None
+
+    def prepared_event(self) -> RecipePrepared | None:
+        """What a listener that comes late needs to know of the recipe; None before one is prepared."""
+        with self._lock:
+            prepared, rig = self._prepared, self._rig
+        if prepared is None or rig is None:
+            return None
+        recipe = prepared.loaded.recipe
+        return RecipePrepared(
+            recipe_id=recipe.recipe_id,
+            product=recipe.product,
+            views=tuple(v.name for v in recipe.viewpoints),
+            limits=tuple(v.limit for v in recipe.viewpoints),
+            model_id=prepared.detector.model_id,
+            is_simulated=rig.is_simulated,
+        )
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Events arrive on the engine's threads; returns the function that ends the subscription."""
@@ -88,7 +112,7 @@ class Engine:
                 log.exception("a listener failed on %s", type(event).__name__)
 
     def _enter(self, state: State, reason: str = "") -> None:
-        self._state = state
+        self._state, self._reason = state, reason
         self._emit(StateChanged(state, reason))
 
     # -- verbs ------------------------------------------------------------------------------
@@ -115,18 +139,10 @@ class Engine:
             assert self._rig is not None
             self._prepared = None
             self._enter(State.INITIALIZED)
-            self._prepared = prepared = prepare(path, self._rig)
-            recipe = prepared.loaded.recipe
-            self._emit(
-                RecipePrepared(
-                    recipe_id=recipe.recipe_id,
-                    product=recipe.product,
-                    views=tuple(v.name for v in recipe.viewpoints),
-                    limits=tuple(v.limit for v in recipe.viewpoints),
-                    model_id=prepared.detector.model_id,
-                    is_simulated=self._rig.is_simulated,
-                )
-            )
+            self._prepared = prepare(path, self._rig)
+            event = self.prepared_event()
+            assert event is not None
+            self._emit(event)
             self._enter(State.READY)
 
     def start_single_job(self, part_id: str) -> str:
@@ -198,6 +214,11 @@ class Engine:
             self._close_rig()
             self._enter(State.PREOPERATIONAL)
 
+    @property
+    def ended_by_device(self) -> bool:
+        """Whether the last inspection ended with a device's fault."""
+        return self._last is not None and self._last.fault is not None
+
     def history(self, limit: int = 200) -> list[HistoryRow]:
         return self._archive.history(limit)
 
@@ -225,7 +246,9 @@ class Engine:
         except Exception as error:  # nobody may find the engine busy for ever
             log.exception("inspection %s broke off", job.inspection_id)
             self._enter(State.ERROR, f"{type(error).__name__}: {error}")
-            self._emit(Fault(f"{type(error).__name__}: {error}", "Reset; if it comes again, keep the log and report it"))
+            self._emit(
+                Fault(f"{type(error).__name__}: {error}", "Reset; if it comes again, keep the log and report it")
+            )
             return
         folder, storage_fault = self._store(result)
         self._last = result

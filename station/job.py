@@ -87,7 +87,9 @@ class JudgeThread:
         self._on_view(result)
 
 
-def run_job(job: Job, rig: Rig, judge: ViewJudge, stop: StopSignal, times: StageTimes, emit: Callable[[Event], None]) -> JobResult:
+def run_job(
+    job: Job, rig: Rig, judge: ViewJudge, stop: StopSignal, times: StageTimes, emit: Callable[[Event], None]
+) -> JobResult:
     """Capture and judge every view; a fault ends the capture, and what was complete is still judged."""
     started = time.perf_counter()
     judge.begin_job(times)

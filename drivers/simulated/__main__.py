@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from drivers.simulated.config import SimulatedRigConfig
@@ -13,12 +14,17 @@ from drivers.simulated.rig import SimulatedRig
 READY = "rig ready"
 
 
-def run(folder: Path, config: SimulatedRigConfig, announce: str = READY) -> None:
-    """Offer the rig in `folder` until `stop` comes by the back door, SIGTERM or Ctrl-C."""
+def run(folder: Path, config: SimulatedRigConfig, announce: str = READY, *, leased: bool = False) -> None:
+    """Offer the rig in `folder` until `stop` comes by the back door, SIGTERM or Ctrl-C.
+
+    `leased` ends it also when standard input closes: with the process that started it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rig = SimulatedRig(config, folder)
     signal.signal(signal.SIGTERM, lambda *_: rig.stopped.set())
     rig.start()
+    if leased:
+        threading.Thread(target=_until_input_ends, args=(rig.stopped,), name="lease", daemon=True).start()
     try:
         print(announce, flush=True)
         rig.stopped.wait()
@@ -28,7 +34,12 @@ def run(folder: Path, config: SimulatedRigConfig, announce: str = READY) -> None
         rig.close()
 
 
+def _until_input_ends(stopped: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    stopped.set()
+
+
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     document = sys.argv[2] if len(sys.argv) > 2 else "{}"
-    run(Path(sys.argv[1]), SimulatedRigConfig.model_validate_json(document))
+    run(Path(sys.argv[1]), SimulatedRigConfig.model_validate_json(document), leased=True)

@@ -98,9 +98,7 @@ class RigControl:
 
     def load(self, product: str, seed: int, defects: tuple[tuple[str, int], ...] = ()) -> dict[str, Any]:
         """Put a part into the fixture."""
-        return self.call(
-            "load", product=product, seed=seed, defects=[{"kind": kind, "seed": s} for kind, s in defects]
-        )
+        return self.call("load", product=product, seed=seed, defects=[{"kind": kind, "seed": s} for kind, s in defects])
 
     def inject(self, fault: str, *arguments: str) -> dict[str, Any]:
         return self.call("inject", fault=fault, arguments=list(arguments))

@@ -33,7 +33,7 @@ class RigProcess:
         with errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "drivers.simulated", str(self.folder), self.config.model_dump_json()],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -81,12 +81,15 @@ class RigProcess:
     def _reap(self) -> None:
         if self._process is not None:
             self._process.wait()
-            if self._process.stdout is not None:
-                self._process.stdout.close()
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    stream.close()
             self._process = None
 
     def __enter__(self) -> RigProcess:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from drivers.process_memory import peak_memory_mb
 from drivers.protocols import Pose
 from drivers.simulated.camera_link import CameraLink, Exposed, ExposureRequest
 from drivers.simulated.clock import SimulatedClock
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 DIFFUSE_CHANNEL = 9
 CHANNELS = tuple(range(1, 10))
 SENSOR_HEIGHT_PX = 3648
+MAXIMUM_POSE_ERROR = 1.0  # mm or degrees: visits farther from the asked pose are visits to another place
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,20 @@ class SimulatedRig:
             frame_folder=folder,
         )
         self._control = ControlServer(
-            folder, {"load": self._load, "inject": self._inject, "status": self._status, "stop": self._stop}
+            folder,
+            {
+                "load": self._load,
+                "inject": self._inject,
+                "defect_mask": self._defect_mask,
+                "status": self._status,
+                "stop": self._stop,
+            },
         )
         self.stopped = threading.Event()
         self._lock = threading.Lock()
         self._visit: Visit | None = None
         self._visits = 0
+        self._seen_from: list[Pose] = []  # true poses since the part was loaded, latest last
         self._frames = 0
         self._ambient = config.imperfections.ambient_level
         self.part = config.part
@@ -122,17 +132,15 @@ class SimulatedRig:
         axes = self.gantry.axes_at(t_s)
         with self._lock:
             visit = self._visit
-            stayed = (
-                visit is not None
-                and visit.axes == axes
-                and not self.gantry.is_moving_between(visit.since_s, t_s)
-            )
+            stayed = visit is not None and visit.axes == axes and not self.gantry.is_moving_between(visit.since_s, t_s)
             if visit is None or not stayed:
                 self._visits += 1
                 visit = Visit(axes, self._draw_pose_error(self._visits), t_s)
                 self._visit = visit
-        x, y, z, tilt, pan = (a + e for a, e in zip(axes[:5], visit.error, strict=True))
-        return Pose(x, y, z, tilt, pan)
+            pose = Pose(*(a + e for a, e in zip(axes[:5], visit.error, strict=True)))
+            if pose not in self._seen_from:
+                self._seen_from.append(pose)
+        return pose
 
     def _draw_pose_error(self, visit: int) -> tuple[float, float, float, float, float]:
         draw = np.random.default_rng([self.config.seed, visit]).standard_normal(5)
@@ -164,7 +172,7 @@ class SimulatedRig:
         )
         scene = self._make_scene(part)
         with self._lock:
-            self.part, self._scene = part, scene
+            self.part, self._scene, self._seen_from = part, scene, []
         return {"loaded": part.model_dump(mode="json")}
 
     def _inject(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -183,6 +191,19 @@ class SimulatedRig:
                 return {"injected": self._camera.inject(name, *arguments)}
         raise ValueError(f"unknown fault {fault!r}; say ambient LEVEL, gantry.NAME, lights.NAME or camera.NAME")
 
+    def _defect_mask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The truth, for judging the station's answer: a file with the (H, W) mask seen near `pose`."""
+        wanted = [float(v) for v in request["pose"]]
+        with self._lock:
+            near = [p for p in self._seen_from if np.allclose(p.as_tuple(), wanted, atol=MAXIMUM_POSE_ERROR)]
+            scene = self._scene
+        if not near:
+            raise ValueError(f"the camera has not been at {wanted} since the part was loaded")
+        mask = scene.truth(near[-1], int(request["binning"])).defect_mask
+        file = self.folder / "defect_mask.npy"
+        np.save(file, mask)
+        return {"file": str(file), "pixels": int(mask.sum())}
+
     def _status(self, _request: dict[str, Any]) -> dict[str, Any]:
         now_s = self.clock.now_s()
         return {
@@ -192,6 +213,7 @@ class SimulatedRig:
             "light_levels": self.lights.mean_levels(now_s, now_s),
             "part": self.part.model_dump(mode="json"),
             "frames": self._frames,
+            "peak_memory_mb": peak_memory_mb(),
         }
 
     def _stop(self, _request: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,119 @@
+"""`station train`: dataset, training, export, and what the recipe must know of it. torch is loaded only here."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from station.bad_input import BadInput
+from station.dataset import RECIPES, Color, simulate_dataset
+from station.recipe import load_recipe
+from station.recipe_edit import update_recipe_values
+
+if TYPE_CHECKING:
+    from models.train import TrainReport
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedRecipe:
+    """What training gave, and the recipe that received it."""
+
+    report: TrainReport
+    recipe: Path
+    sha256: str
+
+    def as_dict(self) -> dict[str, object]:
+        r = self.report
+        return {
+            "product": r.product,
+            "color": r.color,
+            "model": r.file,
+            "bytes": r.bytes,
+            "sha256": self.sha256,
+            "recipe": str(self.recipe),
+            "n_train_parts": r.n_train_parts,
+            "n_calibrate_parts": r.n_calibrate_parts,
+            "steps": r.steps,
+            "first_loss": r.first_loss,
+            "last_loss": r.last_loss,
+            "seconds": r.seconds,
+            "limits": r.limits,
+            "parity": {
+                "map_difference": r.parity.map_difference,
+                "score_difference": r.parity.score_difference,
+                "label_flips": r.parity.label_flips,
+            },
+        }
+
+    def as_text(self) -> str:
+        r = self.report
+        limits = ", ".join(f"{view} {limit:.3f}" for view, limit in r.limits.items())
+        return (
+            f"{r.product} ({r.color}): {r.n_train_parts} good parts, {r.steps} steps in {r.seconds:.0f} s, "
+            f"loss {r.first_loss:.4f} -> {r.last_loss:.4f}\n"
+            f"limits from {r.n_calibrate_parts} held-out good parts: {limits}\n"
+            f"torch against onnxruntime: map {r.parity.map_difference:.1e}, score {r.parity.score_difference:.1e}, "
+            f"label flips {r.parity.label_flips}\n"
+            f"model {r.file} ({r.bytes / 1e6:.2f} MB, SHA-256 {self.sha256[:12]}...); recipe {self.recipe} updated"
+        )
+
+
+def simulate(
+    product: str, out: Path, *, good: int, calibrate: int, defective: int, seed: int, color: Color = "rgb"
+) -> Path:
+    """`station dataset simulate`, with progress on stderr."""
+    return simulate_dataset(
+        product,
+        out / color,
+        good=good,
+        calibrate=calibrate,
+        defective=defective,
+        seed=seed,
+        color=color,
+        recipe=_recipe_of(product, None, color),
+        progress=show_progress,
+    )
+
+
+def train(product: str, data: Path, recipe: Path | None, steps: int | None, color: Color = "rgb") -> TrainedRecipe:
+    """Train on `<data>/<color>/<product>` (simulated there if absent) and write the result into the recipe.
+
+    Raises BadInput when torch is not installed, DocumentError for the recipe.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise BadInput("training needs torch, which is not installed: pip install -e '.[train]'")
+    from models.config import TrainConfig
+    from models.train import train_product
+
+    path = _recipe_of(product, recipe, color)
+    loaded = load_recipe(path, need_model=False)
+    folder = data / color / product
+    if not (folder / "index.json").is_file():
+        simulate(product, data, good=60, calibrate=20, defective=0, seed=0, color=color)
+    config = TrainConfig(color=color) if steps is None else TrainConfig(color=color, steps=steps)
+    report = train_product(folder, loaded.model_path, config, show_progress)
+    sha256 = hashlib.sha256(loaded.model_path.read_bytes()).hexdigest()
+    levels = json.loads((folder / "index.json").read_text(encoding="utf-8"))["reference_levels"]
+    update_recipe_values(path, limits=report.limits, sha256=sha256, reference_levels=levels)
+    return TrainedRecipe(report, path, sha256)
+
+
+def _recipe_of(product: str, recipe: Path | None, color: Color) -> Path:
+    path = recipe or RECIPES / (f"{product}.yaml" if color == "rgb" else f"{product}_full.yaml")
+    if not path.is_file():
+        known = sorted(p.stem for p in RECIPES.glob("*.yaml") if "calibration" not in p.name)
+        raise BadInput(f"there is no recipe {path}; name one with --recipe, or a demo product of {', '.join(known)}")
+    return path
+
+
+def show_progress(what: str, share: float) -> None:
+    """One line on stderr, rewritten on a terminal, every tenth otherwise."""
+    if sys.stderr.isatty():
+        print(f"\r{share:6.1%} {what:<50}", end="" if share < 1 else "\n", file=sys.stderr, flush=True)
+    elif int(share * 1000) % 100 == 0:
+        print(f"{share:6.1%} {what}", file=sys.stderr, flush=True)
