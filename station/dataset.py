@@ -1,0 +1,222 @@
+"""Data sets of simulated parts: photographed as the rig would, solved as the station would, written for training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.protocols import Frame, Pose
+from drivers.simulated.scene import DEFECT_KINDS, Scene, make_part, random_defect
+from station.atomic import write_atomic
+from station.bad_input import BadInput
+from station.light_check import mean_level
+from station.photometric_stereo.solve import PhotometricStereo
+from station.picture import diffuse_rgb
+from station.plan import CaptureStep, make_plan
+from station.recipe import LoadedRecipe, load_recipe
+from station.recipe_lights import lights_for, solver_settings
+
+Progress = Callable[[str, float], None]  # what is being done, and its share done 0..1
+Color = Literal["rgb", "mono"]
+RECIPES = Path(__file__).parent / "recipes"
+FIRST_SEED = {"train": 1000, "calibrate": 3000, "test": 7000}
+SEED_STRIDE = 100_000  # another `seed` of the data set is another thousand parts
+SIGMA_MM, SIGMA_DEG = 0.02, 0.005  # pose repeatability of one visit
+SCENE_SEED = 1  # of the sensor's fixed pattern
+FORMAT = {"rgb": "BayerRG12", "mono": "Mono12"}
+
+
+@dataclass(frozen=True, slots=True)
+class PartToMake:
+    """One part of the set: its split, its seed, its defect if any."""
+
+    split: Literal["train", "calibrate", "test"]
+    seed: int
+    kind: str  # good, or the defect's kind
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class SolvedView:
+    """What the detector is given of one view, and the truth about it."""
+
+    rgb: NDArray[np.float32]  # (3, H, W)
+    normals: NDArray[np.float32]  # (3, H, W)
+    defect_mask: NDArray[np.bool_]  # (H, W)
+    levels: dict[str, float]  # mean level of each light's frame
+
+
+def silent(_what: str, _share: float) -> None:
+    """The progress of nobody."""
+
+
+def parts_of_set(
+    good: int, calibrate: int, defective: int, seed: int, test_good: int | None = None
+) -> list[PartToMake]:
+    """Disjoint seeds for train, calibrate and test; defect kinds in turn."""
+    base = SEED_STRIDE * seed
+    parts = [PartToMake("train", base + FIRST_SEED["train"] + n, "good") for n in range(good)]
+    parts += [PartToMake("calibrate", base + FIRST_SEED["calibrate"] + n, "good") for n in range(calibrate)]
+    count = defective if test_good is None else test_good
+    first = base + FIRST_SEED["test"]
+    parts += [PartToMake("test", first + n, "good") for n in range(count)]
+    kinds = [DEFECT_KINDS[n % len(DEFECT_KINDS)] for n in range(defective)]
+    return parts + [PartToMake("test", first + count + n, kind) for n, kind in enumerate(kinds)]
+
+
+def simulate_dataset(
+    product: str,
+    out: Path,
+    *,
+    good: int = 60,
+    defective: int = 10,
+    calibrate: int = 20,
+    test_good: int | None = None,
+    seed: int = 0,
+    color: Color = "rgb",
+    recipe: Path | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Render, solve and write `<out>/<product>`; returns that folder. The same seed gives the same pictures.
+
+    Poses, lights, exposures and solver settings are the recipe's (default: the product's demo recipe).
+    Raises BadInput if the folder already holds a data set.
+    """
+    folder = out / product
+    if (folder / "index.json").exists():
+        raise BadInput(f"{folder} already holds a data set: choose another folder, or remove it first")
+    loaded = load_recipe(recipe or RECIPES / f"{product}.yaml", need_model=False)
+    parts = parts_of_set(good, calibrate, defective, seed, test_good)
+    photographer = Photographer(loaded, color)
+    entries: list[dict[str, Any]] = []
+    levels: dict[str, dict[str, list[float]]] = {}
+    shape = photographer.shape
+    with ThreadPoolExecutor(1, thread_name_prefix="dataset-writer") as writer:
+        pending: list[Future[dict[str, Any]]] = []
+        for n, part in enumerate(parts):
+            for view, solved in photographer.views(product, part):
+                pending.append(writer.submit(_write_view, folder, part, view, solved))
+                if part.split == "train":
+                    _collect(levels, view, solved.levels)
+            entries += [f.result() for f in pending]
+            pending = []
+            progress(f"{part.split} {part.name}", (n + 1) / len(parts))
+    stereo = loaded.recipe.photometric_stereo
+    index = {
+        "format_version": 1,
+        "product": product,
+        "views": [v.name for v in loaded.recipe.viewpoints],
+        "input_size": list(shape),
+        "color": color,
+        "seed": seed,
+        "is_simulated": True,
+        "photometric_stereo": {
+            "method": stereo.method,
+            "shadow_fraction": stereo.shadow_fraction,
+            "lights": [light.name for light in loaded.recipe.directional_lights],
+        },
+        "reference_levels": {v: {k: round(float(np.mean(x)), 5) for k, x in d.items()} for v, d in levels.items()},
+        "items": sorted(entries, key=lambda e: (e["split"], e["part"], e["view"])),
+    }
+    write_atomic(folder / "index.json", json.dumps(index, indent=1).encode())
+    return folder
+
+
+def _collect(levels: dict[str, dict[str, list[float]]], view: str, found: dict[str, float]) -> None:
+    for light, level in found.items():
+        levels.setdefault(view, {}).setdefault(light, []).append(level)
+
+
+class Photographer:
+    """Takes a recipe's frames of simulated parts and turns each view into the detector's inputs."""
+
+    def __init__(self, loaded: LoadedRecipe, color: Color = "rgb") -> None:
+        self._loaded = loaded
+        self._format = FORMAT[color]
+        self._binning = loaded.recipe.capture.binning
+        calibration = loaded.calibration
+        self.shape = (calibration.image_height // self._binning, calibration.image_width // self._binning)
+        self._stereo = PhotometricStereo(lights_for(loaded, self.shape), self.shape, solver_settings(loaded.recipe))
+
+    def views(self, product: str, part: PartToMake) -> Iterator[tuple[str, SolvedView]]:
+        """(view, what was solved there) in the recipe's order; all that is random follows from the part's seed."""
+        defects = () if part.kind == "good" else (random_defect(product, part.kind, part.seed),)
+        scene = Scene(make_part(product, part.seed, defects), seed=SCENE_SEED)
+        rng = np.random.default_rng([part.seed, len(part.kind)])
+        steps = make_plan(self._loaded.recipe)
+        for viewpoint in self._loaded.recipe.viewpoints:
+            mine = [step for step in steps if step.view == viewpoint.name]
+            yield viewpoint.name, self._solve(scene, _visited(viewpoint.as_pose(), rng), mine, part.seed)
+
+    def _solve(self, scene: Scene, pose: Pose, steps: list[CaptureStep], seed: int) -> SolvedView:
+        frames = {step.light: self._frame(scene, pose, step, seed) for step in steps}
+        self._stereo.begin()
+        directional = [step.light for step in steps if step.kind == "directional"]
+        for index, name in enumerate(directional):
+            self._stereo.add(index, frames[name])
+        diffuse = next(step.light for step in steps if step.kind == "diffuse")
+        return SolvedView(
+            rgb=diffuse_rgb(frames[diffuse]),
+            normals=self._stereo.solve().normals,
+            defect_mask=scene.truth(pose, self._binning).defect_mask,
+            levels={name: mean_level(frame) for name, frame in frames.items()},
+        )
+
+    def _frame(self, scene: Scene, pose: Pose, step: CaptureStep, seed: int) -> Frame:
+        black_dn = self._loaded.calibration.black_level_dn  # on the 12-bit scale, and so are these frames
+        pixels = scene.photograph(
+            pose,
+            {step.channel: step.brightness},
+            exposure_us=step.exposure_us,
+            gain_db=step.gain_db,
+            pixel_format=self._format,
+            binning=self._binning,
+            roi=None,
+            frame_seed=seed * 100 + step.index,
+            black_level_dn=black_dn,
+        )
+        return Frame(pixels, self._format, 12, black_dn, step.exposure_us, step.gain_db, 0, step.index)
+
+
+def _visited(pose: Pose, rng: np.random.Generator) -> Pose:
+    """Where the arm really stops on this visit."""
+    sigma = np.array([SIGMA_MM] * 3 + [SIGMA_DEG] * 2)
+    return Pose(*(float(a) for a in np.array(pose.as_tuple()) + sigma * rng.standard_normal(5)))
+
+
+def _write_view(folder: Path, part: PartToMake, view: str, solved: SolvedView) -> dict[str, Any]:
+    """Three pictures and their entry in the index."""
+    name = f"{part.name}_{view}.png"
+    where = Path(part.split) / part.kind
+    pictures: dict[str, NDArray[Any]] = {
+        "rgb": np.clip(np.round(solved.rgb * 65535), 0, 65535).astype(np.uint16),
+        "normal": np.round(solved.normals * 32767 + 32768).astype(np.uint16),
+        "mask": (solved.defect_mask * np.uint8(255))[None],
+    }
+    entry: dict[str, Any] = {"part": part.name, "view": view, "split": part.split, "kind": part.kind}
+    entry["seed"] = part.seed
+    for what, planes in pictures.items():
+        if what == "mask" and not solved.defect_mask.any():
+            entry["mask"] = None
+            continue
+        ok, encoded = cv2.imencode(".png", planes[::-1].transpose(1, 2, 0), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        if not ok:
+            raise RuntimeError(f"{name}: the picture could not be encoded")
+        path = where / what / name
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        content = encoded.tobytes()
+        (folder / path).write_bytes(content)
+        entry[what], entry[f"{what}_sha256"] = path.as_posix(), hashlib.sha256(content).hexdigest()
+    return entry

@@ -1,0 +1,70 @@
+"""What a model file says about itself, under the key `facet` of its ONNX metadata."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+METADATA_KEY = "facet"
+FORMAT_VERSION = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StereoSettings(_Record):
+    """How the normals were solved that the model learned from."""
+
+    method: str
+    lights: tuple[str, ...]
+    shadow_fraction: float | None = None
+
+
+class ModalityCalibration(_Record):
+    """Of the smoothed maps of held-out good parts."""
+
+    median: float
+    p99: float
+
+
+class ScoreCalibration(_Record):
+    n_parts: Annotated[int, Field(ge=1)]
+    views: dict[str, dict[str, ModalityCalibration]]
+
+
+class Golden(_Record):
+    """The self-test: inputs by a formula of integers, and the score of each view."""
+
+    kind: Literal["lattice"]
+    seed: int
+    scores: tuple[float, ...]
+
+
+class ModelMetadata(_Record):
+    format_version: Literal[1]
+    product: str
+    views: Annotated[tuple[str, ...], Field(min_length=1)]  # the order of `view_index`
+    input_size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]  # H, W
+    color: Literal["rgb", "mono"]
+    photometric_stereo: StereoSettings
+    encoder: dict[str, Any]
+    config: dict[str, Any]
+    score: dict[str, Any]
+    calibration: ScoreCalibration
+    limits_suggested: dict[str, float]
+    training: dict[str, Any]
+    golden: Golden
+    versions: dict[str, str]
+    created: str
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ModelMetadata:
+        for name, views in (("calibration.views", self.calibration.views), ("limits_suggested", self.limits_suggested)):
+            if set(views) != set(self.views):
+                raise ValueError(f"{name} is for {sorted(views)}, the model's views are {list(self.views)}")
+        if len(self.golden.scores) != len(self.views) or not all(map(math.isfinite, self.golden.scores)):
+            raise ValueError("golden.scores must be one finite number per view")
+        return self
