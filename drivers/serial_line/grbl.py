@@ -1,0 +1,307 @@
+"""A gantry of three to six axes behind a Grbl-dialect controller.
+
+`ok` means planned. A move is done when a dwell behind it was answered and the controller then says
+Idle at the target. Limits, move times and the trust in the position are this driver's own; it never
+unlocks, resumes or repeats a move by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict, Unpack
+
+from drivers.errors import DeviceError, FeatureMissing, OutOfTravel, PositionError, PositionUntrusted
+from drivers.protocols import DeviceIdentity, Pose
+from drivers.serial_line.grbl_link import GrblLink
+from drivers.serial_line.grbl_protocol import MovePlan, Status, plan_move
+
+log = logging.getLogger(__name__)
+
+DEVICE = "gantry"
+POSE_FIELDS = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
+LETTERS = "XYZABC"  # Grbl's order of axes in every report, unless $I says otherwise
+BARRIER = "G4 P0.01"  # answered once the planner is empty; P must be above 0
+MODAL_STATE = "G21 G90 G94"  # millimetres, absolute, feed per minute
+
+
+@dataclass(frozen=True, slots=True)
+class AxisLimits:
+    """One axis: a field of Pose, its allowed travel in station units, and how the controller knows it."""
+
+    name: str
+    minimum: float
+    maximum: float
+    machine_axis: str
+    offset: float = 0.0  # machine = station + offset
+
+    @property
+    def unit(self) -> str:
+        return self.name.rpartition("_")[2]
+
+
+class GrblOptions(TypedDict, total=False):
+    """What a rig file may say beyond port and axes."""
+
+    baud_rate: int
+    tolerance_mm: float
+    tolerance_deg: float
+    settle_s: float  # after Idle, before the position is read
+    speed: float  # of what the axes can do, 0..1
+    reply_timeout_s: float
+    move_margin_s: float
+    homing_timeout_s: float
+
+
+class GrblArm:
+    """Implements `drivers.protocols.Arm`. Open with `GrblArm.open`; the position is trusted once homed.
+
+    A Pose field that no axis drives must be 0. Timeouts: `reply_timeout_s` for a line, the computed
+    time plus `move_margin_s` for a move, `homing_timeout_s` for homing, which is silent throughout.
+    """
+
+    def __init__(
+        self,
+        port: str,
+        axes: Sequence[AxisLimits],
+        *,
+        baud_rate: int = 115200,
+        tolerance_mm: float = 0.05,
+        tolerance_deg: float = 0.05,
+        settle_s: float = 0.0,
+        speed: float = 1.0,
+        reply_timeout_s: float = 1.0,
+        move_margin_s: float = 2.0,
+        homing_timeout_s: float = 120.0,
+    ) -> None:
+        self.axes = _checked_axes(axes)
+        self.last_reason = "not homed since the connection was made"
+        self.warnings: tuple[str, ...] = ()
+        self._tolerance_mm = tolerance_mm
+        self._tolerance_deg = tolerance_deg
+        self._settle_s = settle_s
+        self._speed = speed
+        self._move_margin_s = move_margin_s
+        self._homing_timeout_s = homing_timeout_s
+        self._trust = threading.Event()
+        self._lock = threading.RLock()  # one conversation at a time; stop() does not take it
+        self._link = GrblLink(DEVICE, port, baud_rate, reply_timeout_s, self._distrust)
+        try:
+            self._connect()
+        except DeviceError:
+            self._link.line.close()
+            raise
+
+    @classmethod
+    def open(cls, port: str, *, axes: Sequence[AxisLimits], **options: Unpack[GrblOptions]) -> GrblArm:
+        """Open the port, reset the controller, read its identity, settings and state. Moves nothing.
+
+        Raises DeviceNotFound, DeviceTimeout when nothing answers as Grbl does, FeatureMissing when its
+        settings do not suit.
+        """
+        return cls(port, axes, **options)
+
+    # -- the contract -----------------------------------------------------------------------
+
+    @property
+    def identity(self) -> DeviceIdentity:
+        return self._identity
+
+    @property
+    def position_trusted(self) -> bool:
+        return self._trust.is_set()
+
+    def home(self) -> None:
+        """Reset if anything is amiss, then `$H`. Trusted only after its `ok`, no alarm before it, and Idle.
+
+        Raises PositionUntrusted, CommandRefused, DeviceTimeout, DeviceLost.
+        """
+        with self._lock:
+            self._distrust("homing began")
+            self._link.allow()
+            if self._link.blocked is not None:
+                self._link.reset()
+            self._link.command("$H", self._homing_timeout_s, is_deaf=True)
+            self._link.command(MODAL_STATE)
+            report = self._link.status()
+            if report.state != "Idle":
+                raise PositionUntrusted(DEVICE, f"homing was acknowledged, but the state is {report.state}, not Idle")
+            self._machine = self._machine_position(report)
+            self._trust.set()
+            if self._link.blocked is not None:  # something came in between: the latch stays down
+                self._distrust(self._link.blocked)
+                raise PositionUntrusted(DEVICE, f"right after homing: {self._link.blocked}")
+
+    def check_reachable(self, pose: Pose) -> None:
+        """Raise OutOfTravel unless every field is finite and inside its axis' limits.
+
+        The limits form a box, so a straight way between two reachable poses lies inside as well.
+        """
+        driven = {a.name: a for a in self.axes}
+        for name, value in zip(POSE_FIELDS, pose.as_tuple(), strict=True):
+            axis = driven.get(name)
+            if axis is None and value != 0.0:
+                raise OutOfTravel(DEVICE, f"{name} = {value:g}, but this gantry has no such axis: it must be 0")
+            if axis is not None and not (math.isfinite(value) and axis.minimum <= value <= axis.maximum):
+                raise OutOfTravel(
+                    DEVICE,
+                    f"{name} = {value:g} {axis.unit} is outside {axis.minimum:g} .. {axis.maximum:g} {axis.unit}",
+                )
+
+    def move_to(self, pose: Pose) -> Pose:
+        """Check, send, barrier, ask, verify; returns the position read back.
+
+        Raises OutOfTravel or PositionUntrusted before anything is sent; PositionError when the arm stands
+        still elsewhere; CommandRefused, DeviceTimeout, DeviceLost. All but the first leave the arm untrusted
+        or ask for homing.
+        """
+        self.check_reachable(pose)
+        with self._lock:
+            self._require_trust()
+            target = self._to_machine(pose)
+            plan = plan_move(self._machine, target, self._rates, self._accelerations)
+            if plan.length > 0.0:
+                self._link.command(self._move_line(target, plan))
+                self._link.command(BARRIER, plan.duration_s / self._speed + self._move_margin_s)
+            if self._settle_s:
+                time.sleep(self._settle_s)
+            return self._verify(target)
+
+    def position(self) -> Pose:
+        """As the controller reports it, trusted or not. Raises PositionUntrusted while it is locked or stopped."""
+        with self._lock:
+            return self._to_pose(self._machine_position(self._link.status()))
+
+    def stop(self) -> None:
+        """`!` at once, past any waiting command, which then raises PositionUntrusted. Raises DeviceLost."""
+        self._distrust("the arm was stopped")
+        self._link.halt()
+
+    def close(self) -> None:
+        """Give the port back. Whatever moves then finishes its one move."""
+        self._distrust("the connection was closed")
+        self._link.line.close()
+
+    def __enter__(self) -> GrblArm:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # -- connecting -------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self._link.reset()
+        about = self._link.about
+        version, _, name = about.get("VER", "").partition(":")
+        self._identity = DeviceIdentity("Grbl", about.get("FIRMWARE", "Grbl"), name, version)
+        self._order = self._axis_order(about)
+        self._read_settings()
+        report = self._link.status()
+        self._machine = self._machine_position(report)
+        log.info("%s: %s %s on %s, state %s", DEVICE, self._identity.model, version, self._link.line.port, report.state)
+
+    def _axis_order(self, about: dict[str, str]) -> str:
+        """The letters in the order of every report; `[AXS:5:XYZAB]` where the firmware says so."""
+        letters = about.get("AXS", "").partition(":")[2] or LETTERS
+        missing = [a.machine_axis for a in self.axes if a.machine_axis not in letters]
+        if missing:
+            raise FeatureMissing(DEVICE, f"the rig file names axes {missing}, the controller has only {letters}")
+        return letters
+
+    def _read_settings(self) -> None:
+        settings = self._link.settings
+        columns = [self._order.index(a.machine_axis) for a in self.axes]
+        missing = [f"${n + i}" for n in (110, 120, 130) for i in columns if settings.get(n + i, 0.0) <= 0.0]
+        if missing:
+            raise FeatureMissing(DEVICE, f"the controller does not list {', '.join(missing)}: has it these axes?")
+        if settings.get(13, 0.0):
+            raise FeatureMissing(DEVICE, "the controller reports inches; set $13=0")
+        if not int(settings.get(10, 1.0)) & 1:
+            raise FeatureMissing(DEVICE, "the controller does not report the machine position; set $10=1")
+        self._rates = tuple(settings[110 + i] / 60.0 for i in columns)  # units per second
+        self._accelerations = tuple(settings[120 + i] for i in columns)
+        self.warnings = tuple(self._doubts(settings, columns))
+        for text in self.warnings:
+            log.warning("%s: %s", DEVICE, text)
+
+    def _doubts(self, settings: dict[int, float], columns: list[int]) -> list[str]:
+        """What a commissioned gantry would have otherwise; factory settings have all of it off."""
+        wanted = {20: "soft limits are off ($20)", 21: "limit switches are off ($21)", 22: "homing is off ($22)"}
+        doubts = [f"the controller's {text}" for n, text in wanted.items() if not settings.get(n, 0.0)]
+        for axis, i in zip(self.axes, columns, strict=True):
+            if axis.maximum - axis.minimum > settings[130 + i]:
+                doubts.append(f"{axis.name} may travel further than the controller's ${130 + i}={settings[130 + i]:g}")
+        return doubts
+
+    # -- moving -----------------------------------------------------------------------------
+
+    def _distrust(self, reason: str) -> None:
+        if self._trust.is_set():
+            log.warning("%s: position no longer trusted: %s", DEVICE, reason)
+        self.last_reason = reason
+        self._trust.clear()
+
+    def _require_trust(self) -> None:
+        if not self._trust.is_set():
+            raise PositionUntrusted(DEVICE, f"move refused: {self.last_reason}; home the arm first")
+
+    def _move_line(self, target: tuple[float, ...], plan: MovePlan) -> str:
+        words = "".join(f" {a.machine_axis}{v:.3f}" for a, v in zip(self.axes, target, strict=True))
+        return f"G53 G1{words} F{max(1.0, plan.rate_per_s * 60.0 * self._speed):.0f}"
+
+    def _verify(self, target: tuple[float, ...]) -> Pose:
+        report = self._link.status()
+        if report.state != "Idle":
+            self._distrust(f"after a move the state was {report.state}")
+            raise PositionUntrusted(DEVICE, f"after the move was acknowledged the state is {report.state}, not Idle")
+        self._machine = self._machine_position(report)
+        for axis, wanted, found in zip(self.axes, target, self._machine, strict=True):
+            tolerance = self._tolerance_deg if axis.unit == "deg" else self._tolerance_mm
+            if not abs(found - wanted) <= tolerance:
+                self._distrust(f"a move ended at the wrong {axis.name}")
+                raise PositionError(
+                    DEVICE,
+                    f"{axis.name} stands at {found - axis.offset:.3f}, sent to {wanted - axis.offset:.3f} "
+                    f"{axis.unit} (tolerance {tolerance:g}); home the arm",
+                )
+        self._require_trust()  # an input or an alarm may have come with the last report
+        return self._to_pose(self._machine)
+
+    # -- coordinates ------------------------------------------------------------------------
+
+    def _machine_position(self, report: Status) -> tuple[float, ...]:
+        """In the order of `self.axes`."""
+        if report.mpos is None or len(report.mpos) < max(self._order.index(a.machine_axis) for a in self.axes) + 1:
+            raise FeatureMissing(DEVICE, f"status report without MPos for all axes: {report}; set $10=1")
+        return tuple(report.mpos[self._order.index(a.machine_axis)] for a in self.axes)
+
+    def _to_machine(self, pose: Pose) -> tuple[float, ...]:
+        values = dict(zip(POSE_FIELDS, pose.as_tuple(), strict=True))
+        return tuple(
+            values[a.name] + a.offset if a.name in values else kept
+            for a, kept in zip(self.axes, self._machine, strict=True)
+        )
+
+    def _to_pose(self, machine: tuple[float, ...]) -> Pose:
+        values = {a.name: m - a.offset for a, m in zip(self.axes, machine, strict=True)}
+        return Pose(*(values.get(name, 0.0) for name in POSE_FIELDS))
+
+
+def _checked_axes(axes: Sequence[AxisLimits]) -> tuple[AxisLimits, ...]:
+    """Raises ValueError for a configuration that cannot be meant."""
+    names, letters = [a.name for a in axes], [a.machine_axis for a in axes]
+    if not 3 <= len(axes) <= len(LETTERS):
+        raise ValueError(f"a gantry has 3 to {len(LETTERS)} axes, found {len(axes)}")
+    if len(set(names)) < len(names) or len(set(letters)) < len(letters):
+        raise ValueError(f"an axis is named twice: {names}, {letters}")
+    for axis in axes:
+        if axis.machine_axis not in LETTERS or len(axis.machine_axis) != 1:
+            raise ValueError(f"{axis.name}: machine axis {axis.machine_axis!r} is none of {', '.join(LETTERS)}")
+        if not axis.minimum < axis.maximum:
+            raise ValueError(f"{axis.name}: minimum {axis.minimum:g} is not below maximum {axis.maximum:g}")
+    return tuple(axes)

@@ -1,0 +1,288 @@
+"""The conversation with a Grbl-dialect controller: one line in flight, one reply each, nothing taken for granted."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from drivers.errors import CommandRefused, DeviceError, DeviceLost, DeviceTimeout, PositionUntrusted
+from drivers.serial_line import grbl_protocol as grbl
+from drivers.serial_line.grbl_protocol import Alarm, Banner, Info, Ok, Refusal, Reply, Setting, Status, Unknown
+from drivers.serial_line.port import Line
+
+log = logging.getLogger(__name__)
+
+DANGEROUS_PINS = frozenset("DRE")  # door, reset and emergency-stop inputs: act on them whatever the state says
+RESET_ATTEMPTS = 3
+HOLD_POLL_S = 0.1
+
+
+T = TypeVar("T")
+
+
+class Halted:
+    """Put before a waiting command by `halt`."""
+
+
+class GrblLink:
+    """Send-response over one port. One thread commands at a time (the arm holds the lock); any may halt.
+
+    `distrust` is called, from whichever thread notices, with the reason why the position may be wrong.
+    """
+
+    def __init__(
+        self, device: str, port: str, baud_rate: int, reply_timeout_s: float, distrust: Callable[[str], None]
+    ) -> None:
+        self.device = device
+        self.reply_timeout_s = reply_timeout_s
+        self.rejected_lines = 0
+        self.blocked: str | None = "not yet connected"  # why only a reset may be sent
+        self.about: dict[str, str] = {}  # what $I said at the last reset
+        self.settings: dict[int, float] = {}  # and $$
+        self._distrust = distrust
+        self._replies: queue.SimpleQueue[Reply | Halted | DeviceLost] = queue.SimpleQueue()
+        self._gate = threading.Lock()  # held only while bytes leave: after `!` no line may follow
+        self._is_halted = False
+        self._is_deaf = False  # the controller ignores `!` (homing): only a reset stops it
+        self._is_resetting = False
+        self.line = Line(device, port, baud_rate=baud_rate, terminator=b"\n", on_line=self._receive, on_lost=self._lose)
+
+    # -- the reader thread ------------------------------------------------------------------
+
+    def _receive(self, raw: bytes) -> None:
+        reply = grbl.parse(raw)
+        if isinstance(reply, Alarm):
+            # even ALARM:2, which keeps the position, leaves a lock that only homing ends: `$X` is never sent
+            self.blocked = grbl.alarm_text(reply.code)
+            self._distrust(self.blocked)
+        elif isinstance(reply, Banner) and not self._is_resetting:
+            self.blocked = "the controller restarted by itself"
+            self._distrust(self.blocked)
+        elif isinstance(reply, Status) and DANGEROUS_PINS & set(reply.pins):
+            self._distrust(f"safety input active (Pn:{reply.pins})")
+        elif isinstance(reply, Unknown) and raw.strip():
+            self.rejected_lines += 1
+            log.warning("%s: not understood and not counted as a reply: %r", self.device, raw)
+        self._replies.put(reply)
+
+    def _lose(self, loss: DeviceLost) -> None:
+        self._distrust("the connection was lost")
+        self._replies.put(loss)
+
+    # -- commands ---------------------------------------------------------------------------
+
+    def command(self, text: str, timeout_s: float | None = None, *, is_deaf: bool = False) -> list[Reply]:
+        """Send one line, wait for its one response; returns what was pushed in between.
+
+        Raises CommandRefused for `error:n` and for ALARM:2, PositionUntrusted for any other alarm, a
+        restart or a halt, DeviceTimeout after having reset the controller, DeviceLost.
+        """
+        self._drain()
+        with self._gate:
+            if self._is_halted:
+                raise PositionUntrusted(self.device, f"{text!r} not sent: the arm was stopped; home it first")
+            if self.blocked is not None:
+                raise PositionUntrusted(self.device, f"{text!r} not sent: {self.blocked}; home the arm first")
+            self._is_deaf = is_deaf
+            self.line.write(text.encode("ascii") + b"\n")
+        try:
+            return self._await_ok(text, self.reply_timeout_s if timeout_s is None else timeout_s)
+        finally:
+            self._is_deaf = False
+
+    def _await_ok(self, text: str, timeout_s: float) -> list[Reply]:
+        deadline_s, pushed = time.monotonic() + timeout_s, list[Reply]()
+        while True:
+            reply = self._next(deadline_s)
+            match reply:
+                case None:
+                    raise self._give_up(text, timeout_s)
+                case Ok():
+                    return pushed
+                case Refusal(code):
+                    self._clear_refusal()
+                    raise CommandRefused(self.device, f"{text!r} answered with {grbl.error_text(code)}")
+                case Alarm(2):
+                    raise CommandRefused(self.device, f"{text!r} answered with {grbl.alarm_text(2)}")
+                case Alarm() | Banner():
+                    raise PositionUntrusted(self.device, f"during {text!r}: {self.blocked}; home the arm")
+                case Halted():
+                    self._end_hold()
+                    raise PositionUntrusted(self.device, f"stopped during {text!r}; home the arm")
+                case _:
+                    pushed.append(reply)
+
+    def status(self) -> Status:
+        """Ask `?` (twice at most: it changes nothing) and return the report.
+
+        Raises DeviceTimeout, PositionUntrusted while an alarm blocks the controller, DeviceLost.
+        """
+        if self.blocked is not None:
+            raise PositionUntrusted(self.device, f"position unknown: {self.blocked}; home the arm first")
+        self._drain()
+        report = self._ask_status(self.reply_timeout_s) or self._ask_status(self.reply_timeout_s)
+        if report is None:
+            raise self._give_up("?", 2 * self.reply_timeout_s)
+        return report
+
+    def _ask_status(self, timeout_s: float) -> Status | None:
+        self.line.write(grbl.STATUS_QUERY)
+        deadline_s = time.monotonic() + timeout_s
+        while (reply := self._next(deadline_s)) is not None:
+            if isinstance(reply, Status):
+                return reply
+            if isinstance(reply, Alarm | Banner):
+                raise PositionUntrusted(self.device, f"while asking for the position: {self.blocked}; home the arm")
+            if isinstance(reply, Halted):
+                self._end_hold()
+                raise PositionUntrusted(self.device, "stopped while asking for the position; home the arm")
+        return None
+
+    # -- stopping and starting again --------------------------------------------------------
+
+    def halt(self) -> None:
+        """`!` now, from any thread; no line is sent after it until `allow`. Raises DeviceLost."""
+        with self._gate:
+            self._is_halted = True
+            self.blocked = "the arm was stopped"
+            was_deaf = self._is_deaf
+            self.line.write(grbl.HOLD)
+            if was_deaf:
+                self.line.write(grbl.SOFT_RESET)
+        self._replies.put(Halted())
+
+    def allow(self) -> None:
+        """Lines may be sent again: only ever because an operator asked for homing."""
+        with self._gate:
+            self._is_halted = False
+
+    def reset(self) -> None:
+        """Soft reset, drop all that came before the banner, and resynchronise; fills `about` and `settings`.
+
+        Raises DeviceTimeout when no banner comes, or nothing answers after it.
+        """
+        self._is_resetting = True
+        try:
+            self._drain()
+            self.line.write(grbl.SOFT_RESET)
+            self._await_banner()
+            self._synchronise()
+            self.blocked = "the arm was stopped" if self._is_halted else None
+        finally:
+            self._is_resetting = False
+
+    def _await_banner(self) -> None:
+        deadline_s = time.monotonic() + self.reply_timeout_s
+        while (reply := self._next(deadline_s)) is not None:
+            if isinstance(reply, Banner):
+                return
+        raise DeviceTimeout(
+            self.device,
+            f"no Grbl banner within {self.reply_timeout_s:g} s of a reset on {self.line.port}. "
+            "Is it the right port and baud rate, and is the controller powered?",
+        )
+
+    def _synchronise(self) -> None:
+        """An empty line to clear a sticky error, then `$I` until it is answered, then `$$` once.
+
+        An `ok` counts only behind the text that belongs to it, and `$$` is asked only once: so one that
+        was left over, or a second answer to a repeated `$I`, can never be taken for the answer to a later line.
+        """
+        for _ in range(RESET_ATTEMPTS):
+            self.line.write(b"\n$I\n")
+            about = self._await_text(Info, lambda found: any(i.key == "VER" for i in found))
+            if about is not None:
+                break
+        else:
+            raise DeviceTimeout(self.device, f"banner seen on {self.line.port}, but $I was not answered")
+        self.line.write(b"$$\n")
+        settings = self._await_text(Setting, bool)
+        if settings is None:
+            raise DeviceTimeout(self.device, f"$I answered on {self.line.port}, but $$ was not")
+        self.about = {i.key: i.text for i in about}
+        self.settings = {s.number: s.value for s in settings}
+
+    def _await_text(self, kind: type[T], is_complete: Callable[[list[T]], bool]) -> list[T] | None:
+        found: list[T] = []
+        deadline_s = time.monotonic() + self.reply_timeout_s
+        while (reply := self._next(deadline_s)) is not None:
+            if isinstance(reply, Banner):  # a second one: some firmware greets twice, or the first was an old one
+                found.clear()
+            elif isinstance(reply, kind):
+                found.append(reply)
+            elif isinstance(reply, Ok) and is_complete(found):
+                return found
+        return None
+
+    def _clear_refusal(self) -> None:
+        """After `error:n` some firmware repeats it until an empty line: send one, take its `ok`."""
+        self.line.write(b"\n")
+        deadline_s = time.monotonic() + self.reply_timeout_s
+        while (reply := self._next(deadline_s)) is not None:
+            if isinstance(reply, Ok):
+                return
+        self.blocked = "no answer after a refused line"
+        self._distrust(self.blocked)
+
+    def _give_up(self, text: str, timeout_s: float) -> DeviceTimeout:
+        """No blind resend: hold, reset, drop what was under way. The reset's outcome goes into the text."""
+        self.blocked = f"no answer to {text!r}"
+        self._distrust(self.blocked)
+        self.line.write(grbl.HOLD)
+        outcome = self._end_hold()
+        return DeviceTimeout(
+            self.device, f"no answer to {text!r} within {timeout_s:.1f} s; {outcome}. Home the arm before moving"
+        )
+
+    def _end_hold(self) -> str:
+        """Wait until the axes stand, then reset; the outcome in words."""
+        why = self.blocked
+        self._await_stand()
+        try:
+            self.reset()
+        except DeviceTimeout as error:
+            outcome = f"reset failed too: {error.message}"
+        else:
+            outcome = "the controller was reset"
+        self.blocked = why
+        return outcome
+
+    def _await_stand(self) -> None:
+        deadline_s = time.monotonic() + self.reply_timeout_s
+        while time.monotonic() < deadline_s:
+            self.line.write(grbl.STATUS_QUERY)
+            poll_end_s = time.monotonic() + HOLD_POLL_S
+            while (reply := self._next(poll_end_s)) is not None:
+                if isinstance(reply, Banner | Alarm):
+                    return
+                if isinstance(reply, Status) and (reply.state, reply.substate) in (("Hold", 0), ("Idle", None)):
+                    return
+
+    # -- the queue --------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        """Drop what nobody waited for; a loss is kept, and an `ok` among it is worth a word."""
+        while True:
+            try:
+                reply = self._replies.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(reply, DeviceLost):
+                self._replies.put(reply)
+                raise reply
+            if isinstance(reply, Ok | Refusal):
+                log.warning("%s: %s came unasked and was dropped", self.device, reply)
+
+    def _next(self, deadline_s: float) -> Reply | Halted | None:
+        try:
+            reply = self._replies.get(timeout=max(0.0, deadline_s - time.monotonic()))
+        except queue.Empty:
+            return None
+        if isinstance(reply, DeviceError):
+            self._replies.put(reply)  # the next caller is to hear it too
+            raise reply
+        return reply

@@ -1,0 +1,203 @@
+"""What a Grbl-dialect controller can say, line by line, and what its numbers mean: pure functions.
+
+Only a line that is exactly `ok` is an acknowledge; anything not understood is `Unknown`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+
+Axes = tuple[float, ...]
+
+HOLD = b"!"
+STATUS_QUERY = b"?"
+SOFT_RESET = b"\x18"
+JOG_CANCEL = b"\x85"
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    """The line was taken: for a move that means planned, not done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`error:n`, the answer to a line."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """`ALARM:n`, unasked."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """The controller has just started, or was reset."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """`$n=value`, one line of the answer to `$$`."""
+
+    number: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """`[KEY:text]`, a message or a part of the answer to `$I`."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`<State:sub|MPos:..|..>`; `mpos` in the controller's axis order, None where it was not reported."""
+
+    state: str
+    substate: int | None
+    mpos: tuple[float, ...] | None
+    pins: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Noise, or text of a dialect not known here; never an acknowledge."""
+
+    raw: bytes
+
+
+Reply = Ok | Refusal | Alarm | Banner | Setting | Info | Status | Unknown
+
+_REFUSAL = re.compile(r"error:(\d{1,3})")
+_ALARM = re.compile(r"ALARM:(\d{1,3})")
+_BANNER = re.compile(r"Grbl(?:HAL)? \d\S* \[.*\]", re.IGNORECASE)
+_SETTING = re.compile(r"\$(\d{1,3})=(-?\d+(?:\.\d+)?)(?: \(.*\))?")
+_INFO = re.compile(r"\[(\w+):(.*)\]")
+_STATE = re.compile(r"([A-Z][a-z]+)(?::(\d{1,2}))?")
+_NUMBER = re.compile(r"-?\d{1,9}(?:\.\d{1,9})?")
+
+
+def parse(line: bytes) -> Reply:
+    """One line without its newline; a trailing carriage return is allowed, nothing else is."""
+    try:
+        text = line.removesuffix(b"\r").decode("ascii")
+    except UnicodeDecodeError:
+        return Unknown(line)
+    if text == "ok":
+        return Ok()
+    if text.startswith("<"):
+        return _parse_status(text) or Unknown(line)
+    if match := _REFUSAL.fullmatch(text):
+        return Refusal(int(match[1]))
+    if match := _ALARM.fullmatch(text):
+        return Alarm(int(match[1]))
+    if match := _SETTING.fullmatch(text):
+        return Setting(int(match[1]), float(match[2]))
+    if match := _INFO.fullmatch(text):
+        return Info(match[1], match[2])
+    return Banner(text) if _BANNER.fullmatch(text) else Unknown(line)
+
+
+def _parse_status(text: str) -> Status | None:
+    if not text.endswith(">"):
+        return None
+    head, *parts = text[1:-1].split("|")
+    state = _STATE.fullmatch(head)
+    if state is None:
+        return None
+    fields = dict(p.partition(":")[::2] for p in parts)
+    mpos = None
+    if "MPos" in fields:
+        mpos = _parse_numbers(fields["MPos"])
+        if mpos is None:
+            return None
+    return Status(state[1], None if state[2] is None else int(state[2]), mpos, fields.get("Pn", ""), fields)
+
+
+def _parse_numbers(text: str) -> tuple[float, ...] | None:
+    words = text.split(",")
+    if not all(_NUMBER.fullmatch(w) for w in words):
+        return None
+    return tuple(float(w) for w in words)
+
+
+@dataclass(frozen=True, slots=True)
+class MovePlan:
+    """A straight move as Grbl's planner will run it: all axes together, none beyond its own limits."""
+
+    length: float  # over all axes alike, millimetres and degrees mixed, as the controller counts
+    rate_per_s: float
+    acceleration_per_s2: float
+
+    @property
+    def duration_s(self) -> float:
+        """d/v + v/a when the full rate is reached, else 2 sqrt(d/a)."""
+        if self.length == 0.0:
+            return 0.0
+        v, a = self.rate_per_s, self.acceleration_per_s2
+        return self.length / v + v / a if self.length >= v * v / a else 2.0 * math.sqrt(self.length / a)
+
+
+def plan_move(start: Axes, target: Axes, rates_per_s: Axes, accelerations: Axes) -> MovePlan:
+    """The slowest axis decides, in proportion to its share of the way (Grbl's planner does the same)."""
+    steps = [b - a for a, b in zip(start, target, strict=True)]
+    length = math.sqrt(sum(s * s for s in steps))
+    if length < 1e-9:
+        return MovePlan(0.0, min(rates_per_s), min(accelerations))
+    shares = [abs(s) / length for s in steps]
+    return MovePlan(
+        length,
+        min(v / s for v, s in zip(rates_per_s, shares, strict=True) if s > 0),
+        min(a / s for a, s in zip(accelerations, shares, strict=True) if s > 0),
+    )
+
+
+ALARM_TEXTS = {
+    1: "hard limit switch hit",
+    2: "target beyond the controller's soft limits",
+    3: "reset while moving",
+    4: "probe in the wrong state",
+    5: "probe found nothing",
+    6: "homing was reset",
+    7: "door opened during homing",
+    8: "homing pull-off did not free the switch",
+    9: "homing found no switch",
+    10: "emergency stop, or dual-axis homing failed",
+    11: "homing required",
+}
+
+ERROR_TEXTS = {
+    1: "line without a command letter",
+    2: "bad number",
+    3: "unknown $ command",
+    5: "homing is disabled ($22)",
+    8: "only allowed when idle",
+    9: "locked by an alarm: home first",
+    10: "soft limits need homing enabled ($22)",
+    13: "door open",
+    15: "jog beyond the travel",
+    18: "reset input active",
+    20: "unsupported G-code",
+    22: "no feed rate",
+    46: "homing required",
+    50: "emergency stop active",
+}
+
+
+def alarm_text(code: int) -> str:
+    return f"ALARM:{code} ({ALARM_TEXTS.get(code, 'see the firmware documentation')})"
+
+
+def error_text(code: int) -> str:
+    return f"error:{code} ({ERROR_TEXTS.get(code, 'see the firmware documentation')})"

@@ -1,0 +1,154 @@
+"""The owner of one serial port: one reader thread, a log of every byte written, closed at the first error."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import serial
+from serial.tools import list_ports
+
+from drivers.errors import DeviceError, DeviceLost, DeviceNotFound
+
+log = logging.getLogger(__name__)
+
+READ_TIMEOUT_S = 0.05  # how long the reader may sleep before it looks whether it should end
+WRITE_TIMEOUT_S = 1.0
+LONGEST_LINE_BYTES = 1024  # what is longer without a terminator is noise, handed on as it is
+LOG_ENTRIES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Bytes that left, and when (`time.monotonic`)."""
+
+    time_s: float
+    data: bytes
+
+
+class Line:
+    """A serial port, open and owned. `on_line` runs in the reader thread, once per terminated piece.
+
+    `port` is a path, a COM name or a pyserial URL (`socket://host:port`). Raises DeviceNotFound when
+    it cannot be opened. After the first error the port is closed, `on_lost` has been called once,
+    and every write raises DeviceLost.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        port: str,
+        *,
+        baud_rate: int,
+        terminator: bytes,
+        on_line: Callable[[bytes], None],
+        on_lost: Callable[[DeviceLost], None],
+    ) -> None:
+        self.device = device
+        self.port = port
+        self.written: deque[Written] = deque(maxlen=LOG_ENTRIES)
+        self._terminator = terminator
+        self._on_line = on_line
+        self._on_lost = on_lost
+        self._loss: DeviceLost | None = None
+        self._ending = threading.Event()
+        self._write_lock = threading.Lock()  # held only while bytes leave, never while waiting for a reply
+        self._serial = _open(device, port, baud_rate)
+        self._reader = threading.Thread(target=self._read_all, name=f"serial {port}", daemon=True)
+        self._reader.start()
+
+    def write(self, data: bytes) -> None:
+        """Hand `data` to the port; raises DeviceLost."""
+        with self._write_lock:
+            if self._loss is not None:
+                raise self._loss
+            if self._ending.is_set():
+                raise DeviceLost(self.device, f"port {self.port} is closed; open the device again")
+            self.written.append(Written(time.monotonic(), data))
+            log.debug("%s <- %r", self.port, data)
+            try:
+                self._serial.write(data)
+            except OSError as error:
+                raise self._lose(f"write failed: {error}") from error
+
+    def close(self) -> None:
+        """Stop reading and close; safe to call twice, and from the reader's own callbacks."""
+        self._ending.set()
+        if threading.current_thread() is not self._reader:
+            self._reader.join()
+
+    def written_bytes(self) -> bytes:
+        """All that was written, in order."""
+        return b"".join(w.data for w in list(self.written))
+
+    def _read_all(self) -> None:
+        pending = b""
+        try:
+            while not self._ending.is_set():
+                pending = self._deliver(pending + self._read_some())
+        except OSError as error:  # SerialException is one; a dead pty or USB device raises plain OSError
+            if not self._ending.is_set():
+                self._lose(f"read failed: {error}")
+        finally:
+            self._close_port()
+
+    def _read_some(self) -> bytes:
+        data: bytes = self._serial.read(max(1, self._serial.in_waiting))
+        if data:
+            log.debug("%s -> %r", self.port, data)
+        return data
+
+    def _deliver(self, pending: bytes) -> bytes:
+        *lines, rest = pending.split(self._terminator)
+        for line in lines:
+            self._on_line(line)
+        if len(rest) > LONGEST_LINE_BYTES:
+            self._on_line(rest)
+            return b""
+        return rest
+
+    def _lose(self, what: str) -> DeviceLost:
+        if self._loss is None:
+            self._loss = DeviceLost(
+                self.device, f"port {self.port}: {what}. Check cable and power, then open the device again"
+            )
+            self._ending.set()  # the reader closes the port on its way out
+            self._on_lost(self._loss)
+        return self._loss
+
+    def _close_port(self) -> None:
+        try:
+            self._serial.close()
+        except OSError as error:
+            log.warning("%s: closing port %s: %s", self.device, self.port, error)
+
+
+def _open(device: str, port: str, baud_rate: int) -> Any:
+    options: dict[str, Any] = {} if "://" in port else {"exclusive": True}
+    try:
+        return serial.serial_for_url(
+            port, baudrate=baud_rate, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, **options
+        )
+    except (OSError, ValueError) as error:
+        raise _not_found(device, port, error) from error
+
+
+def _not_found(device: str, port: str, error: Exception) -> DeviceError:
+    if getattr(error, "errno", None) == errno.EAGAIN or "exclusively lock" in str(error):
+        return DeviceNotFound(device, f"port {port} is in use by another program; close that first")
+    here = ", ".join(available_ports()) or "none"
+    return DeviceNotFound(device, f"port {port} cannot be opened ({error}). Serial ports on this machine: {here}")
+
+
+def available_ports() -> list[str]:
+    """Names of this machine's serial ports; stable names (by-id) first where there are any."""
+    by_id = Path("/dev/serial/by-id")
+    stable = sorted(str(p) for p in by_id.iterdir()) if by_id.is_dir() else []
+    return stable + sorted(p.device for p in list_ports.comports())
