@@ -69,7 +69,7 @@ class ViewJudge:
     def _stereo_for(self, frame: Frame) -> PhotometricStereo:
         shape = (frame.pixels.shape[0], frame.pixels.shape[1])
         if self._stereo is None or self._stereo.shape != shape:
-            self._stereo = PhotometricStereo(lights_for(self._loaded, shape), shape, solver_settings(self._recipe))
+            self._stereo = PhotometricStereo(lights_for(self._loaded), shape, solver_settings(self._recipe))
         return self._stereo
 
     def finish(self, view: str) -> ViewResult:

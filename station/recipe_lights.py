@@ -14,8 +14,8 @@ def solver_settings(recipe: Recipe) -> SolverSettings:
     return SolverSettings(method=stereo.method, shadow_fraction=stereo.shadow_fraction)
 
 
-def lights_for(loaded: LoadedRecipe, shape: tuple[int, int]) -> PointLights | DirectionalLights:
-    """The recipe's directional lights for pictures of `shape` (H, W), brightness folded in.
+def lights_for(loaded: LoadedRecipe) -> PointLights | DirectionalLights:
+    """The recipe's directional lights on the grid of its captures, brightness folded in.
 
     Near point lights where the calibration knows every light's position, else directions.
     """
