@@ -1,0 +1,1 @@
+"""The camera driver over GenICam: any GenTL producer, through harvesters."""

@@ -1,0 +1,100 @@
+"""SFNC features by capability: the first name that exists wins; what is written is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from drivers.errors import CommandRefused, DeviceLost, FeatureMissing
+from drivers.genicam.producers import VENDOR_ERRORS, first_line, genapi
+
+READABLE = (genapi.EAccessMode.RO, genapi.EAccessMode.RW)
+WRITABLE = (genapi.EAccessMode.WO, genapi.EAccessMode.RW)
+
+Value = int | float | str | bool
+
+
+class Features:
+    """A camera's node map. `is_gone` tells a refused value from a camera that is no longer there."""
+
+    def __init__(self, node_map: Any, device: str, is_gone: Callable[[], bool]) -> None:
+        self._map = node_map
+        self._device = device
+        self._is_gone = is_gone
+
+    def name_of(self, *names: str) -> str | None:
+        """The first of these that the camera has, in whatever access mode."""
+        return next((name for name in names if self._map.has_node(name)), None)
+
+    def is_readable(self, name: str) -> bool:
+        return self._guarded(lambda: self._can(READABLE, name), f"access mode of {name}") is True
+
+    def _can(self, modes: tuple[Any, ...], name: str) -> bool:
+        return bool(self._map.has_node(name)) and self._map.get_node(name).get_access_mode() in modes
+
+    def read(self, *names: str) -> Any:
+        """The value of the first readable one. Raises FeatureMissing or DeviceLost."""
+        return self._guarded(lambda: self._read(names), f"reading {names[0]}")
+
+    def _read(self, names: tuple[str, ...]) -> Any:
+        name = next((n for n in names if self._can(READABLE, n)), None)
+        if name is None:
+            raise FeatureMissing(self._device, f"has no readable feature {' or '.join(names)}")
+        return self._map.get_node(name).value
+
+    def write(self, value: Value, *names: str) -> Any:
+        """Write the first writable one, read it back, return what it is now."""
+        return self._guarded(lambda: self._write(value, names), f"writing {names[0]} = {value!r}")
+
+    def _write(self, value: Value, names: tuple[str, ...]) -> Any:
+        name = next((n for n in names if self._can(WRITABLE, n)), None)
+        if name is None:
+            raise FeatureMissing(self._device, f"has no writable feature {' or '.join(names)}")
+        node = self._map.get_node(name)
+        try:
+            node.value = value
+        except (genapi.OutOfRangeException, genapi.InvalidArgumentException) as error:
+            raise FeatureMissing(self._device, f"{name} cannot be {value!r}: {_range_of(node)}") from error
+        return node.value if self._can(READABLE, name) else value
+
+    def force(self, value: Value, name: str) -> None:
+        """Where the camera has this feature, it must end up at this value: gamma off, automatics off."""
+        if not self.is_readable(name) or self.read(name) == value:
+            return
+        actual = self.write(value, name)
+        if actual != value:
+            raise FeatureMissing(self._device, f"{name} must be {value!r} for linear pictures, and stays {actual!r}")
+
+    def execute(self, name: str) -> None:
+        self._guarded(lambda: self._execute(name), f"executing {name}")
+
+    def _execute(self, name: str) -> None:
+        if not self._can(WRITABLE, name):
+            raise FeatureMissing(self._device, f"has no command {name} that can be executed now")
+        self._map.get_node(name).execute()
+
+    def symbolics(self, name: str) -> tuple[str, ...]:
+        """The values that an enumeration offers; none where the camera has no such feature."""
+        if self.name_of(name) is None:
+            return ()
+        return tuple(self._guarded(lambda: self._map.get_node(name).symbolics, f"values of {name}"))
+
+    def missing(self, wanted: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+        """Of these features (each with its fallbacks), those that the camera has under no name."""
+        return tuple(" or ".join(names) for names in wanted if self.name_of(*names) is None)
+
+    def _guarded(self, work: Callable[[], Any], doing: str) -> Any:
+        try:
+            return work()
+        except (AttributeError, *VENDOR_ERRORS) as error:
+            if self._is_gone():
+                raise DeviceLost(self._device, f"{doing}: the camera no longer answers") from error
+            raise CommandRefused(self._device, f"{doing}: {first_line(error)}") from error
+
+
+def _range_of(node: Any) -> str:
+    symbolics = getattr(node, "symbolics", None)
+    if symbolics is not None:
+        return f"it can be {', '.join(symbolics)}"
+    step = f" in steps of {node.inc}" if getattr(node, "inc", None) else ""
+    return f"it can be {node.min} to {node.max}{step}"

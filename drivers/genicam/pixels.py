@@ -1,0 +1,101 @@
+"""PFNC pixel formats: which ones the driver reads, and how bytes become a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.errors import FeatureMissing, FrameIncomplete
+from drivers.protocols import Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class PixelFormat:
+    """One row of the EMVA Pixel Format Naming Convention."""
+
+    name: str
+    code: int
+    significant_bits: int
+    bits_per_pixel: int  # as it travels, all channels together
+
+    @property
+    def channels(self) -> int:
+        return 3 if self.name.startswith("RGB") else 1
+
+    @property
+    def is_packed(self) -> bool:
+        """Two 12-bit pixels in three bytes (the `p` formats)."""
+        return self.name.endswith("p")
+
+    def row_bytes(self, width: int) -> int:
+        return (width * self.bits_per_pixel + 7) // 8
+
+
+def _rows() -> list[PixelFormat]:
+    rows = [
+        PixelFormat("Mono8", 0x01080001, 8, 8),
+        PixelFormat("Mono10", 0x01100003, 10, 16),
+        PixelFormat("Mono12", 0x01100005, 12, 16),
+        PixelFormat("Mono16", 0x01100007, 16, 16),
+        PixelFormat("Mono12p", 0x010C0047, 12, 12),
+        PixelFormat("RGB8", 0x02180014, 8, 24),
+    ]
+    bayer = {"GR": (0x08, 0x10, 0x57), "RG": (0x09, 0x11, 0x59), "GB": (0x0A, 0x12, 0x55), "BG": (0x0B, 0x13, 0x53)}
+    for order, (code8, code12, code12p) in bayer.items():
+        rows.append(PixelFormat(f"Bayer{order}8", 0x01080000 | code8, 8, 8))
+        rows.append(PixelFormat(f"Bayer{order}12", 0x01100000 | code12, 12, 16))
+        rows.append(PixelFormat(f"Bayer{order}12p", 0x010C0000 | code12p, 12, 12))
+    return rows
+
+
+BY_NAME = {row.name: row for row in _rows()}
+BY_CODE = {row.code: row for row in BY_NAME.values()}
+
+
+def format_named(name: str, device: str) -> PixelFormat:
+    """Raises FeatureMissing, naming the formats that the driver reads."""
+    if name not in BY_NAME:
+        raise FeatureMissing(device, f"pixel format {name!r} is not one that this driver reads: {', '.join(BY_NAME)}")
+    return BY_NAME[name]
+
+
+def decode(raw: bytes, code: int, shape: tuple[int, int], padding_x: int, offset: int, device: str) -> Pixels:
+    """A picture of its own memory from a delivered buffer.
+
+    `shape` is (height, width), `padding_x` the bytes that follow each row, `offset` where the image
+    starts. Returns (H, W) or (H, W, 3) uint8, or (H, W) uint16. Raises FeatureMissing for a format
+    that the driver does not read, FrameIncomplete when the buffer is too short.
+    """
+    if code not in BY_CODE:
+        raise FeatureMissing(device, f"delivered pixel format {code:#010x}, which this driver does not read")
+    pixel_format = BY_CODE[code]
+    height, width = shape
+    stride = pixel_format.row_bytes(width) + padding_x
+    if offset + stride * height - padding_x > len(raw):
+        raise FrameIncomplete(
+            device, f"{pixel_format.name} {width} x {height} needs {stride * height} bytes, found {len(raw) - offset}"
+        )
+    if pixel_format.is_packed:
+        return np.stack([_unpack_12p(row, width) for row in _rows_of(raw, offset, stride, shape, padding_x)])
+    dtype = np.dtype(np.uint8) if pixel_format.significant_bits == 8 else np.dtype("<u2")
+    samples = width * pixel_format.channels
+    strides = (stride, dtype.itemsize)
+    view: NDArray[np.uint8] = np.ndarray((height, samples), dtype, raw, offset, strides)
+    picture = view.astype(dtype.newbyteorder("="), order="C", copy=True)
+    return picture.reshape(height, width, 3) if pixel_format.channels == 3 else picture
+
+
+def _rows_of(raw: bytes, offset: int, stride: int, shape: tuple[int, int], padding_x: int) -> NDArray[np.uint8]:
+    return np.ndarray((shape[0], stride - padding_x), np.uint8, raw, offset, (stride, 1))
+
+
+def _unpack_12p(row: NDArray[np.uint8], width: int) -> NDArray[np.uint16]:
+    """Least significant bits first: p0 = b0 | (b1 & 15) << 8, p1 = b1 >> 4 | b2 << 4 (PFNC 2.4, 5.2)."""
+    triples = np.zeros(((width + 1) // 2, 3), np.uint16)
+    triples.reshape(-1)[: row.size] = row
+    pixels = np.empty((triples.shape[0], 2), np.uint16)
+    pixels[:, 0] = triples[:, 0] | (triples[:, 1] & 15) << 8
+    pixels[:, 1] = triples[:, 1] >> 4 | triples[:, 2] << 4
+    return pixels.reshape(-1)[:width]

@@ -1,0 +1,79 @@
+"""A rig process with nothing but a camera: pictures by formula, faults by command. Run by the tests.
+
+Arguments: folder, serial number. Commands on stdin, one word a line, each answered by one JSON line:
+`last` gives the last request; `ok incomplete dropped early repeat die freeze` say what becomes of the
+next frame; `constant` makes one picture serve for all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from drivers.protocols import Pixels
+from drivers.simulated.camera_link import CameraLink, Exposed, ExposureRequest
+
+
+def picture(request: ExposureRequest) -> Pixels:
+    """Pixel (x, y) of the sensor holds (3 x + 5 y + exposure in us) modulo full scale; binning takes every n-th."""
+    x = (np.arange(request.width) + request.offset_x) * request.binning
+    y = (np.arange(request.height) + request.offset_y) * request.binning
+    values = 3 * x[None, :] + 5 * y[:, None] + int(request.exposure_us)
+    if request.pixel_format.endswith("8"):
+        return (values % 256).astype(np.uint8)
+    return (values % 4096).astype(np.uint16)
+
+
+class FakeRig:
+    def __init__(self) -> None:
+        self.next = "ok"
+        self.last: ExposureRequest | None = None
+        self.constant: Pixels | None = None
+
+    def expose(self, request: ExposureRequest) -> Exposed | None:
+        what, self.next, self.last = self.next, "ok", request
+        started_ns = time.monotonic_ns()
+        if what == "die":
+            os._exit(9)
+        if what == "freeze":
+            time.sleep(3600)
+        time.sleep(request.exposure_us / 1e6)
+        if what == "dropped":
+            return None
+        pixels = self.picture(request, keep=what == "constant")
+        early_ns = 1_000_000_000 if what == "early" else 0
+        frame_id = request.frame_id - 1 if what == "repeat" else None
+        return Exposed(pixels, started_ns - early_ns, complete=what != "incomplete", frame_id=frame_id)
+
+    def picture(self, request: ExposureRequest, *, keep: bool) -> Pixels:
+        kept = self.constant
+        if kept is not None and kept.shape == (request.height, request.width) and not keep:
+            return kept
+        pixels = picture(request)
+        self.constant = pixels if keep else None
+        return pixels
+
+
+def main(folder: Path, serial_number: str) -> None:
+    rig = FakeRig()
+    link = CameraLink(rig.expose, time.monotonic_ns, folder, serial_number, folder)
+    link.start()
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        command = line.strip()
+        if command == "last":
+            print(json.dumps(asdict(rig.last) if rig.last else None), flush=True)
+        else:
+            rig.next = command
+            print(json.dumps(command), flush=True)
+    link.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
