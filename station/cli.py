@@ -116,7 +116,7 @@ def _defect(text: str, seed: int) -> tuple[str, int]:
 
 @rig_app.command("inject")
 def rig_inject(
-    fault: Annotated[str, typer.Argument(help="DEVICE.NAME, such as lights.stuck_off, or `ambient`.")],
+    fault: Annotated[str, typer.Argument(help="DEVICE.NAME, such as lights.light_dead, or `ambient`.")],
     arguments: Annotated[list[str] | None, typer.Argument(help="What the fault needs, such as a channel.")] = None,
     folder: FolderOption = DEFAULT_RIG_FOLDER,
     as_json: JsonOption = False,

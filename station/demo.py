@@ -112,7 +112,7 @@ def _inspect(
 ) -> Outcome:
     control.load(loaded.recipe.product, part.seed, part.defects)
     if part.dead_channel is not None:
-        control.inject("lights.stuck_off", str(part.dead_channel))
+        control.inject("lights.light_dead", str(part.dead_channel))
     inspection = engine.inspect(part.part_id)
     sheet = out / f"contact_sheet_{part.part_id}.png"
     write_contact_sheet(inspection, sheet)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from drivers.simulated.config import SimulatedRigConfig
+from drivers.simulated.gantry import SIMULATED_GANTRY
 from drivers.simulated.process import RigProcess
 from drivers.simulated.rig import CHANNELS
 from station.rig import ArmFile, AxisFile, CameraFile, LightsFile, RigFile, save_rig
@@ -27,12 +28,15 @@ def rig_file_for(folder: Path, config: SimulatedRigConfig) -> RigFile:
         ),
         arm=ArmFile(
             port=str(place / "gantry"),
-            axes=(
-                AxisFile(name="x_mm", machine_axis="X", minimum=-220.0, maximum=220.0),
-                AxisFile(name="y_mm", machine_axis="Y", minimum=-220.0, maximum=220.0),
-                AxisFile(name="z_mm", machine_axis="Z", minimum=40.0, maximum=320.0),
-                AxisFile(name="tilt_deg", machine_axis="A", minimum=0.0, maximum=60.0),
-                AxisFile(name="pan_deg", machine_axis="B", minimum=-200.0, maximum=200.0),
+            axes=tuple(
+                AxisFile(
+                    name=axis.name,
+                    machine_axis=axis.machine_axis,
+                    minimum=axis.minimum,
+                    maximum=axis.maximum,
+                    offset=axis.offset,
+                )
+                for axis in SIMULATED_GANTRY
             ),
         ),
         lights=LightsFile(port=str(place / "lights"), channels=CHANNELS),

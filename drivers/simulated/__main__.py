@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -35,7 +36,8 @@ def run(folder: Path, config: SimulatedRigConfig, announce: str = READY, *, leas
 
 
 def _until_input_ends(stopped: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1024):  # not through the buffer: its lock would outlive the main thread
+        continue
     stopped.set()
 
 

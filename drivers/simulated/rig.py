@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 DIFFUSE_CHANNEL = 9
 CHANNELS = tuple(range(1, 10))
 SENSOR_HEIGHT_PX = 3648
+CAMERA_FAULTS = ("incomplete", "dropped", "stale", "unplug", "plug")
 MAXIMUM_POSE_ERROR = 1.0  # mm or degrees: visits farther from the asked pose are visits to another place
 
 
@@ -74,6 +76,7 @@ class SimulatedRig:
         self._visits = 0
         self._seen_from: list[Pose] = []  # true poses since the part was loaded, latest last
         self._frames = 0
+        self._camera_faults: deque[str] = deque()  # one per frame to come
         self._ambient = config.imperfections.ambient_level
         self.part = config.part
         self._scene = self._make_scene(config.part)
@@ -105,6 +108,7 @@ class SimulatedRig:
             self._frames += 1
             frame_seed = self._frames
             scene = self._scene
+            fault = self._camera_faults.popleft() if self._camera_faults else None
         if self._ambient:
             levels = {**levels, DIFFUSE_CHANNEL: levels.get(DIFFUSE_CHANNEL, 0.0) + self._ambient}
         pixels = scene.photograph(
@@ -120,7 +124,10 @@ class SimulatedRig:
         )
         ready_s = start_s + exposure_s + self._transfer_s(request, pixels.nbytes)
         self.clock.sleep(ready_s - self.clock.now_s())
-        return Exposed(pixels=pixels, timestamp_ns=int(start_s * 1e9))
+        if fault == "dropped":
+            return None
+        stale_id = request.frame_id - 1 if fault == "stale" else None
+        return Exposed(pixels, int(start_s * 1e9), complete=fault != "incomplete", frame_id=stale_id)
 
     def _transfer_s(self, request: ExposureRequest, payload_bytes: int) -> float:
         rows_share = request.height * request.binning / SENSOR_HEIGHT_PX
@@ -188,8 +195,21 @@ class SimulatedRig:
             case "lights":
                 return {"injected": self.lights.inject(name, *arguments)}
             case "camera":
-                return {"injected": self._camera.inject(name, *arguments)}
+                return {"injected": self._camera_fault(name, *arguments)}
         raise ValueError(f"unknown fault {fault!r}; say ambient LEVEL, gantry.NAME, lights.NAME or camera.NAME")
+
+    def _camera_fault(self, name: str, count: str = "1") -> str:
+        if name not in CAMERA_FAULTS:
+            raise ValueError(f"unknown fault camera.{name}; there are {', '.join(CAMERA_FAULTS)}")
+        if name == "unplug":
+            self._camera.close()
+            return "camera unplugged"
+        if name == "plug":
+            self._camera.start()
+            return "camera plugged in"
+        with self._lock:
+            self._camera_faults.extend([name] * int(count))
+        return f"the next {count} frames: {name}"
 
     def _defect_mask(self, request: dict[str, Any]) -> dict[str, Any]:
         """The truth, for judging the station's answer: a file with the (H, W) mask seen near `pose`."""
