@@ -14,7 +14,6 @@ import numpy as np
 from numba import njit
 
 FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
-SEGMENT_PX = 256
 LS, MASKED, ROBUST = 0, 1, 2
 CODES = {"ls": LS, "masked": MASKED, "robust": ROBUST}
 
@@ -252,16 +251,16 @@ def _interpolate(knots, step, y, x0, n, v, field):  # type: ignore[no-untyped-de
 
 @_compiled
 def solve_rows(  # type: ignore[no-untyped-def]
-    ring, row0, row1, black, scale, limit, lights, inverse, knots, near, network, quantile,
+    ring, row0, row1, black, scale, limit, lights, inverse, knots, segment, near, network, quantile,
     method, shadow, dark, worst, iterations, cauchy, saturated_map, out,
 ):  # fmt: skip
     """Rows row0..row1 of `ring` (K, H, W) into the maps of `out` and `saturated_map`.
 
     `black` (K,) DN, `scale` (K, 2, 2) per DN, `limit` DN of saturation; `lights` (K, 3); `inverse` (3, K) their
-    pseudo-inverse; `knots` (Y, X, K, 4) unit vector and reciprocal strength every SEGMENT_PX, used where `near`.
+    pseudo-inverse; `knots` (Y, X, K, 4) unit vector and reciprocal strength every `segment` pixels, used where `near`.
     """
     count, width = ring.shape[0], ring.shape[2]
-    size = SEGMENT_PX
+    size = segment
     v, lit, w, sorted_ = (
         np.empty((count, size), np.float32), np.empty((count, size), np.float32),
         np.empty((count, size), np.float32), np.empty((count, size), np.float32),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+SEGMENT_PX = 256  # of a row, solved at a time: its scratch stays in the first cache
 MAXIMUM_SET_CONDITION = 1000.0  # of L^T L; a ring at 45 degrees slant has 2, one at 10 degrees 64
 
 
@@ -103,7 +104,7 @@ def select_lights(lights: LightModel, keep: list[int]) -> LightModel:
 def light_vectors(
     lights: LightModel, x_px: NDArray[np.float64], y_px: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Unit directions (..., K, 3) and relative strengths (..., K), without intensities, at pixels x, y of shape (...)."""
+    """Unit directions (..., K, 3) and strengths (..., K) relative to the intensities, at pixels x, y of shape (...)."""
     shape = np.broadcast_shapes(x_px.shape, y_px.shape)
     if isinstance(lights, DirectionalLights):
         directions = directions_at_target(lights)
@@ -127,3 +128,14 @@ def mosaic_intensities(lights: LightModel) -> NDArray[np.float64]:
         if values.shape[1] == 1
         else (np.ascontiguousarray(values.reshape(count, 2, 2)))
     )
+
+
+def knot_step_px(lights: LightModel) -> int:
+    """Distance of the knots between which near light is interpolated linearly; a power of two, SEGMENT_PX at most.
+
+    A 64th of the nearest light's distance keeps the interpolation's error near 0.005 degrees.
+    """
+    if isinstance(lights, DirectionalLights):
+        return SEGMENT_PX
+    longest_px = float(np.linalg.norm(lights.positions_mm, axis=1).min()) / 64 / lights.mm_per_px
+    return int(min(SEGMENT_PX, max(8, 2 ** int(np.log2(max(longest_px, 1.0))))))

@@ -11,14 +11,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.protocols import Frame
+from drivers.protocols import Frame, Pixels
 from station.inspection import NormalMap
+from station.photometric_stereo.checks import relative_residual
 from station.photometric_stereo.lights import (
     DirectionalLights,
     LightGeometryError,
     LightModel,
     PointLights,
     check_lights,
+    knot_step_px,
     light_vectors,
     mosaic_intensities,
 )
@@ -41,7 +43,6 @@ __all__ = [
 ]
 
 MAXIMUM_LIGHTS = 32
-KNOT_STEP_PX = 256  # near lights vary linearly between knots; the kernels' segments are as long
 BLOCK_ROWS = 32  # what one thread takes at a time
 Engine = Literal["numba", "numpy"]
 
@@ -99,7 +100,8 @@ class PhotometricStereo:
         self._frames: dict[int, Frame] = {}
         self._spare: list[NormalMap] = []
         self._near = isinstance(lights, PointLights)
-        self._knots = _knots(lights, shape) if self._near else np.zeros((2, 2, 1, 4), np.float32)
+        self._step_px = knot_step_px(lights)
+        self._knots = _knots(lights, shape, self._step_px) if self._near else np.zeros((2, 2, 1, 4), np.float32)
         self._directions = _at_center(lights, shape)
 
     def begin(self) -> None:
@@ -171,7 +173,7 @@ class PhotometricStereo:
             kernels.solve_rows(
                 self._ring, start, min(start + BLOCK_ROWS, self.shape[0]),
                 radiometry.black_dn, radiometry.scale, radiometry.limit_dn,
-                directions, inverse, self._knots, self._near, network, quantile,
+                directions, inverse, self._knots, self._step_px, self._near, network, quantile,
                 kernels.CODES[s.method], f32(s.shadow_fraction), f32(s.dark_fraction),
                 f32(np.inf) if s.method == "ls" else f32(s.maximum_condition),
                 s.iterations, f32(s.cauchy_fraction), result.saturated, out,
@@ -194,7 +196,9 @@ class PhotometricStereo:
         values = (raw - radiometry.black_dn[:, None].astype(np.float64)) * scale
         directions: NDArray[np.float64] = self._directions
         if self._near:
-            directions, strengths = light_vectors(self.lights, np.arange(width, dtype=np.float64), np.float64(y)[None])
+            directions, strengths = light_vectors(
+                self.lights, np.arange(width, dtype=np.float64), np.full(1, y, np.float64)
+            )
             values = values / strengths.T
         usable = raw < radiometry.limit_dn
         tile = solve_tile(values, usable, directions, self.settings)
@@ -227,13 +231,13 @@ def _radiometry(frames: Sequence[Frame], lights: LightModel, settings: SolverSet
 
 def _at_center(lights: LightModel, shape: tuple[int, int]) -> NDArray[np.float64]:
     center = lights.center_px if isinstance(lights, PointLights) else (shape[1] / 2, shape[0] / 2)
-    directions, _ = light_vectors(lights, np.float64(center[0])[None], np.float64(center[1])[None])
+    directions, _ = light_vectors(lights, np.full(1, center[0]), np.full(1, center[1]))
     return np.ascontiguousarray(directions[0])
 
 
-def _knots(lights: LightModel, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """(Y, X, K, 4): unit light vector and reciprocal strength every KNOT_STEP_PX, one knot beyond each edge."""
-    y, x = (np.arange(0, size + KNOT_STEP_PX, KNOT_STEP_PX, dtype=np.float64) for size in shape)
+def _knots(lights: LightModel, shape: tuple[int, int], step_px: int) -> NDArray[np.float32]:
+    """(Y, X, K, 4): unit light vector and reciprocal strength every `step_px`, one knot beyond each edge."""
+    y, x = (np.arange(0, size + step_px, step_px, dtype=np.float64) for size in shape)
     directions, strengths = light_vectors(lights, x[None, :], y[:, None])
     return np.concatenate([directions, 1 / strengths[..., None]], axis=-1).astype(np.float32)
 
@@ -241,10 +245,11 @@ def _knots(lights: LightModel, shape: tuple[int, int]) -> NDArray[np.float32]:
 def warm_up() -> None:
     """Compile, or load from the cache, every kernel that a cycle could need: once, before the first part."""
     lights = DirectionalLights(("a", "b", "c"), np.eye(3)[[0, 1, 2]], np.ones(3))
-    for dtype, bits in ((np.uint8, 8), (np.uint16, 12)):
+    pictures: tuple[Pixels, ...] = (np.ones((2, 2), np.uint8), np.ones((2, 2), np.uint16))
+    for pixels in pictures:
         solver = PhotometricStereo(lights, (2, 2), threads=1)
         for k in range(3):
-            solver.add(k, Frame(np.ones((2, 2), dtype), "Mono", bits, 0.0, 1.0, 0.0, 0, k))
+            solver.add(k, Frame(pixels, "Mono", 8, 0.0, 1.0, 0.0, 0, k))
         solver.solve()
 
 
@@ -274,11 +279,5 @@ def relighting_residuals(
         predicted = np.einsum("yxc,cyx->yx", directions[..., k, :], g)
         lit = normal_map.observable[at] & (predicted > 0.08 * normal_map.albedo[at])
         lit &= frame.pixels[at] < saturation_limit_dn(frame, 0.99)
-        residuals[lights.names[k]] = _relative_residual(seen[lit], predicted[lit])
+        residuals[lights.names[k]] = relative_residual(seen[lit], predicted[lit])
     return residuals
-
-
-def _relative_residual(seen: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
-    if seen.size == 0:
-        return float("nan")
-    return float(np.median(np.abs(seen - predicted)) / max(seen.mean(), predicted.mean()))

@@ -1,0 +1,106 @@
+"""What tells whether normals can be believed: errors against truth, and each light against the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.protocols import Frame
+from station.photometric_stereo.lights import LightModel, light_vectors, mosaic_intensities
+from station.photometric_stereo.radiometry import grey_frame, reciprocal_signals, saturation_limit_dn
+from station.photometric_stereo.reference import solve_tile
+from station.photometric_stereo.settings import SolverSettings
+
+SAMPLES = 50_000  # pixels that the leave-one-out check solves; their medians are known to 1 %
+
+
+@dataclass(frozen=True)
+class AngularErrors:
+    """How far normals lie from the truth, over the pixels where both are known."""
+
+    pixels: int
+    mean_deg: float
+    median_deg: float
+    p95_deg: float
+    share_above_5_deg: float
+
+
+def angular_error_map(normals: NDArray[np.float32], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(H, W) degrees between two (3, H, W) maps of unit normals; NaN where either is 0 0 0.
+
+    atan2 of cross and dot: arccos loses all digits near 0 degrees.
+    """
+    a, b = normals.astype(np.float64), truth
+    cross = np.linalg.norm(np.cross(a, b, axis=0), axis=0)
+    dot = (a * b).sum(axis=0)
+    known = (np.abs(a).sum(axis=0) > 0) & (np.abs(b).sum(axis=0) > 0)
+    return np.where(known, np.rad2deg(np.arctan2(cross, dot)), np.nan)
+
+
+def angular_errors(error_deg: NDArray[np.float64]) -> AngularErrors | None:
+    """Figures of an error map, None where it holds nothing."""
+    known = error_deg[np.isfinite(error_deg)]
+    if known.size == 0:
+        return None
+    return AngularErrors(
+        pixels=int(known.size),
+        mean_deg=float(known.mean()),
+        median_deg=float(np.median(known)),
+        p95_deg=float(np.percentile(known, 95)),
+        share_above_5_deg=float((known > 5).mean()),
+    )
+
+
+def leave_one_out_residuals(
+    frames: Sequence[Frame],
+    lights: LightModel,
+    settings: SolverSettings,
+    mask: NDArray[np.bool_] | None = None,
+) -> dict[str, float]:
+    """Per light: solve without it, predict p = max(0, L g), and give median |p - I| / mean(I) over lit pixels.
+
+    The worst light, far above the others, has a wrong direction or strength, or is another light. With K = 4 the
+    level rises but no light stands out; with K = 3 nothing is left to predict with (NaN).
+    """
+    values, usable, directions = sampled_values(frames, lights, settings, mask)
+    count = len(values)
+    if count < 4:
+        return dict.fromkeys(lights.names, float("nan"))
+    result = {}
+    for k, name in enumerate(lights.names):
+        rest = [j for j in range(count) if j != k]
+        tile = solve_tile(values[rest], usable[rest], directions[:, rest], settings)
+        predicted = np.maximum(np.einsum("nc,nc->n", directions[:, k], tile.g), 0)
+        albedo = np.linalg.norm(tile.g, axis=1)
+        lit = tile.observable & usable[k] & (predicted > settings.shadow_fraction * albedo)
+        result[name] = relative_residual(values[k][lit], predicted[lit])
+    return result
+
+
+def relative_residual(seen: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
+    """Median |I - p| over the mean of I, or of p where that is larger (so that a dead light has 1); NaN for nothing."""
+    if seen.size == 0:
+        return float("nan")
+    return float(np.median(np.abs(seen - predicted)) / max(seen.mean(), predicted.mean()))
+
+
+def sampled_values(
+    frames: Sequence[Frame],
+    lights: LightModel,
+    settings: SolverSettings,
+    mask: NDArray[np.bool_] | None = None,
+    samples: int = SAMPLES,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """Light (K, n) over each light's strength, its usability (K, n), directions (n, K, 3), at evenly spread pixels."""
+    grey = [grey_frame(f) for f in frames]
+    where = np.flatnonzero(np.ones(grey[0].pixels.shape, np.bool_) if mask is None else mask)
+    where = where[:: max(1, where.size // samples)]
+    y, x = np.unravel_index(where, grey[0].pixels.shape)
+    directions, strengths = light_vectors(lights, x.astype(np.float64), y.astype(np.float64))
+    raw = np.stack([f.pixels[y, x].astype(np.uint16) for f in grey])
+    black = np.array([f.black_level_dn for f in grey])[:, None]
+    scale = reciprocal_signals(grey)[:, None] / mosaic_intensities(lights)[:, y & 1, x & 1] / strengths.T
+    return (raw - black) * scale, raw < saturation_limit_dn(grey[0], settings.saturation_fraction), directions

@@ -1,0 +1,205 @@
+"""`station solve`: photometric stereo on a folder of photographs, with everything that one wants to know of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from station.inspection import NormalMap
+from station.photometric_stereo import pictures
+from station.photometric_stereo.checks import AngularErrors, angular_error_map, angular_errors, leave_one_out_residuals
+from station.photometric_stereo.photographs import Photographs, PhotographsError, read_photographs
+from station.photometric_stereo.solve import Method, PhotometricStereo, SolverSettings, relighting_residuals
+
+REPORT = "report.json"
+
+
+@dataclass(frozen=True)
+class SolveReport:
+    """What `solve_folder` found; also written as report.json. Residuals are fractions of the mean signal."""
+
+    folder: str
+    out: str
+    method: str
+    lights: tuple[str, ...]
+    condition: float  # of L^T L
+    width_px: int
+    height_px: int
+    mask_pixels: int
+    observable_share: float  # of the mask
+    saturated_share: float  # of the mask: one light or more saturated
+    mean_lit_count: float
+    median_residual: float  # rms over the lights that counted, full scale = 1
+    albedo_full_scale: float  # the albedo that albedo.png shows as 65535
+    relighting_residuals: dict[str, float | None]
+    leave_one_out_residuals: dict[str, float | None]
+    suspicious_lights: tuple[str, ...]  # leave-one-out residual above 1.8 times the median light's, for six or more
+    truth: AngularErrors | None
+    files: tuple[str, ...]
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, allow_nan=False)
+
+
+def solve_folder(
+    folder: Path, out: Path, method: Method = "masked", lights: Sequence[str] | None = None
+) -> SolveReport:
+    """Solve `folder` and write normals, albedo, quality, a picture and report.json into the folder `out`.
+
+    `out` appears whole or not at all; one that an earlier call wrote is replaced, any other that is not empty is
+    refused. Raises PhotographsError for what is wrong with the folder, LightGeometryError never (it is wrapped).
+    """
+    settings = SolverSettings(method=method)
+    _check_target(out)
+    photographs = read_photographs(folder, lights)
+    result = _solve(photographs, settings)
+    errors = None if photographs.truth is None else _errors(result, photographs)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        _write_maps(partial, result, photographs, errors)
+        report = _report(folder, out, settings, photographs, result, errors, partial)
+        (partial / REPORT).write_text(report.as_json() + "\n", encoding="utf-8")
+        _replace(partial, out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return report
+
+
+def _solve(photographs: Photographs, settings: SolverSettings) -> NormalMap:
+    height, width = photographs.mask.shape
+    solver = PhotometricStereo(photographs.lights, (height, width), settings)
+    for k, frame in enumerate(photographs.frames):
+        solver.add(k, frame)
+    result = solver.solve()
+    outside = ~photographs.mask
+    result.normals[:, outside] = 0
+    for plane in (result.albedo, result.lit_count, result.residual, result.observable, result.saturated):
+        plane[outside] = 0
+    return result
+
+
+def _errors(result: NormalMap, photographs: Photographs) -> NDArray[np.float64]:
+    assert photographs.truth is not None
+    return angular_error_map(result.normals, photographs.truth)
+
+
+def _check_target(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise PhotographsError(f"{out}: is a file, a folder is needed for the results")
+    if out.is_dir() and any(out.iterdir()) and not (out / REPORT).is_file():
+        raise PhotographsError(f"{out}: not empty and no earlier result of this command; choose another folder")
+
+
+def _replace(partial: Path, out: Path) -> None:
+    """Put the finished folder in its place; an earlier one leaves only once the new one is complete."""
+    os.chmod(partial, 0o755)
+    if not out.exists():
+        partial.rename(out)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent))
+    out.rename(old / out.name)
+    partial.rename(out)
+    shutil.rmtree(old)
+
+
+def _albedo_full_scale(result: NormalMap) -> float:
+    """The 99.9 % quantile: a few pixels on highlights would darken all the rest."""
+    seen = result.albedo[result.observable]
+    return float(np.quantile(seen, 0.999)) if seen.size else 1.0
+
+
+def _write_maps(folder: Path, result: NormalMap, photographs: Photographs, errors: NDArray[np.float64] | None) -> None:
+    scale = _albedo_full_scale(result)
+    pictures.write_picture(folder / "normals.png", pictures.encode_normals(result.normals))
+    np.save(folder / "normals.npy", result.normals)
+    pictures.write_picture(folder / "albedo.png", pictures.to_16_bit(result.albedo, scale))
+    np.save(folder / "albedo.npy", result.albedo)
+    pictures.write_picture(folder / "lit_count.png", result.lit_count)
+    pictures.write_picture(folder / "observable.png", result.observable.astype(np.uint8) * np.uint8(255))
+    pictures.write_picture(folder / "residual.png", pictures.to_16_bit(result.residual, pictures.RESIDUAL_FULL_SCALE))
+    np.save(folder / "residual.npy", result.residual)
+    if errors is not None:
+        np.save(folder / "error_deg.npy", errors.astype(np.float32))
+        pictures.write_picture(folder / "error.png", pictures.coloured(errors, pictures.ERROR_FULL_SCALE_DEG))
+    pictures.write_picture(folder / "picture.png", _picture(result, photographs, errors, scale))
+
+
+def _picture(
+    result: NormalMap, photographs: Photographs, errors: NDArray[np.float64] | None, scale: float
+) -> NDArray[np.uint8]:
+    first = photographs.frames[0]
+    seen = first.pixels.astype(np.float32) / np.float32(2**first.significant_bits - 1)
+    count = len(photographs.lights.names)
+    white = np.ones_like(result.albedo) * result.observable
+    tiles = [
+        (f"photograph {photographs.lights.names[0]}", pictures.grey(seen, float(np.quantile(seen, 0.999)))),
+        ("normals (x right, y up, z to you)", pictures.coloured_normals(result.normals)),
+        ("relit from the upper left, white", pictures.grey(pictures.relit(result.normals, white), 1.0)),
+        (f"albedo, 0 to {scale:.2f}", pictures.grey(result.albedo, scale)),
+        (
+            f"residual, 0 to {pictures.RESIDUAL_FULL_SCALE}",
+            pictures.coloured(result.residual, pictures.RESIDUAL_FULL_SCALE),
+        ),
+        (f"lights that counted, 0 to {count}", pictures.coloured(result.lit_count.astype(np.float32), float(count))),
+    ]
+    if errors is not None:
+        caption = f"error, 0 to {pictures.ERROR_FULL_SCALE_DEG:g} degrees"
+        tiles.append((caption, pictures.coloured(errors, pictures.ERROR_FULL_SCALE_DEG)))
+    return pictures.sheet(tiles, columns=3)
+
+
+def _report(
+    folder: Path,
+    out: Path,
+    settings: SolverSettings,
+    photographs: Photographs,
+    result: NormalMap,
+    errors: NDArray[np.float64] | None,
+    partial: Path,
+) -> SolveReport:
+    mask, seen = photographs.mask, result.observable
+    relighting = relighting_residuals(photographs.frames, photographs.lights, result)
+    left_out = leave_one_out_residuals(photographs.frames, photographs.lights, settings, mask)
+    return SolveReport(
+        folder=str(folder),
+        out=str(out),
+        method=settings.method,
+        lights=photographs.lights.names,
+        condition=photographs.condition,
+        width_px=mask.shape[1],
+        height_px=mask.shape[0],
+        mask_pixels=int(mask.sum()),
+        observable_share=float(seen[mask].mean()),
+        saturated_share=float(result.saturated[mask].mean()),
+        mean_lit_count=float(result.lit_count[mask].mean()),
+        median_residual=float(np.median(result.residual[seen])) if seen.any() else 0.0,
+        albedo_full_scale=_albedo_full_scale(result),
+        relighting_residuals=_finite(relighting),
+        leave_one_out_residuals=_finite(left_out),
+        suspicious_lights=suspicious_lights(left_out),
+        truth=None if errors is None else angular_errors(errors),
+        files=tuple(sorted([p.name for p in partial.iterdir()] + [REPORT])),
+    )
+
+
+def suspicious_lights(left_out: dict[str, float]) -> tuple[str, ...]:
+    """Lights far off the others; with fewer than six lights the residual cannot tell which one it is."""
+    values = np.array(list(left_out.values()))
+    if len(values) < 6 or not np.isfinite(values).all():
+        return ()
+    return tuple(name for name, value in left_out.items() if value > 1.8 * float(np.median(values)))
+
+
+def _finite(values: dict[str, float]) -> dict[str, float | None]:
+    """JSON knows no NaN."""
+    return {name: value if np.isfinite(value) else None for name, value in values.items()}
