@@ -51,7 +51,7 @@ class GardasoftLights:
         self._is_in_step = False  # no answer is outstanding: the next prompt belongs to the next command
         self.events: deque[Event] = deque(maxlen=256)
         self.rejected_answers = 0
-        self.line = Line(
+        self.wire = Line(
             DEVICE, port, baud_rate=baud_rate, terminator=b">", on_line=self._answers.put, on_lost=self._answers.put
         )
         try:
@@ -59,7 +59,7 @@ class GardasoftLights:
             self._command("GR")
             self.off()
         except DeviceError:
-            self.line.close()
+            self.wire.close()
             raise
 
     @classmethod
@@ -121,7 +121,7 @@ class GardasoftLights:
 
     def close(self) -> None:
         """Give the port back; it switches nothing (`off` does)."""
-        self.line.close()
+        self.wire.close()
 
     def __enter__(self) -> GardasoftLights:
         return self
@@ -167,11 +167,11 @@ class GardasoftLights:
             self._synchronise()
         self._drain()
         self._is_in_step = False
-        self.line.write(text.encode("ascii") + b"\r")
+        self.wire.write(text.encode("ascii") + b"\r")
         answer = self._next_answer(text, time.monotonic() + self._reply_timeout_s)
         if answer is None:
             raise DeviceTimeout(
-                DEVICE, f"no acknowledge of {text!r} within {self._reply_timeout_s:g} s on {self.line.port}"
+                DEVICE, f"no acknowledge of {text!r} within {self._reply_timeout_s:g} s on {self.wire.port}"
             )
         self._is_in_step = True
         return answer
@@ -181,8 +181,8 @@ class GardasoftLights:
         self._drain()
         for attempt in range(IDENTITY_ATTEMPTS):
             if attempt:  # end whatever half a command may stand in the controller's buffer
-                self.line.write(b"\r")
-            self.line.write(b"VR\r")
+                self.wire.write(b"\r")
+            self.wire.write(b"VR\r")
             deadline_s = time.monotonic() + self._reply_timeout_s
             while (answer := self._next_answer("VR", deadline_s)) is not None:
                 if answer.lines:
@@ -190,7 +190,7 @@ class GardasoftLights:
                     return _identity(answer.lines)
         raise DeviceTimeout(
             DEVICE,
-            f"no answer to VR on {self.line.port} in {IDENTITY_ATTEMPTS} attempts. "
+            f"no answer to VR on {self.wire.port} in {IDENTITY_ATTEMPTS} attempts. "
             "Is it the right port and baud rate, and is the controller powered?",
         )
 
@@ -211,7 +211,7 @@ class GardasoftLights:
                 return None
             if isinstance(raw, DeviceLost):
                 self._answers.put(raw)  # the next caller is to hear it too
-                raise raw
+                raise DeviceLost(raw.device, raw.message)
             answer = rt.parse_answer(raw, command)
             if answer is None:
                 self.rejected_answers += 1

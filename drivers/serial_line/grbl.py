@@ -19,6 +19,7 @@ from drivers.errors import DeviceError, FeatureMissing, OutOfTravel, PositionErr
 from drivers.protocols import DeviceIdentity, Pose
 from drivers.serial_line.grbl_link import GrblLink
 from drivers.serial_line.grbl_protocol import MovePlan, Status, plan_move
+from drivers.serial_line.port import Line
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class GrblOptions(TypedDict, total=False):
     settle_s: float  # after Idle, before the position is read
     speed: float  # of what the axes can do, 0..1
     reply_timeout_s: float
+    boot_timeout_s: float  # until the first banner: many boards restart when the port is opened
     move_margin_s: float
     homing_timeout_s: float
 
@@ -75,6 +77,7 @@ class GrblArm:
         settle_s: float = 0.0,
         speed: float = 1.0,
         reply_timeout_s: float = 1.0,
+        boot_timeout_s: float = 3.0,
         move_margin_s: float = 2.0,
         homing_timeout_s: float = 120.0,
     ) -> None:
@@ -85,6 +88,7 @@ class GrblArm:
         self._tolerance_deg = tolerance_deg
         self._settle_s = settle_s
         self._speed = speed
+        self._boot_timeout_s = boot_timeout_s
         self._move_margin_s = move_margin_s
         self._homing_timeout_s = homing_timeout_s
         self._trust = threading.Event()
@@ -106,6 +110,11 @@ class GrblArm:
         return cls(port, axes, **options)
 
     # -- the contract -----------------------------------------------------------------------
+
+    @property
+    def wire(self) -> Line:
+        """The port, with the log of every byte that left."""
+        return self._link.line
 
     @property
     def identity(self) -> DeviceIdentity:
@@ -195,7 +204,8 @@ class GrblArm:
     # -- connecting -------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        self._link.reset()
+        self._link.calm()
+        self._link.reset(self._boot_timeout_s)
         about = self._link.about
         version, _, name = about.get("VER", "").partition(":")
         self._identity = DeviceIdentity("Grbl", about.get("FIRMWARE", "Grbl"), name, version)
@@ -223,20 +233,36 @@ class GrblArm:
             raise FeatureMissing(DEVICE, "the controller reports inches; set $13=0")
         if not int(settings.get(10, 1.0)) & 1:
             raise FeatureMissing(DEVICE, "the controller does not report the machine position; set $10=1")
+        self._check_travel(settings, columns)
         self._rates = tuple(settings[110 + i] / 60.0 for i in columns)  # units per second
         self._accelerations = tuple(settings[120 + i] for i in columns)
-        self.warnings = tuple(self._doubts(settings, columns))
+        self.warnings = tuple(self._doubts(settings))
         for text in self.warnings:
             log.warning("%s: %s", DEVICE, text)
 
-    def _doubts(self, settings: dict[int, float], columns: list[int]) -> list[str]:
+    def _check_travel(self, settings: dict[int, float], columns: list[int]) -> None:
+        """Grbl's soft limits allow -$130 .. 0 (its switches stand at the positive ends): the rig file must fit in."""
+        if not settings.get(20, 0.0) or self._sets_origin_at_switch(settings):
+            return
+        for axis, i in zip(self.axes, columns, strict=True):
+            low, high, travel = axis.minimum + axis.offset, axis.maximum + axis.offset, settings[130 + i]
+            if low < -travel or high > 0.0:
+                raise FeatureMissing(
+                    DEVICE,
+                    f"{axis.name}: {axis.minimum:g} .. {axis.maximum:g} with offset {axis.offset:g} is machine "
+                    f"{axis.machine_axis} {low:g} .. {high:g}, but the controller allows {-travel:g} .. 0 "
+                    f"(${130 + i}): mend offset, minimum or maximum of this axis in the rig file",
+                )
+
+    def _sets_origin_at_switch(self, settings: dict[int, float]) -> bool:
+        """Built so that homing makes the switch 0 whichever end it is at: then travel may be positive."""
+        options = self._link.about.get("OPT", "").partition(",")[0]
+        return "Z" in options or (self._identity.model == "grblHAL" and bool(int(settings[22]) & 8))
+
+    def _doubts(self, settings: dict[int, float]) -> list[str]:
         """What a commissioned gantry would have otherwise; factory settings have all of it off."""
         wanted = {20: "soft limits are off ($20)", 21: "limit switches are off ($21)", 22: "homing is off ($22)"}
-        doubts = [f"the controller's {text}" for n, text in wanted.items() if not settings.get(n, 0.0)]
-        for axis, i in zip(self.axes, columns, strict=True):
-            if axis.maximum - axis.minimum > settings[130 + i]:
-                doubts.append(f"{axis.name} may travel further than the controller's ${130 + i}={settings[130 + i]:g}")
-        return doubts
+        return [f"the controller's {text}" for n, text in wanted.items() if not settings.get(n, 0.0)]
 
     # -- moving -----------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from drivers.errors import CommandRefused, DeviceError, DeviceLost, DeviceTimeout, PositionUntrusted
+from drivers.errors import CommandRefused, DeviceLost, DeviceTimeout, PositionUntrusted
 from drivers.serial_line import grbl_protocol as grbl
 from drivers.serial_line.grbl_protocol import Alarm, Banner, Info, Ok, Refusal, Reply, Setting, Status, Unknown
 from drivers.serial_line.port import Line
@@ -19,6 +19,10 @@ log = logging.getLogger(__name__)
 DANGEROUS_PINS = frozenset("DRE")  # door, reset and emergency-stop inputs: act on them whatever the state says
 RESET_ATTEMPTS = 3
 HOLD_POLL_S = 0.1
+CALM_S = 0.3  # for the first answer of a controller of which nothing is known yet; not answering is allowed
+STANDING = (("Hold", 0), ("Idle", None), ("Alarm", None), ("Sleep", None))
+STOPPED = "the arm was stopped"
+HOMING_REQUIRED = 11  # an alarm that some firmware raises at every reset; homing is what it waits for
 
 
 T = TypeVar("T")
@@ -46,7 +50,8 @@ class GrblLink:
         self._distrust = distrust
         self._replies: queue.SimpleQueue[Reply | Halted | DeviceLost] = queue.SimpleQueue()
         self._gate = threading.Lock()  # held only while bytes leave: after `!` no line may follow
-        self._is_halted = False
+        self._is_halted = False  # until an operator asks for homing
+        self._is_holding = False  # `!` was sent and no reset since
         self._is_deaf = False  # the controller ignores `!` (homing): only a reset stops it
         self._is_resetting = False
         self.line = Line(device, port, baud_rate=baud_rate, terminator=b"\n", on_line=self._receive, on_lost=self._lose)
@@ -57,10 +62,11 @@ class GrblLink:
         reply = grbl.parse(raw)
         if isinstance(reply, Alarm):
             # even ALARM:2, which keeps the position, leaves a lock that only homing ends: `$X` is never sent
-            self.blocked = grbl.alarm_text(reply.code)
-            self._distrust(self.blocked)
+            if reply.code != HOMING_REQUIRED:
+                self.blocked = grbl.alarm_text(reply.code)
+            self._distrust(grbl.alarm_text(reply.code))
         elif isinstance(reply, Banner) and not self._is_resetting:
-            self.blocked = "the controller restarted by itself"
+            self.blocked = self.blocked or "the controller restarted by itself"  # after an alarm that is the cause
             self._distrust(self.blocked)
         elif isinstance(reply, Status) and DANGEROUS_PINS & set(reply.pins):
             self._distrust(f"safety input active (Pn:{reply.pins})")
@@ -83,16 +89,21 @@ class GrblLink:
         """
         self._drain()
         with self._gate:
-            if self._is_halted:
-                raise PositionUntrusted(self.device, f"{text!r} not sent: the arm was stopped; home it first")
-            if self.blocked is not None:
-                raise PositionUntrusted(self.device, f"{text!r} not sent: {self.blocked}; home the arm first")
-            self._is_deaf = is_deaf
-            self.line.write(text.encode("ascii") + b"\n")
+            refusal = self.blocked
+            if refusal is None:
+                self._is_deaf = is_deaf
+                self.line.write(text.encode("ascii") + b"\n")
+        if refusal is not None:
+            raise self._refuse(f"{text!r} not sent", refusal)
         try:
             return self._await_ok(text, self.reply_timeout_s if timeout_s is None else timeout_s)
         finally:
             self._is_deaf = False
+
+    def _refuse(self, what: str, why: str) -> PositionUntrusted:
+        if self._is_holding:  # stopped between two lines of a move
+            self._end_hold()
+        return PositionUntrusted(self.device, f"{what}: {why}; home the arm first")
 
     def _await_ok(self, text: str, timeout_s: float) -> list[Reply]:
         deadline_s, pushed = time.monotonic() + timeout_s, list[Reply]()
@@ -108,6 +119,8 @@ class GrblLink:
                     raise CommandRefused(self.device, f"{text!r} answered with {grbl.error_text(code)}")
                 case Alarm(2):
                     raise CommandRefused(self.device, f"{text!r} answered with {grbl.alarm_text(2)}")
+                case Alarm(code) if code == HOMING_REQUIRED:
+                    pushed.append(reply)
                 case Alarm() | Banner():
                     raise PositionUntrusted(self.device, f"during {text!r}: {self.blocked}; home the arm")
                 case Halted():
@@ -122,7 +135,7 @@ class GrblLink:
         Raises DeviceTimeout, PositionUntrusted while an alarm blocks the controller, DeviceLost.
         """
         if self.blocked is not None:
-            raise PositionUntrusted(self.device, f"position unknown: {self.blocked}; home the arm first")
+            raise self._refuse("position not asked", self.blocked)
         self._drain()
         report = self._ask_status(self.reply_timeout_s) or self._ask_status(self.reply_timeout_s)
         if report is None:
@@ -135,7 +148,7 @@ class GrblLink:
         while (reply := self._next(deadline_s)) is not None:
             if isinstance(reply, Status):
                 return reply
-            if isinstance(reply, Alarm | Banner):
+            if isinstance(reply, Banner) or (isinstance(reply, Alarm) and reply.code != HOMING_REQUIRED):
                 raise PositionUntrusted(self.device, f"while asking for the position: {self.blocked}; home the arm")
             if isinstance(reply, Halted):
                 self._end_hold()
@@ -147,8 +160,8 @@ class GrblLink:
     def halt(self) -> None:
         """`!` now, from any thread; no line is sent after it until `allow`. Raises DeviceLost."""
         with self._gate:
-            self._is_halted = True
-            self.blocked = "the arm was stopped"
+            self._is_halted = self._is_holding = True
+            self.blocked = STOPPED
             was_deaf = self._is_deaf
             self.line.write(grbl.HOLD)
             if was_deaf:
@@ -160,7 +173,18 @@ class GrblLink:
         with self._gate:
             self._is_halted = False
 
-    def reset(self) -> None:
+    def calm(self) -> None:
+        """If the axes still run (a move left over from another program), hold and wait: a reset would lose steps."""
+        self.line.write(grbl.STATUS_QUERY)
+        deadline_s = time.monotonic() + CALM_S
+        while (reply := self._next(deadline_s)) is not None:
+            if isinstance(reply, Status):
+                if reply.state in ("Run", "Jog", "Home"):
+                    self.line.write(grbl.HOLD)
+                    self._await_stand()
+                return
+
+    def reset(self, banner_timeout_s: float | None = None) -> None:
         """Soft reset, drop all that came before the banner, and resynchronise; fills `about` and `settings`.
 
         Raises DeviceTimeout when no banner comes, or nothing answers after it.
@@ -169,20 +193,25 @@ class GrblLink:
         try:
             self._drain()
             self.line.write(grbl.SOFT_RESET)
-            self._await_banner()
+            self._await_banner(banner_timeout_s or self.reply_timeout_s)
+            with self._gate:
+                self._is_holding = False
+                self.blocked = STOPPED if self._is_halted else None
             self._synchronise()
-            self.blocked = "the arm was stopped" if self._is_halted else None
+        except DeviceTimeout:
+            self.blocked = self.blocked or "the controller did not answer after a reset"
+            raise
         finally:
             self._is_resetting = False
 
-    def _await_banner(self) -> None:
-        deadline_s = time.monotonic() + self.reply_timeout_s
+    def _await_banner(self, timeout_s: float) -> None:
+        deadline_s = time.monotonic() + timeout_s
         while (reply := self._next(deadline_s)) is not None:
             if isinstance(reply, Banner):
                 return
         raise DeviceTimeout(
             self.device,
-            f"no Grbl banner within {self.reply_timeout_s:g} s of a reset on {self.line.port}. "
+            f"no Grbl banner within {timeout_s:g} s of a reset on {self.line.port}. "
             "Is it the right port and baud rate, and is the controller powered?",
         )
 
@@ -259,7 +288,7 @@ class GrblLink:
             while (reply := self._next(poll_end_s)) is not None:
                 if isinstance(reply, Banner | Alarm):
                     return
-                if isinstance(reply, Status) and (reply.state, reply.substate) in (("Hold", 0), ("Idle", None)):
+                if isinstance(reply, Status) and (reply.state, reply.substate) in STANDING:
                     return
 
     # -- the queue --------------------------------------------------------------------------
@@ -273,7 +302,7 @@ class GrblLink:
                 return
             if isinstance(reply, DeviceLost):
                 self._replies.put(reply)
-                raise reply
+                raise DeviceLost(reply.device, reply.message)
             if isinstance(reply, Ok | Refusal):
                 log.warning("%s: %s came unasked and was dropped", self.device, reply)
 
@@ -282,7 +311,7 @@ class GrblLink:
             reply = self._replies.get(timeout=max(0.0, deadline_s - time.monotonic()))
         except queue.Empty:
             return None
-        if isinstance(reply, DeviceError):
+        if isinstance(reply, DeviceLost):
             self._replies.put(reply)  # the next caller is to hear it too
-            raise reply
+            raise DeviceLost(reply.device, reply.message)
         return reply

@@ -68,7 +68,7 @@ class Line:
         """Hand `data` to the port; raises DeviceLost."""
         with self._write_lock:
             if self._loss is not None:
-                raise self._loss
+                raise DeviceLost(self._loss.device, self._loss.message)
             if self._ending.is_set():
                 raise DeviceLost(self.device, f"port {self.port} is closed; open the device again")
             self.written.append(Written(time.monotonic(), data))

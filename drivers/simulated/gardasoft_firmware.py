@@ -138,7 +138,7 @@ class GardasoftFirmware:
         return None  # nothing happens here without a command
 
     def _run_line(self, line: str) -> None:
-        answers = []
+        answers: list[str] = []
         try:
             answers.extend(self._run(c.replace(" ", "").upper()) for c in line.split(";"))
         except CommandError as error:

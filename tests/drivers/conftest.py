@@ -1,0 +1,132 @@
+"""Simulated serial devices on real pseudo-terminals, in a hurry, for the tests of the drivers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.protocols import Pose
+from drivers.serial_line.gardasoft import GardasoftLights
+from drivers.serial_line.grbl import AxisLimits, GrblArm
+from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.gantry import SIMULATED_GANTRY
+from drivers.simulated.gardasoft_firmware import GardasoftFirmware
+from drivers.simulated.grbl_firmware import GrblFirmware
+from drivers.simulated.pty_line import PtyLine
+
+SPEED = 25.0
+NEAR_HOME = (215.0, 215.0, 315.0, 58.0, 195.0)
+AXES = tuple(AxisLimits(a.name, a.minimum, a.maximum, a.machine_axis, a.offset) for a in SIMULATED_GANTRY)
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    """Wait for something another thread does; a failed wait fails the test."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        time.sleep(0.001)
+
+
+@dataclass
+class GantryBench:
+    """A simulated gantry on its line, and the arms opened on it."""
+
+    folder: Path
+    clock: SimulatedClock
+    firmware: GrblFirmware
+    line: PtyLine
+    arms: list[GrblArm] = field(default_factory=list)
+
+    axes = AXES
+
+    @property
+    def port(self) -> str:
+        return str(self.line.path)
+
+    def open(self, **options: Any) -> GrblArm:
+        arm = GrblArm.open(self.port, **{"axes": AXES, "reply_timeout_s": 2.0, **options})
+        self.arms.append(arm)
+        return arm
+
+    def homed(self, **options: Any) -> GrblArm:
+        arm = self.open(**options)
+        arm.home()
+        return arm
+
+    def true_pose(self) -> Pose:
+        return Pose(*self.firmware.axes_at(self.clock.now_s()))
+
+    def is_still(self) -> bool:
+        now_s = self.clock.now_s()
+        return not self.firmware.is_moving_between(now_s, now_s + 1e-3)
+
+
+@dataclass
+class LampBench:
+    """A simulated light controller on its line, and the drivers opened on it."""
+
+    folder: Path
+    clock: SimulatedClock
+    firmware: GardasoftFirmware
+    line: PtyLine
+    drivers: list[GardasoftLights] = field(default_factory=list)
+
+    @property
+    def port(self) -> str:
+        return str(self.line.path)
+
+    def open(self, **options: Any) -> GardasoftLights:
+        lights = GardasoftLights.open(
+            self.port, **{"channels": tuple(range(1, 10)), "reply_timeout_s": 1.0, "settle_s": 0.001, **options}
+        )
+        self.drivers.append(lights)
+        return lights
+
+    def lit(self) -> dict[int, float]:
+        """Channel -> level of every lamp that shines now."""
+        now_s = self.clock.now_s()
+        return {c: level for c, level in self.firmware.mean_levels(now_s, now_s).items() if level > 0}
+
+
+@pytest.fixture
+def make_gantry(tmp_path: Path) -> Iterator[Callable[..., GantryBench]]:
+    benches: list[GantryBench] = []
+
+    def make(speed: float = SPEED, start: tuple[float, ...] = NEAR_HOME) -> GantryBench:
+        clock = SimulatedClock(speed)
+        firmware = GrblFirmware(clock, start=start)
+        bench = GantryBench(tmp_path, clock, firmware, PtyLine(tmp_path / "gantry", firmware).start())
+        benches.append(bench)
+        return bench
+
+    yield make
+    for bench in benches:
+        for arm in bench.arms:
+            arm.close()
+        bench.line.close()
+
+
+@pytest.fixture
+def gantry(make_gantry: Callable[..., GantryBench]) -> GantryBench:
+    return make_gantry()
+
+
+@pytest.fixture
+def lamps(tmp_path: Path) -> Iterator[LampBench]:
+    clock = SimulatedClock(SPEED)
+    firmware = GardasoftFirmware(clock)
+    with PtyLine(tmp_path / "lights", firmware) as line:
+        bench = LampBench(tmp_path, clock, firmware, line)
+        yield bench
+        for driver in bench.drivers:
+            driver.close()
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    return until

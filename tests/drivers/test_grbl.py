@@ -1,0 +1,349 @@
+"""The gantry driver in conversation with firmware that misbehaves, judged by the bytes and by where the axes are."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from drivers.errors import (
+    CommandRefused,
+    DeviceError,
+    DeviceLost,
+    DeviceNotFound,
+    DeviceTimeout,
+    FeatureMissing,
+    OutOfTravel,
+    PositionError,
+    PositionUntrusted,
+)
+from drivers.protocols import Pose
+from drivers.serial_line.grbl import AxisLimits, GrblArm
+
+TOP = Pose(0.0, 0.0, 258.0, 45.0, 180.0)
+LEFT = replace(TOP, x_mm=-150.0)
+RIGHT = replace(TOP, x_mm=150.0)
+SHORT = {"reply_timeout_s": 0.4, "move_margin_s": 0.4}
+
+
+def sent(arm: GrblArm) -> bytes:
+    return arm.wire.written_bytes()
+
+
+def assert_every_acknowledge_is_its_own(bench: Any, arm: GrblArm) -> None:
+    """Were acknowledges off by one, a move would be reported done while the axes still run."""
+    for pose in (LEFT, RIGHT, TOP):
+        found = arm.move_to(pose)
+        assert bench.is_still()
+        assert found.as_tuple() == pytest.approx(pose.as_tuple(), abs=0.01)
+        assert bench.true_pose().as_tuple() == pytest.approx(pose.as_tuple(), abs=0.01)
+
+
+def assert_nothing_automatic(arm: GrblArm) -> None:
+    assert b"$X" not in sent(arm)
+    assert b"~" not in sent(arm)
+
+
+def test_the_conversation_of_connecting_and_of_one_move(gantry: Any) -> None:
+    arm = gantry.open()
+    assert sent(arm) == b"?\x18\n$I\n$$\n?"
+    arm.home()
+    assert sent(arm).endswith(b"?$H\nG21 G90 G94\n?")
+    before = len(sent(arm))
+    arm.move_to(TOP)
+    move, barrier, query = sent(arm)[before:].split(b"\n")
+    assert move.startswith(b"G53 G1 X-221.000 Y-221.000 Z-63.000 A-16.000 B-21.000 F")
+    assert (barrier, query) == (b"G4 P0.01", b"?")
+    assert len(move) < 80  # the line buffer of Grbl
+
+
+def test_identity_and_order_of_axes_come_from_the_controller(gantry: Any) -> None:
+    arm = gantry.open()
+    assert arm.identity.firmware == "1.1h.20190830"
+    assert arm.warnings == ()
+
+
+def test_a_lost_ok_is_a_timeout_and_later_acknowledges_are_right(gantry: Any) -> None:
+    arm = gantry.homed(**SHORT)
+    gantry.firmware.inject("drop_reply")
+    with pytest.raises(DeviceTimeout, match="no answer to 'G53"):
+        arm.move_to(TOP)
+    assert not arm.position_trusted
+    before = len(sent(arm))
+    with pytest.raises(PositionUntrusted, match="home"):
+        arm.move_to(TOP)
+    assert len(sent(arm)) == before
+    arm.home()
+    assert_every_acknowledge_is_its_own(gantry, arm)
+    assert_nothing_automatic(arm)
+
+
+def test_a_late_ok_is_never_taken_for_the_next_one(gantry: Any, wait_until: Any) -> None:
+    arm = gantry.homed(**SHORT)
+    late_s = gantry.clock.speed * 1.0  # simulated; far beyond the timeout, and the banner waits behind it
+    gantry.firmware.inject("late_reply", str(late_s))
+    with pytest.raises(DeviceTimeout):
+        arm.move_to(TOP)
+    wait_until(lambda: gantry.firmware.outbox.next_due_s is None)
+    arm.home()
+    assert_every_acknowledge_is_its_own(gantry, arm)
+    assert_nothing_automatic(arm)
+
+
+def test_a_garbled_ok_is_not_an_ok(gantry: Any) -> None:
+    arm = gantry.homed(**SHORT)
+    gantry.firmware.inject("garble_reply")
+    with pytest.raises(DeviceTimeout):
+        arm.move_to(TOP)
+    arm.home()
+    assert_every_acknowledge_is_its_own(gantry, arm)
+
+
+def test_after_a_timeout_hold_comes_first_then_reset_and_no_gcode(gantry: Any) -> None:
+    arm = gantry.homed(**SHORT)
+    before = len(sent(arm))
+    gantry.firmware.inject("freeze")
+    with pytest.raises(DeviceTimeout, match="reset failed too"):
+        arm.move_to(TOP)
+    after = sent(arm)[before:].partition(b"\n")[2]
+    assert after.startswith(b"!")
+    assert after.replace(b"?", b"") == b"!\x18"
+    gantry.firmware.inject("thaw")
+    arm.home()
+    assert_every_acknowledge_is_its_own(gantry, arm)
+
+
+def move_in_background(arm: GrblArm, pose: Pose) -> tuple[threading.Thread, list[DeviceError]]:
+    problems: list[DeviceError] = []
+
+    def move() -> None:
+        try:
+            arm.move_to(pose)
+        except DeviceError as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=move)
+    thread.start()
+    return thread, problems
+
+
+def test_stop_sends_hold_before_anything_else_and_no_line_after(make_gantry: Any, wait_until: Any) -> None:
+    bench = make_gantry(speed=3.0)
+    arm = bench.homed()
+    arm.move_to(TOP)
+    before = len(sent(arm))
+    mover, problems = move_in_background(arm, LEFT)
+    wait_until(lambda: not bench.is_still())
+    arm.stop()
+    mover.join()
+    after = sent(arm)[before:]
+    assert after.index(b"!") < after.index(b"\x18")
+    assert b"G" not in after[after.index(b"!") :]
+    assert isinstance(problems[0], PositionUntrusted)
+    assert "stopped" in problems[0].message
+    assert_nothing_automatic(arm)
+
+
+def test_stop_ends_homing_though_the_controller_ignores_a_hold_then(make_gantry: Any, wait_until: Any) -> None:
+    bench = make_gantry(speed=3.0, start=(-200.0, 0.0, 100.0, 0.0, 0.0))
+    arm = bench.open()
+    problems: list[DeviceError] = []
+
+    def home() -> None:
+        try:
+            arm.home()
+        except DeviceError as error:
+            problems.append(error)
+
+    homing = threading.Thread(target=home)
+    homing.start()
+    wait_until(lambda: not bench.is_still())
+    arm.stop()
+    homing.join()
+    assert b"$H\n!\x18" in sent(arm)
+    assert isinstance(problems[0], PositionUntrusted)
+    wait_until(bench.is_still)
+    assert not arm.position_trusted
+
+
+def test_an_alarm_in_motion_ends_the_trust_and_only_homing_restores_it(make_gantry: Any, wait_until: Any) -> None:
+    bench = make_gantry(speed=3.0)
+    arm = bench.homed()
+    mover, problems = move_in_background(arm, LEFT)
+    wait_until(lambda: not bench.is_still())
+    bench.firmware.inject("alarm", "1")
+    mover.join()
+    assert isinstance(problems[0], PositionUntrusted)
+    assert "ALARM:1" in problems[0].message
+    with pytest.raises(PositionUntrusted, match="hard limit"):
+        arm.move_to(TOP)
+    with pytest.raises(PositionUntrusted):
+        arm.position()
+    arm.home()
+    assert_every_acknowledge_is_its_own(bench, arm)
+    assert_nothing_automatic(arm)
+
+
+def test_an_alarm_at_rest_is_heard(gantry: Any, wait_until: Any) -> None:
+    arm = gantry.homed()
+    gantry.firmware.inject("alarm", "1")
+    wait_until(lambda: not arm.position_trusted)
+    with pytest.raises(PositionUntrusted, match="ALARM:1"):
+        arm.move_to(TOP)
+
+
+def test_an_alarm_whose_line_was_lost_is_noticed_by_the_silence(gantry: Any) -> None:
+    arm = gantry.homed(**SHORT)
+    gantry.firmware.inject("silent_alarm")
+    with pytest.raises(DeviceTimeout):
+        arm.move_to(TOP)
+    assert not arm.position_trusted
+    arm.home()
+    assert_every_acknowledge_is_its_own(gantry, arm)
+
+
+def test_a_restart_of_the_controller_in_motion_ends_the_trust(make_gantry: Any, wait_until: Any) -> None:
+    bench = make_gantry(speed=3.0)
+    arm = bench.homed()
+    mover, problems = move_in_background(arm, LEFT)
+    wait_until(lambda: not bench.is_still())
+    bench.firmware.inject("reset")
+    mover.join()
+    assert isinstance(problems[0], PositionUntrusted)
+    assert "restarted" in problems[0].message
+    arm.home()
+    assert_every_acknowledge_is_its_own(bench, arm)
+
+
+def test_idle_short_of_the_target_is_a_position_error(gantry: Any) -> None:
+    arm = gantry.homed()
+    gantry.firmware.inject("wrong_position", "2.0")
+    with pytest.raises(PositionError, match=r"x_mm stands at -2\.000, sent to 0\.000"):
+        arm.move_to(TOP)
+    assert not arm.position_trusted
+
+
+def test_lost_steps_are_seen_by_the_world_only(gantry: Any) -> None:
+    arm = gantry.homed()
+    gantry.firmware.inject("lost_steps", "2.0")
+    assert arm.move_to(TOP).x_mm == pytest.approx(0.0, abs=0.01)
+    assert gantry.true_pose().x_mm == pytest.approx(2.0, abs=0.01)
+
+
+def test_homing_that_fails_is_not_trusted_though_an_ok_follows_the_alarm(gantry: Any) -> None:
+    arm = gantry.open()
+    gantry.firmware.inject("homing_switch_dead")
+    with pytest.raises(PositionUntrusted, match="ALARM:9"):
+        arm.home()
+    assert not arm.position_trusted
+    gantry.firmware.inject("homing_switch_dead", "no")
+    arm.home()
+    assert_every_acknowledge_is_its_own(gantry, arm)
+
+
+def test_a_refusal_is_a_reply_and_the_next_line_is_in_step(gantry: Any) -> None:
+    gantry.firmware.settings[22] = gantry.firmware.settings[20] = 0.0
+    arm = gantry.open()
+    assert [w for w in arm.warnings if "$22" in w]
+    with pytest.raises(CommandRefused, match=r"'\$H' answered with error:5 \(homing is disabled"):
+        arm.home()
+    assert arm.position().x_mm == pytest.approx(gantry.firmware.axes[0].maximum + 1.0)
+
+
+def test_an_open_door_ends_the_trust(gantry: Any) -> None:
+    arm = gantry.homed()
+    gantry.firmware.inject("pins", "D")
+    with pytest.raises(PositionUntrusted, match="Pn:D"):
+        arm.move_to(TOP)
+
+
+def test_an_unplugged_line_is_lost_for_good_and_a_new_one_works(make_gantry: Any, wait_until: Any) -> None:
+    bench = make_gantry(speed=3.0)
+    arm = bench.homed()
+    mover, problems = move_in_background(arm, LEFT)
+    wait_until(lambda: not bench.is_still())
+    bench.firmware.inject("unplug")
+    mover.join()
+    assert isinstance(problems[0], DeviceLost)
+    assert not arm.position_trusted
+    for call in (arm.home, arm.position, arm.stop):
+        with pytest.raises(DeviceLost, match="gantry"):
+            call()
+    with pytest.raises(DeviceNotFound):
+        bench.open()
+    bench.firmware.inject("plug")
+    again = bench.homed()
+    assert_every_acknowledge_is_its_own(bench, again)
+
+
+def test_a_dead_line_is_a_timeout_naming_the_port(gantry: Any) -> None:
+    gantry.firmware.inject("freeze")
+    with pytest.raises(DeviceTimeout, match=r"no Grbl banner .* on .*gantry"):
+        gantry.open(boot_timeout_s=0.3)
+    gantry.firmware.inject("thaw")
+    gantry.open()  # the failed attempt gave the port back
+
+
+def test_a_port_that_is_not_there_or_taken_says_so(gantry: Any) -> None:
+    with pytest.raises(DeviceNotFound, match=r"ttyNONE cannot be opened .* ports on this machine"):
+        GrblArm.open("/dev/ttyNONE", axes=gantry.axes)
+    gantry.open()
+    with pytest.raises(DeviceNotFound, match="in use by another program"):
+        gantry.open()
+
+
+def test_travel_that_does_not_fit_the_controller_is_refused_at_open(gantry: Any) -> None:
+    axes = (AxisLimits("x_mm", -220.0, 220.0, "X", 0.0), *gantry.axes[1:])
+    with pytest.raises(FeatureMissing, match=r"x_mm.*controller allows -442 \.\. 0 \(\$130\)"):
+        gantry.open(axes=axes)
+
+
+def test_settings_that_would_mislead_are_refused(gantry: Any) -> None:
+    gantry.firmware.settings[13] = 1.0
+    with pytest.raises(FeatureMissing, match=r"\$13=0"):
+        gantry.open()
+
+
+def test_three_axes_drive_three_fields_and_the_others_must_be_zero(gantry: Any) -> None:
+    arm = gantry.homed(axes=gantry.axes[:3])
+    found = arm.move_to(Pose(10.0, 20.0, 100.0, 0.0, 0.0))
+    assert found == Pose(10.0, 20.0, 100.0, 0.0, 0.0)
+    with pytest.raises(OutOfTravel, match="tilt_deg = 45, but this gantry has no such axis"):
+        arm.move_to(Pose(10.0, 20.0, 100.0, 45.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("axes", "complaint"),
+    [
+        ((AxisLimits("x_mm", 0.0, 1.0, "X"),), "3 to 6 axes"),
+        (tuple(AxisLimits(n, 0.0, 1.0, "X") for n in ("x_mm", "y_mm", "z_mm")), "twice"),
+        (
+            (AxisLimits("x_mm", 1.0, 0.0, "X"), AxisLimits("y_mm", 0.0, 1.0, "Y"), AxisLimits("z_mm", 0.0, 1.0, "Z")),
+            "below",
+        ),
+    ],
+)
+def test_axes_that_cannot_be_meant(axes: tuple[AxisLimits, ...], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        GrblArm.open("/dev/null", axes=axes)
+
+
+def test_reaching_out_of_travel_names_axis_value_and_limits(gantry: Any) -> None:
+    arm = gantry.homed()
+    with pytest.raises(OutOfTravel, match=r"tilt_deg = 61 deg is outside 0 \.\. 60 deg"):
+        arm.move_to(replace(TOP, tilt_deg=61.0))
+
+
+def test_connecting_to_axes_that_still_run_holds_them_before_the_reset(make_gantry: Any, wait_until: Any) -> None:
+    bench = make_gantry(speed=3.0)
+    arm = bench.homed()
+    arm.move_to(TOP)
+    arm.wire.write(b"G53 G1 X-401 F30000\n")
+    wait_until(lambda: not bench.is_still())
+    arm.close()
+    again = bench.open()
+    assert sent(again).startswith(b"?!")
+    assert not again.position_trusted
+    assert again.position().x_mm == pytest.approx(bench.true_pose().x_mm, abs=0.01)  # no step was lost
