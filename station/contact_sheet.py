@@ -81,7 +81,7 @@ def _cell_height(inspection: Inspection, column_width: int) -> int:
     """High enough for the first picture beside its colour bar."""
     shape = next((v.image.shape[1:] for v in inspection.views if v.image is not None), (2, 3))
     wanted = round((column_width - 16 - _BAR_WIDTH - _BAR_TEXT_WIDTH) * shape[0] / shape[1])
-    return min(max(wanted, _CELL_HEIGHTS[0]), _CELL_HEIGHTS[1])
+    return int(min(max(wanted, _CELL_HEIGHTS[0]), _CELL_HEIGHTS[1]))
 
 
 def _mark(inspection: Inspection) -> str:

@@ -1,0 +1,119 @@
+"""Opens the window, or draws it into a file."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from PyQt6.QtCore import QBuffer, QByteArray, QEventLoop, QIODevice, QTimer
+from PyQt6.QtGui import QFontDatabase
+from PyQt6.QtWidgets import QApplication
+
+from station.atomic import write_atomic
+from station.console.engine_port import EnginePort
+from station.console.requirements import FONT_PACKAGE, ConsoleUnavailable
+from station.console.window import ConsoleWindow
+
+SCREENSHOT_SIZE = (1920, 1080)
+_DONE, _RIG_FAULT = 0, 3
+_AFTER_FAULT_MS = 2000  # a result usually follows a fault; this long it is waited for
+_SIGNAL_POLL_MS = 200
+_UNNAMED_PART = "UNNAMED"
+_held: list[QApplication] = []  # Qt needs its application until the process ends
+
+
+def open_window(engine: EnginePort, *, part_id: str, station_name: str) -> int:
+    """Show the window until it is closed, by the operator or by Ctrl-C in the terminal."""
+    _application()
+    window = ConsoleWindow(engine, station_name)
+    window.panels.part_id.setText(part_id)
+    loop = QEventLoop()
+    window.closed.connect(loop.quit)
+    window.showMaximized()
+    window.panels.part_id.setFocus()
+    with _closing_on_interrupt(window):
+        loop.exec()
+    window.deleteLater()
+    return _DONE
+
+
+def write_screenshot(
+    engine: EnginePort, path: Path, *, part_id: str, timeout_s: float, station_name: str
+) -> int:
+    """Inspect one part and write the window as it then stands; the file is written whatever the outcome."""
+    _application()
+    window = ConsoleWindow(engine, station_name)
+    window.resize(*SCREENSHOT_SIZE)
+    window.show()
+    loop = QEventLoop()
+    after_fault = QTimer(window)
+    after_fault.setSingleShot(True)
+    after_fault.timeout.connect(loop.quit)
+
+    waiting_to_start = [part_id or _UNNAMED_PART]
+
+    def look() -> None:
+        if waiting_to_start and window.can_start:
+            window.start_part(waiting_to_start.pop())
+        elif window.is_settled:
+            loop.quit()
+        elif window.situation.fault is not None and not window.situation.is_busy and not after_fault.isActive():
+            after_fault.start(_AFTER_FAULT_MS)
+
+    window.changed.connect(look)
+    deadline = QTimer(window)
+    deadline.setSingleShot(True)
+    deadline.timeout.connect(loop.quit)
+    deadline.start(round(timeout_s * 1000))
+    look()
+    loop.exec()
+    _grab(window, path)
+    is_result = window.situation.result is not None
+    window.close()
+    window.deleteLater()
+    return _DONE if is_result else _RIG_FAULT
+
+
+def _application() -> QApplication:
+    """The one QApplication of the process, with the look set; raises ConsoleUnavailable where no font is found."""
+    application = QApplication.instance()
+    if not isinstance(application, QApplication):
+        application = QApplication(["station"])
+        application.setStyle("Fusion")
+        _held.append(application)
+    if not QFontDatabase.families():
+        raise ConsoleUnavailable(
+            f"console: no font is installed; on Debian 12: apt-get install --no-install-recommends {FONT_PACKAGE}"
+        )
+    return application
+
+
+def _grab(window: ConsoleWindow, path: Path) -> None:
+    encoded, buffer = QByteArray(), QBuffer()
+    buffer.setBuffer(encoded)
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    window.grab().save(buffer, "PNG")
+    buffer.close()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, encoded.data())
+
+
+@contextmanager
+def _closing_on_interrupt(window: ConsoleWindow) -> Iterator[None]:
+    """Ctrl-C closes the window as its own cross does; the timer lets Python see the signal while Qt waits."""
+
+    def close(_number: int, _frame: FrameType | None) -> None:
+        window.close()
+
+    timer = QTimer(window)
+    timer.timeout.connect(lambda: None)
+    timer.start(_SIGNAL_POLL_MS)
+    before = signal.signal(signal.SIGINT, close)
+    try:
+        yield
+    finally:
+        timer.stop()
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,70 @@
+"""All that the console knows of the engine: verbs in, events out, and the archive's records to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from station.events import Listener
+from station.inspection import Inspection, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One earlier inspection, as the history lists it."""
+
+    inspection_id: str
+    part_id: str
+    verdict: Verdict
+    creation_time: datetime  # UTC
+    deciding_view: str | None
+    is_simulated: bool
+    folder: str
+
+
+class EnginePort(Protocol):
+    """The engine as the console sees it.
+
+    Verbs may block and may raise; the console calls each from a worker thread, `stop`, `abort`
+    and `reset` from another one than `start_single_job`. Events may come from any thread.
+    """
+
+    def start_single_job(self, part_id: str) -> None:
+        """Inspect one part; the outcome comes as events. Refused, by an exception, unless ready.
+
+        StateChanged to SingleExecution and JobStarted are told before this returns, at the latest.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Stop at the next safe point; the part becomes UNDECIDED. Nothing happens when nothing runs."""
+        ...
+
+    def abort(self) -> None:
+        """Hold the arm and put the lights out now; the part becomes UNDECIDED and homing is demanded."""
+        ...
+
+    def reset(self) -> None:
+        """Leave Halted or Error after a person has looked: open what was lost, home, be ready again."""
+        ...
+
+    def prepare_recipe(self, path: Path) -> None: ...
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Tell the listener every event from now on; returns what ends that.
+
+        Before it returns it tells the listener where things stand: StateChanged, and
+        RecipePrepared if a recipe is prepared.
+        """
+        ...
+
+    def history(self, limit: int) -> list[HistoryRow]:
+        """The latest inspections, newest first."""
+        ...
+
+    def load(self, inspection_id: str) -> Inspection:
+        """One inspection from the archive, with its pictures."""
+        ...

@@ -1,0 +1,151 @@
+"""Where everything stands on the run screen, and how it is filled; it decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from station.console import theme
+from station.console.banner import VerdictBanner
+from station.console.detail_view import DetailView
+from station.console.fault_strip import FaultStrip
+from station.console.header import Header, SimulationStrip
+from station.console.history_table import HistoryTable
+from station.console.pictures import Mode
+from station.console.shown import Shown
+from station.console.situation import Situation
+from station.console.view_tile import TileRow
+from station.events import State
+from station.inspection import Verdict
+
+_MODE_LABELS = {Mode.IMAGE: "IMAGE  F2", Mode.NORMALS: "NORMALS  F3", Mode.HEAT: "HEAT MAP  F4"}
+
+
+class Panels(QWidget):
+    """The parts of the window, top to bottom."""
+
+    def __init__(self, station_name: str, views: Sequence[str]) -> None:
+        super().__init__()
+        self.setObjectName("ground")
+        self.header = Header(station_name)
+        self.simulation = SimulationStrip()
+        self.banner = VerdictBanner()
+        self.viewing = QLabel()
+        self.viewing.setObjectName("viewing")
+        self.mode_buttons = self._make_mode_buttons()
+        self.live_button = _button("backToLive", "BACK TO LIVE  F6", "Leave the archived inspection")
+        self.tiles = TileRow(views)
+        self.detail = DetailView()
+        self.part_id = QLineEdit()
+        self.start_button = _button("startButton", "START  F9", "Start the inspection")
+        self.stop_button = _button("stopButton", "STOP  F12", "Stop the inspection")
+        self.reset_button = _button("resetButton", "RESET  F8", "Reset after a stop or a fault")
+        self.history = HistoryTable()
+        self.faults = FaultStrip()
+        self._prepare_part_id()
+        self._lay_out()
+
+    def show_situation(self, situation: Situation, can_start: bool, notice: str) -> None:
+        """Everything that speaks of the live part and the station."""
+        self.header.show_situation(situation)
+        self.simulation.setVisible(situation.is_simulated)
+        self.banner.show_content(situation.banner())
+        self.start_button.setEnabled(can_start)
+        self.reset_button.setEnabled(situation.state in (State.HALTED, State.ERROR, State.PREOPERATIONAL))
+        self.faults.show_fault(situation.fault, notice)
+
+    def show_inspection(self, shown: Shown, mode: Mode) -> None:
+        """Tiles and detail: the live inspection or an archived one."""
+        self.viewing.setText(_viewing_text(shown))
+        self.live_button.setVisible(shown.is_archived)
+        self.mode_buttons[mode].setChecked(True)
+        if shown.views:
+            self.tiles.set_views(shown.views)
+        for view, tile in self.tiles.tiles.items():
+            pictures = shown.pictures.get(view)
+            tile.show_result(shown.results.get(view), shown.note(view), is_deciding=view == shown.deciding_view)
+            tile.show_thumbnail(None if pictures is None else pictures.thumbnails.get(mode))
+        self.tiles.select(shown.selected)
+        self._show_detail(shown, mode)
+
+    def _show_detail(self, shown: Shown, mode: Mode) -> None:
+        view = shown.selected
+        result = shown.results.get(view)
+        title = "no view selected" if not view else f"{view}: {_MODE_LABELS[mode].split('  ')[0].lower()}"
+        if result is not None and result.reasons:
+            title = f"{title}   ({'; '.join(result.reasons)})"
+        limit = None if result is None or result.limit <= 0 else result.limit
+        self.detail.show_view(title, shown.pictures.get(view), mode, limit)
+
+    def _make_mode_buttons(self) -> dict[Mode, QPushButton]:
+        self._modes = QButtonGroup(self)
+        buttons = {}
+        for mode, label in _MODE_LABELS.items():
+            buttons[mode] = _button(f"mode_{mode.value}", label, f"Show {mode.value}")
+            buttons[mode].setCheckable(True)
+            self._modes.addButton(buttons[mode])
+        return buttons
+
+    def _prepare_part_id(self) -> None:
+        self.part_id.setObjectName("partId")
+        self.part_id.setAccessibleName("Part id")
+        self.part_id.setPlaceholderText("Scan or type a part id")
+        self.part_id.setFixedHeight(theme.TOUCH_PX)
+        self.part_id.setMaxLength(80)
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 4, 8, 8)
+        layout.setSpacing(6)
+        layout.addWidget(self.header)
+        layout.addWidget(self.simulation)
+        layout.addWidget(self.banner)
+        layout.addLayout(self._viewing_row())
+        layout.addWidget(self.tiles, 5)
+        lower = QHBoxLayout()
+        lower.addWidget(self.detail, 3)
+        lower.addLayout(self._control_column(), 2)
+        layout.addLayout(lower, 7)
+        layout.addWidget(self.faults)
+
+    def _viewing_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self.viewing.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        row.addWidget(self.viewing, 1)
+        row.addWidget(self.live_button)
+        for button in self.mode_buttons.values():
+            row.addWidget(button)
+        return row
+
+    def _control_column(self) -> QVBoxLayout:
+        column = QVBoxLayout()
+        buttons = QHBoxLayout()
+        for button in (self.start_button, self.stop_button, self.reset_button):
+            buttons.addWidget(button, 2 if button is not self.reset_button else 1)
+            button.setFixedHeight(theme.TOUCH_PX + 12)
+        column.addWidget(self.part_id)
+        column.addLayout(buttons)
+        column.addWidget(self.history, 1)
+        return column
+
+
+def _button(name: str, text: str, spoken: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setObjectName(name)
+    button.setAccessibleName(spoken)
+    button.setMinimumHeight(theme.TOUCH_PX)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a touch must not take the scanner's focus away
+    return button
+
+
+def _viewing_text(shown: Shown) -> str:
+    """Which part the pictures below belong to."""
+    if shown.is_archived and shown.inspection is not None:
+        when = shown.inspection.creation_time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        verdict: Verdict = shown.inspection.verdict
+        return f"ARCHIVE: part {shown.part_id}, {when}, {verdict.value}. The verdict above is the live part's."
+    if shown.part_id:
+        return f"LIVE: part {shown.part_id}, inspection {shown.inspection_id}"
+    return "LIVE: no part yet"

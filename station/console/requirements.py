@@ -1,0 +1,73 @@
+"""What the window needs of the machine, checked before Qt is loaded: Qt itself ends the process when it misses one."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import sys
+
+# shared library -> its package in Debian 12
+_ALWAYS = {
+    "libGL.so.1": "libgl1",
+    "libEGL.so.1": "libegl1",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libdbus-1.so.3": "libdbus-1-3",
+    "libfontconfig.so.1": "libfontconfig1",
+    "libxkbcommon.so.0": "libxkbcommon0",
+}
+_FOR_X11 = {
+    "libxcb-cursor.so.0": "libxcb-cursor0",
+    "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-shape.so.0": "libxcb-shape0",
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+}
+FONT_PACKAGE = "fonts-dejavu-core"
+
+
+class ConsoleUnavailable(Exception):
+    """The window cannot open on this machine; the text says what to install."""
+
+
+def has_display() -> bool:
+    """Whether there is a screen for a window to open on."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def missing_packages(is_offscreen: bool) -> list[str]:
+    """The Debian 12 packages whose libraries Qt would not find here; those of X11 only for a real screen."""
+    if not sys.platform.startswith("linux"):
+        return []
+    wanted = _ALWAYS if is_offscreen else _ALWAYS | _FOR_X11
+    return [package for library, package in wanted.items() if not _loads(library)]
+
+
+def require_qt(is_offscreen: bool) -> None:
+    """Choose Qt's offscreen platform where there is no screen to use, and raise ConsoleUnavailable if Qt cannot run."""
+    if importlib.util.find_spec("PyQt6") is None:
+        raise ConsoleUnavailable("console: PyQt6 is not installed; install the extra: pip install -e '.[console]'")
+    platform = os.environ.get("QT_QPA_PLATFORM", "")
+    if not platform and not is_offscreen and not has_display():
+        raise ConsoleUnavailable(
+            "console: there is no screen (DISPLAY and WAYLAND_DISPLAY are not set); "
+            "use --screenshot FILE to draw the window into a file"
+        )
+    if not platform and is_offscreen:
+        os.environ["QT_QPA_PLATFORM"] = platform = "offscreen"
+    missing = missing_packages(is_offscreen=platform == "offscreen")
+    if missing:
+        raise ConsoleUnavailable(
+            "console: Qt needs system libraries that are not here; on Debian 12 install them with: "
+            f"apt-get install --no-install-recommends {' '.join(missing)} {FONT_PACKAGE}"
+        )
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True

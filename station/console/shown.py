@@ -1,0 +1,48 @@
+"""One inspection as the window shows it: the running or last one, or one out of the archive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from station.console.pictures import ViewPictures
+from station.console.situation import inspection_without_pictures, without_pictures
+from station.inspection import Inspection, ViewResult
+
+
+@dataclass(slots=True)
+class Shown:
+    """Figures and pictures per view; pictures arrive later than figures."""
+
+    inspection_id: str = ""
+    part_id: str = ""
+    views: tuple[str, ...] = ()
+    results: dict[str, ViewResult] = field(default_factory=dict)  # without their pictures
+    pictures: dict[str, ViewPictures] = field(default_factory=dict)
+    inspection: Inspection | None = None  # once it is judged; without pictures
+    is_archived: bool = False
+    selected: str = ""
+
+    def take_inspection(self, inspection: Inspection) -> None:
+        """The whole result, which also says which view decided."""
+        self.inspection_id, self.part_id = inspection.inspection_id, inspection.part_id
+        extra = tuple(v.view for v in inspection.views if v.view not in inspection.expected_views)
+        self.views = (*inspection.expected_views, *extra)
+        self.results = {view.view: without_pictures(view) for view in inspection.views}
+        self.inspection = inspection_without_pictures(inspection)
+        self.selected = inspection.deciding_view or next(iter(self.results), "")
+
+    @property
+    def deciding_view(self) -> str | None:
+        return None if self.inspection is None else self.inspection.deciding_view
+
+    @property
+    def awaits_pictures(self) -> bool:
+        return any(view not in self.pictures for view in self.results)
+
+    def note(self, view: str) -> str:
+        """What stands in a tile that has no picture."""
+        if view in self.results:
+            return "preparing the picture" if view not in self.pictures else "no picture of this kind"
+        if self.inspection is not None:
+            return "not captured"
+        return "waiting" if self.inspection_id else ""

@@ -1,0 +1,172 @@
+"""Where things stand, folded from the engine's events, and what the banner says about it. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from station.events import (
+    AcquisitionDone,
+    Event,
+    Fault,
+    JobStarted,
+    RecipePrepared,
+    ResultReady,
+    State,
+    StateChanged,
+    StepDone,
+)
+from station.inspection import Inspection, Verdict, ViewResult
+
+
+class BannerKind(StrEnum):
+    """How the banner looks; each kind has its own word, symbol and colour."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    UNDECIDED = "UNDECIDED"
+    INSPECTING = "INSPECTING"
+    READY = "READY"
+    NOT_READY = "NOT READY"
+    STOPPED = "STOPPED"
+    FAULT = "FAULT"
+
+
+@dataclass(frozen=True, slots=True)
+class BannerContent:
+    kind: BannerKind
+    lines: tuple[str, ...] = ()
+    progress: float | None = None  # 0..1 while inspecting
+
+    @property
+    def word(self) -> str:
+        return self.kind.value
+
+
+def without_pictures(result: ViewResult) -> ViewResult:
+    """The view's figures alone: full pictures are 480 MB a view at 20 megapixels and must not be kept."""
+    return replace(result, image=None, normal_map=None)
+
+
+def inspection_without_pictures(inspection: Inspection) -> Inspection:
+    """The inspection with its figures alone."""
+    return replace(inspection, views=tuple(without_pictures(view) for view in inspection.views))
+
+
+@dataclass(slots=True)
+class Situation:
+    """The console's memory of what the engine has said."""
+
+    state: State = State.PREOPERATIONAL
+    reason: str = ""
+    recipe: RecipePrepared | None = None
+    job: JobStarted | None = None  # the inspection that is running
+    steps_done: int = 0
+    view: str = ""
+    light: str = ""
+    view_steps_done: int = 0
+    part_may_move: bool = False
+    result: Inspection | None = None  # the last one, until the next job starts
+    fault: Fault | None = None  # until acknowledged, or the next job starts
+
+    @property
+    def is_busy(self) -> bool:
+        return self.job is not None or self.state is State.SINGLE_EXECUTION
+
+    @property
+    def can_start(self) -> bool:
+        return self.state is State.READY and self.job is None
+
+    @property
+    def is_simulated(self) -> bool:
+        """Simulated if the recipe's rig is, or if the last result was: once in doubt, say so."""
+        return bool(self.recipe and self.recipe.is_simulated) or bool(self.result and self.result.is_simulated)
+
+    def take(self, event: Event) -> None:
+        """Fold one event in."""
+        if isinstance(event, StateChanged):
+            self.state, self.reason = event.state, event.reason
+            if event.state is not State.SINGLE_EXECUTION:
+                self.job = None
+        elif isinstance(event, RecipePrepared):
+            self.recipe = event
+        elif isinstance(event, JobStarted):
+            self._start(event)
+        elif isinstance(event, StepDone):
+            self._step(event)
+        elif isinstance(event, AcquisitionDone):
+            self.part_may_move = True
+        elif isinstance(event, ResultReady):
+            self.job = None
+            self.result = inspection_without_pictures(event.inspection)
+        elif isinstance(event, Fault):
+            self.fault = event
+
+    def _start(self, event: JobStarted) -> None:
+        self.job, self.result, self.fault = event, None, None
+        self.steps_done, self.view_steps_done = 0, 0
+        self.view, self.light = "", ""
+        self.part_may_move = False
+
+    def _step(self, event: StepDone) -> None:
+        self.view_steps_done = self.view_steps_done + 1 if event.view == self.view else 1
+        self.steps_done += 1
+        self.view, self.light = event.view, event.light
+
+    def banner(self) -> BannerContent:
+        """The one word for now. A fault or a stop beats an old verdict; a running inspection beats both."""
+        if self.is_busy:
+            return self._inspecting()
+        if self.state is State.ERROR:
+            return BannerContent(BannerKind.FAULT, (*self._fault_lines(), *self._last_part_lines()))
+        if self.state is State.HALTED:
+            lines = (self.reason or "stopped by the operator", "Press RESET to go on")
+            return BannerContent(BannerKind.STOPPED, (*lines, *self._last_part_lines()))
+        if self.result is not None:
+            return BannerContent(BannerKind(self.result.verdict.value), result_lines(self.result))
+        if self.fault is not None and self.state is not State.READY:
+            return BannerContent(BannerKind.FAULT, self._fault_lines())
+        if self.state is State.READY:
+            return BannerContent(BannerKind.READY, ("Scan or type a part id, then START",))
+        return BannerContent(BannerKind.NOT_READY, (self.reason or _why_not_ready(self.state),))
+
+    def _inspecting(self) -> BannerContent:
+        if self.job is None:
+            return BannerContent(BannerKind.INSPECTING, ("starting",), 0.0)
+        views = self.recipe.views if self.recipe else ()
+        first = f"part {self.job.part_id}"
+        if self.part_may_move:
+            return BannerContent(BannerKind.INSPECTING, (first, "all pictures taken: the part may be removed"), 1.0)
+        if not self.view:
+            return BannerContent(BannerKind.INSPECTING, (first, "moving to the first view"), 0.0)
+        number = views.index(self.view) + 1 if self.view in views else 1
+        per_view = self.job.steps // max(len(views), 1)
+        where = f"view {number}/{max(len(views), 1)} {self.view}   light {self.view_steps_done}/{per_view} {self.light}"
+        return BannerContent(BannerKind.INSPECTING, (first, where), self.steps_done / max(self.job.steps, 1))
+
+    def _fault_lines(self) -> tuple[str, ...]:
+        if self.fault is None:
+            return (self.reason or "the engine reports an error without a cause", "Press RESET after a look at the rig")
+        return self.fault.text, f"What to do: {self.fault.action}"
+
+    def _last_part_lines(self) -> tuple[str, ...]:
+        if self.result is None:
+            return ()
+        reason = "" if not self.result.reasons else f" ({self.result.reasons[0]})"
+        return (f"part {self.result.part_id}: {self.result.verdict.value}{reason}",)
+
+
+def result_lines(inspection: Inspection) -> tuple[str, ...]:
+    """What stands beside the verdict: the part, the view that decided, and every reason."""
+    view = next((v for v in inspection.views if v.view == inspection.deciding_view), None)
+    lines = [f"part {inspection.part_id}"]
+    if view is not None and view.pred_score is not None:
+        name = "decided by" if inspection.verdict is Verdict.FAIL else "highest score"
+        lines.append(f"{name} {view.view}: {view.pred_score:.3g}, limit {view.limit:.3g}")
+    return (*lines, *inspection.reasons)
+
+
+def _why_not_ready(state: State) -> str:
+    if state is State.PREOPERATIONAL:
+        return "the devices are not open, or the axes are not homed"
+    return "no recipe is prepared"

@@ -1,0 +1,123 @@
+"""A stand-in engine that tells real events from a thread of its own, step by step as the test says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from station.console.engine_port import HistoryRow
+from station.events import (
+    AcquisitionDone,
+    Event,
+    Fault,
+    JobStarted,
+    Listener,
+    RecipePrepared,
+    ResultReady,
+    State,
+    StateChanged,
+    StepDone,
+    ViewJudged,
+)
+from station.inspection import Inspection
+
+LIGHTS = ("diffuse", "north", "east", "south", "west")
+VIEWS = ("top", "front", "right", "back", "left")
+WAIT_S = 20.0
+
+
+@dataclass
+class ScriptedEngine:
+    """Plays one made-up inspection per start; `gate` holds it after the first view until the test opens it."""
+
+    outcomes: list[Inspection]
+    fault: Fault | None = None
+    hold: bool = False
+    refusal: Exception | None = None
+    calls: list[str] = field(default_factory=list)
+    threads: set[str] = field(default_factory=set)
+    finished: list[Inspection] = field(default_factory=list)
+    listeners: list[Listener] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        self.listeners.append(listener)
+        listener(RecipePrepared("housing r1", "housing", VIEWS, (1.6,) * 5, "cprn-housing-3f9a", True))
+        listener(StateChanged(State.READY))
+        return lambda: self.listeners.remove(listener)
+
+    def tell(self, event: Event) -> None:
+        for listener in list(self.listeners):
+            listener(event)
+
+    def start_single_job(self, part_id: str) -> None:
+        self._called(f"start {part_id}")
+        if self.refusal is not None:
+            raise self.refusal
+        inspection = self.outcomes.pop(0)
+        self.tell(StateChanged(State.SINGLE_EXECUTION))
+        self.tell(JobStarted(inspection.inspection_id, inspection.part_id, len(VIEWS) * len(LIGHTS)))
+        for number, view in enumerate(inspection.views):
+            for light_number, light in enumerate(LIGHTS):
+                index = number * len(LIGHTS) + light_number
+                self.tell(StepDone(inspection.inspection_id, index, 25, view.view, light))
+            self.tell(ViewJudged(inspection.inspection_id, view))
+            if self.hold and number == 0:
+                assert self.gate.wait(WAIT_S), "the test never opened the gate"
+        self.tell(AcquisitionDone(inspection.inspection_id))
+        self._finish(inspection)
+
+    def _finish(self, inspection: Inspection) -> None:
+        self.finished.insert(0, inspection)
+        if self.fault is not None:
+            self.tell(self.fault)
+        self.tell(ResultReady(inspection, "archive/0001"))
+        self.tell(StateChanged(State.READY if self.fault is None else State.ERROR))
+
+    def stop(self) -> None:
+        self._called("stop")
+        self.gate.set()
+
+    def abort(self) -> None:
+        self._called("abort")
+        self.gate.set()
+
+    def reset(self) -> None:
+        self._called("reset")
+        self.tell(StateChanged(State.READY))
+
+    def prepare_recipe(self, path: Path) -> None:
+        self._called(f"prepare {path}")
+
+    def history(self, limit: int) -> list[HistoryRow]:
+        self.threads.add(threading.current_thread().name)
+        return [
+            HistoryRow(i.inspection_id, i.part_id, i.verdict, i.creation_time, i.deciding_view, i.is_simulated, "")
+            for i in self.finished[:limit]
+        ]
+
+    def load(self, inspection_id: str) -> Inspection:
+        self._called(f"load {inspection_id}")
+        return next(i for i in self.finished if i.inspection_id == inspection_id)
+
+    def _called(self, what: str) -> None:
+        self.calls.append(what)
+        self.threads.add(threading.current_thread().name)
+
+
+@pytest.fixture
+def make_engine() -> Iterator[Callable[..., ScriptedEngine]]:
+    """`ScriptedEngine`; whatever a test leaves waiting is let go."""
+    made: list[ScriptedEngine] = []
+
+    def make(*outcomes: Inspection, **options: object) -> ScriptedEngine:
+        made.append(ScriptedEngine(list(outcomes), **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.gate.set()
