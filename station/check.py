@@ -10,8 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers.errors import DeviceError
-from drivers.genicam.producers import our_producer
+from drivers.errors import DeviceError, DeviceNotFound
+from drivers.genicam.producers import find_producer
 from drivers.protocols import Arm, Camera, DeviceIdentity, Lights
 from station.bad_input import BadInput
 from station.console.requirements import ConsoleUnavailable, require_qt
@@ -69,16 +69,16 @@ def _package(name: str, why: str) -> Finding:
 
 
 def _simulated_camera() -> Finding:
-    producer = our_producer()
-    if producer.is_file():
-        return Finding("simulated camera", True, producer.name)
-    compiler = "there is a C compiler" if shutil.which("gcc") or shutil.which("cc") else "there is no C compiler"
-    return Finding(
-        "simulated camera",
-        False,
-        f"{producer.name} was not built ({compiler}); real cameras work without it, the simulated rig does not",
-        "install gcc and the C library's headers, then pip install -e . again",
-    )
+    try:
+        return Finding("simulated camera", True, find_producer("simcam").name)
+    except DeviceNotFound as missing:
+        compiler = "there is a C compiler" if shutil.which("gcc") or shutil.which("cc") else "there is no C compiler"
+        return Finding(
+            "simulated camera",
+            False,
+            f"{missing.message} ({compiler}); real cameras work without it, the simulated rig does not",
+            "install gcc and the C library's headers, then pip install -e . again",
+        )
 
 
 def _console() -> Finding:

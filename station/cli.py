@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from station.exit_codes import ExitCode, run_guarded
+from station.photometric_stereo.settings import Method
 
 app = typer.Typer(help="Facet: acquisition and inspection station.", no_args_is_help=True, add_completion=False)
 rig_app = typer.Typer(help="The simulated rig: start it, load a part, inject a fault.", no_args_is_help=True)
@@ -163,24 +164,16 @@ def inspect(
 def solve(
     folder: Annotated[Path, typer.Argument(help="Folder with filenames.txt, light_directions.txt, mask.png.")],
     out: OutOption,
-    method: Annotated[str, typer.Option(help="ls, masked or robust.")] = "ls",
-    lights: Annotated[str | None, typer.Option(help="Subset of lights: numbers from 1, such as 1,3,5.")] = None,
+    method: Annotated[Method, typer.Option(help="Solver.")] = "ls",
+    lights: Annotated[str | None, typer.Option(help="Only these: names or file names, separated by commas.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Photometric stereo on a folder of photographs."""
     from station.photometric_stereo.folder import solve_folder
+    from station.report_text import solve_lines
 
-    report = solve_folder(folder, out, method, _numbers(lights))
-    say(report.as_dict(), as_json, report.as_text())
-
-
-def _numbers(text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    try:
-        return [int(t) for t in text.split(",")]
-    except ValueError:
-        raise typer.BadParameter(f"--lights {text!r}: expected whole numbers from 1, separated by commas") from None
+    report = solve_folder(folder, out, method, None if lights is None else lights.split(","))
+    say(asdict(report), as_json, "\n".join(solve_lines(report)))
 
 
 def _color(mono: bool) -> Literal["rgb", "mono"]:

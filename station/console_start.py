@@ -81,7 +81,7 @@ class ConsoleEngine:
 def start_console(rig: Path | None, recipe: Path | None, out: Path, screenshot: Path | None, part_id: str) -> int:
     """Returns the console's exit code. Raises ConsoleUnavailable before anything is started."""
     require_qt(is_offscreen=screenshot is not None)
-    from station.console.app import run_console
+    from station.console import run_console
 
     with ExitStack() as stack:
         if rig is None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ SEED_STRIDE = 100_000  # another `seed` of the data set is another thousand part
 SIGMA_MM, SIGMA_DEG = 0.02, 0.005  # pose repeatability of one visit
 SCENE_SEED = 1  # of the sensor's fixed pattern
 FORMAT = {"rgb": "BayerRG12", "mono": "Mono12"}
+BINNING = 8  # the model's grid; finer captures are averaged down to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ def simulate_dataset(
 ) -> Path:
     """Render, solve and write `<out>/<product>`; returns that folder. The same seed gives the same pictures.
 
-    Poses, lights, exposures and solver settings are the recipe's (default: the product's demo recipe).
+    Poses, lights, exposures and solver settings are the recipe's (default: the product's demo recipe); the
+    pictures are 12-bit, Bayer or Mono, on the model's grid whatever the recipe's binning.
     Raises BadInput if the folder already holds a data set.
     """
     folder = out / product
@@ -143,12 +145,14 @@ class Photographer:
     """Takes a recipe's frames of simulated parts and turns each view into the detector's inputs."""
 
     def __init__(self, loaded: LoadedRecipe, color: Color = "rgb") -> None:
+        capture = loaded.recipe.capture.model_copy(update={"binning": BINNING})
+        loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"capture": capture}))
         self._loaded = loaded
         self._format = FORMAT[color]
-        self._binning = loaded.recipe.capture.binning
+        self._binning = BINNING
         calibration = loaded.calibration
         self.shape = (calibration.image_height // self._binning, calibration.image_width // self._binning)
-        self._stereo = PhotometricStereo(lights_for(loaded, self.shape), self.shape, solver_settings(loaded.recipe))
+        self._stereo = PhotometricStereo(lights_for(loaded), self.shape, solver_settings(loaded.recipe))
 
     def views(self, product: str, part: PartToMake) -> Iterator[tuple[str, SolvedView]]:
         """(view, what was solved there) in the recipe's order; all that is random follows from the part's seed."""

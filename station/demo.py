@@ -20,7 +20,7 @@ from station.inspect_part import ready_engine
 from station.inspection import Inspection, Verdict, ViewResult
 from station.recipe import LoadedRecipe, load_recipe
 from station.report_text import inspection_document, inspection_lines, stage_lines
-from station.simulated_rig import running_rig
+from station.simulated_rig import FRAME_TIMEOUT_S, PATIENT_FRAME_TIMEOUT_S, running_rig
 
 RECIPES = Path(__file__).parent / "recipes"
 DEAD_CHANNEL = 4
@@ -98,7 +98,8 @@ def run_demo(out: Path, *, product: str, full: bool, progress: Progress) -> Demo
     out.mkdir(parents=True, exist_ok=True)
     progress("starting the simulated rig (the first start on a machine compiles the renderer: about a minute)")
     config = SimulatedRigConfig()
-    with running_rig(out / "rig", config) as (process, rig_file):
+    patience_s = PATIENT_FRAME_TIMEOUT_S if full else FRAME_TIMEOUT_S
+    with running_rig(out / "rig", config, patience_s) as (process, rig_file):
         progress(f"rig file: {rig_file}")
         with ready_engine(rig_file, recipe, out / "archive") as engine:
             progress(f"recipe {loaded.recipe.recipe_id}, {len(loaded.recipe.viewpoints)} views ready")
@@ -157,8 +158,8 @@ def true_defect_mask(view: str, control: RigControl, loaded: LoadedRecipe) -> ND
     answer = control.call(
         "defect_mask", pose=list(viewpoint.as_pose().as_tuple()), binning=loaded.recipe.capture.binning
     )
-    mask = np.load(answer["file"], allow_pickle=False)
-    return mask.astype(np.bool_)
+    mask: NDArray[np.bool_] = np.load(answer["file"], allow_pickle=False)
+    return mask
 
 
 def peak_inside(view: ViewResult, mask: NDArray[np.bool_]) -> bool:

@@ -65,7 +65,8 @@ def open_arm(file: RigFile) -> GrblArm:
 
 
 def open_camera(file: RigFile) -> GenicamCamera:
-    return GenicamCamera.open(file.camera.producer, file.camera.serial_number, environment=file.camera.environment)
+    camera = file.camera
+    return GenicamCamera.open(camera.producer, camera.serial_number, camera.environment, camera.frame_timeout_s)
 
 
 def open_rig(rig: RigFile | Path) -> Rig:

@@ -11,6 +11,8 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from station.bad_input import BadInput
+
 MAXIMUM_PROBLEMS = 12
 UNITS = {
     "us": "microseconds", "ms": "milliseconds", "s": "seconds", "ns": "nanoseconds", "mm": "millimetres",
@@ -21,7 +23,7 @@ _QUANTITY = re.compile(r"\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*([^\s0-9][^\s]*
 _NUMBER_ERRORS = {"float_type", "float_parsing", "int_type", "int_parsing", "int_from_float", "finite_number"}
 
 
-class DocumentError(Exception):
+class DocumentError(BadInput):
     """A document cannot be used. One line per problem: file:line:column, field path, found, expected."""
 
     def __init__(self, path: Path, problems: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from drivers.protocols import CameraSettings, Frame
+from drivers.protocols import CameraSettings, Frame, Pixels
 from station.capture import CapturedFrame
 from station.detector import AnomalyDetector
 from station.inspection import AnomalyMap, NormalMap, Verdict, ViewResult, judge_score
@@ -40,9 +40,9 @@ class ViewJudge:
         if settings.height is None or settings.width is None:
             raise ValueError("the camera did not say how large its pictures are")
         shape = (settings.height, settings.width)
-        dtype = np.uint8 if settings.pixel_format.endswith("8") else np.uint16
-        bits = 8 if dtype is np.uint8 else 12
-        dark = Frame(np.zeros(shape, dtype), settings.pixel_format, bits, 0.0, 1000.0, 0.0, 0, 0)
+        is_8_bit = settings.pixel_format.endswith("8")
+        pixels: Pixels = np.zeros(shape, np.uint8) if is_8_bit else np.zeros(shape, np.uint16)
+        dark = Frame(pixels, settings.pixel_format, 8 if is_8_bit else 12, 0.0, 1000.0, 0.0, 0, 0)
         stereo = self._stereo_for(dark)
         stereo.begin()
         for index in range(len(self._directional)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from station.inspection import Inspection
+from station.photometric_stereo.folder import SolveReport
 
 
 def inspection_lines(inspection: Inspection) -> list[str]:
@@ -46,3 +47,30 @@ def stage_lines(times_ms: dict[str, float]) -> list[str]:
     """Wall milliseconds per stage; stages on the two threads overlap, so they do not add up to the total."""
     width = max(map(len, times_ms), default=0)
     return [f"    {name:<{width}} {value:10.1f} ms" for name, value in times_ms.items()]
+
+
+def solve_lines(report: SolveReport) -> list[str]:
+    """What `station solve` found: coverage, residuals per light, errors where there is a truth."""
+    lines = [
+        f"{report.folder}: {len(report.lights)} lights, method {report.method}, condition {report.condition:.2f}",
+        f"    {report.width_px} x {report.height_px} px, mask {report.mask_pixels} px, "
+        f"observable {report.observable_share:.1%}, with saturation {report.saturated_share:.2%}",
+        f"    lights counted per pixel {report.mean_lit_count:.1f}, "
+        f"median residual {report.median_residual:.4f} of full scale",
+        f"    {'light':<16}{'relighting':>12}{'left out':>12}   (residual / mean signal)",
+    ]
+    for name in report.lights:
+        relit, left_out = report.relighting_residuals.get(name), report.leave_one_out_residuals.get(name)
+        mark = "   <- look at this light" if name in report.suspicious_lights else ""
+        lines.append(f"    {name:<16}{_share(relit):>12}{_share(left_out):>12}{mark}")
+    if report.truth is not None:
+        truth = report.truth
+        lines.append(
+            f"    against the truth: mean {truth.mean_deg:.3f}, median {truth.median_deg:.3f}, "
+            f"p95 {truth.p95_deg:.3f} degrees, above 5 degrees {truth.share_above_5_deg:.1%}"
+        )
+    return [*lines, f"written to {report.out}: {', '.join(report.files)}"]
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

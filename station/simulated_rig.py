@@ -15,7 +15,11 @@ from station.rig import ArmFile, AxisFile, CameraFile, LightsFile, RigFile, save
 RIG_FILE = "rig.yaml"
 
 
-def rig_file_for(folder: Path, config: SimulatedRigConfig) -> RigFile:
+FRAME_TIMEOUT_S = 5.0
+PATIENT_FRAME_TIMEOUT_S = 180.0  # at full resolution rendering takes longer than any camera would
+
+
+def rig_file_for(folder: Path, config: SimulatedRigConfig, frame_timeout_s: float) -> RigFile:
     """The rig file of a simulated rig in `folder`: the same kind of file as for hardware."""
     place = folder.resolve()
     return RigFile(
@@ -25,16 +29,19 @@ def rig_file_for(folder: Path, config: SimulatedRigConfig) -> RigFile:
             producer="simcam",
             serial_number=config.serial_number,
             environment={"FACET_SIMCAM_ENDPOINTS": str(place / "cameras")},
+            frame_timeout_s=frame_timeout_s,
         ),
         arm=ArmFile(
             port=str(place / "gantry"),
             axes=tuple(
-                AxisFile(
-                    name=axis.name,
-                    machine_axis=axis.machine_axis,
-                    minimum=axis.minimum,
-                    maximum=axis.maximum,
-                    offset=axis.offset,
+                AxisFile.model_validate(
+                    {
+                        "name": axis.name,
+                        "machine_axis": axis.machine_axis,
+                        "minimum": axis.minimum,
+                        "maximum": axis.maximum,
+                        "offset": axis.offset,
+                    }
                 )
                 for axis in SIMULATED_GANTRY
             ),
@@ -43,16 +50,18 @@ def rig_file_for(folder: Path, config: SimulatedRigConfig) -> RigFile:
     )
 
 
-def write_rig_file(folder: Path, config: SimulatedRigConfig) -> Path:
+def write_rig_file(folder: Path, config: SimulatedRigConfig, frame_timeout_s: float = FRAME_TIMEOUT_S) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / RIG_FILE
-    save_rig(path, rig_file_for(folder, config))
+    save_rig(path, rig_file_for(folder, config, frame_timeout_s))
     return path
 
 
 @contextmanager
-def running_rig(folder: Path, config: SimulatedRigConfig) -> Iterator[tuple[RigProcess, Path]]:
+def running_rig(
+    folder: Path, config: SimulatedRigConfig, frame_timeout_s: float = FRAME_TIMEOUT_S
+) -> Iterator[tuple[RigProcess, Path]]:
     """A simulated rig in a process of its own, and the rig file that reaches it."""
-    path = write_rig_file(folder, config)
+    path = write_rig_file(folder, config, frame_timeout_s)
     with RigProcess(folder, config) as process:
         yield process, path

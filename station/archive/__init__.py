@@ -1,0 +1,8 @@
+"""Every inspection as a row in a data base and a folder of files that prove it."""
+
+from station.archive.errors import ArchiveError
+from station.archive.folder import ArchivedFrame
+from station.archive.ids import new_inspection_id
+from station.archive.store import Archive, HistoryRow
+
+__all__ = ["Archive", "ArchiveError", "ArchivedFrame", "HistoryRow", "new_inspection_id"]

@@ -1,0 +1,133 @@
+"""Opens the data base so that what it acknowledged survives a power cut."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, select, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from station.archive.errors import ArchiveError
+from station.archive.folder import WrittenRecord
+from station.archive.tables import FrameRow, InspectionRow, SchemaRow, Table, ViewRow
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_MS = 5000
+
+
+def open_database(url: str) -> Engine:
+    """Connect, check, create what is missing. Raises ArchiveError."""
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+    try:
+        _check_sqlite(engine)
+        Table.metadata.create_all(engine)
+        _check_version(engine)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise ArchiveError(f"{url}: cannot be used: {_cause(error)}; check the disk and who else has it open") from error
+    except ArchiveError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def sqlite_url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def insert_record(engine: Engine, root: Path, record: WrittenRecord) -> None:
+    """One transaction; durable when this returns. Raises ArchiveError."""
+    try:
+        with Session(engine) as session:
+            session.add(_inspection_row(root, record))
+            session.commit()
+    except SQLAlchemyError as error:
+        name = record.inspection.inspection_id
+        raise ArchiveError(f"{engine.url}: inspection {name} could not be entered: {_cause(error)}") from error
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _check_sqlite(engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        return
+    with engine.connect() as connection:
+        found = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+    if found != "ok":
+        raise ArchiveError(f"{engine.url}: the data base is damaged ({found}); move it away, the folders rebuild it")
+
+
+def _check_version(engine: Engine) -> None:
+    with Session(engine) as session:
+        version = session.scalars(select(SchemaRow.version)).first()
+        if version is None:
+            session.add(SchemaRow(version=SCHEMA_VERSION))
+            session.commit()
+        elif version != SCHEMA_VERSION:
+            raise ArchiveError(f"{engine.url}: tables of version {version}, this software knows {SCHEMA_VERSION}")
+
+
+def _inspection_row(root: Path, record: WrittenRecord) -> InspectionRow:
+    found = record.inspection
+    return InspectionRow(
+        inspection_id=found.inspection_id,
+        part_id=found.part_id,
+        product=found.product,
+        recipe_id=found.recipe_id,
+        verdict=found.verdict.value,
+        reasons=list(found.reasons),
+        deciding_view=found.deciding_view,
+        is_simulated=found.is_simulated,
+        is_partial=found.is_partial,
+        creation_time=found.creation_time,
+        processing_times_ms=found.processing_times_ms,
+        provenance=found.provenance,
+        folder=record.folder.relative_to(root).as_posix(),
+        manifest_sha256=record.manifest_sha256,
+        views=_view_rows(record),
+        frames=_frame_rows(record),
+    )
+
+
+def _view_rows(record: WrittenRecord) -> list[ViewRow]:
+    return [
+        ViewRow(
+            position=position,
+            name=view.view,
+            verdict=view.verdict.value,
+            score_limit=view.limit,
+            pred_score=view.pred_score,
+            is_simulated=record.inspection.is_simulated,
+        )
+        for position, view in enumerate(record.inspection.views)
+    ]
+
+
+def _frame_rows(record: WrittenRecord) -> list[FrameRow]:
+    return [
+        FrameRow(
+            position=position,
+            view=frame.view,
+            light=frame.light,
+            file=frame.file,
+            sha256=record.manifest.files[frame.file].sha256,
+            bytes=record.manifest.files[frame.file].bytes,
+            frame_id=frame.frame_id,
+            timestamp_ns=frame.timestamp_ns,
+            exposure_us=frame.exposure_us,
+            gain_db=frame.gain_db,
+            is_simulated=record.inspection.is_simulated,
+        )
+        for position, frame in enumerate(record.frames.frames)
+    ]
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error)

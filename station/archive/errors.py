@@ -1,0 +1,7 @@
+"""What can go wrong with the archive."""
+
+from __future__ import annotations
+
+
+class ArchiveError(Exception):
+    """An inspection could not be stored or read; the text names the file and what to do."""

@@ -1,0 +1,175 @@
+"""The archive: record an inspection, list, load and verify what was recorded."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from station.archive.database import insert_record, open_database, sqlite_url
+from station.archive.errors import ArchiveError
+from station.archive.folder import (
+    PARTIAL_PREFIX,
+    ArchivedFrame,
+    WrittenRecord,
+    read_record,
+    read_verified,
+    verify_record,
+    write_record,
+)
+from station.archive.ids import is_inspection_id
+from station.archive.pixels import read_tiff
+from station.archive.tables import InspectionRow
+from station.archive.view_files import view_result
+from station.inspection import Inspection, Verdict
+
+log = logging.getLogger(__name__)
+
+DATABASE = "archive.sqlite"
+_DAY_FOLDERS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One earlier inspection, as a list shows it."""
+
+    inspection_id: str
+    part_id: str
+    verdict: Verdict
+    creation_time: datetime  # UTC
+    deciding_view: str | None
+    is_simulated: bool
+    folder: str
+
+
+class Archive:
+    """A folder of records and the data base that lists them. Methods may be called from any thread."""
+
+    def __init__(self, root: Path, engine: Engine) -> None:
+        self._root = root
+        self._engine = engine
+
+    @classmethod
+    def open(cls, folder: Path, url: str | None = None) -> Archive:
+        """Open or create; `url` names another data base than the SQLite file in the folder.
+
+        Whole records that have no row (the power went between folder and row) are entered now.
+        Raises ArchiveError.
+        """
+        root = folder.resolve()
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ArchiveError(f"{root}: cannot be created: {error.strerror or error}") from error
+        archive = cls(root, open_database(url or sqlite_url(root / DATABASE)))
+        archive._enter_orphans()
+        return archive
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def record(self, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> Path:
+        """Store everything, or nothing; returns the record's folder once disk and data base have it.
+
+        Raises ArchiveError.
+        """
+        record = write_record(self._root, inspection, frames)
+        try:
+            insert_record(self._engine, self._root, record)
+        except ArchiveError:
+            shutil.rmtree(record.folder, ignore_errors=True)
+            raise
+        return record.folder
+
+    def history(self, limit: int = 200) -> list[HistoryRow]:
+        """The latest inspections, newest first. Raises ArchiveError."""
+        query = select(InspectionRow).order_by(InspectionRow.inspection_id.desc()).limit(limit)
+        with self._session() as session:
+            return [self._history_row(row) for row in session.scalars(query)]
+
+    def load(self, inspection_id: str) -> Inspection:
+        """One inspection with its arrays, each file checked against the manifest. Raises ArchiveError."""
+        record = read_record(self.folder(inspection_id))
+        views = tuple(
+            view_result(
+                view,
+                {what: read_verified(record.folder, name, record.manifest) for what, name in view.files.items()},
+            )
+            for view in record.inspection.views
+        )
+        return record.inspection.inspection(views)
+
+    def load_frames(self, inspection_id: str) -> list[ArchivedFrame]:
+        """The frames in the order in which they were taken, each file checked. Raises ArchiveError."""
+        record = read_record(self.folder(inspection_id))
+        loaded = []
+        for entry in record.frames.frames:
+            pixels, _ = read_tiff(read_verified(record.folder, entry.file, record.manifest))
+            loaded.append(ArchivedFrame(entry.view, entry.light, entry.frame(pixels), entry.commanded_pose()))
+        return loaded
+
+    def verify(self, inspection_id: str) -> list[str]:
+        """What is missing, changed or added since; empty if the record is as it was archived."""
+        row = self._row(inspection_id)
+        return verify_record(self._root / row.folder, row.manifest_sha256)
+
+    def folder(self, inspection_id: str) -> Path:
+        """Raises ArchiveError for an id that is not in the archive."""
+        return self._root / self._row(inspection_id).folder
+
+    def incomplete(self) -> list[Path]:
+        """Folders that were never finished: the station died while writing, or is writing now."""
+        return sorted(self._root.glob(f"{_DAY_FOLDERS}/{PARTIAL_PREFIX}*"))
+
+    def _row(self, inspection_id: str) -> InspectionRow:
+        with self._session() as session:
+            row = session.get(InspectionRow, inspection_id)
+        if row is None:
+            raise ArchiveError(f"{self._root}: there is no inspection {inspection_id!r}; the history lists what there is")
+        return row
+
+    def _session(self) -> Session:
+        return Session(self._engine, expire_on_commit=False)
+
+    def _history_row(self, row: InspectionRow) -> HistoryRow:
+        return HistoryRow(
+            row.inspection_id,
+            row.part_id,
+            Verdict(row.verdict),
+            row.creation_time,
+            row.deciding_view,
+            row.is_simulated,
+            str(self._root / row.folder),
+        )
+
+    def _enter_orphans(self) -> None:
+        with self._session() as session:
+            known = set(session.scalars(select(InspectionRow.inspection_id)))
+        for folder in sorted(self._root.glob(f"{_DAY_FOLDERS}/*")):
+            if folder.name not in known and is_inspection_id(folder.name):
+                self._enter(folder)
+
+    def _enter(self, folder: Path) -> None:
+        try:
+            record: WrittenRecord = read_record(folder)
+            insert_record(self._engine, self._root, record)
+        except ArchiveError:
+            log.exception("%s has no row in the data base and could not be entered", folder)
+
+
+def _readable(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error)

@@ -1,0 +1,85 @@
+"""The data base's tables, in types that SQLite and PostgreSQL both have."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, String, TypeDecorator
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Stored without a zone, always UTC; comes back with its zone."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Table(DeclarativeBase):
+    """Base of all tables."""
+
+
+class SchemaRow(Table):
+    """One row: which version of these tables the data base has."""
+
+    __tablename__ = "schema_version"
+
+    version: Mapped[int] = mapped_column(primary_key=True)
+
+
+class InspectionRow(Table):
+    __tablename__ = "inspection"
+
+    inspection_id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    part_id: Mapped[str] = mapped_column(String(255), index=True)
+    product: Mapped[str] = mapped_column(String(64), index=True)
+    recipe_id: Mapped[str] = mapped_column(String(64))
+    verdict: Mapped[str] = mapped_column(String(16), index=True)
+    reasons: Mapped[list[str]] = mapped_column(JSON)
+    deciding_view: Mapped[str | None] = mapped_column(String(64))
+    is_simulated: Mapped[bool]
+    is_partial: Mapped[bool]
+    creation_time: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    processing_times_ms: Mapped[dict[str, float]] = mapped_column(JSON)
+    provenance: Mapped[dict[str, str]] = mapped_column(JSON)
+    folder: Mapped[str] = mapped_column(String(255))  # below the archive
+    manifest_sha256: Mapped[str] = mapped_column(String(64))
+    views: Mapped[list[ViewRow]] = relationship(cascade="all, delete-orphan", order_by="ViewRow.position")
+    frames: Mapped[list[FrameRow]] = relationship(cascade="all, delete-orphan", order_by="FrameRow.position")
+
+
+class ViewRow(Table):
+    __tablename__ = "view"
+
+    inspection_id: Mapped[str] = mapped_column(ForeignKey("inspection.inspection_id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    verdict: Mapped[str] = mapped_column(String(16))
+    score_limit: Mapped[float]
+    pred_score: Mapped[float | None]  # SQLite has no NaN and stores NULL for it; verdict.json tells them apart
+    is_simulated: Mapped[bool]
+
+
+class FrameRow(Table):
+    __tablename__ = "frame"
+
+    inspection_id: Mapped[str] = mapped_column(ForeignKey("inspection.inspection_id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    view: Mapped[str] = mapped_column(String(64))
+    light: Mapped[str] = mapped_column(String(64))
+    file: Mapped[str] = mapped_column(String(255))
+    sha256: Mapped[str] = mapped_column(String(64))
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    frame_id: Mapped[int] = mapped_column(BigInteger)
+    timestamp_ns: Mapped[int] = mapped_column(BigInteger)
+    exposure_us: Mapped[float]
+    gain_db: Mapped[float]
+    is_simulated: Mapped[bool]

@@ -1,0 +1,105 @@
+"""A view's arrays as planes to store, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from station.archive.errors import ArchiveError
+from station.archive.pixels import (
+    pack_normals,
+    pack_quality,
+    pack_scaled,
+    read_tiff,
+    tiff_bytes,
+    unpack_normals,
+    unpack_quality,
+    unpack_scaled,
+)
+from station.archive.records import ViewRecord
+from station.inspection import AnomalyMap, NormalMap, ViewResult
+
+Description = Mapping[str, Any]
+Planes = dict[str, tuple[NDArray[Any], dict[str, Any]]]
+
+
+def view_planes(result: ViewResult) -> Iterator[tuple[str, Callable[[Description], memoryview]]]:
+    """(name, function that makes the TIFF bytes) for each array that the view has."""
+    image, found, scored = result.image, result.normal_map, result.anomaly_map
+    if image is not None:
+        yield "image", lambda about: _scaled_bytes(_interleaved(image), about)
+    if found is not None:
+        normals, albedo, residual = found.normals, found.albedo, found.residual
+        quality = (found.lit_count, found.observable, found.saturated)
+        yield "normals", lambda about: tiff_bytes(pack_normals(normals), about)
+        yield "albedo", lambda about: _scaled_bytes(albedo, about)
+        yield "residual", lambda about: _scaled_bytes(residual, about)
+        yield "quality", lambda about: tiff_bytes(pack_quality(*quality), about)
+    if scored is not None:
+        scores = scored.scores
+        yield "anomaly", lambda about: tiff_bytes(scores, about)
+
+
+def view_result(record: ViewRecord, files: Mapping[str, bytes]) -> ViewResult:
+    """The view again, from the bytes of the files that the record names. Raises ArchiveError."""
+    planes: Planes = {}
+    for what, data in files.items():
+        try:
+            planes[what] = read_tiff(data)
+        except (ValueError, KeyError) as error:
+            raise ArchiveError(f"{record.files[what]}: not a TIFF of this archive: {error}") from error
+    return ViewResult(
+        view=record.view,
+        verdict=record.verdict,
+        limit=record.limit,
+        image=_image(planes) if "image" in planes else None,
+        normal_map=_normal_map(planes) if "normals" in planes else None,
+        anomaly_map=_anomaly_map(planes, record.pred_score),
+        reasons=record.reasons,
+        light_residuals=record.light_residuals,
+    )
+
+
+def _scaled_bytes(values: NDArray[np.float32], about: Description) -> memoryview:
+    packed, scale = pack_scaled(values)
+    return tiff_bytes(packed, {**about, "scale": scale})
+
+
+def _interleaved(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(3, H, W) to (H, W, 3), or to (H, W) where the camera saw no colour."""
+    if np.array_equal(image[0], image[1]) and np.array_equal(image[0], image[2]):
+        return image[0]
+    return np.moveaxis(image, 0, 2)
+
+
+def _scaled(planes: Planes, what: str) -> NDArray[np.float32]:
+    packed, about = planes[what]
+    return unpack_scaled(packed, float(about["scale"]))
+
+
+def _image(planes: Planes) -> NDArray[np.float32]:
+    image = _scaled(planes, "image")
+    if image.ndim == 2:
+        return np.ascontiguousarray(np.broadcast_to(image, (3, *image.shape)))
+    return np.ascontiguousarray(np.moveaxis(image, 2, 0))
+
+
+def _normal_map(planes: Planes) -> NormalMap:
+    lit_count, observable, saturated = unpack_quality(planes["quality"][0])
+    return NormalMap(
+        normals=unpack_normals(planes["normals"][0]),
+        albedo=_scaled(planes, "albedo"),
+        lit_count=lit_count,
+        residual=_scaled(planes, "residual"),
+        observable=observable,
+        saturated=saturated,
+    )
+
+
+def _anomaly_map(planes: Planes, pred_score: float | None) -> AnomalyMap | None:
+    if "anomaly" not in planes or pred_score is None:
+        return None
+    return AnomalyMap(planes["anomaly"][0], pred_score)

@@ -1,0 +1,190 @@
+"""What the station promises: parts on a simulated rig, through harvesters and both serial lines, to a verdict."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drivers.simulated.config import SimulatedRigConfig
+from drivers.simulated.process import RigProcess
+from station.archive import Archive
+from station.demo import RECIPES, peak_inside, true_defect_mask
+from station.engine import Engine, NotNow
+from station.events import Event, State, StepDone
+from station.inspection import Inspection, Verdict
+from station.recipe import load_recipe
+from station.simulated_rig import write_rig_file
+
+RECIPE = RECIPES / "connector.yaml"
+CONFIG = SimulatedRigConfig(clock_speed=20.0, serial_number="FACET-SIM-TEST")
+FRAME_TIMEOUT_S = 5.0
+GOOD_SEED = 601
+
+
+class Station:
+    """An engine on a simulated rig, with the rig's process at hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rig_file = write_rig_file(folder / "rig", CONFIG)
+        self.rig = RigProcess(folder / "rig", CONFIG).start()
+        self.archive = Archive.open(folder / "archive")
+        self.engine = Engine(self.rig_file, self.archive)
+        self.engine.initialize()
+        self.engine.prepare_recipe(RECIPE)
+
+    def load(self, seed: int = GOOD_SEED, *defects: tuple[str, int]) -> None:
+        self.rig.control.load("connector", seed, defects)
+
+    def recover(self) -> None:
+        if self.engine.state is not State.READY:
+            self.engine.reset()
+
+    def lit_channels(self) -> list[str]:
+        levels = self.rig.control.call("status")["light_levels"]
+        return [channel for channel, level in levels.items() if level > 0]
+
+    def close(self) -> None:
+        self.engine.close()
+        self.archive.close()
+        self.rig.close()
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    running = Station(tmp_path_factory.mktemp("station"))
+    yield running
+    running.close()
+
+
+def at_step(engine: Engine, index: int, action: threading.Event | object) -> object:
+    """Call `action` once, when frame `index` of the next job has been captured; returns the unsubscriber."""
+    done = threading.Event()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StepDone) and event.index == index and not done.is_set():
+            done.set()
+            assert callable(action)
+            action()
+
+    return engine.subscribe(listen)
+
+
+def test_a_good_part_passes_and_is_archived_with_all_its_frames(station: Station) -> None:
+    station.load()
+    inspection = station.engine.inspect("GOOD-1")
+    assert inspection.verdict is Verdict.PASS, inspection.reasons
+    assert inspection.is_simulated
+    assert [v.view for v in inspection.views] == list(inspection.expected_views)
+    row = station.archive.history(1)[0]
+    assert row.inspection_id == inspection.inspection_id
+    assert station.archive.verify(inspection.inspection_id) == []
+    manifest = json.loads((Path(row.folder) / "manifest.json").read_text(encoding="utf-8"))
+    assert sum("frame" in json.dumps(entry) for entry in manifest["files"]) >= 25 or len(manifest["files"]) >= 25
+
+
+def test_a_scratch_on_a_side_wall_fails_by_a_side_view_that_shows_where_it_is(station: Station) -> None:
+    station.load(502, ("side_scratch", 502))
+    inspection = station.engine.inspect("SIDE-SCRATCH")
+    views = {v.view: v for v in inspection.views}
+    assert inspection.verdict is Verdict.FAIL
+    assert inspection.deciding_view not in (None, "top")
+    assert views["top"].verdict is Verdict.PASS
+    deciding = views[str(inspection.deciding_view)]
+    mask = true_defect_mask(deciding.view, station.rig.control, load_recipe(RECIPE))
+    assert peak_inside(deciding, mask)
+
+
+def test_a_dead_light_is_undecided_and_named_and_the_next_good_part_passes(station: Station) -> None:
+    station.load()
+    station.rig.control.inject("lights.light_dead", "4")
+    inspection = station.engine.inspect("DEAD-LIGHT")
+    assert inspection.verdict is Verdict.UNDECIDED
+    assert any("'L135' is dead" in reason for reason in inspection.reasons)
+    station.rig.control.inject("lights.light_repaired", "4")
+    assert station.engine.inspect("AFTER").verdict is Verdict.PASS
+
+
+FAULTS = [
+    ("camera.incomplete",),
+    ("camera.dropped",),
+    ("camera.stale",),
+    ("gantry.alarm",),
+    ("gantry.wrong_position",),
+    ("lights.refuse",),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[f[0] for f in FAULTS])
+def test_a_device_fault_in_mid_capture_is_undecided_lights_off_and_recovers(station: Station, fault: tuple[str, ...]) -> None:
+    station.load()
+    unsubscribe = at_step(station.engine, 7, lambda: station.rig.control.inject(*fault))
+    inspection = station.engine.inspect("FAULT")
+    assert callable(unsubscribe)
+    unsubscribe()
+    assert inspection.verdict is Verdict.UNDECIDED
+    assert inspection.is_partial
+    assert inspection.reasons
+    assert station.engine.state is State.ERROR
+    with pytest.raises(NotNow, match="reset"):
+        station.engine.start_single_job("REFUSED")
+    assert station.lit_channels() == []
+    station.recover()
+    assert station.engine.inspect("AFTER").verdict is Verdict.PASS
+
+
+def test_a_killed_rig_is_undecided_in_time_and_a_restarted_one_is_found_again(station: Station) -> None:
+    station.load()
+    killed_at: list[float] = []
+
+    def kill() -> None:
+        killed_at.append(time.monotonic())
+        station.rig.kill()
+
+    unsubscribe = at_step(station.engine, 8, kill)
+    inspection = station.engine.inspect("KILLED")
+    until_verdict_s = time.monotonic() - killed_at[0]
+    assert callable(unsubscribe)
+    unsubscribe()
+    assert inspection.verdict is Verdict.UNDECIDED
+    assert inspection.reasons[0]
+    assert until_verdict_s <= FRAME_TIMEOUT_S + 2.0  # the bound that operators are promised
+    assert station.engine.state is State.ERROR
+    station.rig.start()
+    station.load()
+    station.recover()
+    after = station.engine.inspect("RESTARTED")
+    assert after.verdict is Verdict.PASS, after.reasons
+
+
+def test_stop_ends_at_a_view_boundary_undecided_and_ready_again(station: Station) -> None:
+    station.load()
+    unsubscribe = at_step(station.engine, 7, station.engine.stop)
+    inspection: Inspection = station.engine.inspect("STOPPED")
+    assert callable(unsubscribe)
+    unsubscribe()
+    assert inspection.verdict is Verdict.UNDECIDED
+    assert len(inspection.views) == 2
+    assert "stopped by the operator" in inspection.reasons
+    assert station.engine.state is State.READY
+
+
+def test_abort_holds_the_arm_puts_lights_off_and_demands_a_reset(station: Station) -> None:
+    station.load()
+    started = threading.Event()
+    unsubscribe = at_step(station.engine, 6, started.set)
+    station.engine.start_single_job("ABORTED")
+    assert started.wait(60)
+    station.engine.abort()
+    assert callable(unsubscribe)
+    unsubscribe()
+    assert station.engine.state is State.HALTED
+    assert station.lit_channels() == []
+    assert station.archive.history(1)[0].verdict is Verdict.UNDECIDED
+    station.engine.reset()
+    assert station.engine.inspect("AFTER-ABORT").verdict is Verdict.PASS
