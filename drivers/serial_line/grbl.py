@@ -17,7 +17,7 @@ from typing import TypedDict, Unpack
 
 from drivers.errors import DeviceError, FeatureMissing, OutOfTravel, PositionError, PositionUntrusted
 from drivers.protocols import DeviceIdentity, Pose
-from drivers.serial_line.grbl_link import GrblLink
+from drivers.serial_line.grbl_link import STOPPED, GrblLink
 from drivers.serial_line.grbl_protocol import MovePlan, Status, plan_move
 from drivers.serial_line.port import Line
 
@@ -130,7 +130,8 @@ class GrblArm:
         Raises PositionUntrusted, CommandRefused, DeviceTimeout, DeviceLost.
         """
         with self._lock:
-            self._distrust("homing began")
+            self._trust.clear()
+            self.last_reason = "homing was not completed"
             self._link.allow()
             if self._link.blocked is not None:
                 self._link.reset()
@@ -187,8 +188,12 @@ class GrblArm:
 
     def stop(self) -> None:
         """`!` at once, past any waiting command, which then raises PositionUntrusted. Raises DeviceLost."""
-        self._distrust("the arm was stopped")
-        self._link.halt()
+        was_trusted = self._trust.is_set()
+        self._trust.clear()
+        self.last_reason = STOPPED
+        self._link.halt()  # before anything that may take time, a log line included
+        if was_trusted:
+            log.warning("%s: position no longer trusted: %s", DEVICE, STOPPED)
 
     def close(self) -> None:
         """Give the port back. Whatever moves then finishes its one move."""
