@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from PyQt6.QtCore import QBuffer, QByteArray, QEventLoop, QIODevice, QTimer
+from PyQt6.QtCore import (
+    QBuffer,
+    QByteArray,
+    QEventLoop,
+    QIODevice,
+    QMessageLogContext,
+    QTimer,
+    QtMsgType,
+    qInstallMessageHandler,
+)
 from PyQt6.QtGui import QFontDatabase
 from PyQt6.QtWidgets import QApplication
 
@@ -17,6 +27,7 @@ from station.console.engine_port import EnginePort
 from station.console.requirements import FONT_PACKAGE, ConsoleUnavailable
 from station.console.window import ConsoleWindow
 
+_log = logging.getLogger(__name__)
 SCREENSHOT_SIZE = (1920, 1080)
 _DONE, _RIG_FAULT = 0, 3
 _AFTER_FAULT_MS = 2000  # a result usually follows a fault; this long it is waited for
@@ -51,7 +62,7 @@ def write_screenshot(
     loop = QEventLoop()
     after_fault = QTimer(window)
     after_fault.setSingleShot(True)
-    after_fault.timeout.connect(loop.quit)
+    after_fault.timeout.connect(lambda: loop.quit() if window.situation.result is None else None)
 
     waiting_to_start = [part_id or _UNNAMED_PART]
 
@@ -60,7 +71,7 @@ def write_screenshot(
             window.start_part(waiting_to_start.pop())
         elif window.is_settled:
             loop.quit()
-        elif window.situation.fault is not None and not window.situation.is_busy and not after_fault.isActive():
+        elif window.has_failed and not after_fault.isActive():
             after_fault.start(_AFTER_FAULT_MS)
 
     window.changed.connect(look)
@@ -81,6 +92,7 @@ def _application() -> QApplication:
     """The one QApplication of the process, with the look set; raises ConsoleUnavailable where no font is found."""
     application = QApplication.instance()
     if not isinstance(application, QApplication):
+        qInstallMessageHandler(_log_message)
         application = QApplication(["station"])
         application.setStyle("Fusion")
         _held.append(application)
@@ -89,6 +101,12 @@ def _application() -> QApplication:
             f"console: no font is installed; on Debian 12: apt-get install --no-install-recommends {FONT_PACKAGE}"
         )
     return application
+
+
+def _log_message(kind: QtMsgType, _context: QMessageLogContext, text: str | None) -> None:
+    """Qt's own remarks go to the log, where only the grave ones are seen unasked."""
+    grave = kind in (QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg)
+    _log.log(logging.ERROR if grave else logging.DEBUG, "Qt: %s", text)
 
 
 def _grab(window: ConsoleWindow, path: Path) -> None:

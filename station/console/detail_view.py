@@ -37,6 +37,7 @@ class PictureView(QGraphicsView):
         self.setObjectName("detailPicture")
         self.setAccessibleName("Detail of the selected view")
         self._is_fitted = True
+        self._shown: tuple[ViewPictures | None, Mode] = (None, Mode.IMAGE)
         self._base = MipItem()
         self._heat = QGraphicsPixmapItem()
         self._heat.setTransformationMode(Qt.TransformationMode.SmoothTransformation)
@@ -59,7 +60,10 @@ class PictureView(QGraphicsView):
         return item
 
     def show_pictures(self, pictures: ViewPictures | None, mode: Mode) -> None:
-        """Show one view; zoom and place stay when only the mode or the view changes, not the size."""
+        """Show one view; zoom and place stay when the size of the picture stays."""
+        if (pictures, mode) == self._shown:
+            return
+        self._shown = (pictures, mode)
         size_before = self.sceneRect()
         self._base.show_mips(None if pictures is None else pictures.mips.get(mode))
         is_heat = pictures is not None and mode is Mode.HEAT and pictures.heat is not None

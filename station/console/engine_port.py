@@ -32,7 +32,7 @@ class EnginePort(Protocol):
     and `reset` from another one than `start_single_job`. Events may come from any thread.
     """
 
-    def start_single_job(self, part_id: str) -> None:
+    def start_single_job(self, part_id: str) -> object:
         """Inspect one part; the outcome comes as events. Refused, by an exception, unless ready.
 
         StateChanged to SingleExecution and JobStarted are told before this returns, at the latest.

@@ -29,7 +29,7 @@ class Mode(StrEnum):
     HEAT = "heat"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mips:
     """One picture in halving sizes, the first in full; Qt reads the arrays in place, so they live as long."""
 
@@ -37,7 +37,7 @@ class Mips:
     buffers: tuple[NDArray[np.uint8], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: arrays have no truth value
 class ViewPictures:
     """All that is drawn of one view; what the view lacks is absent."""
 

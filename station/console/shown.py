@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from station.console.pictures import ViewPictures
 from station.console.situation import inspection_without_pictures, without_pictures
-from station.inspection import Inspection, ViewResult
+from station.inspection import Inspection, Verdict, ViewResult
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Shown:
         self.views = (*inspection.expected_views, *extra)
         self.results = {view.view: without_pictures(view) for view in inspection.views}
         self.inspection = inspection_without_pictures(inspection)
-        self.selected = inspection.deciding_view or next(iter(self.results), "")
+        self.selected = _worth_a_look(inspection)
 
     @property
     def deciding_view(self) -> str | None:
@@ -46,3 +46,11 @@ class Shown:
         if self.inspection is not None:
             return "not captured"
         return "waiting" if self.inspection_id else ""
+
+
+def _worth_a_look(inspection: Inspection) -> str:
+    """The view that decided; of an undecided part, the first view that is in doubt itself."""
+    first = inspection.views[0].view if inspection.views else ""
+    if inspection.verdict is Verdict.UNDECIDED:
+        return next((v.view for v in inspection.views if v.verdict is Verdict.UNDECIDED), first)
+    return inspection.deciding_view or first

@@ -18,6 +18,9 @@ from station.events import (
 )
 from station.inspection import Inspection, Verdict, ViewResult
 
+# Ready comes a moment before the result of the job that it ends; in these states a job has broken off.
+_STATES_WITHOUT_A_RESULT_TO_COME = (State.ERROR, State.HALTED, State.PREOPERATIONAL, State.INITIALIZED)
+
 
 class BannerKind(StrEnum):
     """How the banner looks; each kind has its own word, symbol and colour."""
@@ -86,7 +89,7 @@ class Situation:
         """Fold one event in."""
         if isinstance(event, StateChanged):
             self.state, self.reason = event.state, event.reason
-            if event.state is not State.SINGLE_EXECUTION:
+            if event.state in _STATES_WITHOUT_A_RESULT_TO_COME:
                 self.job = None
         elif isinstance(event, RecipePrepared):
             self.recipe = event
@@ -136,7 +139,7 @@ class Situation:
         views = self.recipe.views if self.recipe else ()
         first = f"part {self.job.part_id}"
         if self.part_may_move:
-            return BannerContent(BannerKind.INSPECTING, (first, "all pictures taken: the part may be removed"), 1.0)
+            return BannerContent(BannerKind.INSPECTING, (first, "no more pictures: the part may be removed"), 1.0)
         if not self.view:
             return BannerContent(BannerKind.INSPECTING, (first, "moving to the first view"), 0.0)
         number = views.index(self.view) + 1 if self.view in views else 1

@@ -47,8 +47,9 @@ QLineEdit {{ background: white; border: 2px solid {LINE.name()}; padding: 2px 8p
 QLineEdit:focus {{ border-color: {SELECTED.name()}; }}
 QTableWidget {{ background: {PANEL.name()}; alternate-background-color: #CECECE; gridline-color: #BABABA;
     selection-background-color: {SELECTED.name()}; selection-color: white; border: 1px solid {LINE.name()}; }}
+QTableWidget::item {{ padding: 0 8px; }}
 QHeaderView::section {{ background: {GROUND.name()}; border: 0; border-bottom: 1px solid {LINE.name()};
-    padding: 4px 6px; font-size: 14px; }}
+    padding: 4px 8px; font-size: 14px; }}
 QGraphicsView {{ background: #ACACAC; border: 1px solid {LINE.name()}; }}
 """
 

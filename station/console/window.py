@@ -15,7 +15,7 @@ from station.console.layout import Panels
 from station.console.pictures import Mode, ViewPictures, make_pictures
 from station.console.shown import Shown
 from station.console.situation import Situation, without_pictures
-from station.events import Event, Fault, JobStarted, RecipePrepared, ResultReady, State, ViewJudged
+from station.events import Event, Fault, JobStarted, RecipePrepared, ResultReady, State, StepDone, ViewJudged
 from station.inspection import Inspection, ViewResult
 
 _HISTORY_ROWS = 200
@@ -66,6 +66,13 @@ class ConsoleWindow(QMainWindow):
     def is_settled(self) -> bool:
         """The result is on the window, with all its pictures and in the history."""
         return self._live.inspection is not None and not self._live.awaits_pictures and not self._history_asked
+
+    @property
+    def has_failed(self) -> bool:
+        """A person is needed, and no result has come."""
+        situation = self._situation
+        in_error = situation.fault is not None or situation.state is State.ERROR
+        return in_error and not situation.is_busy and situation.result is None
 
     @property
     def can_start(self) -> bool:
@@ -142,9 +149,12 @@ class ConsoleWindow(QMainWindow):
             self._take_view(event.result)
         elif isinstance(event, ResultReady):
             self._take_result(event.inspection)
-        if self._situation.state is not State.READY or isinstance(event, JobStarted):
+        if self._situation.is_busy:
             self._start_pending = False
-        self._show_all()
+        if isinstance(event, StepDone):
+            self._show_situation()
+        else:
+            self._show_all()
 
     def _begin(self, job: JobStarted) -> None:
         recipe = self._situation.recipe
@@ -207,7 +217,7 @@ class ConsoleWindow(QMainWindow):
 
     # Answers of verbs.
 
-    def _started(self, _answer: None) -> None:
+    def _started(self, _answer: object) -> None:
         self._start_pending = False
         self._show_all()
 
@@ -235,9 +245,11 @@ class ConsoleWindow(QMainWindow):
 
     # The window itself.
 
+    def _show_situation(self) -> None:
+        self.panels.show_situation(self._situation, self.can_start, self._notice)
+
     def _show_all(self) -> None:
-        situation = self._situation
-        self.panels.show_situation(situation, self.can_start, self._notice)
+        self._show_situation()
         self.panels.show_inspection(self.shown, self._mode)
         self.changed.emit()
 
