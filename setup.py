@@ -20,7 +20,7 @@ class BuildProducer(build_ext):
     def get_ext_filename(self, fullname: str) -> str:
         return fullname.replace(".", "/") + ".cti"
 
-    def get_export_symbols(self, ext: Any) -> list[str]:
+    def get_export_symbols(self, ext: Any) -> list[str]:  # noqa: ARG002 - the signature is setuptools'
         return []
 
     def get_libraries(self, ext: Any) -> list[str]:

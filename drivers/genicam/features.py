@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from genicam import genapi
+
 from drivers.errors import CommandRefused, DeviceLost, FeatureMissing
-from drivers.genicam.producers import VENDOR_ERRORS, first_line, genapi
+from drivers.genicam.producers import VENDOR_ERRORS, first_line
 
 READABLE = (genapi.EAccessMode.RO, genapi.EAccessMode.RW)
 WRITABLE = (genapi.EAccessMode.WO, genapi.EAccessMode.RW)
@@ -96,5 +98,5 @@ def _range_of(node: Any) -> str:
     symbolics = getattr(node, "symbolics", None)
     if symbolics is not None:
         return f"it can be {', '.join(symbolics)}"
-    step = f" in steps of {node.inc}" if getattr(node, "inc", None) else ""
+    step = f" in steps of {node.inc}" if isinstance(node, genapi.IInteger) else ""  # floats need not have a step
     return f"it can be {node.min} to {node.max}{step}"

@@ -79,11 +79,10 @@ def decode(raw: bytes, code: int, shape: tuple[int, int], padding_x: int, offset
         )
     if pixel_format.is_packed:
         return np.stack([_unpack_12p(row, width) for row in _rows_of(raw, offset, stride, shape, padding_x)])
-    dtype = np.dtype(np.uint8) if pixel_format.significant_bits == 8 else np.dtype("<u2")
     samples = width * pixel_format.channels
-    strides = (stride, dtype.itemsize)
-    view: NDArray[np.uint8] = np.ndarray((height, samples), dtype, raw, offset, strides)
-    picture = view.astype(dtype.newbyteorder("="), order="C", copy=True)
+    if pixel_format.significant_bits > 8:
+        return np.ndarray((height, samples), "<u2", raw, offset, (stride, 2)).astype(np.uint16)
+    picture = np.ndarray((height, samples), np.uint8, raw, offset, (stride, 1)).copy()
     return picture.reshape(height, width, 3) if pixel_format.channels == 3 else picture
 
 

@@ -70,7 +70,8 @@ class CameraLink:
     """Offers one simulated camera: an endpoint file, a listening socket, a thread per connection.
 
     `expose` is called on the frame connection's thread and blocks as long as exposure and readout take;
-    its None means that the frame is lost on the way. `now_ns` may be called at the same time.
+    its None means that the frame is lost on the way. `now_ns` may be called at the same time. The
+    mapped file lies in `frame_folder`; without one, and on Windows, pixels travel on the socket.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class CameraLink:
         now_ns: Callable[[], int],
         endpoints_folder: Path,
         serial_number: str,
-        frame_folder: Path,
+        frame_folder: Path | None,
     ) -> None:
         if not serial_number or any(c.isspace() or c == "/" for c in serial_number) or len(serial_number) > 63:
             raise ValueError(f"serial number {serial_number!r}: needs 1 to 63 characters without blanks or slashes")
@@ -87,7 +88,7 @@ class CameraLink:
         self._now_ns = now_ns
         self._endpoint = endpoints_folder / f"{serial_number}.endpoint"
         self._serial_number = serial_number
-        self._frame_path = frame_folder / f"{serial_number}.{os.getpid()}.pixels"
+        self._frame_path = None if frame_folder is None else frame_folder / f"{serial_number}.{os.getpid()}.pixels"
         self._listener: socket.socket | None = None
         self._connections: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -117,11 +118,12 @@ class CameraLink:
             _shut(connection)
         for thread in self._threads:
             thread.join(timeout=5.0)
-        self._frame_path.unlink(missing_ok=True)
+        if self._frame_path is not None:
+            self._frame_path.unlink(missing_ok=True)
         self._map = None  # closed with its last view
 
     def _make_map(self) -> mmap.mmap | None:
-        if os.name == "nt":
+        if self._frame_path is None or os.name == "nt":
             return None
         self._frame_path.parent.mkdir(parents=True, exist_ok=True)
         with open(self._frame_path, "w+b") as file:
@@ -171,8 +173,9 @@ class CameraLink:
             raise ConnectionError(f"unknown message kind {message.kind}")
 
     def _answer_hello(self, connection: socket.socket, message: _Message) -> None:
-        usable = self._map is not None and message.capabilities & CAN_MAP
-        path = os.fsencode(self._frame_path.resolve()) if usable else b""
+        path = b""
+        if self._map is not None and self._frame_path is not None and message.capabilities & CAN_MAP:
+            path = os.fsencode(self._frame_path.resolve())
         connection.sendall(_reply(HELLO, OK, MAP_BYTES, self._now_ns(), len(path), in_map=False) + path)
 
     def _answer_exposure(self, connection: socket.socket, message: _Message) -> None:
@@ -182,7 +185,7 @@ class CameraLink:
             connection.sendall(_reply(EXPOSE, DROPPED, request.frame_id, self._now_ns(), 0, in_map=False))
             return
         pixels = _checked(exposed.pixels, request)
-        payload = memoryview(pixels).cast("B")
+        payload = pixels.data.cast("B")
         if not exposed.complete:
             payload = payload[: len(payload) // 2]
         frame_id = request.frame_id if exposed.frame_id is None else exposed.frame_id
@@ -203,7 +206,7 @@ def _checked(pixels: Pixels, request: ExposureRequest) -> Pixels:
             f"the rig exposed {pixels.dtype} {pixels.shape}, the camera asked for "
             f"{np.dtype(dtype)} {(request.height, request.width)} in {request.pixel_format}"
         )
-    return np.ascontiguousarray(pixels)
+    return pixels if pixels.flags.c_contiguous else pixels.copy()
 
 
 def _reply(kind: int, status: int, frame_id: int, timestamp_ns: int, payload_length: int, *, in_map: bool) -> bytes:

@@ -1,6 +1,6 @@
 """A rig process with nothing but a camera: pictures by formula, faults by command. Run by the tests.
 
-Arguments: folder, serial number. Commands on stdin, one word a line, each answered by one JSON line:
+Arguments: folder, serial number, `map` or `socket`. Commands on stdin, one word a line, each answered by one JSON line:
 `last` gives the last request; `ok incomplete dropped early repeat die freeze` say what becomes of the
 next frame; `constant` makes one picture serve for all.
 """
@@ -60,9 +60,9 @@ class FakeRig:
         return pixels
 
 
-def main(folder: Path, serial_number: str) -> None:
+def main(folder: Path, serial_number: str, transport: str) -> None:
     rig = FakeRig()
-    link = CameraLink(rig.expose, time.monotonic_ns, folder, serial_number, folder)
+    link = CameraLink(rig.expose, time.monotonic_ns, folder, serial_number, folder if transport == "map" else None)
     link.start()
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
@@ -76,4 +76,4 @@ def main(folder: Path, serial_number: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
