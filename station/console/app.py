@@ -51,9 +51,7 @@ def open_window(engine: EnginePort, *, part_id: str, station_name: str) -> int:
     return _DONE
 
 
-def write_screenshot(
-    engine: EnginePort, path: Path, *, part_id: str, timeout_s: float, station_name: str
-) -> int:
+def write_screenshot(engine: EnginePort, path: Path, *, part_id: str, timeout_s: float, station_name: str) -> int:
     """Inspect one part and write the window as it then stands; the file is written whatever the outcome."""
     _application()
     window = ConsoleWindow(engine, station_name)

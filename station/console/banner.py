@@ -47,15 +47,17 @@ class VerdictBanner(QWidget):
         painter.setBrush(fill)
         painter.drawRect(QRectF(self.rect()).adjusted(inset, inset, -inset, -inset))
         symbol_px = self.height() * 0.58
-        draw_symbol(painter, self._content.kind, QRectF(_MARGIN_PX, (self.height() - symbol_px) / 2, symbol_px,
-                                                        symbol_px), ink)
+        draw_symbol(
+            painter, self._content.kind, QRectF(_MARGIN_PX, (self.height() - symbol_px) / 2, symbol_px, symbol_px), ink
+        )
         word_left = _MARGIN_PX * 2 + symbol_px
         painter.setPen(ink)
         word_font = theme.font(round(self.height() * 0.62), bold=True)
         painter.setFont(word_font)
         width = QFontMetricsF(word_font).horizontalAdvance(self._content.word)
-        painter.drawText(QRectF(word_left, 0, width + 4, self.height()), Qt.AlignmentFlag.AlignVCenter,
-                         self._content.word)
+        painter.drawText(
+            QRectF(word_left, 0, width + 4, self.height()), Qt.AlignmentFlag.AlignVCenter, self._content.word
+        )
         self._draw_lines(painter, word_left + width + _MARGIN_PX * 2)
         if self._content.progress is not None:
             painter.fillRect(QRectF(0, self.height() - 10, self.width() * self._content.progress, 10), theme.SELECTED)

@@ -149,8 +149,11 @@ class ColourScale(QWidget):
         painter.drawImage(0, top, image)
         painter.setPen(theme.INK)
         painter.setFont(theme.font(14))
-        for position, text in ((0.0, "0"), (LIMIT_POSITION, f"{self._limit:.3g}\nlimit"),
-                               (1.0, f"{self._limit * SCALE_END:.3g}")):
+        for position, text in (
+            (0.0, "0"),
+            (LIMIT_POSITION, f"{self._limit:.3g}\nlimit"),
+            (1.0, f"{self._limit * SCALE_END:.3g}"),
+        ):
             y = top + (height - 1) * (1 - position)
             painter.drawText(QRectF(30, y - 20, 54, 40), Qt.AlignmentFlag.AlignVCenter, text)
         painter.end()

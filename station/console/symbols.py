@@ -39,8 +39,9 @@ def _triangle(painter: QPainter, ink: QColor) -> None:
 
 
 def _octagon(painter: QPainter, ink: QColor) -> None:
-    points = [(0.5 + 0.46 * math.cos(a), 0.5 + 0.46 * math.sin(a)) for a in (math.pi / 8 + k * math.pi / 4
-                                                                              for k in range(8))]
+    points = [
+        (0.5 + 0.46 * math.cos(a), 0.5 + 0.46 * math.sin(a)) for a in (math.pi / 8 + k * math.pi / 4 for k in range(8))
+    ]
     painter.setBrush(QBrush(ink))
     painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in points]))
     painter.setPen(QPen(theme.WHITE, 0.11))

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from station.console.situation import BannerKind, Situation
+from station.events import (
+    AcquisitionDone,
+    Fault,
+    JobStarted,
+    RecipePrepared,
+    ResultReady,
+    State,
+    StateChanged,
+    StepDone,
+)
+from station.inspection import Inspection
+
+FAULT = Fault("camera: no frame within 1200 ms", "check the cable, then RESET")
+RECIPE = RecipePrepared("r1", "housing", ("top", "front"), (1.0, 1.0), "m1", False)
+
+
+def situation(*events: object) -> Situation:
+    built = Situation()
+    for event in events:
+        built.take(event)  # type: ignore[arg-type]
+    return built
+
+
+def test_before_anything_is_known_the_station_is_not_ready() -> None:
+    assert Situation().banner().kind is BannerKind.NOT_READY
+    assert not Situation().can_start
+
+
+def test_progress_counts_views_and_lights() -> None:
+    running = situation(
+        RECIPE,
+        StateChanged(State.SINGLE_EXECUTION),
+        JobStarted("1", "P1", 10),
+        *(StepDone("1", k + 1, 10, "top", f"light {k}") for k in range(5)),
+        *(StepDone("1", k + 6, 10, "front", f"light {k}") for k in range(2)),
+    )
+    banner = running.banner()
+    assert banner.kind is BannerKind.INSPECTING
+    assert banner.lines == ("part P1", "view 2/2 front   light 2/5 light 1")
+    assert banner.progress == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("result_first", [True, False])
+def test_a_result_survives_the_ready_that_comes_before_or_after_it(
+    good_inspection: Inspection, result_first: bool
+) -> None:
+    end = [StateChanged(State.READY), ResultReady(good_inspection, "")]
+    if result_first:
+        end.reverse()
+    running = situation(StateChanged(State.SINGLE_EXECUTION), JobStarted("0001", "P", 25), end[0])
+    assert running.banner().kind in (BannerKind.INSPECTING, BannerKind.PASS), "never READY between the two"
+    running.take(end[1])
+    assert running.banner().kind is BannerKind.PASS
+    assert running.can_start
+
+
+def test_a_fault_beats_an_old_pass_and_names_the_part(good_inspection: Inspection) -> None:
+    banner = situation(ResultReady(good_inspection, ""), StateChanged(State.ERROR, "x"), FAULT).banner()
+    assert banner.kind is BannerKind.FAULT
+    assert banner.lines[0] == FAULT.text
+    assert FAULT.action in banner.lines[1]
+    assert banner.lines[2].startswith("part P-0001: PASS")
+
+
+def test_a_halt_says_stopped_and_why() -> None:
+    banner = situation(StateChanged(State.HALTED, "aborted by the operator")).banner()
+    assert banner.kind is BannerKind.STOPPED
+    assert "aborted by the operator" in banner.lines
+
+
+def test_a_job_that_broke_off_does_not_leave_the_station_busy() -> None:
+    broken = situation(StateChanged(State.SINGLE_EXECUTION), JobStarted("1", "P", 5), StateChanged(State.ERROR, "died"))
+    assert not broken.is_busy
+    assert broken.banner().kind is BannerKind.FAULT
+
+
+def test_the_part_may_be_removed_once_the_last_picture_is_taken() -> None:
+    done = situation(RECIPE, JobStarted("1", "P", 10), StepDone("1", 1, 10, "top", "x"), AcquisitionDone("1"))
+    assert "removed" in done.banner().lines[1]
+
+
+def test_a_new_job_clears_the_old_verdict_and_fault(failed_inspection: Inspection) -> None:
+    anew = situation(ResultReady(failed_inspection, ""), FAULT, JobStarted("2", "P2", 25))
+    assert anew.result is None
+    assert anew.fault is None
+
+
+def test_kept_results_hold_no_pictures(make_inspection: Callable[..., Inspection]) -> None:
+    kept = situation(ResultReady(make_inspection({"top": 0.5}), "")).result
+    assert kept is not None
+    assert kept.views[0].image is None
+    assert kept.views[0].normal_map is None
+    assert kept.views[0].pred_score == 0.5
