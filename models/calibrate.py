@@ -69,7 +69,7 @@ def _local(
         variance = d.var(axis=0, ddof=1)
         for t in range(shape[1]):
             around = np.sqrt(cv2.GaussianBlur(variance[t], (0, 0), 1.0))
-            floor = config.score.local_floor * float(np.median(around)) + 1e-6
+            floor = max(config.score.local_floor * float(np.median(around)), config.score.spread_minimum)
             spread[view, t] = np.sqrt(around**2 + floor**2)
             center[view, t] = cv2.GaussianBlur(center[view, t], (0, 0), 0.7)
     return center, spread

@@ -49,6 +49,7 @@ class ScoreConfig:
     top_fraction: float = 0.001  # the score is the mean of this share of the highest pixels
     local: bool = True  # distances are first expressed in spreads of good parts at the same token
     local_floor: float = 0.5  # of the view's median spread
+    spread_minimum: float = 0.02  # of a distance (0..2): below it rounding would be told apart
     fuse: Literal["max", "sum"] = "max"
 
 

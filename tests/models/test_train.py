@@ -1,0 +1,142 @@
+"""From a data set to a model file: pairing, seeds, calibration, limits, and the parity gate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from models.calibrate import suggested_limit
+from models.config import EncoderConfig, NetworkConfig, ScoreConfig, TrainConfig, preset
+from models.dataset import DatasetError, load_dataset, read_normals, read_rgb
+from models.export import INPUTS, METADATA_KEY, OUTPUTS, ParityError, golden_inputs
+from models.train import train_product
+
+QUICK = TrainConfig(
+    encoder=EncoderConfig(sigmas_px=(1.0,), components=8, floor=0.02),
+    network=NetworkConfig(width=16, heads=2, prototypes=3, stages=1),
+    score=ScoreConfig(top_fraction=0.01, spread_minimum=0.1),
+    steps=4,
+    threads=1,
+    tokens_per_view=16,
+)
+
+
+def _copy(folder: Path, to: Path) -> Path:
+    return Path(shutil.copytree(folder, to / "tile"))
+
+
+def test_pictures_come_back_in_the_contract_s_units(small_dataset: Path) -> None:
+    item = load_dataset(small_dataset).of("train")[0]
+    rgb, normals = read_rgb(item.rgb), read_normals(item.normal)
+    assert rgb.shape == normals.shape == (3, 48, 72)
+    assert 0 <= rgb.min() <= rgb.max() <= 1
+    np.testing.assert_allclose((normals**2).sum(0), 1, atol=1e-3)
+    mono = read_rgb(item.rgb, "mono")
+    assert np.array_equal(mono[0], mono[2])
+
+
+def test_a_missing_picture_is_named(small_dataset: Path, tmp_path: Path) -> None:
+    folder = _copy(small_dataset, tmp_path)
+    (folder / "train/good/normal/good-3_left.png").unlink()
+    with pytest.raises(DatasetError, match=r"good-3 / left: .*good-3_left.png is missing"):
+        load_dataset(folder)
+
+
+def test_an_unpaired_view_is_named(small_dataset: Path, tmp_path: Path) -> None:
+    folder = _copy(small_dataset, tmp_path)
+    index = json.loads((folder / "index.json").read_text())
+    index["items"] = [i for i in index["items"] if (i["part"], i["view"]) != ("good-2", "left")]
+    (folder / "index.json").write_text(json.dumps(index))
+    with pytest.raises(DatasetError, match="good-2 in train lacks the view 'left'"):
+        load_dataset(folder)
+
+
+def test_a_part_must_not_be_in_two_splits(small_dataset: Path, tmp_path: Path) -> None:
+    folder = _copy(small_dataset, tmp_path)
+    index = json.loads((folder / "index.json").read_text())
+    index["items"] += [{**i, "split": "calibrate"} for i in index["items"] if i["part"] == "good-2"]
+    (folder / "index.json").write_text(json.dumps(index))
+    with pytest.raises(DatasetError, match="good-2 is in train and in calibrate"):
+        load_dataset(folder)
+
+
+def test_no_dataset_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="station dataset simulate"):
+        load_dataset(tmp_path)
+
+
+def test_the_same_seed_trains_the_same_model(small_dataset: Path, tmp_path: Path) -> None:
+    a, b = (train_product(small_dataset, tmp_path / f"{n}.onnx", QUICK) for n in "ab")
+    assert a.last_loss == b.last_loss
+    assert a.limits == b.limits
+
+
+def test_the_file_describes_itself(small_model: Path) -> None:
+    model = onnx.load(str(small_model))
+    metadata = json.loads({p.key: p.value for p in model.metadata_props}[METADATA_KEY])
+    assert metadata["product"] == "tile"
+    assert metadata["views"] == ["top", "left"]
+    assert metadata["input_size"] == [48, 72]
+    assert metadata["calibration"]["n_parts"] == 5
+    assert set(metadata["calibration"]["views"]["left"]) == {"rgb", "normals"}
+    assert set(metadata["limits_suggested"]) == {"top", "left"}
+    assert [i.name for i in model.graph.input] == list(INPUTS)
+    assert [o.name for o in model.graph.output] == list(OUTPUTS)
+
+
+def test_the_batch_axis_is_free_and_views_do_not_mix(small_model: Path) -> None:
+    session = onnxruntime.InferenceSession(str(small_model))
+    singles = [golden_inputs((48, 72), v, 3) for v in (0, 1)]
+    both = [np.concatenate([s[i] for s in singles]) for i in range(3)]
+    score, fused = session.run(list(OUTPUTS), dict(zip(INPUTS, both, strict=True)))
+    assert fused.shape == (2, 48, 72)
+    for v in (0, 1):
+        alone = session.run(list(OUTPUTS), dict(zip(INPUTS, singles[v], strict=True)))
+        np.testing.assert_allclose(score[v], alone[0][0], rtol=1e-4)
+
+
+def test_a_stain_scores_above_every_good_view(small_model: Path, small_dataset: Path) -> None:
+    session, data = onnxruntime.InferenceSession(str(small_model)), load_dataset(small_dataset)
+    scores = {}
+    for item in data.of("test"):
+        feed = {
+            "diffuse_rgb": read_rgb(item.rgb)[None],
+            "normals": read_normals(item.normal)[None],
+            "view_index": np.array([data.views.index(item.view)], np.int64),
+        }
+        scores[item.kind, item.view] = float(session.run(["pred_score"], feed)[0][0])
+    for view in data.views:
+        assert scores["stain", view] > scores["good", view]
+
+
+def test_a_file_that_differs_from_torch_is_not_written(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.export.MAP_TOLERANCE", -1.0)
+    with pytest.raises(ParityError, match="differs from torch"):
+        train_product(small_dataset, tmp_path / "never.onnx", QUICK)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_limit_lies_above_every_good_score_and_rises_with_their_spread() -> None:
+    scores = np.random.default_rng(0).gumbel(2.0, 0.1, 20)
+    limit = suggested_limit(scores, QUICK)
+    assert limit >= 1.1 * scores.max()
+    assert suggested_limit(2.0 + 5 * (scores - 2.0), QUICK) > limit
+
+
+def test_the_paper_s_letter_trains_too(small_dataset: Path, tmp_path: Path) -> None:
+    paper = preset("paper")
+    config = TrainConfig(
+        encoder=QUICK.encoder, network=paper.network, score=paper.score, steps=2, tokens_per_view=16, threads=1
+    )
+    report = train_product(small_dataset, tmp_path / "paper.onnx", config)
+    assert np.isfinite(report.last_loss)
+    assert torch.get_num_threads() >= 1
