@@ -44,7 +44,6 @@ def open_window(engine: EnginePort, *, part_id: str, station_name: str) -> int:
     loop = QEventLoop()
     window.closed.connect(loop.quit)
     window.showMaximized()
-    window.panels.part_id.setFocus()
     with _closing_on_interrupt(window):
         loop.exec()
     window.deleteLater()

@@ -176,6 +176,7 @@ class DetailView(QWidget):
         self.opacity.setAccessibleName("Opacity of the score map, percent")
         self.opacity.setRange(0, 100)
         self.opacity.setValue(100)
+        self.opacity.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.opacity.setMinimumHeight(theme.TOUCH_PX)
         self.opacity.setMinimumWidth(140)
         self.opacity.valueChanged.connect(self.picture.set_heat_opacity)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtGui import QIcon, QPainter, QPixmap
+from PyQt6.QtGui import QIcon, QPainter, QPixmap, QResizeEvent
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from station.console import theme
@@ -15,6 +15,8 @@ from station.console.symbols import draw_symbol
 from station.inspection import Verdict
 
 _COLUMNS = ("time", "part", "verdict", "highest view", "rig")
+_DISPENSABLE = (3, 4)
+_WIDTH_FOR_ALL_PX = 640
 _ROW_PX = 42
 _ICON_PX = 20
 
@@ -35,6 +37,7 @@ class HistoryTable(QTableWidget):
         self.setAlternatingRowColors(True)
         self.setShowGrid(False)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._size_columns()
         self._icons = {verdict: _icon(verdict) for verdict in Verdict}
         self._ids: list[str] = []
@@ -51,6 +54,12 @@ class HistoryTable(QTableWidget):
         for column in range(len(_COLUMNS)):
             columns.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         columns.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Where there is no room for every column, the last two give way."""
+        super().resizeEvent(event)
+        for column in _DISPENSABLE:
+            self.setColumnHidden(column, self.width() < _WIDTH_FOR_ALL_PX)
 
     def show_rows(self, rows: Sequence[HistoryRow]) -> None:
         self.clearSelection()

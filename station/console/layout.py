@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from station.console import theme
@@ -21,6 +22,8 @@ from station.events import State
 from station.inspection import Verdict
 
 _MODE_LABELS = {Mode.IMAGE: "IMAGE  F2", Mode.NORMALS: "NORMALS  F3", Mode.HEAT: "HEAT MAP  F4"}
+_BANNER_SHARE = 0.137  # of the window's height
+_BANNER_PX = (100, 160)
 
 
 class Panels(QWidget):
@@ -69,6 +72,10 @@ class Panels(QWidget):
             tile.show_thumbnail(None if pictures is None else pictures.thumbnails.get(mode))
         self.tiles.select(shown.selected)
         self._show_detail(shown, mode)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self.banner.setFixedHeight(min(max(round(self.height() * _BANNER_SHARE), _BANNER_PX[0]), _BANNER_PX[1]))
 
     def _show_detail(self, shown: Shown, mode: Mode) -> None:
         view = shown.selected

@@ -50,6 +50,9 @@ QTableWidget {{ background: {PANEL.name()}; alternate-background-color: #CECECE;
 QTableWidget::item {{ padding: 0 8px; }}
 QHeaderView::section {{ background: {GROUND.name()}; border: 0; border-bottom: 1px solid {LINE.name()};
     padding: 4px 8px; font-size: 14px; }}
+QSlider::groove:horizontal {{ height: 10px; background: #E4E4E4; border: 1px solid {LINE.name()}; }}
+QSlider::handle:horizontal {{ width: 34px; margin: -20px 0; background: {SELECTED.name()}; border-radius: 3px; }}
+QSlider::handle:horizontal:disabled {{ background: {LINE.name()}; }}
 QGraphicsView {{ background: #ACACAC; border: 1px solid {LINE.name()}; }}
 """
 

@@ -48,6 +48,7 @@ class ConsoleWindow(QMainWindow):
         self._connect()
         self._make_shortcuts()
         self._show_all()
+        self.panels.part_id.setFocus()
         self._bridge.open()
         self._read_history()
 
