@@ -40,8 +40,8 @@ class Header(QWidget):
 
     def show_situation(self, situation: Situation) -> None:
         recipe = situation.recipe
-        self.recipe.setText(recipe.recipe_id if recipe else "none")
-        self.product.setText(recipe.product if recipe else "none")
+        self.recipe.setText(_short(recipe.recipe_id) if recipe else "none")
+        self.product.setText(_short(recipe.product) if recipe else "none")
         self.model.setText(_short(recipe.model_id) if recipe else "none")
         self.model.setToolTip(recipe.model_id if recipe else "")
         self.state.setText(situation.state.value)

@@ -19,7 +19,6 @@ from station.console.shown import Shown
 from station.console.situation import Situation
 from station.console.view_tile import TileRow
 from station.events import State
-from station.inspection import Verdict
 
 _MODE_LABELS = {Mode.IMAGE: "IMAGE  F2", Mode.NORMALS: "NORMALS  F3", Mode.HEAT: "HEAT MAP  F4"}
 _BANNER_SHARE = 0.137  # of the window's height
@@ -151,8 +150,9 @@ def _viewing_text(shown: Shown) -> str:
     """Which part the pictures below belong to."""
     if shown.is_archived and shown.inspection is not None:
         when = shown.inspection.creation_time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        verdict: Verdict = shown.inspection.verdict
-        return f"ARCHIVE: part {shown.part_id}, {when}, {verdict.value}. The verdict above is the live part's."
+        verdict = shown.inspection.verdict.value
+        rig = ", SIMULATED" if shown.inspection.is_simulated else ""
+        return f"ARCHIVE: part {shown.part_id}, {when}, {verdict}{rig}. The verdict above is the live part's."
     if shown.part_id:
         return f"LIVE: part {shown.part_id}, inspection {shown.inspection_id}"
     return "LIVE: no part yet"

@@ -38,10 +38,11 @@ def has_display() -> bool:
 
 
 def missing_packages(is_offscreen: bool) -> list[str]:
-    """The Debian 12 packages whose libraries Qt would not find here; those of X11 only for a real screen."""
+    """The Debian 12 packages whose libraries Qt would not find here; those of X11 only for its screens."""
     if not sys.platform.startswith("linux"):
         return []
-    wanted = _ALWAYS if is_offscreen else _ALWAYS | _FOR_X11
+    is_x11 = not is_offscreen and not os.environ.get("WAYLAND_DISPLAY")
+    wanted = _ALWAYS | _FOR_X11 if is_x11 else _ALWAYS
     return [package for library, package in wanted.items() if not _loads(library)]
 
 

@@ -161,6 +161,7 @@ class ConsoleWindow(QMainWindow):
         recipe = self._situation.recipe
         self._live = Shown(job.inspection_id, job.part_id, recipe.views if recipe else self._live.views)
         self._archived, self._notice, self._stop_pressed = None, "", False
+        self.panels.detail.picture.fit()
         self.panels.history.clearSelection()
 
     def _take_view(self, result: ViewResult) -> None:
@@ -228,6 +229,7 @@ class ConsoleWindow(QMainWindow):
 
     def _verb_failed(self, verb: str, error: Exception) -> None:
         action = "mend the cause that is named here, then try again; RESET if the station stands still"
+        self._notice = ""
         self._situation.take(Fault(f"{verb.upper()} failed: {error}", action))
         self._show_all()
 
