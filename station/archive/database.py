@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,8 @@ def open_database(url: str) -> Engine:
         _check_version(engine)
     except SQLAlchemyError as error:
         engine.dispose()
-        raise ArchiveError(f"{url}: cannot be used: {_cause(error)}; check the disk and who else has it open") from error
+        action = "check the disk and who else has it open"
+        raise ArchiveError(f"{engine.url}: cannot be used: {_cause(error)}; {action}") from error
     except ArchiveError:
         engine.dispose()
         raise
@@ -48,6 +51,16 @@ def insert_record(engine: Engine, root: Path, record: WrittenRecord) -> None:
     except SQLAlchemyError as error:
         name = record.inspection.inspection_id
         raise ArchiveError(f"{engine.url}: inspection {name} could not be entered: {_cause(error)}") from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """A session whose rows stay usable after it. Raises ArchiveError for whatever the data base says."""
+    try:
+        with Session(engine, expire_on_commit=False) as session:
+            yield session
+    except SQLAlchemyError as error:
+        raise ArchiveError(f"{engine.url}: cannot be read: {_cause(error)}") from error
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

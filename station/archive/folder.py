@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +61,15 @@ class WrittenRecord:
 def write_record(root: Path, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> WrittenRecord:
     """Write `<root>/<YYYY-MM-DD>/<inspection_id>/`, or nothing. Raises ArchiveError."""
     folder = folder_of(root, inspection)
-    partial = folder.with_name(f"{PARTIAL_PREFIX}{folder.name}")
-    if folder.exists() or partial.exists():
+    unfinished = folder.with_name(f"{PARTIAL_PREFIX}{folder.name}")
+    if folder.exists() or unfinished.exists():
         raise ArchiveError(f"{folder}: this inspection is archived already; records are never overwritten")
     try:
-        record = _build(partial, folder, inspection, frames)
-        partial.rename(folder)
+        record = _build(unfinished, folder, inspection, frames)
+        unfinished.rename(folder)
         sync_folder(folder.parent)
     except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
         if isinstance(error, OSError):
             raise ArchiveError(f"{folder}: could not be written, nothing was kept: {error}") from error
         raise
@@ -134,7 +135,7 @@ def verify_record(folder: Path, manifest_sha256: str) -> list[str]:
     return problems
 
 
-def _build(partial: Path, folder: Path, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> WrittenRecord:
+def _build(unfinished: Path, folder: Path, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> WrittenRecord:
     views, jobs = _plan_views(inspection)
     frame_records, frame_jobs = _plan_frames(inspection, frames)
     verdict = InspectionRecord.of(inspection, views)
@@ -146,34 +147,35 @@ def _build(partial: Path, folder: Path, inspection: Inspection, frames: Sequence
         (FRAMES, lambda: frames_record.model_dump_json(indent=1).encode()),
     ]
     for name, _ in jobs:
-        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(WRITERS, "archive") as pool:
-        files = dict(pool.map(lambda job: _store(partial, job), jobs))
+        files = dict(pool.map(lambda job: _store(unfinished, job), jobs))
     manifest = Manifest(inspection_id=inspection.inspection_id, is_simulated=inspection.is_simulated, files=files)
     data = manifest.model_dump_json(indent=1).encode()
-    for below in {(partial / name).parent for name in files}:
+    for below in {(unfinished / name).parent for name in files}:
         sync_folder(below)
-    write_synced(partial / MANIFEST, data)
-    sync_folder(partial)
+    write_synced(unfinished / MANIFEST, data)
+    sync_folder(unfinished)
     return WrittenRecord(folder, verdict, frames_record, manifest, hashlib.sha256(data).hexdigest())
 
 
-def _store(partial: Path, job: _Job) -> tuple[str, StoredFile]:
+def _store(unfinished: Path, job: _Job) -> tuple[str, StoredFile]:
     name, make = job
     data = make()
-    write_synced(partial / name, data)
+    write_synced(unfinished / name, data)
     return name, StoredFile(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
 def _plan_views(inspection: Inspection) -> tuple[tuple[ViewRecord, ...], list[_Job]]:
-    views, jobs = [], []
+    views: list[ViewRecord] = []
+    jobs: list[_Job] = []
     for result in inspection.views:
         _check_names("view", [result.view])
         files = {}
         for what, make in view_planes(result):
             files[what] = f"{result.view}/{what}.tif"
             about = _about(inspection, view=result.view, what=what)
-            jobs.append((files[what], lambda make=make, about=about: make(about)))
+            jobs.append((files[what], partial(make, about)))
         views.append(ViewRecord.of(result, files))
     return tuple(views), jobs
 
@@ -181,7 +183,8 @@ def _plan_views(inspection: Inspection) -> tuple[tuple[ViewRecord, ...], list[_J
 def _plan_frames(
     inspection: Inspection, frames: Sequence[ArchivedFrame]
 ) -> tuple[tuple[FrameRecord, ...], list[_Job]]:
-    records, jobs = [], []
+    records: list[FrameRecord] = []
+    jobs: list[_Job] = []
     taken: Counter[tuple[str, str]] = Counter()
     for archived in frames:
         _check_names("view or light", [archived.view, archived.light])
@@ -192,7 +195,7 @@ def _plan_frames(
         record = FrameRecord.of(name, archived.view, archived.light, archived.pose, archived.frame)
         about = _about(inspection, what="frame", **record.model_dump(exclude={"file"}))
         pixels = archived.frame.pixels
-        jobs.append((name, lambda pixels=pixels, about=about: tiff_bytes(pixels, about)))
+        jobs.append((name, partial(tiff_bytes, pixels, about)))
         records.append(record)
     return tuple(records), jobs
 

@@ -62,13 +62,12 @@ class InspectionRecord(_Record):
 
     @classmethod
     def of(cls, inspection: Inspection, views: tuple[ViewRecord, ...]) -> InspectionRecord:
-        taken = {name: getattr(inspection, name) for name in cls.model_fields if name not in ("format_version", "views")}
-        return cls(views=views, **taken)
+        names = set(cls.model_fields) - {"format_version", "views"}
+        return cls(views=views, **{name: getattr(inspection, name) for name in names})
 
     def inspection(self, views: tuple[ViewResult, ...]) -> Inspection:
-        taken = {name: getattr(self, name) for name in type(self).model_fields}
-        del taken["format_version"]
-        return Inspection(**{**taken, "views": views})
+        names = set(type(self).model_fields) - {"format_version", "views"}
+        return Inspection(views=views, **{name: getattr(self, name) for name in names})
 
 
 class PoseRecord(_Record):

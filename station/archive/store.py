@@ -11,10 +11,8 @@ from pathlib import Path
 from types import TracebackType
 
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
-from station.archive.database import insert_record, open_database, sqlite_url
+from station.archive.database import insert_record, open_database, reading, sqlite_url
 from station.archive.errors import ArchiveError
 from station.archive.folder import (
     PARTIAL_PREFIX,
@@ -76,7 +74,9 @@ class Archive:
     def __enter__(self) -> Archive:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class Archive:
     def history(self, limit: int = 200) -> list[HistoryRow]:
         """The latest inspections, newest first. Raises ArchiveError."""
         query = select(InspectionRow).order_by(InspectionRow.inspection_id.desc()).limit(limit)
-        with self._session() as session:
+        with reading(self._engine) as session:
             return [self._history_row(row) for row in session.scalars(query)]
 
     def load(self, inspection_id: str) -> Inspection:
@@ -136,14 +136,11 @@ class Archive:
         return sorted(self._root.glob(f"{_DAY_FOLDERS}/{PARTIAL_PREFIX}*"))
 
     def _row(self, inspection_id: str) -> InspectionRow:
-        with self._session() as session:
+        with reading(self._engine) as session:
             row = session.get(InspectionRow, inspection_id)
         if row is None:
-            raise ArchiveError(f"{self._root}: there is no inspection {inspection_id!r}; the history lists what there is")
+            raise ArchiveError(f"{self._root}: no inspection {inspection_id!r} in it; the history lists what there is")
         return row
-
-    def _session(self) -> Session:
-        return Session(self._engine, expire_on_commit=False)
 
     def _history_row(self, row: InspectionRow) -> HistoryRow:
         return HistoryRow(
@@ -157,7 +154,7 @@ class Archive:
         )
 
     def _enter_orphans(self) -> None:
-        with self._session() as session:
+        with reading(self._engine) as session:
             known = set(session.scalars(select(InspectionRow.inspection_id)))
         for folder in sorted(self._root.glob(f"{_DAY_FOLDERS}/*")):
             if folder.name not in known and is_inspection_id(folder.name):
@@ -170,6 +167,3 @@ class Archive:
         except ArchiveError:
             log.exception("%s has no row in the data base and could not be entered", folder)
 
-
-def _readable(error: SQLAlchemyError) -> str:
-    return str(getattr(error, "orig", None) or error)

@@ -71,7 +71,7 @@ def _scaled_bytes(values: NDArray[np.float32], about: Description) -> memoryview
 def _interleaved(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """(3, H, W) to (H, W, 3), or to (H, W) where the camera saw no colour."""
     if np.array_equal(image[0], image[1]) and np.array_equal(image[0], image[2]):
-        return image[0]
+        return np.asarray(image[0])
     return np.moveaxis(image, 0, 2)
 
 
