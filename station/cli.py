@@ -17,7 +17,12 @@ import typer
 from station.exit_codes import ExitCode, run_guarded
 from station.photometric_stereo.settings import Method
 
-app = typer.Typer(help="Facet: acquisition and inspection station.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Facet: acquisition and inspection station.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 rig_app = typer.Typer(help="The simulated rig: start it, load a part, inject a fault.", no_args_is_help=True)
 dataset_app = typer.Typer(help="Datasets of simulated or captured parts.", no_args_is_help=True)
 app.add_typer(rig_app, name="rig")

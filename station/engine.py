@@ -11,6 +11,7 @@ from pathlib import Path
 
 from drivers.errors import DeviceError
 from station.archive import Archive, ArchivedFrame, ArchiveError, HistoryRow, new_inspection_id
+from station.bad_input import StationFault
 from station.capture import StopSignal
 from station.detector import AnomalyDetector
 from station.devices import Rig, open_rig
@@ -25,7 +26,7 @@ from station.stages import StageTimes
 log = logging.getLogger(__name__)
 
 
-class NotNow(Exception):
+class NotNow(StationFault):
     """A verb came in a state that does not allow it; the text says which state, and what helps."""
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from enum import IntEnum
 
-import click
 import typer
 
 from drivers.errors import DeviceError, FeatureMissing, OutOfTravel
-from station.bad_input import BadInput
+from station.bad_input import BadInput, StationFault
 
 
 class ExitCode(IntEnum):
@@ -20,19 +19,18 @@ class ExitCode(IntEnum):
 
 
 def run_guarded(app: typer.Typer) -> int:
-    """Run the command line; one line on stderr for every fault that has a name."""
+    """Run the command line; one line on stderr for every fault that has a name. Usage errors end with 2."""
     try:
-        result = app(standalone_mode=False)
-    except click.exceptions.Abort:
-        print("interrupted", file=sys.stderr)
-        return ExitCode.FAULT
-    except click.ClickException as error:
-        error.show()
-        return ExitCode.BAD_INPUT
+        app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else ExitCode.DONE
     except (BadInput, OutOfTravel, FeatureMissing) as error:
         print(f"error: {error}", file=sys.stderr)
         return ExitCode.BAD_INPUT
-    except (DeviceError, OSError) as error:
+    except (DeviceError, StationFault, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return ExitCode.FAULT
-    return int(result) if isinstance(result, int) else ExitCode.DONE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return ExitCode.FAULT
+    return ExitCode.DONE

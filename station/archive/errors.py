@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from station.bad_input import StationFault
 
-class ArchiveError(Exception):
+
+class ArchiveError(StationFault):
     """An inspection could not be stored or read; the text names the file and what to do."""

@@ -7,6 +7,8 @@ import importlib.util
 import os
 import sys
 
+from station.bad_input import StationFault
+
 # shared library -> its package in Debian 12
 _ALWAYS = {
     "libGL.so.1": "libgl1",
@@ -26,7 +28,7 @@ _FOR_X11 = {
 FONT_PACKAGE = "fonts-dejavu-core"
 
 
-class ConsoleUnavailable(Exception):
+class ConsoleUnavailable(StationFault):
     """The window cannot open on this machine; the text says what to install."""
 
 

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from drivers.protocols import Frame, Pixels
+from station.bad_input import BadInput
 from station.photometric_stereo.lights import DirectionalLights, LightGeometryError, check_lights
 from station.photometric_stereo.radiometry import grey_frame
 
 
-class PhotographsError(ValueError):
+class PhotographsError(BadInput, ValueError):
     """A file of the folder is missing or wrong; the text names file and line, and says what was found."""
 
 

@@ -13,7 +13,12 @@ F = TypeVar("F", bound=Callable[..., object])
 def kernel(function: F) -> F:
     """Compile without fast-math: results do not depend on the number of threads or on vector width.
 
-    numba's cache notices changes of the file a kernel stands in, not of files it calls into: keep
-    kernels that call each other in one file.
+    Divisions by zero give inf or nan as in numpy. numba's cache notices changes of the file that a
+    kernel stands in, not of files it calls into: keep kernels that call each other in one file.
     """
-    return cast(F, njit(nogil=True, cache=True)(function))
+    return cast(F, njit(nogil=True, cache=True, error_model="numpy")(function))
+
+
+def inlined(function: F) -> F:
+    """As `kernel`, written out where it is called: an array argument costs nine words per call."""
+    return cast(F, njit(nogil=True, cache=True, error_model="numpy", inline="always")(function))

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.simulated.scene import kernels
 from drivers.simulated.scene.defects import DEFECT_KINDS, Defect, draw_defect, place_defect
 from drivers.simulated.scene.patches import Body, Material
 from drivers.simulated.scene.products import connector, knob, targets
@@ -27,6 +28,7 @@ _BODIES: Mapping[str, Callable[[], Body]] = {
 _INCOMPLETE: Mapping[str, Callable[[str], Body]] = {"connector": connector.build, "knob": knob.build}
 _INSPECTED = ("connector", "knob")
 
+PLATE = Material((0.055, 0.056, 0.058), alpha=0.6, texture=kernels.GRAIN, slope=0.02, cell_mm=0.8, mottle=0.15, seed=9)
 SHIFT_MM, ROTATION_DEG, TONE = 0.08, 0.25, 0.03
 
 
@@ -171,7 +173,7 @@ def _pack(body: Body, faces: tuple[str, ...], defects: Sequence[Defect]) -> Pack
         np.array(patches, np.float64).reshape(-1, 28),
         corners,
         _table(cuts, 5),
-        _table([body.materials[n].row() for n in names], 14),
+        _table([*(body.materials[n].row() for n in names), PLATE.row()], 14),
         _table(paints, 7),
         _table(rows, 14),
     )

@@ -17,10 +17,8 @@ from drivers.simulated.scene import kernels
 from drivers.simulated.scene.geometry import Grid, Roi, Standpoint, build_grid, region, stack_grids
 from drivers.simulated.scene.head import LIGHT_DISTANCE_MM, SLANT_DEG, Light, LightHead, position
 from drivers.simulated.scene.part import Packed, Part
-from drivers.simulated.scene.patches import Material
 from drivers.simulated.scene.sensor import Sensor, expose_rows, exposure_values, significant_bits
 
-PLATE = Material((0.055, 0.056, 0.058), alpha=0.6, texture=kernels.GRAIN, slope=0.02, cell_mm=0.8, mottle=0.15, seed=9)
 SIGNAL_E_PER_US = 0.875  # albedo 0.5 facing the camera at the target, level 1: half of 14000 e in 8 ms
 DEFAULT_BLACK_LEVEL_DN = 4.0
 _ROWS_PER_TASK = 64
@@ -117,15 +115,15 @@ class Scene:
         area = region(binning, roi)
         stand = Standpoint.of(pose, self.part.placement)
         packed = self.part.packed
-        seen = build_grid(packed, stand.position, stand.axes)
-        grid = build_grid(packed, stand.head_point(light.position_mm))
+        seen = stack_grids([build_grid(packed, stand.position, stand.axes)])
+        grid = stack_grids(_light_grids(packed, stand, light))
         rays = stand.rays(binning, area)
         out = np.zeros((area[3], area[2]), np.bool_)
         self._by_rows(
             area[3],
             lambda a, b: kernels.shadow_rows(
-                packed.patches, packed.cuts, seen.frame, seen.starts, seen.items, rays,
-                grid.frame, grid.starts, grid.items, out, a, b,
+                packed.patches, packed.cuts, *seen, rays,
+                *grid, out, a, b,
             ),
         )  # fmt: skip
         return out
@@ -164,18 +162,17 @@ class Scene:
     def _render(self, pose: Pose, light: Light, binning: int, area: Roi, pixel_format: str) -> NDArray[np.float32]:
         stand = Standpoint.of(pose, self.part.placement)
         packed = self.part.packed
-        seen = build_grid(packed, stand.position, stand.axes)
+        seen = stack_grids([build_grid(packed, stand.position, stand.axes)])
         frames, starts, items = stack_grids(_light_grids(packed, stand, light))
         lamp = _lamp(stand, light)
         rays, size = stand.rays(binning, area), np.array(area[:2], np.int32)
         responses = self.sensor.responses(pixel_format)
         out = np.zeros((area[3], area[2]), np.float32)
-        plate = np.array(PLATE.row(), np.float64)
         self._by_rows(
             area[3],
             lambda a, b: kernels.radiance_rows(
-                packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, plate, stand.plate,
-                seen.frame, seen.starts, seen.items, rays, size, lamp, frames, starts, items,
+                packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, stand.plate,
+                *seen, rays, size, lamp, frames, starts, items,
                 responses, light.is_dome, out, a, b,
             ),
         )  # fmt: skip
@@ -187,13 +184,13 @@ class Scene:
         shape = (area[3], area[2])
         normals, albedo = np.zeros((3, *shape), np.float32), np.zeros((3, *shape), np.float32)
         depth, faces, marks = np.zeros(shape, np.float32), np.zeros(shape, np.int16), np.zeros(shape, np.bool_)
-        seen = build_grid(packed, stand.position, stand.axes)
-        rays, plate = stand.rays(binning, area), np.array(PLATE.row(), np.float64)
+        seen = stack_grids([build_grid(packed, stand.position, stand.axes)])
+        rays = stand.rays(binning, area)
         self._by_rows(
             area[3],
             lambda a, b: kernels.truth_rows(
-                packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, plate, stand.plate,
-                seen.frame, seen.starts, seen.items, rays, normals, albedo, depth, faces, marks, a, b,
+                packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, stand.plate,
+                *seen, rays, normals, albedo, depth, faces, marks, a, b,
             ),
         )  # fmt: skip
         return normals, albedo, depth, faces, marks
