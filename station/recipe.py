@@ -29,7 +29,7 @@ class LoadedRecipe:
     path: Path
     calibration_path: Path
     model_path: Path
-    sha256s: dict[str, str]  # recipe, calibration, model (left out where the model file is not there yet)
+    sha256s: dict[str, str]  # recipe, calibration, and model unless it was not needed
     document: Document
 
     def line_of(self, field_path: str | Sequence[str | int]) -> str:
@@ -57,7 +57,7 @@ class LoadedRecipe:
 def load_recipe(path: Path, *, need_model: bool = True) -> LoadedRecipe:
     """Read a recipe with its calibration and check everything that can be known without devices.
 
-    `need_model=False` is for what comes before the model: making its training data.
+    `need_model=False` is for what comes before the model: making its training data, and training.
     Raises DocumentError with file, line and field.
     """
     document = read_document(path)
@@ -67,7 +67,7 @@ def load_recipe(path: Path, *, need_model: bool = True) -> LoadedRecipe:
     _check_lights(document, recipe, calibration)
     model_path = path.parent / recipe.model.file
     sha256s = {"recipe": _sha256(path), "calibration": _sha256(calibration_path)}
-    if need_model or model_path.is_file():
+    if need_model:
         sha256s["model"] = _model_sha256(document, recipe.model)
     return LoadedRecipe(recipe, calibration, path, calibration_path, model_path, sha256s, document)
 

@@ -181,8 +181,8 @@ def test_a_changed_a_missing_and_an_added_file_are_found(archive: Archive) -> No
     (folder / "top/normals.tif").unlink()
     (folder / "top/frame_L9.tif").write_bytes(b"")
     problems = archive.verify(inspection.inspection_id)
-    assert [problem.split(":")[0] for problem in problems] == ["top/frame_L0.tif", "top/normals.tif", "top/frame_L9.tif"]
-    with pytest.raises(ArchiveError, match="normals.tif"):
+    assert [text.split(":")[0] for text in problems] == ["top/frame_L0.tif", "top/normals.tif", "top/frame_L9.tif"]
+    with pytest.raises(ArchiveError, match=r"normals\.tif"):
         archive.load(inspection.inspection_id)
     with pytest.raises(ArchiveError, match=r"frame_L0\.tif.*differ"):
         archive.load_frames(inspection.inspection_id)

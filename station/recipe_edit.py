@@ -1,0 +1,101 @@
+"""Writes measured values into a recipe file and leaves its comments and layout as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from station.atomic import write_atomic
+from station.document_errors import DocumentError
+from station.document_reader import FieldPath
+from station.documents import Document, dump_document, parse_document, read_document
+from station.recipe_fields import Recipe
+
+Levels = Mapping[str, Mapping[str, float]]
+
+
+def update_recipe_values(
+    path: Path,
+    *,
+    limits: Mapping[str, float] | None = None,
+    sha256: str | None = None,
+    reference_levels: Levels | None = None,
+) -> None:
+    """Set limits per view, the model's hash and the reference levels; what is None stays. Atomic.
+
+    Raises DocumentError: the file is no valid recipe, would not be one afterwards, or lacks a view named here.
+    """
+    document = read_document(path)
+    recipe = document.validated(Recipe)
+    edits: list[tuple[int, int, str]] = []
+    if limits is not None:
+        edits += [_limit_edit(document, recipe, view, limit) for view, limit in limits.items()]
+    if sha256 is not None:
+        edits.append(_hash_edit(document, sha256))
+    if reference_levels is not None:
+        edits.append(_levels_edit(document, reference_levels))
+    text = document.text
+    for start, end, replacement in sorted(edits, reverse=True):
+        text = text[:start] + replacement + text[end:]
+    changed = parse_document(path, text).validated(Recipe)
+    _check_result(path, changed, limits, sha256, reference_levels)
+    write_atomic(path, text.encode("utf-8"))
+
+
+def _limit_edit(document: Document, recipe: Recipe, view: str, limit: float) -> tuple[int, int, str]:
+    names = [viewpoint.name for viewpoint in recipe.viewpoints]
+    if view not in names:
+        raise DocumentError(document.path, (f"{document.path}: no viewpoint {view!r}; there are {', '.join(names)}",))
+    return _replace(document, ("viewpoints", names.index(view), "limit"), _number(limit))
+
+
+def _hash_edit(document: Document, sha256: str) -> tuple[int, int, str]:
+    if ("model", "sha256") in document.spans:
+        return _replace(document, ("model", "sha256"), f"'{sha256}'")
+    file = document.spans["model", "file"]
+    in_braces = document.text[document.spans["model",].start] == "{"
+    separator = ", " if in_braces else f"\n{' ' * (file.column - 1)}"
+    return (file.end, file.end, f"{separator}sha256: '{sha256}'")
+
+
+def _levels_edit(document: Document, levels: Levels) -> tuple[int, int, str]:
+    """One line per view, in braces."""
+    lines = [f"  {view}: {{{_pairs(of_view)}}}" for view, of_view in levels.items()]
+    block = "\n" + "\n".join(lines) if lines else " {}"
+    span = document.spans.get(("reference_levels",))
+    if span is None:
+        text = document.text
+        return (len(text), len(text), f"{'' if text.endswith(chr(10)) else chr(10)}\nreference_levels:{block}\n")
+    start = document.text.rindex(":", 0, span.start) + 1  # the value may begin on a later line than its key
+    return (start, span.end, block)
+
+
+def _replace(document: Document, at: FieldPath, text: str) -> tuple[int, int, str]:
+    span = document.spans[at]
+    return (span.start, span.end, text)
+
+
+def _pairs(levels: Mapping[str, float]) -> str:
+    return ", ".join(f"{light}: {_number(level)}" for light, level in levels.items())
+
+
+def _number(value: float) -> str:
+    return dump_document(float(value)).split("\n")[0]
+
+
+def _check_result(
+    path: Path,
+    changed: Recipe,
+    limits: Mapping[str, float] | None,
+    sha256: str | None,
+    reference_levels: Levels | None,
+) -> None:
+    """What stands in the text now is what was asked for, whatever the layout was."""
+    found_limits = {viewpoint.name: viewpoint.limit for viewpoint in changed.viewpoints}
+    wrong = [view for view, limit in (limits or {}).items() if found_limits[view] != float(limit)]
+    wrong += ["model.sha256"] if sha256 is not None and changed.model.sha256 != sha256 else []
+    if reference_levels is not None and changed.reference_levels != {v: dict(of) for v, of in reference_levels.items()}:
+        wrong.append("reference_levels")
+    if wrong:
+        problem = f"{path}: {', '.join(wrong)} could not be set in this layout (shared by an alias?); write them plainly"
+        raise DocumentError(path, (problem,))
