@@ -77,6 +77,7 @@ class _Session:
     exposure_us: tuple[float, float] | None = None  # asked, actual
     gain_db: tuple[float, float] | None = None
     black_level_dn: float = 0.0
+    shape: tuple[int, int] = (0, 0)  # (height, width) configured
     last_frame_id: int | None = None  # None: no frame since the start
     may_skip: bool = False  # after a failed exposure: how many frames the camera counted meanwhile is not known
 
@@ -146,6 +147,7 @@ class GenicamCamera:
             self._settings = None
             self._stop(session)
             actual = _apply(session, settings, self._device)
+            session.shape = (actual.height or 0, actual.width or 0)
             self._start(session)
             self._settings = settings
             return actual
@@ -176,8 +178,12 @@ class GenicamCamera:
             self._session = self._connect()
             self._identity = self._read_identity(self._session)
             settings = self._settings
-            if settings is not None:
-                self.configure(settings)
+            try:
+                if settings is not None:
+                    self.configure(settings)
+            except DeviceError:
+                self._settings = settings  # still what is wanted, at the next attempt
+                raise
 
     def close(self) -> None:
         """Ends a waiting `expose` in another thread, then lets the device go."""
@@ -337,13 +343,30 @@ class GenicamCamera:
         if not_before_ns is not None and int(buffer.timestamp_ns) < not_before_ns:
             late_ms = (not_before_ns - int(buffer.timestamp_ns)) / 1e6
             raise FrameOutOfOrder(self._device, f"frame {frame_id} was exposed {late_ms:.3f} ms before its trigger")
+        self._prove_settings(session, buffer)
         session.may_skip = False
+
+    def _prove_settings(self, session: _Session, buffer: Any) -> None:
+        """A frame says how long it was exposed and how large it is: neither may be of an earlier setting."""
+        if session.exposure_us is not None:
+            actual_us = session.exposure_us[1]
+            found_us = _chunk(session, buffer, "ChunkExposureTime", actual_us)
+            if abs(found_us - actual_us) > 1.0 + 0.01 * actual_us:
+                raise FrameOutOfOrder(
+                    self._device, f"frame {buffer.frame_id} was exposed {found_us:g} us, asked were {actual_us:g} us"
+                )
+        shape = (int(buffer.height), int(buffer.width))
+        if shape != session.shape:
+            raise FrameOutOfOrder(
+                self._device,
+                f"frame {buffer.frame_id} is {shape[1]} x {shape[0]}, configured is "
+                f"{session.shape[1]} x {session.shape[0]}",
+            )
 
     def _copy(self, session: _Session, buffer: Any) -> Frame:
         code = int(buffer.pixel_format)
-        shape = (int(buffer.height), int(buffer.width))
         padding, offset = _optional_int(buffer, "padding_x"), _optional_int(buffer, "image_offset")
-        pixels = decode(buffer.raw_buffer, code, shape, padding, offset, self._device)
+        pixels = decode(buffer.raw_buffer, code, session.shape, padding, offset, self._device)
         assert session.exposure_us is not None
         assert session.gain_db is not None
         return Frame(

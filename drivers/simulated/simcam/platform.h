@@ -15,7 +15,6 @@ typedef CONDITION_VARIABLE cond_t;
 typedef HANDLE thread_t;
 typedef SOCKET socket_t;
 #define NO_SOCKET INVALID_SOCKET
-#define THREAD_LOCAL __declspec(thread)
 #define EXPORT __declspec(dllexport)
 #define CALL __stdcall
 #else
@@ -25,9 +24,14 @@ typedef pthread_cond_t cond_t;
 typedef pthread_t thread_t;
 typedef int socket_t;
 #define NO_SOCKET (-1)
-#define THREAD_LOCAL __thread
 #define EXPORT __attribute__((visibility("default")))
 #define CALL
+#endif
+
+#ifdef _MSC_VER
+#define THREAD_LOCAL __declspec(thread)
+#else
+#define THREAD_LOCAL __thread
 #endif
 
 #define WAIT_FOREVER UINT64_MAX
