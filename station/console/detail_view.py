@@ -171,6 +171,7 @@ class DetailView(QWidget):
         self.scale_bar = ColourScale()
         self.title = QLabel("no view")
         self.title.setObjectName("detailTitle")
+        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setObjectName("heatOpacity")
         self.opacity.setAccessibleName("Opacity of the score map, percent")
@@ -182,9 +183,9 @@ class DetailView(QWidget):
         self.opacity.valueChanged.connect(self.picture.set_heat_opacity)
         self._lay_out()
 
-    def _lay_out(self) -> None:
+    def controls(self) -> QHBoxLayout:
+        """Opacity and zoom, to be placed where the window has room for touch targets."""
         controls = QHBoxLayout()
-        controls.addWidget(self.title, 1)
         caption = QLabel("map opacity")
         caption.setObjectName("caption")
         controls.addWidget(caption)
@@ -202,12 +203,15 @@ class DetailView(QWidget):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.clicked.connect(act)
             controls.addWidget(button)
+        return controls
+
+    def _lay_out(self) -> None:
         pictures = QHBoxLayout()
         pictures.addWidget(self.picture, 1)
         pictures.addWidget(self.scale_bar)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(controls)
+        layout.addWidget(self.title)
         layout.addLayout(pictures, 1)
 
     def show_view(self, title: str, pictures: ViewPictures | None, mode: Mode, limit: float | None) -> None:

@@ -61,6 +61,7 @@ class Panels(QWidget):
     def show_inspection(self, shown: Shown, mode: Mode) -> None:
         """Tiles and detail: the live inspection or an archived one."""
         self.viewing.setText(_viewing_text(shown))
+        self.viewing.setToolTip("The verdict above is the live part's." if shown.is_archived else "")
         self.live_button.setVisible(shown.is_archived)
         self.mode_buttons[mode].setChecked(True)
         if shown.views:
@@ -109,20 +110,23 @@ class Panels(QWidget):
         layout.addWidget(self.simulation)
         layout.addWidget(self.banner)
         layout.addLayout(self._viewing_row())
-        layout.addWidget(self.tiles, 5)
+        layout.addWidget(self.tiles, 6)
         lower = QHBoxLayout()
         lower.addWidget(self.detail, 3)
         lower.addLayout(self._control_column(), 2)
-        layout.addLayout(lower, 7)
+        layout.addLayout(lower, 8)
         layout.addWidget(self.faults)
 
     def _viewing_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
+        self.viewing.setWordWrap(True)
         self.viewing.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         row.addWidget(self.viewing, 1)
         row.addWidget(self.live_button)
         for button in self.mode_buttons.values():
             row.addWidget(button)
+        row.addSpacing(16)
+        row.addLayout(self.detail.controls())
         return row
 
     def _control_column(self) -> QVBoxLayout:
@@ -152,7 +156,7 @@ def _viewing_text(shown: Shown) -> str:
         when = shown.inspection.creation_time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         verdict = shown.inspection.verdict.value
         rig = ", SIMULATED" if shown.inspection.is_simulated else ""
-        return f"ARCHIVE: part {shown.part_id}, {when}, {verdict}{rig}. The verdict above is the live part's."
+        return f"ARCHIVE: part {shown.part_id}, {when}, {verdict}{rig}"
     if shown.part_id:
         return f"LIVE: part {shown.part_id}, inspection {shown.inspection_id}"
     return "LIVE: no part yet"

@@ -200,6 +200,7 @@ class ConsoleWindow(QMainWindow):
             for result in inspection.views:
                 self._make_pictures(archived, result)
             self._archived = archived
+            self.panels.detail.picture.fit()
         self._show_all()
 
     def _read_history(self) -> None:
