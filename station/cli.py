@@ -166,6 +166,19 @@ def inspect(
 
 
 @app.command()
+def plan(
+    recipe: Annotated[Path, typer.Option("--recipe", help="Recipe file.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Check a recipe with all that it refers to, and print its plan: every frame, before any device is touched."""
+    from station.plan import format_plan, make_plan
+    from station.recipe import load_recipe
+
+    steps = make_plan(load_recipe(recipe).recipe)
+    say([asdict(step) for step in steps], as_json, format_plan(steps))
+
+
+@app.command()
 def solve(
     folder: Annotated[Path, typer.Argument(help="Folder with filenames.txt, light_directions.txt, mask.png.")],
     out: OutOption,

@@ -121,7 +121,9 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[f[0] for f in FAULTS])
-def test_a_device_fault_in_mid_capture_is_undecided_lights_off_and_recovers(station: Station, fault: tuple[str, ...]) -> None:
+def test_a_device_fault_in_mid_capture_is_undecided_lights_off_and_recovers(
+    station: Station, fault: tuple[str, ...]
+) -> None:
     station.load()
     unsubscribe = at_step(station.engine, 7, lambda: station.rig.control.inject(*fault))
     inspection = station.engine.inspect("FAULT")
