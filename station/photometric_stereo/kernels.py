@@ -1,9 +1,11 @@
 """The solver's inner loops, compiled: one pass over raw frames gives normals, albedo and quality.
 
-Written for the vectoriser: slices are indexed from `range(n)`, coefficients are locals, scratch is a
-segment of a row that stays in the first cache. No kernel is `parallel`: rows are shared out by the
-caller's own threads (two callers of a parallel kernel abort the process under numba's workqueue layer).
-`nnan` and `ninf` stay out of fastmath, so that comparisons with NaN keep their meaning.
+Written for the vectoriser. Slices are indexed from `range(n)`; coefficients are locals; lights go in fours,
+which saves loads and stores of the sums; scratch is a segment of a row that stays in the first cache. A minimum
+is never written over one of its operands: the compiler makes that a masked store, ten times slower. `reassoc`
+with `nsz` keeps loops from being vectorised, and `nnan` would delete the checks for NaN: `contract` alone.
+No kernel is `parallel`: rows are shared out by the caller's own threads (two callers of a parallel kernel
+abort the process under numba's workqueue layer).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
+FAST = {"contract"}
 LS, MASKED, ROBUST = 0, 1, 2
 CODES = {"ls": LS, "masked": MASKED, "robust": ROBUST}
 
@@ -27,56 +29,93 @@ def _compiled(function: Any) -> Any:
 
 
 @_compiled
-def _load(ring, y, x0, n, black, scale, limit, v, lit, saturated):  # type: ignore[no-untyped-def]
-    one, zero = np.float32(1), np.float32(0)
-    saturated[:n] = False
+def _load(ring, y, x0, n, black, scale, limit, v, saturated):  # type: ignore[no-untyped-def]
     for k in range(ring.shape[0]):
-        raw, vk, lk = ring[k, y, x0 : x0 + n], v[k], lit[k]
-        dark = black[k]
+        raw, vk = ring[k, y, x0 : x0 + n], v[k]
         even, odd = scale[k, y & 1, x0 & 1], scale[k, y & 1, 1 - (x0 & 1)]
+        dark, dark_odd = black[k] * even, black[k] * odd
         if even == odd:
             for i in range(n):
-                vk[i] = (np.float32(raw[i]) - dark) * even
+                vk[i] = np.float32(raw[i]) * even - dark
         else:
             for i in range(n):
-                vk[i] = (np.float32(raw[i]) - dark) * (odd if i & 1 else even)
+                vk[i] = np.float32(raw[i]) * (odd if i & 1 else even) - (dark_odd if i & 1 else dark)
+    saturated[:n] = False
+    for k in range(ring.shape[0]):
+        raw = ring[k, y, x0 : x0 + n]
         for i in range(n):
-            lk[i] = one if raw[i] < limit else zero
             saturated[i] |= raw[i] >= limit
 
 
 @_compiled
-def _quantile(v, sorted_, network, n):  # type: ignore[no-untyped-def]
+def _all_lit(v, saturated, low, high, shadow, dark, n):  # type: ignore[no-untyped-def]
+    """True if, at every pixel, even the darkest light is out of shadow measured by the brightest; none saturated."""
+    first = v[0]
+    turn = 0
+    for i in range(n):
+        low[0, i] = first[i]
+        high[0, i] = first[i]
+    for k in range(1, v.shape[0]):
+        vk, old_low, new_low = v[k], low[turn], low[1 - turn]
+        old_high, new_high = high[turn], high[1 - turn]
+        for i in range(n):
+            new_low[i] = vk[i] if vk[i] < old_low[i] else old_low[i]
+            new_high[i] = vk[i] if vk[i] > old_high[i] else old_high[i]
+        turn = 1 - turn
+    least, most = low[turn], high[turn]
+    doubtful = np.int32(0)
+    for i in range(n):
+        doubtful += np.int32((least[i] <= shadow * most[i]) | (least[i] <= dark) | saturated[i])
+    return doubtful == 0
+
+
+@_compiled
+def _quantile(v, rows, network, n):  # type: ignore[no-untyped-def]
+    """Runs the network of `network.comparators`; the row it names last holds the quantile of v."""
     for k in range(v.shape[0]):
-        source, target = v[k], sorted_[k]
+        source, target = v[k], rows[k]
         for i in range(n):
             target[i] = source[i]
     for m in range(network.shape[0]):
-        low, high = sorted_[network[m, 0]], sorted_[network[m, 1]]
+        a, b = rows[network[m, 0]], rows[network[m, 1]]
+        low, high = rows[network[m, 2]], rows[network[m, 3]]
         for i in range(n):
-            a, b = low[i], high[i]
-            low[i] = min(a, b)
-            high[i] = max(a, b)
+            low[i] = a[i] if a[i] < b[i] else b[i]
+            high[i] = b[i] if a[i] < b[i] else a[i]
 
 
 @_compiled
-def _shadow(v, s, lit, count, shadow, dark, n):  # type: ignore[no-untyped-def]
+def _light(ring, y, x0, n, limit, v, s, shadow, dark, lit, count):  # type: ignore[no-untyped-def]
+    """lit (K, n) = 1 where a light counts, neither saturated nor in shadow."""
     one, zero = np.float32(1), np.float32(0)
     count[:n] = zero
     for k in range(v.shape[0]):
-        vk, lk = v[k], lit[k]
+        raw, vk, lk = ring[k, y, x0 : x0 + n], v[k], lit[k]
         for i in range(n):
-            lk[i] = lk[i] if (vk[i] > shadow * s[i]) and (s[i] > dark) else zero
-            count[i] += one if lk[i] > zero else zero
+            good = (raw[i] < limit) & (vk[i] > shadow * s[i]) & (s[i] > dark)
+            lk[i] = one if good else zero
+        for i in range(n):
+            count[i] += lk[i]
 
 
 @_compiled
-def _linear(v, inverse, worst, g, condition, n):  # type: ignore[no-untyped-def]
+def _linear(v, inverse, set_condition, g, condition, n):  # type: ignore[no-untyped-def]
     """g = pinv(L) I with the pseudo-inverse (3, K) of all lights: plain least squares, as the paper has it."""
     g[:, :n] = np.float32(0)
-    condition[:n] = worst
+    condition[:n] = set_condition
     gx, gy, gz = g[0], g[1], g[2]
-    for k in range(v.shape[0]):
+    fours = v.shape[0] // 4 * 4
+    for k in range(0, fours, 4):
+        v0, v1, v2, v3 = v[k], v[k + 1], v[k + 2], v[k + 3]
+        x0, x1, x2, x3 = inverse[0, k], inverse[0, k + 1], inverse[0, k + 2], inverse[0, k + 3]
+        y0, y1, y2, y3 = inverse[1, k], inverse[1, k + 1], inverse[1, k + 2], inverse[1, k + 3]
+        z0, z1, z2, z3 = inverse[2, k], inverse[2, k + 1], inverse[2, k + 2], inverse[2, k + 3]
+        for i in range(n):
+            a, b, c, d = v0[i], v1[i], v2[i], v3[i]
+            gx[i] += a * x0 + b * x1 + c * x2 + d * x3
+            gy[i] += a * y0 + b * y1 + c * y2 + d * y3
+            gz[i] += a * z0 + b * z1 + c * z2 + d * z3
+    for k in range(fours, v.shape[0]):
         vk = v[k]
         x, y, z = inverse[0, k], inverse[1, k], inverse[2, k]
         for i in range(n):
@@ -86,52 +125,74 @@ def _linear(v, inverse, worst, g, condition, n):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _accumulate(v, w, lights, sums, n):  # type: ignore[no-untyped-def]
-    a00, a01, a02, a11, a12, a22 = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]
-    b0, b1, b2 = sums[6], sums[7], sums[8]
-    for j in range(9):
-        sums[j, :n] = np.float32(0)
-    for k in range(v.shape[0]):
-        vk, wk = v[k], w[k]
-        x, y, z = lights[k, 0], lights[k, 1], lights[k, 2]
-        xx, xy, xz, yy, yz, zz = x * x, x * y, x * z, y * y, y * z, z * z
+def _add_one(sums, p, w, n):  # type: ignore[no-untyped-def]
+    """Each of `sums` += w times its coefficient in p: three sums per loop are what the registers hold."""
+    for j in range(0, len(p), 3):
+        s0, s1, s2 = sums[j], sums[j + 1], sums[j + 2]
+        p0, p1, p2 = p[j], p[j + 1], p[j + 2]
         for i in range(n):
-            weight = wk[i]
-            value = weight * vk[i]
-            a00[i] += weight * xx
-            a01[i] += weight * xy
-            a02[i] += weight * xz
-            a11[i] += weight * yy
-            a12[i] += weight * yz
-            a22[i] += weight * zz
-            b0[i] += value * x
-            b1[i] += value * y
-            b2[i] += value * z
+            s0[i] += w[i] * p0
+            s1[i] += w[i] * p1
+            s2[i] += w[i] * p2
+
+
+@_compiled
+def _add_four(sums, p, w0, w1, w2, w3, n):  # type: ignore[no-untyped-def]
+    for j in range(0, p.shape[1], 3):
+        s0, s1, s2 = sums[j], sums[j + 1], sums[j + 2]
+        p00, p01, p02 = p[0, j], p[0, j + 1], p[0, j + 2]
+        p10, p11, p12 = p[1, j], p[1, j + 1], p[1, j + 2]
+        p20, p21, p22 = p[2, j], p[2, j + 1], p[2, j + 2]
+        p30, p31, p32 = p[3, j], p[3, j + 1], p[3, j + 2]
+        for i in range(n):
+            a, b, c, d = w0[i], w1[i], w2[i], w3[i]
+            s0[i] += a * p00 + b * p10 + c * p20 + d * p30
+            s1[i] += a * p01 + b * p11 + c * p21 + d * p31
+            s2[i] += a * p02 + b * p12 + c * p22 + d * p32
+
+
+@_compiled
+def _accumulate(v, w, products, wv, sums, n):  # type: ignore[no-untyped-def]
+    """A = sum w l l^T into sums 0..5 (xx xy xz yy yz zz), b = sum w I l into sums 6..8; `products` (K, 9) alike."""
+    sums[:, :n] = np.float32(0)
+    fours = v.shape[0] // 4 * 4
+    for k in range(0, fours, 4):
+        for j in range(4):
+            wk, vk, target = w[k + j], v[k + j], wv[j]
+            for i in range(n):
+                target[i] = wk[i] * vk[i]
+        _add_four(sums, products[k : k + 4, :6], w[k], w[k + 1], w[k + 2], w[k + 3], n)
+        _add_four(sums[6:], products[k : k + 4, 6:], wv[0], wv[1], wv[2], wv[3], n)
+    for k in range(fours, v.shape[0]):
+        wk, vk, target = w[k], v[k], wv[0]
+        for i in range(n):
+            target[i] = wk[i] * vk[i]
+        _add_one(sums, products[k, :6], wk, n)
+        _add_one(sums[6:], products[k, 6:], target, n)
 
 
 @_compiled
 def _accumulate_field(v, w, field, sums, n):  # type: ignore[no-untyped-def]
+    sums[:, :n] = np.float32(0)
     a00, a01, a02, a11, a12, a22 = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]
     b0, b1, b2 = sums[6], sums[7], sums[8]
-    for j in range(9):
-        sums[j, :n] = np.float32(0)
     for k in range(v.shape[0]):
         vk, wk = v[k], w[k]
         lx, ly, lz = field[k, 0], field[k, 1], field[k, 2]
         for i in range(n):
             x, y, z = lx[i], ly[i], lz[i]
-            weight = wk[i]
-            value = weight * vk[i]
-            wx, wy = weight * x, weight * y
+            wx, wy, wz = wk[i] * x, wk[i] * y, wk[i] * z
             a00[i] += wx * x
             a01[i] += wx * y
             a02[i] += wx * z
             a11[i] += wy * y
             a12[i] += wy * z
-            a22[i] += weight * z * z
-            b0[i] += value * x
-            b1[i] += value * y
-            b2[i] += value * z
+            a22[i] += wz * z
+        for i in range(n):
+            value = wk[i] * vk[i]
+            b0[i] += value * lx[i]
+            b1[i] += value * ly[i]
+            b2[i] += value * lz[i]
 
 
 @_compiled
@@ -174,25 +235,52 @@ def _residual(k, v, lights, field, near, g, out, n):  # type: ignore[no-untyped-
 
 
 @_compiled
-def _soft_start(v, s, lit, w, n):  # type: ignore[no-untyped-def]
+def _squares(v, lit, certain, lights, field, near, g, r, squares, n):  # type: ignore[no-untyped-def]
+    """Sum of squared residuals over the lights that counted."""
+    squares[:n] = np.float32(0)
+    for k in range(v.shape[0]):
+        _residual(k, v, lights, field, near, g, r, n)
+        lk = lit[k]
+        if certain:
+            for i in range(n):
+                squares[i] += r[i] * r[i]
+        else:
+            for i in range(n):
+                squares[i] += lk[i] * r[i] * r[i]
+
+
+@_compiled
+def _soft_start(v, per_s, lit, w, n):  # type: ignore[no-untyped-def]
+    """First weights: lights far above the quantile count less; `per_s` = 1 / s, 0 where there is no light."""
     zero, one, four = np.float32(0), np.float32(1), np.float32(4)
     knee, floor = np.float32(1.5), np.float32(1e-4)
     for k in range(v.shape[0]):
         vk, lk, wk = v[k], lit[k], w[k]
         for i in range(n):
-            over = max(vk[i] / s[i] - knee, zero) if s[i] > zero else zero
-            wk[i] = max(lk[i], floor) / (one + four * over * over)
+            over = vk[i] * per_s[i] - knee
+            over = over if over > zero else zero
+            weight = lk[i] if lk[i] > floor else floor
+            wk[i] = weight / (one + four * over * over)
 
 
 @_compiled
-def _cauchy(v, s, lit, lights, field, near, g, w, r, cauchy, n):  # type: ignore[no-untyped-def]
-    one, zero, floor = np.float32(1), np.float32(0), np.float32(1e-4)
+def _cauchy(v, per_s, lit, lights, field, near, g, w, r, n):  # type: ignore[no-untyped-def]
+    """Weights 1 / (1 + (r / (cauchy s))^2); `per_s` = 1 / (cauchy s)."""
+    one, floor = np.float32(1), np.float32(1e-4)
     for k in range(v.shape[0]):
         _residual(k, v, lights, field, near, g, r, n)
         lk, wk = lit[k], w[k]
         for i in range(n):
-            q = r[i] / (cauchy * s[i]) if s[i] > zero else zero
-            wk[i] = max(lk[i], floor) / (one + q * q)
+            q = r[i] * per_s[i]
+            weight = lk[i] if lk[i] > floor else floor
+            wk[i] = weight / (one + q * q)
+
+
+@_compiled
+def _reciprocal(s, factor, out, n):  # type: ignore[no-untyped-def]
+    one, zero = np.float32(1), np.float32(0)
+    for i in range(n):
+        out[i] = one / (factor * s[i]) if s[i] > zero else zero
 
 
 @_compiled
@@ -204,6 +292,7 @@ def _count_robust(lit, w, count, n):  # type: ignore[no-untyped-def]
         lk, wk = lit[k], w[k]
         for i in range(n):
             lk[i] = one if wk[i] >= least else zero
+        for i in range(n):
             count[i] += lk[i]
 
 
@@ -251,55 +340,66 @@ def _interpolate(knots, step, y, x0, n, v, field):  # type: ignore[no-untyped-de
 
 @_compiled
 def solve_rows(  # type: ignore[no-untyped-def]
-    ring, row0, row1, black, scale, limit, lights, inverse, knots, segment, near, network, quantile,
+    ring, row0, row1, black, scale, limit, lights, inverse, set_condition, knots, segment, near, network, quantile,
     method, shadow, dark, worst, iterations, cauchy, saturated_map, out,
 ):  # fmt: skip
     """Rows row0..row1 of `ring` (K, H, W) into the maps of `out` and `saturated_map`.
 
-    `black` (K,) DN, `scale` (K, 2, 2) per DN, `limit` DN of saturation; `lights` (K, 3); `inverse` (3, K) their
-    pseudo-inverse; `knots` (Y, X, K, 4) unit vector and reciprocal strength every `segment` pixels, used where `near`.
+    `black` (K,) DN, `scale` (K, 2, 2) per DN, `limit` DN of saturation, of the ring's type; `lights` (K, 3);
+    `inverse` (3, K) their pseudo-inverse, `set_condition` their condition; `knots` (Y, X, K, 4) unit vector and
+    reciprocal strength every `segment` pixels, used where `near`; `network` and `quantile` of network.comparators.
     """
-    count, width = ring.shape[0], ring.shape[2]
-    size = segment
-    v, lit, w, sorted_ = (
-        np.empty((count, size), np.float32), np.empty((count, size), np.float32),
-        np.empty((count, size), np.float32), np.empty((count, size), np.float32),
-    )  # fmt: skip
+    count, width, size = ring.shape[0], ring.shape[2], segment
+    v, lit, w = (
+        np.empty((count, size), np.float32),
+        np.empty((count, size), np.float32),
+        np.empty((count, size), np.float32),
+    )
+    rows = np.empty((count + 2, size), np.float32)
     field = np.empty((count, 3, size) if near else (1, 3, 1), np.float32)
+    wv, low, high = np.empty((4, size), np.float32), np.empty((2, size), np.float32), np.empty((2, size), np.float32)
     sums, g, r = np.empty((9, size), np.float32), np.empty((3, size), np.float32), np.empty(size, np.float32)
     number, condition, squares = np.empty(size, np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
+    per_s = np.empty(size, np.float32)
+    products = np.empty((count, 9), np.float32)
+    for k in range(count):
+        x, y_, z = lights[k, 0], lights[k, 1], lights[k, 2]
+        products[k] = np.array([x * x, x * y_, x * z, y_ * y_, y_ * z, z * z, x, y_, z], np.float32)
+    one = np.float32(1)
     for y in range(row0, row1):
         for x0 in range(0, width, size):
             n = min(size, width - x0)
-            _load(ring, y, x0, n, black, scale, limit, v, lit, saturated_map[y, x0 : x0 + n])
+            saturated = saturated_map[y, x0 : x0 + n]
+            _load(ring, y, x0, n, black, scale, limit, v, saturated)
             if near:
                 _interpolate(knots, size, y, x0, n, v, field)
-            _quantile(v, sorted_, network, n)
-            s = sorted_[quantile]
-            _shadow(v, s, lit, number, shadow, dark, n)
-            if method == LS:
-                w[:, :n] = np.float32(1)
-            elif method == MASKED:
-                w[:, :n] = lit[:, :n]
+            certain = method != ROBUST and _all_lit(v, saturated, low, high, shadow, dark, n)
+            if certain:
+                number[:n] = np.float32(count)
             else:
-                _soft_start(v, s, lit, w, n)
-            for turn in range(iterations + 1 if method == ROBUST else 1):
-                if turn > 0:
-                    _cauchy(v, s, lit, lights, field, near, g, w, r, cauchy, n)
-                if near:
-                    _accumulate_field(v, w, field, sums, n)
-                    _solve3(sums, g, condition, n)
-                elif method == LS:
-                    _linear(v, inverse, worst, g, condition, n)
+                _quantile(v, rows, network, n)
+                s = rows[quantile]
+                _light(ring, y, x0, n, limit, v, s, shadow, dark, lit, number)
+            if not near and (certain or method == LS):
+                _linear(v, inverse, set_condition, g, condition, n)
+            else:
+                if method == ROBUST:
+                    _reciprocal(s, one, per_s, n)
+                    _soft_start(v, per_s, lit, w, n)
+                    _reciprocal(s, cauchy, per_s, n)
+                elif certain or method == LS:
+                    w[:, :n] = one
                 else:
-                    _accumulate(v, w, lights, sums, n)
+                    w[:, :n] = lit[:, :n]
+                for turn in range(iterations + 1 if method == ROBUST else 1):
+                    if turn > 0:
+                        _cauchy(v, per_s, lit, lights, field, near, g, w, r, n)
+                    if near:
+                        _accumulate_field(v, w, field, sums, n)
+                    else:
+                        _accumulate(v, w, products, wv, sums, n)
                     _solve3(sums, g, condition, n)
-            if method == ROBUST:
-                _count_robust(lit, w, number, n)
-            squares[:n] = np.float32(0)
-            for k in range(count):
-                _residual(k, v, lights, field, near, g, r, n)
-                lk = lit[k]
-                for i in range(n):
-                    squares[i] += lk[i] * r[i] * r[i]
+                if method == ROBUST:
+                    _count_robust(lit, w, number, n)
+            _squares(v, lit, certain, lights, field, near, g, r, squares, n)
             _write(g, number, condition, squares, worst, y, x0, n, out)

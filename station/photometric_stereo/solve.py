@@ -24,7 +24,7 @@ from station.photometric_stereo.lights import (
     light_vectors,
     mosaic_intensities,
 )
-from station.photometric_stereo.network import quantile_index, selection_network
+from station.photometric_stereo.network import comparators, quantile_index
 from station.photometric_stereo.radiometry import grey_frame, reciprocal_signals, saturation_limit_dn
 from station.photometric_stereo.reference import solve_tile
 from station.photometric_stereo.settings import Method, PhotometricStereoError, SolverSettings
@@ -68,7 +68,7 @@ class _Radiometry:
 
     black_dn: NDArray[np.float32]  # (K,)
     scale: NDArray[np.float32]  # (K, 2, 2) per DN
-    limit_dn: int
+    limit_dn: np.uint16
 
 
 class PhotometricStereo:
@@ -161,19 +161,21 @@ class PhotometricStereo:
     def _compiled_rows(self, radiometry: _Radiometry, result: NormalMap) -> Callable[[int], None]:
         from station.photometric_stereo import kernels
 
+        assert self._ring is not None
         s, count = self.settings, len(self.lights.names)
-        quantile = quantile_index(count)
-        network = selection_network(count, quantile)
+        network, quantile = comparators(count, quantile_index(count))
         directions = self._directions.astype(np.float32)
         inverse = np.linalg.pinv(self._directions).astype(np.float32)
+        set_condition = np.float32(_spread(self._directions))
+        limit = radiometry.limit_dn.astype(self._ring.dtype)
         out = (result.normals, result.albedo, result.lit_count, result.residual, result.observable)
         f32 = np.float32
 
         def rows(start: int) -> None:
             kernels.solve_rows(
                 self._ring, start, min(start + BLOCK_ROWS, self.shape[0]),
-                radiometry.black_dn, radiometry.scale, radiometry.limit_dn,
-                directions, inverse, self._knots, self._step_px, self._near, network, quantile,
+                radiometry.black_dn, radiometry.scale, limit,
+                directions, inverse, set_condition, self._knots, self._step_px, self._near, network, quantile,
                 kernels.CODES[s.method], f32(s.shadow_fraction), f32(s.dark_fraction),
                 f32(np.inf) if s.method == "ls" else f32(s.maximum_condition),
                 s.iterations, f32(s.cauchy_fraction), result.saturated, out,
@@ -226,7 +228,14 @@ def _empty_map(shape: tuple[int, int]) -> NormalMap:
 def _radiometry(frames: Sequence[Frame], lights: LightModel, settings: SolverSettings) -> _Radiometry:
     scale = reciprocal_signals(frames)[:, None, None] / mosaic_intensities(lights)
     black = np.array([f.black_level_dn for f in frames], np.float32)
-    return _Radiometry(black, scale.astype(np.float32), saturation_limit_dn(frames[0], settings.saturation_fraction))
+    limit = np.uint16(saturation_limit_dn(frames[0], settings.saturation_fraction))
+    return _Radiometry(black, scale.astype(np.float32), limit)
+
+
+def _spread(directions: NDArray[np.float64]) -> float:
+    """tr(A) tr(A^-1) / 9 of A = L^T L."""
+    matrix = directions.T @ directions
+    return float(np.trace(matrix) * np.trace(np.linalg.inv(matrix)) / 9)
 
 
 def _at_center(lights: LightModel, shape: tuple[int, int]) -> NDArray[np.float64]:
