@@ -55,6 +55,8 @@ Where = Callable[[Sequence[str | int]], str]
 def explain(error: ValidationError, model: type[BaseModel], where: Where) -> Iterator[str]:
     """One line of plain words per problem that pydantic found."""
     problems = error.errors(include_url=False)
+    meant = {(*problem["loc"][:-1], _nearest_field(problem, model)) for problem in problems}
+    problems = [problem for problem in problems if problem["type"] != "missing" or problem["loc"] not in meant]
     for problem in problems[:MAXIMUM_PROBLEMS]:
         at = tuple(problem["loc"])
         context = problem.get("ctx", {})
@@ -84,8 +86,19 @@ def _words(kind: str, at: tuple[str | int, ...], problem: Any, context: dict[str
     return f"found {_shown(found)}; expected {message}{_unit_wanted(at, ' ({})')}"
 
 
+def _nearest_field(problem: Any, model: type[BaseModel]) -> str | None:
+    """What an unknown key was probably meant to be: that field is misspelt, not missing."""
+    if problem["type"] != "extra_forbidden":
+        return None
+    return next(iter(_near(str(problem["loc"][-1]), _fields_at(model, problem["loc"][:-1]))), None)
+
+
+def _near(word: str, words: Sequence[str]) -> list[str]:
+    return difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+
+
 def _unknown_key(key: str, fields: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key, fields, n=1, cutoff=0.5)
+    near = _near(key, fields)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     allowed = f" (allowed here: {', '.join(fields)})" if fields else ""
     return f"unknown key {key!r}{hint}{allowed}"
@@ -104,7 +117,7 @@ def _not_a_number(kind: str, at: tuple[str | int, ...], found: Any) -> str:
 
 def _not_a_choice(found: Any, expected: str) -> str:
     choices = re.findall(r"'([^']*)'", expected)
-    near = difflib.get_close_matches(str(found), choices, n=1, cutoff=0.5)
+    near = _near(str(found), choices)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"found {_shown(found)}; expected {expected}{hint}"
 

@@ -97,5 +97,5 @@ def _check_result(
     if reference_levels is not None and changed.reference_levels != {v: dict(of) for v, of in reference_levels.items()}:
         wrong.append("reference_levels")
     if wrong:
-        problem = f"{path}: {', '.join(wrong)} could not be set in this layout (shared by an alias?); write them plainly"
+        problem = f"{path}: {', '.join(wrong)} could not be set in this layout (an alias?); write them plainly"
         raise DocumentError(path, (problem,))
