@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,17 +27,32 @@ def tiff_bytes(pixels: NDArray[Any], description: Mapping[str, Any]) -> memoryvi
     buffer = io.BytesIO()
     tifffile.imwrite(
         buffer,
-        pixels,
+        _strips(pixels),
+        shape=pixels.shape,
+        dtype=pixels.dtype,
         photometric="rgb" if pixels.ndim == 3 else "minisblack",
         compression="zlib",
-        compressionargs={"level": 1},
-        predictor=pixels.dtype.kind == "u",  # the predictor for floats is one that few readers know
+        predictor=_is_predicted(pixels),
         rowsperstrip=ROWS_PER_STRIP,
-        maxworkers=1,
         metadata=None,
         description=json.dumps(description),
     )
     return buffer.getbuffer()
+
+
+def _strips(pixels: NDArray[Any]) -> Iterator[bytes]:
+    """Compressed strips. Deflate by run lengths: on what noise leaves after the predictor it searches for
+    repetitions in vain; without the search it is up to twice as fast and the files are no larger."""
+    for row in range(0, pixels.shape[0], ROWS_PER_STRIP):
+        strip = np.ascontiguousarray(pixels[row : row + ROWS_PER_STRIP])
+        if _is_predicted(pixels):
+            strip = np.diff(strip, axis=1, prepend=np.zeros_like(strip[:, :1]))  # modulo 2**bits: TIFF predictor 2
+        packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+        yield packer.compress(strip.data) + packer.flush()
+
+
+def _is_predicted(pixels: NDArray[Any]) -> bool:
+    return pixels.dtype.kind == "u"  # the predictor for floats is one that few readers know
 
 
 def read_tiff(data: bytes) -> tuple[NDArray[Any], dict[str, Any]]:
@@ -60,9 +76,12 @@ def pack_normals(normals: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 def unpack_normals(packed: NDArray[np.uint16]) -> NDArray[np.float32]:
     """(H, W, 3) uint16 to (3, H, W) float32, unit length, or zero where unobservable."""
-    normals = (np.moveaxis(packed, 2, 0).astype(np.float32) - 32768.0) / 32767.0
-    length = np.sqrt(np.sum(normals * normals, axis=0))
-    return np.ascontiguousarray(normals / np.where(length > 0, length, 1.0), np.float32)
+    normals = np.empty((3, *packed.shape[:2]), np.float32)
+    for row in range(0, packed.shape[0], _BLOCK_ROWS):
+        block = (np.moveaxis(packed[row : row + _BLOCK_ROWS], 2, 0).astype(np.float32) - 32768.0) / 32767.0
+        length = np.sqrt(np.sum(block * block, axis=0))
+        normals[:, row : row + _BLOCK_ROWS] = block / np.where(length > 0, length, 1.0)
+    return normals
 
 
 def pack_scaled(values: NDArray[np.float32]) -> tuple[NDArray[np.uint16], float]:

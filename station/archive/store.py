@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -25,13 +27,15 @@ from station.archive.folder import (
 )
 from station.archive.ids import is_inspection_id
 from station.archive.pixels import read_tiff
+from station.archive.records import ViewRecord
 from station.archive.tables import InspectionRow
 from station.archive.view_files import view_result
-from station.inspection import Inspection, Verdict
+from station.inspection import Inspection, Verdict, ViewResult
 
 log = logging.getLogger(__name__)
 
 DATABASE = "archive.sqlite"
+READERS = 2
 _DAY_FOLDERS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 
 
@@ -104,13 +108,8 @@ class Archive:
     def load(self, inspection_id: str) -> Inspection:
         """One inspection with its arrays, each file checked against the manifest. Raises ArchiveError."""
         record = read_record(self.folder(inspection_id))
-        views = tuple(
-            view_result(
-                view,
-                {what: read_verified(record.folder, name, record.manifest) for what, name in view.files.items()},
-            )
-            for view in record.inspection.views
-        )
+        with ThreadPoolExecutor(READERS, "archive") as pool:
+            views = tuple(pool.map(partial(_load_view, record), record.inspection.views))
         return record.inspection.inspection(views)
 
     def load_frames(self, inspection_id: str) -> list[ArchivedFrame]:
@@ -167,3 +166,7 @@ class Archive:
         except ArchiveError:
             log.exception("%s has no row in the data base and could not be entered", folder)
 
+
+def _load_view(record: WrittenRecord, view: ViewRecord) -> ViewResult:
+    files = {what: read_verified(record.folder, name, record.manifest) for what, name in view.files.items()}
+    return view_result(view, files)
