@@ -36,6 +36,7 @@ class PointLights:
     mm_per_px: float
     center_px: tuple[float, float]  # (x, y) where the target point is seen
     plane_height_mm: float = 0.0  # of the part's surface above the target point
+    lobe_exponent: float = 0.0  # mu of an LED that aims at the target point: strength * cos(angle off its axis)^mu
 
 
 LightModel = DirectionalLights | PointLights
@@ -118,7 +119,11 @@ def light_vectors(
     rays_mm = lights.positions_mm - points_mm
     distances_mm = np.linalg.norm(rays_mm, axis=-1)
     target_mm = np.linalg.norm(lights.positions_mm, axis=-1)
-    return rays_mm / distances_mm[..., None], (target_mm / distances_mm) ** 2
+    directions, strengths = rays_mm / distances_mm[..., None], (target_mm / distances_mm) ** 2
+    if lights.lobe_exponent > 0:
+        cosines = (directions * (lights.positions_mm / target_mm[:, None])).sum(axis=-1)
+        strengths = strengths * np.maximum(cosines, 0) ** lights.lobe_exponent
+    return directions, strengths
 
 
 def mosaic_intensities(lights: LightModel) -> NDArray[np.float64]:

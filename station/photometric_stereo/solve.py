@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from drivers.protocols import Frame, Pixels
 from station.inspection import NormalMap
 from station.photometric_stereo.checks import relative_residual
+from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import (
+    SEGMENT_PX,
     DirectionalLights,
     LightGeometryError,
     LightModel,
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 MAXIMUM_LIGHTS = 32
+SHADOW_OF_ALBEDO = 0.08  # a light predicted darker than this on a pixel is not judged by it
 BLOCK_ROWS = 32  # what one thread takes at a time
 Engine = Literal["numba", "numpy"]
 
@@ -74,8 +77,9 @@ class _Radiometry:
 class PhotometricStereo:
     """Solves the views of one light set at one picture size: `begin`, `add` each frame, `solve`.
 
-    Holds the raw frames of one view. The maps that `solve` returns belong to the caller; hand them to
-    `recycle` once nobody reads them any more and the next view is solved without touching fresh memory.
+    `flat_field` corrects each light over the picture, whatever its model. Holds the raw frames of one view.
+    The maps that `solve` returns belong to the caller; hand them to `recycle` once nobody reads them any more and
+    the next view is solved without touching fresh memory.
     Not thread-safe: one view at a time.
     """
 
@@ -87,6 +91,7 @@ class PhotometricStereo:
         *,
         threads: int = 2,
         engine: Engine | None = None,
+        flat_field: FlatField | None = None,
     ) -> None:
         self.condition = check_lights(lights)
         if len(lights.names) > MAXIMUM_LIGHTS:
@@ -99,9 +104,14 @@ class PhotometricStereo:
         self._ring: NDArray[np.uint8] | NDArray[np.uint16] | None = None
         self._frames: dict[int, Frame] = {}
         self._spare: list[NormalMap] = []
-        self._near = isinstance(lights, PointLights)
-        self._step_px = knot_step_px(lights)
-        self._knots = _knots(lights, shape, self._step_px) if self._near else np.zeros((2, 2, 1, 4), np.float32)
+        if flat_field is not None and len(flat_field.factors) != len(lights.names):
+            raise PhotometricStereoError(f"flat field of {len(flat_field.factors)} lights for {len(lights.names)}")
+        self._flat = flat_field
+        self._near = isinstance(lights, PointLights) or flat_field is not None
+        self._step_px = min(knot_step_px(lights), SEGMENT_PX if flat_field is None else flat_field.step_px)
+        self._knots = (
+            _knots(lights, shape, self._step_px, flat_field) if self._near else np.zeros((2, 2, 1, 4), np.float32)
+        )
         self._directions = _at_center(lights, shape)
 
     def begin(self) -> None:
@@ -198,9 +208,10 @@ class PhotometricStereo:
         values = (raw - radiometry.black_dn[:, None].astype(np.float64)) * scale
         directions: NDArray[np.float64] = self._directions
         if self._near:
-            directions, strengths = light_vectors(
-                self.lights, np.arange(width, dtype=np.float64), np.full(1, y, np.float64)
-            )
+            at = np.arange(width, dtype=np.float64), np.full(1, y, np.float64)
+            directions, strengths = light_vectors(self.lights, *at)
+            if self._flat is not None:
+                strengths = strengths * self._flat.at(*at)
             values = values / strengths.T
         usable = raw < radiometry.limit_dn
         tile = solve_tile(values, usable, directions, self.settings)
@@ -244,10 +255,14 @@ def _at_center(lights: LightModel, shape: tuple[int, int]) -> NDArray[np.float64
     return np.ascontiguousarray(directions[0])
 
 
-def _knots(lights: LightModel, shape: tuple[int, int], step_px: int) -> NDArray[np.float32]:
+def _knots(
+    lights: LightModel, shape: tuple[int, int], step_px: int, flat_field: FlatField | None
+) -> NDArray[np.float32]:
     """(Y, X, K, 4): unit light vector and reciprocal strength every `step_px`, one knot beyond each edge."""
     y, x = (np.arange(0, size + step_px, step_px, dtype=np.float64) for size in shape)
     directions, strengths = light_vectors(lights, x[None, :], y[:, None])
+    if flat_field is not None:
+        strengths = strengths * flat_field.at(x[None, :], y[:, None])
     return np.concatenate([directions, 1 / strengths[..., None]], axis=-1).astype(np.float32)
 
 
@@ -263,30 +278,35 @@ def warm_up() -> None:
 
 
 def relighting_residuals(
-    frames: Sequence[Frame], lights: LightModel, normal_map: NormalMap, *, stride: int | None = None
+    frames: Sequence[Frame],
+    lights: LightModel,
+    normal_map: NormalMap,
+    *,
+    stride: int | None = None,
+    flat_field: FlatField | None = None,
 ) -> dict[str, float]:
     """Per light, median |I - L g| over mean I, over observable pixels that the light should light.
 
     `frames` are in the lights' order. Where a frame is darker on the whole than its prediction, the
     prediction's mean divides instead: a dead light has residual 1. Every `stride`-th pixel counts (default:
-    enough for 100,000 or more). NaN for a light without any such pixel.
+    enough for 200,000 or more). NaN for a light without any such pixel.
     """
     step = stride or max(1, int(np.sqrt(normal_map.albedo.size / 200_000)))
     at = np.s_[::step, ::step]
-    y, x = (np.arange(0, size, step, dtype=np.float64) for size in normal_map.albedo.shape)
-    directions, strengths = light_vectors(lights, x[None, :], y[:, None])
+    rows, columns = (np.arange(0, size, step) for size in normal_map.albedo.shape)
+    x, y = columns[None, :].astype(np.float64), rows[:, None].astype(np.float64)
+    directions, strengths = light_vectors(lights, x, y)
+    if flat_field is not None:
+        strengths = strengths * flat_field.at(x, y)
     g = normal_map.normals[:, *at].astype(np.float64) * normal_map.albedo[at]
     signals = reciprocal_signals(frames)
-    intensities = mosaic_intensities(lights)
-    phases = (
-        (np.arange(0, normal_map.albedo.shape[0], step) & 1)[:, None],
-        (np.arange(0, normal_map.albedo.shape[1], step) & 1)[None, :],
-    )
+    phases = (rows & 1)[:, None], (columns & 1)[None, :]
     residuals = {}
     for k, frame in enumerate(map(grey_frame, frames)):
-        seen = (frame.pixels[at] - frame.black_level_dn) * signals[k] / intensities[k][phases] / strengths[..., k]
+        scale = signals[k] / mosaic_intensities(lights)[k][phases] / strengths[..., k]
+        seen = (frame.pixels[at] - frame.black_level_dn) * scale
         predicted = np.einsum("yxc,cyx->yx", directions[..., k, :], g)
-        lit = normal_map.observable[at] & (predicted > 0.08 * normal_map.albedo[at])
+        lit = normal_map.observable[at] & (predicted > SHADOW_OF_ALBEDO * normal_map.albedo[at])
         lit &= frame.pixels[at] < saturation_limit_dn(frame, 0.99)
         residuals[lights.names[k]] = relative_residual(seen[lit], predicted[lit])
     return residuals

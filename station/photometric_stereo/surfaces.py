@@ -1,0 +1,116 @@
+"""What follows from normals: slope, curvature, another light, and height by integration."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import dctn, idctn
+
+LEAST_NZ = 0.1  # steeper faces would put slopes above 10 into the height
+OUTSIDE_WEIGHT = 1e-3  # of slopes where nothing is known: 0 would tear the surface into islands
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+
+def slope_deg(normals: F32) -> F32:
+    """(H, W) angle between normal and optical axis; NaN where not observable."""
+    seen = np.abs(normals).sum(axis=0) > 0
+    across = np.hypot(normals[0].astype(np.float64), normals[1])
+    return np.where(seen, np.rad2deg(np.arctan2(across, normals[2])), np.nan).astype(np.float32)
+
+
+def mean_curvature_per_mm(normals: F32, mm_per_px: float) -> F32:
+    """(H, W) half the divergence of the normals: 1 / R on a ball of radius R, negative in hollows.
+
+    Central differences; NaN at the edge and where a neighbour is not observable. Seen from above: on a face
+    tilted by t, lengths along the tilt are foreshortened by cos t, which the divergence of n already allows for.
+    """
+    seen = np.abs(normals).sum(axis=0) > 0
+    out = np.full(seen.shape, np.nan)
+    n = normals.astype(np.float64)
+    along_x = (n[0, 1:-1, 2:] - n[0, 1:-1, :-2]) / (2 * mm_per_px)
+    along_y = (n[1, :-2, 1:-1] - n[1, 2:, 1:-1]) / (2 * mm_per_px)  # y up: rows run down
+    whole = seen[1:-1, 2:] & seen[1:-1, :-2] & seen[:-2, 1:-1] & seen[2:, 1:-1]
+    out[1:-1, 1:-1] = np.where(whole, (along_x + along_y) / 2, np.nan)
+    return out.astype(np.float32)
+
+
+def height_mm(
+    normals: F32,
+    mm_per_px: float,
+    weights: F32 | None = None,
+    *,
+    tolerance: float = 1e-5,
+    maximum_iterations: int = 300,
+) -> F32:
+    """(H, W) height whose slopes fit the normals best, towards the camera, mean 0; NaN where not observable.
+
+    Minimises sum w (dz - slope)^2 over neighbours (Frankot and Chellappa's aim, with Neumann borders), by conjugate
+    gradients whose preconditioner is the exact solution without weights, a cosine transform. Relative: steps that
+    the normals do not show (walls seen edge-on, cast shadows) are missing, and each separate piece has its own zero
+    only as far as the background joins them. `weights` (H, W) in 0..1, default 1 where observable.
+    """
+    seen = (np.abs(normals).sum(axis=0) > 0) & (normals[2] > LEAST_NZ)
+    if not seen.any():
+        return np.full(seen.shape, np.nan, np.float32)
+    trust = np.where(seen, 1.0 if weights is None else weights.astype(np.float64), 0.0) + OUTSIDE_WEIGHT
+    nz = np.where(seen, normals[2], 1).astype(np.float64)
+    right = np.where(seen, -normals[0] / nz, 0) * mm_per_px  # dz per pixel to the right
+    down = np.where(seen, normals[1] / nz, 0) * mm_per_px  # and per pixel downward
+    edge_x = np.minimum(trust[:, 1:], trust[:, :-1])
+    edge_y = np.minimum(trust[1:], trust[:-1])
+    slope_x, slope_y = (right[:, 1:] + right[:, :-1]) / 2, (down[1:] + down[:-1]) / 2
+    target = _divergence(edge_x * slope_x, edge_y * slope_y)
+    z = _conjugate_gradients(edge_x, edge_y, target, tolerance, maximum_iterations)
+    z -= z[seen].mean()
+    return np.where(seen, z, np.nan).astype(np.float32)
+
+
+def _divergence(x: F64, y: F64) -> F64:
+    """The transpose of the differences between neighbours, so that borders are free."""
+    out = np.zeros((x.shape[0], y.shape[1]))
+    out[:, 1:] += x
+    out[:, :-1] -= x
+    out[1:] += y
+    out[:-1] -= y
+    return out
+
+
+def _conjugate_gradients(edge_x: F64, edge_y: F64, target: F64, tolerance: float, maximum_iterations: int) -> F64:
+    def stiffness(z: F64) -> F64:
+        return _divergence(edge_x * np.diff(z, axis=1), edge_y * np.diff(z, axis=0))
+
+    eigenvalues = _laplacian_eigenvalues(target.shape)
+    z = np.zeros_like(target)
+    residual = target.copy()
+    direction = conditioned = _unweighted(residual, eigenvalues)
+    product = float((residual * conditioned).sum())
+    enough = tolerance**2 * product
+    for _ in range(maximum_iterations):
+        if product <= enough:
+            break
+        pushed = stiffness(direction)
+        step = product / float((direction * pushed).sum())
+        z += step * direction
+        residual -= step * pushed
+        conditioned = _unweighted(residual, eigenvalues)
+        previous, product = product, float((residual * conditioned).sum())
+        direction = conditioned + (product / previous) * direction
+    return z
+
+
+def _laplacian_eigenvalues(shape: tuple[int, ...]) -> F64:
+    """Of the Neumann Laplacian under the type-II cosine transform: 4 - 2 cos - 2 cos; 1 at the mean's place."""
+    y, x = (2 - 2 * np.cos(np.pi * np.arange(n) / n) for n in shape)
+    values = y[:, None] + x[None, :]
+    values[0, 0] = 1
+    return np.asarray(values, np.float64)
+
+
+def _unweighted(values: F64, eigenvalues: F64) -> F64:
+    spectrum = cast(Any, dctn(values, type=2, norm="ortho")) / eigenvalues
+    spectrum[0, 0] = 0
+    return np.asarray(idctn(spectrum, type=2, norm="ortho"), np.float64)
