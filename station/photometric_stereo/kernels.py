@@ -29,7 +29,7 @@ def _compiled(function: Any) -> Any:
 
 
 @_compiled
-def _load(ring, y, x0, n, black, scale, limit, v, saturated):  # type: ignore[no-untyped-def]
+def _load(ring, y, x0, n, black, scale, v):  # type: ignore[no-untyped-def]
     for k in range(ring.shape[0]):
         raw, vk = ring[k, y, x0 : x0 + n], v[k]
         even, odd = scale[k, y & 1, x0 & 1], scale[k, y & 1, 1 - (x0 & 1)]
@@ -40,11 +40,103 @@ def _load(ring, y, x0, n, black, scale, limit, v, saturated):  # type: ignore[no
         else:
             for i in range(n):
                 vk[i] = np.float32(raw[i]) * (odd if i & 1 else even) - (dark_odd if i & 1 else dark)
+
+
+@_compiled
+def _load_linear(ring, y, x0, n, black, scale, inverse, v, g):  # type: ignore[no-untyped-def]
+    """v and g = pinv(L) v in one go, for pixels without a mosaic under far lights."""
+    g[:, :n] = np.float32(0)
+    gx, gy, gz = g[0], g[1], g[2]
+    fours = v.shape[0] // 4 * 4
+    for k in range(0, fours, 4):
+        r0, r1 = ring[k, y, x0 : x0 + n], ring[k + 1, y, x0 : x0 + n]
+        r2, r3 = ring[k + 2, y, x0 : x0 + n], ring[k + 3, y, x0 : x0 + n]
+        s0, s1, s2, s3 = scale[k, 0, 0], scale[k + 1, 0, 0], scale[k + 2, 0, 0], scale[k + 3, 0, 0]
+        d0, d1, d2, d3 = black[k] * s0, black[k + 1] * s1, black[k + 2] * s2, black[k + 3] * s3
+        p0, p1, p2, p3 = inverse[0, k], inverse[0, k + 1], inverse[0, k + 2], inverse[0, k + 3]
+        q0, q1, q2, q3 = inverse[1, k], inverse[1, k + 1], inverse[1, k + 2], inverse[1, k + 3]
+        t0, t1, t2, t3 = inverse[2, k], inverse[2, k + 1], inverse[2, k + 2], inverse[2, k + 3]
+        v0, v1, v2, v3 = v[k], v[k + 1], v[k + 2], v[k + 3]
+        for i in range(n):
+            a, b = np.float32(r0[i]) * s0 - d0, np.float32(r1[i]) * s1 - d1
+            c, d = np.float32(r2[i]) * s2 - d2, np.float32(r3[i]) * s3 - d3
+            v0[i], v1[i], v2[i], v3[i] = a, b, c, d
+            gx[i] += a * p0 + b * p1 + c * p2 + d * p3
+            gy[i] += a * q0 + b * q1 + c * q2 + d * q3
+            gz[i] += a * t0 + b * t1 + c * t2 + d * t3
+    for k in range(fours, v.shape[0]):
+        raw, vk = ring[k, y, x0 : x0 + n], v[k]
+        even = scale[k, 0, 0]
+        dark = black[k] * even
+        p, q, t = inverse[0, k], inverse[1, k], inverse[2, k]
+        for i in range(n):
+            a = np.float32(raw[i]) * even - dark
+            vk[i] = a
+            gx[i] += a * p
+            gy[i] += a * q
+            gz[i] += a * t
+
+
+@_compiled
+def _mark_saturated(ring, y, x0, n, limit, saturated):  # type: ignore[no-untyped-def]
     saturated[:n] = False
-    for k in range(ring.shape[0]):
+    fours = ring.shape[0] // 4 * 4
+    for k in range(0, fours, 4):
+        r0, r1 = ring[k, y, x0 : x0 + n], ring[k + 1, y, x0 : x0 + n]
+        r2, r3 = ring[k + 2, y, x0 : x0 + n], ring[k + 3, y, x0 : x0 + n]
+        for i in range(n):
+            saturated[i] |= (r0[i] >= limit) | (r1[i] >= limit) | (r2[i] >= limit) | (r3[i] >= limit)
+    for k in range(fours, ring.shape[0]):
         raw = ring[k, y, x0 : x0 + n]
         for i in range(n):
             saturated[i] |= raw[i] >= limit
+
+
+@_compiled
+def _grade(v, lights, g, s, most, shadow, dark, count, squares, n):  # type: ignore[no-untyped-def]
+    """How many lights count, between shadow and `most` (K,), and their sum of squared residuals; s the albedo."""
+    one, zero = np.float32(1), np.float32(0)
+    count[:n] = zero
+    squares[:n] = zero
+    gx, gy, gz = g[0], g[1], g[2]
+    fours = v.shape[0] // 4 * 4
+    for k in range(0, fours, 4):
+        v0, v1, v2, v3 = v[k], v[k + 1], v[k + 2], v[k + 3]
+        p0, p1, p2, p3 = lights[k, 0], lights[k + 1, 0], lights[k + 2, 0], lights[k + 3, 0]
+        q0, q1, q2, q3 = lights[k, 1], lights[k + 1, 1], lights[k + 2, 1], lights[k + 3, 1]
+        t0, t1, t2, t3 = lights[k, 2], lights[k + 1, 2], lights[k + 2, 2], lights[k + 3, 2]
+        m0, m1, m2, m3 = most[k], most[k + 1], most[k + 2], most[k + 3]
+        for i in range(n):
+            x, y, z = gx[i], gy[i], gz[i]
+            least = shadow * s[i] if s[i] > dark else np.float32(np.inf)
+            a, b, c, d = v0[i], v1[i], v2[i], v3[i]
+            la = one if (a > least) & (a < m0) else zero
+            lb = one if (b > least) & (b < m1) else zero
+            lc = one if (c > least) & (c < m2) else zero
+            ld = one if (d > least) & (d < m3) else zero
+            a -= x * p0 + y * q0 + z * t0
+            b -= x * p1 + y * q1 + z * t1
+            c -= x * p2 + y * q2 + z * t2
+            d -= x * p3 + y * q3 + z * t3
+            squares[i] += la * a * a + lb * b * b + lc * c * c + ld * d * d
+            count[i] += la + lb + lc + ld
+    for k in range(fours, v.shape[0]):
+        vk = v[k]
+        p, q, t, m = lights[k, 0], lights[k, 1], lights[k, 2], most[k]
+        for i in range(n):
+            least = shadow * s[i] if s[i] > dark else np.float32(np.inf)
+            a = vk[i]
+            la = one if (a > least) & (a < m) else zero
+            a -= gx[i] * p + gy[i] * q + gz[i] * t
+            squares[i] += la * a * a
+            count[i] += la
+
+
+@_compiled
+def _albedo(g, out, n):  # type: ignore[no-untyped-def]
+    gx, gy, gz = g[0], g[1], g[2]
+    for i in range(n):
+        out[i] = np.sqrt(gx[i] * gx[i] + gy[i] * gy[i] + gz[i] * gz[i])
 
 
 @_compiled
@@ -235,18 +327,37 @@ def _residual(k, v, lights, field, near, g, out, n):  # type: ignore[no-untyped-
 
 
 @_compiled
-def _squares(v, lit, certain, lights, field, near, g, r, squares, n):  # type: ignore[no-untyped-def]
+def _squares(v, lit, lights, field, near, g, r, squares, n):  # type: ignore[no-untyped-def]
     """Sum of squared residuals over the lights that counted."""
     squares[:n] = np.float32(0)
     for k in range(v.shape[0]):
         _residual(k, v, lights, field, near, g, r, n)
         lk = lit[k]
-        if certain:
-            for i in range(n):
-                squares[i] += r[i] * r[i]
-        else:
-            for i in range(n):
-                squares[i] += lk[i] * r[i] * r[i]
+        for i in range(n):
+            squares[i] += lk[i] * r[i] * r[i]
+
+
+@_compiled
+def _squares_of_all(v, lights, field, near, g, r, squares, n):  # type: ignore[no-untyped-def]
+    squares[:n] = np.float32(0)
+    gx, gy, gz = g[0], g[1], g[2]
+    fours = 0 if near else v.shape[0] // 4 * 4
+    for k in range(0, fours, 4):
+        v0, v1, v2, v3 = v[k], v[k + 1], v[k + 2], v[k + 3]
+        p0, p1, p2, p3 = lights[k, 0], lights[k + 1, 0], lights[k + 2, 0], lights[k + 3, 0]
+        q0, q1, q2, q3 = lights[k, 1], lights[k + 1, 1], lights[k + 2, 1], lights[k + 3, 1]
+        t0, t1, t2, t3 = lights[k, 2], lights[k + 1, 2], lights[k + 2, 2], lights[k + 3, 2]
+        for i in range(n):
+            x, y, z = gx[i], gy[i], gz[i]
+            a = v0[i] - (x * p0 + y * q0 + z * t0)
+            b = v1[i] - (x * p1 + y * q1 + z * t1)
+            c = v2[i] - (x * p2 + y * q2 + z * t2)
+            d = v3[i] - (x * p3 + y * q3 + z * t3)
+            squares[i] += a * a + b * b + c * c + d * d
+    for k in range(fours, v.shape[0]):
+        _residual(k, v, lights, field, near, g, r, n)
+        for i in range(n):
+            squares[i] += r[i] * r[i]
 
 
 @_compiled
@@ -365,24 +476,41 @@ def solve_rows(  # type: ignore[no-untyped-def]
     for k in range(count):
         x, y_, z = lights[k, 0], lights[k, 1], lights[k, 2]
         products[k] = np.array([x * x, x * y_, x * z, y_ * y_, y_ * z, z * z, x, y_, z], np.float32)
+    most = np.empty(count, np.float32)
+    mosaic = False
+    for k in range(count):
+        most[k] = (np.float32(limit) - np.float32(0.5) - black[k]) * scale[k, 0, 0]
+        for phase in range(4):
+            mosaic |= scale[k, phase >> 1, phase & 1] != scale[k, 0, 0]
+    plain = not (near or mosaic) and method != ROBUST
     one = np.float32(1)
     for y in range(row0, row1):
         for x0 in range(0, width, size):
             n = min(size, width - x0)
             saturated = saturated_map[y, x0 : x0 + n]
-            _load(ring, y, x0, n, black, scale, limit, v, saturated)
-            if near:
-                _interpolate(knots, size, y, x0, n, v, field)
-            certain = method != ROBUST and _all_lit(v, saturated, low, high, shadow, dark, n)
+            _mark_saturated(ring, y, x0, n, limit, saturated)
+            if plain:
+                _load_linear(ring, y, x0, n, black, scale, inverse, v, g)
+                condition[:n] = set_condition
+            else:
+                _load(ring, y, x0, n, black, scale, v)
+                if near:
+                    _interpolate(knots, size, y, x0, n, v, field)
+            if plain and method == LS:
+                _albedo(g, r, n)
+                _grade(v, lights, g, r, most, shadow, dark, number, squares, n)
+                _write(g, number, condition, squares, worst, y, x0, n, out)
+                continue
+            certain = method == MASKED and _all_lit(v, saturated, low, high, shadow, dark, n)
             if certain:
                 number[:n] = np.float32(count)
-            else:
+            elif method != LS:
                 _quantile(v, rows, network, n)
                 s = rows[quantile]
                 _light(ring, y, x0, n, limit, v, s, shadow, dark, lit, number)
-            if not near and (certain or method == LS):
+            if not plain and not near and (certain or method == LS):
                 _linear(v, inverse, set_condition, g, condition, n)
-            else:
+            elif not (plain and certain):
                 if method == ROBUST:
                     _reciprocal(s, one, per_s, n)
                     _soft_start(v, per_s, lit, w, n)
@@ -401,5 +529,11 @@ def solve_rows(  # type: ignore[no-untyped-def]
                     _solve3(sums, g, condition, n)
                 if method == ROBUST:
                     _count_robust(lit, w, number, n)
-            _squares(v, lit, certain, lights, field, near, g, r, squares, n)
+            if method == LS:
+                _albedo(g, per_s, n)
+                _light(ring, y, x0, n, limit, v, per_s, shadow, dark, lit, number)
+            if certain:
+                _squares_of_all(v, lights, field, near, g, r, squares, n)
+            else:
+                _squares(v, lit, lights, field, near, g, r, squares, n)
             _write(g, number, condition, squares, worst, y, x0, n, out)

@@ -32,10 +32,15 @@ def solve_tile(values: Array, usable: NDArray[np.bool_], directions: Array, sett
     """
     count, pixels = values.shape
     lights = np.broadcast_to(directions, (pixels, count, 3))
-    scale = np.sort(values, axis=0)[quantile_index(count)]
+    if settings.method == "ls":
+        g, condition = weighted_least_squares(values, np.ones_like(values), lights)
+        scale = np.linalg.norm(g, axis=1)
+    else:
+        scale = np.sort(values, axis=0)[quantile_index(count)]
     lit = usable & (values > settings.shadow_fraction * scale) & (scale > settings.dark_fraction)
-    weights = _first_weights(values, lit, scale, settings)
-    g, condition = weighted_least_squares(values, weights, lights)
+    if settings.method != "ls":
+        weights = _first_weights(values, lit, scale, settings)
+        g, condition = weighted_least_squares(values, weights, lights)
     if settings.method == "robust":
         safe = np.where(scale > 0, scale, np.inf) * settings.cauchy_fraction
         for _ in range(settings.iterations):
@@ -52,8 +57,6 @@ def solve_tile(values: Array, usable: NDArray[np.bool_], directions: Array, sett
 
 
 def _first_weights(values: Array, lit: NDArray[np.bool_], scale: Array, settings: SolverSettings) -> Array:
-    if settings.method == "ls":
-        return np.ones_like(values)
     if settings.method == "masked":
         return lit.astype(np.float64)
     over = np.maximum(values / np.where(scale > 0, scale, np.inf) - 1.5, 0)

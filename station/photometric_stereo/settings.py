@@ -15,7 +15,7 @@ class PhotometricStereoError(ValueError):
 
 @dataclass(frozen=True)
 class SolverSettings:
-    """How the normals are solved. Fractions of `s` refer to a pixel's own 70 % quantile over the lights.
+    """How the normals are solved. `s` is a pixel's own 70 % quantile over the lights; under `ls` its albedo.
 
     `ls` is the paper's plain least squares; `masked` leaves out shadowed and saturated lights; `robust` is
     `masked` with a soft start against highlights and Cauchy re-weighting (six lights or more).
