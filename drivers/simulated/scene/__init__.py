@@ -3,7 +3,7 @@
 from drivers.simulated.scene.defects import COLOUR_KINDS, DEFECT_KINDS, GEOMETRY_KINDS, Defect
 from drivers.simulated.scene.head import DIFFUSE_CHANNEL, DIRECTIONAL_CHANNELS, Light, LightHead
 from drivers.simulated.scene.part import PRODUCTS, Part, Placement, make_part, random_defect
-from drivers.simulated.scene.scene import DEFAULT_BLACK_LEVEL_DN, Scene, ViewTruth
+from drivers.simulated.scene.scene import DEFAULT_BLACK_LEVEL_DN, Scene, ViewTruth, compile_kernels
 from drivers.simulated.scene.sensor import HEIGHT_PX, PIXEL_FORMATS, WIDTH_PX, Sensor, significant_bits
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Scene",
     "Sensor",
     "ViewTruth",
+    "compile_kernels",
     "make_part",
     "random_defect",
     "significant_bits",

@@ -63,7 +63,7 @@ def draw_defect(body: Body, kind: str, seed: int) -> Defect:
         return Defect(kind, between(0.8, 1.2), between(100, 160), 0.0, face, seed)
     if kind == "stain":
         return Defect(kind, between(2.5, 5), 0.0, between(0.20, 0.35), face, seed)
-    return Defect(kind, between(6, 9), 0.0, between(0.25, 0.40), face, seed)
+    return Defect(kind, between(4.5, 6.5), 0.0, between(0.25, 0.40), face, seed)
 
 
 def _pick(names: Sequence[str], rng: np.random.Generator, what: str) -> str:

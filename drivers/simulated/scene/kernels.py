@@ -6,10 +6,12 @@ light), so candidate patches come from a grid over the directions seen from that
 Row layouts (written by `part.py` and `geometry.py`, read only here):
 patch     0:3 origin, 3:6 U, 6:9 V, 9:12 W (unit axes), 12 kind, 13:18 shape, 19 outward sign, 20 material,
           21:23 cut-outs first/count, 23:25 defects, 25 face, 26:28 paints
-material  (the last row is the fixture plate) 0:3 albedo, 3:6 F0, 6 alpha, 7 texture, 8 slope, 9 cell mm, 10 mottle, 11 u phase, 12 v phase, 13 seed
-grid      (tables (sources, 17)) 0:3 origin, 3:6 right, 6:9 up, 9:12 ahead, 12 x_lo, 13 y_lo, 14 cells per unit x, 15 per unit y, 16 cells
+material  0:3 albedo, 3:6 F0, 6 alpha, 7 texture, 8 slope, 9 cell mm, 10 mottle (GRAIN only), 11 u phase,
+          12 v phase, 13 seed; the last row is the fixture plate
+grid      0:3 origin, 3:6 right, 6:9 up, 9:12 ahead, 12 x_lo, 13 y_lo, 14 cells per unit x, 15 per unit y,
+          16 cells; one row per source
 surface   0:3 normal with relief, 3:6 geometric normal, 6:9 albedo, 9:12 F0, 12 alpha, 13:16 point, 16 t,
-          17 face, 18 in a defect, 19:21 slope dh/du dh/dv
+          17 face, 18 in a defect, 19:21 slope dh/du dh/dv, 21 painted, 22 bits of lights in shadow, 23 vignetting
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ CUT_RECT, CUT_CIRCLE, CUT_HALF_PLANE = 0, 1, 2
 PLAIN, GRAIN, TURNED, BRUSHED = 0, 1, 2, 3
 GROOVE, BOWL, STAIN, TINT = 0, 1, 2, 3
 SURFACE_SIZE = 24
-PLATE = -1
+PLATE, NOTHING = -1, -2
 _FAR = 1e30
 _SHADOW_END = 1.0 - 2e-5  # of the way from light to point: 5 um at 250 mm
 _TWO_PI = 2.0 * math.pi
@@ -46,8 +48,8 @@ def _mix(value: np.uint64) -> np.uint64:
 @kernel
 def _lattice(i: int, j: int, seed: int) -> float:
     """A fixed random number in -1..1 at a lattice point."""
-    h = _mix(np.uint64(i) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed))
-    h = _mix(h + np.uint64(j) * np.uint64(0xD1B54A32D192ED03))
+    column, row = np.uint64(i) * np.uint64(0x9E3779B97F4A7C15), np.uint64(j) * np.uint64(0xD1B54A32D192ED03)
+    h = _mix(column + row + np.uint64(seed))
     return float(h >> np.uint64(11)) * (2.0 / 9007199254740992.0) - 1.0
 
 
@@ -111,7 +113,7 @@ def _hit_round(patches: F64, k: int, ou: float, ov: float, ow: float, du: float,
         a = du * du + dv * dv - ds * ds
         b = ou * du + ov * dv - s * ds
         c = ou * ou + ov * ov - s * s
-    inner = b * b - a * c
+    inner = float(b * b - a * c)
     if inner <= 0.0 or a == 0.0:
         return _FAR
     root = math.sqrt(inner)
@@ -151,7 +153,7 @@ def _hit(patches: F64, k: int, cuts: F64, ox: float, oy: float, oz: float, dx: f
     if planar:
         t = -ow / dw
         if t > 0.0 and _inside_bounds(patches, k, cuts, ou + t * du, ov + t * dv):
-            return t
+            return float(t)
         return _FAR
     return _hit_round(patches, k, ou, ov, ow, du, dv, dw)
 
@@ -254,10 +256,12 @@ def _texture(materials: F64, m: int, u: float, v: float, s: F64) -> None:
     pitch = materials[m, 9]
     x, y = (u + materials[m, 11]) / pitch, (v + materials[m, 12]) / pitch
     s[19] = s[20] = 0.0
+    tone = 1.0
     if kind == GRAIN:
         _, gx, gy = _noise(x, y, seed)
-        _, hx, hy = _noise(0.47 * x, 0.47 * y, seed + 1)
+        blotch, hx, hy = _noise(0.47 * x + 7.3, 0.47 * y + 1.9, seed + 1)
         s[19], s[20] = slope * (0.7 * gx + 0.5 * hx), slope * (0.7 * gy + 0.5 * hy)
+        tone += materials[m, 10] * blotch
     elif kind == TURNED:
         radius = max(math.sqrt(u * u + v * v), 1e-9)
         _, g, _ = _noise(radius / pitch + materials[m, 11], 0.5, seed)
@@ -267,8 +271,6 @@ def _texture(materials: F64, m: int, u: float, v: float, s: F64) -> None:
     elif kind == BRUSHED:
         _, gy, gx = _noise(y, 0.04 * x, seed)
         s[19], s[20] = 0.04 * slope * gx, slope * gy
-    blotch, _, _ = _noise(0.31 * x + 7.3, 0.31 * y + 1.9, seed + 2)
-    tone = 1.0 + materials[m, 10] * blotch
     for c in range(3):
         s[6 + c] = materials[m, c] * tone
         s[9 + c] = materials[m, 3 + c]
@@ -319,7 +321,7 @@ def _surface(
 ) -> None:  # fmt: skip
     """Fill `s` with all that is known of the surface where a ray from the camera ends."""
     s[13], s[14], s[15] = camera[0, 0] + t * dx, camera[0, 1] + t * dy, camera[0, 2] + t * dz
-    s[16], s[17], s[18] = t, 0.0, 0.0
+    s[16], s[17], s[18], s[21] = t, 0.0, 0.0, 0.0
     if k == PLATE:
         s[3] = s[4] = 0.0
         s[5] = 1.0
@@ -335,6 +337,7 @@ def _surface(
         first = int(patches[k, 26])
         for i in range(first, first + int(patches[k, 27])):
             if paints[i, 0] < u < paints[i, 1] and paints[i, 2] < v < paints[i, 3]:
+                s[21] = 1.0
                 for c in range(3):
                     s[6 + c] = paints[i, 4 + c]
                     s[9 + c] = 0.04
@@ -368,7 +371,7 @@ def _reflectance(s: F64, lx: float, ly: float, lz: float, vx: float, vy: float, 
     q = nh * nh * (aa - 1.0) + 1.0
     masking = nl * math.sqrt(aa + (1.0 - aa) * nv * nv) + nv * math.sqrt(aa + (1.0 - aa) * nl * nl)
     fresnel = mix[1] + (mix[2] - mix[1]) * (vh * vh * vh * vh * vh)
-    return nl * (mix[0] + 0.5 * aa * fresnel / (q * q * masking)) / math.pi
+    return float(nl * (mix[0] + 0.5 * aa * fresnel / (q * q * masking)) / math.pi)
 
 
 @kernel
@@ -377,17 +380,19 @@ def _point_light(
 ) -> float:  # fmt: skip
     """Signal from one point light: light = 0:3 axis, 3 power, 4 lobe exponent; 0 in shadow."""
     x, y, z = s[13] - grids[0, 0], s[14] - grids[0, 1], s[15] - grids[0, 2]
+    s[22] = 1.0
     if s[3] * x + s[4] * y + s[5] * z >= 0.0:
         return 0.0
     distance = math.sqrt(x * x + y * y + z * z)
     lobe = (light[0] * x + light[1] * y + light[2] * z) / distance
     if lobe <= 0.0 or _blocked(patches, cuts, grids, 0, starts, items, x, y, z):
         return 0.0
+    s[22] = 0.0
     lx, ly, lz = -x / distance, -y / distance, -z / distance
     signal = _reflectance(s, lx, ly, lz, view[0], view[1], view[2], mix)
     if light[4] != 1.0:
         lobe = lobe ** light[4]
-    return signal * light[3] * lobe / (distance * distance)
+    return float(signal * light[3] * lobe / (distance * distance))
 
 
 @kernel
@@ -397,13 +402,18 @@ def _dome(
     """Signal from a large dome round the optical axis: half of it unshadowed, half through its samples."""
     nv = -(s[0] * camera[0, 9] + s[1] * camera[0, 10] + s[2] * camera[0, 11])
     seen = total = 1e-9
+    s[22] = 0.0
+    bit = 1.0
     for i in range(grids.shape[0]):
         x, y, z = s[13] - grids[i, 0], s[14] - grids[i, 1], s[15] - grids[i, 2]
         cosine = -(s[3] * x + s[4] * y + s[5] * z) / math.sqrt(x * x + y * y + z * z) + 0.25
+        bit *= 2.0
         if cosine <= 0.0:
             continue
         total += cosine
-        if not _blocked(patches, cuts, grids, i, starts, items, x, y, z):
+        if _blocked(patches, cuts, grids, i, starts, items, x, y, z):
+            s[22] += bit
+        else:
             seen += cosine
     open_share = 0.4 + 0.6 * seen / total
     twice_nv = 2.0 * (s[0] * view[0] + s[1] * view[1] + s[2] * view[2])
@@ -412,45 +422,110 @@ def _dome(
         mirror -= (twice_nv * s[c] - view[c]) * camera[0, 9 + c]
     irradiance, mirrored = 0.5 * (1.0 + nv), 0.5 * (1.0 + mirror)
     signal = mix[0] * irradiance + 0.5 * mix[1] * mirrored
-    return signal * open_share / math.pi
+    return float(signal * open_share / math.pi)
+
+
+@kernel
+def _look(
+    patches: F64, cuts: F64, materials: F64, paints: F64, defects: F64, placement: F64,
+    camera: F64, camera_starts: I32, camera_items: I32, rays: F64, x: float, y: float,
+    s: F64, tangents: F64, view: F64,
+) -> int:  # fmt: skip
+    """What the pixel (x, y) of the region sees: fills `s` and `view`; the patch's index, PLATE or NOTHING."""
+    dx = rays[0] + x * rays[3] + y * rays[6]
+    dy = rays[1] + x * rays[4] + y * rays[7]
+    dz = rays[2] + x * rays[5] + y * rays[8]
+    t, k = _trace(patches, cuts, camera, 0, camera_starts, camera_items, dx, dy, dz)
+    if t >= _FAR:
+        return NOTHING
+    _surface(patches, materials, paints, defects, placement, camera, dx, dy, dz, t, k, s, tangents)
+    # natural vignetting: the direction has unit depth, so the axis angle's cosine is `shorten`
+    shorten = 1.0 / math.sqrt(dx * dx + dy * dy + dz * dz)
+    view[0], view[1], view[2] = -dx * shorten, -dy * shorten, -dz * shorten
+    s[23] = shorten * shorten * shorten * shorten
+    return k
+
+
+@kernel
+def _lit(
+    patches: F64, cuts: F64, camera: F64, light: F64, grids: F64, starts: I32, items: I32,
+    responses: F64, colour: int, is_dome: bool, s: F64, view: F64, mix: F64,
+) -> float:  # fmt: skip
+    """Signal of the surface in `s` in one row of `responses`."""
+    mix[0] = mix[1] = mix[2] = 0.0
+    for c in range(3):
+        mix[0] += responses[colour, c] * s[6 + c]
+        mix[1] += responses[colour, c] * s[9 + c]
+        mix[2] += responses[colour, c]
+    if is_dome:
+        return float(light[3] * s[23]) * _dome(patches, cuts, camera, grids, starts, items, s, view, mix)
+    return float(s[23]) * _point_light(patches, cuts, light, grids, starts, items, s, view, mix)
 
 
 @kernel
 def radiance_rows(
     patches: F64, cuts: F64, materials: F64, paints: F64, defects: F64, placement: F64,
-    camera: F64, camera_starts: I32, camera_items: I32, rays: F64, size: I32, light: F64,
-    grids: F64, starts: I32, items: I32, responses: F64, is_dome: bool, out: NDArray[np.float32], row_0: int, row_1: int,
+    camera: F64, camera_starts: I32, camera_items: I32, rays: F64, light: F64,
+    grids: F64, starts: I32, items: I32, responses: F64, is_dome: bool, origin: I32, step: int, planes: I32,
+    corners: NDArray[np.float32], kinds: I32, out: NDArray[np.float32], row_0: int, row_1: int,
 ) -> None:  # fmt: skip
     """Signal of one light at level 1 into out[row_0:row_1], electrons per microsecond.
 
-    rays: 0:3 direction at pixel (0, 0), 3:6 step per column, 6:9 step per row (unit depth); size: column
+    rays: 0:3 direction at pixel (0, 0), 3:6 step per column, 6:9 step per row (unit depth); origin: column
     and row of pixel (0, 0) on the sensor; responses (4, 3): colour weights by (row & 1) * 2 + (column & 1).
+    With step > 1, tiles of step x step pixels whose corners see the same surface in the same light are
+    interpolated from `corners` and `kinds` (see `corner_rows`); all others are traced pixel by pixel.
     """
     s, tangents, view, mix = np.zeros(SURFACE_SIZE), np.zeros((2, 3)), np.zeros(3), np.zeros(3)
+    shift_x, shift_y = origin[0] % step, origin[1] % step
     for row in range(row_0, row_1):
+        j = (row + shift_y) // step
+        fy = (row + shift_y - j * step) / step
         for column in range(out.shape[1]):
-            dx = rays[0] + column * rays[3] + row * rays[6]
-            dy = rays[1] + column * rays[4] + row * rays[7]
-            dz = rays[2] + column * rays[5] + row * rays[8]
-            t, k = _trace(patches, cuts, camera, 0, camera_starts, camera_items, dx, dy, dz)
-            if t >= _FAR:
-                out[row, column] = 0.0
+            colour = ((row + origin[1]) & 1) * 2 + ((column + origin[0]) & 1)
+            if step > 1:
+                i = (column + shift_x) // step
+                kind = kinds[j, i]
+                if kind != NOTHING and kind == kinds[j, i + 1] == kinds[j + 1, i] == kinds[j + 1, i + 1]:
+                    fx = (column + shift_x - i * step) / step
+                    p = planes[colour]
+                    upper = corners[p, j, i] + fx * (corners[p, j, i + 1] - corners[p, j, i])
+                    lower = corners[p, j + 1, i] + fx * (corners[p, j + 1, i + 1] - corners[p, j + 1, i])
+                    out[row, column] = upper + fy * (lower - upper)
+                    continue
+            k = _look(patches, cuts, materials, paints, defects, placement, camera, camera_starts, camera_items,
+                      rays, column, row, s, tangents, view)  # fmt: skip
+            out[row, column] = 0.0
+            if k != NOTHING:
+                out[row, column] = _lit(patches, cuts, camera, light, grids, starts, items, responses, colour,
+                                        is_dome, s, view, mix)  # fmt: skip
+
+
+@kernel
+def corner_rows(
+    patches: F64, cuts: F64, materials: F64, paints: F64, defects: F64, placement: F64,
+    camera: F64, camera_starts: I32, camera_items: I32, rays: F64, light: F64,
+    grids: F64, starts: I32, items: I32, responses: F64, is_dome: bool, origin: I32, step: int, colours: I32,
+    corners: NDArray[np.float32], kinds: I32, row_0: int, row_1: int,
+) -> None:  # fmt: skip
+    """Signal at each step-th pixel of the sensor, one plane per entry of `colours`, and what is seen there.
+
+    Two corners of the same kind see the same patch with the same paint, defect and shadows.
+    """
+    s, tangents, view, mix = np.zeros(SURFACE_SIZE), np.zeros((2, 3)), np.zeros(3), np.zeros(3)
+    for j in range(row_0, row_1):
+        y = j * step - origin[1] % step
+        for i in range(kinds.shape[1]):
+            x = i * step - origin[0] % step
+            k = _look(patches, cuts, materials, paints, defects, placement, camera, camera_starts, camera_items,
+                      rays, x, y, s, tangents, view)  # fmt: skip
+            kinds[j, i] = NOTHING
+            if k == NOTHING:
                 continue
-            _surface(patches, materials, paints, defects, placement, camera, dx, dy, dz, t, k, s, tangents)
-            length = math.sqrt(dx * dx + dy * dy + dz * dz)
-            view[0], view[1], view[2] = -dx / length, -dy / length, -dz / length
-            colour = ((row + size[1]) & 1) * 2 + ((column + size[0]) & 1)
-            mix[0] = mix[1] = mix[2] = 0.0
-            for c in range(3):
-                mix[0] += responses[colour, c] * s[6 + c]
-                mix[1] += responses[colour, c] * s[9 + c]
-                mix[2] += responses[colour, c]
-            if is_dome:
-                signal = light[3] * _dome(patches, cuts, camera, grids, starts, items, s, view, mix)
-            else:
-                signal = _point_light(patches, cuts, light, grids, starts, items, s, view, mix)
-            # natural vignetting: the direction has unit depth, so the axis angle's cosine is 1 / length
-            out[row, column] = signal / (length * length * length * length)
+            for p in range(colours.shape[0]):
+                corners[p, j, i] = _lit(patches, cuts, camera, light, grids, starts, items, responses, colours[p],
+                                        is_dome, s, view, mix)  # fmt: skip
+            kinds[j, i] = ((k + 1) * 1024 + int(s[22])) * 4 + int(s[21]) * 2 + int(s[18])
 
 
 @kernel
@@ -461,49 +536,37 @@ def truth_rows(
     row_0: int, row_1: int,
 ) -> None:  # fmt: skip
     """Normals (camera frame), albedo, depth along the axis, face and defect footprint for some rows."""
-    s, tangents = np.zeros(SURFACE_SIZE), np.zeros((2, 3))
+    s, tangents, view = np.zeros(SURFACE_SIZE), np.zeros((2, 3)), np.zeros(3)
     for row in range(row_0, row_1):
         for column in range(depth.shape[1]):
-            dx = rays[0] + column * rays[3] + row * rays[6]
-            dy = rays[1] + column * rays[4] + row * rays[7]
-            dz = rays[2] + column * rays[5] + row * rays[8]
-            t, k = _trace(patches, cuts, camera, 0, camera_starts, camera_items, dx, dy, dz)
-            if t >= _FAR:
+            k = _look(patches, cuts, materials, paints, defects, placement, camera, camera_starts, camera_items,
+                      rays, column, row, s, tangents, view)  # fmt: skip
+            if k == NOTHING:
                 continue
-            _surface(patches, materials, paints, defects, placement, camera, dx, dy, dz, t, k, s, tangents)
             for c in range(3):
                 albedo[c, row, column] = s[6 + c]
             normals[0, row, column] = s[0] * camera[0, 3] + s[1] * camera[0, 4] + s[2] * camera[0, 5]
             normals[1, row, column] = s[0] * camera[0, 6] + s[1] * camera[0, 7] + s[2] * camera[0, 8]
             normals[2, row, column] = -(s[0] * camera[0, 9] + s[1] * camera[0, 10] + s[2] * camera[0, 11])
-            depth[row, column] = t
+            depth[row, column] = s[16]
             faces[row, column] = int(s[17])
             marks[row, column] = s[18] > 0.0
 
 
 @kernel
 def shadow_rows(
-    patches: F64, cuts: F64, camera: F64, camera_starts: I32, camera_items: I32, rays: F64,
+    patches: F64, cuts: F64, materials: F64, paints: F64, defects: F64, placement: F64,
+    camera: F64, camera_starts: I32, camera_items: I32, rays: F64,
     grids: F64, starts: I32, items: I32, out: NDArray[np.bool_], row_0: int, row_1: int,
 ) -> None:  # fmt: skip
     """True where the geometric surface turns away from the light or something stands before it."""
-    s, tangents = np.zeros(SURFACE_SIZE), np.zeros((2, 3))
+    s, tangents, view = np.zeros(SURFACE_SIZE), np.zeros((2, 3)), np.zeros(3)
     for row in range(row_0, row_1):
         for column in range(out.shape[1]):
-            dx = rays[0] + column * rays[3] + row * rays[6]
-            dy = rays[1] + column * rays[4] + row * rays[7]
-            dz = rays[2] + column * rays[5] + row * rays[8]
-            t, k = _trace(patches, cuts, camera, 0, camera_starts, camera_items, dx, dy, dz)
-            if t >= _FAR:
-                out[row, column] = True
-                continue
-            s[13], s[14], s[15] = camera[0, 0] + t * dx, camera[0, 1] + t * dy, camera[0, 2] + t * dz
-            s[3] = s[4] = 0.0
-            s[5] = 1.0
-            if k != PLATE:
-                _frame_at(patches, k, s, tangents)
+            k = _look(patches, cuts, materials, paints, defects, placement, camera, camera_starts, camera_items,
+                      rays, column, row, s, tangents, view)  # fmt: skip
             x, y, z = s[13] - grids[0, 0], s[14] - grids[0, 1], s[15] - grids[0, 2]
-            away = s[3] * x + s[4] * y + s[5] * z >= 0.0
+            away = k == NOTHING or s[3] * x + s[4] * y + s[5] * z >= 0.0
             out[row, column] = away or _blocked(patches, cuts, grids, 0, starts, items, x, y, z)
 
 

@@ -131,9 +131,10 @@ def _vary(material: Material, rng: np.random.Generator) -> Material:
     """One part's own colour, roughness, texture phase and tool marks."""
     tone = 1.0 + rng.uniform(-TONE, TONE)
     hue = 1.0 + rng.uniform(-0.3 * TONE, 0.3 * TONE, 3)
+    red, green, blue = (float(a * tone * h) for a, h in zip(material.albedo, hue, strict=True))
     return replace(
         material,
-        albedo=tuple(float(a * tone * h) for a, h in zip(material.albedo, hue, strict=True)),
+        albedo=(red, green, blue),
         alpha=float(material.alpha * (1.0 + rng.uniform(-0.05, 0.05))),
         slope=float(material.slope * (1.0 + rng.uniform(-0.1, 0.1))),
         phase_mm=(float(rng.uniform(0, 50)), float(rng.uniform(0, 50))),

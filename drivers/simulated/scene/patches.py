@@ -127,7 +127,7 @@ class Patch:
             lo, hi = self._arc_box(radius, w_lo, w_hi)
         local = np.array([[(lo, hi)[(i >> c) & 1][c] for c in range(3)] for i in range(8)])
         axes = np.array([self.u_axis, self.v_axis, self.w_axis])
-        return np.asarray(self.origin) + local @ axes
+        return np.asarray(np.asarray(self.origin) + local @ axes, np.float64)
 
     def _arc_box(self, radius: float, w_lo: float, w_hi: float) -> tuple[Vector, Vector]:
         if self.kind != kernels.CYLINDER or self.shape[4] >= math.pi / 2:

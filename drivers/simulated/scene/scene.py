@@ -16,7 +16,7 @@ from drivers.protocols import Pixels, Pose
 from drivers.simulated.scene import kernels
 from drivers.simulated.scene.geometry import Grid, Roi, Standpoint, build_grid, region, stack_grids
 from drivers.simulated.scene.head import LIGHT_DISTANCE_MM, SLANT_DEG, Light, LightHead, position
-from drivers.simulated.scene.part import Packed, Part
+from drivers.simulated.scene.part import Packed, Part, make_part
 from drivers.simulated.scene.sensor import Sensor, expose_rows, exposure_values, significant_bits
 
 SIGNAL_E_PER_US = 0.875  # albedo 0.5 facing the camera at the target, level 1: half of 14000 e in 8 ms
@@ -24,6 +24,11 @@ DEFAULT_BLACK_LEVEL_DN = 4.0
 _ROWS_PER_TASK = 64
 _DOME_SAMPLES = tuple(position(45.0 * i + 10.0, (28.0, 62.0)[i % 2], LIGHT_DISTANCE_MM) for i in range(8))
 _DEPTH_STEP_MM = 0.005  # a visible surface that moved by more is another surface
+_COLOUR_STEP = 0.02  # of albedo: a feature that was only paint
+# Tile edge by binning: 40 um on the part, far below the finest texture (0.2 mm); edges are traced exactly
+_TILE_PX = {1: 4, 2: 2}
+_BAYER_COLOURS, _BAYER_PLANES = np.array([0, 1, 3], np.int32), np.array([0, 1, 1, 2], np.int32)
+_ONE, _ONE_PLANE = np.zeros(1, np.int32), np.zeros(4, np.int32)
 _CACHE_BYTES, _OTHER_POSES_BYTES = 1 << 30, 200 << 20
 
 
@@ -101,10 +106,9 @@ class Scene:
         stand = Standpoint.of(pose, self.part.placement)
         normals, albedo, depth, faces, marks = self._survey(self.part.packed, stand, binning, area)
         if self.part.packed_twin is not None:
-            _, _, whole_depth, whole_faces, _ = self._survey(self.part.packed_twin, stand, binning, area)
+            _, whole_albedo, whole_depth, whole_faces, _ = self._survey(self.part.packed_twin, stand, binning, area)
             marks |= (faces != whole_faces) | (np.abs(depth - whole_depth) > _DEPTH_STEP_MM)
-            if self.part.body.patches and not marks.any():
-                marks |= self._repainted(stand, albedo, binning, area)
+            marks |= (np.abs(albedo - whole_albedo) > _COLOUR_STEP).any(axis=0)
         return ViewTruth(normals, albedo, depth, faces, faces > 0, marks)
 
     def shadow(self, pose: Pose, channel: int, binning: int, roi: Roi | None = None) -> NDArray[np.bool_]:
@@ -122,8 +126,8 @@ class Scene:
         self._by_rows(
             area[3],
             lambda a, b: kernels.shadow_rows(
-                packed.patches, packed.cuts, *seen, rays,
-                *grid, out, a, b,
+                packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, stand.plate,
+                *seen, rays, *grid, out, a, b,
             ),
         )  # fmt: skip
         return out
@@ -162,20 +166,22 @@ class Scene:
     def _render(self, pose: Pose, light: Light, binning: int, area: Roi, pixel_format: str) -> NDArray[np.float32]:
         stand = Standpoint.of(pose, self.part.placement)
         packed = self.part.packed
-        seen = stack_grids([build_grid(packed, stand.position, stand.axes)])
-        frames, starts, items = stack_grids(_light_grids(packed, stand, light))
-        lamp = _lamp(stand, light)
-        rays, size = stand.rays(binning, area), np.array(area[:2], np.int32)
-        responses = self.sensor.responses(pixel_format)
+        step = _TILE_PX.get(binning, 1)
+        colours, planes = (_BAYER_COLOURS, _BAYER_PLANES) if pixel_format.startswith("Bayer") else (_ONE, _ONE_PLANE)
+        origin = np.array(area[:2], np.int32)
+        tiles_x, tiles_y = (_tiles(area[c], area[2 + c], step) for c in (0, 1))
+        corners = np.zeros((len(colours), tiles_y + 1, tiles_x + 1), np.float32)
+        kinds = np.full((tiles_y + 1, tiles_x + 1), kernels.NOTHING, np.int32)
         out = np.zeros((area[3], area[2]), np.float32)
-        self._by_rows(
-            area[3],
-            lambda a, b: kernels.radiance_rows(
-                packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, stand.plate,
-                *seen, rays, size, lamp, frames, starts, items,
-                responses, light.is_dome, out, a, b,
-            ),
+        inputs = (
+            packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, stand.plate,
+            *stack_grids([build_grid(packed, stand.position, stand.axes)]), stand.rays(binning, area),
+            _lamp(stand, light), *stack_grids(_light_grids(packed, stand, light)),
+            self.sensor.responses(pixel_format), light.is_dome, origin, step,
         )  # fmt: skip
+        if step > 1:
+            self._by_rows(tiles_y + 1, lambda a, b: kernels.corner_rows(*inputs, colours, corners, kinds, a, b))
+        self._by_rows(area[3], lambda a, b: kernels.radiance_rows(*inputs, planes, corners, kinds, out, a, b))
         return out
 
     def _survey(
@@ -195,15 +201,6 @@ class Scene:
         )  # fmt: skip
         return normals, albedo, depth, faces, marks
 
-    def _repainted(
-        self, stand: Standpoint, albedo: NDArray[np.float32], binning: int, area: Roi
-    ) -> NDArray[np.bool_]:
-        """Where a feature was only a colour: the missing indicator of a knob."""
-        assert self.part.packed_twin is not None
-        whole = self._survey(self.part.packed_twin, stand, binning, area)[1]
-        different: NDArray[np.bool_] = (np.abs(albedo - whole) > 0.02).any(axis=0)
-        return different
-
     def _by_rows(self, height: int, work: Callable[[int, int], None]) -> None:
         """Do bands of rows on the pool; every pixel is computed alike whoever does it."""
         bands = [(a, min(a + _ROWS_PER_TASK, height)) for a in range(0, height, _ROWS_PER_TASK)]
@@ -213,6 +210,11 @@ class Scene:
             return
         with ThreadPoolExecutor(self._threads) as pool:
             list(pool.map(lambda band: work(*band), bands))
+
+
+def _tiles(first: int, count: int, step: int) -> int:
+    """How many tiles, counted from the sensor's corner, cover `count` pixels from `first`."""
+    return (first % step + count + step - 1) // step
 
 
 def _light_grids(packed: Packed, stand: Standpoint, light: Light) -> list[Grid]:
@@ -234,3 +236,19 @@ def _lamp(stand: Standpoint, light: Light) -> NDArray[np.float64]:
 def _key(seed: int, purpose: int) -> int:
     """64 well mixed bits from a seed of any size."""
     return int(np.random.SeedSequence([abs(seed), int(seed < 0), purpose]).generate_state(1, np.uint64)[0])
+
+
+def compile_kernels() -> None:
+    """Compile whatever `photograph` and `truth` need, or load it from the cache: call it before a rig says ready.
+
+    The first time on a machine this takes some tens of seconds, afterwards well under one.
+    """
+    scene = Scene(make_part("connector", 0), threads=1)
+    pose = Pose(0.0, 0.0, 258.0, 0.0, -90.0)
+    for binning in (8, 1):
+        scene.photograph(
+            pose, {1: 1.0, 9: 1.0}, exposure_us=1000.0, gain_db=0.0, pixel_format="Mono8", binning=binning,
+            roi=(0, 0, 8, 8), frame_seed=0,
+        )  # fmt: skip
+    scene.truth(pose, 8, (0, 0, 8, 8))
+    scene.shadow(pose, 1, 8, (0, 0, 8, 8))

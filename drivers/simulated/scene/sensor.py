@@ -33,7 +33,7 @@ class Sensor:
 
     def gain_dn_per_e(self, bits: int, gain_db: float) -> float:
         """System gain K of an unbinned pixel."""
-        return ((1 << bits) - 1) / self.saturation_e * 10.0 ** (gain_db / 20.0)
+        return float(((1 << bits) - 1) / self.saturation_e * 10.0 ** (gain_db / 20.0))
 
     def responses(self, pixel_format: str) -> NDArray[np.float64]:
         """Colour weights (4, 3) by (row & 1) * 2 + (column & 1)."""
@@ -59,14 +59,19 @@ def _mix(value: np.uint64) -> np.uint64:
 
 
 @kernel
-def _gauss_pair(counter: np.uint64) -> tuple[float, float]:
-    """Two independent normal deviates from a counter (Box and Muller)."""
+def _normal(counter: np.uint64) -> float:
+    """A normal deviate from a counter (Box and Muller)."""
     a = _mix(counter)
     b = _mix(a ^ _STEP)
     u = (float(a >> np.uint64(11)) + 1.0) / 9007199254740992.0
-    v = float(b >> np.uint64(11)) / 9007199254740992.0
-    radius, angle = math.sqrt(-2.0 * math.log(u)), 2.0 * math.pi * v
-    return radius * math.cos(angle), radius * math.sin(angle)
+    return math.sqrt(-2.0 * math.log(u)) * math.cos(float(b >> np.uint64(11)) * (2.0 * math.pi / 9007199254740992.0))
+
+
+@kernel
+def _pattern(bits: np.uint64) -> float:
+    """Two 16 bit numbers' sum, shifted and scaled to mean 0 and variance 1: enough for a fixed pattern."""
+    total = float(bits & np.uint64(0xFFFF)) + float((bits >> np.uint64(16)) & np.uint64(0xFFFF))
+    return (total / 65535.0 - 1.0) * math.sqrt(6.0)
 
 
 @kernel
@@ -85,12 +90,13 @@ def expose_rows(
         line = np.uint64(row + origin[1]) << np.uint64(16)
         for column in range(out.shape[1]):
             place = (line | np.uint64(column + origin[0])) * _STEP
-            fixed_gain, fixed_offset = _gauss_pair(place + keys[1])
-            shot, read = _gauss_pair(place + keys[0])
-            mean = electrons[row, column] * values[0] * (1.0 + values[5] * fixed_gain) + values[1]
-            # Poisson as a normal of the same mean and variance: good from about 20 e up, read noise hides the rest
-            e = mean + math.sqrt(max(mean, 0.0) / pixels) * shot
-            e = min(e, values[3]) + values[6] * fixed_offset + values[4] * read
+            fixed = _mix(place + keys[1])
+            mean = electrons[row, column] * values[0] * (1.0 + values[5] * _pattern(fixed)) + values[1]
+            # Poisson as a normal of the same mean and variance: good from about 20 e up, read noise hides the rest.
+            # Shot and read noise are independent, so their variances add; what overflows the well is cut before.
+            mean = min(mean, values[3])
+            spread = math.sqrt(max(mean, 0.0) / pixels + values[4] * values[4])
+            e = mean + spread * _normal(place + keys[0]) + values[6] * _pattern(fixed >> np.uint64(32))
             dn = math.floor(e * values[7] + values[8] + 0.5)
             out[row, column] = np.uint16(min(max(dn, 0.0), values[9]))
 

@@ -7,8 +7,19 @@ from dataclasses import replace
 
 from drivers.simulated.scene import kernels
 from drivers.simulated.scene.patches import (
-    Body, Cut, Material, Patch, Vector, X, Z, box, cylinder, disc, pocket, rectangle,
-)  # fmt: skip
+    Body,
+    Cut,
+    Material,
+    Patch,
+    Vector,
+    X,
+    Z,
+    box,
+    cylinder,
+    disc,
+    pocket,
+    rectangle,
+)
 
 FLANGE_X_MM, FLANGE_Y_MM, FLANGE_Z_MM = 18.5, 11.5, 3.0
 BODY_X_MM, BODY_Y_MM, BODY_Z_MM = 15.5, 8.5, 13.0
@@ -131,8 +142,8 @@ def _ribs(missing: str | None) -> list[Patch]:
     for i, x_mid in enumerate((-7.0, 7.0)):
         name = f"key_{i + 1}"
         if name != missing:
-            x, y = (x_mid - 1.5, x_mid + 1.5), (BODY_Y_MM, BODY_Y_MM + 1.2)
-            made = box(name, "plastic", x, y, (FLANGE_Z_MM, top + 1.0), ("top", "back", "left", "right"), name)
+            across, out = (x_mid - 1.5, x_mid + 1.5), (BODY_Y_MM, BODY_Y_MM + 1.2)
+            made = box(name, "plastic", across, out, (FLANGE_Z_MM, top + 1.0), ("top", "back", "left", "right"), name)
             patches += made.values()
     return patches
 

@@ -29,7 +29,8 @@ def plane_white() -> Body:
     """A white matte tile, its top through the target point; larger than the top view's field."""
     half = TILE_MM / 2
     tile = box("tile", "white", (-half, half), (-half, half), (0.0, TILE_Z_MM))
-    return Body(tuple(tile.values()), {"white": Material((0.8, 0.8, 0.8), f0=(0.0, 0.0, 0.0), alpha=1.0)}, ("tile_top",))
+    white = Material((0.8, 0.8, 0.8), f0=(0.0, 0.0, 0.0), alpha=1.0)
+    return Body(tuple(tile.values()), {"white": white}, ("tile_top",))
 
 
 def empty() -> Body:
