@@ -44,19 +44,24 @@ def _load(ring, y, x0, n, black, scale, v):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _load_linear(ring, y, x0, n, black, scale, inverse, v, g):  # type: ignore[no-untyped-def]
-    """v and g = pinv(L) v in one go, for pixels without a mosaic under far lights."""
+    """v and g = pinv(L) v in one go, for pixels without a mosaic under far lights.
+
+    The four lights of a turn lie a quarter of all apart, so that over all turns their rows of v do not interleave:
+    the compiler asks once, before the outer loop, whether they overlap.
+    """
     g[:, :n] = np.float32(0)
     gx, gy, gz = g[0], g[1], g[2]
-    fours = v.shape[0] // 4 * 4
-    for k in range(0, fours, 4):
-        r0, r1 = ring[k, y, x0 : x0 + n], ring[k + 1, y, x0 : x0 + n]
-        r2, r3 = ring[k + 2, y, x0 : x0 + n], ring[k + 3, y, x0 : x0 + n]
-        s0, s1, s2, s3 = scale[k, 0, 0], scale[k + 1, 0, 0], scale[k + 2, 0, 0], scale[k + 3, 0, 0]
-        d0, d1, d2, d3 = black[k] * s0, black[k + 1] * s1, black[k + 2] * s2, black[k + 3] * s3
-        p0, p1, p2, p3 = inverse[0, k], inverse[0, k + 1], inverse[0, k + 2], inverse[0, k + 3]
-        q0, q1, q2, q3 = inverse[1, k], inverse[1, k + 1], inverse[1, k + 2], inverse[1, k + 3]
-        t0, t1, t2, t3 = inverse[2, k], inverse[2, k + 1], inverse[2, k + 2], inverse[2, k + 3]
-        v0, v1, v2, v3 = v[k], v[k + 1], v[k + 2], v[k + 3]
+    quarter = v.shape[0] // 4
+    for k in range(quarter):
+        k1, k2, k3 = k + quarter, k + 2 * quarter, k + 3 * quarter
+        r0, r1 = ring[k, y, x0 : x0 + n], ring[k1, y, x0 : x0 + n]
+        r2, r3 = ring[k2, y, x0 : x0 + n], ring[k3, y, x0 : x0 + n]
+        s0, s1, s2, s3 = scale[k, 0, 0], scale[k1, 0, 0], scale[k2, 0, 0], scale[k3, 0, 0]
+        d0, d1, d2, d3 = black[k] * s0, black[k1] * s1, black[k2] * s2, black[k3] * s3
+        p0, p1, p2, p3 = inverse[0, k], inverse[0, k1], inverse[0, k2], inverse[0, k3]
+        q0, q1, q2, q3 = inverse[1, k], inverse[1, k1], inverse[1, k2], inverse[1, k3]
+        t0, t1, t2, t3 = inverse[2, k], inverse[2, k1], inverse[2, k2], inverse[2, k3]
+        v0, v1, v2, v3 = v[k], v[k1], v[k2], v[k3]
         for i in range(n):
             a, b = np.float32(r0[i]) * s0 - d0, np.float32(r1[i]) * s1 - d1
             c, d = np.float32(r2[i]) * s2 - d2, np.float32(r3[i]) * s3 - d3
@@ -64,7 +69,7 @@ def _load_linear(ring, y, x0, n, black, scale, inverse, v, g):  # type: ignore[n
             gx[i] += a * p0 + b * p1 + c * p2 + d * p3
             gy[i] += a * q0 + b * q1 + c * q2 + d * q3
             gz[i] += a * t0 + b * t1 + c * t2 + d * t3
-    for k in range(fours, v.shape[0]):
+    for k in range(4 * quarter, v.shape[0]):
         raw, vk = ring[k, y, x0 : x0 + n], v[k]
         even = scale[k, 0, 0]
         dark = black[k] * even
@@ -93,8 +98,8 @@ def _mark_saturated(ring, y, x0, n, limit, saturated):  # type: ignore[no-untype
 
 
 @_compiled
-def _grade(v, lights, g, s, most, shadow, dark, count, squares, n):  # type: ignore[no-untyped-def]
-    """How many lights count, between shadow and `most` (K,), and their sum of squared residuals; s the albedo."""
+def _grade(v, lights, g, least, most, count, squares, n):  # type: ignore[no-untyped-def]
+    """How many lights count, between the pixel's `least` and the light's `most`, and their sum of squared residuals."""
     one, zero = np.float32(1), np.float32(0)
     count[:n] = zero
     squares[:n] = zero
@@ -108,12 +113,12 @@ def _grade(v, lights, g, s, most, shadow, dark, count, squares, n):  # type: ign
         m0, m1, m2, m3 = most[k], most[k + 1], most[k + 2], most[k + 3]
         for i in range(n):
             x, y, z = gx[i], gy[i], gz[i]
-            least = shadow * s[i] if s[i] > dark else np.float32(np.inf)
+            low = least[i]
             a, b, c, d = v0[i], v1[i], v2[i], v3[i]
-            la = one if (a > least) & (a < m0) else zero
-            lb = one if (b > least) & (b < m1) else zero
-            lc = one if (c > least) & (c < m2) else zero
-            ld = one if (d > least) & (d < m3) else zero
+            la = one if (a > low) & (a < m0) else zero
+            lb = one if (b > low) & (b < m1) else zero
+            lc = one if (c > low) & (c < m2) else zero
+            ld = one if (d > low) & (d < m3) else zero
             a -= x * p0 + y * q0 + z * t0
             b -= x * p1 + y * q1 + z * t1
             c -= x * p2 + y * q2 + z * t2
@@ -124,12 +129,21 @@ def _grade(v, lights, g, s, most, shadow, dark, count, squares, n):  # type: ign
         vk = v[k]
         p, q, t, m = lights[k, 0], lights[k, 1], lights[k, 2], most[k]
         for i in range(n):
-            least = shadow * s[i] if s[i] > dark else np.float32(np.inf)
             a = vk[i]
-            la = one if (a > least) & (a < m) else zero
+            la = one if (a > least[i]) & (a < m) else zero
             a -= gx[i] * p + gy[i] * q + gz[i] * t
             squares[i] += la * a * a
             count[i] += la
+
+
+@_compiled
+def _least(g, shadow, dark, out, n):  # type: ignore[no-untyped-def]
+    """What a light must exceed to count: a fraction of the albedo, and never where that is dark."""
+    never = np.float32(np.inf)
+    gx, gy, gz = g[0], g[1], g[2]
+    for i in range(n):
+        rho = np.sqrt(gx[i] * gx[i] + gy[i] * gy[i] + gz[i] * gz[i])
+        out[i] = shadow * rho if rho > dark else never
 
 
 @_compiled
@@ -217,50 +231,60 @@ def _linear(v, inverse, set_condition, g, condition, n):  # type: ignore[no-unty
 
 
 @_compiled
-def _add_one(sums, p, w, n):  # type: ignore[no-untyped-def]
-    """Each of `sums` += w times its coefficient in p: three sums per loop are what the registers hold."""
-    for j in range(0, len(p), 3):
-        s0, s1, s2 = sums[j], sums[j + 1], sums[j + 2]
-        p0, p1, p2 = p[j], p[j + 1], p[j + 2]
-        for i in range(n):
-            s0[i] += w[i] * p0
-            s1[i] += w[i] * p1
-            s2[i] += w[i] * p2
+def _add_one(s0, s1, s2, p0, p1, p2, w, n):  # type: ignore[no-untyped-def]
+    """Three sums per loop: what the registers hold."""
+    for i in range(n):
+        s0[i] += w[i] * p0
+        s1[i] += w[i] * p1
+        s2[i] += w[i] * p2
 
 
 @_compiled
-def _add_four(sums, p, w0, w1, w2, w3, n):  # type: ignore[no-untyped-def]
-    for j in range(0, p.shape[1], 3):
-        s0, s1, s2 = sums[j], sums[j + 1], sums[j + 2]
-        p00, p01, p02 = p[0, j], p[0, j + 1], p[0, j + 2]
-        p10, p11, p12 = p[1, j], p[1, j + 1], p[1, j + 2]
-        p20, p21, p22 = p[2, j], p[2, j + 1], p[2, j + 2]
-        p30, p31, p32 = p[3, j], p[3, j + 1], p[3, j + 2]
-        for i in range(n):
-            a, b, c, d = w0[i], w1[i], w2[i], w3[i]
-            s0[i] += a * p00 + b * p10 + c * p20 + d * p30
-            s1[i] += a * p01 + b * p11 + c * p21 + d * p31
-            s2[i] += a * p02 + b * p12 + c * p22 + d * p32
+def _add_four(s0, s1, s2, p, j, w0, w1, w2, w3, n):  # type: ignore[no-untyped-def]
+    p00, p01, p02 = p[0, j], p[0, j + 1], p[0, j + 2]
+    p10, p11, p12 = p[1, j], p[1, j + 1], p[1, j + 2]
+    p20, p21, p22 = p[2, j], p[2, j + 1], p[2, j + 2]
+    p30, p31, p32 = p[3, j], p[3, j + 1], p[3, j + 2]
+    for i in range(n):
+        a, b, c, d = w0[i], w1[i], w2[i], w3[i]
+        s0[i] += a * p00 + b * p10 + c * p20 + d * p30
+        s1[i] += a * p01 + b * p11 + c * p21 + d * p31
+        s2[i] += a * p02 + b * p12 + c * p22 + d * p32
+
+
+@_compiled
+def _weigh(w, v, out, n):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        out[i] = w[i] * v[i]
 
 
 @_compiled
 def _accumulate(v, w, products, wv, sums, n):  # type: ignore[no-untyped-def]
-    """A = sum w l l^T into sums 0..5 (xx xy xz yy yz zz), b = sum w I l into sums 6..8; `products` (K, 9) alike."""
+    """A = sum w l l^T into sums 0..5 (xx xy xz yy yz zz), b = sum w I l into sums 6..8; `products` (K, 9) alike.
+
+    The sums are named one by one, not looped over: see `_load_linear`.
+    """
     sums[:, :n] = np.float32(0)
+    xx, xy, xz, yy, yz, zz = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]
+    bx, by, bz = sums[6], sums[7], sums[8]
+    wv0, wv1, wv2, wv3 = wv[0], wv[1], wv[2], wv[3]
     fours = v.shape[0] // 4 * 4
     for k in range(0, fours, 4):
-        for j in range(4):
-            wk, vk, target = w[k + j], v[k + j], wv[j]
-            for i in range(n):
-                target[i] = wk[i] * vk[i]
-        _add_four(sums, products[k : k + 4, :6], w[k], w[k + 1], w[k + 2], w[k + 3], n)
-        _add_four(sums[6:], products[k : k + 4, 6:], wv[0], wv[1], wv[2], wv[3], n)
+        p = products[k : k + 4]
+        w0, w1, w2, w3 = w[k], w[k + 1], w[k + 2], w[k + 3]
+        _weigh(w0, v[k], wv0, n)
+        _weigh(w1, v[k + 1], wv1, n)
+        _weigh(w2, v[k + 2], wv2, n)
+        _weigh(w3, v[k + 3], wv3, n)
+        _add_four(xx, xy, xz, p, 0, w0, w1, w2, w3, n)
+        _add_four(yy, yz, zz, p, 3, w0, w1, w2, w3, n)
+        _add_four(bx, by, bz, p, 6, wv0, wv1, wv2, wv3, n)
     for k in range(fours, v.shape[0]):
-        wk, vk, target = w[k], v[k], wv[0]
-        for i in range(n):
-            target[i] = wk[i] * vk[i]
-        _add_one(sums, products[k, :6], wk, n)
-        _add_one(sums[6:], products[k, 6:], target, n)
+        p = products[k]
+        _weigh(w[k], v[k], wv0, n)
+        _add_one(xx, xy, xz, p[0], p[1], p[2], w[k], n)
+        _add_one(yy, yz, zz, p[3], p[4], p[5], w[k], n)
+        _add_one(bx, by, bz, p[6], p[7], p[8], wv0, n)
 
 
 @_compiled
@@ -497,8 +521,8 @@ def solve_rows(  # type: ignore[no-untyped-def]
                 if near:
                     _interpolate(knots, size, y, x0, n, v, field)
             if plain and method == LS:
-                _albedo(g, r, n)
-                _grade(v, lights, g, r, most, shadow, dark, number, squares, n)
+                _least(g, shadow, dark, r, n)
+                _grade(v, lights, g, r, most, number, squares, n)
                 _write(g, number, condition, squares, worst, y, x0, n, out)
                 continue
             certain = method == MASKED and _all_lit(v, saturated, low, high, shadow, dark, n)
