@@ -19,7 +19,7 @@ _ROW_KIND = {
     "stain": kernels.STAIN, "discolouration": kernels.TINT,
 }  # fmt: skip
 _TINT = (0.55, -0.15, -0.65)  # toward amber, per unit of strength
-_PLACE_TRIES = 4000
+_PLACE_TRIES, _SHRINK_STEPS = 400, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +93,18 @@ def place_defect(body: Body, defect: Defect) -> tuple[int, list[float]]:
         aspect = float(rng.uniform(0.8, 1.0))
         half_length, half_width = half_length / math.sqrt(aspect), half_width * math.sqrt(aspect)
     patch = body.patches[index]
+    is_groove = "scratch" in defect.kind
     phases = rng.uniform(0, 2 * math.pi, 2)
     bend = float(rng.uniform(-0.06, 0.06)) * half_length / half_width  # in half widths: GROOVE's column 9
-    for shrink in 0.9 ** np.arange(16):
-        lengths = (half_length * float(shrink), half_width * (float(shrink) if half_width == half_length else 1.0))
-        for _ in range(_PLACE_TRIES // 16):
+    for shrink in (float(step) for step in 0.9 ** np.arange(_SHRINK_STEPS)):
+        lengths = (half_length * shrink, half_width * (1.0 if is_groove else shrink))
+        for _ in range(_PLACE_TRIES):
             u, v, angle = _somewhere(patch, rng)
-            if _fits(patch, u, v, angle, *lengths):
+            if _fits(patch, u, v, angle, lengths, defect.kind):
                 row = [
                     _ROW_KIND[defect.kind], u, v, math.cos(angle), math.sin(angle), *lengths,
                     defect.depth_um / 1000.0, defect.strength,
-                    bend if "scratch" in defect.kind else float(phases[0]), float(phases[1]), *_tint(defect),
+                    bend if is_groove else float(phases[0]), float(phases[1]), *_tint(defect),
                 ]  # fmt: skip
                 return index, row
     raise ValueError(f"defect {defect.kind} of {defect.size_mm} mm finds no room on face {face!r}")
@@ -118,15 +119,13 @@ def _somewhere(patch: Patch, rng: np.random.Generator) -> tuple[float, float, fl
     return float(rng.uniform(u_lo, u_hi)), float(rng.uniform(v_lo, v_hi)), float(rng.uniform(0, math.pi))
 
 
-def _fits(patch: Patch, u: float, v: float, angle: float, half_length: float, half_width: float) -> bool:
-    steps = max(3, 2 * round(half_length / max(half_width, 0.2)) + 1)
-    reach = half_length if half_width >= 0.5 * half_length else half_length + 0.2
-    margin = max(half_width, 0.06 * half_length) + 0.2
-    if half_width >= 0.5 * half_length:
+def _fits(patch: Patch, u: float, v: float, angle: float, lengths: tuple[float, float], kind: str) -> bool:
+    """Whether the footprint is on whole, free surface; colour may run over an edge, up to half its radius."""
+    half_length, half_width = lengths
+    if kind in COLOUR_KINDS:
+        return patch.has_room(u, v, 0.5 * half_length)
+    if kind in ("dent", "pit"):
         return patch.has_room(u, v, max(half_length, half_width))
-    return all(
-        patch.has_room(u + s * math.cos(angle), v + s * math.sin(angle), margin)
-        for s in np.linspace(-reach, reach, steps)
-    )
-
-
+    margin = half_width + 0.06 * half_length + 0.2
+    steps = np.linspace(-half_length, half_length, max(3, 2 * round(half_length / 0.5) + 1))
+    return all(patch.has_room(u + s * math.cos(angle), v + s * math.sin(angle), margin) for s in steps)
