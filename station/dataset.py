@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,7 +129,7 @@ def simulate_dataset(
             "shadow_fraction": stereo.shadow_fraction,
             "lights": [light.name for light in loaded.recipe.directional_lights],
         },
-        "reference_levels": {v: {k: round(float(np.mean(x)), 5) for k, x in d.items()} for v, d in levels.items()},
+        "reference_levels": _means(levels),
         "items": sorted(entries, key=lambda e: (e["split"], e["part"], e["view"])),
     }
     write_atomic(folder / "index.json", json.dumps(index, indent=1).encode())
@@ -224,3 +224,17 @@ def _write_view(folder: Path, part: PartToMake, view: str, solved: SolvedView) -
         (folder / path).write_bytes(content)
         entry[what], entry[f"{what}_sha256"] = path.as_posix(), hashlib.sha256(content).hexdigest()
     return entry
+
+
+def measure_reference_levels(loaded: LoadedRecipe, color: Color, seeds: Sequence[int]) -> dict[str, dict[str, float]]:
+    """Mean level per view and light of good parts, as `color` frames of this recipe would show them."""
+    levels: dict[str, dict[str, list[float]]] = {}
+    photographer = Photographer(loaded, color)
+    for seed in seeds:
+        for view, solved in photographer.views(loaded.recipe.product, PartToMake("train", seed, "good")):
+            _collect(levels, view, solved.levels)
+    return _means(levels)
+
+
+def _means(levels: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, float]]:
+    return {view: {light: round(float(np.mean(x)), 5) for light, x in d.items()} for view, d in levels.items()}
