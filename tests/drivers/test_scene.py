@@ -207,9 +207,7 @@ def test_bayer_filters_sit_red_first_and_mono_sees_luminance() -> None:
     scene = Scene(make_part("plane_white", 0), sensor=sensor)
 
     def centre(pixel_format: str) -> NDArray[np.float64]:
-        return photograph(
-            scene, VIEWS["top"], 1, exposure_us=3e8, pixel_format=pixel_format, roi=(300, 200, 64, 64)
-        )
+        return photograph(scene, VIEWS["top"], 1, exposure_us=3e8, pixel_format=pixel_format, roi=(300, 200, 64, 64))
 
     bayer = centre("BayerRG12")
     colours = [bayer[i::2, j::2].mean() for i in (0, 1) for j in (0, 1)]

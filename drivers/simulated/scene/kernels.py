@@ -571,9 +571,7 @@ def shadow_rows(
 
 
 @kernel
-def fill_grid(
-    patches: F64, corners: F64, grid: F64, starts: I32, items: I32, write: bool
-) -> int:
+def fill_grid(patches: F64, corners: F64, grid: F64, starts: I32, items: I32, write: bool) -> int:
     """List per cell the patches that may be seen there from the grid's origin; returns how many entries.
 
     Called twice: first to count (into starts[cell + 1]), then, after the running sum, to write.

@@ -67,16 +67,12 @@ def _chamfers() -> list[Patch]:
 
 
 def _flange(missing: str | None) -> list[Patch]:
-    faces = box(
-        "flange", "plastic", (-FLANGE_X_MM, FLANGE_X_MM), (-FLANGE_Y_MM, FLANGE_Y_MM), (0.0, FLANGE_Z_MM)
-    )
+    faces = box("flange", "plastic", (-FLANGE_X_MM, FLANGE_X_MM), (-FLANGE_Y_MM, FLANGE_Y_MM), (0.0, FLANGE_Z_MM))
     body = Cut.rectangle(-BODY_X_MM - 0.9, BODY_X_MM + 0.9, -BODY_Y_MM - 0.5, BODY_Y_MM + 0.5)
     pads = Cut.rectangle(-13.0, 13.0, -11.5, -8.5)
     holes = tuple(Cut.circle(x, y, 0.9) for x, y in HOLES)
     patches = [replace(faces.pop("top"), cuts=holes, keep_out=(body, pads)), *faces.values()]
-    patches += [
-        cylinder("hole", "plastic", 0.9, 0.0, FLANGE_Z_MM, centre, outward=False) for centre in HOLES
-    ]
+    patches += [cylinder("hole", "plastic", 0.9, 0.0, FLANGE_Z_MM, centre, outward=False) for centre in HOLES]
     for i, x in enumerate(PAD_XS):
         name = f"pad_{i + 1}"
         if name != missing:
