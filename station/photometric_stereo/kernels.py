@@ -20,7 +20,11 @@ LS, MASKED, ROBUST = 0, 1, 2
 CODES = {"ls": LS, "masked": MASKED, "robust": ROBUST}
 
 
-def _compiled(function: Any) -> Any:
+_njit: Any = njit  # its type knows nothing of the wrappers that inner functions do without
+_inner = _njit(nogil=True, fastmath=FAST, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def _entry(function: Any) -> Any:
     """njit with the cache on disk, or without it where no folder can be written (then compiled at every start)."""
     try:
         return njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")(function)
@@ -28,7 +32,7 @@ def _compiled(function: Any) -> Any:
         return njit(nogil=True, fastmath=FAST, error_model="numpy")(function)
 
 
-@_compiled
+@_inner
 def _load(ring, y, x0, n, black, scale, v):  # type: ignore[no-untyped-def]
     for k in range(ring.shape[0]):
         raw, vk = ring[k, y, x0 : x0 + n], v[k]
@@ -42,7 +46,7 @@ def _load(ring, y, x0, n, black, scale, v):  # type: ignore[no-untyped-def]
                 vk[i] = np.float32(raw[i]) * (odd if i & 1 else even) - (dark_odd if i & 1 else dark)
 
 
-@_compiled
+@_inner
 def _load_linear(ring, y, x0, n, black, scale, inverse, v, g):  # type: ignore[no-untyped-def]
     """v and g = pinv(L) v in one go, for pixels without a mosaic under far lights.
 
@@ -82,7 +86,7 @@ def _load_linear(ring, y, x0, n, black, scale, inverse, v, g):  # type: ignore[n
             gz[i] += a * t
 
 
-@_compiled
+@_inner
 def _mark_saturated(ring, y, x0, n, limit, saturated):  # type: ignore[no-untyped-def]
     saturated[:n] = False
     fours = ring.shape[0] // 4 * 4
@@ -95,9 +99,13 @@ def _mark_saturated(ring, y, x0, n, limit, saturated):  # type: ignore[no-untype
         raw = ring[k, y, x0 : x0 + n]
         for i in range(n):
             saturated[i] |= raw[i] >= limit
+    some = False
+    for i in range(n):
+        some |= saturated[i]
+    return some
 
 
-@_compiled
+@_inner
 def _grade(v, lights, g, least, most, count, squares, n):  # type: ignore[no-untyped-def]
     """How many lights count, between the pixel's `least` and the light's `most`, and their sum of squared residuals."""
     one, zero = np.float32(1), np.float32(0)
@@ -136,7 +144,7 @@ def _grade(v, lights, g, least, most, count, squares, n):  # type: ignore[no-unt
             count[i] += la
 
 
-@_compiled
+@_inner
 def _least(g, shadow, dark, out, n):  # type: ignore[no-untyped-def]
     """What a light must exceed to count: a fraction of the albedo, and never where that is dark."""
     never = np.float32(np.inf)
@@ -146,16 +154,16 @@ def _least(g, shadow, dark, out, n):  # type: ignore[no-untyped-def]
         out[i] = shadow * rho if rho > dark else never
 
 
-@_compiled
+@_inner
 def _albedo(g, out, n):  # type: ignore[no-untyped-def]
     gx, gy, gz = g[0], g[1], g[2]
     for i in range(n):
         out[i] = np.sqrt(gx[i] * gx[i] + gy[i] * gy[i] + gz[i] * gz[i])
 
 
-@_compiled
-def _all_lit(v, saturated, low, high, shadow, dark, n):  # type: ignore[no-untyped-def]
-    """True if, at every pixel, even the darkest light is out of shadow measured by the brightest; none saturated."""
+@_inner
+def _all_lit(v, low, high, shadow, dark, n):  # type: ignore[no-untyped-def]
+    """True if, at every pixel, even the darkest light is out of shadow measured by the brightest."""
     first = v[0]
     turn = 0
     for i in range(n):
@@ -171,11 +179,11 @@ def _all_lit(v, saturated, low, high, shadow, dark, n):  # type: ignore[no-untyp
     least, most = low[turn], high[turn]
     doubtful = np.int32(0)
     for i in range(n):
-        doubtful += np.int32((least[i] <= shadow * most[i]) | (least[i] <= dark) | saturated[i])
+        doubtful += np.int32((least[i] <= shadow * most[i]) | (least[i] <= dark))
     return doubtful == 0
 
 
-@_compiled
+@_inner
 def _quantile(v, rows, network, n):  # type: ignore[no-untyped-def]
     """Runs the network of `network.comparators`; the row it names last holds the quantile of v."""
     for k in range(v.shape[0]):
@@ -190,21 +198,30 @@ def _quantile(v, rows, network, n):  # type: ignore[no-untyped-def]
             high[i] = b[i] if a[i] < b[i] else a[i]
 
 
-@_compiled
-def _light(ring, y, x0, n, limit, v, s, shadow, dark, lit, count):  # type: ignore[no-untyped-def]
-    """lit (K, n) = 1 where a light counts, neither saturated nor in shadow."""
+@_inner
+def _light(v, s, shadow, dark, lit, count, n):  # type: ignore[no-untyped-def]
+    """lit (K, n), 1 where not saturated, becomes 0 where a light is in shadow too; `count` how many are left."""
     one, zero = np.float32(1), np.float32(0)
     count[:n] = zero
     for k in range(v.shape[0]):
-        raw, vk, lk = ring[k, y, x0 : x0 + n], v[k], lit[k]
+        vk, lk = v[k], lit[k]
         for i in range(n):
-            good = (raw[i] < limit) & (vk[i] > shadow * s[i]) & (s[i] > dark)
-            lk[i] = one if good else zero
+            lk[i] = lk[i] * (one if (vk[i] > shadow * s[i]) & (s[i] > dark) else zero)
         for i in range(n):
             count[i] += lk[i]
 
 
-@_compiled
+@_inner
+def _unsaturated(ring, y, x0, n, limit, lit):  # type: ignore[no-untyped-def]
+    """lit (K, n) = 1 where the raw count is under the limit."""
+    one, zero = np.float32(1), np.float32(0)
+    for k in range(lit.shape[0]):
+        raw, lk = ring[k, y, x0 : x0 + n], lit[k]
+        for i in range(n):
+            lk[i] = one if raw[i] < limit else zero
+
+
+@_inner
 def _linear(v, inverse, set_condition, g, condition, n):  # type: ignore[no-untyped-def]
     """g = pinv(L) I with the pseudo-inverse (3, K) of all lights: plain least squares, as the paper has it."""
     g[:, :n] = np.float32(0)
@@ -230,7 +247,7 @@ def _linear(v, inverse, set_condition, g, condition, n):  # type: ignore[no-unty
             gz[i] += z * vk[i]
 
 
-@_compiled
+@_inner
 def _add_one(s0, s1, s2, p0, p1, p2, w, n):  # type: ignore[no-untyped-def]
     """Three sums per loop: what the registers hold."""
     for i in range(n):
@@ -239,7 +256,7 @@ def _add_one(s0, s1, s2, p0, p1, p2, w, n):  # type: ignore[no-untyped-def]
         s2[i] += w[i] * p2
 
 
-@_compiled
+@_inner
 def _add_four(s0, s1, s2, p, j, w0, w1, w2, w3, n):  # type: ignore[no-untyped-def]
     p00, p01, p02 = p[0, j], p[0, j + 1], p[0, j + 2]
     p10, p11, p12 = p[1, j], p[1, j + 1], p[1, j + 2]
@@ -252,13 +269,13 @@ def _add_four(s0, s1, s2, p, j, w0, w1, w2, w3, n):  # type: ignore[no-untyped-d
         s2[i] += a * p02 + b * p12 + c * p22 + d * p32
 
 
-@_compiled
+@_inner
 def _weigh(w, v, out, n):  # type: ignore[no-untyped-def]
     for i in range(n):
         out[i] = w[i] * v[i]
 
 
-@_compiled
+@_inner
 def _accumulate(v, w, products, wv, sums, n):  # type: ignore[no-untyped-def]
     """A = sum w l l^T into sums 0..5 (xx xy xz yy yz zz), b = sum w I l into sums 6..8; `products` (K, 9) alike.
 
@@ -287,7 +304,7 @@ def _accumulate(v, w, products, wv, sums, n):  # type: ignore[no-untyped-def]
         _add_one(bx, by, bz, p[6], p[7], p[8], wv0, n)
 
 
-@_compiled
+@_inner
 def _accumulate_field(v, w, field, sums, n):  # type: ignore[no-untyped-def]
     sums[:, :n] = np.float32(0)
     a00, a01, a02, a11, a12, a22 = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]
@@ -311,7 +328,7 @@ def _accumulate_field(v, w, field, sums, n):  # type: ignore[no-untyped-def]
             b2[i] += value * lz[i]
 
 
-@_compiled
+@_inner
 def _solve3(sums, g, condition, n):  # type: ignore[no-untyped-def]
     """g = A^-1 b by cofactors; condition = tr(A) tr(A^-1) / 9, infinite where A is singular."""
     zero, one, ninth = np.float32(0), np.float32(1), np.float32(1 / 9)
@@ -336,7 +353,7 @@ def _solve3(sums, g, condition, n):  # type: ignore[no-untyped-def]
         condition[i] = trace * (c00 + c11 + c22) * inverse * ninth if good else infinite
 
 
-@_compiled
+@_inner
 def _residual(k, v, lights, field, near, g, out, n):  # type: ignore[no-untyped-def]
     """out = I - L g of light k."""
     vk, gx, gy, gz = v[k], g[0], g[1], g[2]
@@ -350,7 +367,7 @@ def _residual(k, v, lights, field, near, g, out, n):  # type: ignore[no-untyped-
             out[i] = vk[i] - (gx[i] * x + gy[i] * y + gz[i] * z)
 
 
-@_compiled
+@_inner
 def _squares(v, lit, lights, field, near, g, r, squares, n):  # type: ignore[no-untyped-def]
     """Sum of squared residuals over the lights that counted."""
     squares[:n] = np.float32(0)
@@ -361,11 +378,11 @@ def _squares(v, lit, lights, field, near, g, r, squares, n):  # type: ignore[no-
             squares[i] += lk[i] * r[i] * r[i]
 
 
-@_compiled
-def _squares_of_all(v, lights, field, near, g, r, squares, n):  # type: ignore[no-untyped-def]
+@_inner
+def _squares_of_all(v, lights, g, squares, n):  # type: ignore[no-untyped-def]
     squares[:n] = np.float32(0)
     gx, gy, gz = g[0], g[1], g[2]
-    fours = 0 if near else v.shape[0] // 4 * 4
+    fours = v.shape[0] // 4 * 4
     for k in range(0, fours, 4):
         v0, v1, v2, v3 = v[k], v[k + 1], v[k + 2], v[k + 3]
         p0, p1, p2, p3 = lights[k, 0], lights[k + 1, 0], lights[k + 2, 0], lights[k + 3, 0]
@@ -379,12 +396,13 @@ def _squares_of_all(v, lights, field, near, g, r, squares, n):  # type: ignore[n
             d = v3[i] - (x * p3 + y * q3 + z * t3)
             squares[i] += a * a + b * b + c * c + d * d
     for k in range(fours, v.shape[0]):
-        _residual(k, v, lights, field, near, g, r, n)
+        vk, p, q, t = v[k], lights[k, 0], lights[k, 1], lights[k, 2]
         for i in range(n):
-            squares[i] += r[i] * r[i]
+            a = vk[i] - (gx[i] * p + gy[i] * q + gz[i] * t)
+            squares[i] += a * a
 
 
-@_compiled
+@_inner
 def _soft_start(v, per_s, lit, w, n):  # type: ignore[no-untyped-def]
     """First weights: lights far above the quantile count less; `per_s` = 1 / s, 0 where there is no light."""
     zero, one, four = np.float32(0), np.float32(1), np.float32(4)
@@ -398,7 +416,7 @@ def _soft_start(v, per_s, lit, w, n):  # type: ignore[no-untyped-def]
             wk[i] = weight / (one + four * over * over)
 
 
-@_compiled
+@_inner
 def _cauchy(v, per_s, lit, lights, field, near, g, w, r, n):  # type: ignore[no-untyped-def]
     """Weights 1 / (1 + (r / (cauchy s))^2); `per_s` = 1 / (cauchy s)."""
     one, floor = np.float32(1), np.float32(1e-4)
@@ -411,14 +429,14 @@ def _cauchy(v, per_s, lit, lights, field, near, g, w, r, n):  # type: ignore[no-
             wk[i] = weight / (one + q * q)
 
 
-@_compiled
+@_inner
 def _reciprocal(s, factor, out, n):  # type: ignore[no-untyped-def]
     one, zero = np.float32(1), np.float32(0)
     for i in range(n):
         out[i] = one / (factor * s[i]) if s[i] > zero else zero
 
 
-@_compiled
+@_inner
 def _count_robust(lit, w, count, n):  # type: ignore[no-untyped-def]
     """A light that ended with less than a fifth of its weight did not count."""
     one, zero, least = np.float32(1), np.float32(0), np.float32(0.2)
@@ -431,7 +449,72 @@ def _count_robust(lit, w, count, n):  # type: ignore[no-untyped-def]
             count[i] += lk[i]
 
 
-@_compiled
+@_inner
+def _ends(knots, step, y, x0, ends):  # type: ignore[no-untyped-def]
+    """(K, 7, 2): value at the segment's left end and slope per pixel of what the knots hold."""
+    one = np.float32(1)
+    row = np.float32(y) / np.float32(step)
+    top = min(int(row), knots.shape[0] - 2)
+    below = row - np.float32(top)
+    left = x0 // step
+    for k in range(ends.shape[0]):
+        for c in range(ends.shape[1]):
+            a = knots[top, left, k, c] * (one - below) + knots[top + 1, left, k, c] * below
+            b = knots[top, left + 1, k, c] * (one - below) + knots[top + 1, left + 1, k, c] * below
+            ends[k, c, 0] = a
+            ends[k, c, 1] = (b - a) / np.float32(step)
+
+
+@_inner
+def _strengthen(v, ends, ramp, n):  # type: ignore[no-untyped-def]
+    """Divides v by the lights' relative strength."""
+    for k in range(v.shape[0]):
+        vk, a, b = v[k], ends[k, 3, 0], ends[k, 3, 1]
+        for i in range(n):
+            vk[i] = vk[i] * (a + b * ramp[i])
+
+
+@_inner
+def _fill_field(ends, ramp, field, n):  # type: ignore[no-untyped-def]
+    for k in range(field.shape[0]):
+        for c in range(3):
+            target, a, b = field[k, c], ends[k, c, 0], ends[k, c, 1]
+            for i in range(n):
+                target[i] = a + b * ramp[i]
+
+
+@_inner
+def _linear_near(v, ends, ramp, set_condition, g, condition, n):  # type: ignore[no-untyped-def]
+    """g = pinv(L) I with a pseudo-inverse that changes linearly along the segment."""
+    g[:, :n] = np.float32(0)
+    condition[:n] = set_condition
+    gx, gy, gz = g[0], g[1], g[2]
+    for k in range(v.shape[0]):
+        vk = v[k]
+        x, y, z = ends[k, 4, 0], ends[k, 5, 0], ends[k, 6, 0]
+        dx, dy, dz = ends[k, 4, 1], ends[k, 5, 1], ends[k, 6, 1]
+        for i in range(n):
+            gx[i] += vk[i] * (x + dx * ramp[i])
+            gy[i] += vk[i] * (y + dy * ramp[i])
+            gz[i] += vk[i] * (z + dz * ramp[i])
+
+
+@_inner
+def _squares_near(v, ends, ramp, g, squares, n):  # type: ignore[no-untyped-def]
+    """Sum of squared residuals over all lights."""
+    squares[:n] = np.float32(0)
+    gx, gy, gz = g[0], g[1], g[2]
+    for k in range(v.shape[0]):
+        vk = v[k]
+        x, y, z = ends[k, 0, 0], ends[k, 1, 0], ends[k, 2, 0]
+        dx, dy, dz = ends[k, 0, 1], ends[k, 1, 1], ends[k, 2, 1]
+        for i in range(n):
+            t = ramp[i]
+            r = vk[i] - (gx[i] * (x + dx * t) + gy[i] * (y + dy * t) + gz[i] * (z + dz * t))
+            squares[i] += r * r
+
+
+@_inner
 def _write(g, count, condition, squares, worst, y, x0, n, out):  # type: ignore[no-untyped-def]
     normals, albedo, lit_count, residual, observable = out
     nx, ny, nz = normals[0, y, x0 : x0 + n], normals[1, y, x0 : x0 + n], normals[2, y, x0 : x0 + n]
@@ -451,29 +534,81 @@ def _write(g, count, condition, squares, worst, y, x0, n, out):  # type: ignore[
         seen[i] = good
 
 
-@_compiled
-def _interpolate(knots, step, y, x0, n, v, field):  # type: ignore[no-untyped-def]
-    """Unit light vectors of this segment into `field`; divides v by the lights' relative strength."""
-    row = np.float32(y) / np.float32(step)
-    top = min(int(row), knots.shape[0] - 2)
-    below = row - np.float32(top)
-    left = x0 // step
-    for k in range(v.shape[0]):
-        for c in range(4):
-            a = knots[top, left, k, c] * (np.float32(1) - below) + knots[top + 1, left, k, c] * below
-            b = knots[top, left + 1, k, c] * (np.float32(1) - below) + knots[top + 1, left + 1, k, c] * below
-            slope = (b - a) / np.float32(step)
-            if c < 3:
-                target = field[k, c]
-                for i in range(n):
-                    target[i] = a + slope * np.float32(i)
-            else:
-                vk = v[k]
-                for i in range(n):
-                    vk[i] = vk[i] * (a + slope * np.float32(i))
+@_inner
+def _weighted(v, lit, s, scratch, geometry, method, iterations, cauchy, g, condition, n):  # type: ignore[no-untyped-def]
+    """Weighted least squares over the lights that count, once (masked) or re-weighted (robust)."""
+    w, wv, sums, r, per_s = scratch
+    lights, products, field, near = geometry
+    if method == ROBUST:
+        _reciprocal(s, np.float32(1), per_s, n)
+        _soft_start(v, per_s, lit, w, n)
+        _reciprocal(s, cauchy, per_s, n)
+    else:
+        w[:, :n] = lit[:, :n]
+    for turn in range(iterations + 1 if method == ROBUST else 1):
+        if turn > 0:
+            _cauchy(v, per_s, lit, lights, field, near, g, w, r, n)
+        if near:
+            _accumulate_field(v, w, field, sums, n)
+        else:
+            _accumulate(v, w, products, wv, sums, n)
+        _solve3(sums, g, condition, n)
 
 
-@_compiled
+@_inner
+def _solve_segment(  # type: ignore[no-untyped-def]
+    v, lit, done, clipped, geometry, inverse, set_condition, ends, ramp, network, quantile,
+    method, shadow, dark, iterations, cauchy, g, rows, extremes, scratch, number, condition, squares, n,
+):  # fmt: skip
+    """g, condition, lit count and squared residuals of a segment whose v is loaded (`done`: g of plain ls too).
+
+    Where `clipped`, lit (K, n) is already 0 for saturated samples.
+
+    """
+    lights, _, field, near = geometry
+    r = scratch[3]
+    certain = method == MASKED and not clipped and _all_lit(v, extremes[0], extremes[1], shadow, dark, n)
+    if not (certain or clipped):
+        lit[:, :n] = np.float32(1)
+    if certain:
+        number[:n] = np.float32(v.shape[0])
+    elif method != LS:
+        _quantile(v, rows, network, n)
+        _light(v, rows[quantile], shadow, dark, lit, number, n)
+    if near and not certain:
+        _fill_field(ends, ramp, field, n)
+    if done and certain:
+        condition[:n] = set_condition
+    elif near and (certain or method == LS):
+        _linear_near(v, ends, ramp, set_condition, g, condition, n)
+    elif certain or method == LS:
+        _linear(v, inverse, set_condition, g, condition, n)
+    else:
+        _weighted(v, lit, rows[quantile], scratch, geometry, method, iterations, cauchy, g, condition, n)
+    if method == ROBUST:
+        _count_robust(lit, scratch[0], number, n)
+    elif method == LS:
+        _albedo(g, r, n)
+        _light(v, r, shadow, dark, lit, number, n)
+    if certain and near:
+        _squares_near(v, ends, ramp, g, squares, n)
+    elif certain:
+        _squares_of_all(v, lights, g, squares, n)
+    else:
+        _squares(v, lit, lights, field, near, g, r, squares, n)
+
+
+@_inner
+def _products(lights):  # type: ignore[no-untyped-def]
+    out = np.empty((lights.shape[0], 9), np.float32)
+    for k in range(lights.shape[0]):
+        x, y, z = lights[k, 0], lights[k, 1], lights[k, 2]
+        out[k, 0], out[k, 1], out[k, 2], out[k, 3], out[k, 4], out[k, 5] = x * x, x * y, x * z, y * y, y * z, z * z
+        out[k, 6], out[k, 7], out[k, 8] = x, y, z
+    return out
+
+
+@_entry
 def solve_rows(  # type: ignore[no-untyped-def]
     ring, row0, row1, black, scale, limit, lights, inverse, set_condition, knots, segment, near, network, quantile,
     method, shadow, dark, worst, iterations, cauchy, saturated_map, out,
@@ -481,25 +616,21 @@ def solve_rows(  # type: ignore[no-untyped-def]
     """Rows row0..row1 of `ring` (K, H, W) into the maps of `out` and `saturated_map`.
 
     `black` (K,) DN, `scale` (K, 2, 2) per DN, `limit` DN of saturation, of the ring's type; `lights` (K, 3);
-    `inverse` (3, K) their pseudo-inverse, `set_condition` their condition; `knots` (Y, X, K, 4) unit vector and
-    reciprocal strength every `segment` pixels, used where `near`; `network` and `quantile` of network.comparators.
+    `inverse` (3, K) their pseudo-inverse, `set_condition` their condition; `knots` (Y, X, K, 7) unit vector,
+    reciprocal strength and column of the pseudo-inverse every `segment` pixels, used where `near`; `network` and
+    `quantile` of network.comparators.
     """
     count, width, size = ring.shape[0], ring.shape[2], segment
-    v, lit, w = (
-        np.empty((count, size), np.float32),
-        np.empty((count, size), np.float32),
-        np.empty((count, size), np.float32),
-    )
-    rows = np.empty((count + 2, size), np.float32)
+    planes = np.empty((3 * count + 6, size), np.float32)
+    v, lit, w, wv = planes[:count], planes[count : 2 * count], planes[2 * count : 3 * count], planes[3 * count :]
+    rows, sums = np.empty((count + 2, size), np.float32), np.empty((9, size), np.float32)
+    lines = np.empty((5, size), np.float32)
+    r, per_s, number, condition, squares = lines[0], lines[1], lines[2], lines[3], lines[4]
+    extremes = (np.empty((2, size), np.float32), np.empty((2, size), np.float32))
+    g = np.empty((3, size), np.float32)
     field = np.empty((count, 3, size) if near else (1, 3, 1), np.float32)
-    wv, low, high = np.empty((4, size), np.float32), np.empty((2, size), np.float32), np.empty((2, size), np.float32)
-    sums, g, r = np.empty((9, size), np.float32), np.empty((3, size), np.float32), np.empty(size, np.float32)
-    number, condition, squares = np.empty(size, np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
-    per_s = np.empty(size, np.float32)
-    products = np.empty((count, 9), np.float32)
-    for k in range(count):
-        x, y_, z = lights[k, 0], lights[k, 1], lights[k, 2]
-        products[k] = np.array([x * x, x * y_, x * z, y_ * y_, y_ * z, z * z, x, y_, z], np.float32)
+    ends, ramp = np.empty((count, 7, 2), np.float32), np.arange(size).astype(np.float32)
+    scratch, geometry = (w, wv, sums, r, per_s), (lights, _products(lights), field, near)
     most = np.empty(count, np.float32)
     mosaic = False
     for k in range(count):
@@ -507,57 +638,26 @@ def solve_rows(  # type: ignore[no-untyped-def]
         for phase in range(4):
             mosaic |= scale[k, phase >> 1, phase & 1] != scale[k, 0, 0]
     plain = not (near or mosaic) and method != ROBUST
-    one = np.float32(1)
     for y in range(row0, row1):
         for x0 in range(0, width, size):
             n = min(size, width - x0)
-            saturated = saturated_map[y, x0 : x0 + n]
-            _mark_saturated(ring, y, x0, n, limit, saturated)
+            clipped = _mark_saturated(ring, y, x0, n, limit, saturated_map[y, x0 : x0 + n])
             if plain:
                 _load_linear(ring, y, x0, n, black, scale, inverse, v, g)
-                condition[:n] = set_condition
             else:
                 _load(ring, y, x0, n, black, scale, v)
-                if near:
-                    _interpolate(knots, size, y, x0, n, v, field)
+            if near:
+                _ends(knots, size, y, x0, ends)
+                _strengthen(v, ends, ramp, n)
             if plain and method == LS:
                 _least(g, shadow, dark, r, n)
                 _grade(v, lights, g, r, most, number, squares, n)
-                _write(g, number, condition, squares, worst, y, x0, n, out)
-                continue
-            certain = method == MASKED and _all_lit(v, saturated, low, high, shadow, dark, n)
-            if certain:
-                number[:n] = np.float32(count)
-            elif method != LS:
-                _quantile(v, rows, network, n)
-                s = rows[quantile]
-                _light(ring, y, x0, n, limit, v, s, shadow, dark, lit, number)
-            if not plain and not near and (certain or method == LS):
-                _linear(v, inverse, set_condition, g, condition, n)
-            elif not (plain and certain):
-                if method == ROBUST:
-                    _reciprocal(s, one, per_s, n)
-                    _soft_start(v, per_s, lit, w, n)
-                    _reciprocal(s, cauchy, per_s, n)
-                elif certain or method == LS:
-                    w[:, :n] = one
-                else:
-                    w[:, :n] = lit[:, :n]
-                for turn in range(iterations + 1 if method == ROBUST else 1):
-                    if turn > 0:
-                        _cauchy(v, per_s, lit, lights, field, near, g, w, r, n)
-                    if near:
-                        _accumulate_field(v, w, field, sums, n)
-                    else:
-                        _accumulate(v, w, products, wv, sums, n)
-                    _solve3(sums, g, condition, n)
-                if method == ROBUST:
-                    _count_robust(lit, w, number, n)
-            if method == LS:
-                _albedo(g, per_s, n)
-                _light(ring, y, x0, n, limit, v, per_s, shadow, dark, lit, number)
-            if certain:
-                _squares_of_all(v, lights, field, near, g, r, squares, n)
+                condition[:n] = set_condition
             else:
-                _squares(v, lit, lights, field, near, g, r, squares, n)
+                if clipped:
+                    _unsaturated(ring, y, x0, n, limit, lit)
+                _solve_segment(
+                    v, lit, plain, clipped, geometry, inverse, set_condition, ends, ramp, network, quantile,
+                    method, shadow, dark, iterations, cauchy, g, rows, extremes, scratch, number, condition, squares, n,
+                )  # fmt: skip
             _write(g, number, condition, squares, worst, y, x0, n, out)

@@ -110,7 +110,7 @@ class PhotometricStereo:
         self._near = isinstance(lights, PointLights) or flat_field is not None
         self._step_px = min(knot_step_px(lights), SEGMENT_PX if flat_field is None else flat_field.step_px)
         self._knots = (
-            _knots(lights, shape, self._step_px, flat_field) if self._near else np.zeros((2, 2, 1, 4), np.float32)
+            _knots(lights, shape, self._step_px, flat_field) if self._near else np.zeros((2, 2, 1, 7), np.float32)
         )
         self._directions = _at_center(lights, shape)
 
@@ -258,12 +258,13 @@ def _at_center(lights: LightModel, shape: tuple[int, int]) -> NDArray[np.float64
 def _knots(
     lights: LightModel, shape: tuple[int, int], step_px: int, flat_field: FlatField | None
 ) -> NDArray[np.float32]:
-    """(Y, X, K, 4): unit light vector and reciprocal strength every `step_px`, one knot beyond each edge."""
+    """(Y, X, K, 7): unit light vector, reciprocal strength, column of the pseudo-inverse; one knot beyond each edge."""
     y, x = (np.arange(0, size + step_px, step_px, dtype=np.float64) for size in shape)
     directions, strengths = light_vectors(lights, x[None, :], y[:, None])
     if flat_field is not None:
         strengths = strengths * flat_field.at(x[None, :], y[:, None])
-    return np.concatenate([directions, 1 / strengths[..., None]], axis=-1).astype(np.float32)
+    inverse = np.moveaxis(np.linalg.pinv(directions), -1, -2)
+    return np.concatenate([directions, 1 / strengths[..., None], inverse], axis=-1).astype(np.float32)
 
 
 def warm_up() -> None:

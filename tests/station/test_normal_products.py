@@ -20,6 +20,7 @@ CHANNELS = tuple(range(1, 9))
 TOP = Pose(0.0, 0.0, 258.0, 0.0, -90.0)
 EXPOSURE_US = 8000.0
 Roi = tuple[int, int, int, int]
+pytestmark = pytest.mark.timeout(600)  # the first use compiles the kernels
 
 
 def photographed(scene: Scene, binning: int = BINNING, roi: Roi | None = None) -> list[Frame]:

@@ -24,6 +24,7 @@ from station.photometric_stereo.solve import (
 
 SIZE = 121
 Array = NDArray[np.float64]
+pytestmark = pytest.mark.timeout(600)  # the first use compiles the kernels
 
 
 def ring(count: int, slant_deg: float = 45.0) -> DirectionalLights:

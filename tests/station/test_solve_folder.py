@@ -15,6 +15,7 @@ from station.photometric_stereo.pictures import decode_normals, encode_normals
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real" / "cat"
 SIZE = 64
+pytestmark = pytest.mark.timeout(600)  # the first use compiles the kernels
 
 
 def directions(count: int) -> np.ndarray:
