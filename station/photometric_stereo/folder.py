@@ -18,6 +18,7 @@ from station.photometric_stereo import pictures
 from station.photometric_stereo.checks import AngularErrors, angular_error_map, angular_errors, leave_one_out_residuals
 from station.photometric_stereo.photographs import Photographs, PhotographsError, read_photographs
 from station.photometric_stereo.solve import Method, PhotometricStereo, SolverSettings, relighting_residuals
+from station.photometric_stereo.surfaces import height_mm
 
 REPORT = "report.json"
 
@@ -50,12 +51,18 @@ class SolveReport:
 
 
 def solve_folder(
-    folder: Path, out: Path, method: Method = "masked", lights: Sequence[str] | None = None
+    folder: Path,
+    out: Path,
+    method: Method = "masked",
+    lights: Sequence[str] | None = None,
+    *,
+    height: bool = False,
 ) -> SolveReport:
     """Solve `folder` and write normals, albedo, quality, a picture and report.json into the folder `out`.
 
-    `out` appears whole or not at all; one that an earlier call wrote is replaced, any other that is not empty is
-    refused. Raises PhotographsError for what is wrong with the folder, LightGeometryError never (it is wrapped).
+    With `height`, the integrated height goes there too (height.npy, in pixels, NaN where unknown; seconds per
+    megapixel). `out` appears whole or not at all; one that an earlier call wrote is replaced, any other that is not
+    empty is refused. Raises PhotographsError for all that is wrong with the folder, the lights included.
     """
     settings = SolverSettings(method=method)
     _check_target(out)
@@ -65,7 +72,8 @@ def solve_folder(
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        _write_maps(partial, result, photographs, errors)
+        surface = height_mm(result.normals, 1.0) if height else None
+        _write_maps(partial, result, photographs, errors, surface)
         report = _report(folder, out, settings, photographs, result, errors, partial)
         (partial / REPORT).write_text(report.as_json() + "\n", encoding="utf-8")
         _replace(partial, out)
@@ -118,7 +126,13 @@ def _albedo_full_scale(result: NormalMap) -> float:
     return float(np.quantile(seen, 0.999)) if seen.size else 1.0
 
 
-def _write_maps(folder: Path, result: NormalMap, photographs: Photographs, errors: NDArray[np.float64] | None) -> None:
+def _write_maps(
+    folder: Path,
+    result: NormalMap,
+    photographs: Photographs,
+    errors: NDArray[np.float64] | None,
+    surface: NDArray[np.float32] | None,
+) -> None:
     scale = _albedo_full_scale(result)
     pictures.write_picture(folder / "normals.png", pictures.encode_normals(result.normals))
     np.save(folder / "normals.npy", result.normals)
@@ -128,14 +142,20 @@ def _write_maps(folder: Path, result: NormalMap, photographs: Photographs, error
     pictures.write_picture(folder / "observable.png", result.observable.astype(np.uint8) * np.uint8(255))
     pictures.write_picture(folder / "residual.png", pictures.to_16_bit(result.residual, pictures.RESIDUAL_FULL_SCALE))
     np.save(folder / "residual.npy", result.residual)
+    if surface is not None:
+        np.save(folder / "height.npy", surface)
     if errors is not None:
         np.save(folder / "error_deg.npy", errors.astype(np.float32))
         pictures.write_picture(folder / "error.png", pictures.coloured(errors, pictures.ERROR_FULL_SCALE_DEG))
-    pictures.write_picture(folder / "picture.png", _picture(result, photographs, errors, scale))
+    pictures.write_picture(folder / "picture.png", _picture(result, photographs, errors, surface, scale))
 
 
 def _picture(
-    result: NormalMap, photographs: Photographs, errors: NDArray[np.float64] | None, scale: float
+    result: NormalMap,
+    photographs: Photographs,
+    errors: NDArray[np.float64] | None,
+    surface: NDArray[np.float32] | None,
+    scale: float,
 ) -> NDArray[np.uint8]:
     first = photographs.frames[0]
     seen = first.pixels.astype(np.float32) / np.float32(2**first.significant_bits - 1)
@@ -152,6 +172,9 @@ def _picture(
         ),
         (f"lights that counted, 0 to {count}", pictures.coloured(result.lit_count.astype(np.float32), float(count))),
     ]
+    if surface is not None and np.isfinite(surface).any():
+        low, high = float(np.nanmin(surface)), float(np.nanmax(surface))
+        tiles.append((f"height, {low:.0f} to {high:.0f} px", pictures.coloured(surface - low, max(high - low, 1e-6))))
     if errors is not None:
         caption = f"error, 0 to {pictures.ERROR_FULL_SCALE_DEG:g} degrees"
         tiles.append((caption, pictures.coloured(errors, pictures.ERROR_FULL_SCALE_DEG)))

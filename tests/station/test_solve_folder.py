@@ -90,6 +90,14 @@ def test_lights_are_chosen_by_number_or_name(tmp_path: Path) -> None:
     assert set(report.leave_one_out_residuals.values()) == {None}
 
 
+def test_height_is_integrated_on_demand(tmp_path: Path) -> None:
+    report = solve_folder(make_folder(tmp_path / "in"), tmp_path / "out", height=True)
+    height = np.load(tmp_path / "out" / "height.npy")
+    assert "height.npy" in report.files
+    assert height[31, 31] - height[31, 52] == pytest.approx(31 - np.sqrt(31**2 - 20.5**2), abs=0.5)
+    assert np.isnan(height[0, 0])
+
+
 def test_an_earlier_result_is_replaced_and_anything_else_refused(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "in")
     solve_folder(folder, tmp_path / "out", "ls")
