@@ -20,7 +20,7 @@ from drivers.simulated.control import ControlServer
 from drivers.simulated.gardasoft_firmware import GardasoftFirmware
 from drivers.simulated.grbl_firmware import GrblFirmware
 from drivers.simulated.pty_line import PtyLine
-from drivers.simulated.scene import DEFECT_KINDS, PRODUCTS, Scene, make_part, random_defect
+from drivers.simulated.scene import DEFECT_KINDS, PRODUCTS, Scene, compile_kernels, make_part, random_defect
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,8 @@ class SimulatedRig:
         self._scene = self._make_scene(config.part)
 
     def start(self) -> None:
-        """Offer the wires; returns when all of them can be opened."""
+        """Offer the wires; returns when all of them can be opened and the first frame need not wait for a compiler."""
+        compile_kernels()
         (self.folder / "cameras").mkdir(parents=True, exist_ok=True)
         for line in self._lines:
             line.start()
