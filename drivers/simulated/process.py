@@ -14,7 +14,7 @@ from drivers.errors import DeviceLost, DeviceTimeout
 from drivers.simulated.config import SimulatedRigConfig
 from drivers.simulated.control import RigControl
 
-START_TIMEOUT_S = 120.0  # the first start on a machine compiles the renderer
+START_TIMEOUT_S = 240.0  # the first start on a machine compiles the renderer
 
 
 class RigProcess:
