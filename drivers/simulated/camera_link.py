@@ -1,6 +1,7 @@
 """The rig's end of the simulated camera's wire: answers `simcam.cti` over local TCP.
 
-The producer opens two connections per device: one for frames, one for the clock. Pixels travel in a
+The producer opens three connections per device: one for frames, one for clock and temperature, one on
+which edges on the trigger input are told. Pixels travel in a
 mapped file where the producer can map one, else on the socket. `simcam/link.h` is the other end.
 """
 
@@ -20,15 +21,18 @@ from typing import NamedTuple
 import numpy as np
 
 from drivers.protocols import Pixels
+from drivers.simulated.wire_formats import PIXEL_FORMATS, encode, rendered_request
 
 log = logging.getLogger(__name__)
 
-MAGIC, VERSION = 0x31434D46, 1
-HELLO, EXPOSE, CLOCK = 1, 2, 3
+MAGIC, VERSION = 0x31434D46, 2
+HELLO, EXPOSE, CLOCK, LINE = 1, 2, 3, 4
 OK, INCOMPLETE, DROPPED = 0, 1, 2
+BINNINGS = (1, 2, 4, 8)
 CAN_MAP = 1
-MAP_BYTES = 5472 * 3648 * 2
-PIXEL_FORMATS = {0x01080001: "Mono8", 0x01100005: "Mono12", 0x01080009: "BayerRG8", 0x01100011: "BayerRG12"}
+MAP_BYTES = 5472 * 3648 * 3
+ABSOLUTE_ZERO_C = -273.15
+ROOM_C = 30.0
 
 _REQUEST = struct.Struct("<4IQ3d6I2I")
 _REPLY = struct.Struct("<4I3Q2I")
@@ -47,12 +51,17 @@ class ExposureRequest:
     height: int
     offset_x: int
     offset_y: int
-    pixel_format: str  # Mono8, Mono12, BayerRG8 or BayerRG12
+    pixel_format: str  # as the rig is asked for it: Mono8, Mono12, BayerRG8 or BayerRG12
+    active_lines: int = 0  # bit n: output line n is on during the exposure
+    binning_vertical: int = 1  # as the rig is asked for it, equal to `binning`
 
 
 @dataclass(slots=True)
 class Exposed:
-    """What the sensor saw: (H, W) uint8 for 8-bit formats, uint16 in the low 12 bits for 12-bit ones."""
+    """What the sensor saw: (H, W) uint8 for 8-bit formats, uint16 in the low 12 bits for 12-bit ones.
+
+    Pixels that are not writeable and come again, as the very same object, are not copied again.
+    """
 
     pixels: Pixels
     timestamp_ns: int  # start of exposure on the rig's clock
@@ -70,7 +79,8 @@ class CameraLink:
     """Offers one simulated camera: an endpoint file, a listening socket, a thread per connection.
 
     `expose` is called on the frame connection's thread and blocks as long as exposure and readout take;
-    its None means that the frame is lost on the way. `now_ns` may be called at the same time. The
+    its None means that the frame is lost on the way. `now_ns` and `temperature_c` may be called at the
+    same time. `fire_line` is an edge on the camera's trigger input. The
     mapped file lies in `frame_folder`; without one, and on Windows, pixels travel on the socket.
     """
 
@@ -81,11 +91,13 @@ class CameraLink:
         endpoints_folder: Path,
         serial_number: str,
         frame_folder: Path | None,
+        temperature_c: Callable[[], float] = lambda: ROOM_C,
     ) -> None:
         if not serial_number or any(c.isspace() or c == "/" for c in serial_number) or len(serial_number) > 63:
             raise ValueError(f"serial number {serial_number!r}: needs 1 to 63 characters without blanks or slashes")
         self._expose = expose
         self._now_ns = now_ns
+        self._temperature_c = temperature_c
         self._endpoint = endpoints_folder / f"{serial_number}.endpoint"
         self._serial_number = serial_number
         self._frame_path = None if frame_folder is None else frame_folder / f"{serial_number}.{os.getpid()}.pixels"
@@ -93,6 +105,8 @@ class CameraLink:
         self._connections: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
+        self._line_waiters: list[socket.socket] = []
+        self._in_map: tuple[Pixels, str] | None = None
         self._map: mmap.mmap | None = None
 
     def start(self) -> None:
@@ -105,6 +119,17 @@ class CameraLink:
         draft = self._endpoint.with_suffix(f".{os.getpid()}.draft")
         draft.write_text(f"127.0.0.1 {listener.getsockname()[1]} {self._serial_number}\n", encoding="ascii")
         draft.replace(self._endpoint)
+
+    def fire_line(self) -> int:
+        """A rising edge on Line0; returns how many cameras were told."""
+        with self._lock:
+            waiters, self._line_waiters = self._line_waiters, []
+        for connection in waiters:
+            try:
+                connection.sendall(_reply(LINE, OK, 0, self._now_ns(), 0, in_map=False))
+            except OSError as error:
+                log.info("a camera left before its trigger line was told: %s", error)
+        return len(waiters)
 
     def close(self) -> None:
         """As if unplugged: the endpoint vanishes, connections drop, even in the middle of an exposure."""
@@ -120,6 +145,8 @@ class CameraLink:
             thread.join(timeout=5.0)
         if self._frame_path is not None:
             self._frame_path.unlink(missing_ok=True)
+        self._in_map = None
+        self._line_waiters = []
         self._map = None  # closed with its last view
 
     def _make_map(self) -> mmap.mmap | None:
@@ -160,13 +187,18 @@ class CameraLink:
         finally:
             with self._lock:
                 self._connections.discard(connection)
+                self._line_waiters = [c for c in self._line_waiters if c is not connection]
             connection.close()
 
     def _answer(self, connection: socket.socket, message: _Message) -> None:
         if message.kind == HELLO:
             self._answer_hello(connection, message)
         elif message.kind == CLOCK:
-            connection.sendall(_reply(CLOCK, OK, 0, self._now_ns(), 0, in_map=False))
+            kelvin = self._temperature_c() - ABSOLUTE_ZERO_C
+            connection.sendall(_reply(CLOCK, OK, round(kelvin * 1000), self._now_ns(), 0, in_map=False))
+        elif message.kind == LINE:
+            with self._lock:
+                self._line_waiters.append(connection)
         elif message.kind == EXPOSE:
             self._answer_exposure(connection, message)
         else:
@@ -180,11 +212,12 @@ class CameraLink:
 
     def _answer_exposure(self, connection: socket.socket, message: _Message) -> None:
         request = message.exposure
-        exposed = self._expose(request)
+        wanted = rendered_request(request)
+        exposed = self._expose(wanted)
         if exposed is None:
             connection.sendall(_reply(EXPOSE, DROPPED, request.frame_id, self._now_ns(), 0, in_map=False))
             return
-        pixels = _checked(exposed.pixels, request)
+        pixels = encode(_checked(exposed.pixels, wanted), request)
         payload = pixels.data.cast("B")
         if not exposed.complete:
             payload = payload[: len(payload) // 2]
@@ -193,10 +226,18 @@ class CameraLink:
         frame_map = self._map
         in_map = frame_map is not None and bool(message.capabilities & CAN_MAP)
         if frame_map is not None and in_map:
-            frame_map[: len(payload)] = payload
+            self._put(frame_map, payload, exposed, request.pixel_format)
         connection.sendall(_reply(EXPOSE, status, frame_id, exposed.timestamp_ns, len(payload), in_map=in_map))
         if not in_map:
             connection.sendall(payload)
+
+    def _put(self, frame_map: mmap.mmap, payload: memoryview, exposed: Exposed, pixel_format: str) -> None:
+        pixels, known = exposed.pixels, self._in_map
+        if known is not None and known[0] is pixels and known[1] == pixel_format:
+            return
+        frame_map[: len(payload)] = payload
+        may_come_again = exposed.complete and not pixels.flags.writeable
+        self._in_map = (pixels, pixel_format) if may_come_again else None
 
 
 def _checked(pixels: Pixels, request: ExposureRequest) -> Pixels:
@@ -226,11 +267,13 @@ def _receive(connection: socket.socket) -> _Message | None:
 
 def _parse(data: bytes) -> _Message:
     (magic, version, kind, capabilities, frame_id, exposure_us, gain_db, black_level_dn, *rest) = _REQUEST.unpack(data)
-    binning, width, height, offset_x, offset_y, code = rest[:6]
+    binning, width, height, offset_x, offset_y, code, active_lines, binning_vertical = rest
     if (magic, version) != (MAGIC, VERSION):
         raise ConnectionError(f"not the camera's protocol: magic {magic:#x} version {version}")
     if kind == EXPOSE and code not in PIXEL_FORMATS:
         raise ConnectionError(f"unknown pixel format {code:#x}")
+    if kind == EXPOSE and not (binning in BINNINGS and binning_vertical in BINNINGS):
+        raise ConnectionError(f"unknown binning {binning} x {binning_vertical}")
     exposure = ExposureRequest(
         frame_id=frame_id,
         exposure_us=exposure_us,
@@ -242,6 +285,8 @@ def _parse(data: bytes) -> _Message:
         offset_x=offset_x,
         offset_y=offset_y,
         pixel_format=PIXEL_FORMATS.get(code, ""),
+        active_lines=active_lines,
+        binning_vertical=binning_vertical,
     )
     return _Message(kind, capabilities, exposure)
 

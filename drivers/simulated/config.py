@@ -56,3 +56,4 @@ class SimulatedRigConfig(Strict):
     part: SimulatedPart = SimulatedPart()
     imperfections: Imperfections = Imperfections()
     camera: CameraTiming = CameraTiming()
+    prerendered: bool = False  # the same scene under the same light is rendered once, with one noise: for frame rates

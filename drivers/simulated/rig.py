@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from drivers.process_memory import peak_memory_mb
-from drivers.protocols import Pose
+from drivers.protocols import Pixels, Pose
 from drivers.simulated.camera_link import CameraLink, Exposed, ExposureRequest
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.config import SimulatedDefect, SimulatedPart, SimulatedRigConfig
@@ -21,13 +23,17 @@ from drivers.simulated.gardasoft_firmware import GardasoftFirmware
 from drivers.simulated.grbl_firmware import GrblFirmware
 from drivers.simulated.pty_line import PtyLine
 from drivers.simulated.scene import DEFECT_KINDS, PRODUCTS, Scene, compile_kernels, make_part, random_defect
+from drivers.simulated.wire import FaultAction, inject_fault
 
 log = logging.getLogger(__name__)
 
 DIFFUSE_CHANNEL = 9
 CHANNELS = tuple(range(1, 10))
 SENSOR_HEIGHT_PX = 3648
-CAMERA_FAULTS = ("incomplete", "dropped", "stale", "unplug", "plug")
+FRAME_FAULTS = ("incomplete", "dropped", "stale", "duplicate", "late")  # of one frame each
+FRAMES_REMEMBERED = 4000
+LATE_S = 0.2
+ROOM_C, WARM_UP_C, WARM_UP_S = 30.0, 12.0, 600.0  # the housing, and how it warms after power on
 MAXIMUM_POSE_ERROR = 1.0  # mm or degrees: visits farther from the asked pose are visits to another place
 
 
@@ -59,6 +65,7 @@ class SimulatedRig:
             endpoints_folder=folder / "cameras",
             serial_number=config.serial_number,
             frame_folder=folder,
+            temperature_c=self.temperature_c,
         )
         self._control = ControlServer(
             folder,
@@ -67,6 +74,7 @@ class SimulatedRig:
                 "inject": self._inject,
                 "defect_mask": self._defect_mask,
                 "status": self._status,
+                "frames": self._frames_taken,
                 "stop": self._stop,
             },
         )
@@ -77,6 +85,11 @@ class SimulatedRig:
         self._seen_from: list[Pose] = []  # true poses since the part was loaded, latest last
         self._frames = 0
         self._camera_faults: deque[str] = deque()  # one per frame to come
+        self._last_exposed: Exposed | None = None
+        self._frame_log: deque[dict[str, Any]] = deque(maxlen=FRAMES_REMEMBERED)
+        self._prerendered: dict[tuple[object, ...], Pixels] = {}
+        self._overexposure = 1.0
+        self._extra_temperature_c = 0.0
         self._ambient = config.imperfections.ambient_level
         self.part = config.part
         self._scene = self._make_scene(config.part)
@@ -112,23 +125,71 @@ class SimulatedRig:
             fault = self._camera_faults.popleft() if self._camera_faults else None
         if self._ambient:
             levels = {**levels, DIFFUSE_CHANNEL: levels.get(DIFFUSE_CHANNEL, 0.0) + self._ambient}
+        lit = {channel: level for channel, level in levels.items() if level > 0}
+        pixels = self._photograph(scene, pose, lit, request, frame_seed)
+        ready_s = start_s + exposure_s + self._transfer_s(request, pixels.nbytes)
+        self.clock.sleep(ready_s - self.clock.now_s())
+        exposed = Exposed(pixels, int(start_s * 1e9), complete=fault != "incomplete")
+        self._remember(request, exposed, lit, pose, fault)
+        return self._spoil(request, exposed, fault)
+
+    def _photograph(
+        self, scene: Scene, pose: Pose, lit: dict[int, float], request: ExposureRequest, frame_seed: int
+    ) -> Pixels:
+        roi = (request.offset_x, request.offset_y, request.width, request.height)
+        key = (id(scene), pose, tuple(lit.items()), roi, request.exposure_us, request.gain_db, request.pixel_format)
+        if self.config.prerendered and key in self._prerendered:
+            return self._prerendered[key]
         pixels = scene.photograph(
             pose,
-            {channel: level for channel, level in levels.items() if level > 0},
-            exposure_us=request.exposure_us,
+            lit,
+            exposure_us=request.exposure_us * self._overexposure,
             gain_db=request.gain_db,
             pixel_format=request.pixel_format,
             binning=request.binning,
-            roi=(request.offset_x, request.offset_y, request.width, request.height),
+            roi=roi,
             frame_seed=frame_seed,
             black_level_dn=request.black_level_dn,
         )
-        ready_s = start_s + exposure_s + self._transfer_s(request, pixels.nbytes)
-        self.clock.sleep(ready_s - self.clock.now_s())
-        if fault == "dropped":
-            return None
-        stale_id = request.frame_id - 1 if fault == "stale" else None
-        return Exposed(pixels, int(start_s * 1e9), complete=fault != "incomplete", frame_id=stale_id)
+        if self.config.prerendered:
+            pixels.flags.writeable = False
+            self._prerendered[key] = pixels
+        return pixels
+
+    def _remember(
+        self, request: ExposureRequest, exposed: Exposed, lit: dict[int, float], pose: Pose, fault: str | None
+    ) -> None:
+        """The truth about a frame, for judging what the station says of it."""
+        middle_s = exposed.timestamp_ns / 1e9 + request.exposure_us / 2e6
+        entry = {
+            "frame_id": request.frame_id,
+            "timestamp_ns": exposed.timestamp_ns,
+            "lights": lit,
+            "pose": pose.as_tuple(),
+            "moving": self.gantry.is_moving_between(exposed.timestamp_ns / 1e9, middle_s),
+            "exposure_us": request.exposure_us,
+            "fault": fault,
+        }
+        with self._lock:
+            self._frame_log.append(entry)
+
+    def _spoil(self, request: ExposureRequest, exposed: Exposed, fault: str | None) -> Exposed | None:
+        last, self._last_exposed = self._last_exposed, exposed
+        match fault:
+            case "dropped":
+                return None
+            case "late":
+                self.clock.sleep(LATE_S)
+            case "stale" if last is not None and last.pixels.shape == exposed.pixels.shape:
+                return Exposed(last.pixels, last.timestamp_ns)
+            case "duplicate" | "stale":
+                return Exposed(exposed.pixels, exposed.timestamp_ns, frame_id=request.frame_id - 1)
+        return exposed
+
+    def temperature_c(self) -> float:
+        """Of the camera's housing, which warms after power on."""
+        warm_up_c = WARM_UP_C * (1.0 - math.exp(-self.clock.now_s() / WARM_UP_S))
+        return ROOM_C + warm_up_c + self._extra_temperature_c
 
     def _transfer_s(self, request: ExposureRequest, payload_bytes: int) -> float:
         rows_share = request.height * request.binning / SENSOR_HEIGHT_PX
@@ -181,6 +242,7 @@ class SimulatedRig:
         scene = self._make_scene(part)
         with self._lock:
             self.part, self._scene, self._seen_from = part, scene, []
+            self._prerendered.clear()
         return {"loaded": part.model_dump(mode="json")}
 
     def _inject(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -199,18 +261,47 @@ class SimulatedRig:
                 return {"injected": self._camera_fault(name, *arguments)}
         raise ValueError(f"unknown fault {fault!r}; say ambient LEVEL, gantry.NAME, lights.NAME or camera.NAME")
 
-    def _camera_fault(self, name: str, count: str = "1") -> str:
-        if name not in CAMERA_FAULTS:
-            raise ValueError(f"unknown fault camera.{name}; there are {', '.join(CAMERA_FAULTS)}")
-        if name == "unplug":
-            self._camera.close()
-            return "camera unplugged"
-        if name == "plug":
-            self._camera.start()
-            return "camera plugged in"
+    def _camera_fault(self, name: str, *arguments: str) -> str:
+        faults: dict[str, FaultAction] = {
+            "unplug": self._unplug,
+            "plug": self._plug,
+            "saturation": self._saturate,
+            "temperature": self._warm,
+            "line": self._fire_line,
+        }
+        for fault in FRAME_FAULTS:
+            faults[fault] = partial(self._spoil_next, fault)
+        return inject_fault("camera", faults, name, arguments)
+
+    def _spoil_next(self, fault: str, count: str = "1") -> str:
         with self._lock:
-            self._camera_faults.extend([name] * int(count))
-        return f"the next {count} frames: {name}"
+            self._camera_faults.extend([fault] * int(count))
+        return f"the next {count} frames: {fault}"
+
+    def _unplug(self) -> str:
+        self._camera.close()
+        return "camera unplugged"
+
+    def _plug(self) -> str:
+        self._camera.start()
+        return "camera plugged in"
+
+    def _saturate(self, factor: str = "50") -> str:
+        self._overexposure = float(factor)
+        return f"the sensor gathers {self._overexposure:g} times the light (1 is as it should be)"
+
+    def _warm(self, degrees: str = "20") -> str:
+        self._extra_temperature_c = float(degrees)
+        return f"the camera is {self._extra_temperature_c:g} degrees warmer than it should be"
+
+    def _fire_line(self) -> str:
+        return f"an edge on Line0 of {self._camera.fire_line()} cameras"
+
+    def _frames_taken(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Every frame exposed since simulated time `since_ns`: its light levels, true pose and fault."""
+        since_ns = int(request.get("since_ns", 0))
+        with self._lock:
+            return {"frames": [entry for entry in self._frame_log if entry["timestamp_ns"] >= since_ns]}
 
     def _defect_mask(self, request: dict[str, Any]) -> dict[str, Any]:
         """The truth, for judging the station's answer: a file with the (H, W) mask seen near `pose`."""

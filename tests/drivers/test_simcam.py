@@ -140,7 +140,8 @@ def test_what_is_wrong_is_refused(consumer: Consumer) -> None:
 
 def test_buffers_pass_through_their_states(consumer: Consumer) -> None:
     registers = consumer.registers()
-    assert consumer.write(registers["BinningHorizontal"], 8) == OK
+    for direction in ("BinningHorizontal", "BinningVertical"):
+        assert consumer.write(registers[direction], 8) == OK
     payload = int.from_bytes(consumer.read(registers["PayloadSize"], 8), "little")
     assert payload == 684 * 456
     buffer = consumer.handle("DSAllocAndAnnounceBuffer", consumer.stream, c_size_t(payload), None)
@@ -180,7 +181,7 @@ def test_any_consumer_gets_a_living_picture(copy: Path) -> None:
     harvester.update()
     acquirer = off_main_thread(lambda: harvester.create(0))
     nodes = acquirer.remote_device.node_map
-    nodes.BinningHorizontal.value = 8
+    nodes.BinningHorizontal.value = nodes.BinningVertical.value = 8
     nodes.PixelFormat.value = "Mono12"
     nodes.ExposureTime.value = 2000.0
     nodes.BlackLevel.value = 64.0
@@ -217,7 +218,7 @@ def test_selectors_lines_and_user_set(copy: Path) -> None:
     assert (nodes.LineMode.value, nodes.LineSource.value) == ("Input", "Off")
     nodes.Gain.value = 7.5
     nodes.BinningVertical.value = 2
-    assert (nodes.Width.value, nodes.WidthMax.value, nodes.BinningHorizontal.value) == (2736, 2736, 2)
+    assert (nodes.Width.value, nodes.Height.value, nodes.BinningHorizontal.value) == (5472, 1824, 1)
     nodes.UserSetSelector.value = "Default"
     nodes.UserSetLoad.execute()
     assert (nodes.Gain.value, nodes.Width.value, nodes.Height.value) == (0.0, 5472, 3648)

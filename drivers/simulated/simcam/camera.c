@@ -40,7 +40,7 @@ static void set_text(struct device *device, int id, const char *text) {
 
 static size_t image_size(const struct device *device) {
     return (size_t)integer_of(device, F_WIDTH, 0) * (size_t)integer_of(device, F_HEIGHT, 0) *
-           PF_BYTES(integer_of(device, F_PIXEL_FORMAT, 0));
+           PF_BITS(integer_of(device, F_PIXEL_FORMAT, 0)) / 8U;
 }
 
 static size_t aligned(size_t size) { return (size + CHUNK_ALIGNMENT - 1) / CHUNK_ALIGNMENT * CHUNK_ALIGNMENT; }
@@ -51,8 +51,8 @@ size_t camera_payload_size(const struct device *device) {
 }
 
 static void update_geometry(struct device *device) {
-    int64_t binning = integer_of(device, F_BINNING_H, 0);
-    int64_t width_max = SENSOR_WIDTH / binning, height_max = SENSOR_HEIGHT / binning;
+    int64_t width_max = SENSOR_WIDTH / integer_of(device, F_BINNING_H, 0);
+    int64_t height_max = SENSOR_HEIGHT / integer_of(device, F_BINNING_V, 0);
     set_integer(device, F_WIDTH_MAX, 0, width_max);
     set_integer(device, F_HEIGHT_MAX, 0, height_max);
     set_integer(device, F_WIDTH_LIMIT, 0, width_max - integer_of(device, F_OFFSET_X, 0));
@@ -62,11 +62,17 @@ static void update_geometry(struct device *device) {
     set_integer(device, F_PAYLOAD_SIZE, 0, (int64_t)camera_payload_size(device));
 }
 
+/* What a user set does not hold: what says who the camera is, and what chooses among the sets. */
+static int is_in_user_set(int id) {
+    return features[id].kind != KIND_STRING && id != F_PARAMS_LOCKED && id != F_TIMESTAMP_VALUE &&
+           id != F_USER_SET_SELECTOR && id != F_USER_SET_DEFAULT;
+}
+
 static void load_defaults(struct device *device) {
     int id;
     for (id = 0; id < FEATURE_COUNT; id++) {
         size_t index, count = features[id].count ? (size_t)features[id].count : 1;
-        if (features[id].kind == KIND_STRING || id == F_PARAMS_LOCKED || id == F_TIMESTAMP_VALUE) continue;
+        if (!is_in_user_set(id)) continue;
         for (index = 0; index < count; index++) {
             if (features[id].kind == KIND_FLOAT) set_float(device, id, features[id].reset);
             else set_integer(device, id, index, (int64_t)features[id].reset);
@@ -75,19 +81,36 @@ static void load_defaults(struct device *device) {
     set_integer(device, F_SENSOR_WIDTH, 0, SENSOR_WIDTH);
     set_integer(device, F_SENSOR_HEIGHT, 0, SENSOR_HEIGHT);
     set_integer(device, F_LINE_MODE, LINE_1_OUTPUT, 1);
+    set_integer(device, F_LINE_MODE, LINE_2_OUTPUT, 1);
     set_integer(device, F_LINE_SOURCE, LINE_1_OUTPUT, LINE_SOURCE_EXPOSURE_ACTIVE);
     update_geometry(device);
 }
 
-/* Binning keeps the region at the full picture, as most cameras do; both directions go together. */
-static int set_binning(struct device *device, int64_t binning) {
+static void load_user_set(struct device *device, int64_t which) {
+    int id;
+    load_defaults(device);
+    for (id = 0; which == USER_SET_1 && device->has_user_set && id < FEATURE_COUNT; id++) {
+        size_t first = feature_slot(id), count = features[id].count ? (size_t)features[id].count : 1;
+        if (is_in_user_set(id)) memcpy(&device->registers[first], &device->user_set[first], count * 8);
+    }
+    update_geometry(device);
+}
+
+static int save_user_set(struct device *device) {
+    if (integer_of(device, F_USER_SET_SELECTOR, 0) != USER_SET_1) return TL_ACCESS; /* Default is the maker's */
+    memcpy(device->user_set, device->registers, sizeof device->user_set);
+    device->has_user_set = 1;
+    return TL_OK;
+}
+
+/* Binning sets the region back to the full picture of that direction, as most cameras do. */
+static int set_binning(struct device *device, int id, int64_t binning) {
+    int is_horizontal = id == F_BINNING_H;
     if (binning != 1 && binning != 2 && binning != 4 && binning != 8) return TL_VALUE;
-    set_integer(device, F_BINNING_H, 0, binning);
-    set_integer(device, F_BINNING_V, 0, binning);
-    set_integer(device, F_OFFSET_X, 0, 0);
-    set_integer(device, F_OFFSET_Y, 0, 0);
-    set_integer(device, F_WIDTH, 0, SENSOR_WIDTH / binning);
-    set_integer(device, F_HEIGHT, 0, SENSOR_HEIGHT / binning);
+    set_integer(device, id, 0, binning);
+    set_integer(device, is_horizontal ? F_OFFSET_X : F_OFFSET_Y, 0, 0);
+    if (is_horizontal) set_integer(device, F_WIDTH, 0, SENSOR_WIDTH / binning);
+    else set_integer(device, F_HEIGHT, 0, SENSOR_HEIGHT / binning);
     return TL_OK;
 }
 
@@ -111,9 +134,23 @@ static int integer_is_valid(const struct device *device, int id, int64_t value) 
     return f->inc <= 1 || (value - (int64_t)f->min) % (int64_t)f->inc == 0;
 }
 
+/* Without a rig the housing warms by 12 degrees over about ten minutes, as small cameras do. */
+static double own_temperature_c(const struct device *device) {
+    double seconds = (double)(monotonic_ns() - device->opened_ns) * 1e-9;
+    return 30.0 + 12.0 * (1.0 - exp(-seconds / 600.0));
+}
+
+/* Clock and temperature, from the rig where there is one. Not to be called with camera_lock held. */
+static int measure(struct device *device, uint64_t *now_ns, double *temperature_c) {
+    *now_ns = monotonic_ns();
+    *temperature_c = own_temperature_c(device);
+    return device->has_rig ? link_clock(&device->link, now_ns, temperature_c) : 0;
+}
+
 static int latch_clock(struct device *device) {
-    uint64_t now = monotonic_ns();
-    int result = device->has_rig ? link_clock(&device->link, &now) : 0;
+    uint64_t now;
+    double temperature;
+    int result = measure(device, &now, &temperature);
     lock_take(&camera_lock);
     if (result != 0) device->is_lost = 1;
     else set_integer(device, F_TIMESTAMP_VALUE, 0, (int64_t)now);
@@ -121,24 +158,38 @@ static int latch_clock(struct device *device) {
     return result == 0 ? TL_OK : TL_IO;
 }
 
+/* With camera_lock held. A trigger during an exposure is missed, as on a real sensor. */
+static void trigger(struct device *device, int64_t source) {
+    if (!device->is_acquiring || device->is_exposing || integer_of(device, F_TRIGGER_SOURCE, 0) != source) return;
+    device->is_triggered = 1;
+    cond_wake_all(&device->changed);
+}
+
+static void unplug(struct device *device) {
+    device->unplugged_until_ns =
+        monotonic_ns() + (uint64_t)integer_of(device, F_SIMULATE_UNPLUG_TIME, 0) * 1000000ULL;
+    device->is_lost = 1;
+    cond_wake_all(&device->changed);
+}
+
 static int execute(struct device *device, int id) {
+    int result = TL_OK;
     if (id == F_TIMESTAMP_LATCH) return latch_clock(device);
     if (id == F_ACQUISITION_START) camera_set_acquiring(device, 1);
     if (id == F_ACQUISITION_STOP) camera_set_acquiring(device, 0);
     lock_take(&camera_lock);
-    if (id == F_USER_SET_LOAD) load_defaults(device);
-    if (id == F_TRIGGER_SOFTWARE && device->is_acquiring && !device->is_exposing) {
-        device->is_triggered = 1; /* a trigger during an exposure is missed, as on a real sensor */
-        cond_wake_all(&device->changed);
-    }
+    if (id == F_USER_SET_LOAD) load_user_set(device, integer_of(device, F_USER_SET_SELECTOR, 0));
+    if (id == F_USER_SET_SAVE) result = save_user_set(device);
+    if (id == F_TRIGGER_SOFTWARE) trigger(device, TRIGGER_SOFTWARE);
+    if (id == F_SIMULATE_UNPLUG) unplug(device);
     lock_drop(&camera_lock);
-    return TL_OK;
+    return result;
 }
 
 static int write_integer(struct device *device, int id, size_t index, int64_t value) {
     int result = TL_OK;
     if (!integer_is_valid(device, id, value)) return TL_VALUE;
-    if (id == F_BINNING_H || id == F_BINNING_V) result = set_binning(device, value);
+    if (id == F_BINNING_H || id == F_BINNING_V) result = set_binning(device, id, value);
     else set_integer(device, id, index, value);
     update_geometry(device);
     cond_wake_all(&device->changed); /* TriggerMode may have been switched off: free running begins */
@@ -170,10 +221,34 @@ int camera_write(struct device *device, uint64_t address, const void *data, size
     return result;
 }
 
-/* The housing warms by 12 degrees over about ten minutes, as small cameras do. */
-static double temperature_c(const struct device *device) {
-    double seconds = (double)(monotonic_ns() - device->opened_ns) * 1e-9;
-    return 30.0 + 12.0 * (1.0 - exp(-seconds / 600.0));
+/* With camera_lock held. Bit n: output line n is on, `is_exposing` or not. */
+static uint32_t active_lines(const struct device *device, int is_exposing) {
+    uint32_t lines = 0;
+    size_t line;
+    for (line = LINE_1_OUTPUT; line < LINE_COUNT; line++) {
+        int64_t source = integer_of(device, F_LINE_SOURCE, line);
+        int is_on = source == LINE_SOURCE_EXPOSURE_ACTIVE && is_exposing;
+        if (source >= LINE_SOURCE_USER_OUTPUT_0)
+            is_on = integer_of(device, F_USER_OUTPUT_VALUE, (size_t)(source - LINE_SOURCE_USER_OUTPUT_0)) != 0;
+        if (is_on) lines |= 1U << line;
+    }
+    return lines;
+}
+
+/* What changes by itself is brought up to date when it is read. */
+static int refresh(struct device *device, int id) {
+    uint64_t now;
+    double temperature = 0.0;
+    uint32_t lines;
+    size_t line;
+    int result = id == F_TEMPERATURE ? measure(device, &now, &temperature) : 0;
+    lock_take(&camera_lock);
+    if (result != 0) device->is_lost = 1;
+    else if (id == F_TEMPERATURE) set_float(device, F_TEMPERATURE, temperature);
+    lines = active_lines(device, device->is_exposing);
+    for (line = 0; line < LINE_COUNT; line++) set_integer(device, F_LINE_STATUS, line, (lines >> line) & 1U);
+    lock_drop(&camera_lock);
+    return result;
 }
 
 int camera_read(struct device *device, uint64_t address, void *data, size_t size) {
@@ -184,10 +259,8 @@ int camera_read(struct device *device, uint64_t address, void *data, size_t size
     if (id < 0) return TL_ADDRESS;
     offset = (feature_slot(id) + index) * 8 + byte;
     if (offset + size > slot_count() * 8) return TL_ADDRESS;
+    if ((id == F_TEMPERATURE || id == F_LINE_STATUS) && refresh(device, id) != 0) return TL_IO;
     lock_take(&camera_lock);
-    set_float(device, F_TEMPERATURE, temperature_c(device));
-    set_integer(device, F_LINE_STATUS, LINE_1_OUTPUT,
-                device->is_exposing && integer_of(device, F_LINE_SOURCE, LINE_1_OUTPUT) == LINE_SOURCE_EXPOSURE_ACTIVE);
     memcpy(data, (const uint8_t *)device->registers + offset, size);
     lock_drop(&camera_lock);
     return TL_OK;
@@ -227,7 +300,14 @@ struct exposure {
     struct link_reply reply;
     uint32_t chunk_mask;
     unsigned generation;
+    int is_pattern, is_dropped, is_incomplete;
 };
+
+static int count_down(struct device *device, int id) {
+    int64_t left = integer_of(device, id, 0);
+    if (left > 0) set_integer(device, id, 0, left - 1);
+    return left > 0;
+}
 
 static int is_free_running(struct device *device) { return integer_of(device, F_TRIGGER_MODE, 0) == 0; }
 
@@ -253,6 +333,8 @@ static void prepare(struct device *device, struct exposure *exposure) {
     r->gain_db = float_of(device, F_GAIN);
     r->black_level_dn = float_of(device, F_BLACK_LEVEL);
     r->binning = (uint32_t)integer_of(device, F_BINNING_H, 0);
+    r->binning_vertical = (uint32_t)integer_of(device, F_BINNING_V, 0);
+    r->active_lines = active_lines(device, 1);
     r->width = (uint32_t)integer_of(device, F_WIDTH, 0);
     r->height = (uint32_t)integer_of(device, F_HEIGHT, 0);
     r->offset_x = (uint32_t)integer_of(device, F_OFFSET_X, 0);
@@ -260,34 +342,61 @@ static void prepare(struct device *device, struct exposure *exposure) {
     r->pixel_format = (uint32_t)integer_of(device, F_PIXEL_FORMAT, 0);
     exposure->chunk_mask = chunk_mask(device);
     exposure->generation = device->generation;
+    exposure->is_pattern = !device->has_rig || integer_of(device, F_TEST_PATTERN, 0) != 0;
+    exposure->is_dropped = count_down(device, F_SIMULATE_DROPPED);
+    exposure->is_incomplete = count_down(device, F_SIMULATE_INCOMPLETE);
     device->is_triggered = 0;
     device->is_exposing = 1;
 }
 
-/* Without a rig: a ramp that moves one pixel per frame and follows exposure and gain, so that any consumer sees life. */
+static unsigned full_scale_dn(uint32_t pixel_format) {
+    if (pixel_format == PF_MONO10) return 1023U;
+    if (pixel_format == PF_MONO16) return 65535U;
+    return PF_BITS(pixel_format) == 8 || pixel_format == PF_RGB8 ? 255U : 4095U;
+}
+
+/* One row of the ramp in the given format; `shift` moves it. */
+static void draw_row(uint8_t *row, uint32_t width, uint32_t pixel_format, const uint16_t *ramp, uint32_t shift) {
+    uint32_t x;
+    switch (PF_BITS(pixel_format)) {
+    case 8:
+        for (x = 0; x < width; x++) row[x] = (uint8_t)ramp[(x + shift) & 255U];
+        break;
+    case 12: /* two pixels in three bytes, least significant bits first */
+        for (x = 0; x + 1 < width; x += 2, row += 3) {
+            uint16_t a = ramp[(x + shift) & 255U], b = ramp[(x + 1 + shift) & 255U];
+            row[0] = (uint8_t)a;
+            row[1] = (uint8_t)((a >> 8) | ((b & 15U) << 4));
+            row[2] = (uint8_t)(b >> 4);
+        }
+        break;
+    case 24:
+        for (x = 0; x < width; x++, row += 3) row[0] = row[1] = row[2] = (uint8_t)ramp[(x + shift) & 255U];
+        break;
+    default:
+        for (x = 0; x < width; x++) memcpy(row + 2 * (size_t)x, &ramp[(x + shift) & 255U], 2);
+    }
+}
+
+/* A ramp that moves one pixel per frame and follows exposure and gain, so that any consumer sees life without a rig. */
 static void draw_pattern(const struct exposure *exposure, uint8_t *out) {
     const struct link_request *r = &exposure->request;
     double brightness = r->exposure_us / 10000.0 * pow(10.0, r->gain_db / 20.0);
-    unsigned max_dn = PF_MAX_DN(r->pixel_format);
-    unsigned bytes = PF_BYTES(r->pixel_format);
+    unsigned max_dn = full_scale_dn(r->pixel_format);
+    size_t stride = PF_SIZE(r->pixel_format, r->width);
     uint16_t ramp[256];
     uint32_t x, y;
     for (x = 0; x < 256; x++) {
         double value = r->black_level_dn + (double)x / 255.0 * 0.5 * (double)max_dn * brightness;
         ramp[x] = (uint16_t)(value > (double)max_dn ? (double)max_dn : value + 0.5);
     }
-    for (y = 0; y < r->height; y++) {
-        uint32_t shift = y + r->offset_y + r->offset_x + (uint32_t)r->frame_id;
-        uint8_t *row = out + (size_t)y * r->width * bytes;
-        if (bytes == 1)
-            for (x = 0; x < r->width; x++) row[x] = (uint8_t)ramp[(x + shift) & 255U];
-        else
-            for (x = 0; x < r->width; x++) memcpy(row + 2 * (size_t)x, &ramp[(x + shift) & 255U], 2);
-    }
+    for (y = 0; y < r->height; y++)
+        draw_row(out + y * stride, r->width, r->pixel_format, ramp,
+                 y + r->offset_y + r->offset_x + (uint32_t)r->frame_id);
 }
 
 static size_t expected_size(const struct link_request *r) {
-    return (size_t)r->width * r->height * PF_BYTES(r->pixel_format);
+    return PF_SIZE(r->pixel_format, r->width) * r->height;
 }
 
 /* Interruptible; a wait that is cut short only makes the pattern's exposure short. */
@@ -299,14 +408,23 @@ static void pause_us(struct device *device, double us) {
     lock_drop(&camera_lock);
 }
 
-static int expose(struct device *device, struct exposure *exposure) {
-    if (device->has_rig) return link_expose(&device->link, &exposure->request, &exposure->reply, &device->is_closing);
+static int expose_pattern(struct device *device, struct exposure *exposure) {
+    double temperature;
     exposure->reply.status = LINK_OK;
     exposure->reply.frame_id = exposure->request.frame_id;
-    exposure->reply.timestamp_ns = monotonic_ns();
     exposure->reply.payload_length = expected_size(&exposure->request);
+    if (measure(device, &exposure->reply.timestamp_ns, &temperature) != 0) return -1;
     pause_us(device, exposure->request.exposure_us);
     return 0;
+}
+
+static int expose(struct device *device, struct exposure *exposure) {
+    int result = exposure->is_pattern
+        ? expose_pattern(device, exposure)
+        : link_expose(&device->link, &exposure->request, &exposure->reply, &device->is_closing);
+    if (exposure->is_incomplete) exposure->reply.status = LINK_INCOMPLETE;
+    if (exposure->is_dropped) exposure->reply.status = LINK_DROPPED;
+    return result;
 }
 
 static struct buffer *take_buffer(struct device *device, const struct exposure *exposure) {
@@ -322,7 +440,7 @@ static struct buffer *take_buffer(struct device *device, const struct exposure *
 }
 
 static int fill(struct device *device, const struct exposure *exposure, struct buffer *buffer) {
-    if (device->has_rig)
+    if (!exposure->is_pattern)
         return link_payload(&device->link, &exposure->reply, buffer ? buffer->base : NULL,
                             buffer ? buffer->size : 0, &device->is_closing);
     if (buffer && buffer->size >= expected_size(&exposure->request)) draw_pattern(exposure, buffer->base);
@@ -407,23 +525,47 @@ static void camera_thread(void *argument) {
     }
 }
 
+/* Edges on the trigger input come from the rig at any time. */
+static void line_thread(void *argument) {
+    struct device *device = argument;
+    while (!device->is_closing && link_line(&device->link, &device->is_closing) == 0) {
+        lock_take(&camera_lock);
+        trigger(device, TRIGGER_LINE_0);
+        lock_drop(&camera_lock);
+    }
+}
+
 /* ---- Opening, closing, starting ---- */
 
+static int start_threads(struct device *device) {
+    if (thread_start(&device->thread, camera_thread, device) != 0) return TL_MEMORY;
+    if (!device->has_rig || thread_start(&device->line_thread, line_thread, device) == 0) return TL_OK;
+    lock_take(&camera_lock);
+    device->is_closing = 1;
+    cond_wake_all(&device->changed);
+    lock_drop(&camera_lock);
+    thread_join(device->thread);
+    return TL_MEMORY;
+}
+
 int camera_open(struct device *device) {
+    int64_t user_set = integer_of(device, F_USER_SET_DEFAULT, 0); /* zero at first use */
+    if (monotonic_ns() < device->unplugged_until_ns) return TL_IO;
     if (device->has_rig && link_open(&device->link, device->host, device->service) != 0) return TL_IO;
     memset(device->registers, 0, sizeof device->registers);
     set_text(device, F_VENDOR, "Facet");
     set_text(device, F_MODEL, "SimCam20M");
     set_text(device, F_SERIAL, device->serial);
     set_text(device, F_FIRMWARE, "1.0.0");
-    load_defaults(device);
+    set_integer(device, F_USER_SET_DEFAULT, 0, user_set);
+    load_user_set(device, user_set);
     cond_init(&device->changed);
     device->is_lost = device->is_closing = 0;
     device->is_acquiring = device->is_triggered = device->is_exposing = 0;
     device->opened_ns = monotonic_ns();
     device->remote.device = device;
     device->is_open = 1;
-    if (thread_start(&device->thread, camera_thread, device) == 0) return TL_OK;
+    if (start_threads(device) == TL_OK) return TL_OK;
     device->is_open = 0;
     if (device->has_rig) link_close(&device->link);
     return TL_MEMORY;
@@ -435,7 +577,10 @@ void camera_close(struct device *device) {
     cond_wake_all(&device->changed);
     lock_drop(&camera_lock);
     thread_join(device->thread);
-    if (device->has_rig) link_close(&device->link);
+    if (device->has_rig) {
+        thread_join(device->line_thread);
+        link_close(&device->link);
+    }
     device->is_open = 0;
 }
 

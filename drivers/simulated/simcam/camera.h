@@ -9,7 +9,7 @@
 
 #define MAX_BUFFERS 64
 #define MAX_DEVICES 16
-#define MAX_SLOTS 128
+#define MAX_SLOTS 160
 #define CHUNK_ALIGNMENT 16
 #define CHUNK_BYTES (CHUNK_COUNT * CHUNK_ALIGNMENT)
 
@@ -49,14 +49,15 @@ struct port { struct device *device; };
 
 struct device {
     char serial[TEXT_LENGTH], host[TEXT_LENGTH], service[16];
-    int is_used, is_listed, has_rig, is_open;
+    int is_used, is_listed, has_rig, is_open, has_user_set;
     volatile int is_lost, is_closing;
     struct port remote;
     struct stream stream;
     struct link link;
-    uint64_t registers[MAX_SLOTS];
+    uint64_t registers[MAX_SLOTS], user_set[MAX_SLOTS]; /* a saved user set outlives closing */
+    uint64_t unplugged_until_ns;
     cond_t changed;
-    thread_t thread;
+    thread_t thread, line_thread;
     int is_acquiring, is_triggered, is_exposing;
     unsigned generation;    /* goes up with each start and stop: an exposure from before is thrown away */
     uint64_t next_frame_id, opened_ns;

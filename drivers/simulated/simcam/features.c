@@ -10,19 +10,27 @@
 ENTRIES(off, {"Off", 0});
 ENTRIES(off_on, {"Off", 0}, {"On", 1});
 ENTRIES(average, {"Average", 0});
-ENTRIES(pixel_formats, {"Mono8", PF_MONO8}, {"Mono12", PF_MONO12}, {"BayerRG8", PF_BAYER_RG8},
-        {"BayerRG12", PF_BAYER_RG12});
+ENTRIES(pixel_formats, {"Mono8", PF_MONO8}, {"Mono10", PF_MONO10}, {"Mono12", PF_MONO12}, {"Mono12p", PF_MONO12P},
+        {"Mono16", PF_MONO16}, {"BayerGR8", PF_BAYER_GR8}, {"BayerRG8", PF_BAYER_RG8}, {"BayerGB8", PF_BAYER_GB8},
+        {"BayerBG8", PF_BAYER_BG8}, {"BayerGR12", PF_BAYER_GR12}, {"BayerRG12", PF_BAYER_RG12},
+        {"BayerGB12", PF_BAYER_GB12}, {"BayerBG12", PF_BAYER_BG12}, {"BayerGR12p", PF_BAYER_GR12P},
+        {"BayerRG12p", PF_BAYER_RG12P}, {"BayerGB12p", PF_BAYER_GB12P}, {"BayerBG12p", PF_BAYER_BG12P},
+        {"RGB8", PF_RGB8});
+ENTRIES(test_patterns, {"Off", 0}, {"GreyHorizontalRampMoving", 1});
 ENTRIES(continuous, {"Continuous", 0});
 ENTRIES(frame_start, {"FrameStart", 0});
-ENTRIES(software, {"Software", 0});
+ENTRIES(trigger_sources, {"Software", TRIGGER_SOFTWARE}, {"Line0", TRIGGER_LINE_0});
+ENTRIES(rising_edge, {"RisingEdge", 0});
 ENTRIES(timed, {"Timed", 0});
 ENTRIES(all, {"All", 0});
-ENTRIES(lines, {"Line0", LINE_0_INPUT}, {"Line1", LINE_1_OUTPUT});
+ENTRIES(lines, {"Line0", LINE_0_INPUT}, {"Line1", LINE_1_OUTPUT}, {"Line2", LINE_2_OUTPUT});
 ENTRIES(line_modes, {"Input", 0}, {"Output", 1});
-ENTRIES(line_sources, {"Off", LINE_SOURCE_OFF}, {"ExposureActive", LINE_SOURCE_EXPOSURE_ACTIVE});
+ENTRIES(line_sources, {"Off", LINE_SOURCE_OFF}, {"ExposureActive", LINE_SOURCE_EXPOSURE_ACTIVE},
+        {"UserOutput0", LINE_SOURCE_USER_OUTPUT_0}, {"UserOutput1", LINE_SOURCE_USER_OUTPUT_1});
+ENTRIES(user_outputs, {"UserOutput0", 0}, {"UserOutput1", 1});
 ENTRIES(chunk_names, {"Timestamp", CHUNK_TIMESTAMP}, {"FrameID", CHUNK_FRAME_ID}, {"ExposureTime", CHUNK_EXPOSURE},
         {"Gain", CHUNK_GAIN});
-ENTRIES(user_sets, {"Default", 0});
+ENTRIES(user_sets, {"Default", 0}, {"UserSet1", USER_SET_1});
 
 const struct chunk chunks[CHUNK_COUNT] = {
     {"ChunkTimestamp", KIND_INTEGER}, {"ChunkFrameID", KIND_INTEGER}, {"ChunkExposureTime", KIND_FLOAT},
@@ -36,6 +44,7 @@ const struct chunk chunks[CHUNK_COUNT] = {
 #define CHUNK "ChunkDataControl"
 #define USER_SET "UserSetControl"
 #define TRANSPORT "TransportLayerControl"
+#define SIMULATION "SimulationControl"
 #define NO_LIMIT 9.0e15
 #define TEXT(n) {.name = n, .category = DEVICE, .access = "RO", .kind = KIND_STRING, .count = TEXT_LENGTH / 8}
 #define COMMAND(n, c) {.name = n, .category = c, .access = "WO", .kind = KIND_COMMAND, .max = 1}
@@ -79,6 +88,7 @@ const struct feature features[FEATURE_COUNT] = {
     [F_BINNING_V_MODE] = CHOICE("BinningVerticalMode", FORMAT, average),
     [F_PIXEL_FORMAT] = {.name = "PixelFormat", .category = FORMAT, .access = "RW", .kind = KIND_ENUM,
                         .entries = pixel_formats, .reset = PF_MONO8, .locked = 1},
+    [F_TEST_PATTERN] = CHOICE("TestPattern", FORMAT, test_patterns),
     [F_ACQUISITION_MODE] = {.name = "AcquisitionMode", .category = ACQUISITION, .access = "RW", .kind = KIND_ENUM,
                             .entries = continuous, .locked = 1},
     [F_ACQUISITION_START] = COMMAND("AcquisitionStart", ACQUISITION),
@@ -89,7 +99,9 @@ const struct feature features[FEATURE_COUNT] = {
     [F_TRIGGER_MODE] = {.name = "TriggerMode", .category = ACQUISITION, .access = "RW", .kind = KIND_ENUM,
                         .entries = off_on, .selector = F_TRIGGER_SELECTOR},
     [F_TRIGGER_SOURCE] = {.name = "TriggerSource", .category = ACQUISITION, .access = "RW", .kind = KIND_ENUM,
-                          .entries = software, .selector = F_TRIGGER_SELECTOR},
+                          .entries = trigger_sources, .selector = F_TRIGGER_SELECTOR},
+    [F_TRIGGER_ACTIVATION] = {.name = "TriggerActivation", .category = ACQUISITION, .access = "RW", .kind = KIND_ENUM,
+                              .entries = rising_edge, .selector = F_TRIGGER_SELECTOR},
     [F_TRIGGER_SOFTWARE] = {.name = "TriggerSoftware", .category = ACQUISITION, .access = "WO", .kind = KIND_COMMAND,
                             .max = 1, .selector = F_TRIGGER_SELECTOR},
     [F_EXPOSURE_MODE] = CHOICE("ExposureMode", ACQUISITION, timed),
@@ -112,6 +124,9 @@ const struct feature features[FEATURE_COUNT] = {
                        .entries = line_sources, .count = LINE_COUNT, .selector = F_LINE_SELECTOR},
     [F_LINE_STATUS] = {.name = "LineStatus", .category = DIGITAL_IO, .access = "RO", .kind = KIND_BOOLEAN, .max = 1,
                        .count = LINE_COUNT, .selector = F_LINE_SELECTOR},
+    [F_USER_OUTPUT_SELECTOR] = CHOICE("UserOutputSelector", DIGITAL_IO, user_outputs),
+    [F_USER_OUTPUT_VALUE] = {.name = "UserOutputValue", .category = DIGITAL_IO, .access = "RW", .kind = KIND_BOOLEAN,
+                             .max = 1, .count = USER_OUTPUT_COUNT, .selector = F_USER_OUTPUT_SELECTOR},
     [F_CHUNK_ACTIVE] = {.name = "ChunkModeActive", .category = CHUNK, .access = "RW", .kind = KIND_BOOLEAN, .max = 1,
                         .locked = 1},
     [F_CHUNK_SELECTOR] = CHOICE("ChunkSelector", CHUNK, chunk_names),
@@ -120,6 +135,16 @@ const struct feature features[FEATURE_COUNT] = {
     [F_USER_SET_SELECTOR] = CHOICE("UserSetSelector", USER_SET, user_sets),
     [F_USER_SET_LOAD] = {.name = "UserSetLoad", .category = USER_SET, .access = "WO", .kind = KIND_COMMAND, .max = 1,
                          .selector = F_USER_SET_SELECTOR, .locked = 1},
+    [F_USER_SET_SAVE] = {.name = "UserSetSave", .category = USER_SET, .access = "WO", .kind = KIND_COMMAND, .max = 1,
+                         .selector = F_USER_SET_SELECTOR},
+    [F_USER_SET_DEFAULT] = CHOICE("UserSetDefault", USER_SET, user_sets),
+    [F_SIMULATE_DROPPED] = {.name = "SimulateDroppedFrames", .category = SIMULATION, .access = "RW",
+                            .kind = KIND_INTEGER, .max = 1000, .inc = 1},
+    [F_SIMULATE_INCOMPLETE] = {.name = "SimulateIncompleteFrames", .category = SIMULATION, .access = "RW",
+                               .kind = KIND_INTEGER, .max = 1000, .inc = 1},
+    [F_SIMULATE_UNPLUG_TIME] = {.name = "SimulateUnplugTime", .category = SIMULATION, .access = "RW",
+                                .kind = KIND_INTEGER, .max = 3600000, .inc = 1, .unit = "ms"},
+    [F_SIMULATE_UNPLUG] = COMMAND("SimulateUnplug", SIMULATION),
     [F_PAYLOAD_SIZE] = READ_ONLY("PayloadSize", TRANSPORT, 0),
     [F_PARAMS_LOCKED] = {.name = "TLParamsLocked", .category = TRANSPORT, .access = "RW", .kind = KIND_INTEGER,
                          .max = 1, .inc = 1, .hidden = 1},
@@ -156,7 +181,7 @@ int feature_at(uint64_t address, size_t *index, size_t *byte) {
 
 /* ---- The XML description ---- */
 
-struct document { char text[98304]; size_t length; };
+struct document { char text[131072]; size_t length; };
 
 static void put(struct document *d, const char *format, ...) {
     size_t room = sizeof d->text - d->length;
@@ -181,7 +206,8 @@ static void put_head(struct document *d, const char *model) {
 }
 
 static void put_categories(struct document *d) {
-    static const char *const names[] = {DEVICE, FORMAT, ACQUISITION, ANALOG, DIGITAL_IO, CHUNK, USER_SET, TRANSPORT};
+    static const char *const names[] = {DEVICE, FORMAT, ACQUISITION, ANALOG, DIGITAL_IO, CHUNK, USER_SET, TRANSPORT,
+                                        SIMULATION};
     size_t c;
     int i;
     put(d, "<Category Name=\"Root\">");

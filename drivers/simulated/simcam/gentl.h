@@ -22,9 +22,16 @@ enum flush { FLUSH_IN_TO_OUT = 0, FLUSH_OUT_DISCARD = 1, FLUSH_ALL_TO_IN = 2, FL
              FLUSH_ALL_DISCARD = 4 };
 enum { EVENT_NEW_BUFFER = 1, PAYLOAD_IMAGE = 1, NAMESPACE_PFNC_32 = 4, ENDIAN_LITTLE = 1 };
 
-enum pfnc { PF_MONO8 = 0x01080001, PF_MONO12 = 0x01100005, PF_BAYER_RG8 = 0x01080009, PF_BAYER_RG12 = 0x01100011 };
-#define PF_BYTES(format) ((((uint32_t)(format) >> 16) & 0xFFU) / 8U)
-#define PF_MAX_DN(format) (PF_BYTES(format) == 1 ? 255U : 4095U)
+enum pfnc {
+    PF_MONO8 = 0x01080001, PF_MONO10 = 0x01100003, PF_MONO12 = 0x01100005, PF_MONO12P = 0x010C0047,
+    PF_MONO16 = 0x01100007, PF_RGB8 = 0x02180014,
+    PF_BAYER_GR8 = 0x01080008, PF_BAYER_RG8 = 0x01080009, PF_BAYER_GB8 = 0x0108000A, PF_BAYER_BG8 = 0x0108000B,
+    PF_BAYER_GR12 = 0x01100010, PF_BAYER_RG12 = 0x01100011, PF_BAYER_GB12 = 0x01100012, PF_BAYER_BG12 = 0x01100013,
+    PF_BAYER_GR12P = 0x010C0057, PF_BAYER_RG12P = 0x010C0059, PF_BAYER_GB12P = 0x010C0055, PF_BAYER_BG12P = 0x010C0053
+};
+/* Bits that a pixel takes on the wire, all channels together; rows are whole bytes because widths are even. */
+#define PF_BITS(format) (((uint32_t)(format) >> 16) & 0xFFU)
+#define PF_SIZE(format, pixels) ((size_t)(pixels) * PF_BITS(format) / 8U)
 
 typedef struct { uint64_t address; void *data; size_t size; } port_entry;
 typedef struct { void *buffer; void *user; } new_buffer_data;

@@ -37,10 +37,11 @@ static int greet(struct link *link) {
 int link_open(struct link *link, const char *host, const char *port) {
     memset(link, 0, sizeof *link);
     lock_init(&link->questions_lock);
-    link->questions = NO_SOCKET;
+    link->questions = link->lines = NO_SOCKET;
     link->frames = net_connect(host, port, LINK_ANSWER_MS);
     if (link->frames != NO_SOCKET && greet(link) == 0) link->questions = net_connect(host, port, LINK_ANSWER_MS);
-    if (link->questions != NO_SOCKET) return 0;
+    if (link->questions != NO_SOCKET) link->lines = net_connect(host, port, LINK_ANSWER_MS);
+    if (link->lines != NO_SOCKET) return 0;
     link_close(link);
     return -1;
 }
@@ -48,8 +49,9 @@ int link_open(struct link *link, const char *host, const char *port) {
 void link_close(struct link *link) {
     net_close(link->frames);
     net_close(link->questions);
+    net_close(link->lines);
     unmap_file(link->map, link->map_length);
-    link->frames = link->questions = NO_SOCKET;
+    link->frames = link->questions = link->lines = NO_SOCKET;
     link->map = NULL;
 }
 
@@ -84,7 +86,7 @@ int link_payload(struct link *link, const struct link_reply *reply, void *data, 
     return discard(link->frames, reply->payload_length - wanted, give_up);
 }
 
-int link_clock(struct link *link, uint64_t *now_ns) {
+int link_clock(struct link *link, uint64_t *now_ns, double *temperature_c) {
     struct link_request request;
     struct link_reply reply;
     int result;
@@ -93,6 +95,16 @@ int link_clock(struct link *link, uint64_t *now_ns) {
     lock_take(&link->questions_lock);
     result = ask(link->questions, &request, &reply, LINK_ANSWER_MS, NULL);
     lock_drop(&link->questions_lock);
-    if (result == 0) *now_ns = reply.timestamp_ns;
-    return result;
+    if (result != 0) return result;
+    *now_ns = reply.timestamp_ns;
+    *temperature_c = (double)reply.frame_id / 1000.0 - 273.15;
+    return 0;
+}
+
+int link_line(struct link *link, const volatile int *give_up) {
+    struct link_request request;
+    struct link_reply reply;
+    memset(&request, 0, sizeof request);
+    fill_header(&request, LINK_LINE);
+    return ask(link->lines, &request, &reply, WAIT_FOREVER, give_up);
 }

@@ -1,18 +1,18 @@
 /* The wire between the camera and the rig process that owns the scene: fixed-size messages over local TCP.
 
-   The camera opens two connections per device, one for frames and one for questions (the clock), so that
-   the clock can be read during an exposure. Everything is little-endian; camera_link.py is the other end. */
+   The camera opens three connections per device: one for frames, one for questions (clock and temperature),
+   which can be asked during an exposure, and one on which the rig tells of edges on the trigger input. Everything is little-endian; camera_link.py is the other end. */
 #ifndef SIMCAM_LINK_H
 #define SIMCAM_LINK_H
 
 #include "platform.h"
 
 #define LINK_MAGIC 0x31434D46U /* "FMC1" */
-#define LINK_VERSION 1U
+#define LINK_VERSION 2U
 #define LINK_ANSWER_MS 2000    /* for questions that need no exposure */
 #define LINK_PAYLOAD_MS 10000  /* for pixels whose exposure has ended: a rig that stops in the middle is gone */
 
-enum link_kind { LINK_HELLO = 1, LINK_EXPOSE = 2, LINK_CLOCK = 3 };
+enum link_kind { LINK_HELLO = 1, LINK_EXPOSE = 2, LINK_CLOCK = 3, LINK_LINE = 4 };
 enum link_status { LINK_OK = 0, LINK_INCOMPLETE = 1, LINK_DROPPED = 2 };
 enum { LINK_CAN_MAP = 1 };
 
@@ -20,9 +20,12 @@ struct link_request { /* 80 bytes */
     uint32_t magic, version, kind, capabilities;
     uint64_t frame_id;
     double exposure_us, gain_db, black_level_dn;
-    uint32_t binning, width, height, offset_x, offset_y, pixel_format, reserved[2];
+    uint32_t binning, width, height, offset_x, offset_y, pixel_format;
+    uint32_t active_lines;     /* bit n: output line n is on while the sensor is exposed */
+    uint32_t binning_vertical; /* `binning` is the horizontal one */
 };
 
+/* A clock reply carries the sensor's temperature in frame_id, in millikelvin; a greeting the length of the map. */
 struct link_reply { /* 48 bytes, followed by payload_length bytes unless in_map */
     uint32_t magic, version, kind, status;
     uint64_t frame_id, timestamp_ns, payload_length;
@@ -30,7 +33,7 @@ struct link_reply { /* 48 bytes, followed by payload_length bytes unless in_map 
 };
 
 struct link {
-    socket_t frames, questions;
+    socket_t frames, questions, lines;
     lock_t questions_lock;
     const uint8_t *map;
     size_t map_length;
@@ -43,6 +46,8 @@ int link_is_closed(const struct link *link);
 int link_expose(struct link *link, struct link_request *request, struct link_reply *reply, const volatile int *give_up);
 /* Takes the pixels that the reply announced; data may be NULL to discard them. */
 int link_payload(struct link *link, const struct link_reply *reply, void *data, size_t size, const volatile int *give_up);
-int link_clock(struct link *link, uint64_t *now_ns);
+int link_clock(struct link *link, uint64_t *now_ns, double *temperature_c);
+/* Waits for the next edge on the trigger input. Returns 0, or -1 when the rig is gone or *give_up is set. */
+int link_line(struct link *link, const volatile int *give_up);
 
 #endif

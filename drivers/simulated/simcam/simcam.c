@@ -243,6 +243,10 @@ static void list_device(const char *serial, const char *host, const char *servic
     struct device *device = slot_for(serial);
     if (!device) return;
     device->is_listed = device->is_used = 1;
+    if (!device->is_open && monotonic_ns() < device->unplugged_until_ns) {
+        device->is_listed = 0;
+        return;
+    }
     if (device->is_open) return; /* an open device keeps the connection that it has */
     snprintf(device->serial, sizeof device->serial, "%s", serial);
     snprintf(device->host, sizeof device->host, "%s", host ? host : "");
