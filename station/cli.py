@@ -203,7 +203,7 @@ def dataset_simulate(
     product: Annotated[str, typer.Argument(help="connector or knob.")],
     out: OutOption = Path("data"),
     good: Annotated[int, typer.Option(help="Good parts to train on.")] = 60,
-    calibrate: Annotated[int, typer.Option(help="Good parts held out for limits.")] = 20,
+    calibrate: Annotated[int, typer.Option(help="Good parts held out for limits.")] = 80,
     defective: Annotated[int, typer.Option(help="Defective test parts, mixed kinds; as many good ones.")] = 10,
     seed: Annotated[int, typer.Option(help="Another seed is another dataset.")] = 0,
     mono: MonoOption = False,

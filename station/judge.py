@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from math import isqrt
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from station.recipe_lights import lights_for, solver_settings
 from station.stages import StageTimes
 
 log = logging.getLogger(__name__)
+
+RELIT_PIXELS = 20_000  # enough for a median per light
 
 
 class ViewJudge:
@@ -104,7 +107,8 @@ class ViewJudge:
             normal_map = self._stereo.solve()
         with self._times.stage("relight"):
             directional = [frames[name] for name in self._directional]
-            residuals = relighting_residuals(directional, self._stereo.lights, normal_map)
+            stride = max(1, isqrt(normal_map.albedo.size // RELIT_PIXELS))
+            residuals = relighting_residuals(directional, self._stereo.lights, normal_map, stride=stride)
         with self._times.stage("picture"):
             image = diffuse_rgb(frames[self._diffuse])
         with self._times.stage("detect"):

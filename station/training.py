@@ -98,7 +98,7 @@ def train(product: str, data: Path, recipe: Path | None, steps: int | None, colo
     loaded = load_recipe(path, need_model=False)
     folder = data / product
     if not (folder / "index.json").is_file():
-        simulate(product, data, good=60, calibrate=20, defective=0, seed=0)
+        simulate(product, data, good=60, calibrate=80, defective=0, seed=0)
     config = TrainConfig(color=color) if steps is None else TrainConfig(color=color, steps=steps)
     report = train_product(folder, loaded.model_path, config, show_progress)
     sha256 = hashlib.sha256(loaded.model_path.read_bytes()).hexdigest()
