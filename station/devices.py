@@ -56,12 +56,17 @@ class Rig:
 
 
 def open_lights(file: RigFile) -> GardasoftLights:
-    return GardasoftLights.open(file.lights.port, channels=file.lights.channels, settle_s=file.lights.settle_s)
+    lights = file.lights
+    return GardasoftLights.open(
+        lights.port, channels=lights.channels, settle_s=lights.settle_s, reply_timeout_s=lights.reply_timeout_s
+    )
 
 
 def open_arm(file: RigFile) -> GrblArm:
     axes = tuple(AxisLimits(a.name, a.minimum, a.maximum, a.machine_axis, a.offset) for a in file.arm.axes)
-    return GrblArm.open(file.arm.port, axes=axes, tolerance_mm=file.arm.tolerance_mm)
+    return GrblArm.open(
+        file.arm.port, axes=axes, tolerance_mm=file.arm.tolerance_mm, reply_timeout_s=file.arm.reply_timeout_s
+    )
 
 
 def open_camera(file: RigFile) -> GenicamCamera:

@@ -47,6 +47,7 @@ class ArmFile(_Strict):
     port: Text
     axes: tuple[AxisFile, ...]
     tolerance_mm: Positive = 0.05
+    reply_timeout_s: Positive = 1.0
 
     @model_validator(mode="after")
     def _axes_are_complete(self) -> ArmFile:
@@ -70,6 +71,7 @@ class LightsFile(_Strict):
     port: Text
     channels: tuple[Annotated[int, Field(ge=1, le=255)], ...] = Field(min_length=1)
     settle_s: NotNegative = 0.005  # from acknowledge to stable light
+    reply_timeout_s: Positive = 0.5
 
     @model_validator(mode="after")
     def _channels_are_unique(self) -> LightsFile:

@@ -16,6 +16,7 @@ RIG_FILE = "rig.yaml"
 
 
 FRAME_TIMEOUT_S = 5.0
+REPLY_TIMEOUT_S = 5.0  # its firmware is a process among others, and waits for its turn on a busy machine
 PATIENT_FRAME_TIMEOUT_S = 180.0  # at full resolution rendering takes longer than any camera would
 
 
@@ -33,6 +34,7 @@ def rig_file_for(folder: Path, config: SimulatedRigConfig, frame_timeout_s: floa
         ),
         arm=ArmFile(
             port=str(place / "gantry"),
+            reply_timeout_s=REPLY_TIMEOUT_S,
             axes=tuple(
                 AxisFile.model_validate(
                     {
@@ -46,7 +48,7 @@ def rig_file_for(folder: Path, config: SimulatedRigConfig, frame_timeout_s: floa
                 for axis in SIMULATED_GANTRY
             ),
         ),
-        lights=LightsFile(port=str(place / "lights"), channels=CHANNELS),
+        lights=LightsFile(port=str(place / "lights"), channels=CHANNELS, reply_timeout_s=REPLY_TIMEOUT_S),
     )
 
 
