@@ -2,6 +2,8 @@
 
 One exposure is: exposure time and gain, drain, latch the device clock, software trigger, wait without
 holding the GIL, fetch raw, prove that the frame belongs to this trigger, copy, give the buffer back.
+With a hardware trigger `arm` does what comes before the trigger and `wait` what comes after it. A camera
+that has no trigger can still be looked through: `configure_free_running` and `grab`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,9 +27,10 @@ from drivers.errors import (
     FrameIncomplete,
     FrameOutOfOrder,
 )
-from drivers.genicam.features import Features
-from drivers.genicam.pixels import BY_CODE, decode, format_named
+from drivers.genicam.features import Features, Value
+from drivers.genicam.pixels import BY_CODE, decode
 from drivers.genicam.producers import VENDOR_ERRORS, Producer, first_line, is_gone, load_producer
+from drivers.genicam.settings import EXPOSURE, NEEDED, apply, apply_strobe, write_gain
 from drivers.protocols import CameraSettings, DeviceIdentity, Frame
 
 log = logging.getLogger(__name__)
@@ -35,34 +38,7 @@ log = logging.getLogger(__name__)
 POLL_S = 0.0005
 LOSS_CHECK_S = 0.05
 BUFFERS = 4
-BLACK_LEVEL_SHARE = 1 / 64  # of full scale: keeps the noise of darkness off zero
-
-NEEDED = (
-    ("PixelFormat",),
-    ("Width",),
-    ("Height",),
-    ("TriggerMode",),
-    ("TriggerSource",),
-    ("TriggerSoftware",),
-    ("ExposureTime", "ExposureTimeAbs"),
-    ("Gain",),
-)
-LINEAR = (
-    ("ExposureMode", "Timed"),
-    ("ExposureAuto", "Off"),
-    ("GainAuto", "Off"),
-    ("BlackLevelAuto", "Off"),
-    ("BalanceWhiteAuto", "Off"),
-    ("GammaEnable", False),
-    ("Gamma", 1.0),
-    ("LUTEnable", False),
-    ("ColorTransformationEnable", False),
-    ("AcquisitionFrameRateEnable", False),
-    ("ReverseX", False),
-    ("ReverseY", False),
-)
-EXPOSURE = ("ExposureTime", "ExposureTimeAbs")
-CHUNKS = ("Timestamp", "FrameID", "ExposureTime", "Gain")
+SOFTWARE, ANY_LINE = "Software", "a line"
 
 
 @dataclass(slots=True)
@@ -79,6 +55,7 @@ class _Session:
     black_level_dn: float = 0.0
     shape: tuple[int, int] = (0, 0)  # (height, width) configured
     last_frame_id: int | None = None  # None: no frame since the start
+    armed: tuple[float, int | None] | None = None  # exposure time, device clock when armed; for a hardware trigger
     may_skip: bool = False  # after a failed exposure: how many frames the camera counted meanwhile is not known
 
 
@@ -100,6 +77,8 @@ class GenicamCamera:
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._settings: CameraSettings | None = None
+        self._trigger_source: str | None = SOFTWARE  # None: running freely
+        self._strobe: tuple[str, str] | None = None
         self._session: _Session | None = self._connect()
         self._identity = self._read_identity(self._session)
 
@@ -141,16 +120,59 @@ class GenicamCamera:
         """Stop, load the default user set, apply, read back, start. See the Camera protocol."""
         with self._lock:
             session = self._alive()
-            lacking = session.features.missing(NEEDED)
+            needed = NEEDED if self._trigger_source == SOFTWARE else [n for n in NEEDED if n != ("TriggerSoftware",)]
+            lacking = session.features.missing(tuple(needed))
             if lacking:
                 raise FeatureMissing(self._device, f"this camera has no {', no '.join(lacking)}")
-            self._settings = None
-            self._stop(session)
-            actual = _apply(session, settings, self._device)
-            session.shape = (actual.height or 0, actual.width or 0)
-            self._start(session)
-            self._settings = settings
-            return actual
+            return self._configure(session, settings, self._trigger_source or SOFTWARE)
+
+    def _configure(self, session: _Session, settings: CameraSettings, trigger_source: str | None) -> CameraSettings:
+        self._settings = None
+        self._stop(session)
+        session.exposure_us = session.gain_db = session.armed = None
+        session.features.written.clear()
+        actual, session.black_level_dn = apply(session.features, settings, trigger_source)
+        if self._strobe is not None:
+            apply_strobe(session.features, *self._strobe)
+        session.shape = (actual.height or 0, actual.width or 0)
+        self._start(session)
+        self._settings, self._trigger_source = settings, trigger_source
+        return actual
+
+    def written_features(self) -> dict[str, tuple[Value, Value]]:
+        """Of each feature written since `configure`: what was asked last, and what the camera then had."""
+        with self._lock:
+            return dict(self._alive().features.written)
+
+    def temperature_c(self) -> float | None:
+        """Of the camera's housing or sensor; None where it does not tell."""
+        with self._lock:
+            features = self._alive().features
+            return float(features.read("DeviceTemperature")) if features.is_readable("DeviceTemperature") else None
+
+    def trigger_sources(self) -> tuple[str, ...]:
+        """What can start an exposure: Software, Line0 ...; none for a camera that only runs freely."""
+        with self._lock:
+            return self._alive().features.symbolics("TriggerSource")
+
+    def set_trigger_source(self, source: str) -> None:
+        """Software (`expose`) or a line (`arm`, `wait`), from the next `configure` on. Raises FeatureMissing."""
+        offered = self.trigger_sources()
+        if source not in offered:
+            raise FeatureMissing(
+                self._device, f"cannot be triggered by {source}; it can be by {', '.join(offered) or 'nothing'}"
+            )
+        self._trigger_source = source
+
+    def set_strobe(self, line: str = "Line1", source: str = "ExposureActive") -> str:
+        """Give `source` out on an output line, now and after each `configure`; returns what the camera took.
+
+        Raises FeatureMissing for a camera without such a line or source.
+        """
+        with self._lock:
+            taken = apply_strobe(self._alive().features, line, source)
+            self._strobe = (line, source)
+            return taken
 
     def time_ns(self) -> int:
         with self._lock:
@@ -159,13 +181,55 @@ class GenicamCamera:
     def expose(self, exposure_us: float, gain_db: float = 0.0) -> Frame:
         with self._lock:
             session = self._alive()
-            if self._settings is None or not session.is_started:
-                raise CommandRefused(self._device, "asked to expose before it was configured: call configure first")
+            self._require(session, SOFTWARE)
             try:
                 return self._expose(session, exposure_us, gain_db)
             except DeviceError:
                 session.may_skip = True
                 raise
+
+    def _require(self, session: _Session, source: str | None) -> None:
+        if self._settings is None or not session.is_started:
+            raise CommandRefused(self._device, "asked to expose before it was configured: call configure first")
+        found = self._trigger_source
+        if found != source and not (source == ANY_LINE and found not in (None, SOFTWARE)):
+            way = {None: "runs freely: call grab", SOFTWARE: "is triggered by software: call expose"}
+            raise CommandRefused(self._device, way.get(found, f"is triggered by {found}: call arm and wait"))
+
+    def arm(self, exposure_us: float, gain_db: float = 0.0) -> None:
+        """Ready for an edge on the trigger line: settings made, old frames gone, clock noted."""
+        with self._lock:
+            session = self._alive()
+            self._require(session, ANY_LINE)
+            session.armed = (exposure_us, self._prepare(session, exposure_us, gain_db))
+
+    def wait(self) -> Frame:
+        """The frame of the edge that came after `arm`. Raises as `expose` does."""
+        with self._lock:
+            session = self._alive()
+            self._require(session, ANY_LINE)
+            armed, session.armed = session.armed, None
+            if armed is None:
+                raise CommandRefused(self._device, "waits for no frame: call arm before each trigger")
+            try:
+                return self._collect(session, *armed)
+            except DeviceError:
+                session.may_skip = True
+                raise
+
+    def configure_free_running(self, settings: CameraSettings) -> CameraSettings:
+        """For a camera without trigger or exposure time: pictures to look at, not to measure with."""
+        with self._lock:
+            return self._configure(self._alive(), settings, None)
+
+    def grab(self) -> Frame:
+        """The next frame of a camera that runs freely; nothing is known of which light it saw."""
+        with self._lock:
+            session = self._alive()
+            self._require(session, None)
+            session.may_skip = True
+            self._drain(session, quiet=True)
+            return self._collect(session, 0.0, None)
 
     def reconnect(self) -> None:
         """After DeviceLost: open the same serial number again and apply the last settings.
@@ -180,7 +244,7 @@ class GenicamCamera:
             settings = self._settings
             try:
                 if settings is not None:
-                    self.configure(settings)
+                    self._configure(self._session, settings, self._trigger_source)
             except DeviceError:
                 self._settings = settings  # still what is wanted, at the next attempt
                 raise
@@ -274,11 +338,20 @@ class GenicamCamera:
     # -- one exposure -----------------------------------------------------------------------
 
     def _expose(self, session: _Session, exposure_us: float, gain_db: float) -> Frame:
-        session.exposure_us = _set_cached(session.features, session.exposure_us, exposure_us, *EXPOSURE)
-        session.gain_db = _set_cached(session.features, session.gain_db, gain_db, "Gain")
-        self._drain(session)
-        not_before_ns = self._latch(session) if session.can_latch else None
+        not_before_ns = self._prepare(session, exposure_us, gain_db)
         session.features.execute("TriggerSoftware")
+        return self._collect(session, exposure_us, not_before_ns)
+
+    def _prepare(self, session: _Session, exposure_us: float, gain_db: float) -> int | None:
+        """Registers are written only when the wish has changed. Returns the device clock before the trigger."""
+        if session.exposure_us is None or session.exposure_us[0] != exposure_us:
+            session.exposure_us = (exposure_us, float(session.features.write(exposure_us, *EXPOSURE)))
+        if session.gain_db is None or session.gain_db[0] != gain_db:
+            session.gain_db = (gain_db, write_gain(session.features, gain_db))
+        self._drain(session)
+        return self._latch(session) if session.can_latch else None
+
+    def _collect(self, session: _Session, exposure_us: float, not_before_ns: int | None) -> Frame:
         deadline_s = time.monotonic() + exposure_us / 1e6 + self._frame_timeout_s
         buffer = self._wait(session, deadline_s)
         try:
@@ -296,7 +369,7 @@ class GenicamCamera:
     def _waiting(self, session: _Session) -> bool:
         return int(session.acquirer.data_streams[0].num_awaiting_delivery) > 0
 
-    def _drain(self, session: _Session) -> None:
+    def _drain(self, session: _Session, *, quiet: bool = False) -> None:
         """Frames that nobody waits for: of a stray trigger, or too late for the last one."""
         if not session.can_count:
             return
@@ -304,7 +377,8 @@ class GenicamCamera:
             while self._waiting(session):
                 buffer = session.acquirer.try_fetch(timeout=0.001, is_raw=True)
                 if buffer is not None:
-                    log.warning("%s: frame %s came unasked and is thrown away", self._device, buffer.frame_id)
+                    level = logging.DEBUG if quiet else logging.WARNING
+                    log.log(level, "%s: frame %s came unasked and is thrown away", self._device, buffer.frame_id)
                     buffer.parent.queue_buffer(buffer, False)
 
     def _wait(self, session: _Session, deadline_s: float) -> Any:
@@ -334,15 +408,18 @@ class GenicamCamera:
         """The frame must be of this trigger: next id, and exposed after the clock was latched."""
         frame_id, last = int(buffer.frame_id), session.last_frame_id
         if last is not None and frame_id <= last:
-            raise FrameOutOfOrder(self._device, f"frame {frame_id} follows frame {last}: an old frame came again")
+            kind = "a duplicate" if frame_id == last else "a stale one"
+            raise FrameOutOfOrder(self._device, f"frame {frame_id} follows frame {last}: {kind}, it came before")
         session.last_frame_id = frame_id
         if last is not None and frame_id != last + 1 and not session.may_skip:
             raise FrameOutOfOrder(
-                self._device, f"frame {frame_id} follows frame {last}: frames in between: {frame_id - last - 1}"
+                self._device, f"frame {frame_id} follows frame {last}: lost in between: {frame_id - last - 1}"
             )
         if not_before_ns is not None and int(buffer.timestamp_ns) < not_before_ns:
             late_ms = (not_before_ns - int(buffer.timestamp_ns)) / 1e6
-            raise FrameOutOfOrder(self._device, f"frame {frame_id} was exposed {late_ms:.3f} ms before its trigger")
+            raise FrameOutOfOrder(
+                self._device, f"frame {frame_id} is stale: exposed {late_ms:.3f} ms before its trigger"
+            )
         self._prove_settings(session, buffer)
         session.may_skip = False
 
@@ -367,15 +444,15 @@ class GenicamCamera:
         code = int(buffer.pixel_format)
         padding, offset = _optional_int(buffer, "padding_x"), _optional_int(buffer, "image_offset")
         pixels = decode(buffer.raw_buffer, code, session.shape, padding, offset, self._device)
-        assert session.exposure_us is not None
-        assert session.gain_db is not None
+        exposure_us = session.exposure_us[1] if session.exposure_us is not None else 0.0  # running freely: not known
+        gain_db = session.gain_db[1] if session.gain_db is not None else 0.0
         return Frame(
             pixels=pixels,
             pixel_format=BY_CODE[code].name,
             significant_bits=BY_CODE[code].significant_bits,
             black_level_dn=session.black_level_dn,
-            exposure_us=_chunk(session, buffer, "ChunkExposureTime", session.exposure_us[1]),
-            gain_db=_chunk(session, buffer, "ChunkGain", session.gain_db[1]),
+            exposure_us=_chunk(session, buffer, "ChunkExposureTime", exposure_us),
+            gain_db=_chunk(session, buffer, "ChunkGain", gain_db),
             timestamp_ns=_optional_int(buffer, "timestamp_ns"),
             frame_id=int(buffer.frame_id),
         )
@@ -395,70 +472,3 @@ def _chunk(session: _Session, buffer: Any, name: str, fallback: float) -> float:
     except VENDOR_ERRORS:
         has_chunks = False
     return float(session.features.read(name)) if has_chunks and session.features.is_readable(name) else fallback
-
-
-def _set_cached(
-    features: Features, known: tuple[float, float] | None, asked: float, *names: str
-) -> tuple[float, float]:
-    """(asked, actual); the register is written only when the wish has changed."""
-    if known is not None and known[0] == asked:
-        return known
-    return asked, float(features.write(asked, *names))
-
-
-def _apply(session: _Session, settings: CameraSettings, device: str) -> CameraSettings:
-    """From the camera's own defaults, so that nothing is left over from another program."""
-    features = session.features
-    session.exposure_us = session.gain_db = None
-    if features.name_of("UserSetLoad"):
-        features.write("Default", "UserSetSelector")
-        features.execute("UserSetLoad")
-    for name, value in LINEAR:
-        features.force(value, name)
-    pixel_format = format_named(settings.pixel_format, device)
-    features.write(pixel_format.name, "PixelFormat")
-    actual = _apply_geometry(features, settings, device)
-    _apply_trigger(features)
-    _apply_chunks(features)
-    if features.name_of("BlackLevel"):
-        full_scale = 2**pixel_format.significant_bits
-        session.black_level_dn = float(features.write(full_scale * BLACK_LEVEL_SHARE, "BlackLevel"))
-    return replace(actual, pixel_format=str(features.read("PixelFormat")))
-
-
-def _apply_geometry(features: Features, settings: CameraSettings, device: str) -> CameraSettings:
-    if settings.binning != 1 or features.name_of("BinningHorizontal"):
-        for name in ("BinningHorizontal", "BinningVertical"):
-            if features.write(settings.binning, name) != settings.binning:
-                raise FeatureMissing(device, f"{name} cannot be {settings.binning}")
-    for name in ("OffsetX", "OffsetY"):
-        if features.name_of(name):
-            features.write(0, name)
-    width = settings.width if settings.width is not None else int(features.read("WidthMax", "SensorWidth"))
-    height = settings.height if settings.height is not None else int(features.read("HeightMax", "SensorHeight"))
-    actual_width, actual_height = features.write(width, "Width"), features.write(height, "Height")
-    if settings.offset_x or settings.offset_y:
-        features.write(settings.offset_x, "OffsetX")
-        features.write(settings.offset_y, "OffsetY")
-    return replace(settings, width=int(actual_width), height=int(actual_height))
-
-
-def _apply_trigger(features: Features) -> None:
-    if features.name_of("AcquisitionMode"):
-        features.write("Continuous", "AcquisitionMode")
-    if features.name_of("TriggerSelector"):
-        features.write("FrameStart", "TriggerSelector")
-    features.write("On", "TriggerMode")
-    features.write("Software", "TriggerSource")
-
-
-def _apply_chunks(features: Features) -> None:
-    """What a frame says of itself is better evidence than what a register says now."""
-    if not features.name_of("ChunkModeActive"):
-        return
-    features.write(True, "ChunkModeActive")
-    offered = features.symbolics("ChunkSelector")
-    for name in CHUNKS:
-        if name in offered:
-            features.write(name, "ChunkSelector")
-            features.write(True, "ChunkEnable")

@@ -21,7 +21,8 @@ class Features:
 
     def __init__(self, node_map: Any, device: str, is_gone: Callable[[], bool]) -> None:
         self._map = node_map
-        self._device = device
+        self.device = device
+        self.written: dict[str, tuple[Value, Value]] = {}  # feature -> what was asked last, what it is since
         self._is_gone = is_gone
 
     def name_of(self, *names: str) -> str | None:
@@ -30,6 +31,9 @@ class Features:
 
     def is_readable(self, name: str) -> bool:
         return self._guarded(lambda: self._can(READABLE, name), f"access mode of {name}") is True
+
+    def is_writable(self, name: str) -> bool:
+        return self._guarded(lambda: self._can(WRITABLE, name), f"access mode of {name}") is True
 
     def _can(self, modes: tuple[Any, ...], name: str) -> bool:
         return bool(self._map.has_node(name)) and self._map.get_node(name).get_access_mode() in modes
@@ -41,7 +45,7 @@ class Features:
     def _read(self, names: tuple[str, ...]) -> Any:
         name = next((n for n in names if self._can(READABLE, n)), None)
         if name is None:
-            raise FeatureMissing(self._device, f"has no readable feature {' or '.join(names)}")
+            raise FeatureMissing(self.device, f"has no readable feature {' or '.join(names)}")
         return self._map.get_node(name).value
 
     def write(self, value: Value, *names: str) -> Any:
@@ -51,13 +55,29 @@ class Features:
     def _write(self, value: Value, names: tuple[str, ...]) -> Any:
         name = next((n for n in names if self._can(WRITABLE, n)), None)
         if name is None:
-            raise FeatureMissing(self._device, f"has no writable feature {' or '.join(names)}")
+            raise FeatureMissing(self.device, f"has no writable feature {' or '.join(names)}")
         node = self._map.get_node(name)
+        if isinstance(node, genapi.IInteger) and isinstance(value, float):
+            value = node.min + round((value - node.min) / node.inc) * node.inc
         try:
             node.value = value
         except (genapi.OutOfRangeException, genapi.InvalidArgumentException) as error:
-            raise FeatureMissing(self._device, f"{name} cannot be {value!r}: {_range_of(node)}") from error
-        return node.value if self._can(READABLE, name) else value
+            raise FeatureMissing(self.device, f"{name} cannot be {value!r}: {_range_of(node)}") from error
+        actual: Value = node.value if self._can(READABLE, name) else value
+        self.written[name] = (value, actual)
+        return actual
+
+    def choose(self, name: str, values: tuple[str, ...]) -> None:
+        """Set an enumeration to the first of `values` that it offers; a camera without any is left as it is."""
+        offered = self.symbolics(name)
+        value = next((v for v in values if v in offered), None)
+        if value is not None and self.is_writable(name):
+            self.write(value, name)
+
+    def limits(self, name: str) -> tuple[Any, Any]:
+        """Least and greatest value now."""
+        found = self._guarded(lambda: (self._map.get_node(name).min, self._map.get_node(name).max), f"range of {name}")
+        return found[0], found[1]
 
     def force(self, value: Value, name: str) -> None:
         """Where the camera has this feature, it must end up at this value: gamma off, automatics off."""
@@ -65,14 +85,14 @@ class Features:
             return
         actual = self.write(value, name)
         if actual != value:
-            raise FeatureMissing(self._device, f"{name} must be {value!r} for linear pictures, and stays {actual!r}")
+            raise FeatureMissing(self.device, f"{name} must be {value!r} for linear pictures, and stays {actual!r}")
 
     def execute(self, name: str) -> None:
         self._guarded(lambda: self._execute(name), f"executing {name}")
 
     def _execute(self, name: str) -> None:
         if not self._can(WRITABLE, name):
-            raise FeatureMissing(self._device, f"has no command {name} that can be executed now")
+            raise FeatureMissing(self.device, f"has no command {name} that can be executed now")
         self._map.get_node(name).execute()
 
     def symbolics(self, name: str) -> tuple[str, ...]:
@@ -90,8 +110,8 @@ class Features:
             return work()
         except (AttributeError, *VENDOR_ERRORS) as error:
             if self._is_gone():
-                raise DeviceLost(self._device, f"{doing}: the camera no longer answers") from error
-            raise CommandRefused(self._device, f"{doing}: {first_line(error)}") from error
+                raise DeviceLost(self.device, f"{doing}: the camera no longer answers") from error
+            raise CommandRefused(self.device, f"{doing}: {first_line(error)}") from error
 
 
 def _range_of(node: Any) -> str:

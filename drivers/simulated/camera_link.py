@@ -106,7 +106,8 @@ class CameraLink:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._line_waiters: list[socket.socket] = []
-        self._in_map: tuple[Pixels, str] | None = None
+        self._in_map: Pixels | None = None  # what the mapped file holds, if it never changes
+        self._encoded: tuple[Pixels, tuple[str, int, int], Pixels] | None = None
         self._map: mmap.mmap | None = None
 
     def start(self) -> None:
@@ -217,7 +218,7 @@ class CameraLink:
         if exposed is None:
             connection.sendall(_reply(EXPOSE, DROPPED, request.frame_id, self._now_ns(), 0, in_map=False))
             return
-        pixels = encode(_checked(exposed.pixels, wanted), request)
+        pixels = self._encode(_checked(exposed.pixels, wanted), request)
         payload = pixels.data.cast("B")
         if not exposed.complete:
             payload = payload[: len(payload) // 2]
@@ -226,18 +227,25 @@ class CameraLink:
         frame_map = self._map
         in_map = frame_map is not None and bool(message.capabilities & CAN_MAP)
         if frame_map is not None and in_map:
-            self._put(frame_map, payload, exposed, request.pixel_format)
+            if self._in_map is not pixels:
+                frame_map[: len(payload)] = payload
+            self._in_map = pixels if exposed.complete and not pixels.flags.writeable else None
         connection.sendall(_reply(EXPOSE, status, frame_id, exposed.timestamp_ns, len(payload), in_map=in_map))
         if not in_map:
             connection.sendall(payload)
 
-    def _put(self, frame_map: mmap.mmap, payload: memoryview, exposed: Exposed, pixel_format: str) -> None:
-        pixels, known = exposed.pixels, self._in_map
-        if known is not None and known[0] is pixels and known[1] == pixel_format:
-            return
-        frame_map[: len(payload)] = payload
-        may_come_again = exposed.complete and not pixels.flags.writeable
-        self._in_map = (pixels, pixel_format) if may_come_again else None
+    def _encode(self, pixels: Pixels, request: ExposureRequest) -> Pixels:
+        """In the camera's pixel format; pixels that never change are encoded once."""
+        if pixels.flags.writeable:
+            return encode(pixels, request)
+        key = (request.pixel_format, request.width, request.height)
+        known = self._encoded
+        if known is not None and known[0] is pixels and known[1] == key:
+            return known[2]
+        encoded = encode(pixels, request)
+        encoded.flags.writeable = False
+        self._encoded = (pixels, key, encoded)
+        return encoded
 
 
 def _checked(pixels: Pixels, request: ExposureRequest) -> Pixels:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -125,6 +129,46 @@ def lamps(tmp_path: Path) -> Iterator[LampBench]:
         yield bench
         for driver in bench.drivers:
             driver.close()
+
+
+class CameraRig:
+    """A rig with nothing but a camera, in a process of its own (`fake_camera_rig.py` tells its commands)."""
+
+    serial_number = "LINES-1"
+
+    def __init__(self, folder: Path) -> None:
+        here = Path(__file__).parent
+        self.folder = folder
+        self._process = subprocess.Popen(
+            [sys.executable, str(here / "fake_camera_rig.py"), str(folder), self.serial_number, "map"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(here.parents[1])},
+        )
+        assert self._answer() == "ready"
+
+    def say(self, command: str) -> Any:
+        assert self._process.stdin is not None
+        self._process.stdin.write(command + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture
+def camera_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CameraRig]:
+    monkeypatch.setenv("FACET_SIMCAM_ENDPOINTS", str(tmp_path))  # so that what opening sets is undone
+    rig = CameraRig(tmp_path)
+    yield rig
+    rig.close()
 
 
 @pytest.fixture

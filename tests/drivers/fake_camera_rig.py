@@ -2,7 +2,7 @@
 
 Arguments: folder, serial number, `map` or `socket`. Commands on stdin, one word a line, each answered by one JSON line:
 `last` gives the last request; `ok incomplete dropped early repeat die freeze` say what becomes of the
-next frame; `constant` makes one picture serve for all.
+next frame; `constant` makes one picture serve for all; `line` is an edge on the trigger input.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import numpy as np
 
 from drivers.protocols import Pixels
 from drivers.simulated.camera_link import CameraLink, Exposed, ExposureRequest
+
+TEMPERATURE_C = 41.5
 
 
 def picture(request: ExposureRequest) -> Pixels:
@@ -62,13 +64,16 @@ class FakeRig:
 
 def main(folder: Path, serial_number: str, transport: str) -> None:
     rig = FakeRig()
-    link = CameraLink(rig.expose, time.monotonic_ns, folder, serial_number, folder if transport == "map" else None)
+    frame_folder = folder if transport == "map" else None
+    link = CameraLink(rig.expose, time.monotonic_ns, folder, serial_number, frame_folder, lambda: TEMPERATURE_C)
     link.start()
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         command = line.strip()
         if command == "last":
             print(json.dumps(asdict(rig.last) if rig.last else None), flush=True)
+        elif command == "line":
+            print(json.dumps(link.fire_line()), flush=True)
         else:
             rig.next = command
             print(json.dumps(command), flush=True)

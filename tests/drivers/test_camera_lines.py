@@ -1,0 +1,150 @@
+"""Trigger line, strobe, free running, user set and faults on demand: driver and producer together."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.errors import CommandRefused, DeviceLost, DeviceNotFound, DeviceTimeout, FeatureMissing, FrameIncomplete
+from drivers.genicam.camera import GenicamCamera
+from drivers.genicam.producers import Producer
+from drivers.protocols import CameraSettings
+from drivers.simulated import simcam
+from drivers.simulated.simcam import ENDPOINTS_VARIABLE
+
+BUILT = Path(simcam.__file__).with_name("simcam.cti")
+pytestmark = pytest.mark.skipif(not BUILT.is_file(), reason="simcam.cti was not built: no C compiler")
+SMALL = CameraSettings("Mono8", binning=8, width=64, height=48)
+
+
+@pytest.fixture
+def camera(camera_rig: Any) -> Iterator[GenicamCamera]:
+    environment = {ENDPOINTS_VARIABLE: str(camera_rig.folder)}
+    with GenicamCamera.open("simcam", camera_rig.serial_number, environment, 10.0) as camera:
+        yield camera
+
+
+@pytest.fixture
+def pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GenicamCamera]:
+    """The producer without a rig, in a library of its own."""
+    monkeypatch.delenv(ENDPOINTS_VARIABLE, raising=False)
+    producer = Producer(Path(shutil.copy(BUILT, tmp_path / "copy.cti")))
+    with GenicamCamera(producer, None, frame_timeout_s=0.5) as camera:
+        yield camera
+
+
+def test_an_edge_on_the_line_exposes(camera_rig: Any, camera: GenicamCamera) -> None:
+    assert camera.trigger_sources() == ("Software", "Line0")
+    camera.set_trigger_source("Line0")
+    camera.configure(SMALL)
+    with pytest.raises(CommandRefused, match="call arm and wait"):
+        camera.expose(100.0)
+    with pytest.raises(CommandRefused, match="call arm before"):
+        camera.wait()
+    for number in (1, 2, 3):
+        camera.arm(100.0 + number)
+        assert camera_rig.say("line") == 1
+        frame = camera.wait()
+        assert (frame.frame_id, frame.exposure_us) == (number, 100.0 + number)
+    camera.set_trigger_source("Software")
+    camera.configure(SMALL)
+    camera_rig.say("line")
+    assert camera.expose(100.0).frame_id == 1
+
+
+def test_an_unknown_trigger_is_refused(camera: GenicamCamera) -> None:
+    with pytest.raises(FeatureMissing, match="it can be by Software, Line0"):
+        camera.set_trigger_source("Line7")
+
+
+def test_strobe_goes_out_during_the_exposure(camera_rig: Any, camera: GenicamCamera) -> None:
+    camera.configure(SMALL)
+    assert camera.set_strobe("Line1", "ExposureActive") == "ExposureActive"
+    camera.expose(100.0)
+    assert camera_rig.say("last")["active_lines"] == 0b010
+    assert camera.set_strobe("Line2", "ExposureActive") == "ExposureActive"
+    camera.configure(SMALL)  # from the default user set; the strobe is set again
+    camera.expose(100.0)
+    assert camera_rig.say("last")["active_lines"] == 0b110
+    with pytest.raises(FeatureMissing, match="can give out Off, ExposureActive, UserOutput0"):
+        camera.set_strobe("Line1", "Timer1Active")
+
+
+def test_written_values_and_temperature_are_told(camera: GenicamCamera) -> None:
+    camera.configure(SMALL)
+    camera.expose(123.0, 6.0)
+    written = camera.written_features()
+    assert written["ExposureTime"] == (123.0, 123.0)
+    assert written["Gain"] == (6.0, 6.0)
+    assert written["PixelFormat"] == ("Mono8", "Mono8")
+    assert camera.temperature_c() == pytest.approx(41.5, abs=0.01)
+
+
+def test_free_running_pictures(pattern: GenicamCamera) -> None:
+    pattern.configure_free_running(SMALL)
+    first, second = pattern.grab(), pattern.grab()
+    assert second.frame_id > first.frame_id
+    assert second.pixels.shape == (48, 64)
+    with pytest.raises(CommandRefused, match="call grab"):
+        pattern.expose(100.0)
+    pattern.configure(SMALL)
+    assert pattern.expose(100.0).frame_id == 1
+
+
+def test_faults_of_the_producer_itself(pattern: GenicamCamera) -> None:
+    pattern.configure(SMALL)
+    nodes = pattern._session.acquirer.remote_device.node_map  # noqa: SLF001 - as another GenTL consumer would
+    nodes.SimulateIncompleteFrames.value = 1
+    with pytest.raises(FrameIncomplete):
+        pattern.expose(100.0)
+    nodes.SimulateDroppedFrames.value = 1
+    with pytest.raises(DeviceTimeout):
+        pattern.expose(100.0)
+    assert pattern.expose(100.0).frame_id == 3
+    nodes.SimulateUnplugTime.value = 3_600_000
+    nodes.SimulateUnplug.execute()
+    with pytest.raises(DeviceLost):
+        pattern.expose(100.0)
+    with pytest.raises(DeviceNotFound, match="found none"):
+        pattern.reconnect()
+
+
+def test_user_set_output_and_test_pattern(pattern: GenicamCamera) -> None:
+    nodes = pattern._session.acquirer.remote_device.node_map  # noqa: SLF001 - as another GenTL consumer would
+    nodes.Gain.value = 3.0
+    nodes.UserSetSelector.value = "UserSet1"
+    nodes.UserSetSave.execute()
+    nodes.UserSetSelector.value = "Default"
+    nodes.UserSetLoad.execute()
+    assert nodes.Gain.value == 0.0
+    nodes.UserSetSelector.value = "UserSet1"
+    nodes.UserSetLoad.execute()
+    assert nodes.Gain.value == 3.0
+    nodes.LineSelector.value = "Line2"
+    nodes.LineSource.value = "UserOutput1"
+    assert nodes.LineStatus.value is False
+    nodes.UserOutputSelector.value = "UserOutput1"
+    nodes.UserOutputValue.value = True
+    assert nodes.LineStatus.value is True
+    assert nodes.TestPattern.symbolics == ("Off", "GreyHorizontalRampMoving")
+
+
+def test_a_foreign_camera_is_a_picture_source() -> None:
+    try:
+        camera = GenicamCamera.open("viky", None)
+    except DeviceNotFound as error:
+        pytest.skip(str(error))
+    with camera:
+        assert "TriggerMode" in camera.missing_features()
+        assert camera.trigger_sources() == ()
+        actual = camera.configure_free_running(CameraSettings("Mono8"))
+        frame = camera.grab()
+        assert frame.pixels.shape == (actual.height, actual.width)
+        assert (frame.exposure_us, frame.timestamp_ns) == (0.0, 0)
+        with pytest.raises(FeatureMissing, match="no LineSelector"):
+            camera.set_strobe()
+        assert camera.temperature_c() is None
