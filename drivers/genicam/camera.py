@@ -217,10 +217,17 @@ class GenicamCamera:
                 session.may_skip = True
                 raise
 
-    def configure_free_running(self, settings: CameraSettings) -> CameraSettings:
-        """For a camera without trigger or exposure time: pictures to look at, not to measure with."""
+    def configure_free_running(self, settings: CameraSettings, frame_rate_hz: float | None = None) -> CameraSettings:
+        """For a camera without trigger or exposure time: pictures to look at, not to measure with.
+
+        Without `frame_rate_hz` the camera keeps its own.
+        """
         with self._lock:
-            return self._configure(self._alive(), settings, None)
+            session = self._alive()
+            actual = self._configure(session, settings, None)
+            if frame_rate_hz is not None:
+                session.features.write(frame_rate_hz, "AcquisitionFrameRate")
+            return actual
 
     def grab(self) -> Frame:
         """The next frame of a camera that runs freely; nothing is known of which light it saw."""
@@ -229,6 +236,14 @@ class GenicamCamera:
             self._require(session, None)
             session.may_skip = True
             self._drain(session, quiet=True)
+            return self._collect(session, 0.0, None)
+
+    def grab_next(self) -> Frame:
+        """As `grab`, but the oldest frame that waits, so that none is thrown away between two calls."""
+        with self._lock:
+            session = self._alive()
+            self._require(session, None)
+            session.may_skip = True
             return self._collect(session, 0.0, None)
 
     def reconnect(self) -> None:
