@@ -1,0 +1,62 @@
+"""Frames of CCS light controllers (PDS-30 manual p.15-18): `@` channel header data checksum CR LF. Pure functions.
+
+Only a whole frame with a right checksum, from the channel that was asked, is an acknowledge.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LEVELS = 255
+_REPLY = re.compile(rb"@(\d\d)([A-Z])([ -~]*)([0-9A-F]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class CcsDialect:
+    """What differs between models: numbering, the digits after an intensity, whether a number means all."""
+
+    first_number: int = 1  # of channel 1 on the wire; 0 on PDS
+    all_number: int | None = 0  # None where each channel is switched on its own
+    intensity_suffix: str = "00"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`header` is O (done), N (refused, `text` is the code) or A (answer to a query)."""
+
+    number: int
+    header: str
+    text: str
+
+    @property
+    def is_acknowledge(self) -> bool:
+        return self.header == "O" and not self.text
+
+
+def checksum(body: bytes) -> int:
+    """Low byte of the sum of all bytes before it, the `@` included."""
+    return sum(body) & 0xFF
+
+
+def frame(number: int, header: str, data: str = "") -> bytes:
+    body = f"@{number:02d}{header}{data}".encode("ascii")
+    return body + b"%02X\r\n" % checksum(body)
+
+
+def intensity(number: int, brightness: float, dialect: CcsDialect) -> bytes:
+    """`F`: 0..1 on 255 steps; what is above 0 shines with one step at least."""
+    steps = 0 if brightness <= 0 else max(1, round(LEVELS * brightness))
+    return frame(number, "F", f"{steps:03d}{dialect.intensity_suffix}")
+
+
+def switch(number: int, is_on: bool) -> bytes:
+    return frame(number, "L", "1" if is_on else "0")
+
+
+def parse_reply(line: bytes) -> Reply | None:
+    """One line without its line feed; None for anything but a whole frame with a right checksum."""
+    match = _REPLY.fullmatch(line.removesuffix(b"\r"))
+    if match is None or checksum(match[0][:-2]) != int(match[4], 16):
+        return None
+    return Reply(int(match[1]), match[2].decode("ascii"), match[3].decode("ascii"))
