@@ -39,17 +39,18 @@ class NetworkConfig:
     groups: int = 1
     map_from: Literal["groups", "last"] = "groups"
     dropout: float = 0.1
+    place_components: int = 16  # of what good parts show at each place of each view; 0 = row and column alone
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreConfig:
     """From token distances to one calibrated map and one number."""
 
-    sigma_px: float = 3.0  # smoothing of the map, after upsampling
-    top_fraction: float = 0.001  # the score is the mean of this share of the highest pixels
+    sigma_px: float = 9.0  # smoothing of the map, after upsampling
+    top_fraction: float = 0.0005  # the score is the mean of this share of the highest pixels
     local: bool = True  # distances are first expressed in spreads of good parts at the same token
     local_floor: float = 0.5  # of the view's median spread
-    spread_minimum: float = 0.02  # of a distance (0..2): below it rounding would be told apart
+    spread_minimum: float = 0.005  # of a distance (0..2): below it rounding would be told apart
     fuse: Literal["max", "sum"] = "max"
 
 
@@ -61,6 +62,7 @@ class TrainConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     score: ScoreConfig = field(default_factory=ScoreConfig)
     color: Color = "rgb"
+    mono_weights: tuple[float, float, float] = (0.294, 0.55, 0.25)  # grey of the demo sensor without colour filters
     steps: int = 900
     batch_views: int = 8
     tokens_per_view: int = 512
@@ -70,9 +72,21 @@ class TrainConfig:
     clip_norm: float = 1.0
     token_noise: float = 0.2
     seed: int = 0
-    threads: int = 2
+    threads: int = 1  # more only helps on an idle machine: under load they wait for each other
     limit_false_alarm: float = 1e-3  # per view, of the tail fitted to held-out good parts
     limit_minimum_margin: float = 1.1  # over the highest held-out good score
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> TrainConfig:
+        """What `to_dict` gave, lists for tuples."""
+        encoder = {**raw["encoder"], "sigmas_px": tuple(raw["encoder"]["sigmas_px"])}
+        parts = {
+            "encoder": EncoderConfig(**encoder),
+            "network": NetworkConfig(**raw["network"]),
+            "score": ScoreConfig(**raw["score"]),
+            "mono_weights": tuple(raw["mono_weights"]),
+        }
+        return cls(**{**raw, **parts})
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -86,6 +100,8 @@ def preset(name: Literal["sound", "paper"]) -> TrainConfig:
     """
     if name == "sound":
         return TrainConfig()
-    network = NetworkConfig(targets="rgb", query="skip", attention="softmax", map_from="last", dropout=0.0)
+    network = NetworkConfig(
+        targets="rgb", query="skip", attention="softmax", map_from="last", dropout=0.0, place_components=0
+    )
     score = ScoreConfig(top_fraction=1.0, local=False, sigma_px=4.0)
     return TrainConfig(network=network, score=score)

@@ -154,6 +154,7 @@ class Cprn(nn.Module):
 
     row_waves: Tensor
     column_waves: Tensor
+    place_memory: Tensor
 
     def __init__(self, config: NetworkConfig, components: int, grid: tuple[int, int], n_views: int) -> None:
         super().__init__()
@@ -164,6 +165,11 @@ class Cprn(nn.Module):
         self.view = nn.Embedding(n_views, w)
         self.register_buffer("row_waves", position_waves(grid[0]), persistent=False)
         self.register_buffer("column_waves", position_waves(grid[1]), persistent=False)
+        if config.place_components:
+            # float16: it is the largest part of the model file
+            memory = torch.zeros(n_views, *grid, config.place_components, dtype=torch.float16)
+            self.register_buffer("place_memory", memory)
+            self.placed = nn.Linear(config.place_components, w, bias=False)
         self.prototypes = UnifiedPrototypes(config)
         self.targets = (0, 1) if config.targets == "both" else (0,)
         self.decoders = nn.ModuleList(Decoder(config, components) for _ in self.targets)
@@ -178,17 +184,38 @@ class Cprn(nn.Module):
         return found.reshape(b, len(self.targets), self.grid[0], self.grid[1])
 
     def place(self, tokens: Tensor, view_index: Tensor) -> list[Tensor]:
-        """Embed each modality and add row, column and view: two (B, h, w, W)."""
+        """Embed each modality and add row, column, view and the place's memory: two (B, h, w, W)."""
         where_row = self.row(self.row_waves)[None, :, None, :]
         where_column = self.column(self.column_waves)[None, None, :, :]
         which = self.view(view_index)[:, None, None, :]
+        if self.config.place_components:
+            which = which + self.placed(self.place_memory[view_index].float())
         return [layer(tokens[:, m]) + which + where_row + where_column for m, layer in enumerate(self.embed)]
 
     def place_at(self, tokens: list[Tensor], where: Tensor, view_index: Tensor) -> list[Tensor]:
         """The same for (B, n, C) tokens chosen at flat positions `where` (B, n): two (B, n, W)."""
-        rows, columns = self.row(self.row_waves), self.column(self.column_waves)
-        place = rows[where // self.grid[1]] + columns[where % self.grid[1]] + self.view(view_index)[:, None, :]
+        at_row, at_column = where // self.grid[1], where % self.grid[1]
+        place = self.row(self.row_waves)[at_row] + self.column(self.column_waves)[at_column]
+        place = place + self.view(view_index)[:, None, :]
+        if self.config.place_components:
+            place = place + self.placed(self.place_memory[view_index[:, None], at_row, at_column].float())
         return [layer(tokens[m]) + place for m, layer in enumerate(self.embed)]
+
+    def remember_places(self, mean_tokens: Tensor) -> None:
+        """Fill the place memory from (V, 2, h, w, C), the good parts' mean tokens: their principal components.
+
+        Position alone says too little where a feature may be missing: plain wall is normal, but not there.
+        """
+        if not self.config.place_components:
+            return
+        v, m, h, w, c = mean_tokens.shape
+        flat = mean_tokens.permute(0, 2, 3, 1, 4).reshape(v * h * w, m * c).double()
+        flat = flat - flat.mean(dim=0)
+        _, axes = torch.linalg.eigh(flat.T @ flat)
+        found = flat @ axes[:, -min(self.config.place_components, m * c) :]
+        found = found / found.std().clamp(min=1e-9)
+        self.place_memory.zero_()
+        self.place_memory[..., : found.shape[1]] = found.reshape(v, h, w, -1).half()
 
     def reconstruct(self, embedded: list[Tensor], truth: list[Tensor]) -> Reconstruction:
         """Two (B, N, W) and the two (B, N, C) that they should give back."""

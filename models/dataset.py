@@ -12,10 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.config import Color
+from models.config import TrainConfig
 
 INDEX = "index.json"
-LUMINANCE = (0.2126, 0.7152, 0.0722)  # Rec. 709, linear
 
 
 class DatasetError(Exception):
@@ -118,12 +117,12 @@ def _read_16_bit(path: Path) -> NDArray[np.float32]:
     return np.ascontiguousarray(picture[:, :, ::-1].transpose(2, 0, 1).astype(np.float32))
 
 
-def read_rgb(path: Path, color: Color = "rgb") -> NDArray[np.float32]:
-    """(3, H, W) float32 linear 0..1; `mono` gives the luminance three times."""
+def read_rgb(path: Path, config: TrainConfig) -> NDArray[np.float32]:
+    """(3, H, W) float32 linear 0..1; for a mono model, grey three times."""
     rgb = _read_16_bit(path) / np.float32(65535)
-    if color == "rgb":
+    if config.color == "rgb":
         return rgb
-    gray = np.tensordot(np.array(LUMINANCE, np.float32), rgb, axes=1)
+    gray = np.tensordot(np.array(config.mono_weights, np.float32), rgb, axes=1)
     return np.ascontiguousarray(np.broadcast_to(gray, rgb.shape))
 
 

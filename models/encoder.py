@@ -110,7 +110,7 @@ class TokenMoments:
         f = features.detach().permute(1, 0, 3, 4, 2).reshape(2, -1, features.shape[2]).numpy().astype(np.float64)
         self.count += f.shape[1]
         self.total += f.sum(axis=1)
-        self.products += np.einsum("mni,mnj->mij", f, f, optimize=True)
+        self.products += f.transpose(0, 2, 1) @ f
 
     def whitening(self, config: EncoderConfig) -> Whitening:
         """PCA whitening: M = V diag(1 / sqrt(w + floor w_1)), after unit variance per filter if asked for."""

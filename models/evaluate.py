@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from models.config import TrainConfig
 from models.dataset import Dataset, DatasetError, Item, load_dataset, read_mask, read_normals, read_rgb
 from models.export import INPUTS, METADATA_KEY, OUTPUTS
 from models.metrics import AUPRO_LIMIT, PixelMetrics, auroc, f1_max
@@ -84,7 +85,8 @@ def evaluate_model(
 
 def _judge(session: Any, metadata: dict[str, Any], dataset: Dataset, item: Item) -> _Judged:
     index = np.array([metadata["views"].index(item.view)], np.int64)
-    arrays = (read_rgb(item.rgb, metadata["color"])[None], read_normals(item.normal)[None], index)
+    config = TrainConfig.from_dict(metadata["config"])
+    arrays = (read_rgb(item.rgb, config)[None], read_normals(item.normal)[None], index)
     score, fused = session.run(list(OUTPUTS), dict(zip(INPUTS, arrays, strict=True)))
     limit = float(metadata["limits_suggested"][item.view])
     return _Judged(item, float(score[0]), limit, fused[0], read_mask(item.mask, dataset.input_size))

@@ -183,16 +183,19 @@ def metadata_of(description: ModelDescription, golden_scores: list[float]) -> di
 def check_parity(
     path: Path, description: ModelDescription, inputs: Sequence[Arrays], expected: Sequence[Outputs]
 ) -> ParityReport:
-    """Run the file on each input. Differences are absolute up to a value of 1, relative above."""
+    """Run the file on each input. Differences are shares of the view's limit, or of the larger value above it.
+
+    The map's own unit is arbitrary; what counts is how near to its limit a score must lie to be judged differently.
+    """
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     map_difference = score_difference = 0.0
     flips = 0
     for arrays, (score, fused) in zip(inputs, expected, strict=True):
         got_score, got_map = session.run(list(OUTPUTS), dict(zip(INPUTS, arrays, strict=True)))
         limit = description.limits[description.views[int(arrays[2][0])]]
-        scale = max(1.0, float(np.abs(fused).max()))
+        scale = max(limit, float(np.abs(fused).max()))
         map_difference = max(map_difference, float(np.abs(got_map[0] - fused).max()) / scale)
-        score_difference = max(score_difference, abs(float(got_score[0]) - score) / max(1.0, abs(score)))
+        score_difference = max(score_difference, abs(float(got_score[0]) - score) / max(limit, abs(score)))
         flips += (float(got_score[0]) <= limit) != (score <= limit)
     report = ParityReport(map_difference, score_difference, flips)
     if not (map_difference <= MAP_TOLERANCE and score_difference <= SCORE_TOLERANCE and flips == 0):

@@ -68,6 +68,7 @@ def train_product(
     network = AnomalyNetwork(config, dataset.input_size, len(dataset.views))
     fit_whitening(network, training, config, progress)
     tokens, views = cache_tokens(network, training, dataset.views, config, progress)
+    network.cprn.remember_places(mean_tokens(tokens, views, len(dataset.views)))
     losses = fit_cprn(network.cprn, tokens, views, config, progress)
     network.eval()
     held_out = measure(network, held_out_items, dataset.views, config, progress)
@@ -128,7 +129,7 @@ def _description(
 
 def load_inputs(item: Item, config: TrainConfig) -> tuple[Tensor, Tensor]:
     """(1, 3, H, W) colour and normals of one view."""
-    rgb, normals = read_rgb(item.rgb, config.color), read_normals(item.normal)
+    rgb, normals = read_rgb(item.rgb, config), read_normals(item.normal)
     return torch.from_numpy(rgb)[None], torch.from_numpy(normals)[None]
 
 
@@ -153,6 +154,11 @@ def cache_tokens(
             cached.append(network.tokens(*load_inputs(item, config)).half())
             progress("tokens", (n + 1) / len(items))
     return torch.cat(cached), torch.tensor([views.index(i.view) for i in items])
+
+
+def mean_tokens(tokens: Tensor, views: Tensor, n_views: int) -> Tensor:
+    """(V, 2, h, w, C) float32."""
+    return torch.stack([tokens[views == v].float().mean(dim=0) for v in range(n_views)])
 
 
 def fit_cprn(cprn: Cprn, tokens: Tensor, views: Tensor, config: TrainConfig, progress: Progress) -> list[float]:

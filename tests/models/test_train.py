@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,11 @@ def _copy(folder: Path, to: Path) -> Path:
 
 def test_pictures_come_back_in_the_contract_s_units(small_dataset: Path) -> None:
     item = load_dataset(small_dataset).of("train")[0]
-    rgb, normals = read_rgb(item.rgb), read_normals(item.normal)
+    rgb, normals = read_rgb(item.rgb, QUICK), read_normals(item.normal)
     assert rgb.shape == normals.shape == (3, 48, 72)
     assert 0 <= rgb.min() <= rgb.max() <= 1
     np.testing.assert_allclose((normals**2).sum(0), 1, atol=1e-3)
-    mono = read_rgb(item.rgb, "mono")
+    mono = read_rgb(item.rgb, replace(QUICK, color="mono"))
     assert np.array_equal(mono[0], mono[2])
 
 
@@ -107,7 +108,7 @@ def test_a_stain_scores_above_every_good_view(small_model: Path, small_dataset: 
     scores = {}
     for item in data.of("test"):
         feed = {
-            "diffuse_rgb": read_rgb(item.rgb)[None],
+            "diffuse_rgb": read_rgb(item.rgb, QUICK)[None],
             "normals": read_normals(item.normal)[None],
             "view_index": np.array([data.views.index(item.view)], np.int64),
         }
