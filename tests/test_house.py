@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 PACKAGES = ("station", "drivers", "calibration", "models")
 # third-party package -> the only folder that may import it
 ROOMS = {
@@ -49,7 +50,7 @@ def test_a_heavy_package_is_imported_in_its_own_room_only(package: str, room: st
 
 def test_the_floors_hold() -> None:
     run = subprocess.run(
-        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"],
+        [sys.executable, "-c", LINT, "--no-cache"],
         cwd=ROOT,
         capture_output=True,
         text=True,
