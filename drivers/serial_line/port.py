@@ -124,10 +124,12 @@ class Line:
         return self._loss
 
     def _close_port(self) -> None:
-        try:
-            self._serial.close()
-        except OSError as error:
-            log.warning("%s: closing port %s: %s", self.device, self.port, error)
+        # never under a writer: pyserial would raise TypeError, or write to whatever reuses the descriptor
+        with self._write_lock:
+            try:
+                self._serial.close()
+            except OSError as error:
+                log.warning("%s: closing port %s: %s", self.device, self.port, error)
 
 
 def _open(device: str, port: str, baud_rate: int) -> Any:
