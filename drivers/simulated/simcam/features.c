@@ -112,7 +112,7 @@ const struct feature features[FEATURE_COUNT] = {
     [F_GAIN_AUTO] = CHOICE("GainAuto", ANALOG, off),
     [F_GAIN] = {.name = "Gain", .category = ANALOG, .access = "RW", .kind = KIND_FLOAT, .max = MAX_GAIN_DB,
                 .unit = "dB", .selector = F_GAIN_SELECTOR},
-    [F_BLACK_LEVEL] = {.name = "BlackLevel", .category = ANALOG, .access = "RW", .kind = KIND_FLOAT, .max = 255,
+    [F_BLACK_LEVEL] = {.name = "BlackLevel", .category = ANALOG, .access = "RW", .kind = KIND_FLOAT, .max = 4095,
                        .reset = 4, .unit = "DN"},
     [F_GAMMA] = {.name = "Gamma", .category = ANALOG, .access = "RW", .kind = KIND_FLOAT, .min = 1, .max = 1,
                  .reset = 1},
