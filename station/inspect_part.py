@@ -9,10 +9,14 @@ from pathlib import Path
 
 from station.archive import Archive
 from station.contact_sheet import write_contact_sheet
+from station.detector import AnomalyDetector
+from station.document_errors import DocumentError
 from station.engine import Engine
 from station.exit_codes import ExitCode
 from station.inspection import Inspection, Verdict
+from station.recipe import load_recipe
 from station.report_text import inspection_document, inspection_lines, stage_lines
+from station.rig import load_rig
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,30 @@ class InspectReport:
         return "\n".join([*lines, f"contact sheet: {self.contact_sheet}", f"archive: {self.archive}"])
 
 
+def check_files(rig: Path, recipe: Path) -> None:
+    """Read rig file, recipe and model, and check every viewpoint against the rig file's travel.
+
+    Raises DocumentError, ModelRefused. The arm checks its reach once more when the recipe is prepared.
+    """
+    axes = {axis.name: axis for axis in load_rig(rig).arm.axes}
+    loaded = load_recipe(recipe)
+    for viewpoint in loaded.recipe.viewpoints:
+        for name, value in viewpoint.pose.model_dump().items():
+            axis = axes[name]
+            if not axis.minimum <= value <= axis.maximum:
+                where = loaded.line_of(f"viewpoints.{viewpoint.name}.pose.{name}")
+                text = f"{where}: viewpoint {viewpoint.name!r}: {name} = {value:g} is outside the travel"
+                raise DocumentError(recipe, (f"{text} {axis.minimum:g} .. {axis.maximum:g} of {rig}",))
+    AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256).check_fits(loaded.recipe)
+
+
 @contextmanager
 def ready_engine(rig: Path, recipe: Path, archive: Path) -> Iterator[Engine]:
-    """An engine with its devices open, homed, and the recipe prepared; closed again whatever happens."""
+    """An engine with its devices open, homed, and the recipe prepared; closed again whatever happens.
+
+    What is wrong with a file is told before anything moves or is written.
+    """
+    check_files(rig, recipe)
     with Archive.open(archive) as store:
         engine = Engine(rig, store)
         try:

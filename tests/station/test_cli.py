@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
+from drivers.simulated.config import SimulatedRigConfig
 from station.cli import app
 from station.demo import RECIPES
 from station.exit_codes import ExitCode, run_guarded
+from station.simulated_rig import write_rig_file
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -116,3 +118,34 @@ def test_the_plan_is_printed_step_by_step(monkeypatch: pytest.MonkeyPatch, capsy
     steps = json.loads(capsys.readouterr().out)
     assert len(steps) == 25
     assert {step["view"] for step in steps} == {"top", "front", "right", "back", "left"}
+
+
+def test_a_viewpoint_outside_the_travel_is_refused_with_its_line_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(RECIPES, tmp_path / "recipes")
+    recipe = tmp_path / "recipes" / "connector.yaml"
+    recipe.write_text(recipe.read_text("utf-8").replace("x_mm: 176.777", "x_mm: 276.777", 1), "utf-8")
+    rig = write_rig_file(tmp_path / "rig", SimulatedRigConfig())
+    out = tmp_path / "out"
+    code = run(monkeypatch, "inspect", "--rig", rig, "--recipe", recipe, "--part", "A", "--out", out)
+    assert code == ExitCode.BAD_INPUT
+    message = capsys.readouterr().err
+    assert "connector.yaml:" in message
+    assert "x_mm = 276.777 is outside the travel -220 .. 220" in message
+    assert not out.exists()
+
+
+def test_a_truncated_model_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(RECIPES, tmp_path / "recipes")
+    model = tmp_path / "recipes" / "models" / "connector.onnx"
+    model.write_bytes(model.read_bytes()[:100_000])
+    recipe = tmp_path / "recipes" / "connector.yaml"
+    rig = write_rig_file(tmp_path / "rig", SimulatedRigConfig())
+    out = tmp_path / "out"
+    code = run(monkeypatch, "inspect", "--rig", rig, "--recipe", recipe, "--part", "A", "--out", out)
+    assert code == ExitCode.BAD_INPUT
+    assert "connector.onnx has SHA-256" in capsys.readouterr().err
+    assert not out.exists()
