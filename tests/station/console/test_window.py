@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -280,7 +281,8 @@ def test_no_widget_outlives_its_window(qtbot: QtBot, make_engine: Any, good_insp
     window.close()
     window.deleteLater()
     qtbot.waitUntil(lambda: bool(destroyed), timeout=20000)
+    alive = weakref.ref(window)
     del window
-    gc.collect()
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    assert not [w for w in gc.get_objects() if isinstance(w, ConsoleWindow)]
+    gc.collect()
+    assert alive() is None
