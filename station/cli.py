@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from station.calibrate.cli import calibrate_app
 from station.exit_codes import ExitCode, run_guarded
 from station.photometric_stereo.settings import Method
 
@@ -27,6 +28,7 @@ rig_app = typer.Typer(help="The simulated rig: start it, load a part, inject a f
 dataset_app = typer.Typer(help="Datasets of simulated or captured parts.", no_args_is_help=True)
 app.add_typer(rig_app, name="rig")
 app.add_typer(dataset_app, name="dataset")
+app.add_typer(calibrate_app, name="calibrate")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 FolderOption = Annotated[Path, typer.Option("--folder", help="The rig's folder, where its endpoints are.")]

@@ -1,0 +1,1 @@
+"""Calibration as the station does it: pictures from folders or from a live rig, into functions of `calibration`."""
