@@ -86,7 +86,11 @@ def fit_circle(points: F64) -> Circle:
     fit = least_squares(residuals, start, loss="soft_l1", f_scale=0.5)
     miss = residuals(fit.x)
     kept = np.abs(miss) <= max(3 * 1.4826 * float(np.median(np.abs(miss))), 0.75)
-    fit = least_squares(lambda p: residuals(p)[kept], fit.x)
+
+    def kept_residuals(p: NDArray[np.float64]) -> NDArray[np.float64]:
+        return residuals(p)[kept]
+
+    fit = least_squares(kept_residuals, fit.x)
     circle = Circle(
         float(fit.x[0] + mean[0]), float(fit.x[1] + mean[1]), float(fit.x[2]),
         float(np.sqrt((residuals(fit.x)[kept] ** 2).mean())),

@@ -72,8 +72,9 @@ class Pinhole:
         x, y = np.broadcast_arrays(np.asarray(x_px, np.float64), np.asarray(y_px, np.float64))
         u, v = (x - self.cx_px) / self.fx_px, (y - self.cy_px) / self.fy_px
         if any(self.distortion):
-            flat = cv2.undistortPoints(
-                np.stack([x.ravel(), y.ravel()], -1).reshape(-1, 1, 2), self._matrix(), np.array(self.distortion)
+            points = np.stack([x.ravel(), y.ravel()], -1).reshape(-1, 1, 2)
+            flat: F64 = np.array(
+                cv2.undistortPoints(points, self._matrix(), np.array(self.distortion)), np.float64
             ).reshape(-1, 2)
             u, v = flat[:, 0].reshape(x.shape), flat[:, 1].reshape(x.shape)
         directions = np.stack([u, -v, -np.ones_like(u)], axis=-1)

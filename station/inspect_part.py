@@ -16,7 +16,7 @@ from station.exit_codes import ExitCode
 from station.inspection import Inspection, Verdict
 from station.recipe import load_recipe
 from station.report_text import inspection_document, inspection_lines, stage_lines
-from station.rig import load_rig
+from station.rig import AxisFile, load_rig
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def check_files(rig: Path, recipe: Path) -> None:
 
     Raises DocumentError, ModelRefused. The arm checks its reach once more when the recipe is prepared.
     """
-    axes = {axis.name: axis for axis in load_rig(rig).arm.axes}
+    axes: dict[str, AxisFile] = {axis.name: axis for axis in load_rig(rig).arm.axes}
     loaded = load_recipe(recipe)
     for viewpoint in loaded.recipe.viewpoints:
         for name, value in viewpoint.pose.model_dump().items():
