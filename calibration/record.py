@@ -19,6 +19,11 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Vector = tuple[Finite, Finite, Finite]
 
 
+Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Part = Literal["camera", "viewpoints", "light directions", "light intensities", "dark frame", "sensor", "flat field"]
+
+
 class CalibrationFieldError(ValueError):
     """A check of the record failed; `field_path` says where under the record."""
 
@@ -42,6 +47,11 @@ class CalibratedLight(BaseModel):
     position_mm: Vector | None = None
     direction: Vector | None = None
     relative_intensity: Positive = 1.0
+    lobe_exponent: Share | None = None  # of the LED, aimed at the target point; None where it was not measured
+    direction_spread_deg: Share | None = None  # one sigma per axis, at the target point
+    distance_spread_mm: Share | None = None
+    intensity_spread: Share | None = None  # relative, one sigma
+    flags: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _has_a_place(self) -> CalibratedLight:
@@ -67,6 +77,66 @@ class CalibratedLight(BaseModel):
         return vector
 
 
+class SensorRecord(BaseModel):
+    """EMVA 1288 figures of the unbinned sensor at the recorded gain; spreads are one sigma."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pixel_format: str
+    gain_db: Finite
+    gain_dn_per_e: Positive
+    gain_spread: Share
+    read_noise_e: Share
+    read_noise_spread_e: Share
+    saturation_capacity_e: Positive
+    linearity_error_percent: Share | None = None
+    dsnu_e: Share
+    prnu_percent: Share
+
+
+class Picture(BaseModel):
+    """One picture that the calibration rests on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=255)]
+    sha256: Sha256  # of the raw pixels, row by row, little endian
+
+
+class Provenance(BaseModel):
+    """How a calibration came about, who stands for it and until when."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lens_serial_number: str = "unknown"
+    lights_serial_number: str = "unknown"
+    temperature_c: Finite | None = None  # of the camera's housing
+    measured: tuple[Part, ...]
+    nominal: tuple[Part, ...] = ()  # taken from the drawing, not measured
+    pictures: tuple[Picture, ...] = ()
+    residuals: dict[str, Finite] = Field(default_factory=dict)
+    limits: dict[str, Finite] = Field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    released_by: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    released: UtcTime | None = None
+    expires: UtcTime | None = None
+
+    @model_validator(mode="after")
+    def _release_is_whole(self) -> Provenance:
+        if (self.released_by is None) != (self.released is None):
+            raise CalibrationFieldError(("released_by",), "released_by and released belong together")
+        if self.released is not None and (self.expires is None or self.expires <= self.released):
+            raise CalibrationFieldError(("expires",), "a released calibration needs an expiry after its release")
+        both = sorted(set(self.measured) & set(self.nominal))
+        if both:
+            raise CalibrationFieldError(("nominal",), f"{both[0]!r} cannot be both measured and nominal")
+        return self
+
+    def is_expired(self, now: str) -> bool:
+        """now: UTC in the record's own form, such as 2026-11-24T08:00:00Z."""
+        return self.expires is not None and now[:19] >= self.expires[:19]
+
+
 class Calibration(BaseModel):
     """Pixels are those of the full sensor, unbinned, centres at integers, origin at the top left."""
 
@@ -88,6 +158,8 @@ class Calibration(BaseModel):
     lights: tuple[CalibratedLight, ...] = Field(min_length=1)
     is_simulated: bool
     note: str = ""
+    sensor: SensorRecord | None = None
+    provenance: Provenance | None = None
 
     @model_validator(mode="after")
     def _channels_and_names_are_unique(self) -> Calibration:
