@@ -16,7 +16,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -199,7 +199,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         report = run(arguments.cycles, arguments.fault_rate, arguments.seed, Path(folder))
-    document: dict[str, Any] = asdict(report)
+    document: dict[str, Any] = {name: getattr(report, name) for name in Report.__dataclass_fields__}
     print(json.dumps(document, indent=2))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

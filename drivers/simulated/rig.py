@@ -137,7 +137,8 @@ class SimulatedRig:
         self, scene: Scene, pose: Pose, lit: dict[int, float], request: ExposureRequest, frame_seed: int
     ) -> Pixels:
         roi = (request.offset_x, request.offset_y, request.width, request.height)
-        key = (id(scene), pose, tuple(lit.items()), roi, request.exposure_us, request.gain_db, request.pixel_format)
+        camera = (roi, request.binning, request.pixel_format, request.exposure_us, request.gain_db)
+        key = (id(scene), pose, tuple(sorted(lit.items())), *camera, request.black_level_dn, self._overexposure)
         if self.config.prerendered and key in self._prerendered:
             return self._prerendered[key]
         pixels = scene.photograph(
