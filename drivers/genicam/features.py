@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from genicam import genapi
+from genicam import genapi, gentl
 
 from drivers.errors import CommandRefused, DeviceLost, FeatureMissing
 from drivers.genicam.producers import VENDOR_ERRORS, first_line
 
 READABLE = (genapi.EAccessMode.RO, genapi.EAccessMode.RW)
 WRITABLE = (genapi.EAccessMode.WO, genapi.EAccessMode.RW)
+
+# told by the node map, or by the camera itself where the map knows only a range (binning 3 of 1, 2, 4, 8)
+REFUSED_VALUES = (genapi.OutOfRangeException, genapi.InvalidArgumentException, gentl.InvalidValueException)
 
 Value = int | float | str | bool
 
@@ -61,7 +64,7 @@ class Features:
             value = node.min + round((value - node.min) / node.inc) * node.inc
         try:
             node.value = value
-        except (genapi.OutOfRangeException, genapi.InvalidArgumentException) as error:
+        except REFUSED_VALUES as error:
             raise FeatureMissing(self.device, f"{name} cannot be {value!r}: {_range_of(node)}") from error
         actual: Value = node.value if self._can(READABLE, name) else value
         self.written[name] = (value, actual)
