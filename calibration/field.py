@@ -40,9 +40,10 @@ def block_means(picture: NDArray[np.generic]) -> F64:
 
 def check_level(name: str, picture: NDArray[np.generic], black_dn: float, full_scale: float) -> None:
     """Raises LightCalibrationError for a picture of the plane that is clipped or dark."""
-    if (picture >= 0.995 * full_scale).mean() > CLIPPED_SHARE:
+    values = picture.astype(np.float64)
+    if (values >= 0.995 * full_scale).mean() > CLIPPED_SHARE:
         raise LightCalibrationError(f"{name}: the white plane is saturated; expose less")
-    if np.median(picture) - black_dn < 0.05 * full_scale:
+    if np.median(values) - black_dn < 0.05 * full_scale:
         raise LightCalibrationError(f"{name}: the white plane is dark; expose more, or see whether the light is on")
 
 
