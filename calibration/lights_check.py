@@ -35,7 +35,9 @@ def disagreements(first: F64, second: F64) -> tuple[F64, list[str | None]]:
     return angles, flags
 
 
-def table_faults(measured: F64, table: F64, spreads_deg: F64, names: Sequence[str]) -> list[list[str]]:
+def table_faults(
+    measured: F64, table: F64, spreads_deg: F64, names: Sequence[str], tolerance_deg: float = TABLE_TOLERANCE_DEG
+) -> list[list[str]]:
     """What is wrong with a table of directions (K, 3), light by light, seen from measured ones (K, 3).
 
     Told apart: two channels exchanged, the sphere's normal taken for the light (half the angle to the viewing
@@ -44,7 +46,7 @@ def table_faults(measured: F64, table: F64, spreads_deg: F64, names: Sequence[st
     table, measured = unit(table), unit(measured)
     angles = angle_deg(measured, table)
     common = _common_turn(measured, table)
-    limits = np.maximum(TABLE_TOLERANCE_DEG, SIGMAS * np.sqrt(2) * spreads_deg)
+    limits = np.maximum(tolerance_deg, SIGMAS * np.sqrt(2) * spreads_deg)
     faults: list[list[str]] = [[] for _ in names]
     swapped = _exchanged(measured, table, limits)
     for k, angle in enumerate(angles):

@@ -12,9 +12,9 @@ from calibration.lights_rays import F64, LightCalibrationError, Rays, angle_deg,
 
 LIT_COSINE = 0.15  # pixels that the light grazes more than this are left out
 RIM = 0.95  # of the radius
-ITERATIONS = 12
+ITERATIONS = 8
 SECTORS = 8  # of the sphere's face, left out one at a time for the spread
-MOST_PIXELS = 20_000
+MOST_PIXELS = 6_000
 CLIPPED_SHARE = 0.002
 LEAST_PIXELS = 200
 

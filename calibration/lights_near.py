@@ -10,6 +10,7 @@ from scipy.stats import t as student
 from calibration.lights_rays import F64, LightCalibrationError, angle_deg, unit
 
 LEAST_BASE_MM = 5.0  # spread of the sphere's places; with less the distance of a light at 250 mm is a guess
+GROWING_SHARE = 0.5  # of one sighting's uncertainty that may grow with the sphere's distance from the middle
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class NearLight:
 
     position_mm: F64  # (3,)
     direction: F64  # (3,) unit, seen from the target point
-    spread_deg: float  # of the direction, one sigma per axis: jackknife over places, widened for their small number
+    spread_deg: float  # of the direction, one sigma per axis: jackknife over places, and one sighting's own
     distance_mm: float
     distance_spread_mm: float
     residual_deg: float  # rms angle between the seen directions and the position
@@ -56,14 +57,25 @@ def locate_light(points: F64, directions: F64, spreads_deg: F64) -> NearLight:
     factor = (count - 1) / count
     widen = float(student.ppf(0.975, count - 1)) / 1.96
     turned = angle_deg(unit(left_out), unit(position))
-    spread = widen * float(np.sqrt(factor * (turned**2).sum() / 2))
+    scatter = widen * float(np.sqrt(factor * (turned**2).sum() / 2))
+    # the places cannot show what they share, such as a highlight's centre that is not its peak: it does not average out
+    spread = float(np.hypot(scatter, np.median(spreads_deg)))
     lengths = np.linalg.norm(left_out, axis=1)
     loose = widen * float(np.sqrt(factor * ((lengths - lengths.mean()) ** 2).sum()))
+    # nor what grows with the place, as of a sphere taken for larger than it is: it turns into distance
+    growing = GROWING_SHARE * np.radians(float(np.median(spreads_deg))) * distance**2 / base
     flags = []
     worst = int(misses.argmax())
     others = float(np.median(np.delete(misses, worst)))
     if count >= 4 and misses[worst] > max(4 * others, 1.0):
         flags.append(f"place {worst + 1} of the sphere disagrees with the others by {misses[worst]:.1f} degrees")
     return NearLight(
-        position, unit(position), spread, distance, loose, float(np.sqrt((misses**2).mean())), count, tuple(flags)
+        position,
+        unit(position),
+        spread,
+        distance,
+        float(np.hypot(loose, growing)),
+        float(np.sqrt((misses**2).mean())),
+        count,
+        tuple(flags),
     )

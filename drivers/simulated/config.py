@@ -26,6 +26,8 @@ class SimulatedPart(Strict):
     product: Name = "connector"
     seed: int = 1
     defects: tuple[SimulatedDefect, ...] = ()
+    x_mm: float = Field(default=0.0, ge=-40, le=40)  # put down beside the middle of the fixture
+    y_mm: float = Field(default=0.0, ge=-40, le=40)
 
 
 class Imperfections(Strict):
@@ -33,6 +35,8 @@ class Imperfections(Strict):
 
     pose_repeatability_mm: float = Field(default=0.02, ge=0)  # one sigma per axis, anew at each visit
     pose_repeatability_deg: float = Field(default=0.005, ge=0)
+    light_direction_deg: float = Field(default=0.0, ge=0, le=10)  # one sigma per axis, of each light of the head
+    light_intensity_percent: float = Field(default=0.0, ge=0, le=30)  # one sigma, of each light
     ambient_level: float = Field(default=0.0, ge=0, le=1)  # of the diffuse dome, always on
 
 

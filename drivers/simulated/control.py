@@ -100,5 +100,9 @@ class RigControl:
         """Put a part into the fixture."""
         return self.call("load", product=product, seed=seed, defects=[{"kind": kind, "seed": s} for kind, s in defects])
 
+    def place(self, target: str, x_mm: float, y_mm: float) -> dict[str, Any]:
+        """Put a calibration target into the fixture, its middle at x, y."""
+        return self.call("load", product=target, seed=0, x_mm=x_mm, y_mm=y_mm, defects=[])
+
     def inject(self, fault: str, *arguments: str) -> dict[str, Any]:
         return self.call("inject", fault=fault, arguments=list(arguments))

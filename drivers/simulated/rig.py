@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,20 @@ from drivers.simulated.control import ControlServer
 from drivers.simulated.gardasoft_firmware import GardasoftFirmware
 from drivers.simulated.grbl_firmware import GrblFirmware
 from drivers.simulated.pty_line import PtyLine
-from drivers.simulated.scene import DEFECT_KINDS, PRODUCTS, Scene, compile_kernels, make_part, random_defect
+from drivers.simulated.scene import (
+    DEFECT_KINDS,
+    HEIGHT_PX,
+    PRODUCTS,
+    WIDTH_PX,
+    LightHead,
+    Placement,
+    Scene,
+    compile_kernels,
+    make_part,
+    random_defect,
+)
+from drivers.simulated.scene.geometry import FOCAL_PX
+from drivers.simulated.scene.head import WORKING_DISTANCE_MM
 from drivers.simulated.wire import FaultAction, inject_fault
 
 log = logging.getLogger(__name__)
@@ -75,6 +88,7 @@ class SimulatedRig:
                 "defect_mask": self._defect_mask,
                 "status": self._status,
                 "frames": self._frames_taken,
+                "truth": self._truth,
                 "stop": self._stop,
             },
         )
@@ -232,13 +246,22 @@ class SimulatedRig:
             if defect.kind not in DEFECT_KINDS:
                 raise ValueError(f"unknown defect {defect.kind!r}; there are {', '.join(DEFECT_KINDS)}")
         defects = [random_defect(part.product, d.kind, d.seed) for d in part.defects]
-        return Scene(make_part(part.product, part.seed, defects), seed=self.config.seed)
+        made = make_part(part.product, part.seed, defects)
+        place = made.placement
+        moved = Placement(place.x_mm + part.x_mm, place.y_mm + part.y_mm, place.rotation_deg)
+        return Scene(replace(made, placement=moved), self._head(), seed=self.config.seed)
+
+    def _head(self) -> LightHead:
+        wrong = self.config.imperfections
+        return LightHead.toleranced(self.config.seed, wrong.light_direction_deg, wrong.light_intensity_percent)
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         part = SimulatedPart(
             product=str(request.get("product", self.part.product)),
             seed=int(request.get("seed", self.part.seed)),
             defects=tuple(SimulatedDefect(**d) for d in request.get("defects", ())),
+            x_mm=float(request.get("x_mm", 0.0)),
+            y_mm=float(request.get("y_mm", 0.0)),
         )
         scene = self._make_scene(part)
         with self._lock:
@@ -306,16 +329,52 @@ class SimulatedRig:
 
     def _defect_mask(self, request: dict[str, Any]) -> dict[str, Any]:
         """The truth, for judging the station's answer: a file with the (H, W) mask seen near `pose`."""
-        wanted = [float(v) for v in request["pose"]]
+        scene, pose = self._seen_near(request["pose"])
+        mask = scene.truth(pose, int(request["binning"])).defect_mask
+        file = self.folder / "defect_mask.npy"
+        np.save(file, mask)
+        return {"file": str(file), "pixels": int(mask.sum())}
+
+    def _seen_near(self, wanted: list[float]) -> tuple[Scene, Pose]:
+        """The scene, and the true pose of the latest visit near `wanted`."""
         with self._lock:
             near = [p for p in self._seen_from if np.allclose(p.as_tuple(), wanted, atol=MAXIMUM_POSE_ERROR)]
             scene = self._scene
         if not near:
             raise ValueError(f"the camera has not been at {wanted} since the part was loaded")
-        mask = scene.truth(near[-1], int(request["binning"])).defect_mask
-        file = self.folder / "defect_mask.npy"
-        np.save(file, mask)
-        return {"file": str(file), "pixels": int(mask.sum())}
+        return scene, near[-1]
+
+    def _truth(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What a calibration should find; with `pose` and `binning` also a file with the view's exact normals."""
+        sensor = self._scene.sensor
+        answer: dict[str, Any] = {
+            "lights": [
+                {"channel": light.channel, "position_mm": light.position_mm, "power": light.power, "lobe": light.lobe}
+                for light in self._scene.head.lights
+                if not light.is_dome
+            ],
+            "camera": {
+                "fx_px": FOCAL_PX,
+                "fy_px": FOCAL_PX,
+                "cx_px": (WIDTH_PX - 1) / 2,
+                "cy_px": (HEIGHT_PX - 1) / 2,
+                "working_distance_mm": WORKING_DISTANCE_MM,
+            },
+            "sensor": {
+                "gain_dn_per_e": sensor.gain_dn_per_e(12, 0.0),
+                "read_noise_e": sensor.read_noise_e,
+                "saturation_e": sensor.saturation_e,
+                "prnu_percent": sensor.prnu_percent,
+                "dsnu_e": sensor.dsnu_e,
+            },
+        }
+        if "pose" in request:
+            scene, pose = self._seen_near(request["pose"])
+            seen = scene.truth(pose, int(request["binning"]))
+            file = self.folder / "truth.npz"
+            np.savez(file, normals=seen.normals, part_mask=seen.part_mask, depth_mm=seen.depth_mm)
+            answer |= {"pose": list(pose.as_tuple()), "file": str(file)}
+        return answer
 
     def _status(self, _request: dict[str, Any]) -> dict[str, Any]:
         now_s = self.clock.now_s()

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from station.calibrate.cli_camera import add_camera_commands
 from station.calibrate.sphere_folder import SphereKind
 from station.exit_codes import ExitCode
 
@@ -44,3 +45,85 @@ def lights(
     report = calibrate_lights_folder(folder, sphere, second)
     say(report.as_dict(), as_json, report.as_text())
     raise typer.Exit(ExitCode.DONE if report.is_clean else ExitCode.FOUND)
+
+
+RigOption = Annotated[str, typer.Option("--rig", help="Rig file; the word `simulated` starts a rig never calibrated.")]
+ReferenceOption = Annotated[
+    Path | None, typer.Option("--reference", help="Calibration with the camera, and the lights as drawn.")
+]
+RecordsOption = Annotated[Path, typer.Option("--out", help="Folder that keeps calibration records; made if absent.")]
+SphereOption = Annotated[float, typer.Option("--sphere-mm", help="Diameter of the calibration spheres.")]
+
+
+def _ask(words: str) -> None:
+    typer.prompt(f"{words}. Then press Enter", default="", show_default=False, err=True)
+
+
+@calibrate_app.command("all")
+def calibrate_everything(
+    rig: RigOption = "simulated",
+    out: RecordsOption = Path("out/calibration"),
+    reference: ReferenceOption = None,
+    release_by: Annotated[str, typer.Option(help="Who releases the record if nothing is flagged.")] = "unattended",
+    sphere_mm: SphereOption = 16.0,
+    seed: Annotated[int, typer.Option(help="Which simulated rig, where one is started.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Lights and sensor to a released record with its report; ends with 1 if anything is flagged or out of limits."""
+    from station.calibrate.measure import LightSettings
+    from station.calibrate.run_all import calibrate_all, load_reference, opened
+
+    with opened(rig, out, _ask, seed) as station_open:
+        known = load_reference(reference, station_open.rig)
+        settings = LightSettings(sphere_radius_mm=sphere_mm / 2)
+        report = calibrate_all(station_open, known, out, release_by, progress, settings)
+    say(report.as_dict(), as_json, report.as_text())
+    raise typer.Exit(ExitCode.DONE if report.ok else ExitCode.FOUND)
+
+
+@calibrate_app.command("verify")
+def verify_record(
+    record: Annotated[Path, typer.Argument(help="Calibration record.")],
+    rig: Annotated[str, typer.Option("--rig", help="Rig file.")],
+    sphere_mm: SphereOption = 16.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Once per shift: do the lights still agree with the record, on the matte sphere? Ends with 1 if refused."""
+    from calibration.record import Calibration
+    from station.calibrate.measure import LightSettings
+    from station.calibrate.run_all import opened, verify_rig
+    from station.documents import load_document
+
+    with opened(rig, Path("out/calibration"), _ask) as station_open:
+        settings = LightSettings(sphere_radius_mm=sphere_mm / 2)
+        report = verify_rig(station_open, load_document(record, Calibration), settings, progress)
+    say(report.as_dict(), as_json, report.as_text())
+    raise typer.Exit(ExitCode.DONE if report.accepted else ExitCode.FOUND)
+
+
+@calibrate_app.command()
+def sensor(
+    rig: RigOption = "simulated",
+    out: RecordsOption = Path("out/calibration"),
+    reference: ReferenceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """EMVA 1288 photon transfer on the white plane: gain K, read noise, saturation, linearity."""
+    from dataclasses import asdict
+
+    from station.calibrate.measure import LightSettings, measure_sensor
+    from station.calibrate.run_all import load_reference, opened
+
+    with opened(rig, out, _ask) as station_open:
+        found = measure_sensor(
+            station_open.bench, load_reference(reference, station_open.rig), LightSettings(), progress
+        )
+    text = (
+        f"K {found.gain_dn_per_e:.4f} +- {1.96 * found.gain_spread:.4f} DN/e-, read noise {found.read_noise_e:.2f} e-, "
+        f"saturation {found.saturation_capacity_e:.0f} e-, linearity error {found.linearity_error_percent:.3f} %"
+    )
+    say(asdict(found), as_json, "\n".join([text, *(f"! {flag}" for flag in found.flags)]))
+    raise typer.Exit(ExitCode.FOUND if found.flags else ExitCode.DONE)
+
+
+add_camera_commands(calibrate_app)

@@ -1,0 +1,180 @@
+"""From what was measured to a calibration record, and the folder that keeps records: written once, never changed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from calibration.record import Calibration, Part, Picture, Provenance, SensorRecord
+from calibration.sensor import SensorCharacter
+from station.bad_input import BadInput
+from station.calibrate.bench import PIXEL_FORMAT, Identity
+from station.calibrate.measure import MeasuredLights
+from station.documents import dump_document, load_document, save_document
+
+VALID_FOR_DAYS = 180
+LIMITS = {
+    "direction_spread_deg": 0.5,
+    "intensity_spread_percent": 1.0,
+    "mirror_to_matte_deg": 1.0,
+    "matte_to_plane_percent": 2.0,
+    "left_out_ratio": 1.8,
+    "condition": 10.0,
+    "gain_spread_percent": 1.0,
+    "linearity_error_percent": 1.0,
+}
+
+
+class RecordError(BadInput, ValueError):
+    """A record that may not be written or used; the text says which file and why."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """Who answers for a calibration; the record is not released while a limit is passed or a flag is raised."""
+
+    by: str
+    at: datetime
+    valid_for_days: int = VALID_FOR_DAYS
+
+
+def utc(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def residuals_of(lights: MeasuredLights, sensor: SensorCharacter | None) -> dict[str, float]:
+    """The figures that LIMITS judge, by the same names."""
+    apart = np.abs(lights.matte_intensities / lights.plane.intensities - 1)
+    found = {
+        "direction_spread_deg": max(near.spread_deg for near in lights.near),
+        "intensity_spread_percent": 100 * float(lights.plane.spreads.max()),
+        "mirror_to_matte_deg": float(lights.disagreement_deg.max()),
+        "matte_to_plane_percent": 100 * float(apart.max()),
+        "left_out_ratio": float(np.nan_to_num(lights.left_out.ratios, nan=1.0).max()),
+        "condition": lights.condition.condition,
+        "outline_rms_px": lights.outline_rms_px,
+        "plane_rms": lights.plane.residual,
+        "dark_noise_dn": lights.dark.noise_dn,
+        "hot_pixels": float(lights.dark.hot_pixels),
+    }
+    if sensor is not None:
+        found["gain_spread_percent"] = 100 * sensor.gain_spread / sensor.gain_dn_per_e
+        found["linearity_error_percent"] = sensor.linearity_error_percent
+    return {name: round(value, 6) for name, value in found.items() if np.isfinite(value)}
+
+
+def flags_of(lights: MeasuredLights, sensor: SensorCharacter | None, residuals: dict[str, float]) -> tuple[str, ...]:
+    """Everything that keeps a record from being released."""
+    flags = [f"light {name}: {flag}" for name, own in zip(lights.names, lights.flags, strict=True) for flag in own]
+    flags += [*lights.plane.flags, *lights.dark.flags, *lights.condition.advice]
+    flags += list(sensor.flags) if sensor is not None else []
+    return tuple(flags) + tuple(
+        f"{name} is {residuals[name]:.3g}, the limit is {limit:g}"
+        for name, limit in LIMITS.items()
+        if name in residuals and residuals[name] > limit
+    )
+
+
+def make_record(
+    reference: Calibration,
+    lights: MeasuredLights,
+    sensor: SensorCharacter | None,
+    identity: Identity,
+    pictures: list[Picture],
+    release: Release,
+    calibration_id: str,
+) -> Calibration:
+    """The reference with lights and sensor replaced by what was measured; camera and viewpoints stay the reference's.
+
+    Released only when nothing is flagged.
+    """
+    residuals = residuals_of(lights, sensor)
+    flags = flags_of(lights, sensor, residuals)
+    measured: list[Part] = ["light directions", "light intensities", "dark frame"]
+    nominal: list[Part] = ["camera", "viewpoints"]
+    (measured if sensor is not None else nominal).append("sensor")
+    good = not flags
+    expires = release.at + timedelta(days=release.valid_for_days)
+    provenance = Provenance(
+        lights_serial_number=identity.lights or "unknown",
+        temperature_c=identity.temperature_c,
+        measured=tuple(measured),
+        nominal=tuple(nominal),
+        pictures=tuple(pictures),
+        residuals=residuals,
+        limits=LIMITS,
+        flags=flags,
+        released_by=release.by if good else None,
+        released=utc(release.at) if good else None,
+        expires=utc(expires) if good else None,
+    )
+    return reference.model_copy(
+        update={
+            "calibration_id": calibration_id,
+            "created": utc(release.at),
+            "camera_serial_number": identity.camera,
+            "black_level_dn": round(lights.dark.level_dn, 3),
+            "lights": tuple(_light(reference, lights, channel) for channel in (c.channel for c in reference.lights)),
+            "note": "Lights and sensor measured; camera and viewpoints taken from the reference, not measured.",
+            "sensor": None if sensor is None else _sensor(sensor),
+            "provenance": provenance,
+        }
+    )
+
+
+def _light(reference: Calibration, lights: MeasuredLights, channel: int) -> object:
+    light = reference.light(channel)
+    if channel not in lights.channels:
+        return light
+    k = lights.channels.index(channel)
+    near = lights.near[k]
+    x, y, z = (round(float(v), 4) for v in near.position_mm)
+    return light.model_copy(
+        update={
+            "position_mm": (x, y, z),
+            "direction": None,
+            "relative_intensity": round(float(lights.plane.intensities[k]), 6),
+            "lobe_exponent": round(max(lights.plane.lobe_exponent, 0.0), 4),
+            "direction_spread_deg": round(near.spread_deg, 5),
+            "distance_spread_mm": round(near.distance_spread_mm, 4),
+            "intensity_spread": round(float(lights.plane.spreads[k]), 7),
+            "flags": lights.flags[k],
+        }
+    )
+
+
+def _sensor(sensor: SensorCharacter) -> SensorRecord:
+    return SensorRecord(
+        pixel_format=PIXEL_FORMAT,
+        gain_db=0.0,
+        gain_dn_per_e=sensor.gain_dn_per_e,
+        gain_spread=sensor.gain_spread,
+        read_noise_e=sensor.read_noise_e,
+        read_noise_spread_e=sensor.read_noise_spread_e,
+        saturation_capacity_e=sensor.saturation_capacity_e,
+        linearity_error_percent=sensor.linearity_error_percent if np.isfinite(sensor.linearity_error_percent) else None,
+        dsnu_e=sensor.dsnu_e,
+        prnu_percent=sensor.prnu_percent,
+    )
+
+
+def write_record(folder: Path, record: Calibration) -> Path:
+    """Write `<id>.calibration.yaml` once. Raises RecordError where one of that id is there already."""
+    path = folder / f"{record.calibration_id}.calibration.yaml"
+    if path.exists():
+        raise RecordError(f"{path}: a calibration record is never overwritten; choose another id")
+    folder.mkdir(parents=True, exist_ok=True)
+    save_document(path, record, header="Written by `station calibrate`. Do not edit: recipes are bound to its hash.")
+    if load_document(path, Calibration) != record:
+        raise RecordError(f"{path}: does not read back as it was written")
+    path.chmod(0o444)
+    return path
+
+
+def record_hash(record: Calibration) -> str:
+    """SHA-256 of the content, whatever the layout of the file."""
+    return hashlib.sha256(dump_document(record.model_dump(mode="json")).encode("utf-8")).hexdigest()
