@@ -82,7 +82,7 @@ def _walk(
     position: Pose | None = None
     commanded: Pose | None = None
     for step in plan:
-        arrives = position is None or step.pose != commanded
+        arrives = step.pose != commanded
         stop.check(at_view_boundary=arrives)
         if position is None or arrives:
             position = _go(rig, step.pose, settle_s, times)

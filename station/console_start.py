@@ -10,12 +10,11 @@ from pathlib import Path
 from drivers.errors import DeviceError
 from drivers.simulated.config import SimulatedRigConfig
 from station.archive import Archive
-from station.console.engine_port import HistoryRow
 from station.console.requirements import require_qt
 from station.demo import RECIPES
 from station.engine import Engine
 from station.events import Listener, RecipePrepared, StateChanged
-from station.inspection import Inspection
+from station.inspection import HistoryRow, Inspection
 from station.simulated_rig import running_rig
 
 
@@ -61,18 +60,7 @@ class ConsoleEngine:
         return unsubscribe
 
     def history(self, limit: int) -> list[HistoryRow]:
-        return [
-            HistoryRow(
-                row.inspection_id,
-                row.part_id,
-                row.verdict,
-                row.creation_time,
-                row.deciding_view,
-                row.is_simulated,
-                str(row.folder),
-            )
-            for row in self._engine.history(limit)
-        ]
+        return self._engine.history(limit)
 
     def load(self, inspection_id: str) -> Inspection:
         return self._engine.load(inspection_id)

@@ -10,13 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from drivers.errors import DeviceError
-from station.archive import Archive, ArchivedFrame, ArchiveError, HistoryRow, new_inspection_id
+from station.archive import Archive, ArchivedFrame, ArchiveError, new_inspection_id
 from station.bad_input import StationFault
 from station.capture import StopSignal
 from station.detector import AnomalyDetector
 from station.devices import Rig, open_rig
 from station.events import Event, Fault, JobStarted, Listener, RecipePrepared, ResultReady, State, StateChanged
-from station.inspection import Inspection
+from station.inspection import HistoryRow, Inspection
 from station.job import Job, JobResult, run_job
 from station.judge import ViewJudge
 from station.plan import CaptureStep, make_plan
@@ -31,14 +31,21 @@ class NotNow(StationFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """All that a part needs, ready: checked recipe, plan, warm detector and solver."""
+class RecipeFiles:
+    """A recipe and all files that it needs, read and checked against each other; no device was asked yet."""
 
     path: Path
     loaded: LoadedRecipe
     plan: tuple[CaptureStep, ...]
-    judge: ViewJudge
     detector: AnomalyDetector
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a part needs, ready: checked files, warm detector and solver."""
+
+    files: RecipeFiles
+    judge: ViewJudge
 
 
 class Engine:
@@ -82,13 +89,13 @@ class Engine:
             prepared, rig = self._prepared, self._rig
         if prepared is None or rig is None:
             return None
-        recipe = prepared.loaded.recipe
+        recipe = prepared.files.loaded.recipe
         return RecipePrepared(
             recipe_id=recipe.recipe_id,
             product=recipe.product,
             views=tuple(v.name for v in recipe.viewpoints),
             limits=tuple(v.limit for v in recipe.viewpoints),
-            model_id=prepared.detector.model_id,
+            model_id=prepared.files.detector.model_id,
             is_simulated=rig.is_simulated,
         )
 
@@ -130,9 +137,10 @@ class Engine:
                 raise
             self._enter(State.INITIALIZED)
 
-    def prepare_recipe(self, path: Path) -> None:
+    def prepare_recipe(self, recipe: Path | RecipeFiles) -> None:
         """Check recipe, calibration, model and reach; warm up. On an error the old recipe is gone.
 
+        `RecipeFiles` are not read again.
         Raises DocumentError, ModelRefused, LightGeometryError, OutOfTravel: each names file or device.
         """
         with self._lock:
@@ -140,7 +148,8 @@ class Engine:
             assert self._rig is not None
             self._prepared = None
             self._enter(State.INITIALIZED)
-            self._prepared = prepare(path, self._rig)
+            files = recipe if isinstance(recipe, RecipeFiles) else read_recipe_files(recipe)
+            self._prepared = prepare(files, self._rig)
             event = self.prepared_event()
             assert event is not None
             self._emit(event)
@@ -157,8 +166,8 @@ class Engine:
             job = Job(
                 inspection_id=new_inspection_id(),
                 part_id=part_id,
-                loaded=self._prepared.loaded,
-                plan=self._prepared.plan,
+                loaded=self._prepared.files.loaded,
+                plan=self._prepared.files.plan,
                 provenance=self._provenance(),
             )
             self._enter(State.SINGLE_EXECUTION)
@@ -202,7 +211,7 @@ class Engine:
             self._join()
             self._close_rig()
             self._enter(State.PREOPERATIONAL)
-            recipe = self._prepared.path if self._prepared is not None else None
+            recipe = self._prepared.files.path if self._prepared is not None else None
             self.initialize()
             if recipe is not None:
                 self.prepare_recipe(recipe)
@@ -280,7 +289,7 @@ class Engine:
     def _provenance(self) -> dict[str, str]:
         assert self._prepared is not None
         assert self._rig is not None
-        rig, loaded = self._rig, self._prepared.loaded
+        rig, loaded = self._rig, self._prepared.files.loaded
         devices = {"camera": rig.camera.identity, "arm": rig.arm.identity, "lights": rig.lights.identity}
         return {
             **loaded.sha256s,
@@ -302,17 +311,22 @@ class Engine:
                 self._emit(Fault("; ".join(problems), "check the light controller: a light may still be on"))
 
 
-def prepare(path: Path, rig: Rig) -> Prepared:
-    """Everything that can be refused before a part is loaded is refused here."""
+def read_recipe_files(path: Path) -> RecipeFiles:
+    """Read the recipe and the model and check that they fit. Raises DocumentError, ModelRefused."""
     loaded = load_recipe(path)
-    plan = make_plan(loaded.recipe)
-    for viewpoint in loaded.recipe.viewpoints:
-        with loaded.naming(f"viewpoints.{viewpoint.name}"):
-            rig.arm.check_reachable(viewpoint.as_pose())
-    actual = rig.camera.configure(loaded.recipe.camera_settings())
     detector = AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256)
     detector.check_fits(loaded.recipe)
-    detector.warm_up()
-    judge = ViewJudge(loaded, detector)
+    return RecipeFiles(path, loaded, make_plan(loaded.recipe), detector)
+
+
+def prepare(files: RecipeFiles, rig: Rig) -> Prepared:
+    """Everything that can be refused before a part is loaded is refused here or when the files are read."""
+    recipe = files.loaded.recipe
+    for viewpoint in recipe.viewpoints:
+        with files.loaded.naming(f"viewpoints.{viewpoint.name}"):
+            rig.arm.check_reachable(viewpoint.as_pose())
+    actual = rig.camera.configure(recipe.camera_settings())
+    files.detector.warm_up()
+    judge = ViewJudge(files.loaded, files.detector)
     judge.warm_up(actual)
-    return Prepared(path, loaded, plan, judge, detector)
+    return Prepared(files, judge)

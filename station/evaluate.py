@@ -32,8 +32,10 @@ class Judged:
     @property
     def highest(self) -> tuple[str, float]:
         """The deciding view and its score over its limit."""
-        view = next(v for v in self.inspection.views if v.view == self.inspection.deciding_view)
-        return view.view, float("nan") if view.pred_score is None else view.pred_score / view.limit
+        for view in self.inspection.views:
+            if view.view == self.inspection.deciding_view and view.pred_score is not None:
+                return view.view, view.pred_score / view.limit
+        return "none", float("nan")  # no view could be scored
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,10 @@ from pathlib import Path
 
 from station.archive import Archive
 from station.contact_sheet import write_contact_sheet
-from station.detector import AnomalyDetector
 from station.document_errors import DocumentError
-from station.engine import Engine
+from station.engine import Engine, RecipeFiles, read_recipe_files
 from station.exit_codes import ExitCode
 from station.inspection import Inspection, Verdict
-from station.recipe import load_recipe
 from station.report_text import inspection_document, inspection_lines, stage_lines
 from station.rig import AxisFile, load_rig
 
@@ -41,13 +39,14 @@ class InspectReport:
         return "\n".join([*lines, f"contact sheet: {self.contact_sheet}", f"archive: {self.archive}"])
 
 
-def check_files(rig: Path, recipe: Path) -> None:
+def check_files(rig: Path, recipe: Path) -> RecipeFiles:
     """Read rig file, recipe and model, and check every viewpoint against the rig file's travel.
 
     Raises DocumentError, ModelRefused. The arm checks its reach once more when the recipe is prepared.
     """
     axes: dict[str, AxisFile] = {axis.name: axis for axis in load_rig(rig).arm.axes}
-    loaded = load_recipe(recipe)
+    files = read_recipe_files(recipe)
+    loaded = files.loaded
     for viewpoint in loaded.recipe.viewpoints:
         for name, value in viewpoint.pose.model_dump().items():
             axis = axes[name]
@@ -55,7 +54,7 @@ def check_files(rig: Path, recipe: Path) -> None:
                 where = loaded.line_of(f"viewpoints.{viewpoint.name}.pose.{name}")
                 text = f"{where}: viewpoint {viewpoint.name!r}: {name} = {value:g} is outside the travel"
                 raise DocumentError(recipe, (f"{text} {axis.minimum:g} .. {axis.maximum:g} of {rig}",))
-    AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256).check_fits(loaded.recipe)
+    return files
 
 
 @contextmanager
@@ -64,12 +63,12 @@ def ready_engine(rig: Path, recipe: Path, archive: Path) -> Iterator[Engine]:
 
     What is wrong with a file is told before anything moves or is written.
     """
-    check_files(rig, recipe)
+    files = check_files(rig, recipe)
     with Archive.open(archive) as store:
         engine = Engine(rig, store)
         try:
             engine.initialize()
-            engine.prepare_recipe(recipe)
+            engine.prepare_recipe(files)
             yield engine
         finally:
             engine.close()

@@ -80,6 +80,19 @@ class Inspection:
     provenance: dict[str, str]  # recipe, calibration and model SHA-256, device identities, software version
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One earlier inspection, as a list shows it."""
+
+    inspection_id: str
+    part_id: str
+    verdict: Verdict
+    creation_time: datetime  # UTC
+    deciding_view: str | None
+    is_simulated: bool
+    folder: str
+
+
 def judge_score(score: float, limit: float) -> Verdict:
     """FAIL unless the score is at or under the limit: written so that NaN can never pass."""
     return Verdict.PASS if score <= limit else Verdict.FAIL

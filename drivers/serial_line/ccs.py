@@ -8,10 +8,11 @@ import threading
 import time
 from collections.abc import Sequence
 
-from drivers.errors import CommandRefused, DeviceError, DeviceLost, DeviceTimeout, FeatureMissing, LightStateUnknown
+from drivers.errors import CommandRefused, DeviceError, DeviceLost, DeviceTimeout
 from drivers.protocols import DeviceIdentity
 from drivers.serial_line import ccs_protocol as ccs
 from drivers.serial_line.ccs_protocol import CcsDialect, Reply
+from drivers.serial_line.light_requests import check_request, off_not_confirmed
 from drivers.serial_line.port import Line
 
 log = logging.getLogger(__name__)
@@ -93,10 +94,7 @@ class CcsLights:
         Raises FeatureMissing for a channel or brightness that the controller does not have, CommandRefused,
         DeviceTimeout, DeviceLost; then it counts as possibly on until `off` has succeeded.
         """
-        if channel not in self._channels:
-            raise FeatureMissing(DEVICE, f"no channel {channel}; there are {', '.join(map(str, self._channels))}")
-        if not 0.0 <= brightness <= 1.0:
-            raise FeatureMissing(DEVICE, f"brightness {brightness:g} of channel {channel} is outside 0..1")
+        check_request(DEVICE, self._channels, channel, brightness)
         with self._lock:
             if self._maybe_on - {channel}:
                 self._all_off()
@@ -120,10 +118,7 @@ class CcsLights:
         try:
             self._all_off()
         except DeviceError as error:
-            names = ", ".join(map(str, sorted(self._maybe_on)))
-            raise LightStateUnknown(
-                DEVICE, f"off was not confirmed for channel {names}: {error}. If in doubt, cut the lights' power"
-            ) from error
+            raise off_not_confirmed(DEVICE, sorted(self._maybe_on), error) from error
 
     def close(self) -> None:
         """Give the port back; it switches nothing (`off` does)."""

@@ -14,12 +14,11 @@ from drivers.errors import (
     DeviceError,
     DeviceLost,
     DeviceTimeout,
-    FeatureMissing,
-    LightStateUnknown,
 )
 from drivers.protocols import DeviceIdentity
 from drivers.serial_line import gardasoft_protocol as rt
 from drivers.serial_line.gardasoft_protocol import Answer, Event
+from drivers.serial_line.light_requests import check_request, off_not_confirmed
 from drivers.serial_line.port import Line
 
 log = logging.getLogger(__name__)
@@ -94,10 +93,7 @@ class GardasoftLights:
         Raises FeatureMissing for a channel or brightness that the controller does not have, CommandRefused,
         DeviceTimeout, DeviceLost; then it counts as possibly on until `off` has succeeded.
         """
-        if channel not in self._channels:
-            raise FeatureMissing(DEVICE, f"no channel {channel}; there are {', '.join(map(str, self._channels))}")
-        if not 0.0 <= brightness <= 1.0:
-            raise FeatureMissing(DEVICE, f"brightness {brightness:g} of channel {channel} is outside 0..1")
+        check_request(DEVICE, self._channels, channel, brightness)
         with self._lock:
             for other in sorted(self._maybe_on - {channel}):
                 self._switch_off(other)
@@ -113,11 +109,7 @@ class GardasoftLights:
             if left:
                 left, problem = self._try_off(left)
                 if left:
-                    names = ", ".join(map(str, left))
-                    raise LightStateUnknown(
-                        DEVICE,
-                        f"off was not confirmed for channel {names}: {problem}. If in doubt, cut the lights' power",
-                    ) from problem
+                    raise off_not_confirmed(DEVICE, left, problem) from problem
 
     def close(self) -> None:
         """Give the port back; it switches nothing (`off` does)."""

@@ -47,6 +47,7 @@ FRAME_FAULTS = ("incomplete", "dropped", "stale", "duplicate", "late")  # of one
 FRAMES_REMEMBERED = 4000
 LATE_S = 0.2
 ROOM_C, WARM_UP_C, WARM_UP_S = 30.0, 12.0, 600.0  # the housing, and how it warms after power on
+VISITS_REMEMBERED = 256  # true poses that can be asked for a defect mask
 MAXIMUM_POSE_ERROR = 1.0  # mm or degrees: visits farther from the asked pose are visits to another place
 
 
@@ -96,7 +97,7 @@ class SimulatedRig:
         self._lock = threading.Lock()
         self._visit: Visit | None = None
         self._visits = 0
-        self._seen_from: list[Pose] = []  # true poses since the part was loaded, latest last
+        self._seen_from: deque[Pose] = deque(maxlen=VISITS_REMEMBERED)  # since the part was loaded, latest last
         self._frames = 0
         self._camera_faults: deque[str] = deque()  # one per frame to come
         self._last_exposed: Exposed | None = None
@@ -222,7 +223,7 @@ class SimulatedRig:
                 visit = Visit(axes, self._draw_pose_error(self._visits), t_s)
                 self._visit = visit
             pose = Pose(*(a + e for a, e in zip(axes[:5], visit.error, strict=True)))
-            if pose not in self._seen_from:
+            if not self._seen_from or self._seen_from[-1] != pose:
                 self._seen_from.append(pose)
         return pose
 
@@ -265,7 +266,8 @@ class SimulatedRig:
         )
         scene = self._make_scene(part)
         with self._lock:
-            self.part, self._scene, self._seen_from = part, scene, []
+            self.part, self._scene = part, scene
+            self._seen_from.clear()
             self._prerendered.clear()
         return {"loaded": part.model_dump(mode="json")}
 

@@ -3,6 +3,6 @@
 from station.archive.errors import ArchiveError
 from station.archive.folder import ArchivedFrame
 from station.archive.ids import new_inspection_id
-from station.archive.store import Archive, HistoryRow
+from station.archive.store import Archive
 
-__all__ = ["Archive", "ArchiveError", "ArchivedFrame", "HistoryRow", "new_inspection_id"]
+__all__ = ["Archive", "ArchiveError", "ArchivedFrame", "new_inspection_id"]

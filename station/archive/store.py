@@ -6,8 +6,6 @@ import logging
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -30,26 +28,13 @@ from station.archive.pixels import read_tiff
 from station.archive.records import ViewRecord
 from station.archive.tables import InspectionRow
 from station.archive.view_files import view_result
-from station.inspection import Inspection, Verdict, ViewResult
+from station.inspection import HistoryRow, Inspection, Verdict, ViewResult
 
 log = logging.getLogger(__name__)
 
 DATABASE = "archive.sqlite"
 READERS = 2
 _DAY_FOLDERS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
-    """One earlier inspection, as a list shows it."""
-
-    inspection_id: str
-    part_id: str
-    verdict: Verdict
-    creation_time: datetime  # UTC
-    deciding_view: str | None
-    is_simulated: bool
-    folder: str
 
 
 class Archive:

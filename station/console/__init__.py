@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from station.console.engine_port import EnginePort, HistoryRow
+from station.console.engine_port import EnginePort
 from station.console.requirements import ConsoleUnavailable, require_qt
 
-__all__ = ["ConsoleUnavailable", "EnginePort", "HistoryRow", "run_console"]
+__all__ = ["ConsoleUnavailable", "EnginePort", "run_console"]
 
 
 def run_console(

@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from station.events import Listener
-from station.inspection import Inspection, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
-    """One earlier inspection, as the history lists it."""
-
-    inspection_id: str
-    part_id: str
-    verdict: Verdict
-    creation_time: datetime  # UTC
-    deciding_view: str | None
-    is_simulated: bool
-    folder: str
+from station.inspection import HistoryRow, Inspection
 
 
 class EnginePort(Protocol):

@@ -9,10 +9,9 @@ from PyQt6.QtGui import QIcon, QPainter, QPixmap, QResizeEvent
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from station.console import theme
-from station.console.engine_port import HistoryRow
 from station.console.situation import BannerKind
 from station.console.symbols import draw_symbol
-from station.inspection import Verdict
+from station.inspection import HistoryRow, Verdict
 
 _COLUMNS = ("time", "part", "verdict", "highest view", "rig")
 _DISPENSABLE = (3, 4)

@@ -10,13 +10,13 @@ from PyQt6.QtWidgets import QApplication, QMainWindow
 
 from station.console import theme
 from station.console.bridge import Bridge, Lane
-from station.console.engine_port import EnginePort, HistoryRow
+from station.console.engine_port import EnginePort
 from station.console.layout import Panels
 from station.console.pictures import Mode, ViewPictures, make_pictures
 from station.console.shown import Shown
 from station.console.situation import Situation, without_pictures
 from station.events import Event, Fault, JobStarted, RecipePrepared, ResultReady, State, StepDone, ViewJudged
-from station.inspection import Inspection, ViewResult
+from station.inspection import HistoryRow, Inspection, ViewResult
 
 _HISTORY_ROWS = 200
 _NO_RECIPE_VIEWS = ("view 1", "view 2", "view 3", "view 4", "view 5")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from station.console.engine_port import HistoryRow
 from station.events import (
     AcquisitionDone,
     Event,
@@ -23,7 +22,7 @@ from station.events import (
     StepDone,
     ViewJudged,
 )
-from station.inspection import Inspection
+from station.inspection import HistoryRow, Inspection
 
 LIGHTS = ("diffuse", "north", "east", "south", "west")
 VIEWS = ("top", "front", "right", "back", "left")
