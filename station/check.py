@@ -111,9 +111,9 @@ def check_rig(path: Path) -> list[Finding]:
     """Open each device by itself, so that one that is missing does not hide the others. Nothing moves or lights."""
     file = load_rig(path)
     openers: tuple[tuple[str, str, Callable[[], DeviceIdentity]], ...] = (
-        ("lights", file.lights.port, lambda: _identity_of(open_lights(file))),
-        ("arm", file.arm.port, lambda: _identity_of(open_arm(file))),
-        ("camera", file.camera.producer, lambda: _identity_of(open_camera(file))),
+        ("lights", file.place_of("lights"), lambda: _identity_of(open_lights(file))),
+        ("arm", file.place_of("arm"), lambda: _identity_of(open_arm(file))),
+        ("camera", file.place_of("camera"), lambda: _identity_of(open_camera(file))),
     )
     return [_device(*opener) for opener in openers]
 

@@ -1,4 +1,4 @@
-"""From a rig file to open devices: the only place that knows which driver serves which name."""
+"""From a rig file to open devices, by the drivers that it names."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 from drivers.errors import DeviceError
-from drivers.genicam.camera import GenicamCamera
 from drivers.protocols import Arm, Camera, Lights
-from drivers.serial_line.gardasoft import GardasoftLights
-from drivers.serial_line.grbl import AxisLimits, GrblArm
+from drivers.registry import driver_kind
 from station.rig import RigFile, load_rig
 
 log = logging.getLogger(__name__)
@@ -55,23 +54,16 @@ class Rig:
         self.close()
 
 
-def open_lights(file: RigFile) -> GardasoftLights:
-    lights = file.lights
-    return GardasoftLights.open(
-        lights.port, channels=lights.channels, settle_s=lights.settle_s, reply_timeout_s=lights.reply_timeout_s
-    )
+def open_lights(file: RigFile) -> Lights:
+    return cast(Lights, driver_kind("lights", file.driver_of("lights")).open(file.lights))
 
 
-def open_arm(file: RigFile) -> GrblArm:
-    axes = tuple(AxisLimits(a.name, a.minimum, a.maximum, a.machine_axis, a.offset) for a in file.arm.axes)
-    return GrblArm.open(
-        file.arm.port, axes=axes, tolerance_mm=file.arm.tolerance_mm, reply_timeout_s=file.arm.reply_timeout_s
-    )
+def open_arm(file: RigFile) -> Arm:
+    return cast(Arm, driver_kind("arms", file.driver_of("arm")).open(file.arm))
 
 
-def open_camera(file: RigFile) -> GenicamCamera:
-    camera = file.camera
-    return GenicamCamera.open(camera.producer, camera.serial_number, camera.environment, camera.frame_timeout_s)
+def open_camera(file: RigFile) -> Camera:
+    return cast(Camera, driver_kind("cameras", file.driver_of("camera")).open(file.camera))
 
 
 def open_rig(rig: RigFile | Path) -> Rig:

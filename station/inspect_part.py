@@ -14,7 +14,7 @@ from station.engine import Engine, RecipeFiles, read_recipe_files
 from station.exit_codes import ExitCode
 from station.inspection import Inspection, Verdict
 from station.report_text import inspection_document, inspection_lines, stage_lines
-from station.rig import AxisFile, load_rig
+from station.rig import load_rig
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,16 @@ def check_files(rig: Path, recipe: Path) -> RecipeFiles:
 
     Raises DocumentError, ModelRefused. The arm checks its reach once more when the recipe is prepared.
     """
-    axes: dict[str, AxisFile] = {axis.name: axis for axis in load_rig(rig).arm.axes}
+    travel = load_rig(rig).travel()
     files = read_recipe_files(recipe)
     loaded = files.loaded
     for viewpoint in loaded.recipe.viewpoints:
         for name, value in viewpoint.pose.model_dump().items():
-            axis = axes[name]
-            if not axis.minimum <= value <= axis.maximum:
+            minimum, maximum = travel.get(name, (value, value))
+            if not minimum <= value <= maximum:
                 where = loaded.line_of(f"viewpoints.{viewpoint.name}.pose.{name}")
                 text = f"{where}: viewpoint {viewpoint.name!r}: {name} = {value:g} is outside the travel"
-                raise DocumentError(recipe, (f"{text} {axis.minimum:g} .. {axis.maximum:g} of {rig}",))
+                raise DocumentError(recipe, (f"{text} {minimum:g} .. {maximum:g} of {rig}",))
     return files
 
 

@@ -1,99 +1,128 @@
-"""The rig file: which devices there are, how to reach them, how far they may travel."""
+"""The rig file: which devices there are, how to reach them, how far they may travel.
+
+Each section names its driver and holds that driver's settings; `drivers/registry.py` knows both.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
+from drivers.registry import (
+    DriverKind,
+    DriverSource,
+    DriverUnavailable,
+    Group,
+    Travel,
+    driver_kind,
+    driver_names,
+    driver_source,
+)
 from station.document_errors import FieldError
-from station.documents import load_document, save_document
-
-AXES = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
+from station.documents import read_document, save_document
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,1024}$")]
-VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Section = Literal["camera", "arm", "lights"]
+
+GROUPS: Mapping[Section, Group] = {"camera": "cameras", "arm": "arms", "lights": "lights"}
+DEFAULT_DRIVERS: Mapping[Section, str] = {"camera": "genicam", "arm": "grbl", "lights": "gardasoft"}
 
 
-class _Strict(BaseModel):
+class RigFile(BaseModel):
+    """A section is the settings of its driver, with the driver's name as its first field, `driver`."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-
-class CameraFile(_Strict):
-    driver: Literal["genicam"] = "genicam"
-    producer: Text  # `simcam` for the simulated camera, else the path of the maker's .cti
-    serial_number: Text | None = None  # needed where the producer shows more than one camera
-    environment: dict[VariableName, Text] = Field(default_factory=dict)  # set before the producer is loaded
-    frame_timeout_s: Positive = 5.0  # beyond the exposure itself; then the frame counts as lost
-
-
-class AxisFile(_Strict):
-    """One axis of the arm: machine position = station position + offset."""
-
-    name: Literal["x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg"]
-    machine_axis: Literal["X", "Y", "Z", "A", "B", "C"]
-    minimum: Finite  # of the station position; nothing outside is ever sent to the controller
-    maximum: Finite
-    offset: Finite = 0.0
-
-
-class ArmFile(_Strict):
-    driver: Literal["grbl"] = "grbl"
-    port: Text
-    axes: tuple[AxisFile, ...]
-    tolerance_mm: Positive = 0.05
-    reply_timeout_s: Positive = 1.0
-
-    @model_validator(mode="after")
-    def _axes_are_complete(self) -> ArmFile:
-        names = [axis.name for axis in self.axes]
-        missing = [name for name in AXES if name not in names]
-        if missing:
-            raise FieldError(("axes",), f"the axis {missing[0]} is missing; all of {', '.join(AXES)} are needed")
-        letters: dict[str, int] = {}
-        for index, axis in enumerate(self.axes):
-            if names.index(axis.name) != index:
-                raise FieldError(("axes", index, "name"), f"{axis.name} stands here twice")
-            if letters.setdefault(axis.machine_axis, index) != index:
-                raise FieldError(("axes", index, "machine_axis"), f"{axis.machine_axis} already drives another axis")
-            if not axis.minimum < axis.maximum:
-                raise FieldError(("axes", index, "minimum"), f"{axis.minimum} is not below the maximum {axis.maximum}")
-        return self
-
-
-class LightsFile(_Strict):
-    driver: Literal["gardasoft"] = "gardasoft"
-    port: Text
-    channels: tuple[Annotated[int, Field(ge=1, le=255)], ...] = Field(min_length=1)
-    settle_s: NotNegative = 0.005  # from acknowledge to stable light
-    reply_timeout_s: Positive = 0.5
-
-    @model_validator(mode="after")
-    def _channels_are_unique(self) -> LightsFile:
-        for index, channel in enumerate(self.channels):
-            if channel in self.channels[:index]:
-                raise FieldError(("channels", index), f"channel {channel} stands here twice")
-        return self
-
-
-class RigFile(_Strict):
     name: Name
     simulated: bool
-    camera: CameraFile
-    arm: ArmFile
-    lights: LightsFile
+    camera: BaseModel
+    arm: BaseModel
+    lights: BaseModel
+
+    def driver_of(self, section: Section) -> str:
+        return str(getattr(getattr(self, section), "driver"))  # noqa: B009 - the field is added to each section
+
+    def place_of(self, section: Section) -> str:
+        """Where the device is, for people: its port or producer, else its driver's name."""
+        settings = getattr(self, section)
+        place = getattr(settings, "port", None) or getattr(settings, "producer", None)
+        return str(place or self.driver_of(section))
+
+    def travel(self) -> Travel:
+        """Field of Pose -> least and greatest value, as far as the arm's settings alone tell."""
+        kind = driver_kind("arms", self.driver_of("arm"))
+        return {} if kind.travel is None else kind.travel(self.arm)
+
+
+class _Driver(BaseModel):
+    driver: str
 
 
 def load_rig(path: Path) -> RigFile:
-    """Raises DocumentError."""
-    return load_document(path, RigFile)
+    """Raises DocumentError; names file and line of what is wrong, an unknown or broken driver included."""
+    document = read_document(path)
+    return document.validated(_model_for(document.data))
+
+
+def make_rig(content: Mapping[str, Any]) -> RigFile:
+    """A rig from plain data, as a file would hold it. Raises pydantic's ValidationError."""
+    return _model_for(content).model_validate_json(json.dumps(content), strict=True)
 
 
 def save_rig(path: Path, rig: RigFile) -> None:
     """Atomic; `load_rig` reads the same back."""
     save_document(path, rig, header="A rig of the Facet station: its devices and how to reach them.")
+
+
+def _model_for(content: Any) -> type[RigFile]:
+    """RigFile with each section typed by the driver that it names."""
+    return _rig_model(*(_section_model(section, _driver_named(content, section)) for section in GROUPS))
+
+
+def _driver_named(content: Any, section: Section) -> str:
+    found = content.get(section) if isinstance(content, Mapping) else None
+    name = found.get("driver") if isinstance(found, Mapping) else None
+    return name if isinstance(name, str) else DEFAULT_DRIVERS[section]
+
+
+def _section_model(section: Section, name: str) -> type[BaseModel]:
+    group = GROUPS[section]
+    if name not in driver_names(group):
+        return _unknown_driver(section, driver_names(group))
+    try:
+        source = driver_source(group, name)
+        return _typed_section(source, source.load(), is_default=name == DEFAULT_DRIVERS[section])
+    except DriverUnavailable as error:
+        return _refused_driver(section, str(error))
+
+
+@lru_cache(maxsize=64)
+def _typed_section(source: DriverSource, kind: DriverKind, is_default: bool) -> type[BaseModel]:
+    """The driver's settings plus `driver: NAME`; one model per driver, so that equal rigs compare equal."""
+    name: Any = Literal[source.name]
+    default = source.name if is_default else ...
+    return create_model(kind.settings.__name__, __base__=(kind.settings, _Driver), driver=(name, default))
+
+
+def _unknown_driver(section: Section, names: tuple[str, ...]) -> type[BaseModel]:
+    """Refuses the name, by a choice of those that exist; what else stands there cannot be judged."""
+    choice: Any = Literal[names]
+    return create_model(section, __config__=ConfigDict(extra="ignore"), driver=(choice, ...))
+
+
+def _refused_driver(section: Section, why: str) -> type[BaseModel]:
+    def refuse(_name: str) -> str:
+        raise FieldError((), why)
+
+    driver = Annotated[str, AfterValidator(refuse)]
+    return create_model(section, __config__=ConfigDict(extra="ignore"), driver=(driver, ...))
+
+
+@lru_cache(maxsize=64)
+def _rig_model(camera: type[BaseModel], arm: type[BaseModel], lights: type[BaseModel]) -> type[RigFile]:
+    return create_model("RigFile", __base__=RigFile, camera=(camera, ...), arm=(arm, ...), lights=(lights, ...))

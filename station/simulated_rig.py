@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from drivers.simulated.config import SimulatedRigConfig
-from drivers.simulated.gantry import SIMULATED_GANTRY
+from drivers.simulated.gantry import SIMULATED_GANTRY, SimulatedAxis
 from drivers.simulated.process import RigProcess
 from drivers.simulated.rig import CHANNELS
-from station.rig import ArmFile, AxisFile, CameraFile, LightsFile, RigFile, save_rig
+from station.rig import RigFile, make_rig, save_rig
 
 RIG_FILE = "rig.yaml"
 
@@ -23,33 +23,31 @@ PATIENT_FRAME_TIMEOUT_S = 180.0  # at full resolution rendering takes longer tha
 def rig_file_for(folder: Path, config: SimulatedRigConfig, frame_timeout_s: float) -> RigFile:
     """The rig file of a simulated rig in `folder`: the same kind of file as for hardware."""
     place = folder.resolve()
-    return RigFile(
-        name=config.name,
-        simulated=True,
-        camera=CameraFile(
-            producer="simcam",
-            serial_number=config.serial_number,
-            environment={"FACET_SIMCAM_ENDPOINTS": str(place / "cameras")},
-            frame_timeout_s=frame_timeout_s,
-        ),
-        arm=ArmFile(
-            port=str(place / "gantry"),
-            reply_timeout_s=REPLY_TIMEOUT_S,
-            axes=tuple(
-                AxisFile.model_validate(
-                    {
-                        "name": axis.name,
-                        "machine_axis": axis.machine_axis,
-                        "minimum": axis.minimum,
-                        "maximum": axis.maximum,
-                        "offset": axis.offset,
-                    }
-                )
-                for axis in SIMULATED_GANTRY
-            ),
-        ),
-        lights=LightsFile(port=str(place / "lights"), channels=CHANNELS, reply_timeout_s=REPLY_TIMEOUT_S),
-    )
+    camera = {
+        "driver": "genicam",
+        "producer": "simcam",
+        "serial_number": config.serial_number,
+        "environment": {"FACET_SIMCAM_ENDPOINTS": str(place / "cameras")},
+        "frame_timeout_s": frame_timeout_s,
+    }
+    arm = {
+        "driver": "grbl",
+        "port": str(place / "gantry"),
+        "reply_timeout_s": REPLY_TIMEOUT_S,
+        "axes": [_axis(axis) for axis in SIMULATED_GANTRY],
+    }
+    lights = {
+        "driver": "gardasoft",
+        "port": str(place / "lights"),
+        "channels": CHANNELS,
+        "reply_timeout_s": REPLY_TIMEOUT_S,
+    }
+    return make_rig({"name": config.name, "simulated": True, "camera": camera, "arm": arm, "lights": lights})
+
+
+def _axis(axis: SimulatedAxis) -> dict[str, str | float]:
+    names = ("name", "machine_axis", "minimum", "maximum", "offset")
+    return {name: getattr(axis, name) for name in names}
 
 
 def write_rig_file(folder: Path, config: SimulatedRigConfig, frame_timeout_s: float = FRAME_TIMEOUT_S) -> Path:

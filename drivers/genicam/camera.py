@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from drivers.errors import (
     CommandRefused,
@@ -32,6 +34,8 @@ from drivers.genicam.pixels import BY_CODE, decode
 from drivers.genicam.producers import VENDOR_ERRORS, Producer, first_line, is_gone, load_producer
 from drivers.genicam.settings import EXPOSURE, NEEDED, apply, apply_strobe, write_gain
 from drivers.protocols import CameraSettings, DeviceIdentity, Frame
+from drivers.registry import DriverKind
+from drivers.settings import DriverSettings, Positive, Text
 
 log = logging.getLogger(__name__)
 
@@ -487,3 +491,30 @@ def _chunk(session: _Session, buffer: Any, name: str, fallback: float) -> float:
     except VENDOR_ERRORS:
         has_chunks = False
     return float(session.features.read(name)) if has_chunks and session.features.is_readable(name) else fallback
+
+
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+
+
+class GenicamSettings(DriverSettings):
+    """What a rig file says of a camera."""
+
+    producer: Text  # `simcam` for the simulated camera, else the path of the maker's .cti
+    serial_number: Text | None = None  # needed where the producer shows more than one camera
+    environment: dict[VariableName, Text] = Field(default_factory=dict)  # set before the producer is loaded
+    frame_timeout_s: Positive = 5.0  # beyond the exposure itself; then the frame counts as lost
+
+
+def _open(settings: GenicamSettings) -> GenicamCamera:
+    return GenicamCamera.open(settings.producer, settings.serial_number, settings.environment, settings.frame_timeout_s)
+
+
+EXAMPLE = """\
+driver: genicam
+producer: /opt/maker/lib/camera.cti   # the maker's GenTL producer; `simcam` and `viky` are short names
+serial_number: '40012345'             # needed where the producer shows more than one camera
+environment: {MAKER_LOG: '0'}         # set before the producer is loaded; may be left out
+frame_timeout_s: 5.0                  # beyond the exposure itself; then the frame counts as lost
+"""
+
+DRIVER = DriverKind(GenicamSettings, _open, EXAMPLE)

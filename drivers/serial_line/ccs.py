@@ -7,13 +7,18 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
 
 from drivers.errors import CommandRefused, DeviceError, DeviceLost, DeviceTimeout
 from drivers.protocols import DeviceIdentity
+from drivers.registry import DriverKind
 from drivers.serial_line import ccs_protocol as ccs
 from drivers.serial_line.ccs_protocol import CcsDialect, Reply
 from drivers.serial_line.light_requests import check_request, off_not_confirmed
 from drivers.serial_line.port import Line
+from drivers.settings import Channels, DriverSettings, NotNegative, Positive, Text
 
 log = logging.getLogger(__name__)
 
@@ -206,3 +211,43 @@ class CcsLights:
         while not self._replies.empty():
             if self._next_reply(time.monotonic()) is not None:
                 log.warning("%s: a reply came unasked and was dropped", DEVICE)
+
+
+class CcsSettings(DriverSettings):
+    """What a rig file says of this controller; numbering and trailing digits differ between models."""
+
+    port: Text
+    channels: Channels
+    settle_s: NotNegative = 0.005  # from acknowledge to stable light
+    reply_timeout_s: Positive = 0.5
+    baud_rate: Annotated[int, Field(ge=300, le=921600)] = 9600
+    first_number: Annotated[int, Field(ge=0, le=99)] = 1  # of channel 1 on the wire; 0 on PDS
+    all_number: Annotated[int, Field(ge=0, le=99)] | None = None  # where one number means all channels
+    intensity_suffix: Annotated[str, Field(pattern=r"^[0-9]{0,4}$")] = "00"
+
+
+def _open(settings: CcsSettings) -> CcsLights:
+    dialect = CcsDialect(settings.first_number, settings.all_number, settings.intensity_suffix)
+    return CcsLights.open(
+        settings.port,
+        channels=settings.channels,
+        settle_s=settings.settle_s,
+        baud_rate=settings.baud_rate,
+        reply_timeout_s=settings.reply_timeout_s,
+        dialect=dialect,
+    )
+
+
+EXAMPLE = """\
+driver: ccs
+port: /dev/serial/by-id/usb-FTDI_Lights_0001-if00-port0
+channels: [1, 2, 3, 4, 5, 6, 7, 8, 9]
+settle_s: 0.005          # from acknowledge to stable light
+reply_timeout_s: 0.5
+baud_rate: 9600
+first_number: 1          # of channel 1 on the wire; 0 on PDS units
+all_number: 0            # where one number means all channels; leave it out where there is none
+intensity_suffix: '00'   # the digits after an intensity; some models have none
+"""
+
+DRIVER = DriverKind(CcsSettings, _open, EXAMPLE)

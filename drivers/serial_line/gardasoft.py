@@ -16,10 +16,12 @@ from drivers.errors import (
     DeviceTimeout,
 )
 from drivers.protocols import DeviceIdentity
+from drivers.registry import DriverKind
 from drivers.serial_line import gardasoft_protocol as rt
 from drivers.serial_line.gardasoft_protocol import Answer, Event
 from drivers.serial_line.light_requests import check_request, off_not_confirmed
 from drivers.serial_line.port import Line
+from drivers.settings import Channels, DriverSettings, NotNegative, Positive, Text
 
 log = logging.getLogger(__name__)
 
@@ -228,3 +230,32 @@ class GardasoftLights:
 def _identity(lines: tuple[str, ...]) -> DeviceIdentity:
     model, _, rest = lines[0].partition(" ")
     return DeviceIdentity("Gardasoft", model, "", rest.strip())
+
+
+class GardasoftSettings(DriverSettings):
+    """What a rig file says of this controller."""
+
+    port: Text
+    channels: Channels
+    settle_s: NotNegative = 0.005  # from acknowledge to stable light
+    reply_timeout_s: Positive = 0.5
+
+
+def _open(settings: GardasoftSettings) -> GardasoftLights:
+    return GardasoftLights.open(
+        settings.port,
+        channels=settings.channels,
+        settle_s=settings.settle_s,
+        reply_timeout_s=settings.reply_timeout_s,
+    )
+
+
+EXAMPLE = """\
+driver: gardasoft
+port: /dev/serial/by-id/usb-FTDI_Lights_0001-if00-port0
+channels: [1, 2, 3, 4, 5, 6, 7, 8, 9]
+settle_s: 0.005          # from acknowledge to stable light
+reply_timeout_s: 0.5
+"""
+
+DRIVER = DriverKind(GardasoftSettings, _open, EXAMPLE)

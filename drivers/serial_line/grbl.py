@@ -17,8 +17,10 @@ from typing import TypedDict, Unpack
 
 from drivers.errors import DeviceError, FeatureMissing, OutOfTravel, PositionError, PositionUntrusted
 from drivers.protocols import DeviceIdentity, Pose
+from drivers.registry import DriverKind
 from drivers.serial_line.grbl_link import STOPPED, GrblLink
 from drivers.serial_line.grbl_protocol import MovePlan, Status, plan_move
+from drivers.serial_line.grbl_settings import EXAMPLE, GrblSettings
 from drivers.serial_line.port import Line
 
 log = logging.getLogger(__name__)
@@ -336,3 +338,13 @@ def _checked_axes(axes: Sequence[AxisLimits]) -> tuple[AxisLimits, ...]:
         if not axis.minimum < axis.maximum:
             raise ValueError(f"{axis.name}: minimum {axis.minimum:g} is not below maximum {axis.maximum:g}")
     return tuple(axes)
+
+
+def _open(settings: GrblSettings) -> GrblArm:
+    axes = tuple(AxisLimits(a.name, a.minimum, a.maximum, a.machine_axis, a.offset) for a in settings.axes)
+    return GrblArm.open(
+        settings.port, axes=axes, tolerance_mm=settings.tolerance_mm, reply_timeout_s=settings.reply_timeout_s
+    )
+
+
+DRIVER = DriverKind(GrblSettings, _open, EXAMPLE, travel=GrblSettings.travel)

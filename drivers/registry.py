@@ -1,0 +1,119 @@
+"""Which drivers there are: those of this package, and those that other packages bring.
+
+A driver module ends with `DRIVER = DriverKind(...)`. A package of a plant's own names it in an entry point
+of the group `facet.cameras`, `facet.arms` or `facet.lights`:
+
+    [project.entry-points."facet.lights"]
+    acme = "acme_lights.driver:DRIVER"
+
+and a rig file then says `driver: acme`. Nothing is imported before a rig file asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from drivers.protocols import Arm, Camera, Lights
+
+Group = Literal["cameras", "arms", "lights"]
+Travel = Mapping[str, tuple[float, float]]  # field of Pose -> least and greatest value
+
+OWN_PACKAGE = "facet-station"
+BUILT_IN: Mapping[Group, Mapping[str, str]] = {
+    "cameras": {"genicam": "drivers.genicam.camera:DRIVER"},
+    "arms": {"grbl": "drivers.serial_line.grbl:DRIVER"},
+    "lights": {
+        "gardasoft": "drivers.serial_line.gardasoft:DRIVER",
+        "ccs": "drivers.serial_line.ccs:DRIVER",
+    },
+}
+
+
+class DriverUnavailable(Exception):
+    """No such driver, or it cannot be used; the text names it, its package, and what to do."""
+
+
+@dataclass(frozen=True)
+class DriverKind:
+    """One kind of device: what a rig file may say of it, how it is opened, and a section that works.
+
+    `settings` forbids unknown keys. `open` takes such settings, connects, and moves and lights nothing;
+    it raises DeviceError. `example` is YAML: the section's lines, `driver:` included. `travel` tells an
+    arm's limits from its settings alone, so that a recipe can be checked before a port is opened.
+    """
+
+    settings: type[BaseModel]
+    open: Callable[[Any], Camera | Arm | Lights]
+    example: str
+    travel: Callable[[Any], Travel] | None = None
+
+
+@dataclass(frozen=True)
+class DriverSource:
+    """Where a driver's name leads, not yet imported."""
+
+    name: str
+    target: str  # module:attribute
+    package: str  # as pip knows it, with its version
+
+    def load(self) -> DriverKind:
+        """Raises DriverUnavailable, whatever is wrong with the package."""
+        try:
+            kind = EntryPoint(self.name, self.target, "").load()
+        except Exception as error:  # a foreign module may raise anything, and must not take the others along
+            raise self._broken(f"{type(error).__name__}: {error}") from error
+        if not isinstance(kind, DriverKind):
+            raise self._broken(f"{self.target} is a {type(kind).__name__}, not a DriverKind")
+        if not (isinstance(kind.settings, type) and issubclass(kind.settings, BaseModel)):
+            raise self._broken("its settings are no pydantic model")
+        if kind.settings.model_config.get("extra") != "forbid":
+            raise self._broken("its settings accept unknown keys: a misspelt one would go unnoticed (extra='forbid')")
+        return kind
+
+    def _broken(self, why: str) -> DriverUnavailable:
+        return DriverUnavailable(
+            f"driver {self.name!r} of package {self.package} cannot be used: {why}. Mend or reinstall that package"
+        )
+
+
+def driver_names(group: Group) -> tuple[str, ...]:
+    """All that a rig file may name, usable or not."""
+    return tuple(sorted(_sources(group)))
+
+
+def driver_source(group: Group, name: str) -> DriverSource:
+    """The one package that offers `name`. Raises DriverUnavailable for none, and for two."""
+    offered = _sources(group).get(name, ())
+    if not offered:
+        raise DriverUnavailable(f"there is no driver {name!r} of {group}; there are {', '.join(driver_names(group))}")
+    if len(offered) > 1:
+        packages = " and ".join(source.package for source in offered)
+        raise DriverUnavailable(f"driver {name!r} of {group} is offered by {packages}: uninstall one, or rename it")
+    return offered[0]
+
+
+def driver_kind(group: Group, name: str) -> DriverKind:
+    """The driver, imported now. Raises DriverUnavailable."""
+    return driver_source(group, name).load()
+
+
+def foreign_drivers(group: Group) -> tuple[DriverSource, ...]:
+    """What other packages bring."""
+    return tuple(source for found in _sources(group).values() for source in found if source.package != OWN_PACKAGE)
+
+
+def _sources(group: Group) -> dict[str, tuple[DriverSource, ...]]:
+    sources: dict[str, tuple[DriverSource, ...]] = {
+        name: (DriverSource(name, target, OWN_PACKAGE),) for name, target in BUILT_IN[group].items()
+    }
+    for point in entry_points(group=f"facet.{group}"):
+        package = "(unknown)" if point.dist is None else f"{point.dist.name} {point.dist.version}"
+        source = DriverSource(point.name, point.value, package)
+        if source not in sources.get(point.name, ()):  # one package found twice on the path is one package
+            sources[point.name] = (*sources.get(point.name, ()), source)
+    return sources

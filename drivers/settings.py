@@ -1,0 +1,44 @@
+"""What the settings of all drivers share: strict models, and field types with their limits.
+
+A driver's settings are one section of a rig file, without its `driver:` line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,1024}$")]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class SettingsError(ValueError):
+    """Raised by a model's own check: `field_path` says which field below the model is meant."""
+
+    def __init__(self, field_path: Sequence[str | int], message: str) -> None:
+        super().__init__(message)
+        self.field_path = tuple(field_path)
+
+
+class DriverSettings(BaseModel):
+    """An unknown key is refused, nothing is converted silently, nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _distinct(channels: tuple[int, ...]) -> tuple[int, ...]:
+    for index, channel in enumerate(channels):
+        if channel in channels[:index]:
+            raise SettingsError((index,), f"channel {channel} stands here twice")
+    return channels
+
+
+Channels = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=255)], ...],
+    Field(min_length=1),
+    AfterValidator(_distinct),
+]
