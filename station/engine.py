@@ -149,6 +149,7 @@ class Engine:
             self._prepared = None
             self._enter(State.INITIALIZED)
             files = recipe if isinstance(recipe, RecipeFiles) else read_recipe_files(recipe)
+            self._archive.keep_document(files.loaded.calibration_path, files.loaded.sha256s["calibration"])
             self._prepared = prepare(files, self._rig)
             event = self.prepared_event()
             assert event is not None
@@ -156,10 +157,14 @@ class Engine:
             self._enter(State.READY)
 
     def start_single_job(self, part_id: str) -> str:
-        """Begin one inspection and return its id; the result comes as ResultReady."""
+        """Begin one inspection and return its id; the result comes as ResultReady.
+
+        Raises NotNow, and DocumentError once the recipe's calibration has expired.
+        """
         with self._lock:
             self._require(State.READY)
             assert self._prepared is not None
+            self._prepared.files.loaded.check_calibration()
             self._join()
             self._stop = StopSignal()
             self._last = None
@@ -322,6 +327,7 @@ def read_recipe_files(path: Path) -> RecipeFiles:
 def prepare(files: RecipeFiles, rig: Rig) -> Prepared:
     """Everything that can be refused before a part is loaded is refused here or when the files are read."""
     recipe = files.loaded.recipe
+    files.loaded.check_calibration(camera=rig.camera.identity.serial_number)
     for viewpoint in recipe.viewpoints:
         with files.loaded.naming(f"viewpoints.{viewpoint.name}"):
             rig.arm.check_reachable(viewpoint.as_pose())

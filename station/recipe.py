@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from calibration.record import Calibration
@@ -13,6 +14,7 @@ from drivers.errors import DeviceError
 from station.document_errors import DocumentError, field_name
 from station.documents import Document, load_document, read_document
 from station.photometric_stereo.lights import DirectionalLights, LightGeometryError, check_lights
+from station.recipe_calibration import binding_problems, camera_problem, expiry_problem
 from station.recipe_fields import LightChoice, ModelChoice, Recipe, Viewpoint
 
 __all__ = ["LightChoice", "LoadedRecipe", "Recipe", "Viewpoint", "load_recipe"]
@@ -44,6 +46,14 @@ class LoadedRecipe:
         except DeviceError as error:
             raise _problem(self.document, self._indexed(field_path), str(error)) from error
 
+    def check_calibration(self, now: datetime | None = None, camera: str | None = None) -> None:
+        """Raises DocumentError once the calibration has expired, or is a record of another `camera` (serial number)."""
+        problem = expiry_problem(self.calibration, now)
+        if problem is None and camera is not None:
+            problem = camera_problem(self.calibration, camera)
+        if problem is not None:
+            raise _problem(self.document, ("calibration",), problem)
+
     def _indexed(self, field_path: str | Sequence[str | int]) -> FieldPath:
         """Entries of viewpoints and lights may be named instead of counted."""
         table, *rest = field_path.split(".") if isinstance(field_path, str) else field_path
@@ -54,8 +64,10 @@ class LoadedRecipe:
         return (table, *rest)
 
 
-def load_recipe(path: Path, *, need_model: bool = True) -> LoadedRecipe:
+def load_recipe(path: Path, *, need_model: bool = True, now: datetime | None = None) -> LoadedRecipe:
     """Read a recipe with its calibration and check everything that can be known without devices.
+
+    The calibration must be the one that the recipe is bound to, released, and valid at `now`.
 
     `need_model=False` is for what comes before the model: making its training data, and training.
     Raises DocumentError with file, line and field.
@@ -64,12 +76,17 @@ def load_recipe(path: Path, *, need_model: bool = True) -> LoadedRecipe:
     recipe = document.validated(Recipe)
     calibration_path = _existing(document, ("calibration",), recipe.calibration)
     calibration = load_document(calibration_path, Calibration)
+    calibration_sha256 = _sha256(calibration_path)
+    for at, text in binding_problems(calibration, calibration_sha256, recipe.calibration_sha256):
+        raise _problem(document, at, text)
     _check_lights(document, recipe, calibration)
     model_path = path.parent / recipe.model.file
-    sha256s = {"recipe": _sha256(path), "calibration": _sha256(calibration_path)}
+    sha256s = {"recipe": _sha256(path), "calibration": calibration_sha256}
     if need_model:
         sha256s["model"] = _model_sha256(document, recipe.model)
-    return LoadedRecipe(recipe, calibration, path, calibration_path, model_path, sha256s, document)
+    loaded = LoadedRecipe(recipe, calibration, path, calibration_path, model_path, sha256s, document)
+    loaded.check_calibration(now)
+    return loaded
 
 
 def _existing(document: Document, at: FieldPath, file: str) -> Path:

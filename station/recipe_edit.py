@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,8 +21,11 @@ def update_recipe_values(
     limits: Mapping[str, float] | None = None,
     sha256: str | None = None,
     reference_levels: Levels | None = None,
+    calibration: tuple[str, str] | None = None,
 ) -> None:
-    """Set limits per view, the model's hash and the reference levels; what is None stays. Atomic.
+    """Set limits per view, the model's hash, the reference levels, the calibration (its file and SHA-256). Atomic.
+
+    What is None stays.
 
     Raises DocumentError: the file is no valid recipe, would not be one afterwards, or lacks a view named here.
     """
@@ -34,11 +38,15 @@ def update_recipe_values(
         edits.append(_hash_edit(document, sha256))
     if reference_levels is not None:
         edits.append(_levels_edit(document, reference_levels))
+    if calibration is not None:
+        edits += _calibration_edits(document, *calibration)
     text = document.text
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
     changed = parse_document(path, text).validated(Recipe)
     _check_result(path, changed, limits, sha256, reference_levels)
+    if calibration is not None and (changed.calibration, changed.calibration_sha256) != calibration:
+        raise _not_set(path, "calibration")
     write_atomic(path, text.encode("utf-8"))
 
 
@@ -56,6 +64,15 @@ def _hash_edit(document: Document, sha256: str) -> tuple[int, int, str]:
     in_braces = document.text[document.spans["model",].start] == "{"
     separator = ", " if in_braces else f"\n{' ' * (file.column - 1)}"
     return (file.end, file.end, f"{separator}sha256: '{sha256}'")
+
+
+def _calibration_edits(document: Document, file: str, sha256: str) -> list[tuple[int, int, str]]:
+    quoted = json.dumps(file, ensure_ascii=False)
+    if ("calibration_sha256",) in document.spans:
+        hash_edit = _replace(document, ("calibration_sha256",), f"'{sha256}'")
+        return [_replace(document, ("calibration",), quoted), hash_edit]
+    span = document.spans["calibration",]
+    return [(span.start, span.end, f"{quoted}\ncalibration_sha256: '{sha256}'")]
 
 
 def _levels_edit(document: Document, levels: Levels) -> tuple[int, int, str]:
@@ -97,5 +114,8 @@ def _check_result(
     if reference_levels is not None and changed.reference_levels != {v: dict(of) for v, of in reference_levels.items()}:
         wrong.append("reference_levels")
     if wrong:
-        problem = f"{path}: {', '.join(wrong)} could not be set in this layout (an alias?); write them plainly"
-        raise DocumentError(path, (problem,))
+        raise _not_set(path, ", ".join(wrong))
+
+
+def _not_set(path: Path, what: str) -> DocumentError:
+    return DocumentError(path, (f"{path}: {what} could not be set in this layout (an alias?); write it plainly",))

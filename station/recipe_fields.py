@@ -83,6 +83,7 @@ class Recipe(_Strict):
     revision: Annotated[int, Field(ge=1)] = 1
     product: Identifier
     calibration: FileName  # relative to the recipe
+    calibration_sha256: Sha256 | None = None  # of that file; see station.recipe_calibration
     capture: CaptureChoice
     viewpoints: tuple[Viewpoint, ...] = Field(min_length=1)
     lights: tuple[LightChoice, ...]

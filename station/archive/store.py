@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Sequence
@@ -28,11 +29,13 @@ from station.archive.pixels import read_tiff
 from station.archive.records import ViewRecord
 from station.archive.tables import InspectionRow
 from station.archive.view_files import view_result
+from station.atomic import write_atomic
 from station.inspection import HistoryRow, Inspection, Verdict, ViewResult
 
 log = logging.getLogger(__name__)
 
 DATABASE = "archive.sqlite"
+DOCUMENTS = "documents"
 READERS = 2
 _DAY_FOLDERS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 
@@ -83,6 +86,27 @@ class Archive:
             shutil.rmtree(record.folder, ignore_errors=True)
             raise
         return record.folder
+
+    def keep_document(self, path: Path, sha256: str) -> Path:
+        """Keep a copy of a file that inspections name by its SHA-256, once per content; returns the copy's path.
+
+        Raises ArchiveError: it cannot be copied, or is no longer the file of that hash.
+        """
+        kept = self.document(sha256)
+        try:
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() != sha256:
+                raise ArchiveError(f"{path}: changed while it was being read; prepare the recipe again")
+            if not kept.is_file() or kept.read_bytes() != data:
+                kept.parent.mkdir(exist_ok=True)
+                write_atomic(kept, data)
+        except OSError as error:
+            raise ArchiveError(f"{path}: could not be kept as {kept}: {error.strerror or error}") from error
+        return kept
+
+    def document(self, sha256: str) -> Path:
+        """Where the copy of the document of that hash lies if it was kept, such as an old inspection's calibration."""
+        return self._root / DOCUMENTS / f"{sha256}.yaml"
 
     def history(self, limit: int = 200) -> list[HistoryRow]:
         """The latest inspections, newest first. Raises ArchiveError."""

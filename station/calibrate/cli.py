@@ -101,6 +101,19 @@ def verify_record(
     raise typer.Exit(ExitCode.DONE if report.accepted else ExitCode.FOUND)
 
 
+@calibrate_app.command("bind")
+def bind(
+    record: Annotated[Path, typer.Argument(help="Released calibration record.")],
+    recipe: Annotated[Path, typer.Argument(help="Recipe that is to use this record and no other.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write a record's place and SHA-256 into a recipe; refuses records not released or expired."""
+    from station.calibrate.bind import bind_recipe
+
+    report = bind_recipe(record, recipe)
+    say(report.as_dict(), as_json, report.as_text())
+
+
 @calibrate_app.command()
 def sensor(
     rig: RigOption = "simulated",

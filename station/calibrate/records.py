@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
 from calibration.record import Calibration, Part, Picture, Provenance, SensorRecord
 from calibration.sensor import SensorCharacter
+from station.atomic import write_atomic
 from station.bad_input import BadInput
 from station.calibrate.bench import PIXEL_FORMAT, Identity
 from station.calibrate.measure import MeasuredLights
-from station.documents import dump_document, load_document, save_document
+from station.documents import dump_document, load_document
+from station.recipe_calibration import utc
 
+HEADER = "Written by `station calibrate`. Do not edit: recipes are bound to its SHA-256."
 VALID_FOR_DAYS = 180
 LIMITS = {
     "direction_spread_deg": 0.5,
@@ -40,10 +43,6 @@ class Release:
     by: str
     at: datetime
     valid_for_days: int = VALID_FOR_DAYS
-
-
-def utc(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def residuals_of(lights: MeasuredLights, sensor: SensorCharacter | None) -> dict[str, float]:
@@ -168,13 +167,18 @@ def write_record(folder: Path, record: Calibration) -> Path:
     if path.exists():
         raise RecordError(f"{path}: a calibration record is never overwritten; choose another id")
     folder.mkdir(parents=True, exist_ok=True)
-    save_document(path, record, header="Written by `station calibrate`. Do not edit: recipes are bound to its hash.")
+    write_atomic(path, record_bytes(record))
     if load_document(path, Calibration) != record:
         raise RecordError(f"{path}: does not read back as it was written")
     path.chmod(0o444)
     return path
 
 
+def record_bytes(record: Calibration) -> bytes:
+    """The file as `write_record` writes it."""
+    return (f"# {HEADER}\n" + dump_document(record.model_dump(mode="json", exclude_none=True))).encode("utf-8")
+
+
 def record_hash(record: Calibration) -> str:
-    """SHA-256 of the content, whatever the layout of the file."""
-    return hashlib.sha256(dump_document(record.model_dump(mode="json")).encode("utf-8")).hexdigest()
+    """SHA-256 of the file that `write_record` writes: what `sha256sum` says, and what recipes are bound to."""
+    return hashlib.sha256(record_bytes(record)).hexdigest()

@@ -12,7 +12,7 @@ from calibration.lights_rays import angle_deg
 from calibration.record import Calibration
 from station.calibrate.bench import Bench, Identity, Progress
 from station.calibrate.measure import LightSettings, measure_matte
-from station.calibrate.records import utc
+from station.recipe_calibration import utc
 
 DIRECTION_LIMIT_DEG = 1.0
 INTENSITY_LIMIT_PERCENT = 3.0
