@@ -19,7 +19,7 @@ from drivers.errors import DeviceError, FeatureMissing, OutOfTravel, PositionErr
 from drivers.protocols import DeviceIdentity, Pose
 from drivers.registry import DriverKind
 from drivers.serial_line.grbl_link import STOPPED, GrblLink
-from drivers.serial_line.grbl_protocol import MovePlan, Status, plan_move
+from drivers.serial_line.grbl_protocol import MovePlan, Status, plan_move, trouble
 from drivers.serial_line.grbl_settings import EXAMPLE, GrblSettings
 from drivers.serial_line.port import Line
 
@@ -59,6 +59,7 @@ class GrblOptions(TypedDict, total=False):
     boot_timeout_s: float  # until the first banner: many boards restart when the port is opened
     move_margin_s: float
     homing_timeout_s: float
+    watch_s: float  # how often a trusted, resting arm is asked for its state; 0 = never
 
 
 class GrblArm:
@@ -82,6 +83,7 @@ class GrblArm:
         boot_timeout_s: float = 3.0,
         move_margin_s: float = 2.0,
         homing_timeout_s: float = 120.0,
+        watch_s: float = 0.5,
     ) -> None:
         self.axes = _checked_axes(axes)
         self.last_reason = "not homed since the connection was made"
@@ -96,11 +98,14 @@ class GrblArm:
         self._trust = threading.Event()
         self._lock = threading.RLock()  # one conversation at a time; stop() does not take it
         self._link = GrblLink(DEVICE, port, baud_rate, reply_timeout_s, self._distrust)
+        self._closing = threading.Event()
         try:
             self._connect()
         except DeviceError:
             self._link.line.close()
             raise
+        if watch_s > 0:
+            threading.Thread(target=self._watch, args=(watch_s,), name=f"watch {port}", daemon=True).start()
 
     @classmethod
     def open(cls, port: str, *, axes: Sequence[AxisLimits], **options: Unpack[GrblOptions]) -> GrblArm:
@@ -135,18 +140,30 @@ class GrblArm:
             self._trust.clear()
             self.last_reason = "homing was not completed"
             self._link.allow()
-            if self._link.blocked is not None:
-                self._link.reset()
+            self._make_ready()
             self._link.command("$H", self._homing_timeout_s, is_deaf=True)
             self._link.command(MODAL_STATE)
             report = self._link.status()
-            if report.state != "Idle":
-                raise PositionUntrusted(DEVICE, f"homing was acknowledged, but the state is {report.state}, not Idle")
+            if report.state != "Idle" or report.fields.get("H", "1").startswith("0"):
+                raise PositionUntrusted(DEVICE, f"homing was acknowledged, but this is not Idle and homed: {report}")
             self._machine = self._machine_position(report)
             self._trust.set()
             if self._link.blocked is not None:  # something came in between: the latch stays down
                 self._distrust(self._link.blocked)
                 raise PositionUntrusted(DEVICE, f"right after homing: {self._link.blocked}")
+
+    def _make_ready(self) -> None:
+        """Out of any alarm, hold or door by a reset, never by a resume. Raises PositionUntrusted while one lasts."""
+        report = None
+        if self._link.blocked is None:
+            report = self._link.glance()
+        if report is None or report.state != "Idle":
+            self._link.calm()
+            self._link.reset()
+            report = self._link.status()
+        why = trouble(report)
+        if why is not None and (report.state != "Alarm" or set(report.pins) - set(LETTERS)):
+            raise PositionUntrusted(DEVICE, f"not homed: {why}; end that, then home again")
 
     def check_reachable(self, pose: Pose) -> None:
         """Raise OutOfTravel unless every field is finite and inside its axis' limits.
@@ -176,9 +193,10 @@ class GrblArm:
             self._require_trust()
             target = self._to_machine(pose)
             plan = plan_move(self._machine, target, self._rates, self._accelerations)
+            self._require_readiness()
             if plan.length > 0.0:
-                self._link.command(self._move_line(target, plan))
-                self._link.command(BARRIER, plan.duration_s / self._speed + self._move_margin_s)
+                self._link.command(self._move_line(target, plan), is_watched=True)
+                self._link.command(BARRIER, plan.duration_s / self._speed + self._move_margin_s, is_watched=True)
             if self._settle_s:
                 time.sleep(self._settle_s)
             return self._verify(target)
@@ -199,6 +217,7 @@ class GrblArm:
 
     def close(self) -> None:
         """Give the port back. Whatever moves then finishes its one move."""
+        self._closing.set()
         self._distrust("the connection was closed")
         self._link.line.close()
 
@@ -271,6 +290,26 @@ class GrblArm:
         wanted = {20: "soft limits are off ($20)", 21: "limit switches are off ($21)", 22: "homing is off ($22)"}
         return [f"the controller's {text}" for n, text in wanted.items() if not settings.get(n, 0.0)]
 
+    # -- at rest ----------------------------------------------------------------------------
+
+    def _watch(self, every_s: float) -> None:
+        """A door, a hold or a silence while nothing is commanded ends the trust as well."""
+        while not self._closing.wait(every_s):
+            if self._trust.is_set() and self._lock.acquire(blocking=False):
+                try:
+                    self._look()
+                except DeviceError as error:
+                    self._distrust(error.message)
+                finally:
+                    self._lock.release()
+
+    def _look(self) -> None:
+        report = self._link.glance()
+        if report is None:
+            self._distrust("the controller does not answer")
+        elif report.state != "Idle":
+            self._distrust(trouble(report) or f"the axes move without having been told to (state {report.name})")
+
     # -- moving -----------------------------------------------------------------------------
 
     def _distrust(self, reason: str) -> None:
@@ -282,6 +321,17 @@ class GrblArm:
     def _require_trust(self) -> None:
         if not self._trust.is_set():
             raise PositionUntrusted(DEVICE, f"move refused: {self.last_reason}; home the arm first")
+
+    def _require_readiness(self) -> None:
+        """Ask before the first byte of a move: a line sent into a hold or an open door would run on resume."""
+        report = self._link.status()
+        why = trouble(report)
+        if why is None and report.state != "Idle":
+            why = f"the axes move without having been told to (state {report.name})"
+        if why is not None:
+            self._distrust(why)
+            raise PositionUntrusted(DEVICE, f"move refused: {why}; home the arm first")
+        self._require_trust()
 
     def _move_line(self, target: tuple[float, ...], plan: MovePlan) -> str:
         words = "".join(f" {a.machine_axis}{v:.3f}" for a, v in zip(self.axes, target, strict=True))

@@ -16,20 +16,43 @@ from drivers.serial_line.port import Line
 
 log = logging.getLogger(__name__)
 
-DANGEROUS_PINS = frozenset("DRE")  # door, reset and emergency-stop inputs: act on them whatever the state says
+POLL_S = 0.2  # of a move under way: Grbl's documents ask for 5 Hz at most
 RESET_ATTEMPTS = 3
 HOLD_POLL_S = 0.1
 CALM_S = 0.3  # for the first answer of a controller of which nothing is known yet; not answering is allowed
-STANDING = (("Hold", 0), ("Idle", None), ("Alarm", None), ("Sleep", None))
+STANDING = ("Hold:0", "Door:0", "Door:1", "Idle", "Sleep")  # and Alarm with any substate
 STOPPED = "the arm was stopped"
 HOMING_REQUIRED = 11  # an alarm that some firmware raises at every reset; homing is what it waits for
-
+SETTINGS_LOST = 7  # an error that comes unasked, at start-up: never the answer to a line
+LOCKED = frozenset((9, 13, 18, 45, 46, 50, 79))  # errors that say: an alarm or a safety input forbids motion
 
 T = TypeVar("T")
 
 
 class Halted:
     """Put before a waiting command by `halt`."""
+
+
+class _Watch:
+    """When to ask `?` during a move, and whether the answers keep coming."""
+
+    def __init__(self, line: Line, patience_s: float) -> None:
+        self.patience_s = patience_s
+        self._line = line
+        self._heard_s = time.monotonic()
+        self.due_s = self._heard_s + POLL_S
+
+    def ask(self) -> bool:
+        """False when no report came for longer than `patience_s`."""
+        now_s = time.monotonic()
+        if now_s - self._heard_s > self.patience_s + POLL_S:
+            return False
+        self.due_s = now_s + POLL_S
+        self._line.write(grbl.STATUS_QUERY)
+        return True
+
+    def answered(self) -> None:
+        self._heard_s = time.monotonic()
 
 
 class GrblLink:
@@ -68,8 +91,8 @@ class GrblLink:
         elif isinstance(reply, Banner) and not self._is_resetting:
             self.blocked = self.blocked or "the controller restarted by itself"  # after an alarm that is the cause
             self._distrust(self.blocked)
-        elif isinstance(reply, Status) and DANGEROUS_PINS & set(reply.pins):
-            self._distrust(f"safety input active (Pn:{reply.pins})")
+        elif isinstance(reply, Status) and (why := grbl.trouble(reply)) and not self._is_resetting:
+            self._distrust(why)
         elif isinstance(reply, Unknown) and raw.strip():
             self.rejected_lines += 1
             log.warning("%s: not understood and not counted as a reply: %r", self.device, raw)
@@ -81,11 +104,14 @@ class GrblLink:
 
     # -- commands ---------------------------------------------------------------------------
 
-    def command(self, text: str, timeout_s: float | None = None, *, is_deaf: bool = False) -> list[Reply]:
+    def command(
+        self, text: str, timeout_s: float | None = None, *, is_deaf: bool = False, is_watched: bool = False
+    ) -> list[Reply]:
         """Send one line, wait for its one response; returns what was pushed in between.
 
-        Raises CommandRefused for `error:n` and for ALARM:2, PositionUntrusted for any other alarm, a
-        restart or a halt, DeviceTimeout after having reset the controller, DeviceLost.
+        A watched command asks for the state while it waits, and ends in a hold and a reset when a door, a hold
+        or a safety input shows. Raises CommandRefused for `error:n` and for ALARM:2, PositionUntrusted for any
+        other alarm, a restart, a halt or a safety input, DeviceTimeout after having reset the controller, DeviceLost.
         """
         self._drain()
         with self._gate:
@@ -96,7 +122,8 @@ class GrblLink:
         if refusal is not None:
             raise self._refuse(f"{text!r} not sent", refusal)
         try:
-            return self._await_ok(text, self.reply_timeout_s if timeout_s is None else timeout_s)
+            watch = _Watch(self.line, 2 * self.reply_timeout_s) if is_watched else None
+            return self._await_ok(text, self.reply_timeout_s if timeout_s is None else timeout_s, watch)
         finally:
             self._is_deaf = False
 
@@ -105,16 +132,23 @@ class GrblLink:
             self._end_hold()
         return PositionUntrusted(self.device, f"{what}: {why}; home the arm first")
 
-    def _await_ok(self, text: str, timeout_s: float) -> list[Reply]:
+    def _await_ok(self, text: str, timeout_s: float, watch: _Watch | None) -> list[Reply]:
         deadline_s, pushed = time.monotonic() + timeout_s, list[Reply]()
         while True:
-            reply = self._next(deadline_s)
+            reply = self._next(deadline_s if watch is None else min(deadline_s, watch.due_s))
             match reply:
+                case None if watch is not None and time.monotonic() < deadline_s:
+                    if not watch.ask():
+                        raise self._give_up(f"{text} and then ?", watch.patience_s)
                 case None:
                     raise self._give_up(text, timeout_s)
                 case Ok():
                     return pushed
-                case Refusal(code):
+                case Refusal(code) if code in LOCKED:
+                    self.blocked = grbl.error_text(code)
+                    self._distrust(self.blocked)
+                    raise PositionUntrusted(self.device, f"{text!r} answered with {self.blocked}; home the arm")
+                case Refusal(code) if code != SETTINGS_LOST:
                     self._clear_refusal()
                     raise CommandRefused(self.device, f"{text!r} answered with {grbl.error_text(code)}")
                 case Alarm(2):
@@ -126,8 +160,25 @@ class GrblLink:
                 case Halted():
                     self._end_hold()
                     raise PositionUntrusted(self.device, f"stopped during {text!r}; home the arm")
+                case Status() if watch is not None:
+                    watch.answered()
+                    if why := grbl.trouble(reply):
+                        raise self._break_off(text, why)
                 case _:
                     pushed.append(reply)
+
+    def _break_off(self, text: str, why: str) -> PositionUntrusted:
+        """A safety input or a hold in mid-move: stand still, then reset, so that nothing can be resumed."""
+        self.blocked = why
+        self._distrust(why)
+        self.line.write(grbl.HOLD)
+        outcome = self._end_hold()
+        return PositionUntrusted(self.device, f"during {text!r}: {why}; {outcome}; home the arm")
+
+    def glance(self) -> Status | None:
+        """Ask `?` once, blocked or not; None when nothing came. Raises PositionUntrusted, DeviceLost."""
+        self._drain()
+        return self._ask_status(self.reply_timeout_s)
 
     def status(self) -> Status:
         """Ask `?` (twice at most: it changes nothing) and return the report.
@@ -226,6 +277,7 @@ class GrblLink:
             about = self._await_text(Info, lambda found: any(i.key == "VER" for i in found))
             if about is not None:
                 break
+            self._refuse_open_door()
         else:
             raise DeviceTimeout(self.device, f"banner seen on {self.line.port}, but $I was not answered")
         self.line.write(b"$$\n")
@@ -234,6 +286,13 @@ class GrblLink:
             raise DeviceTimeout(self.device, f"$I answered on {self.line.port}, but $$ was not")
         self.about = {i.key: i.text for i in about}
         self.settings = {s.number: s.value for s in settings}
+
+    def _refuse_open_door(self) -> None:
+        """With its door open a controller reports, but reads no line."""
+        report = self._ask_status(self.reply_timeout_s)
+        if report is not None and report.state == "Door":
+            self.blocked = grbl.trouble(report)
+            raise PositionUntrusted(self.device, f"{self.blocked}: close the door, then home the arm")
 
     def _await_text(self, kind: type[T], is_complete: Callable[[list[T]], bool]) -> list[T] | None:
         found: list[T] = []
@@ -273,7 +332,7 @@ class GrblLink:
         self._await_stand()
         try:
             self.reset()
-        except DeviceTimeout as error:
+        except (DeviceTimeout, PositionUntrusted) as error:
             outcome = f"reset failed too: {error.message}"
         else:
             outcome = "the controller was reset"
@@ -288,7 +347,7 @@ class GrblLink:
             while (reply := self._next(poll_end_s)) is not None:
                 if isinstance(reply, Banner | Alarm):
                     return
-                if isinstance(reply, Status) and (reply.state, reply.substate) in STANDING:
+                if isinstance(reply, Status) and (reply.state == "Alarm" or reply.name in STANDING):
                     return
 
     # -- the queue --------------------------------------------------------------------------

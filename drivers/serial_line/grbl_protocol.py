@@ -69,6 +69,31 @@ class Status:
     pins: str = ""
     fields: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """As it was written: `Hold:0`."""
+        return self.state if self.substate is None else f"{self.state}:{self.substate}"
+
+
+SAFETY_INPUTS = {"D": "door open", "R": "reset input active", "E": "emergency stop pressed"}
+UNREADY_STATES = {
+    "Alarm": "the controller is locked by an alarm",
+    "Check": "the controller is in check mode",
+    "Door": "the door was opened",
+    "Hold": "a feed hold is active",
+    "Sleep": "the controller sleeps",
+    "Tool": "the controller waits for a tool change",
+}
+
+
+def trouble(report: Status) -> str | None:
+    """Why this report forbids motion: a safety input, whatever the state says, or a state that is no motion's."""
+    for pin, text in SAFETY_INPUTS.items():
+        if pin in report.pins:
+            return f"{text} (Pn:{report.pins})"
+    text = UNREADY_STATES.get(report.state)
+    return None if text is None else f"{text} (state {report.name})"
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:

@@ -1,7 +1,7 @@
-"""A motion controller that speaks the Grbl 1.1h dialect with five axes, as a state machine in simulated time.
+"""A motion controller that speaks Grbl 1.1h or grblHAL with three to six axes, as a state machine in simulated time.
 
-Behaviour beyond the published documents follows what real Grbl 1.1h was seen to do: `ok` means planned,
-silence while homing, `?` unanswered after a limit alarm, a stale `ok` before the banner of a reset.
+Behaviour beyond the published documents follows what the real firmware was seen to do (`grbl_dialect.py`): `ok`
+means planned; a line sent into a hold or an open door waits, and runs on resume.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections import deque
 
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.gantry import SIMULATED_GANTRY, SimulatedAxis
+from drivers.simulated.grbl_dialect import DIALECTS, HOMING_ENABLED, HOMING_REQUIRED, DialectName
 from drivers.simulated.grbl_gcode import GcodeError, GcodeLine, read_gcode
 from drivers.simulated.grbl_motion import Block, GrblMotion
 from drivers.simulated.grbl_settings import default_settings, list_settings, write_setting
 from drivers.simulated.trajectory import Axes
 from drivers.simulated.wire import FaultAction, Outbox, inject_fault
 
-BANNER = "\r\nGrbl 1.1h ['$' for help]\r\n"
 UNLOCK_HINT = "[MSG:'$H'|'$X' to unlock]\r\n"
-PLANNER_BLOCKS = 15
-RX_BUFFER_BYTES = 128
 REALTIME = frozenset(b"?!~\x18\x84\x85")
 POWER_UP_LOCK = 0  # locked without an alarm of its own; the code of an alarm otherwise
+NOT_HOMED = 11  # grblHAL's alarm for the same
+ESTOP = 10
 DEFAULT_START = (60.0, -45.0, 250.0, 20.0, 30.0)
 
 
@@ -33,7 +33,7 @@ class GrblFirmware:
     """
 
     _alarm: int | None
-    _is_critical: bool  # after a limit alarm only a reset is heard
+    _is_critical: bool  # after a limit alarm only a reset helps
     _home_until_s: float | None
     _sync_dwell_s: float | None  # a dwell that waits for the planner
     _dwell_until_s: float | None
@@ -43,11 +43,13 @@ class GrblFirmware:
         clock: SimulatedClock,
         axes: tuple[SimulatedAxis, ...] = SIMULATED_GANTRY,
         start: Axes | None = None,
+        dialect: DialectName = "grbl",
     ) -> None:
         self.clock = clock
+        self.dialect = DIALECTS[dialect]
         self.axes = axes
         self.outbox = Outbox()
-        self.settings = default_settings(axes)
+        self.settings = default_settings(axes, self.dialect.homing)
         self.faults: dict[str, FaultAction] = {
             **self.outbox.faults(),
             "reset": self.power_cycle,
@@ -57,6 +59,11 @@ class GrblFirmware:
             "lost_steps": self._fault_lost_steps,
             "homing_switch_dead": self._fault_homing_switch,
             "pins": self._fault_pins,
+            "door": self._fault_door,
+            "hold": self._fault_hold,
+            "limit": self._fault_limit,
+            "estop": self._fault_estop,
+            "empty_memory": self._fault_empty_memory,
         }
         self._lock = threading.RLock()
         self._letters = "".join(a.machine_axis for a in axes)
@@ -65,6 +72,7 @@ class GrblFirmware:
         self._motion = GrblMotion(axes, self.settings, machine)
         self._homing_switch_is_dead = False
         self._pins = ""
+        self._memory_is_empty = False
         self._boot()
 
     # -- what the world asks ----------------------------------------------------------------
@@ -96,14 +104,22 @@ class GrblFirmware:
                 if byte in REALTIME or byte >= 0x80:
                     self.advance()
                     self._realtime(byte)
-                elif len(self._rx) + sum(len(line) + 1 for line in self._lines) >= RX_BUFFER_BYTES:
+                elif len(self._rx) + sum(len(line) + 1 for line in self._lines) >= self.dialect.rx_buffer_bytes:
                     continue
                 elif byte in b"\r\n":
-                    self._lines.append(bytes(self._rx))
-                    self._rx.clear()
+                    self._end_line(byte)
                 else:
                     self._rx.append(byte)
             self.advance()
+
+    def _end_line(self, byte: int) -> None:
+        """Both line ends count; grblHAL takes a pair as one, but not behind a refused line."""
+        is_pair = byte == ord("\n") and self._last_end == ord("\r") and not self._rx
+        self._last_end = byte
+        if is_pair and self.dialect.errors_stick and not self._sticky_error:
+            return
+        self._lines.append(bytes(self._rx))
+        self._rx.clear()
 
     def advance(self) -> float | None:
         """Do all that is due; returns the time of the next event."""
@@ -119,7 +135,7 @@ class GrblFirmware:
 
     def _step(self, now_s: float) -> bool:
         """One thing that is due; False when there is none."""
-        if self._is_critical:
+        if self._is_critical and self.dialect.is_deaf_after_limit:
             return False
         if self._home_until_s is not None:
             return self._home_until_s <= now_s and self._finish_homing(now_s)
@@ -150,7 +166,7 @@ class GrblFirmware:
             self._dwell_until_s = now_s + self._sync_dwell_s
             self._sync_dwell_s = None
             return True
-        if self._lines and len(self._motion.blocks) < PLANNER_BLOCKS:
+        if self._lines and len(self._motion.blocks) < self.dialect.planner_blocks:
             self._run_line(self._lines.popleft())
             return True
         return False
@@ -159,6 +175,7 @@ class GrblFirmware:
         self.outbox.send(text.encode("ascii"), self.clock.now_s(), is_response=is_response)
 
     def _answer(self, error: int = 0) -> None:
+        self._sticky_error = error if self.dialect.errors_stick else 0
         self._say(f"error:{error}\r\n" if error else "ok\r\n", is_response=True)
 
     # -- state ------------------------------------------------------------------------------
@@ -166,14 +183,32 @@ class GrblFirmware:
     def _boot(self) -> None:
         self._clear_volatile()
         self._motion.count_from_here(self.clock.now_s())
-        self._alarm = POWER_UP_LOCK if self.settings[22] else None
+        self._is_homed = False
+        self._alarm = self._lock_until_homed()
+        if self._memory_is_empty:
+            self._memory_is_empty = False
+            self._say("error:7\r\n")  # unasked, and before the banner
+            self._greet()
         self._greet()
+
+    def _lock_until_homed(self) -> int | None:
+        """Whether the settings forbid motion now: Grbl's lock at power-up, or grblHAL's ALARM:11."""
+        if "E" in self._pins and self.dialect.reports_homed:
+            return ESTOP
+        if self._is_homed or not self.settings[22]:
+            return None
+        if self.dialect.reset_lifts_power_up_lock:
+            return POWER_UP_LOCK
+        return NOT_HOMED if int(self.settings[22]) & HOMING_REQUIRED else None
 
     def _clear_volatile(self) -> None:
         self._motion.clear()
         self._rx = bytearray()
+        self._last_end = 0
         self._lines: deque[bytes] = deque()
         self._is_critical = False
+        self._is_door_state = False
+        self._sticky_error = 0
         self._home_until_s = None
         self._sync_dwell_s = None
         self._dwell_until_s = None
@@ -183,15 +218,23 @@ class GrblFirmware:
         self._reports = 0
 
     def _greet(self) -> None:
-        self._say(BANNER + (UNLOCK_HINT if self._alarm is not None else ""))
+        self._say(self.dialect.banner + (UNLOCK_HINT if self._alarm is not None else ""))
+        if self._alarm in (NOT_HOMED, ESTOP) and self.dialect.reports_homed:
+            self._say(f"ALARM:{self._alarm}\r\n")
+        if "D" in self._pins and self._alarm is None:
+            self._enter_door_state()
 
     @property
     def state(self) -> str:
         """As reported between `<` and `|`."""
         if self._alarm is not None:
-            return "Alarm"
+            return f"Alarm:{self._alarm}" if self.dialect.reports_homed and self._alarm else "Alarm"
         if self._home_until_s is not None:
             return "Home"
+        if self._is_door_state:
+            if self._motion.leg is not None:
+                return "Door:2"
+            return "Door:1" if "D" in self._pins else "Door:0"
         if self._motion.is_held:
             return "Hold:0" if self._motion.leg is None else "Hold:1"
         if self._motion.is_busy:
@@ -203,26 +246,45 @@ class GrblFirmware:
     def _realtime(self, byte: int) -> None:
         if byte == 0x18:
             self._soft_reset()
-        elif self._is_critical or self._home_until_s is not None:
+        elif self._is_critical and self.dialect.is_deaf_after_limit:
             return
+        elif self._home_until_s is not None:
+            if byte == ord("?") and not self.dialect.is_silent_while_homing:
+                self._report()
         elif byte == ord("?"):
             self._report()
         elif byte == ord("!") and self._alarm is None:
             self._motion.hold(self.clock.now_s())
         elif byte == ord("~"):
-            self._motion.is_held = False
+            self._resume()
+        elif byte == 0x84 and self._alarm is None:
+            self._enter_door_state()
         elif byte == 0x85 and self.state == "Jog":
             self._motion.cancel_jog(self.clock.now_s())
+
+    def _resume(self) -> None:
+        """What waits since a hold or a door runs now, unless the door is still open."""
+        if not (self._is_door_state and "D" in self._pins):
+            self._is_door_state = False
+            self._motion.is_held = False
+
+    def _enter_door_state(self) -> None:
+        self._is_door_state = True
+        self._motion.hold(self.clock.now_s())
+        self._say("[MSG:Check Door]\r\n")
 
     def _report(self) -> None:
         now_s = self.clock.now_s()
         leg = self._motion.leg
         fields = [self.state, "MPos:" + ",".join(f"{p:.3f}" for p in self._motion.reported(now_s))]
         if int(self.settings[10]) & 2:
-            fields.append(f"Bf:{PLANNER_BLOCKS - len(self._motion.blocks)},{RX_BUFFER_BYTES - len(self._rx)}")
+            blocks, rx = self.dialect.planner_blocks, self.dialect.rx_buffer_bytes
+            fields.append(f"Bf:{blocks - len(self._motion.blocks)},{rx - len(self._rx)}")
         fields.append(f"FS:{0.0 if leg is None else leg.speed(now_s) * 60.0:.0f},0")
         if self._pins:
             fields.append(f"Pn:{self._pins}")
+        if self.dialect.reports_homed:
+            fields.append(f"H:{int(self._is_homed)}")
         if self._reports % 10 == 0:
             fields.append("WCO:" + ",".join("0.000" for _ in self.axes))
         elif self._reports % 10 == 1:
@@ -236,13 +298,18 @@ class GrblFirmware:
         if moved:
             self._motion.stop_dead(self.clock.now_s())
             self._alarm = 6 if was_homing else 3
+            self._is_homed = False
         elif self._alarm == POWER_UP_LOCK:
             self._alarm = None
-        if was_critical:
+        elif self._alarm == ESTOP and "E" not in self._pins:
+            self._alarm = self._lock_until_homed()
+        if was_critical and self.dialect.is_deaf_after_limit:
             self._answer()
         self._clear_volatile()
         if moved:
             self._say(f"ALARM:{self._alarm}\r\n")
+            if not self.dialect.reset_lifts_power_up_lock:
+                self._alarm = self._lock_until_homed() or self._alarm
         self._greet()
 
     # -- lines ------------------------------------------------------------------------------
@@ -256,6 +323,8 @@ class GrblFirmware:
                 self._run_system(text.upper())
             elif self._alarm is not None:
                 raise GcodeError(9)
+            elif self._sticky_error:
+                raise GcodeError(self._sticky_error)
             else:
                 self._run_gcode(read_gcode(text, self._letters))
         except GcodeError as error:
@@ -266,7 +335,7 @@ class GrblFirmware:
             self._begin_homing()
             return  # answered at its end
         if text == "$I":
-            self._say(f"[VER:1.1h.20190830:SIM]\r\n[OPT:V,{PLANNER_BLOCKS},{RX_BUFFER_BYTES}]\r\n")
+            self._say(self.dialect.identity)
             self._say(f"[AXS:{len(self.axes)}:{self._letters}]\r\n")
         elif text == "$$":
             self._say(list_settings(self.settings))
@@ -278,12 +347,21 @@ class GrblFirmware:
         elif text.startswith("$J="):
             self._run_jog(text[3:])
         elif text != "$":
-            if self.state not in ("Idle", "Alarm"):
+            if self.state != "Idle" and self._alarm is None:
                 raise GcodeError(8)
             write_setting(self.settings, text)
         self._answer()
 
     def _unlock(self) -> None:
+        """`$X`: grblHAL refuses it while an input is active, before the reset that an alarm asks for, or unhomed."""
+        if self.dialect.reports_homed:
+            for pin, error in (("E", 50), ("R", 18)):
+                if pin in self._pins:
+                    raise GcodeError(error)
+            if self._is_critical:
+                raise GcodeError(79)
+            if self._alarm == NOT_HOMED:
+                raise GcodeError(46)
         if self._alarm is not None:
             self._alarm = None
             self._say("[MSG:Caution: Unlocked]\r\n")
@@ -307,7 +385,7 @@ class GrblFirmware:
         if is_feed_move and self._feed == 0.0:
             raise GcodeError(22)
         target = self._target(line.axes, is_absolute=self._is_absolute or line.in_machine_coordinates)
-        if self.settings[20] and not self._motion.is_within_travel(target):
+        if self._is_beyond_soft_limits(target):
             self._raise_alarm(2)
             return False
         self._motion.blocks.append(Block(target, self._feed / 60.0 if is_feed_move else None))
@@ -320,9 +398,14 @@ class GrblFirmware:
         if not line.axes or not line.feed:
             raise GcodeError(22 if line.axes else 26)
         target = self._target(line.axes, is_absolute=line.distance_is_absolute is not False)
-        if self.settings[20] and not self._motion.is_within_travel(target):
+        if self._is_beyond_soft_limits(target):
             raise GcodeError(15)
         self._motion.blocks.append(Block(target, line.feed / 60.0, is_jog=True))
+
+    def _is_beyond_soft_limits(self, target: Axes) -> bool:
+        if not self.settings[20] or (self.dialect.limits_need_homed_axes and not self._is_homed):
+            return False
+        return not self._motion.is_within_travel(target)
 
     def _target(self, axes: dict[str, float], *, is_absolute: bool) -> Axes:
         target = list(self._motion.planned_end(self.clock.now_s()))
@@ -334,12 +417,19 @@ class GrblFirmware:
     # -- homing -----------------------------------------------------------------------------
 
     def _begin_homing(self) -> None:
-        if not self.settings[22]:
+        if not int(self.settings[22]) & HOMING_ENABLED:
             raise GcodeError(5)
-        if self.state not in ("Idle", "Alarm"):
+        if self.state != "Idle" and self._alarm is None:
             raise GcodeError(8)
+        if self._is_critical:
+            raise GcodeError(79)
+        if self.dialect.reports_homed and "E" in self._pins:
+            raise GcodeError(50)
         self._alarm = None
+        self._pins = "".join(p for p in self._pins if p not in self._letters)  # the axes leave their limit switches
         self._home_until_s = self._motion.plan_homing(self.clock.now_s())
+        if not self.dialect.is_silent_while_homing:
+            self._report()
 
     def _finish_homing(self, now_s: float) -> bool:
         self._home_until_s = None
@@ -351,6 +441,7 @@ class GrblFirmware:
             self._greet()
         else:
             self._motion.count_from_switches(now_s)
+            self._is_homed = True
             self._answer()
         return True
 
@@ -359,7 +450,9 @@ class GrblFirmware:
     def _raise_alarm(self, code: int, *, is_silent: bool = False) -> None:
         if self._motion.leg is not None or self._home_until_s is not None:
             self._motion.stop_dead(self.clock.now_s())
-        self._motion.is_held = False
+        self._motion.is_held = self._is_door_state = False
+        if code != 2:
+            self._is_homed = False
         self._alarm = code
         self._is_critical = code in (1, 2)
         self._home_until_s = self._sync_dwell_s = self._dwell_until_s = None
@@ -400,5 +493,59 @@ class GrblFirmware:
         return "homing switch dead" if self._homing_switch_is_dead else "homing switch works"
 
     def _fault_pins(self, letters: str = "") -> str:
+        """The letters are only reported, as inputs were seen to be that change no state."""
         self._pins = letters
         return f"inputs active: {letters or 'none'}"
+
+    def _fault_door(self, position: str = "open") -> str:
+        """The door input; opening it holds whatever moves."""
+        if position not in ("open", "closed"):
+            raise ValueError("say open or closed")
+        with self._lock:
+            self.advance()
+            self._set_pin("D", is_active=position == "open")
+            if position == "open" and self._home_until_s is not None:
+                self._raise_alarm(7)
+            elif position == "open" and self._alarm is None:
+                self._enter_door_state()
+        return f"door {position}"
+
+    def _fault_hold(self) -> str:
+        """Somebody presses the feed-hold button of the controller."""
+        with self._lock:
+            self.advance()
+            if self._alarm is None and self._home_until_s is None:
+                self._motion.hold(self.clock.now_s())
+        return "feed hold pressed"
+
+    def _fault_limit(self, letter: str = "X") -> str:
+        """A limit switch is hit, and stays so until homing leaves it."""
+        if letter not in self._letters or len(letter) != 1:
+            raise ValueError(f"say one of {', '.join(self._letters)}")
+        with self._lock:
+            self.advance()
+            self._set_pin(letter, is_active=True)
+            self._raise_alarm(1)
+        return f"limit switch of {letter} hit"
+
+    def _fault_estop(self, position: str = "pressed") -> str:
+        """The emergency stop cuts the drives' power; grblHAL is told of it, Grbl sees its reset input."""
+        if position not in ("pressed", "released"):
+            raise ValueError("say pressed or released")
+        with self._lock:
+            self.advance()
+            self._set_pin("E" if self.dialect.reports_homed else "R", is_active=position == "pressed")
+            if position == "pressed" and self.dialect.reports_homed:
+                self._raise_alarm(ESTOP)
+            elif position == "pressed":
+                self._soft_reset()
+        return f"emergency stop {position}"
+
+    def _fault_empty_memory(self) -> str:
+        """The next restart finds no settings: `error:7` unasked, two banners, factory settings without limits."""
+        self.settings.update({20: 0.0, 21: 0.0, 22: 0.0})
+        self._memory_is_empty = True
+        return "settings lost at the next restart"
+
+    def _set_pin(self, letter: str, *, is_active: bool) -> None:
+        self._pins = self._pins.replace(letter, "") + (letter if is_active else "")

@@ -8,10 +8,10 @@ from drivers.simulated.grbl_gcode import GcodeError
 HOMING_NEEDED_FOR_SOFT_LIMITS = 10
 
 
-def default_settings(axes: tuple[SimulatedAxis, ...]) -> dict[int, float]:
-    """As a commissioned gantry has them: homing, soft and hard limits on; rates per minute."""
+def default_settings(axes: tuple[SimulatedAxis, ...], homing: int = 1) -> dict[int, float]:
+    """As a commissioned gantry has them: homing ($22), soft and hard limits on; rates per minute."""
     settings = {0: 10.0, 1: 255.0, 2: 0.0, 3: 0.0, 4: 0.0, 5: 0.0, 6: 0.0, 10: 1.0, 11: 0.01, 12: 0.002, 13: 0.0}
-    settings |= {20: 1.0, 21: 1.0, 22: 1.0, 23: 0.0, 24: 1200.0, 25: 15000.0, 26: 25.0, 27: PULL_OFF}
+    settings |= {20: 1.0, 21: 1.0, 22: float(homing), 23: 0.0, 24: 1200.0, 25: 15000.0, 26: 25.0, 27: PULL_OFF}
     settings |= {30: 1000.0, 31: 0.0, 32: 0.0}
     for i, axis in enumerate(axes):
         settings |= {

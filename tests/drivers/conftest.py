@@ -20,6 +20,7 @@ from drivers.serial_line.grbl import AxisLimits, GrblArm
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.gantry import SIMULATED_GANTRY
 from drivers.simulated.gardasoft_firmware import GardasoftFirmware
+from drivers.simulated.grbl_dialect import DialectName
 from drivers.simulated.grbl_firmware import GrblFirmware
 from drivers.simulated.pty_line import PtyLine
 
@@ -53,7 +54,7 @@ class GantryBench:
         return str(self.line.path)
 
     def open(self, **options: Any) -> GrblArm:
-        arm = GrblArm.open(self.port, **{"axes": AXES, "reply_timeout_s": 2.0, **options})
+        arm = GrblArm.open(self.port, **{"axes": AXES, "reply_timeout_s": 2.0, "watch_s": 0.0, **options})
         self.arms.append(arm)
         return arm
 
@@ -98,12 +99,18 @@ class LampBench:
 
 
 @pytest.fixture
-def make_gantry(tmp_path: Path) -> Iterator[Callable[..., GantryBench]]:
+def dialect() -> str:
+    """Of the simulated gantry; a test file for both has a fixture of this name with parameters."""
+    return "grbl"
+
+
+@pytest.fixture
+def make_gantry(tmp_path: Path, dialect: DialectName) -> Iterator[Callable[..., GantryBench]]:
     benches: list[GantryBench] = []
 
     def make(speed: float = SPEED, start: tuple[float, ...] = NEAR_HOME) -> GantryBench:
         clock = SimulatedClock(speed)
-        firmware = GrblFirmware(clock, start=start)
+        firmware = GrblFirmware(clock, start=start, dialect=dialect)
         bench = GantryBench(tmp_path, clock, firmware, PtyLine(tmp_path / "gantry", firmware).start())
         benches.append(bench)
         return bench

@@ -108,6 +108,10 @@ class TestGrblArm(ArmPromises):
     def sent(arm: Any) -> bytes:
         return bytes(arm.wire.written_bytes())
 
+    @pytest.fixture(params=["grbl", "grblhal"])
+    def dialect(self, request: Any) -> str:
+        return str(request.param)
+
     @pytest.fixture
     def bench(self, gantry: Any) -> Any:
         return gantry

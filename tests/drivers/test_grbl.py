@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 from typing import Any
@@ -26,6 +27,11 @@ TOP = Pose(0.0, 0.0, 258.0, 45.0, 180.0)
 LEFT = replace(TOP, x_mm=-150.0)
 RIGHT = replace(TOP, x_mm=150.0)
 SHORT = {"reply_timeout_s": 0.4, "move_margin_s": 0.4}
+
+
+@pytest.fixture(params=["grbl", "grblhal"])
+def dialect(request: Any) -> str:
+    return str(request.param)
 
 
 def sent(arm: GrblArm) -> bytes:
@@ -54,14 +60,15 @@ def test_the_conversation_of_connecting_and_of_one_move(gantry: Any) -> None:
     before = len(sent(arm))
     arm.move_to(TOP)
     move, barrier, query = sent(arm)[before:].split(b"\n")
-    assert move.startswith(b"G53 G1 X-221.000 Y-221.000 Z-63.000 A-16.000 B-21.000 F")
+    assert move.startswith(b"?G53 G1 X-221.000 Y-221.000 Z-63.000 A-16.000 B-21.000 F")
     assert (barrier, query) == (b"G4 P0.01", b"?")
     assert len(move) < 80  # the line buffer of Grbl
 
 
 def test_identity_and_order_of_axes_come_from_the_controller(gantry: Any) -> None:
     arm = gantry.open()
-    assert arm.identity.firmware == "1.1h.20190830"
+    known = {"grbl": ("Grbl", "1.1h.20190830"), "grblhal": ("grblHAL", "1.1f.20260817")}
+    assert (arm.identity.model, arm.identity.firmware) == known[gantry.firmware.dialect.name]
     assert arm.warnings == ()
 
 
@@ -107,9 +114,7 @@ def test_after_a_timeout_hold_comes_first_then_reset_and_no_gcode(gantry: Any) -
     gantry.firmware.inject("freeze")
     with pytest.raises(DeviceTimeout, match="reset failed too"):
         arm.move_to(TOP)
-    after = sent(arm)[before:].partition(b"\n")[2]
-    assert after.startswith(b"!")
-    assert after.replace(b"?", b"") == b"!\x18"
+    assert sent(arm)[before:].replace(b"?", b"") == b"!\x18"
     gantry.firmware.inject("thaw")
     arm.home()
     assert_every_acknowledge_is_its_own(gantry, arm)
@@ -197,8 +202,10 @@ def test_an_alarm_at_rest_is_heard(gantry: Any, wait_until: Any) -> None:
 def test_an_alarm_whose_line_was_lost_is_noticed_by_the_silence(gantry: Any) -> None:
     arm = gantry.homed(**SHORT)
     gantry.firmware.inject("silent_alarm")
-    with pytest.raises(DeviceTimeout):
+    before = len(sent(arm))
+    with pytest.raises((DeviceTimeout, PositionUntrusted), match=r"no answer to '\?'|locked by an alarm"):
         arm.move_to(TOP)
+    assert b"G" not in sent(arm)[before:].partition(b"\x18")[0]
     assert not arm.position_trusted
     arm.home()
     assert_every_acknowledge_is_its_own(gantry, arm)
@@ -252,11 +259,101 @@ def test_a_refusal_is_a_reply_and_the_next_line_is_in_step(gantry: Any) -> None:
     assert arm.position().x_mm == pytest.approx(gantry.firmware.axes[0].maximum + 1.0)
 
 
-def test_an_open_door_ends_the_trust(gantry: Any) -> None:
+def gcode_after(arm: GrblArm, before: int) -> bytes:
+    return sent(arm)[before:].replace(b"?", b"").replace(b"!", b"").partition(b"\x18")[0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        (("pins", "D"), "door open"),  # inputs were seen to be reported while the state stayed Idle
+        (("pins", "R"), "reset input active"),
+        (("pins", "E"), "emergency stop pressed"),
+        (("door", "open"), "door open"),
+        (("hold",), "feed hold is active"),
+    ],
+)
+def test_an_input_at_rest_is_seen_before_a_move_is_sent(gantry: Any, fault: tuple[str, ...], found: str) -> None:
     arm = gantry.homed()
-    gantry.firmware.inject("pins", "D")
-    with pytest.raises(PositionUntrusted, match="Pn:D"):
+    gantry.firmware.inject(*fault)
+    before = len(sent(arm))
+    with pytest.raises(PositionUntrusted, match=found):
         arm.move_to(TOP)
+    assert gcode_after(arm, before) == b""
+    assert not arm.position_trusted
+
+
+@pytest.mark.parametrize("fault", [("pins", "D"), ("door", "open"), ("hold",), ("freeze",), ("silent_alarm",)])
+def test_the_watch_at_rest_notices_by_itself(gantry: Any, fault: tuple[str, ...], wait_until: Any) -> None:
+    arm = gantry.homed(watch_s=0.02, reply_timeout_s=0.3)
+    gantry.firmware.inject(*fault)
+    wait_until(lambda: not arm.position_trusted)
+    before = len(sent(arm))
+    with pytest.raises(PositionUntrusted, match="home"):
+        arm.move_to(TOP)
+    assert gcode_after(arm, before) == b""
+    assert_nothing_automatic(arm)
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        (("door", "open"), "door"),
+        (("hold",), "feed hold"),
+        (("estop",), "ALARM:10|restarted|ALARM:3"),
+        (("limit", "X"), "ALARM:1"),
+        (("pins", "E"), "emergency stop"),
+    ],
+)
+def test_an_input_in_motion_ends_the_move_and_nothing_resumes(
+    make_gantry: Any, wait_until: Any, fault: tuple[str, ...], found: str
+) -> None:
+    bench = make_gantry(speed=3.0)
+    arm = bench.homed(reply_timeout_s=0.5)
+    mover, problems = move_in_background(arm, LEFT)
+    wait_until(lambda: not bench.is_still())
+    bench.firmware.inject(*fault)
+    mover.join()
+    assert isinstance(problems[0], PositionUntrusted)
+    assert re.search(found, problems[0].message)
+    assert not arm.position_trusted
+    wait_until(bench.is_still)
+    stands = bench.true_pose()
+    with pytest.raises(PositionUntrusted):
+        arm.move_to(TOP)
+    undo = {"door": ("door", "closed"), "estop": ("estop", "released"), "pins": ("pins",)}.get(fault[0])
+    if undo is not None:
+        with pytest.raises(PositionUntrusted, match=r"not homed|close the door"):
+            arm.home()
+        bench.firmware.inject(*undo)
+    assert bench.true_pose() == stands  # closing the door or releasing the button moves nothing
+    arm.home()
+    assert arm.move_to(LEFT).x_mm == pytest.approx(LEFT.x_mm, abs=0.01)
+    assert_nothing_automatic(arm)
+
+
+def test_settings_lost_at_a_restart_are_told_and_their_error_answers_no_line(make_gantry: Any, wait_until: Any) -> None:
+    bench = make_gantry(speed=3.0)
+    arm = bench.homed()
+    mover, problems = move_in_background(arm, LEFT)
+    wait_until(lambda: not bench.is_still())
+    bench.firmware.inject("empty_memory")
+    bench.firmware.inject("reset")
+    mover.join()
+    assert isinstance(problems[0], PositionUntrusted)
+    assert "restarted" in problems[0].message
+    with pytest.raises(CommandRefused, match="homing is disabled"):
+        arm.home()
+    assert not arm.position_trusted
+
+
+def test_a_refused_line_does_not_poison_the_next_one(gantry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    arm = gantry.homed()
+    monkeypatch.setattr(GrblArm, "_move_line", lambda *_: "G2 X1")
+    with pytest.raises(CommandRefused, match="error:20"):
+        arm.move_to(TOP)
+    monkeypatch.undo()
+    assert_every_acknowledge_is_its_own(gantry, arm)
 
 
 def test_an_unplugged_line_is_lost_for_good_and_a_new_one_works(make_gantry: Any, wait_until: Any) -> None:

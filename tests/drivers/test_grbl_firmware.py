@@ -184,7 +184,7 @@ def test_moving_is_told_for_any_interval(bench: Bench) -> None:
 
 
 def test_an_unknown_fault_lists_those_that_exist(bench: Bench) -> None:
-    with pytest.raises(ValueError, match="unknown fault 'quake'; there are alarm, drop_reply"):
+    with pytest.raises(ValueError, match="unknown fault 'quake'; there are alarm, door, drop_reply"):
         bench.firmware.inject("quake")
     with pytest.raises(ValueError, match="takes CODE"):
         bench.firmware.inject("alarm", "1", "2")
