@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -16,13 +15,13 @@ from pydantic import ValidationError
 
 from station.bad_input import BadInput
 from station.inspection import AnomalyMap
+from station.model_grid import block_mean, block_normals
 from station.model_metadata import FORMAT_VERSION, METADATA_KEY, ModelMetadata
 from station.recipe import Recipe
 
 INPUTS = {"diffuse_rgb": "tensor(float)", "normals": "tensor(float)", "view_index": "tensor(int64)"}
 OUTPUTS = ("pred_score", "anomaly_map")
 SELF_TEST_TOLERANCE = 1e-3  # of the score, relative above 1: other processors round differently
-LEAST_OBSERVABLE = 0.5  # of a block of pixels, for the block to have a normal
 Image = NDArray[np.float32]
 
 
@@ -82,8 +81,8 @@ class AnomalyDetector:
         if view not in self.metadata.views:
             raise DetectorInputError(f"the model does not know the view {view!r}, only {list(self.metadata.views)}")
         factor = self._factor(image, normals)
-        rgb = _block_mean(image, factor)
-        score, fused = self._run(rgb[None], _block_normals(normals, factor)[None], self._index(view))
+        rgb = block_mean(image, factor)
+        score, fused = self._run(rgb[None], block_normals(normals, factor)[None], self._index(view))
         if not np.isfinite(fused).all():
             score = float("nan")
         return AnomalyMap(fused, score)
@@ -205,31 +204,3 @@ def _golden(metadata: ModelMetadata, view: int) -> tuple[Image, Image, NDArray[n
     normals = triples[(x // 16 + y // 16 + seed) % 4].transpose(2, 0, 1)
     rgb = np.stack(planes).astype(np.float32) / np.float32(64)
     return rgb[None], np.ascontiguousarray(normals)[None], np.array([view], np.int64)
-
-
-def _block_mean(planes: Image, factor: int) -> Image:
-    """(3, H, W) -> (3, H / factor, W / factor); equal planes are averaged once."""
-    if factor == 1:
-        return np.ascontiguousarray(planes, np.float32)
-    size = (planes.shape[2] // factor, planes.shape[1] // factor)
-    if planes.strides[0] == 0:
-        once = _shrunk(planes[0], size)
-        return np.ascontiguousarray(np.broadcast_to(once, (3, *once.shape)))
-    return np.stack([_shrunk(p, size) for p in planes])
-
-
-def _shrunk(plane: NDArray[Any], size: tuple[int, int]) -> Image:
-    """Means of whole blocks: what OpenCV's area method is at a whole factor."""
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _block_normals(normals: Image, factor: int) -> Image:
-    """Mean direction of the observable pixels of each block, or 0 0 0 where fewer than half are observable."""
-    if factor == 1:
-        return np.ascontiguousarray(normals, np.float32)
-    size = (normals.shape[2] // factor, normals.shape[1] // factor)
-    mean = np.stack([_shrunk(p, size) for p in normals])
-    share = _shrunk((normals[2] != 0).astype(np.float32), size)
-    length = np.sqrt((mean**2).sum(axis=0))
-    usable = (share >= LEAST_OBSERVABLE) & (length > 1e-6)
-    return np.where(usable, mean / np.maximum(length, np.float32(1e-6)), np.float32(0))

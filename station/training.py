@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from station.bad_input import BadInput
-from station.dataset import FIRST_SEED, RECIPES, Color, measure_reference_levels, simulate_dataset
-from station.recipe import LoadedRecipe, load_recipe
+from station.dataset import RECIPES, Color, simulate_dataset
+from station.recipe import load_recipe
 from station.recipe_edit import update_recipe_values
 
 if TYPE_CHECKING:
     from models.train import TrainReport
-
-
-LEVEL_SEEDS = range(FIRST_SEED["train"], FIRST_SEED["train"] + 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +83,9 @@ def simulate(
 def train(product: str, data: Path, recipe: Path | None, steps: int | None, color: Color = "rgb") -> TrainedRecipe:
     """Train on `<data>/<product>` (simulated there if absent) and write the result into the recipe.
 
-    A mono model learns from the same colour pictures, folded to grey as a Mono sensor would; only its light levels
-    are measured on mono frames. Raises BadInput when torch is not installed, DocumentError for the recipe.
+    A mono model serves full-resolution captures; it learns from `<data>/mono/<product>`, whose pictures are averaged
+    from finer ones. Raises BadInput when torch is not installed or the data set has other colours, DocumentError
+    for the recipe.
     """
     if importlib.util.find_spec("torch") is None:
         raise BadInput("training needs torch, which is not installed: pip install -e '.[train]'")
@@ -96,22 +94,18 @@ def train(product: str, data: Path, recipe: Path | None, steps: int | None, colo
 
     path = _recipe_of(product, recipe, color)
     loaded = load_recipe(path, need_model=False)
-    folder = data / product
+    sets = data if color == "rgb" else data / "mono"
+    folder = sets / product
     if not (folder / "index.json").is_file():
-        simulate(product, data, good=60, calibrate=80, defective=0, seed=0)
+        simulate(product, sets, good=60, calibrate=80, defective=0, seed=0, color=color)
+    index = json.loads((folder / "index.json").read_text("utf-8"))
+    if index["color"] != color:
+        raise BadInput(f"{folder} holds {index['color']} pictures, not {color} ones; name another folder with --data")
     config = TrainConfig(color=color) if steps is None else TrainConfig(color=color, steps=steps)
     report = train_product(folder, loaded.model_path, config, show_progress)
     sha256 = hashlib.sha256(loaded.model_path.read_bytes()).hexdigest()
-    levels = _levels(folder, loaded, color)
-    update_recipe_values(path, limits=report.limits, sha256=sha256, reference_levels=levels)
+    update_recipe_values(path, limits=report.limits, sha256=sha256, reference_levels=index["reference_levels"])
     return TrainedRecipe(report, path, sha256)
-
-
-def _levels(folder: Path, loaded: LoadedRecipe, color: Color) -> dict[str, dict[str, float]]:
-    if color == "mono":
-        return measure_reference_levels(loaded, color, LEVEL_SEEDS)
-    levels: dict[str, dict[str, float]] = json.loads((folder / "index.json").read_text("utf-8"))["reference_levels"]
-    return levels
 
 
 def _recipe_of(product: str, recipe: Path | None, color: Color) -> Path:

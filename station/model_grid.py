@@ -1,0 +1,40 @@
+"""From a capture to the model's grid: whole blocks averaged, as a detector and its training data must agree on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+LEAST_OBSERVABLE = 0.5  # a block with fewer observable pixels has no normal
+
+
+def block_mean(planes: Image, factor: int) -> Image:
+    """(3, H, W) -> (3, H / factor, W / factor); equal planes are averaged once."""
+    if factor == 1:
+        return np.ascontiguousarray(planes, np.float32)
+    size = (planes.shape[2] // factor, planes.shape[1] // factor)
+    if planes.strides[0] == 0:
+        once = _shrunk(planes[0], size)
+        return np.ascontiguousarray(np.broadcast_to(once, (3, *once.shape)))
+    return np.stack([_shrunk(p, size) for p in planes])
+
+
+def block_normals(normals: Image, factor: int) -> Image:
+    """Mean direction of the observable pixels of each block, or 0 0 0 where fewer than half are observable."""
+    if factor == 1:
+        return np.ascontiguousarray(normals, np.float32)
+    size = (normals.shape[2] // factor, normals.shape[1] // factor)
+    mean = np.stack([_shrunk(p, size) for p in normals])
+    share = _shrunk((normals[2] != 0).astype(np.float32), size)
+    length = np.sqrt((mean**2).sum(axis=0))
+    usable = (share >= LEAST_OBSERVABLE) & (length > 1e-6)
+    return np.where(usable, mean / np.maximum(length, np.float32(1e-6)), np.float32(0))
+
+
+def _shrunk(plane: NDArray[Any], size: tuple[int, int]) -> Image:
+    """Means of whole blocks: what OpenCV's area method is at a whole factor."""
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
