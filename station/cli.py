@@ -83,20 +83,22 @@ def demo(
 @rig_app.command("up")
 def rig_up(
     config: Annotated[
-        Path | None, typer.Option("--config", help="YAML of the simulated rig; default: the demo rig.")
+        Path | None,
+        typer.Option("--config", help="YAML of the simulated rig; default: the demo rig. `--show-config` prints one."),
     ] = None,
+    lights: Annotated[str | None, typer.Option(help="Light controller: gardasoft, ccs ...")] = None,
+    arm: Annotated[str | None, typer.Option(help="Motion controller: grbl ...")] = None,
+    show_config: Annotated[bool, typer.Option("--show-config", help="Print the whole configuration and end.")] = False,
     folder: FolderOption = DEFAULT_RIG_FOLDER,
 ) -> None:
     """Run the simulated rig in the foreground; prints the rig file with its endpoints. Ctrl-C ends it."""
-    from drivers.simulated.__main__ import run
-    from drivers.simulated.config import SimulatedRigConfig
-    from station.documents import load_document
-    from station.simulated_rig import write_rig_file
+    from station.simulated_rig import config_text, configure, run_in_foreground
 
-    settings = load_document(config, SimulatedRigConfig) if config is not None else SimulatedRigConfig()
-    path = write_rig_file(folder, settings)
-    text = path.read_text(encoding="utf-8")
-    run(folder, settings, announce=f"{text}# rig file: {path}\n# rig ready")
+    settings = configure(config, lights_kind=lights, arm_kind=arm)
+    if show_config:
+        print(config_text(settings), end="")
+        return
+    run_in_foreground(folder, settings)
 
 
 @rig_app.command("load")
@@ -124,15 +126,23 @@ def _defect(text: str, seed: int) -> tuple[str, int]:
 
 @rig_app.command("inject")
 def rig_inject(
-    fault: Annotated[str, typer.Argument(help="DEVICE.NAME, such as lights.light_dead, or `ambient`.")],
+    fault: Annotated[str | None, typer.Argument(help="DEVICE.NAME, such as lights.light_dead, or `ambient`.")] = None,
     arguments: Annotated[list[str] | None, typer.Argument(help="What the fault needs, such as a channel.")] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="Print every fault of this rig with its arguments.")] = False,
     folder: FolderOption = DEFAULT_RIG_FOLDER,
     as_json: JsonOption = False,
 ) -> None:
     """Inject a fault into the running simulated rig."""
     from drivers.simulated.control import RigControl
 
-    answer = RigControl(folder).inject(fault, *(arguments or ()))
+    control = RigControl(folder)
+    if list_all:
+        faults: dict[str, str] = control.call("faults")["faults"]
+        say(faults, as_json, "\n".join(f"{name} {words}".rstrip() for name, words in faults.items()))
+        return
+    if fault is None:
+        raise typer.BadParameter("say which fault, or --list for all that this rig has")
+    answer = control.inject(fault, *(arguments or ()))
     say(answer, as_json, str(answer["injected"]))
 
 

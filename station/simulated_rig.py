@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, get_args
 
-from drivers.simulated.config import SimulatedRigConfig
+from drivers.simulated.__main__ import run
+from drivers.simulated.config import ArmKind, LightsKind, SimulatedRigConfig
 from drivers.simulated.gantry import SIMULATED_GANTRY, SimulatedAxis
 from drivers.simulated.process import RigProcess
 from drivers.simulated.rig import CHANNELS
+from station.bad_input import BadInput
+from station.documents import dump_document, load_document
 from station.rig import RigFile, make_rig, save_rig
 
-RIG_FILE = "rig.yaml"
+Content = dict[str, Any]
 
+RIG_FILE = "rig.yaml"
 
 FRAME_TIMEOUT_S = 5.0
 REPLY_TIMEOUT_S = 5.0  # its firmware is a process among others, and waits for its turn on a busy machine
 PATIENT_FRAME_TIMEOUT_S = 180.0  # at full resolution rendering takes longer than any camera would
+
+
+class UnknownKind(BadInput):
+    """A device of a kind that the simulated rig does not have."""
 
 
 def rig_file_for(folder: Path, config: SimulatedRigConfig, frame_timeout_s: float) -> RigFile:
@@ -30,24 +39,72 @@ def rig_file_for(folder: Path, config: SimulatedRigConfig, frame_timeout_s: floa
         "environment": {"FACET_SIMCAM_ENDPOINTS": str(place / "cameras")},
         "frame_timeout_s": frame_timeout_s,
     }
-    arm = {
+    return make_rig(
+        {
+            "name": config.name,
+            "simulated": True,
+            "camera": camera,
+            "arm": ARM_SECTIONS[config.arm_kind](place),
+            "lights": LIGHT_SECTIONS[config.lights_kind](place),
+        }
+    )
+
+
+def _gantry(place: Path) -> Content:
+    return {
         "driver": "grbl",
         "port": str(place / "gantry"),
         "reply_timeout_s": REPLY_TIMEOUT_S,
         "axes": [_axis(axis) for axis in SIMULATED_GANTRY],
     }
-    lights = {
-        "driver": "gardasoft",
-        "port": str(place / "lights"),
-        "channels": CHANNELS,
-        "reply_timeout_s": REPLY_TIMEOUT_S,
-    }
-    return make_rig({"name": config.name, "simulated": True, "camera": camera, "arm": arm, "lights": lights})
 
 
 def _axis(axis: SimulatedAxis) -> dict[str, str | float]:
     names = ("name", "machine_axis", "minimum", "maximum", "offset")
     return {name: getattr(axis, name) for name in names}
+
+
+def _gardasoft(place: Path) -> Content:
+    return {"driver": "gardasoft", **_light_line(place)}
+
+
+def _ccs(place: Path) -> Content:
+    return {"driver": "ccs", **_light_line(place), "all_number": 0}
+
+
+def _light_line(place: Path) -> Content:
+    return {"port": str(place / "lights"), "channels": CHANNELS, "reply_timeout_s": REPLY_TIMEOUT_S}
+
+
+ARM_SECTIONS: Mapping[ArmKind, Callable[[Path], Content]] = {"grbl": _gantry}
+LIGHT_SECTIONS: Mapping[LightsKind, Callable[[Path], Content]] = {"gardasoft": _gardasoft, "ccs": _ccs}
+
+
+def configure(file: Path | None, **kinds: str | None) -> SimulatedRigConfig:
+    """The file's configuration, or the demo rig's, with other kinds of device where they are given.
+
+    Raises DocumentError for the file, UnknownKind for a kind that does not exist.
+    """
+    config = SimulatedRigConfig() if file is None else load_document(file, SimulatedRigConfig)
+    given = {name: kind for name, kind in kinds.items() if kind is not None}
+    for name, kind in given.items():
+        choices = get_args(SimulatedRigConfig.model_fields[name].annotation)
+        if kind not in choices:
+            device = name.removesuffix("_kind")
+            raise UnknownKind(f"the simulated rig has no {device} of kind {kind!r}; there are {', '.join(choices)}")
+    return config.model_copy(update=given)
+
+
+def config_text(config: SimulatedRigConfig) -> str:
+    """What `--config` takes, every field with its value."""
+    return dump_document(config.model_dump(mode="json", exclude_none=True))
+
+
+def run_in_foreground(folder: Path, config: SimulatedRigConfig) -> None:
+    """Until Ctrl-C or the back door's stop; prints the rig file once the devices can be opened."""
+    path = write_rig_file(folder, config)
+    text = path.read_text(encoding="utf-8")
+    run(folder, config, announce=f"{text}# rig file: {path}\n# rig ready")
 
 
 def write_rig_file(folder: Path, config: SimulatedRigConfig, frame_timeout_s: float = FRAME_TIMEOUT_S) -> Path:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+ArmKind = Literal["grbl"]
+LightsKind = Literal["gardasoft", "ccs"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -55,8 +57,8 @@ class SimulatedRigConfig(Strict):
     seed: int = 1
     clock_speed: float = Field(default=1.0, gt=0)  # 1 = the hardware's own times
     serial_latency_ms: float = Field(default=2.0, ge=0)
-    arm: Literal["grbl"] = "grbl"
-    lights: Literal["gardasoft"] = "gardasoft"
+    arm_kind: ArmKind = "grbl"
+    lights_kind: LightsKind = "gardasoft"
     part: SimulatedPart = SimulatedPart()
     imperfections: Imperfections = Imperfections()
     camera: CameraTiming = CameraTiming()

@@ -29,6 +29,11 @@ class ControlServer:
     def __init__(self, folder: Path, verbs: Mapping[str, Verb]) -> None:
         self._file = folder / ADDRESS_FILE
         self._verbs = dict(verbs)
+        self._server: socketserver.ThreadingTCPServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Listen on a free local port and publish it."""
         outer = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -40,12 +45,11 @@ class ControlServer:
             daemon_threads = True
             allow_reuse_address = True
 
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="rig-control", daemon=True)
-
-    def start(self) -> None:
+        server = Server(("127.0.0.1", 0), Handler)
+        self._server = server
+        self._thread = threading.Thread(target=server.serve_forever, name="rig-control", daemon=True)
         self._thread.start()
-        host, port = self._server.server_address[0], self._server.server_address[1]
+        host, port = server.server_address[0], server.server_address[1]
         temporary = self._file.with_suffix(".new")
         temporary.write_text(f"{host!s} {port}\n", encoding="ascii")
         temporary.replace(self._file)
@@ -65,9 +69,10 @@ class ControlServer:
 
     def close(self) -> None:
         self._file.unlink(missing_ok=True)
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=5)
+        if self._server is not None and self._thread is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join(timeout=5)
 
 
 class RigControl:

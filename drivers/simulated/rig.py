@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections import deque
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,12 @@ import numpy as np
 
 from drivers.process_memory import peak_memory_mb
 from drivers.protocols import Pixels, Pose
+from drivers.simulated.camera_faults import CameraFaults
 from drivers.simulated.camera_link import CameraLink, Exposed, ExposureRequest
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.config import SimulatedDefect, SimulatedPart, SimulatedRigConfig
-from drivers.simulated.control import ControlServer
-from drivers.simulated.gardasoft_firmware import GardasoftFirmware
-from drivers.simulated.grbl_firmware import GrblFirmware
+from drivers.simulated.control import ControlServer, Verb
+from drivers.simulated.firmware import ARMS, LIGHTS
 from drivers.simulated.pty_line import PtyLine
 from drivers.simulated.scene import (
     DEFECT_KINDS,
@@ -36,17 +34,14 @@ from drivers.simulated.scene import (
 )
 from drivers.simulated.scene.geometry import FOCAL_PX
 from drivers.simulated.scene.head import WORKING_DISTANCE_MM
-from drivers.simulated.wire import FaultAction, inject_fault
+from drivers.simulated.wire import FaultAction, fault_words, inject_fault
 
 log = logging.getLogger(__name__)
 
 DIFFUSE_CHANNEL = 9
 CHANNELS = tuple(range(1, 10))
 SENSOR_HEIGHT_PX = 3648
-FRAME_FAULTS = ("incomplete", "dropped", "stale", "duplicate", "late")  # of one frame each
 FRAMES_REMEMBERED = 4000
-LATE_S = 0.2
-ROOM_C, WARM_UP_C, WARM_UP_S = 30.0, 12.0, 600.0  # the housing, and how it warms after power on
 VISITS_REMEMBERED = 256  # true poses that can be asked for a defect mask
 MAXIMUM_POSE_ERROR = 1.0  # mm or degrees: visits farther from the asked pose are visits to another place
 
@@ -67,8 +62,9 @@ class SimulatedRig:
         self.config = config
         self.folder = folder
         self.clock = SimulatedClock(config.clock_speed)
-        self.gantry = GrblFirmware(self.clock)
-        self.lights = GardasoftFirmware(self.clock, channels=len(CHANNELS))
+        self.gantry = ARMS[config.arm_kind](self.clock)
+        self.lights = LIGHTS[config.lights_kind](self.clock, len(CHANNELS))
+        self.camera_faults = CameraFaults(self.clock)
         self._lines = (
             PtyLine(folder / "gantry", self.gantry, latency_s=config.serial_latency_ms / 1e3),
             PtyLine(folder / "lights", self.lights, latency_s=config.serial_latency_ms / 1e3),
@@ -79,32 +75,17 @@ class SimulatedRig:
             endpoints_folder=folder / "cameras",
             serial_number=config.serial_number,
             frame_folder=folder,
-            temperature_c=self.temperature_c,
+            temperature_c=self.camera_faults.temperature_c,
         )
-        self._control = ControlServer(
-            folder,
-            {
-                "load": self._load,
-                "inject": self._inject,
-                "defect_mask": self._defect_mask,
-                "status": self._status,
-                "frames": self._frames_taken,
-                "truth": self._truth,
-                "stop": self._stop,
-            },
-        )
+        self._control = ControlServer(folder, self.verbs())
         self.stopped = threading.Event()
         self._lock = threading.Lock()
         self._visit: Visit | None = None
         self._visits = 0
         self._seen_from: deque[Pose] = deque(maxlen=VISITS_REMEMBERED)  # since the part was loaded, latest last
         self._frames = 0
-        self._camera_faults: deque[str] = deque()  # one per frame to come
-        self._last_exposed: Exposed | None = None
         self._frame_log: deque[dict[str, Any]] = deque(maxlen=FRAMES_REMEMBERED)
         self._prerendered: dict[tuple[object, ...], Pixels] = {}
-        self._overexposure = 1.0
-        self._extra_temperature_c = 0.0
         self._ambient = config.imperfections.ambient_level
         self.part = config.part
         self._scene = self._make_scene(config.part)
@@ -124,6 +105,19 @@ class SimulatedRig:
         for line in self._lines:
             line.close()
 
+    def verbs(self) -> dict[str, Verb]:
+        """What the back door answers."""
+        return {
+            "load": self._load,
+            "inject": self._inject,
+            "faults": self._list_faults,
+            "defect_mask": self._defect_mask,
+            "status": self._status,
+            "frames": self._frames_taken,
+            "truth": self._truth,
+            "stop": self._stop,
+        }
+
     # -- the camera -------------------------------------------------------------------------
 
     def expose(self, request: ExposureRequest) -> Exposed | None:
@@ -137,7 +131,7 @@ class SimulatedRig:
             self._frames += 1
             frame_seed = self._frames
             scene = self._scene
-            fault = self._camera_faults.popleft() if self._camera_faults else None
+        fault = self.camera_faults.next_frame()
         if self._ambient:
             levels = {**levels, DIFFUSE_CHANNEL: levels.get(DIFFUSE_CHANNEL, 0.0) + self._ambient}
         lit = {channel: level for channel, level in levels.items() if level > 0}
@@ -146,20 +140,21 @@ class SimulatedRig:
         self.clock.sleep(ready_s - self.clock.now_s())
         exposed = Exposed(pixels, int(start_s * 1e9), complete=fault != "incomplete")
         self._remember(request, exposed, lit, pose, fault)
-        return self._spoil(request, exposed, fault)
+        return self.camera_faults.spoil(exposed, request.frame_id, fault)
 
     def _photograph(
         self, scene: Scene, pose: Pose, lit: dict[int, float], request: ExposureRequest, frame_seed: int
     ) -> Pixels:
         roi = (request.offset_x, request.offset_y, request.width, request.height)
         camera = (roi, request.binning, request.pixel_format, request.exposure_us, request.gain_db)
-        key = (id(scene), pose, tuple(sorted(lit.items())), *camera, request.black_level_dn, self._overexposure)
+        factor = self.camera_faults.exposure_factor
+        key = (id(scene), pose, tuple(sorted(lit.items())), *camera, request.black_level_dn, factor)
         if self.config.prerendered and key in self._prerendered:
             return self._prerendered[key]
         pixels = scene.photograph(
             pose,
             lit,
-            exposure_us=request.exposure_us * self._overexposure,
+            exposure_us=request.exposure_us * factor,
             gain_db=request.gain_db,
             pixel_format=request.pixel_format,
             binning=request.binning,
@@ -188,24 +183,6 @@ class SimulatedRig:
         }
         with self._lock:
             self._frame_log.append(entry)
-
-    def _spoil(self, request: ExposureRequest, exposed: Exposed, fault: str | None) -> Exposed | None:
-        last, self._last_exposed = self._last_exposed, exposed
-        match fault:
-            case "dropped":
-                return None
-            case "late":
-                self.clock.sleep(LATE_S)
-            case "stale" if last is not None and last.pixels.shape == exposed.pixels.shape:
-                return Exposed(last.pixels, last.timestamp_ns)
-            case "duplicate" | "stale":
-                return Exposed(exposed.pixels, exposed.timestamp_ns, frame_id=request.frame_id - 1)
-        return exposed
-
-    def temperature_c(self) -> float:
-        """Of the camera's housing, which warms after power on."""
-        warm_up_c = WARM_UP_C * (1.0 - math.exp(-self.clock.now_s() / WARM_UP_S))
-        return ROOM_C + warm_up_c + self._extra_temperature_c
 
     def _transfer_s(self, request: ExposureRequest, payload_bytes: int) -> float:
         rows_share = request.height * request.binning / SENSOR_HEIGHT_PX
@@ -271,38 +248,47 @@ class SimulatedRig:
             self._prerendered.clear()
         return {"loaded": part.model_dump(mode="json")}
 
+    def faults(self) -> dict[str, dict[str, FaultAction]]:
+        """Device -> name -> what causes it; those of the whole rig under the empty name."""
+        return {
+            "": {
+                "ambient": self._set_ambient,
+            },
+            "gantry": self.gantry.faults,
+            "lights": self.lights.faults,
+            "camera": {
+                **self.camera_faults.faults(),
+                "unplug": self._unplug,
+                "plug": self._plug,
+                "line": self._fire_line,
+            },
+        }
+
     def _inject(self, request: dict[str, Any]) -> dict[str, Any]:
         fault = str(request.get("fault", ""))
-        arguments = [str(a) for a in request.get("arguments", ())]
-        device, _, name = fault.partition(".")
-        if fault == "ambient":
-            self._ambient = float(arguments[0]) if arguments else 0.1
-            return {"injected": f"ambient light at {self._ambient}"}
-        match device:
-            case "gantry":
-                return {"injected": self.gantry.inject(name, *arguments)}
-            case "lights":
-                return {"injected": self.lights.inject(name, *arguments)}
-            case "camera":
-                return {"injected": self._camera_fault(name, *arguments)}
-        raise ValueError(f"unknown fault {fault!r}; say ambient LEVEL, gantry.NAME, lights.NAME or camera.NAME")
+        arguments = tuple(str(a) for a in request.get("arguments", ()))
+        device, _, name = fault.rpartition(".")
+        faults = self.faults()
+        if device not in faults or (not device and name not in faults[device]):
+            raise ValueError(
+                f"unknown fault {fault!r}: say {', '.join(faults[''])}, gantry.NAME, lights.NAME or camera.NAME; "
+                "`station rig inject --list` shows all"
+            )
+        return {"injected": inject_fault(device or "rig", faults[device], name, arguments)}
 
-    def _camera_fault(self, name: str, *arguments: str) -> str:
-        faults: dict[str, FaultAction] = {
-            "unplug": self._unplug,
-            "plug": self._plug,
-            "saturation": self._saturate,
-            "temperature": self._warm,
-            "line": self._fire_line,
+    def _list_faults(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """Every fault with its arguments, as `inject` takes them."""
+        return {
+            "faults": {
+                f"{device}.{name}".lstrip("."): fault_words(action)
+                for device, actions in self.faults().items()
+                for name, action in sorted(actions.items())
+            }
         }
-        for fault in FRAME_FAULTS:
-            faults[fault] = partial(self._spoil_next, fault)
-        return inject_fault("camera", faults, name, arguments)
 
-    def _spoil_next(self, fault: str, count: str = "1") -> str:
-        with self._lock:
-            self._camera_faults.extend([fault] * int(count))
-        return f"the next {count} frames: {fault}"
+    def _set_ambient(self, level: str = "0.1") -> str:
+        self._ambient = float(level)
+        return f"ambient light at {self._ambient:g}"
 
     def _unplug(self) -> str:
         self._camera.close()
@@ -311,14 +297,6 @@ class SimulatedRig:
     def _plug(self) -> str:
         self._camera.start()
         return "camera plugged in"
-
-    def _saturate(self, factor: str = "50") -> str:
-        self._overexposure = float(factor)
-        return f"the sensor gathers {self._overexposure:g} times the light (1 is as it should be)"
-
-    def _warm(self, degrees: str = "20") -> str:
-        self._extra_temperature_c = float(degrees)
-        return f"the camera is {self._extra_temperature_c:g} degrees warmer than it should be"
 
     def _fire_line(self) -> str:
         return f"an edge on Line0 of {self._camera.fire_line()} cameras"

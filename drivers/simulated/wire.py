@@ -93,13 +93,26 @@ def inject_fault(device: str, faults: Mapping[str, FaultAction], name: str, args
     action = faults.get(name)
     if action is None:
         raise ValueError(f"{device}: unknown fault {name!r}; there are {', '.join(sorted(faults))}")
-    signature = inspect.signature(action)
     try:
-        signature.bind(*args)
+        inspect.signature(action).bind(*args)
     except TypeError as error:
-        wanted = " ".join(p.upper() for p in signature.parameters)
-        raise ValueError(f"{device}: fault {name!r} takes {wanted or 'no arguments'} ({error})") from error
+        wanted = fault_words(action) or "no arguments"
+        raise ValueError(f"{device}: fault {name!r} takes {wanted} ({error})") from error
     try:
         return action(*args)
     except (ValueError, KeyError, IndexError) as error:
         raise ValueError(f"{device}: fault {name!r} with arguments {list(args)}: {error}") from error
+
+
+def fault_words(action: FaultAction) -> str:
+    """The arguments of a fault as a person types them: `CHANNEL [GAIN=0.6]`."""
+    words = []
+    for parameter in inspect.signature(action).parameters.values():
+        word = parameter.name.upper()
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            words.append(f"{word}...")
+        elif parameter.default is parameter.empty:
+            words.append(word)
+        else:
+            words.append(f"[{word}={parameter.default}]" if parameter.default else f"[{word}]")
+    return " ".join(words)

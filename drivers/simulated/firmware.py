@@ -1,0 +1,42 @@
+"""Which stand-ins a simulated rig can be made of: firmware by the kind that its configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from drivers.simulated.ccs_firmware import CcsFirmware
+from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.config import ArmKind, LightsKind
+from drivers.simulated.gardasoft_firmware import GardasoftFirmware
+from drivers.simulated.grbl_firmware import GrblFirmware
+from drivers.simulated.pty_line import Firmware
+
+
+class LightFirmware(Firmware, Protocol):
+    """A light controller with its lamps."""
+
+    def mean_levels(self, t0_s: float, t1_s: float) -> dict[int, float]:
+        """Channel -> mean level over t0..t1, 0..1 of what the lamp can give."""
+        ...
+
+    def inject(self, name: str, *args: str) -> str: ...
+
+
+class ArmFirmware(Firmware, Protocol):
+    """A motion controller with what it moves."""
+
+    def axes_at(self, t_s: float) -> tuple[float, ...]:
+        """Where the camera physically is: the fields of Pose in their order, then axes that carry no camera."""
+        ...
+
+    def is_moving_between(self, t0_s: float, t1_s: float) -> bool: ...
+
+    def inject(self, name: str, *args: str) -> str: ...
+
+
+LIGHTS: Mapping[LightsKind, Callable[[SimulatedClock, int], LightFirmware]] = {
+    "gardasoft": GardasoftFirmware,
+    "ccs": CcsFirmware,
+}
+ARMS: Mapping[ArmKind, Callable[[SimulatedClock], ArmFirmware]] = {"grbl": GrblFirmware}
