@@ -57,3 +57,7 @@ class PositionError(DeviceError):
 
 class LightStateUnknown(DeviceError):
     """Lights off was commanded and not acknowledged: a light may still be on."""
+
+
+class LightFault(DeviceError):
+    """The light controller itself reports that something is wrong with a light."""

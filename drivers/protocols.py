@@ -1,4 +1,4 @@
-"""All that hardware is, to the floors above: three Protocols and the values that pass through them.
+"""All that hardware is, to the floors above: three Protocols, two for strobes, and the values that pass through them.
 
 Frames of reference. Station frame: millimetres, origin on the fixture where the part sits, x right
 and y away from the operator, z up. Camera frame of pictures: origin at the top left pixel, x right,
@@ -151,4 +151,44 @@ class Lights(Protocol):
         """All off, acknowledged; raises LightStateUnknown when it could not be confirmed."""
         ...
 
+    def check(self) -> None:
+        """Raise what the controller has reported unasked since `on`: LightFault, DeviceLost. Sends nothing."""
+        ...
+
     def close(self) -> None: ...
+
+
+class StrobeLights(Lights, Protocol):
+    """A controller whose trigger input, fired by the camera's exposure, lights the armed channel."""
+
+    def arm(self, channel: int, brightness: float, on_time_us: float) -> None:
+        """All others dark and deaf to the trigger, this one dark until it comes; returns when acknowledged.
+
+        It then shines for `on_time_us`, or for as long as the trigger input is high, at each trigger.
+        Raises as `on` does; then nothing may be exposed before `off` has succeeded.
+        """
+        ...
+
+    def disarm(self) -> None:
+        """No channel answers the trigger, acknowledged; raises LightStateUnknown. `off` does it too."""
+        ...
+
+
+class StrobeCamera(Camera, Protocol):
+    """A camera that tells its exposure on an output line, and when it is over, before the frame has arrived."""
+
+    def set_strobe(self, line: str = "Line1", source: str = "ExposureActive") -> str:
+        """Give the exposure out on an output line, now and after each `configure`. Raises FeatureMissing."""
+        ...
+
+    def trigger(self, exposure_us: float, gain_db: float = 0.0) -> None:
+        """Start one exposure, as `expose` does, and return; `collect` brings its frame."""
+        ...
+
+    def wait_exposed(self) -> bool:
+        """Return True once the triggered exposure is over; False at once where the camera cannot tell."""
+        ...
+
+    def collect(self) -> Frame:
+        """The frame of the last `trigger`. Raises as `expose` does."""
+        ...

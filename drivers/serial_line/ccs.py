@@ -125,6 +125,11 @@ class CcsLights:
         except DeviceError as error:
             raise off_not_confirmed(DEVICE, sorted(self._maybe_on), error) from error
 
+    def check(self) -> None:
+        """Raise DeviceLost for a line that is gone; this controller reports nothing else by itself."""
+        with self._lock:
+            self._drain()
+
     def close(self) -> None:
         """Give the port back; it switches nothing (`off` does)."""
         self.wire.close()

@@ -1,4 +1,8 @@
-"""A Gardasoft RT light controller over its ASCII protocol: one channel on at a time, every step acknowledged."""
+"""A Gardasoft RT light controller over its ASCII protocol: one channel on at a time, every step acknowledged.
+
+Continuous light for software stepping; for strobes, channels that follow the trigger input (`RW`) or answer
+it with a pulse (`RT`). Lighting errors come as events, unasked, and stay until `clear_errors`.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from drivers.errors import (
-    CommandRefused,
-    DeviceError,
-    DeviceLost,
-    DeviceTimeout,
-)
+from pydantic import Field
+
+from drivers.errors import CommandRefused, DeviceError, DeviceLost, DeviceTimeout, FeatureMissing, LightFault
 from drivers.protocols import DeviceIdentity
 from drivers.registry import DriverKind
 from drivers.serial_line import gardasoft_protocol as rt
-from drivers.serial_line.gardasoft_protocol import Answer, Event
+from drivers.serial_line.gardasoft_protocol import Answer, ChannelStatus, Event
 from drivers.serial_line.light_requests import check_request, off_not_confirmed
 from drivers.serial_line.port import Line
 from drivers.settings import Channels, DriverSettings, NotNegative, Positive, Text
@@ -29,8 +32,17 @@ DEVICE = "lights"
 IDENTITY_ATTEMPTS = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Strobe:
+    """How an armed channel answers the trigger input; a pulse begins `delay_us` late and ends with the on time."""
+
+    mode: Literal["switched", "pulsed"] = "switched"
+    delay_us: float = 20.0  # less than the controller can is answered with Err 5, and refused
+    trigger_input: int | None = None  # of all channels; None leaves the controller's own setting
+
+
 class GardasoftLights:
-    """Implements `drivers.protocols.Lights`. Open with `GardasoftLights.open`; all channels are off then."""
+    """Implements `drivers.protocols.StrobeLights`. Open with `GardasoftLights.open`; all channels are off then."""
 
     def __init__(
         self,
@@ -40,15 +52,18 @@ class GardasoftLights:
         settle_s: float = 0.005,
         baud_rate: int = 115200,
         reply_timeout_s: float = 0.5,
+        strobe: Strobe = Strobe(),
     ) -> None:
         if not channels or len(set(channels)) < len(channels) or min(channels) < 1:
             raise ValueError(f"light channels are distinct numbers from 1, found {list(channels)}")
         self._channels = tuple(channels)
         self._settle_s = settle_s
         self._reply_timeout_s = reply_timeout_s
+        self._strobe = strobe
+        self._fault: Event | None = None  # the first that was reported and not cleared
         self._lock = threading.RLock()
         self._answers: queue.SimpleQueue[bytes | DeviceLost] = queue.SimpleQueue()
-        self._maybe_on = set(self._channels)  # what was not confirmed to be off since it may have been on
+        self._maybe_on = set(self._channels)  # or armed: what was not confirmed to be off since it may have been on
         self._is_in_step = False  # no answer is outstanding: the next prompt belongs to the next command
         self.events: deque[Event] = deque(maxlen=256)
         self.rejected_answers = 0
@@ -57,7 +72,11 @@ class GardasoftLights:
         )
         try:
             self._identity = self._synchronise()
-            self._command("GR")
+            self.clear_errors()
+            self._command("GT1")
+            if strobe.trigger_input is not None:
+                for channel in self._channels:
+                    self._command(rt.trigger_input(channel, strobe.trigger_input))
             self.off()
         except DeviceError:
             self.wire.close()
@@ -72,12 +91,20 @@ class GardasoftLights:
         settle_s: float = 0.005,
         baud_rate: int = 115200,
         reply_timeout_s: float = 0.5,
+        strobe: Strobe = Strobe(),
     ) -> GardasoftLights:
-        """Open the port, ask `VR`, clear errors, all channels off.
+        """Open the port, ask `VR`, clear errors, events on, all channels off.
 
         Raises DeviceNotFound, DeviceTimeout when nothing answers as the controller does, LightStateUnknown.
         """
-        return cls(port, channels, settle_s=settle_s, baud_rate=baud_rate, reply_timeout_s=reply_timeout_s)
+        return cls(
+            port,
+            channels,
+            settle_s=settle_s,
+            baud_rate=baud_rate,
+            reply_timeout_s=reply_timeout_s,
+            strobe=strobe,
+        )
 
     # -- the contract -----------------------------------------------------------------------
 
@@ -93,15 +120,51 @@ class GardasoftLights:
         """All others off, acknowledged, then this one on, acknowledged, then `settle_s`.
 
         Raises FeatureMissing for a channel or brightness that the controller does not have, CommandRefused,
-        DeviceTimeout, DeviceLost; then it counts as possibly on until `off` has succeeded.
+        DeviceTimeout, DeviceLost, LightFault; then it counts as possibly on until `off` has succeeded.
         """
         check_request(DEVICE, self._channels, channel, brightness)
         with self._lock:
-            for other in sorted(self._maybe_on - {channel}):
-                self._switch_off(other)
-            self._maybe_on.add(channel)
-            self._command(rt.continuous(channel, brightness))
+            self._only(channel, rt.continuous(channel, brightness))
             time.sleep(self._settle_s)
+            self.check()
+
+    def arm(self, channel: int, brightness: float, on_time_us: float) -> None:
+        """See StrobeLights. Switched channels follow the input, so `on_time_us` is the input's; pulses last it."""
+        check_request(DEVICE, self._channels, channel, brightness)
+        command = self._strobe_command(channel, brightness, on_time_us)
+        with self._lock:
+            self._only(channel, command)
+            self._raise_fault()
+
+    def disarm(self) -> None:
+        self.off()
+
+    def check(self) -> None:
+        """Raise LightFault for an error that the controller reported, until `clear_errors`; or DeviceLost."""
+        with self._lock:
+            self._drain()
+            self._raise_fault()
+
+    def _strobe_command(self, channel: int, brightness: float, on_time_us: float) -> str:
+        if self._strobe.mode == "pulsed":
+            width_us = on_time_us - self._strobe.delay_us
+            if width_us <= 0:
+                raise FeatureMissing(DEVICE, f"{on_time_us:g} us of light end before the pulse's delay has passed")
+            return rt.pulsed(channel, width_us, self._strobe.delay_us, brightness)
+        if not 0 < on_time_us <= rt.LONGEST_SWITCHED_US:
+            raise FeatureMissing(
+                DEVICE,
+                f"{on_time_us:g} us is outside 0..{rt.LONGEST_SWITCHED_US:g} us of switched light; "
+                "use stepping by software",
+            )
+        return rt.switched(channel, brightness)
+
+    def _only(self, channel: int, command: str) -> None:
+        self.check()
+        for other in sorted(self._maybe_on - {channel}):
+            self._switch_off(other)
+        self._maybe_on.add(channel)
+        self._command(command)
 
     def off(self) -> None:
         """Every channel, those that may be on first; one retry. Raises LightStateUnknown naming what is left."""
@@ -116,6 +179,34 @@ class GardasoftLights:
     def close(self) -> None:
         """Give the port back; it switches nothing (`off` does)."""
         self.wire.close()
+
+    # -- what this controller can besides ---------------------------------------------------
+
+    def fire(self, channel: int) -> None:
+        """`TRc`: one pulse of an armed channel in pulsed mode, without a trigger input. Acknowledged."""
+        check_request(DEVICE, self._channels, channel, 0.0)
+        with self._lock:
+            self._command(f"TR{channel}")
+
+    def status(self, channel: int) -> ChannelStatus:
+        """`STc`. Raises CommandRefused for an answer that is none."""
+        check_request(DEVICE, self._channels, channel, 0.0)
+        with self._lock:
+            answer = self._ask(f"ST{channel}")
+        found = rt.parse_status(answer.lines[0]) if len(answer.lines) == 1 else None
+        if found is None or found.channel != channel:
+            raise CommandRefused(DEVICE, f"'ST{channel}' answered with {answer.lines!r}, error {answer.error}")
+        return found
+
+    def clear_errors(self) -> None:
+        """`GR`: the controller forgets its errors and tells the last one; `check` is quiet then."""
+        with self._lock:
+            answer = self._ask("GR", may_be_event=True)
+            if answer.error is not None or answer.lines:
+                raise CommandRefused(DEVICE, f"'GR' answered with {answer.lines!r}, error {answer.error}")
+            # an event that came unasked looks like the answer: find out where the conversation stands
+            self._is_in_step = not answer.events
+            self._fault = None
 
     def __enter__(self) -> GardasoftLights:
         return self
@@ -155,14 +246,14 @@ class GardasoftLights:
             self._is_in_step = False
             raise CommandRefused(DEVICE, f"{text!r} answered with {answer.lines!r} in place of an acknowledge")
 
-    def _ask(self, text: str) -> Answer:
+    def _ask(self, text: str, *, may_be_event: bool = False) -> Answer:
         """Raises DeviceTimeout when no understandable answer came; the next command resynchronises first."""
         if not self._is_in_step:
             self._synchronise()
         self._drain()
         self._is_in_step = False
         self.wire.write(text.encode("ascii") + b"\r")
-        answer = self._next_answer(text, time.monotonic() + self._reply_timeout_s)
+        answer = self._next_answer(text, time.monotonic() + self._reply_timeout_s, may_be_event=may_be_event)
         if answer is None:
             raise DeviceTimeout(
                 DEVICE, f"no acknowledge of {text!r} within {self._reply_timeout_s:g} s on {self.wire.port}"
@@ -196,7 +287,7 @@ class GardasoftLights:
                 continue
         self._is_in_step = True
 
-    def _next_answer(self, command: str, deadline_s: float) -> Answer | None:
+    def _next_answer(self, command: str, deadline_s: float, *, may_be_event: bool = False) -> Answer | None:
         """The next prompt that answers something; events are kept aside, noise is counted and ignored."""
         while True:
             try:
@@ -212,13 +303,19 @@ class GardasoftLights:
                 log.warning("%s: not understood and not counted as an acknowledge: %r", DEVICE, raw)
                 continue
             self._note_events(answer)
-            if not answer.is_only_events:
+            if may_be_event or not answer.is_only_events:
                 return answer
 
     def _note_events(self, answer: Answer) -> None:
         for event in answer.events:
             self.events.append(event)
-            log.warning("%s: event %d on channel %d", DEVICE, event.code, event.channel)
+            log.warning("%s: %s", DEVICE, event)
+            if event.is_fault and self._fault is None:
+                self._fault = event
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            raise LightFault(DEVICE, f"the controller reports {self._fault}. Check that light, then open it again")
 
     def _drain(self) -> None:
         """Take in events that came meanwhile; any other prompt nobody asked for puts us out of step."""
@@ -239,6 +336,10 @@ class GardasoftSettings(DriverSettings):
     channels: Channels
     settle_s: NotNegative = 0.005  # from acknowledge to stable light
     reply_timeout_s: Positive = 0.5
+    baud_rate: Annotated[int, Field(ge=300, le=921600)] = 115200
+    strobe: Literal["switched", "pulsed"] = "switched"  # for stepping by strobe; see Strobe
+    strobe_delay_us: NotNegative = 20.0  # from the trigger to the pulse
+    trigger_input: Annotated[int, Field(ge=1, le=255)] | None = None  # where the camera's line arrives
 
 
 def _open(settings: GardasoftSettings) -> GardasoftLights:
@@ -246,7 +347,9 @@ def _open(settings: GardasoftSettings) -> GardasoftLights:
         settings.port,
         channels=settings.channels,
         settle_s=settings.settle_s,
+        baud_rate=settings.baud_rate,
         reply_timeout_s=settings.reply_timeout_s,
+        strobe=Strobe(settings.strobe, settings.strobe_delay_us, settings.trigger_input),
     )
 
 
@@ -256,6 +359,10 @@ port: /dev/serial/by-id/usb-FTDI_Lights_0001-if00-port0
 channels: [1, 2, 3, 4, 5, 6, 7, 8, 9]
 settle_s: 0.005          # from acknowledge to stable light
 reply_timeout_s: 0.5
+baud_rate: 115200
+strobe: switched         # for stepping by strobe: lit while the trigger input is high; or `pulsed`
+strobe_delay_us: 20      # of a pulse after the trigger; the pulse ends with the exposure
+trigger_input: 1         # where the camera's exposure line arrives; may be left out
 """
 
 DRIVER = DriverKind(GardasoftSettings, _open, EXAMPLE)

@@ -1,4 +1,4 @@
-"""What a Gardasoft RT controller can say between two `>` prompts: pure functions.
+"""What a Gardasoft RT controller can say between two `>` prompts (RT-20 series manual p. 56-65): pure functions.
 
 Only a bare prompt, or the text that was asked for, is an acknowledge.
 """
@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 
 _ERROR = re.compile(r"Err ?(\d{1,3})")
-_EVENT = re.compile(r"Evt ?(\d{1,2}),(\d{1,3})")
+_EVENT = re.compile(r"Evt ?(\d{1,2}),(\d{1,3});?")
+_STATUS_ITEM = re.compile(r"([A-Z]{1,2}) ?(-?[0-9.]+)[a-zA-Z%]*")
 
 ERROR_TEXTS = {
     1: "value out of range",
@@ -20,12 +21,47 @@ ERROR_TEXTS = {
 }
 
 
+LONGEST_SWITCHED_US = 100_000.0  # beyond it the controller must be told how often, too
+EVENT_TEXTS = {
+    44: "the controller is too hot",
+    45: "more current than expected",
+    46: "more than 30 W in one output",
+    47: "too much heat in the output driver",
+    128: "a light was connected and works",
+    129: "a light without a rating was connected",
+    130: "too hot",
+    131: "too much current",
+    132: "the rating of a light could not be sensed",
+    140: "switched off: on for too large a share of the time",
+}
+_HARMLESS_EVENTS = (128, 129, 138, 139)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Came unasked: channel 0 means none, 32..47 are lighting errors."""
+    """Came unasked: channel 0 means none; codes below 128 are error codes."""
 
     channel: int
     code: int
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether light can no longer be relied on; codes that are not known count as faults."""
+        return self.code not in _HARMLESS_EVENTS
+
+    def __str__(self) -> str:
+        what = EVENT_TEXTS.get(self.code, "see the manual's event codes")
+        return f"event {self.code} of {f'channel {self.channel}' if self.channel else 'the controller'} ({what})"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStatus:
+    """Answer to `STc`; `items` has every two-letter item of it, numbers only (MD mode, IP trigger input ...)."""
+
+    channel: int
+    mode: int
+    percent: float
+    items: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +102,22 @@ def parse_answer(raw: bytes, command: str) -> Answer | None:
     return Answer(tuple(lines), error, tuple(events))
 
 
+def parse_status(line: str) -> ChannelStatus | None:
+    """`CH 1, MD 0, S 50.0, ...`; None for anything else."""
+    found: dict[str, float] = {}
+    for item in line.split(","):
+        match = _STATUS_ITEM.fullmatch(item.strip())
+        if match is None or match[2].count(".") > 1:
+            return None
+        try:
+            found[match[1]] = float(match[2])
+        except ValueError:
+            return None
+    if not {"CH", "MD", "S"} <= found.keys():
+        return None
+    return ChannelStatus(int(found["CH"]), int(found["MD"]), found["S"], found)
+
+
 def error_text(code: int) -> str:
     return f"Err {code} ({ERROR_TEXTS.get(code, 'see the manual')})"
 
@@ -78,6 +130,11 @@ def continuous(channel: int, brightness: float) -> str:
 def switched(channel: int, brightness: float) -> str:
     """`RWc,s`: on while the trigger input is high."""
     return f"RW{channel},{_percent(brightness)}"
+
+
+def trigger_input(channel: int, number: int) -> str:
+    """`RPc,p`: which input triggers the channel."""
+    return f"RP{channel},{number}"
 
 
 def pulsed(channel: int, width_us: float, delay_us: float, brightness: float) -> str:

@@ -6,7 +6,7 @@ import re
 import threading
 
 from drivers.simulated.clock import SimulatedClock
-from drivers.simulated.gardasoft_firmware import RISE_S, Lamp
+from drivers.simulated.lamps import RISE_S, Lamp
 from drivers.simulated.wire import FaultAction, Outbox, inject_fault
 
 BITS_PER_BYTE = 10

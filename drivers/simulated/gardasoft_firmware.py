@@ -1,23 +1,25 @@
-"""A light controller that speaks Gardasoft RT ASCII, and the lamps behind it, in simulated time.
+"""A light controller that speaks Gardasoft RT ASCII, in simulated time: modes, trigger inputs, errors and events.
 
-The timeline is what the lamps do; what the controller believes and answers is another matter.
+From the RT-20 series manual, p. 56-65. `lamps.py` holds what the lamps do with it.
 """
 
 from __future__ import annotations
 
-import bisect
+import math
 import re
 import threading
 from collections import deque
+from dataclasses import dataclass
 
 from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.lamps import RISE_S, LampBank
 from drivers.simulated.wire import FaultAction, Outbox, inject_fault
 
-RISE_S = 0.0005  # from the command's execution to the light
-RECORDED_CHANGES = 8192
 VERSION = "RT820SIM V1.00"
+LEAST_PULSE_S, LEAST_DELAY_S = 20e-6, 20e-6  # what is shorter is lengthened, and answered with Err 5
 
 BAD_VALUE, UNKNOWN_COMMAND, BAD_NUMBER, BAD_COUNT, ADJUSTED = 1, 2, 3, 4, 5
+CONTINUOUS, PULSED, SWITCHED, SELECTED = 0, 1, 2, 3
 
 _COMMAND = re.compile(r"([A-Z]{2})(.*)")
 
@@ -30,97 +32,86 @@ class CommandError(Exception):
         self.code = code
 
 
-class Lamp:
-    """One channel's commanded level over time (a step function), and what is physically wrong with it."""
+@dataclass(slots=True)
+class Output:
+    """What the controller holds of one channel."""
 
-    def __init__(self) -> None:
-        self.gain = 1.0
-        self.stuck_level: float | None = None
-        self._times_s = [0.0]
-        self._levels = [0.0]
-
-    def set(self, level: float, at_s: float) -> None:
-        at_s = max(at_s, self._times_s[-1])
-        self._times_s.append(at_s)
-        self._levels.append(level)
-        if len(self._times_s) > 2 * RECORDED_CHANGES:
-            del self._times_s[:RECORDED_CHANGES], self._levels[:RECORDED_CHANGES]
-
-    def mean(self, t0_s: float, t1_s: float) -> float:
-        """Mean level of t0..t1, 0..1 times the physical gain; the level at t0 when they are equal."""
-        if self.stuck_level is not None:
-            return self.stuck_level
-        i = max(0, bisect.bisect_right(self._times_s, t0_s) - 1)
-        if t1_s <= t0_s:
-            return self.gain * self._levels[i]
-        area, at_s = 0.0, t0_s
-        while at_s < t1_s:
-            until_s = min(t1_s, self._times_s[i + 1]) if i + 1 < len(self._times_s) else t1_s
-            area += self._levels[i] * max(0.0, until_s - at_s)
-            at_s, i = max(at_s, until_s), i + 1
-        return self.gain * area / (t1_s - t0_s)
+    trigger_input: int
+    mode: int = CONTINUOUS
+    level: float = 0.0
+    other_level: float = 0.0  # in selected mode, while the trigger input is high
+    width_s: float = 0.0
+    delay_s: float = 0.0
+    retrigger_s: float = 0.0
+    last_trigger_s: float = -math.inf
+    error: int = 0  # a lighting error; the output stays dark until it is cleared
 
 
 class GardasoftFirmware:
-    """The controller: continuous, switched and pulsed channels; `mean_levels` is what the scene sees."""
+    """The controller: continuous, switched, pulsed and selected channels; `mean_levels` is what the scene sees."""
 
     def __init__(self, clock: SimulatedClock, channels: int = 9, *, echoes: bool = False) -> None:
         self.clock = clock
         self.outbox = Outbox()
-        self.faults: dict[str, FaultAction] = {
-            **self.outbox.faults(),
-            "reset": self.power_cycle,
-            "light_dead": self._fault_dead,
-            "light_weak": self._fault_weak,
-            "light_stuck_on": self._fault_stuck,
-            "light_repaired": self._fault_repaired,
-            "lights_swapped": self._fault_swapped,
-            "slow_settle": self._fault_slow_settle,
-            "refuse": self._fault_refuse,
-            "event": self._fault_event,
-        }
         self._echoes = echoes
         self._lock = threading.RLock()
-        self._lamps = {c: Lamp() for c in range(1, channels + 1)}
-        self._wiring = {c: c for c in self._lamps}  # output -> lamp
-        self._pulses: dict[int, tuple[float, float, float]] = {}  # channel -> delay_s, width_s, level
-        self._switched: dict[int, float] = {}
+        self.lamps = LampBank(clock, channels, self._lock)
+        self._outputs = {c: Output(trigger_input=c) for c in self.lamps.channels}
         self._settle_s = RISE_S
         self._refuse_code = 0
         self._rx = bytearray()
-        self._lines: deque[str] = deque()
         self._has_events = False
+        self._untold: deque[str] = deque(maxlen=1)  # the last event, for GR
+        self._is_line_cut = False
+        self._high_until_s = -math.inf  # of all trigger inputs: the camera's line goes to each
+        self.faults: dict[str, FaultAction] = {
+            **self.outbox.faults(),
+            **self.lamps.faults(),
+            "reset": self.power_cycle,
+            "slow_settle": self._fault_slow_settle,
+            "refuse": self._fault_refuse,
+            "event": self._fault_event,
+            "lighting_error": self._fault_lighting_error,
+            "strobe_line_cut": self._fault_line_cut,
+            "strobe_line_mended": self._fault_line_mended,
+        }
 
     # -- what the world asks ----------------------------------------------------------------
 
     def mean_levels(self, t0_s: float, t1_s: float) -> dict[int, float]:
         """Per lamp, the mean brightness over t0..t1: 0..1 as commanded, times what the lamp makes of it."""
-        with self._lock:
-            return {c: lamp.mean(t0_s, t1_s) for c, lamp in self._lamps.items()}
+        return self.lamps.mean_levels(t0_s, t1_s)
 
-    def set_physical_gain(self, channel: int, gain: float) -> None:
-        """0 = the lamp is dead, 0.6 = weak; the controller knows nothing of it."""
+    def exposure_line(self, t0_s: float, t1_s: float) -> None:
+        """The camera's ExposureActive output is high from t0 to t1; told when it rises."""
         with self._lock:
-            self._lamps[channel].gain = gain
-
-    def stuck_on(self, channel: int, level: float = 1.0) -> None:
-        """The lamp burns whatever is commanded."""
-        with self._lock:
-            self._lamps[channel].stuck_level = level
+            if self._is_line_cut:
+                return
+            self._high_until_s = t1_s
+            for channel in self._outputs:
+                self._triggered(channel, t0_s, t1_s - t0_s)
 
     def trigger(self, channel: int, high_s: float, at_s: float | None = None) -> None:
-        """The channel's trigger input goes high for `high_s`: pulse and switched modes answer to it."""
+        """The channel's trigger input alone goes high for `high_s`."""
         with self._lock:
-            start_s = self.clock.now_s() if at_s is None else at_s
-            if channel in self._pulses:
-                delay_s, width_s, level = self._pulses[channel]
-                self._flash(channel, start_s + delay_s, width_s, level)
-            elif channel in self._switched:
-                self._flash(channel, start_s, high_s, self._switched[channel])
+            self._triggered(channel, self.clock.now_s() if at_s is None else at_s, high_s)
 
     def inject(self, name: str, *args: str) -> str:
         """Cause a fault by name; an unknown name raises ValueError listing those that exist."""
         return inject_fault("lights", self.faults, name, args)
+
+    def _triggered(self, channel: int, start_s: float, high_s: float) -> None:
+        output = self._outputs[channel]
+        if output.error or start_s < output.last_trigger_s + output.retrigger_s:
+            return
+        if output.mode == PULSED:
+            output.last_trigger_s = start_s
+            self.lamps.flash(channel, start_s + output.delay_s, output.width_s, output.level)
+        elif output.mode == SWITCHED and high_s > 0:
+            self.lamps.flash(channel, start_s, high_s, output.level)
+        elif output.mode == SELECTED and high_s > 0:
+            self.lamps.light(channel, output.other_level, start_s)
+            self.lamps.light(channel, output.level, start_s + high_s)
 
     # -- the wire ---------------------------------------------------------------------------
 
@@ -135,7 +126,7 @@ class GardasoftFirmware:
                     self._rx.append(byte)
 
     def advance(self) -> float | None:
-        return None  # nothing happens here without a command
+        return None  # nothing happens here without a command or a trigger
 
     def _run_line(self, line: str) -> None:
         answers: list[str] = []
@@ -167,104 +158,119 @@ class GardasoftFirmware:
             case "RS":
                 return self._set_continuous(_numbers(parameters, 2, 2))
             case "RW":
-                return self._set_switched(_numbers(parameters, 2, 4))
+                return self._set_switched(parameters)
             case "RT":
                 return self._set_pulsed(parameters)
+            case "RU":
+                return self._set_selected(_numbers(parameters, 3, 3))
+            case "RP":
+                return self._set_input(_numbers(parameters, 2, 2))
             case "TR":
-                return self._fire(_numbers(parameters, 1, 1))
+                self.trigger(self._channel(_numbers(parameters, 1, 1)[0]), high_s=0.0)
+                return ""
             case "ST":
-                channel = self._channel(_numbers(parameters, 1, 1)[0])
-                now_s = self.clock.now_s()
-                return f"CH{channel},MD{self._mode(channel)},S{100 * self._lamps[channel].mean(now_s, now_s):.1f}"
+                return self._status(self._channel(_numbers(parameters, 1, 1)[0]))
             case "GT":
                 self._has_events = _numbers(parameters, 1, 1)[0] != 0
                 return ""
-            case "GR" | "AW":
+            case "GR":
+                return self._clear_error()
+            case "AW":
                 return ""
         raise CommandError(UNKNOWN_COMMAND)
 
-    def _mode(self, channel: int) -> int:
-        return 2 if channel in self._pulses else 3 if channel in self._switched else 0
-
     def _channel(self, number: float) -> int:
-        if number not in self._lamps:
+        if number not in self._outputs:
             raise CommandError(BAD_VALUE)
         return int(number)
 
     def _set_continuous(self, numbers: list[float]) -> str:
         channel, level = self._channel(numbers[0]), _level(numbers[1])
-        self._pulses.pop(channel, None)
-        self._switched.pop(channel, None)
+        self._become(channel, CONTINUOUS, level)
         self._light(channel, level, self.clock.now_s() + (self._settle_s if level else RISE_S))
         return ""
 
-    def _set_switched(self, numbers: list[float]) -> str:
-        channel, level = self._channel(numbers[0]), _level(numbers[1])
-        self._light(channel, 0.0, self.clock.now_s())
-        self._pulses.pop(channel, None)
-        self._switched[channel] = level
+    def _set_switched(self, parameters: str) -> str:
+        """`RWc,s[,w,r]`: on while the trigger input is high, and at once if it is high already."""
+        words = parameters.split(",")
+        if len(words) not in (2, 4):
+            raise CommandError(BAD_COUNT)
+        channel, level = self._channel(_number(words[0])), _level(_number(words[1]))
+        for word in words[2:]:
+            _duration_s(word)
+        self._become(channel, SWITCHED, level)
+        now_s = self.clock.now_s()
+        if now_s < self._high_until_s and not self._outputs[channel].error:
+            self.lamps.flash(channel, now_s, self._high_until_s - now_s, level)
         return ""
 
     def _set_pulsed(self, parameters: str) -> str:
-        """`RTc,p,d,s[,r]`: width and delay in ms unless they say us, ms or s."""
+        """`RTc,p,d,s[,r]`: width, delay and least distance of triggers in ms unless they say us, ms or s."""
         words = parameters.split(",")
         if not 4 <= len(words) <= 5:
             raise CommandError(BAD_COUNT)
         channel, level = self._channel(_number(words[0])), _level(_number(words[3]))
         width_s, delay_s = _duration_s(words[1]), _duration_s(words[2])
-        self._light(channel, 0.0, self.clock.now_s())
-        self._switched.pop(channel, None)
-        self._pulses[channel] = (delay_s, width_s, level)
+        output = self._become(channel, PULSED, level)
+        output.width_s, output.delay_s = max(width_s, LEAST_PULSE_S), max(delay_s, LEAST_DELAY_S)
+        output.retrigger_s = _duration_s(words[4]) if len(words) == 5 else 0.0
+        if (width_s, delay_s) != (output.width_s, output.delay_s):
+            raise CommandError(ADJUSTED)
         return ""
 
-    def _fire(self, numbers: list[float]) -> str:
-        self.trigger(self._channel(numbers[0]), high_s=0.0)
+    def _set_selected(self, numbers: list[float]) -> str:
+        channel, low, high = self._channel(numbers[0]), _level(numbers[1]), _level(numbers[2])
+        self._become(channel, SELECTED, low).other_level = high
+        self._light(channel, low, self.clock.now_s() + RISE_S)
         return ""
 
-    # -- the lamps --------------------------------------------------------------------------
+    def _set_input(self, numbers: list[float]) -> str:
+        channel = self._channel(numbers[0])
+        self._outputs[channel].trigger_input = self._channel(numbers[1])
+        return ""
+
+    def _become(self, channel: int, mode: int, level: float) -> Output:
+        """A new mode begins dark."""
+        output = self._outputs[channel]
+        if output.mode != mode or mode != CONTINUOUS:
+            self.lamps.light(channel, 0.0, self.clock.now_s())
+        output.mode, output.level = mode, level
+        output.retrigger_s, output.last_trigger_s = 0.0, -math.inf
+        return output
 
     def _light(self, channel: int, level: float, at_s: float) -> None:
-        self._lamps[self._wiring[channel]].set(level, at_s)
+        self.lamps.light(channel, 0.0 if self._outputs[channel].error else level, at_s)
 
-    def _flash(self, channel: int, start_s: float, width_s: float, level: float) -> None:
-        self._light(channel, level, start_s)
-        self._light(channel, 0.0, start_s + width_s)
+    def _status(self, channel: int) -> str:
+        o = self._outputs[channel]
+        times = f"DL {1e3 * o.delay_s:.3f}ms, PU {1e3 * o.width_s:.3f}ms, RT {1e3 * o.retrigger_s:.3f}ms"
+        return f"CH {channel}, MD {o.mode}, S {100 * o.level:.1f}, {times}, IP {o.trigger_input}, FL 0, ER {o.error}"
+
+    def _clear_error(self) -> str:
+        """The last event that was not told, if any; outputs that an error darkened work again, and stay dark."""
+        for output in self._outputs.values():
+            output.error = 0
+        return self._untold.pop() if self._untold else ""
+
+    def _report(self, channel: int, event: int) -> None:
+        text = f"Evt{channel},{event}"
+        if self._has_events:
+            self._say(f"{text}\r\n>")
+        else:
+            self._untold.append(text)
 
     # -- faults -----------------------------------------------------------------------------
 
     def power_cycle(self) -> str:
-        """Restarted: all channels off, no word about it until the next command."""
+        """Restarted: all channels off, events off, no word about it until the next command."""
         with self._lock:
-            self._pulses.clear()
-            self._switched.clear()
             self._rx.clear()
-            for channel in self._lamps:
-                self._light(channel, 0.0, self.clock.now_s())
+            self._has_events = False
+            self._untold.clear()
+            for channel in self._outputs:
+                self._outputs[channel] = Output(trigger_input=channel)
+                self.lamps.light(channel, 0.0, self.clock.now_s())
         return "controller restarted, all channels off"
-
-    def _fault_dead(self, channel: str) -> str:
-        self.set_physical_gain(self._known(channel), 0.0)
-        return f"light {channel} is dead"
-
-    def _fault_weak(self, channel: str, gain: str = "0.6") -> str:
-        self.set_physical_gain(self._known(channel), float(gain))
-        return f"light {channel} gives {float(gain):g} of its level"
-
-    def _fault_stuck(self, channel: str, level: str = "1.0") -> str:
-        self.stuck_on(self._known(channel), float(level))
-        return f"light {channel} is stuck at {float(level):g}"
-
-    def _fault_repaired(self, channel: str) -> str:
-        with self._lock:
-            lamp = self._lamps[self._known(channel)]
-            lamp.gain, lamp.stuck_level = 1.0, None
-        return f"light {channel} works again"
-
-    def _fault_swapped(self, first: str, second: str) -> str:
-        with self._lock:
-            a, b = self._known(first), self._known(second)
-            self._wiring[a], self._wiring[b] = self._wiring[b], self._wiring[a]
-        return f"cables of lights {first} and {second} swapped"
 
     def _fault_slow_settle(self, seconds: str = "0.2") -> str:
         self._settle_s = float(seconds)
@@ -276,13 +282,25 @@ class GardasoftFirmware:
 
     def _fault_event(self, channel: str = "0", event: str = "33") -> str:
         with self._lock:
-            self._say(f"Evt{int(channel)},{int(event)}\r\n>")
-        return f"event {event} sent"
+            self._report(int(channel), int(event))
+        return f"event {event} {'sent' if self._has_events else 'kept for GR'}"
 
-    def _known(self, channel: str) -> int:
-        if not channel.isdigit() or int(channel) not in self._lamps:
-            raise ValueError(f"no channel {channel!r}; there are 1..{len(self._lamps)}")
-        return int(channel)
+    def _fault_lighting_error(self, channel: str, event: str = "45") -> str:
+        """As for a short circuit: the output goes dark until GR, and the event is told."""
+        with self._lock:
+            known = self.lamps.known(channel)
+            self._outputs[known].error = int(event)
+            self.lamps.light(known, 0.0, self.clock.now_s())
+            self._report(known, int(event))
+        return f"light {channel} was switched off by the controller (error {event})"
+
+    def _fault_line_cut(self) -> str:
+        self._is_line_cut = True
+        return "the camera's exposure line no longer reaches the trigger inputs"
+
+    def _fault_line_mended(self) -> str:
+        self._is_line_cut = False
+        return "the camera's exposure line reaches the trigger inputs again"
 
 
 def _numbers(parameters: str, least: int, most: int) -> list[float]:
@@ -294,9 +312,12 @@ def _numbers(parameters: str, least: int, most: int) -> list[float]:
 
 def _number(word: str) -> float:
     try:
-        return float(word.removesuffix("%"))
+        number = float(word.removesuffix("%"))
     except ValueError:
         raise CommandError(BAD_NUMBER) from None
+    if not math.isfinite(number):
+        raise CommandError(BAD_NUMBER)
+    return number
 
 
 def _level(percent: float) -> float:

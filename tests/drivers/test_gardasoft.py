@@ -67,7 +67,7 @@ def test_commands_as_the_manual_writes_them() -> None:
 
 def test_the_conversation_of_opening_and_of_one_change(lamps: Any) -> None:
     lights = lamps.open()
-    assert sent_by(lights) == ["VR", "GR", *(f"RS{c},0" for c in range(1, 10))]
+    assert sent_by(lights) == ["VR", "GR", "GT1", *(f"RS{c},0" for c in range(1, 10))]
     lights.on(1, 0.5)
     before = sent_so_far(lights)
     lights.on(2, 1.0)
@@ -132,11 +132,11 @@ def test_a_refused_or_adjusted_level_is_no_acknowledge(lamps: Any, code: int) ->
 def test_an_event_is_kept_and_acknowledges_nothing(lamps: Any) -> None:
     lights = lamps.open(**SHORT)
     lamps.firmware.inject("drop_reply")
-    lamps.firmware.inject("event", "3", "33")
+    lamps.firmware.inject("event", "3", "128")
     with pytest.raises(DeviceTimeout):
         lights.on(1, 0.5)
     lights.on(1, 0.5)
-    assert list(lights.events) == [Event(3, 33)]
+    assert list(lights.events) == [Event(3, 128)]
 
 
 def test_off_tries_once_more(lamps: Any) -> None:
