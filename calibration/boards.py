@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.boards_circles import circle_centres
+from calibration.boards_circles import circle_centres, slope_px
+from calibration.boards_corners import fit_corners
 from calibration.camera_model import F64
 from calibration.roughness import roughness_px
 
@@ -186,7 +187,12 @@ def _charuco(grey: NDArray[np.uint8], board: Board) -> tuple[NDArray[np.intp], F
     pixels = (np.asarray(corners, np.float64).reshape(-1, 2) + 0.5) * factor - 0.5
     numbers = np.asarray(ids, np.intp).ravel()
     _check_spread(numbers, board)
-    return numbers, _refined_scattered(grey, pixels, numbers, board)
+    sharp = _refined_scattered(grey, pixels, numbers, board)
+    fitted = np.isfinite(sharp).all(axis=1)
+    if fitted.sum() < FEWEST_POINTS:
+        raise BoardNotFound(f"{count} ChArUco corners found, but only {fitted.sum()} of them show two crossing edges")
+    _check_spread(numbers[fitted], board)
+    return numbers[fitted], sharp[fitted]
 
 
 def _check_spread(ids: NDArray[np.intp], board: Board) -> None:
@@ -201,15 +207,10 @@ def _refined_scattered(grey: NDArray[np.uint8], pixels: F64, ids: NDArray[np.int
     if matrix is None:
         raise BoardNotFound("the corners found are not those of a plane")
     homography = np.asarray(matrix, np.float64)
-    # a marker's own corners stand (square - marker) / 2 from the board's: the window must end before them
-    clear = min(0.45 * (board.square_mm - board.marker_edge_mm) * np.sqrt(2) / 2, 0.3 * board.square_mm)
-    here = _mapped(homography, flat)
-    steps = (np.array([clear, 0.0]), np.array([0.0, clear]))
-    scale = min(float(np.linalg.norm(_mapped(homography, flat + step) - here, axis=1).min()) for step in steps)
-    half = int(np.clip(scale, 2, 40))
-    start = np.ascontiguousarray(pixels.reshape(-1, 1, 2), np.float32)
-    sharp = cv2.cornerSubPix(grey, start, (half, half), (-1, -1), _SUBPIX_STOP)
-    return np.asarray(sharp.reshape(-1, 2), np.float64)
+    slopes = np.array([slope_px(homography, place) for place in flat])
+    clear = 0.8 * (board.square_mm - board.marker_edge_mm) / 2
+    sharp, _ = fit_corners(grey, pixels, slopes, 0.45 * board.square_mm, clear)
+    return sharp
 
 
 def _mapped(homography: F64, points: F64) -> F64:

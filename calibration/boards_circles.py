@@ -28,7 +28,7 @@ def circle_centres(bright: F64, first: F64, board_mm: F64) -> F64:
 
 def _centroid(bright: F64, at: F64, homography: F64, place: F64, pitch: float) -> tuple[F64, float]:
     """Of what is brighter than halfway, within half a pitch; and the circle's radius on the board."""
-    slope = _slope(homography, place)
+    slope = slope_px(homography, place)
     reach = 0.48 * pitch * np.abs(slope).sum(axis=1)
     lo = np.maximum(np.floor(at - reach), 0).astype(int)
     hi = np.minimum(np.ceil(at + reach) + 1, bright.shape[::-1]).astype(int)
@@ -44,7 +44,7 @@ def _centroid(bright: F64, at: F64, homography: F64, place: F64, pitch: float) -
     return centre, float(np.sqrt(total / (np.pi * abs(np.linalg.det(slope)))))
 
 
-def _slope(homography: F64, place: F64) -> F64:
+def slope_px(homography: F64, place: F64) -> F64:
     """(2, 2): px per mm at a place of the board."""
     u, v, w = homography @ [place[0], place[1], 1.0]
     rows = homography[:2, :2] / w

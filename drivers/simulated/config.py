@@ -22,6 +22,15 @@ class SimulatedDefect(Strict):
     seed: int = 0
 
 
+class SimulatedBoard(Strict):
+    """How a calibration board (product `charuco`) lies in the fixture, and how it was made."""
+
+    z_mm: float = Field(default=8.0, ge=0, le=60)  # of its middle, above the plate
+    tilt_deg: float = Field(default=0.0, ge=0, le=60)  # on a wedge, its face leaning toward `lean_deg` (0 is +x)
+    lean_deg: float = 0.0
+    rotation_deg: float = 0.0  # in its own plane
+
+
 class SimulatedPart(Strict):
     """What lies in the fixture: a product with its individual seed, or a target, or nothing."""
 
@@ -30,6 +39,7 @@ class SimulatedPart(Strict):
     defects: tuple[SimulatedDefect, ...] = ()
     x_mm: float = Field(default=0.0, ge=-40, le=40)  # put down beside the middle of the fixture
     y_mm: float = Field(default=0.0, ge=-40, le=40)
+    board: SimulatedBoard | None = None
 
 
 class Imperfections(Strict):
@@ -39,6 +49,12 @@ class Imperfections(Strict):
     pose_repeatability_deg: float = Field(default=0.005, ge=0)
     light_direction_deg: float = Field(default=0.0, ge=0, le=10)  # one sigma per axis, of each light of the head
     light_intensity_percent: float = Field(default=0.0, ge=0, le=30)  # one sigma, of each light
+    focal_length_percent: float = Field(default=0.0, ge=0, le=10)  # one sigma, of the lens
+    principal_point_px: float = Field(default=0.0, ge=0, le=300)  # one sigma per axis
+    camera_mount_mm: float = Field(default=0.0, ge=0, le=5)  # one sigma per axis, of the camera on its arm
+    camera_mount_deg: float = Field(default=0.0, ge=0, le=5)
+    board_bow_um: float = Field(default=0.0, ge=-500, le=500)  # of the calibration board, its middle up
+    board_pitch_percent: float = Field(default=0.0, ge=-5, le=5)  # too long, evenly
     ambient_level: float = Field(default=0.0, ge=0, le=1)  # of the diffuse dome, always on
 
 

@@ -109,5 +109,9 @@ class RigControl:
         """Put a calibration target into the fixture, its middle at x, y."""
         return self.call("load", product=target, seed=0, x_mm=x_mm, y_mm=y_mm, defects=[])
 
+    def place_board(self, x_mm: float, y_mm: float, **lies: float) -> dict[str, Any]:
+        """Put the calibration board into the fixture; `lies`: fields of SimulatedBoard."""
+        return self.call("load", product="charuco", seed=0, x_mm=x_mm, y_mm=y_mm, board=lies, defects=[])
+
     def inject(self, fault: str, *arguments: str) -> dict[str, Any]:
         return self.call("inject", fault=fault, arguments=list(arguments))

@@ -16,15 +16,13 @@ from drivers.protocols import Pixels, Pose
 from drivers.simulated.camera_faults import CameraFaults
 from drivers.simulated.camera_link import CameraLink, Exposed, ExposureRequest
 from drivers.simulated.clock import SimulatedClock
-from drivers.simulated.config import SimulatedDefect, SimulatedPart, SimulatedRigConfig
+from drivers.simulated.config import SimulatedBoard, SimulatedDefect, SimulatedPart, SimulatedRigConfig
 from drivers.simulated.control import ControlServer, Verb
 from drivers.simulated.firmware import ARMS, LIGHTS
 from drivers.simulated.pty_line import PtyLine
 from drivers.simulated.scene import (
     DEFECT_KINDS,
-    HEIGHT_PX,
     PRODUCTS,
-    WIDTH_PX,
     LightHead,
     Placement,
     Scene,
@@ -32,13 +30,15 @@ from drivers.simulated.scene import (
     make_part,
     random_defect,
 )
-from drivers.simulated.scene.geometry import FOCAL_PX
+from drivers.simulated.scene.board import BoardMake, BoardPlacement, BoardScene, compile_board_kernels
 from drivers.simulated.scene.head import WORKING_DISTANCE_MM
+from drivers.simulated.scene.mounted import MountedCamera, arm_frame
 from drivers.simulated.wire import FaultAction, fault_words, inject_fault
 
 log = logging.getLogger(__name__)
 
 DIFFUSE_CHANNEL = 9
+BOARD = "charuco"
 CHANNELS = tuple(range(1, 10))
 SENSOR_HEIGHT_PX = 3648
 FRAMES_REMEMBERED = 4000
@@ -87,12 +87,19 @@ class SimulatedRig:
         self._frame_log: deque[dict[str, Any]] = deque(maxlen=FRAMES_REMEMBERED)
         self._prerendered: dict[tuple[object, ...], Pixels] = {}
         self._ambient = config.imperfections.ambient_level
+        wrong = config.imperfections
+        self._mounted = MountedCamera.toleranced(
+            config.seed, wrong.focal_length_percent, wrong.principal_point_px, wrong.camera_mount_mm,
+            wrong.camera_mount_deg,
+        )  # fmt: skip
+        self._bumped: list[tuple[tuple[float, ...], tuple[float, ...]]] = []  # a place, and how far off it now is
         self.part = config.part
         self._scene = self._make_scene(config.part)
 
     def start(self) -> None:
         """Offer the wires; returns when all of them can be opened and the first frame need not wait for a compiler."""
         compile_kernels()
+        compile_board_kernels()
         (self.folder / "cameras").mkdir(parents=True, exist_ok=True)
         for line in self._lines:
             line.start()
@@ -199,10 +206,15 @@ class SimulatedRig:
                 self._visits += 1
                 visit = Visit(axes, self._draw_pose_error(self._visits), t_s)
                 self._visit = visit
-            pose = Pose(*(a + e for a, e in zip(axes[:5], visit.error, strict=True)))
+            bump = self._bump_at(axes)
+            pose = Pose(*(a + e + b for a, e, b in zip(axes[:5], visit.error, bump, strict=True)))
             if not self._seen_from or self._seen_from[-1] != pose:
                 self._seen_from.append(pose)
         return pose
+
+    def _bump_at(self, axes: tuple[float, ...]) -> tuple[float, ...]:
+        near = [off for place, off in self._bumped if np.allclose(axes[:5], place, atol=MAXIMUM_POSE_ERROR)]
+        return near[-1] if near else (0.0,) * 5
 
     def _draw_pose_error(self, visit: int) -> tuple[float, float, float, float, float]:
         draw = np.random.default_rng([self.config.seed, visit]).standard_normal(5)
@@ -218,8 +230,12 @@ class SimulatedRig:
     # -- the back door ----------------------------------------------------------------------
 
     def _make_scene(self, part: SimulatedPart) -> Scene:
+        if part.product == BOARD:
+            return self._make_board(part, part.board or SimulatedBoard())
+        if part.board is not None:
+            raise ValueError(f"`board` says how a {BOARD} lies; found it with product {part.product!r}")
         if part.product not in PRODUCTS:
-            raise ValueError(f"unknown product {part.product!r}; there are {', '.join(PRODUCTS)}")
+            raise ValueError(f"unknown product {part.product!r}; there are {', '.join((*PRODUCTS, BOARD))}")
         for defect in part.defects:
             if defect.kind not in DEFECT_KINDS:
                 raise ValueError(f"unknown defect {defect.kind!r}; there are {', '.join(DEFECT_KINDS)}")
@@ -227,7 +243,15 @@ class SimulatedRig:
         made = make_part(part.product, part.seed, defects)
         place = made.placement
         moved = Placement(place.x_mm + part.x_mm, place.y_mm + part.y_mm, place.rotation_deg)
-        return Scene(replace(made, placement=moved), self._head(), seed=self.config.seed)
+        return Scene(replace(made, placement=moved), self._head(), seed=self.config.seed, camera=self._mounted)
+
+    def _make_board(self, part: SimulatedPart, lies: SimulatedBoard) -> Scene:
+        wrong = self.config.imperfections
+        placement = BoardPlacement(
+            part.x_mm, part.y_mm, lies.z_mm, lies.tilt_deg, lies.lean_deg, lies.rotation_deg
+        )  # fmt: skip
+        make = BoardMake(wrong.board_bow_um, wrong.board_pitch_percent)
+        return BoardScene(placement, make, self._head(), seed=self.config.seed, camera=self._mounted)
 
     def _head(self) -> LightHead:
         wrong = self.config.imperfections
@@ -240,6 +264,7 @@ class SimulatedRig:
             defects=tuple(SimulatedDefect(**d) for d in request.get("defects", ())),
             x_mm=float(request.get("x_mm", 0.0)),
             y_mm=float(request.get("y_mm", 0.0)),
+            board=SimulatedBoard(**request["board"]) if request.get("board") is not None else None,
         )
         scene = self._make_scene(part)
         with self._lock:
@@ -253,6 +278,8 @@ class SimulatedRig:
         return {
             "": {
                 "ambient": self._set_ambient,
+                "bump": lambda *numbers: self._displace("bump", [float(n) for n in numbers]),
+                "knock": lambda *numbers: self._displace("knock", [float(n) for n in numbers]),
             },
             "gantry": self.gantry.faults,
             "lights": self.lights.faults,
@@ -289,6 +316,22 @@ class SimulatedRig:
     def _set_ambient(self, level: str = "0.1") -> str:
         self._ambient = float(level)
         return f"ambient light at {self._ambient:g}"
+
+    def _displace(self, fault: str, values: list[float]) -> str:
+        """`bump`: near one place (x y z tilt pan) the arm now stands off by five values; `knock`: the camera itself
+        sits otherwise on the arm, by mm and degrees along its right, down and ahead."""
+        if len(values) != (10 if fault == "bump" else 6):
+            raise ValueError(f"{fault} takes {10 if fault == 'bump' else 6} numbers, found {len(values)}")
+        if fault == "bump":
+            with self._lock:
+                self._bumped.append((tuple(values[:5]), tuple(values[5:])))
+            return f"near {values[:5]} the arm stands off by {values[5:]}"
+        self._mounted = self._mounted.moved((values[0], values[1], values[2]), (values[3], values[4], values[5]))
+        scene = self._make_scene(self.part)
+        with self._lock:
+            self._scene = scene
+            self._prerendered.clear()
+        return f"the camera moved on its arm by {values[:3]} mm and {values[3:]} degrees"
 
     def _unplug(self) -> str:
         self._camera.close()
@@ -334,10 +377,11 @@ class SimulatedRig:
                 if not light.is_dome
             ],
             "camera": {
-                "fx_px": FOCAL_PX,
-                "fy_px": FOCAL_PX,
-                "cx_px": (WIDTH_PX - 1) / 2,
-                "cy_px": (HEIGHT_PX - 1) / 2,
+                "fx_px": self._mounted.focal_px,
+                "fy_px": self._mounted.focal_px,
+                "cx_px": self._mounted.center_px[0],
+                "cy_px": self._mounted.center_px[1],
+                "mount": self._mounted.mount().tolist(),  # camera's frame to the arm's camera frame
                 "working_distance_mm": WORKING_DISTANCE_MM,
             },
             "sensor": {
@@ -348,6 +392,9 @@ class SimulatedRig:
                 "dsnu_e": sensor.dsnu_e,
             },
         }
+        if "arm" in request:
+            place = arm_frame(Pose(*(float(v) for v in request["arm"]))) @ self._mounted.mount()
+            answer["viewpoint"] = place.tolist()  # (4, 4) camera to station where the arm comes to stand on average
         if "pose" in request:
             scene, pose = self._seen_near(request["pose"])
             seen = scene.truth(pose, int(request["binning"]))

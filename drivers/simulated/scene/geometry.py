@@ -11,23 +11,15 @@ from numpy.typing import NDArray
 from drivers.protocols import Pose
 from drivers.simulated.scene import kernels
 from drivers.simulated.scene.head import WORKING_DISTANCE_MM
+from drivers.simulated.scene.mounted import CENTER_PX, FOCAL_PX, MountedCamera
 from drivers.simulated.scene.part import Packed, Placement
 from drivers.simulated.scene.sensor import HEIGHT_PX, WIDTH_PX
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
-FOCAL_PX = 24429.0  # 56 mm field at 250 mm
 GRID_CELLS = 96
 Roi = tuple[int, int, int, int]  # x, y, width, height in binned pixels
-
-
-def axes_of(tilt_deg: float, pan_deg: float) -> F64:
-    """Rows right, up, ahead of a camera, station frame (see `drivers/protocols.py`)."""
-    t, p = math.radians(tilt_deg), math.radians(pan_deg)
-    ahead = np.array([-math.sin(t) * math.cos(p), -math.sin(t) * math.sin(p), -math.cos(t)])
-    up = np.array([-math.cos(t) * math.cos(p), -math.cos(t) * math.sin(p), math.sin(t)])
-    return np.array([np.cross(ahead, up), up, ahead])
 
 
 @dataclass(frozen=True)
@@ -37,15 +29,19 @@ class Standpoint:
     position: F64  # (3,) mm
     axes: F64  # rows right, up, ahead
     plate: F64  # cos, sin, x, y of the placement: part frame to station frame
+    focal_px: float = FOCAL_PX
+    center_px: tuple[float, float] = CENTER_PX
 
     @classmethod
-    def of(cls, pose: Pose, placement: Placement) -> Standpoint:
+    def of(cls, pose: Pose, placement: Placement, camera: MountedCamera) -> Standpoint:
+        """`pose` is where the arm carries a camera that sits as drawn."""
         angle = math.radians(placement.rotation_deg)
         cos, sin = math.cos(angle), math.sin(angle)
         to_part = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
-        shifted = np.array([pose.x_mm - placement.x_mm, pose.y_mm - placement.y_mm, pose.z_mm])
-        axes = axes_of(pose.tilt_deg, pose.pan_deg) @ to_part.T
-        return cls(to_part @ shifted, axes, np.array([cos, sin, placement.x_mm, placement.y_mm]))
+        position, axes = camera.standing(pose)
+        shifted = position - np.array([placement.x_mm, placement.y_mm, 0.0])
+        plate = np.array([cos, sin, placement.x_mm, placement.y_mm])
+        return cls(to_part @ shifted, axes @ to_part.T, plate, camera.focal_px, camera.center_px)
 
     def head_point(self, position_mm: tuple[float, float, float]) -> F64:
         """A point of the light head (x right, y up, z toward the camera, from the target) in the part frame."""
@@ -60,10 +56,10 @@ class Standpoint:
     def rays(self, binning: int, roi: Roi) -> F64:
         """Direction of unit depth at the region's first pixel, its step per column and per row; (9,)."""
         right, up, ahead = self.axes
-        first_x = (roi[0] + 0.5) * binning - 0.5 - (WIDTH_PX - 1) / 2
-        first_y = (roi[1] + 0.5) * binning - 0.5 - (HEIGHT_PX - 1) / 2
-        first = ahead + (first_x * right - first_y * up) / FOCAL_PX
-        return np.concatenate([first, right * (binning / FOCAL_PX), -up * (binning / FOCAL_PX)])
+        first_x = (roi[0] + 0.5) * binning - 0.5 - self.center_px[0]
+        first_y = (roi[1] + 0.5) * binning - 0.5 - self.center_px[1]
+        first = ahead + (first_x * right - first_y * up) / self.focal_px
+        return np.concatenate([first, right * (binning / self.focal_px), -up * (binning / self.focal_px)])
 
 
 def region(binning: int, roi: Roi | None) -> Roi:

@@ -16,6 +16,7 @@ from drivers.protocols import Pixels, Pose
 from drivers.simulated.scene import kernels
 from drivers.simulated.scene.geometry import Grid, Roi, Standpoint, build_grid, region, stack_grids
 from drivers.simulated.scene.head import LIGHT_DISTANCE_MM, SLANT_DEG, Light, LightHead, position
+from drivers.simulated.scene.mounted import MountedCamera
 from drivers.simulated.scene.part import Packed, Part, make_part
 from drivers.simulated.scene.sensor import Sensor, expose_rows, exposure_values, significant_bits
 
@@ -59,8 +60,10 @@ class Scene:
         sensor: Sensor | None = None,
         seed: int = 0,
         threads: int = 2,
+        camera: MountedCamera | None = None,
     ) -> None:
         self.part = part
+        self.camera = camera if camera is not None else MountedCamera()
         self.head = head if head is not None else LightHead.nominal()
         self.sensor = sensor if sensor is not None else Sensor()
         self._seed = seed
@@ -104,7 +107,7 @@ class Scene:
     def truth(self, pose: Pose, binning: int, roi: Roi | None = None) -> ViewTruth:
         """Normals, albedo, depth, faces and masks of a view, exact at pixel centres."""
         area = region(binning, roi)
-        stand = Standpoint.of(pose, self.part.placement)
+        stand = Standpoint.of(pose, self.part.placement, self.camera)
         normals, albedo, depth, faces, marks = self._survey(self.part.packed, stand, binning, area)
         if self.part.packed_twin is not None:
             _, whole_albedo, whole_depth, whole_faces, _ = self._survey(self.part.packed_twin, stand, binning, area)
@@ -118,7 +121,7 @@ class Scene:
         if light.is_dome:
             raise ValueError(f"light channel {channel} is diffuse: it casts no shadow")
         area = region(binning, roi)
-        stand = Standpoint.of(pose, self.part.placement)
+        stand = Standpoint.of(pose, self.part.placement, self.camera)
         packed = self.part.packed
         seen = stack_grids([build_grid(packed, stand.position, stand.axes)])
         grid = stack_grids(_light_grids(packed, stand, light))
@@ -165,7 +168,7 @@ class Scene:
                 held -= self._images.pop(key).nbytes
 
     def _render(self, pose: Pose, light: Light, binning: int, area: Roi, pixel_format: str) -> NDArray[np.float32]:
-        stand = Standpoint.of(pose, self.part.placement)
+        stand = Standpoint.of(pose, self.part.placement, self.camera)
         packed = self.part.packed
         polished = bool((packed.materials[:, _ALPHA] < _SMOOTH_ALPHA).any())
         step = 1 if polished else _TILE_PX.get(binning, 1)
@@ -178,7 +181,7 @@ class Scene:
         inputs = (
             packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, stand.plate,
             *stack_grids([build_grid(packed, stand.position, stand.axes)]), stand.rays(binning, area),
-            _lamp(stand, light), *stack_grids(_light_grids(packed, stand, light)),
+            lamp(stand, light), *stack_grids(_light_grids(packed, stand, light)),
             self.sensor.responses(pixel_format), light.is_dome, origin, step,
         )  # fmt: skip
         if step > 1:
@@ -224,7 +227,7 @@ def _light_grids(packed: Packed, stand: Standpoint, light: Light) -> list[Grid]:
     return [build_grid(packed, stand.head_point(point)) for point in points]
 
 
-def _lamp(stand: Standpoint, light: Light) -> NDArray[np.float64]:
+def lamp(stand: Standpoint, light: Light) -> NDArray[np.float64]:
     """Axis, power and lobe of a light, scaled so that level 1 gives SIGNAL_E_PER_US (see there)."""
     power = light.power * SIGNAL_E_PER_US * math.pi / 0.5
     if light.is_dome:
