@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -51,6 +51,15 @@ class DriverKind:
     open: Callable[[Any], Camera | Arm | Lights]
     example: str
     travel: Callable[[Any], Travel] | None = None
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """A device that can say more of itself than its identity."""
+
+    def describe(self) -> Mapping[str, object]:
+        """What it offers, read from it: words -> text, number or tuple of texts. Moves and lights nothing."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,16 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from drivers.errors import DeviceError, DeviceNotFound
+from drivers.errors import DeviceNotFound
 from drivers.genicam.producers import find_producer
-from drivers.protocols import Arm, Camera, DeviceIdentity, Lights
+from drivers.registry import DriverUnavailable, foreign_drivers
 from station.bad_input import BadInput
 from station.console.requirements import ConsoleUnavailable, require_qt
-from station.devices import open_arm, open_camera, open_lights
 from station.recipe import load_recipe
-from station.rig import load_rig
+from station.rig import GROUPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +25,17 @@ class Finding:
     ok: bool
     found: str
     action: str = ""
+    details: dict[str, object] = field(default_factory=dict)  # words -> text, number or tuple of texts
 
     def as_text(self) -> str:
-        mark = "ok     " if self.ok else "MISSING"
-        return f"{mark} {self.what}: {self.found}" + (f"\n        {self.action}" if self.action and not self.ok else "")
+        lines = [f"{'ok     ' if self.ok else 'MISSING'} {self.what}: {self.found}"]
+        lines += [f"{name}: {_shown(value)}" for name, value in self.details.items()]
+        lines += [self.action] if self.action and not self.ok else []
+        return "\n        ".join(lines)
+
+
+def _shown(value: object) -> str:
+    return (", ".join(map(str, value)) or "none") if isinstance(value, tuple | list) else str(value)
 
 
 def check_machine() -> list[Finding]:
@@ -42,6 +46,7 @@ def check_machine() -> list[Finding]:
         _simulated_camera(),
         _console(),
         _training(),
+        *_foreign_drivers(),
         *(_recipe(path) for path in sorted((Path(__file__).parent / "recipes").glob("*.yaml")) if _is_recipe(path)),
     ]
 
@@ -95,6 +100,20 @@ def _training() -> Finding:
     return Finding("training (optional)", True, found)
 
 
+def _foreign_drivers() -> list[Finding]:
+    """Drivers that other packages bring: a broken one is told here before a rig file asks for it."""
+    findings = []
+    for group in GROUPS.values():
+        for source in foreign_drivers(group):
+            what = f"driver {source.name!r} of {group}, from {source.package}"
+            try:
+                source.load()
+                findings.append(Finding(what, True, source.target))
+            except DriverUnavailable as error:
+                findings.append(Finding(what, False, str(error), "rig files that do not name it work all the same"))
+    return findings
+
+
 def _is_recipe(path: Path) -> bool:
     return not path.name.endswith(".calibration.yaml")
 
@@ -105,28 +124,3 @@ def _recipe(path: Path) -> Finding:
     except BadInput as error:
         return Finding(f"recipe {path.name}", False, str(error), "run `station train`, or restore the file")
     return Finding(f"recipe {path.name}", True, "complete: calibration and model are there and fit")
-
-
-def check_rig(path: Path) -> list[Finding]:
-    """Open each device by itself, so that one that is missing does not hide the others. Nothing moves or lights."""
-    file = load_rig(path)
-    openers: tuple[tuple[str, str, Callable[[], DeviceIdentity]], ...] = (
-        ("lights", file.place_of("lights"), lambda: _identity_of(open_lights(file))),
-        ("arm", file.place_of("arm"), lambda: _identity_of(open_arm(file))),
-        ("camera", file.place_of("camera"), lambda: _identity_of(open_camera(file))),
-    )
-    return [_device(*opener) for opener in openers]
-
-
-def _identity_of(device: Camera | Arm | Lights) -> DeviceIdentity:
-    with closing(device):
-        return device.identity
-
-
-def _device(what: str, where: str, identify: Callable[[], DeviceIdentity]) -> Finding:
-    try:
-        identity = identify()
-    except DeviceError as error:
-        return Finding(f"{what} at {where}", False, str(error), "check cable, power and the rig file")
-    text = f"{identity.vendor} {identity.model}, serial number {identity.serial_number}, firmware {identity.firmware}"
-    return Finding(f"{what} at {where}", True, text)

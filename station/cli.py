@@ -151,12 +151,18 @@ def check(
     rig: Annotated[
         Path | None, typer.Option("--rig", help="Also open this rig's devices; nothing moves or lights.")
     ] = None,
+    move: Annotated[
+        bool, typer.Option("--move", help="Home the arm, go to the middle of each axis, show each light to the camera.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say in plain words what is missing on this machine, or on a rig."""
-    from station.check import check_machine, check_rig
+    """Say in plain words what is missing on this machine, or what a rig's devices are and can do."""
+    from station.check import check_machine
+    from station.check_rig import check_rig
 
-    findings = check_machine() + (check_rig(rig) if rig is not None else [])
+    if move and rig is None:
+        raise typer.BadParameter("--move needs --rig FILE: which rig is to move?")
+    findings = check_machine() + (check_rig(rig, move=move) if rig is not None else [])
     say([asdict(f) for f in findings], as_json, "\n".join(f.as_text() for f in findings))
     raise typer.Exit(ExitCode.DONE if all(f.ok for f in findings) else ExitCode.FOUND)
 

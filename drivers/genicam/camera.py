@@ -32,7 +32,7 @@ from drivers.errors import (
 from drivers.genicam.features import Features, Value
 from drivers.genicam.pixels import BY_CODE, decode
 from drivers.genicam.producers import VENDOR_ERRORS, Producer, first_line, is_gone, load_producer
-from drivers.genicam.settings import EXPOSURE, NEEDED, apply, apply_strobe, write_gain
+from drivers.genicam.settings import EXPOSURE, NEEDED, apply, apply_strobe, describe, write_gain
 from drivers.protocols import CameraSettings, DeviceIdentity, Frame
 from drivers.registry import DriverKind
 from drivers.settings import DriverSettings, Positive, Text
@@ -142,6 +142,11 @@ class GenicamCamera:
         self._start(session)
         self._settings, self._trigger_source = settings, trigger_source
         return actual
+
+    def describe(self) -> dict[str, object]:
+        """What it offers, for `station check`: read only, nothing is written. What it lacks is under `missing`."""
+        with self._lock:
+            return describe(self._alive().features)
 
     def written_features(self) -> dict[str, tuple[Value, Value]]:
         """Of each feature written since `configure`: what was asked last, and what the camera then had."""

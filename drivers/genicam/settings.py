@@ -26,6 +26,7 @@ NEEDED = (
     EXPOSURE,
     ("Gain", "GainRaw"),
 )
+RANGES = ("Width", "Height", "BinningHorizontal", *EXPOSURE, "Gain", "GainRaw", "BlackLevel")
 SELECTORS = (("GainSelector", ("All", "AnalogAll")), ("BlackLevelSelector", ("All",)))
 LINEAR = (
     ("ExposureMode", "Timed"),
@@ -69,6 +70,22 @@ def apply(features: Features, settings: CameraSettings, trigger_source: str | No
     if features.name_of("BlackLevel"):
         black_level_dn = float(features.write(2**pixel_format.significant_bits * BLACK_LEVEL_SHARE, "BlackLevel"))
     return replace(actual, pixel_format=str(features.read("PixelFormat"))), black_level_dn
+
+
+def describe(features: Features) -> dict[str, object]:
+    """Formats, ranges, trigger sources and lines as the camera tells them now; it is changed in nothing."""
+    ranges = {name: features.limits(name) for name in RANGES if features.is_readable(name)}
+    told = {name: features.read(name) for name in ("DeviceTemperature",) if features.is_readable(name)}
+    return {
+        "pixel formats": features.symbolics("PixelFormat"),
+        **{name: f"{low:g} .. {high:g}" for name, (low, high) in ranges.items()},
+        "trigger sources": features.symbolics("TriggerSource"),
+        "lines": features.symbolics("LineSelector"),
+        "line sources": features.symbolics("LineSource"),
+        "chunks": features.symbolics("ChunkSelector"),
+        **{name: round(float(value), 2) for name, value in told.items()},
+        "missing": features.missing(NEEDED),
+    }
 
 
 def write_gain(features: Features, gain_db: float) -> float:

@@ -127,6 +127,14 @@ class GrblArm:
     def identity(self) -> DeviceIdentity:
         return self._identity
 
+    def describe(self) -> dict[str, object]:
+        """What the controller's settings say, for `station check`."""
+        rates = {
+            f"{axis.name} ({axis.machine_axis})": f"{rate:g} {axis.unit}/s, {acceleration:g} {axis.unit}/s2"
+            for axis, rate, acceleration in zip(self.axes, self._rates, self._accelerations, strict=True)
+        }
+        return {**rates, "doubts": self.warnings}
+
     @property
     def position_trusted(self) -> bool:
         return self._trust.is_set()
