@@ -76,7 +76,7 @@ def _light_line(place: Path) -> Content:
     return {"port": str(place / "lights"), "channels": CHANNELS, "reply_timeout_s": REPLY_TIMEOUT_S}
 
 
-ARM_SECTIONS: Mapping[ArmKind, Callable[[Path], Content]] = {"grbl": _gantry}
+ARM_SECTIONS: Mapping[ArmKind, Callable[[Path], Content]] = {"grbl": _gantry, "grblhal": _gantry}
 LIGHT_SECTIONS: Mapping[LightsKind, Callable[[Path], Content]] = {"gardasoft": _gardasoft, "ccs": _ccs}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from drivers.simulated.ccs_firmware import CcsFirmware
@@ -39,4 +40,7 @@ LIGHTS: Mapping[LightsKind, Callable[[SimulatedClock, int], LightFirmware]] = {
     "gardasoft": GardasoftFirmware,
     "ccs": CcsFirmware,
 }
-ARMS: Mapping[ArmKind, Callable[[SimulatedClock], ArmFirmware]] = {"grbl": GrblFirmware}
+ARMS: Mapping[ArmKind, Callable[[SimulatedClock], ArmFirmware]] = {
+    "grbl": GrblFirmware,
+    "grblhal": partial(GrblFirmware, dialect="grblhal"),
+}
