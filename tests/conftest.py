@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+pytest.register_assert_rewrite("conformance")
 
 SMALL_SIZE, SMALL_VIEWS = (48, 72), ("top", "left")
 

@@ -1,0 +1,116 @@
+"""What every arm promises, whatever the protocol behind it: one class, run on each implementation.
+
+A bench has `open()` and `homed()`, which give an Arm; `true_pose()`, as well as it can be known from outside
+(None where it cannot); `is_still()`. A simulated bench asks the machine behind the wire, a real one the controller.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from drivers.errors import DeviceError, OutOfTravel, PositionUntrusted
+from drivers.protocols import Arm, Pose
+
+FIELDS = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
+
+
+class ArmPromises:
+    """A subclass gives the fixtures `bench`, `slow_bench` (moves that can be interrupted), `homed` and `wait_until`."""
+
+    places: tuple[Pose, Pose] = (Pose(0.0, 0.0, 258.0, 0.0, -90.0), Pose(120.0, -90.0, 185.0, 45.0, 0.0))
+    long_way: tuple[Pose, Pose] = (Pose(0.0, 0.0, 258.0, 45.0, 180.0), Pose(-220.0, 0.0, 258.0, 45.0, 180.0))
+    tolerance = 0.051  # mm or degrees, of a target
+    reading_tolerance = 0.01  # between what the arm says and where it is
+
+    @staticmethod
+    def sent(arm: Any) -> bytes:
+        """All bytes that left for the arm; empty where the driver keeps no log."""
+        wire = getattr(arm, "wire", None)
+        return b"" if wire is None else bytes(wire.written_bytes())
+
+    def test_it_says_who_it_is(self, bench: Any) -> None:
+        arm: Arm = bench.open()
+        assert arm.identity.vendor
+        assert arm.identity.firmware
+
+    def test_it_is_not_trusted_until_homed(self, bench: Any) -> None:
+        arm: Arm = bench.open()
+        assert not arm.position_trusted
+        arm.home()
+        assert arm.position_trusted
+
+    def test_it_does_not_move_untrusted(self, bench: Any) -> None:
+        arm: Arm = bench.open()
+        before = self.sent(arm), bench.true_pose()
+        with pytest.raises(PositionUntrusted, match="home"):
+            arm.move_to(self.places[0])
+        assert (self.sent(arm), bench.true_pose()) == before
+
+    def test_it_stands_where_it_says_and_still(self, bench: Any) -> None:
+        arm: Arm = bench.homed()
+        first, second = self.places
+        for pose in (first, second, second, first):
+            found = arm.move_to(pose)
+            assert bench.is_still()
+            assert found.as_tuple() == pytest.approx(pose.as_tuple(), abs=self.tolerance)
+            assert bench.true_pose().as_tuple() == pytest.approx(found.as_tuple(), abs=self.reading_tolerance)
+            assert arm.position().as_tuple() == pytest.approx(found.as_tuple(), abs=self.reading_tolerance)
+
+    @pytest.mark.parametrize("field", FIELDS)
+    def test_nothing_is_sent_for_a_target_out_of_travel(self, homed: Any, field: str) -> None:
+        for value in (1e4, -1e4, math.nan, math.inf):
+            before = self.sent(homed)
+            with pytest.raises(OutOfTravel, match=field):
+                homed.move_to(replace(self.places[0], **{field: value}))
+            assert self.sent(homed) == before
+            assert homed.position_trusted
+
+    def test_check_reachable_tells_without_moving(self, bench: Any) -> None:
+        arm: Arm = bench.open()
+        arm.check_reachable(self.places[0])
+        with pytest.raises(OutOfTravel, match="x_mm"):
+            arm.check_reachable(replace(self.places[0], x_mm=1e4))
+
+    def test_stop_ends_a_move_and_the_trust(self, slow_bench: Any, wait_until: Any) -> None:
+        arm: Arm = slow_bench.homed()
+        start, end = self.long_way
+        arm.move_to(start)
+        problems: list[DeviceError] = []
+
+        def move() -> None:
+            try:
+                arm.move_to(end)
+            except DeviceError as error:
+                problems.append(error)
+
+        mover = threading.Thread(target=move)
+        mover.start()
+        wait_until(lambda: not slow_bench.is_still())
+        arm.stop()
+        assert not arm.position_trusted
+        mover.join()
+        assert [type(problem) for problem in problems] == [PositionUntrusted]
+        wait_until(slow_bench.is_still)
+        self.check_stopped_between(slow_bench, start, end)
+        with pytest.raises(PositionUntrusted):
+            arm.move_to(start)
+        arm.home()
+        assert arm.move_to(start).x_mm == pytest.approx(start.x_mm, abs=self.tolerance)
+
+    def check_stopped_between(self, bench: Any, start: Pose, end: Pose) -> None:
+        assert min(start.x_mm, end.x_mm) < bench.true_pose().x_mm < max(start.x_mm, end.x_mm)
+
+    def test_stop_at_rest_is_allowed_and_homing_makes_good(self, bench: Any) -> None:
+        arm: Arm = bench.homed()
+        arm.stop()
+        arm.stop()
+        assert not arm.position_trusted
+        with pytest.raises(PositionUntrusted):
+            arm.move_to(self.places[0])
+        arm.home()
+        arm.move_to(self.places[0])
