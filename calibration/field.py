@@ -15,6 +15,7 @@ BLOCKS = (12, 18)  # rows, columns
 SECTORS = 6  # of the field, left out one at a time for the spread
 LEAST_COSINE = 0.2  # light against plane: below, the plane says little of the light
 CLIPPED_SHARE = 0.001
+MOST_TILT_DEG, SIGMAS = 0.4, 3.0
 
 
 @dataclass(frozen=True)
@@ -145,3 +146,38 @@ def _geometry_spread(positions: F64, normal: F64, spreads: tuple[F64, F64] | Non
     if spreads is None:
         return np.asarray(tangent * angle)
     return np.asarray(tangent * np.hypot(angle, np.radians(spreads[0])))
+
+
+@dataclass(frozen=True)
+class PlaneTilt:
+    """How the white plane lies against the viewing axis, seen by the lights themselves."""
+
+    tilt_deg: float
+    azimuth_deg: float  # toward which the plane's normal leans: 0 right, 90 up in the picture
+    spread_deg: float  # one sigma per axis
+    flags: tuple[str, ...]
+
+
+def plane_tilt(plane: F64, matte: F64, directions: F64, spreads: F64) -> PlaneTilt:
+    """From the intensities (K,) that a plane taken for square shows, and those of a matte sphere, which cannot tilt.
+
+    A normal off by d changes light l's share of the plane by d.l / l_z: the ratios decide d. `spreads`: relative, one
+    sigma, of the ratios. An unknown tilt of the plane goes one to one into the normals of every part.
+    """
+    sigma = np.maximum(spreads, 1e-5)
+    matrix = np.column_stack([np.ones(len(plane)), directions[:, :2] / directions[:, 2:]]) / sigma[:, None]
+    ratios = np.log(plane / matte) / sigma
+    covariance = np.linalg.inv(matrix.T @ matrix)
+    found = covariance @ matrix.T @ ratios
+    spare = len(plane) - 3
+    misfit = float(((ratios - matrix @ found) ** 2).sum() / spare) if spare > 0 else 1.0
+    spread = float(np.degrees(np.sqrt(np.diag(covariance)[1:].mean() * max(misfit, 1.0))))
+    tilt = float(np.degrees(np.hypot(found[1], found[2])))
+    azimuth = float(np.degrees(np.arctan2(found[2], found[1])) % 360)
+    flags = []
+    if tilt > max(MOST_TILT_DEG, SIGMAS * spread):
+        flags.append(
+            f"the white plane is tilted by {tilt:.2f} degrees toward azimuth {azimuth:.0f} (0 right, 90 up in the "
+            "picture) against the camera; level it, or square the camera to it"
+        )
+    return PlaneTilt(tilt, azimuth, spread, tuple(flags))

@@ -103,6 +103,21 @@ class Picture(BaseModel):
     sha256: Sha256  # of the raw pixels, row by row, little endian
 
 
+class FlatFieldRecord(BaseModel):
+    """Per light a map of how much stronger it is than its model says: a file beside the record, held by its hash.
+
+    Lights that ride with the camera fall on every view alike: one set of maps holds for all viewpoints.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    sha256: Sha256
+    departure_percent: Share  # rms of the maps about 1
+    plane_tilt_deg: Share | None = None  # of the white plane against the camera, as the lights saw it
+    plane_tilt_spread_deg: Share | None = None
+
+
 class Provenance(BaseModel):
     """How a calibration came about, who stands for it and until when."""
 
@@ -159,6 +174,7 @@ class Calibration(BaseModel):
     is_simulated: bool
     note: str = ""
     sensor: SensorRecord | None = None
+    flat_field: FlatFieldRecord | None = None
     provenance: Provenance | None = None
 
     @model_validator(mode="after")

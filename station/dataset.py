@@ -24,7 +24,7 @@ from station.photometric_stereo.solve import PhotometricStereo
 from station.picture import diffuse_rgb
 from station.plan import CaptureStep, make_plan
 from station.recipe import LoadedRecipe, load_recipe
-from station.recipe_lights import lights_for, solver_settings
+from station.recipe_lights import flat_field_for, lights_for, solver_settings
 
 Progress = Callable[[str, float], None]  # what is being done, and its share done 0..1
 Color = Literal["rgb", "mono"]
@@ -157,7 +157,10 @@ class Photographer:
         height, width = loaded.calibration.image_height, loaded.calibration.image_width
         self.shape = (height // BINNING, width // BINNING)
         captured = (height // self._binning, width // self._binning)
-        self._stereo = PhotometricStereo(lights_for(loaded), captured, solver_settings(loaded.recipe))
+        field = flat_field_for(loaded, captured)
+        self._stereo = PhotometricStereo(
+            lights_for(loaded), captured, solver_settings(loaded.recipe), flat_field=field
+        )
 
     def views(self, product: str, part: PartToMake) -> Iterator[tuple[str, SolvedView]]:
         """(view, what was solved there) in the recipe's order; all that is random follows from the part's seed."""

@@ -13,10 +13,11 @@ from station.capture import CapturedFrame
 from station.detector import AnomalyDetector
 from station.inspection import AnomalyMap, NormalMap, Verdict, ViewResult, judge_score
 from station.light_check import check_light_levels, mean_level
+from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.solve import PhotometricStereo, relighting_residuals
 from station.picture import diffuse_rgb
 from station.recipe import LoadedRecipe
-from station.recipe_lights import lights_for, solver_settings
+from station.recipe_lights import flat_field_for, lights_for, solver_settings
 from station.stages import StageTimes
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class ViewJudge:
         self._diffuse = next(light.name for light in self._recipe.lights if light.kind == "diffuse")
         self._limits = {v.name: v.limit for v in self._recipe.viewpoints}
         self._stereo: PhotometricStereo | None = None
+        self._flat_field: FlatField | None = None
         self._frames: dict[str, Frame] = {}
 
     def warm_up(self, settings: CameraSettings) -> None:
@@ -72,7 +74,10 @@ class ViewJudge:
     def _stereo_for(self, frame: Frame) -> PhotometricStereo:
         shape = (frame.pixels.shape[0], frame.pixels.shape[1])
         if self._stereo is None or self._stereo.shape != shape:
-            self._stereo = PhotometricStereo(lights_for(self._loaded), shape, solver_settings(self._recipe))
+            self._flat_field = flat_field_for(self._loaded, shape)
+            self._stereo = PhotometricStereo(
+                lights_for(self._loaded), shape, solver_settings(self._recipe), flat_field=self._flat_field
+            )
         return self._stereo
 
     def finish(self, view: str) -> ViewResult:
@@ -108,7 +113,9 @@ class ViewJudge:
         with self._times.stage("relight"):
             directional = [frames[name] for name in self._directional]
             stride = max(1, isqrt(normal_map.albedo.size // RELIT_PIXELS))
-            residuals = relighting_residuals(directional, self._stereo.lights, normal_map, stride=stride)
+            residuals = relighting_residuals(
+                directional, self._stereo.lights, normal_map, stride=stride, flat_field=self._flat_field
+            )
         with self._times.stage("picture"):
             image = diffuse_rgb(frames[self._diffuse])
         with self._times.stage("detect"):

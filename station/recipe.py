@@ -13,6 +13,7 @@ from calibration.record import Calibration
 from drivers.errors import DeviceError
 from station.document_errors import DocumentError, field_name
 from station.documents import Document, load_document, read_document
+from station.flat_field_file import FieldMaps, FlatFieldFileError, load_field
 from station.photometric_stereo.lights import DirectionalLights, LightGeometryError, check_lights
 from station.recipe_calibration import binding_problems, camera_problem, expiry_problem
 from station.recipe_fields import LightChoice, ModelChoice, Recipe, Viewpoint
@@ -33,6 +34,7 @@ class LoadedRecipe:
     model_path: Path
     sha256s: dict[str, str]  # recipe, calibration, and model unless it was not needed
     document: Document
+    flat_field: FieldMaps | None = None
 
     def line_of(self, field_path: str | Sequence[str | int]) -> str:
         """`file:line:column` of a field such as `viewpoints.top.pose` or ("viewpoints", 0, "pose")."""
@@ -80,11 +82,12 @@ def load_recipe(path: Path, *, need_model: bool = True, now: datetime | None = N
     for at, text in binding_problems(calibration, calibration_sha256, recipe.calibration_sha256):
         raise _problem(document, at, text)
     _check_lights(document, recipe, calibration)
+    field = _field(document, recipe, calibration, calibration_path)
     model_path = path.parent / recipe.model.file
     sha256s = {"recipe": _sha256(path), "calibration": calibration_sha256}
     if need_model:
         sha256s["model"] = _model_sha256(document, recipe.model)
-    loaded = LoadedRecipe(recipe, calibration, path, calibration_path, model_path, sha256s, document)
+    loaded = LoadedRecipe(recipe, calibration, path, calibration_path, model_path, sha256s, document, field)
     loaded.check_calibration(now)
     return loaded
 
@@ -115,6 +118,16 @@ def _check_lights(document: Document, recipe: Recipe, calibration: Calibration) 
         check_lights(DirectionalLights(names, calibration.directions(channels), calibration.intensities(channels)))
     except LightGeometryError as error:
         raise _problem(document, ("lights",), f"{error} (channels {channels} of {recipe.calibration})") from error
+
+
+def _field(document: Document, recipe: Recipe, calibration: Calibration, path: Path) -> FieldMaps | None:
+    try:
+        maps = load_field(calibration, path)
+        if maps is not None:
+            maps.flat_field([light.channel for light in recipe.directional_lights], 1, (1, 1))
+    except FlatFieldFileError as error:
+        raise _problem(document, ("calibration",), str(error)) from error
+    return maps
 
 
 def _check_calibrated(document: Document, index: int, light: LightChoice, calibration: Calibration) -> None:

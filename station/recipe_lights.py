@@ -1,10 +1,12 @@
-"""From a recipe and its calibration to the light model that photometric stereo solves with."""
+"""From a recipe and its calibration to the lights, flat field and settings that photometric stereo solves with."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from station.photometric_stereo.lights import DirectionalLights, PointLights
+from station.calibrated_lights import light_model
+from station.photometric_stereo.flat_field import FlatField
+from station.photometric_stereo.lights import LightModel
 from station.photometric_stereo.solve import SolverSettings
 from station.recipe import LoadedRecipe, Recipe
 
@@ -14,29 +16,18 @@ def solver_settings(recipe: Recipe) -> SolverSettings:
     return SolverSettings(method=stereo.method, shadow_fraction=stereo.shadow_fraction)
 
 
-def lights_for(loaded: LoadedRecipe) -> PointLights | DirectionalLights:
-    """The recipe's directional lights on the grid of its captures, brightness folded in.
+def lights_for(loaded: LoadedRecipe) -> LightModel:
+    """The recipe's directional lights on the grid of its captures, brightness folded in."""
+    lights = loaded.recipe.directional_lights
+    return light_model(
+        loaded.calibration, [light.channel for light in lights], loaded.recipe.capture.binning,
+        names=[light.name for light in lights], brightness=np.array([light.brightness for light in lights]),
+    )  # fmt: skip
 
-    Near point lights where the calibration knows every light's position, else directions.
-    """
-    recipe, calibration = loaded.recipe, loaded.calibration
-    lights = [light for light in recipe.lights if light.kind == "directional"]
-    calibrated = [calibration.light(light.channel) for light in lights]
-    names = tuple(light.name for light in lights)
-    intensities = np.array(
-        [c.relative_intensity * light.brightness for c, light in zip(calibrated, lights, strict=True)]
-    )
-    positions = [c.position_mm for c in calibrated]
-    if all(p is not None for p in positions):
-        binning = recipe.capture.binning
-        centre = ((calibration.cx_px + 0.5) / binning - 0.5, (calibration.cy_px + 0.5) / binning - 0.5)
-        return PointLights(
-            names=names,
-            positions_mm=np.array(positions, dtype=np.float64),
-            intensities=intensities,
-            mm_per_px=calibration.mm_per_px(binning),
-            center_px=centre,
-        )
-    return DirectionalLights(
-        names=names, directions=np.array([c.unit_direction() for c in calibrated]), intensities=intensities
-    )
+
+def flat_field_for(loaded: LoadedRecipe, shape: tuple[int, int]) -> FlatField | None:
+    """The calibration's flat field for pictures (H, W); None where it holds none."""
+    if loaded.flat_field is None:
+        return None
+    channels = [light.channel for light in loaded.recipe.directional_lights]
+    return loaded.flat_field.flat_field(channels, loaded.recipe.capture.binning, shape)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from calibration.record import Calibration
 from drivers.protocols import Frame
-from station.photometric_stereo.lights import DirectionalLights, LightModel, PointLights
+from station.calibrated_lights import directional_channels, light_model
 from station.photometric_stereo.solve import PhotometricStereo, SolverSettings
 
 PART_BINNING, PART_EXPOSURE_US = 8, 8000.0
@@ -32,21 +32,6 @@ class NormalErrors:
         )
 
 
-def lights_of(calibration: Calibration, binning: int) -> LightModel:
-    """All directional lights of a calibration, as near lights where their positions are known."""
-    chosen = [light for light in calibration.lights if light.kind == "directional"]
-    channels = [light.channel for light in chosen]
-    names = tuple(light.name for light in chosen)
-    positions, intensities = calibration.positions_mm(channels), calibration.intensities(channels)
-    if positions is None:
-        return DirectionalLights(names, calibration.directions(channels), intensities)
-    lobes = [light.lobe_exponent for light in chosen if light.lobe_exponent is not None]
-    return PointLights(
-        names, positions, intensities, calibration.mm_per_px(binning), calibration.center_px(binning), 0.0,
-        float(np.mean(lobes)) if lobes else 0.0,
-    )  # fmt: skip
-
-
 def normal_errors(
     frames: list[Frame],
     calibration: Calibration,
@@ -55,8 +40,9 @@ def normal_errors(
 ) -> NormalErrors:
     """frames in the order of the calibration's directional lights; truth (3, H, W), camera axes."""
     solver = PhotometricStereo(
-        lights_of(calibration, PART_BINNING), (part.shape[0], part.shape[1]), SolverSettings(method="masked")
-    )
+        light_model(calibration, directional_channels(calibration), PART_BINNING), (part.shape[0], part.shape[1]),
+        SolverSettings(method="masked"),
+    )  # fmt: skip
     for k, frame in enumerate(frames):
         solver.add(k, frame)
     result = solver.solve()

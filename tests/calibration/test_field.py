@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibration.field import BLOCKS, block_means, check_level, fit_plane
+from calibration.field import BLOCKS, block_means, check_level, fit_plane, plane_tilt
 from calibration.lights_rays import LightCalibrationError, Pinhole
 
 RAYS, SIZE = Pinhole(3053.0, 3053.0, 341.5, 227.5, 250.0), (456, 684)
@@ -69,3 +69,20 @@ def test_a_grazing_light_and_pictures_clipped_or_dark_are_refused() -> None:
         check_level("L0", np.full((9, 9), 4095), 64, 4095)
     with pytest.raises(LightCalibrationError, match="dark"):
         check_level("L0", np.full((9, 9), 80), 64, 4095)
+
+
+def test_the_planes_own_tilt_is_found_against_the_matte_sphere_and_named() -> None:
+    rng = np.random.default_rng(2)
+    strengths = rng.uniform(0.7, 1.3, 8)
+    directions = positions() / 250
+    noise = 1 + 0.001 * rng.standard_normal(8)
+    level = plane_tilt(strengths * noise, strengths, directions, np.full(8, 0.001))
+    assert level.tilt_deg < 0.15
+    assert level.flags == ()
+    assert 0.01 < level.spread_deg < 0.1
+    normal = np.array([0.0, np.sin(np.radians(1)), np.cos(np.radians(1))])
+    seen = strengths * (directions @ normal) / directions[:, 2] * noise
+    tilted = plane_tilt(seen, strengths, directions, np.full(8, 0.001))
+    assert tilted.tilt_deg == pytest.approx(1.0, abs=0.1)
+    assert tilted.azimuth_deg == pytest.approx(90, abs=6)
+    assert "tilted by 1.0" in tilted.flags[0] or "tilted by 0.9" in tilted.flags[0]
