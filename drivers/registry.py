@@ -26,7 +26,10 @@ Travel = Mapping[str, tuple[float, float]]  # field of Pose -> least and greates
 OWN_PACKAGE = "facet-station"
 BUILT_IN: Mapping[Group, Mapping[str, str]] = {
     "cameras": {"genicam": "drivers.genicam.camera:DRIVER"},
-    "arms": {"grbl": "drivers.serial_line.grbl:DRIVER"},
+    "arms": {
+        "grbl": "drivers.serial_line.grbl:DRIVER",
+        "mycobot": "drivers.serial_line.mycobot:DRIVER",
+    },
     "lights": {
         "gardasoft": "drivers.serial_line.gardasoft:DRIVER",
         "ccs": "drivers.serial_line.ccs:DRIVER",

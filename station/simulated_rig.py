@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
+from drivers.simulated import mycobot_geometry
 from drivers.simulated.__main__ import run
 from drivers.simulated.config import ArmKind, LightsKind, SimulatedRigConfig
 from drivers.simulated.gantry import SIMULATED_GANTRY, SimulatedAxis
@@ -64,6 +65,20 @@ def _axis(axis: SimulatedAxis) -> dict[str, str | float]:
     return {name: getattr(axis, name) for name in names}
 
 
+def _six_axis_arm(place: Path) -> Content:
+    return {
+        "driver": "mycobot",
+        "port": str(place / "gantry"),
+        "model": mycobot_geometry.MODEL,
+        "base": mycobot_geometry.BASE.tolist(),
+        "mount": mycobot_geometry.MOUNT.tolist(),
+        "travel_limits": mycobot_geometry.TRAVEL,
+        "speed_percent": 100,
+        "settle_s": 0.0,
+        "reply_timeout_s": REPLY_TIMEOUT_S,
+    }
+
+
 def _gardasoft(place: Path) -> Content:
     return {"driver": "gardasoft", **_light_line(place)}
 
@@ -76,7 +91,11 @@ def _light_line(place: Path) -> Content:
     return {"port": str(place / "lights"), "channels": CHANNELS, "reply_timeout_s": REPLY_TIMEOUT_S}
 
 
-ARM_SECTIONS: Mapping[ArmKind, Callable[[Path], Content]] = {"grbl": _gantry, "grblhal": _gantry}
+ARM_SECTIONS: Mapping[ArmKind, Callable[[Path], Content]] = {
+    "grbl": _gantry,
+    "grblhal": _gantry,
+    "mycobot": _six_axis_arm,
+}
 LIGHT_SECTIONS: Mapping[LightsKind, Callable[[Path], Content]] = {"gardasoft": _gardasoft, "ccs": _ccs}
 
 

@@ -24,7 +24,7 @@ RECIPE = Path(station.__file__).parent / "recipes" / "connector.yaml"
 ENDPOINTS = "FACET_SIMCAM_ENDPOINTS"
 
 
-@pytest.mark.parametrize("kinds", [{"lights_kind": "ccs", "arm_kind": "grblhal"}], ids=str)
+@pytest.mark.parametrize("kinds", [{"lights_kind": "ccs", "arm_kind": "grblhal"}, {"arm_kind": "mycobot"}], ids=str)
 def test_a_part_is_inspected_on_every_kind(
     tmp_path: Path, kinds: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

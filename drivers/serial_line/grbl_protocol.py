@@ -91,8 +91,9 @@ def trouble(report: Status) -> str | None:
     for pin, text in SAFETY_INPUTS.items():
         if pin in report.pins:
             return f"{text} (Pn:{report.pins})"
-    text = UNREADY_STATES.get(report.state)
-    return None if text is None else f"{text} (state {report.name})"
+    if report.state not in UNREADY_STATES:
+        return None
+    return f"{UNREADY_STATES[report.state]} (state {report.name})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ArmKind = Literal["grbl", "grblhal"]
+ArmKind = Literal["grbl", "grblhal", "mycobot"]
 LightsKind = Literal["gardasoft", "ccs"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 

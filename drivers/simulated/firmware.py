@@ -11,6 +11,7 @@ from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.config import ArmKind, LightsKind
 from drivers.simulated.gardasoft_firmware import GardasoftFirmware
 from drivers.simulated.grbl_firmware import GrblFirmware
+from drivers.simulated.mycobot_firmware import MyCobotFirmware
 from drivers.simulated.pty_line import Firmware
 
 
@@ -19,6 +20,10 @@ class LightFirmware(Firmware, Protocol):
 
     def mean_levels(self, t0_s: float, t1_s: float) -> dict[int, float]:
         """Channel -> mean level over t0..t1, 0..1 of what the lamp can give."""
+        ...
+
+    def exposure_line(self, t0_s: float, t1_s: float) -> None:
+        """The camera exposes from t0 to t1, as its output line tells the trigger inputs; told when it begins."""
         ...
 
     def inject(self, name: str, *args: str) -> str: ...
@@ -43,4 +48,5 @@ LIGHTS: Mapping[LightsKind, Callable[[SimulatedClock, int], LightFirmware]] = {
 ARMS: Mapping[ArmKind, Callable[[SimulatedClock], ArmFirmware]] = {
     "grbl": GrblFirmware,
     "grblhal": partial(GrblFirmware, dialect="grblhal"),
+    "mycobot": MyCobotFirmware,
 }

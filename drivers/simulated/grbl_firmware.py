@@ -32,6 +32,7 @@ class GrblFirmware:
     The position survives every reset; the reported one is wrong from power-up until homed.
     """
 
+    _last_end: int  # the byte that ended the latest line
     _alarm: int | None
     _is_critical: bool  # after a limit alarm only a reset helps
     _home_until_s: float | None

@@ -17,11 +17,14 @@ import pytest
 from drivers.protocols import Pose
 from drivers.serial_line.gardasoft import GardasoftLights
 from drivers.serial_line.grbl import AxisLimits, GrblArm
+from drivers.serial_line.mycobot import MyCobotArm
+from drivers.simulated import mycobot_geometry as stated
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.gantry import SIMULATED_GANTRY
 from drivers.simulated.gardasoft_firmware import GardasoftFirmware
 from drivers.simulated.grbl_dialect import DialectName
 from drivers.simulated.grbl_firmware import GrblFirmware
+from drivers.simulated.mycobot_firmware import MyCobotFirmware
 from drivers.simulated.pty_line import PtyLine
 
 SPEED = 25.0
@@ -120,6 +123,63 @@ def make_gantry(tmp_path: Path, dialect: DialectName) -> Iterator[Callable[..., 
         for arm in bench.arms:
             arm.close()
         bench.line.close()
+
+
+@dataclass
+class CobotBench:
+    """A simulated six-axis arm on its line, and the drivers opened on it."""
+
+    folder: Path
+    clock: SimulatedClock
+    firmware: MyCobotFirmware
+    line: PtyLine
+    arms: list[MyCobotArm] = field(default_factory=list)
+
+    @property
+    def port(self) -> str:
+        return str(self.line.path)
+
+    def open(self, **options: Any) -> MyCobotArm:
+        geometry = {"model": stated.MODEL, "base": stated.BASE, "mount": stated.MOUNT, "travel": stated.TRAVEL}
+        quick = {"reply_timeout_s": 1.0, "speed_percent": 100, "watch_s": 0.0}
+        arm = MyCobotArm.open(self.port, **{**geometry, **quick, **options})
+        self.arms.append(arm)
+        return arm
+
+    def homed(self, **options: Any) -> MyCobotArm:
+        arm = self.open(**options)
+        arm.home()
+        return arm
+
+    def true_pose(self) -> Pose:
+        return Pose(*self.firmware.axes_at(self.clock.now_s()))
+
+    def is_still(self) -> bool:
+        now_s = self.clock.now_s()
+        return not self.firmware.is_moving_between(now_s, now_s + 1e-3)
+
+
+@pytest.fixture
+def make_cobot(tmp_path: Path) -> Iterator[Callable[..., CobotBench]]:
+    benches: list[CobotBench] = []
+
+    def make(speed: float = SPEED, **options: Any) -> CobotBench:
+        clock = SimulatedClock(speed)
+        firmware = MyCobotFirmware(clock, **options)
+        bench = CobotBench(tmp_path, clock, firmware, PtyLine(tmp_path / "arm", firmware).start())
+        benches.append(bench)
+        return bench
+
+    yield make
+    for bench in benches:
+        for arm in bench.arms:
+            arm.close()
+        bench.line.close()
+
+
+@pytest.fixture
+def cobot(make_cobot: Callable[..., CobotBench]) -> CobotBench:
+    return make_cobot()
 
 
 @pytest.fixture

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from conformance.arm import ArmPromises
 
+from drivers.protocols import Pose
+from drivers.rigid import camera_in_station, distance_mm
+
 
 class TestGrblArm(ArmPromises):
     @pytest.fixture(params=["grbl", "grblhal"])
@@ -24,3 +27,25 @@ class TestGrblArm(ArmPromises):
     @pytest.fixture
     def homed(self, bench: Any) -> Any:
         return bench.homed()
+
+
+class TestMyCobotArm(ArmPromises):
+    places = (Pose(0.0, 0.0, 258.0, 0.0, -90.0), Pose(176.777, 0.0, 184.777, 45.0, 0.0))
+    long_way = (Pose(0.0, -176.777, 184.777, 45.0, -90.0), Pose(176.777, 0.0, 184.777, 45.0, 0.0))
+    tolerance = 0.17  # the protocol counts in 0.1 mm and 0.01 degree, and the camera stands on a lever
+    reading_tolerance = 0.12
+
+    @pytest.fixture(params=["acknowledged", "silent"])
+    def bench(self, request: Any, make_cobot: Any) -> Any:
+        return make_cobot(acknowledges=request.param == "acknowledged")
+
+    @pytest.fixture
+    def slow_bench(self, make_cobot: Any) -> Any:
+        return make_cobot(speed=3.0)
+
+    @pytest.fixture
+    def homed(self, bench: Any) -> Any:
+        return bench.homed()
+
+    def check_stopped_between(self, bench: Any, _start: Pose, end: Pose) -> None:
+        assert distance_mm(camera_in_station(bench.true_pose()), camera_in_station(end)) > 1.0
