@@ -150,7 +150,7 @@ def _as_text(pose: Pose) -> str:
 def _show_lights(camera: Camera, lights: Lights) -> list[Finding]:
     """A dark frame, then one per channel: each must add light to the dark."""
     try:
-        settings = _configured(camera)
+        settings = configure_any(camera)
         lights.off()
         dark = _levels(camera.expose(EXPOSURE_US))
     except DeviceError as error:
@@ -161,8 +161,8 @@ def _show_lights(camera: Camera, lights: Lights) -> list[Finding]:
     return findings + [_show_channel(camera, lights, channel, dark["mean level"]) for channel in lights.channels]
 
 
-def _configured(camera: Camera) -> CameraSettings:
-    """The first of the usual formats and the strongest binning that this camera takes."""
+def configure_any(camera: Camera) -> CameraSettings:
+    """The first of the usual formats and the strongest binning that this camera takes; raises what it said last."""
     offered: Mapping[str, object] = camera.describe() if isinstance(camera, Describes) else {}
     names = offered.get("pixel formats")
     formats = [name for name in FORMATS if not isinstance(names, tuple) or name in names]

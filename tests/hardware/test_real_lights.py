@@ -1,0 +1,33 @@
+"""The promises of a light controller, on the one of the rig file; its camera tells light from dark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conformance.lights import LightsPromises
+
+from station.check_rig import LIT_ABOVE_DARK
+from station.devices import open_lights
+from station.rig import RigFile
+
+
+@pytest.mark.hardware
+class TestRealLights(LightsPromises):
+    @pytest.fixture(autouse=True)
+    def channels_of_this_controller(self, rig: RigFile) -> None:
+        lights = open_lights(rig)
+        self.channels = lights.channels
+        lights.close()
+
+    @pytest.fixture
+    def bench(self, lights_bench: Any) -> Any:
+        """With the dark noted: opening puts all lights off."""
+        lights_bench.open().off()
+        self.dark = lights_bench.brightness()
+        return lights_bench
+
+    def check_lit(self, bench: Any, wanted: dict[int, float]) -> None:
+        """The picture tells that something shines, not what; which light it is, `station check --move` shows."""
+        is_bright = bench.brightness() >= self.dark + LIT_ABOVE_DARK
+        assert is_bright == bool(wanted)
