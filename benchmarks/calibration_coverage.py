@@ -25,8 +25,8 @@ from station.calibrate.bench import Identity
 from station.calibrate.compare import Comparison, compare
 from station.calibrate.measure import LightSettings, measure_lights, measure_sensor
 from station.calibrate.records import Release, make_record
-from station.calibrate.run_all import REFERENCE, UNCALIBRATED
 from station.calibrate.scene_bench import SceneBench
+from station.calibrate.station_open import REFERENCE, UNCALIBRATED
 from station.documents import load_document
 
 

@@ -158,9 +158,7 @@ class Photographer:
         self.shape = (height // BINNING, width // BINNING)
         captured = (height // self._binning, width // self._binning)
         field = flat_field_for(loaded, captured)
-        self._stereo = PhotometricStereo(
-            lights_for(loaded), captured, solver_settings(loaded.recipe), flat_field=field
-        )
+        self._stereo = PhotometricStereo(lights_for(loaded), captured, solver_settings(loaded.recipe), flat_field=field)
 
     def views(self, product: str, part: PartToMake) -> Iterator[tuple[str, SolvedView]]:
         """(view, what was solved there) in the recipe's order; all that is random follows from the part's seed."""

@@ -71,7 +71,8 @@ def calibrate_everything(
 ) -> None:
     """Lights and sensor to a released record with its report; ends with 1 if anything is flagged or out of limits."""
     from station.calibrate.measure import LightSettings
-    from station.calibrate.run_all import calibrate_all, load_reference, opened
+    from station.calibrate.run_all import calibrate_all
+    from station.calibrate.station_open import load_reference, opened
 
     with opened(rig, out, _ask, seed) as station_open:
         known = load_reference(reference, station_open.rig)
@@ -91,7 +92,8 @@ def verify_record(
     """Once per shift: do the lights still agree with the record, on the matte sphere? Ends with 1 if refused."""
     from calibration.record import Calibration
     from station.calibrate.measure import LightSettings
-    from station.calibrate.run_all import opened, verify_rig
+    from station.calibrate.run_all import verify_rig
+    from station.calibrate.station_open import opened
     from station.documents import load_document
 
     with opened(rig, Path("out/calibration"), _ask) as station_open:
@@ -99,6 +101,28 @@ def verify_record(
         report = verify_rig(station_open, load_document(record, Calibration), settings, progress)
     say(report.as_dict(), as_json, report.as_text())
     raise typer.Exit(ExitCode.DONE if report.accepted else ExitCode.FOUND)
+
+
+@calibrate_app.command("field")
+def field_maps(
+    record: Annotated[Path, typer.Argument(help="Calibration record with the lights.")],
+    rig: Annotated[str, typer.Option("--rig", help="Rig file.")],
+    out: RecordsOption = Path("out/calibration"),
+    release_by: Annotated[str, typer.Option(help="Who releases the record if nothing is flagged.")] = "unattended",
+    as_json: JsonOption = False,
+) -> None:
+    """Flat-field maps per light from the white plane, in a new record; ends with 1 if anything is flagged."""
+    from calibration.record import Calibration
+    from station.calibrate.measure import LightSettings
+    from station.calibrate.run_field import calibrate_field
+    from station.calibrate.station_open import opened
+    from station.documents import load_document
+
+    with opened(rig, out, _ask) as station_open:
+        known = load_document(record, Calibration)
+        report = calibrate_field(station_open, known, out, release_by, progress, LightSettings())
+    say(report.as_dict(), as_json, report.as_text())
+    raise typer.Exit(ExitCode.DONE if report.released else ExitCode.FOUND)
 
 
 @calibrate_app.command("bind")
@@ -125,7 +149,7 @@ def sensor(
     from dataclasses import asdict
 
     from station.calibrate.measure import LightSettings, measure_sensor
-    from station.calibrate.run_all import load_reference, opened
+    from station.calibrate.station_open import load_reference, opened
 
     with opened(rig, out, _ask) as station_open:
         found = measure_sensor(

@@ -94,7 +94,8 @@ def with_true_lights(calibration: Calibration, truth: dict[str, Any]) -> Calibra
             lights.append(light.model_copy(update=changes))
         else:
             lights.append(light)
-    return calibration.model_copy(update={"calibration_id": "the true lights", "lights": tuple(lights)})
+    changes = {"calibration_id": "the true lights", "lights": tuple(lights), "flat_field": None}
+    return calibration.model_copy(update=changes)
 
 
 _SPREADS = ("direction_spread_deg", "distance_spread_mm", "intensity_spread")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from calibration.record import Calibration
 from drivers.protocols import Frame
 from station.calibrated_lights import directional_channels, light_model
+from station.flat_field_file import FieldMaps
 from station.photometric_stereo.solve import PhotometricStereo, SolverSettings
 
 PART_BINNING, PART_EXPOSURE_US = 8, 8000.0
@@ -37,11 +38,13 @@ def normal_errors(
     calibration: Calibration,
     truth: NDArray[np.float32],
     part: NDArray[np.bool_],
+    maps: FieldMaps | None = None,
 ) -> NormalErrors:
-    """frames in the order of the calibration's directional lights; truth (3, H, W), camera axes."""
+    """frames in the order of the calibration's directional lights; truth (3, H, W), camera axes; maps: its field."""
+    channels, shape = directional_channels(calibration), (part.shape[0], part.shape[1])
     solver = PhotometricStereo(
-        light_model(calibration, directional_channels(calibration), PART_BINNING), (part.shape[0], part.shape[1]),
-        SolverSettings(method="masked"),
+        light_model(calibration, channels, PART_BINNING), shape, SolverSettings(method="masked"),
+        flat_field=None if maps is None else maps.flat_field(channels, PART_BINNING, shape),
     )  # fmt: skip
     for k, frame in enumerate(frames):
         solver.add(k, frame)

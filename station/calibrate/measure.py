@@ -9,8 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.dark import DarkFrame, dark_frame
-from calibration.field import PlaneFit, block_means, check_level, fit_plane
-from calibration.lights_check import LeftOut, SetCondition, disagreements, leave_one_out, set_condition, table_faults
+from calibration.field import PlaneFit, PlaneTilt, block_means, fit_plane, plane_tilt
+from calibration.lights_check import (
+    LeftOut,
+    SetCondition,
+    disagreements,
+    intensities_from_part,
+    leave_one_out,
+    set_condition,
+    table_faults,
+)
 from calibration.lights_diffuse import DiffuseFit, fit_light, sphere_face
 from calibration.lights_mirror import MirrorSighting, sight_light
 from calibration.lights_near import NearLight, locate_light
@@ -18,12 +26,14 @@ from calibration.lights_outline import Sphere, find_sphere_in_picture
 from calibration.lights_rays import F64, LightCalibrationError, Pinhole, unit
 from calibration.record import Calibration
 from calibration.sensor import FramePair, SensorCharacter, photon_transfer
+from drivers.protocols import Frame
 from station.bad_input import BadInput
 from station.calibrate.bench import Bench, Progress, find_exposure_us, light_of, span_dn
+from station.calibrate.plane import photograph_plane
 from station.photometric_stereo.radiometry import full_scale_dn
 
 PLACES_MM = ((0.0, 0.0), (17.0, 8.0), (-17.0, 8.0), (17.0, -8.0), (-17.0, -8.0))
-DARK_FRAMES, PLANE_FRAMES = 4, 4
+DARK_FRAMES = 4
 DARK_EXPOSURE_US = 8000.0
 DRAWING_TOLERANCE_DEG = 9.0  # mounting; what is farther off was mounted or wired wrongly
 SENSOR_ROI_PX, SENSOR_LEVELS = 480, 12
@@ -59,6 +69,9 @@ class MeasuredLights:
     dark: DarkFrame
     outline_rms_px: float
     flags: tuple[tuple[str, ...], ...]  # per light
+    tilt: PlaneTilt  # of the white plane
+    white: tuple[Frame, ...]  # of the plane, averaged, one per light
+    part_intensities: F64  # (K,) semi-calibrated, from the matte sphere as if it were a part; mean 1
 
 
 def pinhole(calibration: Calibration, binning: int) -> Pinhole:
@@ -80,8 +93,9 @@ def measure_lights(bench: Bench, reference: Calibration, settings: LightSettings
     try:
         dark = measure_dark(bench, settings, progress)
         near, outline_rms, own = _mirror(bench, reference, channels, names, settings, progress)
-        diffuse, left_out = _matte(bench, reference, channels, names, near, settings, progress)
-        plane = _plane(bench, reference, channels, names, near, settings, progress)
+        diffuse, left_out, semi = _matte(bench, reference, channels, names, near, settings, progress)
+        white = photograph_plane(bench, channels, names, settings.binning, progress)
+        plane = _plane(white, reference, names, near, settings)
     except (LightCalibrationError, ValueError) as error:
         raise CalibrationRefused(f"lights: {error}") from error
     directions = np.array([n.direction for n in near])
@@ -95,9 +109,12 @@ def measure_lights(bench: Bench, reference: Calibration, settings: LightSettings
         (*own[k], *near[k].flags, *diffuse[k].flags, *_given(apart[k], left_out.flags[k]), *_gross(faults[k]))
         for k in range(len(channels))
     ]
+    matte = strengths / strengths.mean()
+    doubt = np.hypot([fit.strength_spread for fit in diffuse], [np.radians(n.spread_deg) for n in near])
+    tilt = plane_tilt(plane.intensities, matte, directions, doubt)
     return MeasuredLights(
-        channels, names, near, diffuse, angles, left_out, plane, strengths / strengths.mean(),
-        set_condition(directions, names), dark, outline_rms, tuple(flags),
+        channels, names, near, diffuse, angles, left_out, plane, matte, set_condition(directions, names), dark,
+        outline_rms, tuple(flags), tilt, white, semi,
     )  # fmt: skip
 
 
@@ -161,8 +178,9 @@ def _mirror(
 def _matte(
     bench: Bench, reference: Calibration, channels: Sequence[int], names: Sequence[str], near: Sequence[NearLight],
     settings: LightSettings, progress: Progress,
-) -> tuple[tuple[DiffuseFit, ...], LeftOut]:  # fmt: skip
-    """Directions and strengths from the matte sphere, and how the mirror's directions predict it."""
+) -> tuple[tuple[DiffuseFit, ...], LeftOut, F64]:  # fmt: skip
+    """Directions and strengths from the matte sphere, how the mirror's directions predict it, and the strengths that
+    follow with the normals unknown."""
     progress("matte sphere")
     frames, sphere, exposure = _matte_frames(bench, reference, channels, settings)
     rays = pinhole(reference, settings.binning)
@@ -185,7 +203,8 @@ def _matte(
     safe = (shading > 0.1) & (plain > 0.1)
     values = values * np.where(safe, plain / np.where(safe, shading, 1) * (reach / center) ** 2, 1)
     values = np.where(safe, values, 0)
-    return fits, leave_one_out(values, directions, np.array([fit.strength for fit in fits]) / exposure)
+    judged = leave_one_out(values, directions, np.array([fit.strength for fit in fits]) / exposure)
+    return fits, judged, intensities_from_part(values, directions)
 
 
 def _matte_frames(
@@ -226,21 +245,13 @@ def _distance_mm(position_mm: tuple[float, float, float] | None, sphere: Sphere)
 
 
 def _plane(
-    bench: Bench, reference: Calibration, channels: Sequence[int], names: Sequence[str], near: Sequence[NearLight],
-    settings: LightSettings, progress: Progress,
+    frames: Sequence[Frame], reference: Calibration, names: Sequence[str], near: Sequence[NearLight],
+    settings: LightSettings,
 ) -> PlaneFit:  # fmt: skip
-    progress("white plane")
-    bench.place("plane_white")
-    signals, size = [], (0, 0)
-    for channel, name in zip(channels, names, strict=True):
-        exposure = find_exposure_us(bench, channel, settings.binning, 4000.0, 0.95, 0.65)
-        frames = [bench.photograph(channel, exposure, settings.binning) for _ in range(PLANE_FRAMES)]
-        check_level(f"light {name}", frames[0].pixels, frames[0].black_level_dn, full_scale_dn(frames[0]))
-        mean = np.mean([light_of(f) for f in frames], axis=0)
-        size = (mean.shape[0], mean.shape[1])
-        signals.append(block_means(mean) / frames[0].exposure_us)
+    signals = [block_means(light_of(f)) / f.exposure_us for f in frames]
     return fit_plane(
-        np.array(signals), np.array([n.position_mm for n in near]), pinhole(reference, settings.binning), size, names,
+        np.array(signals), np.array([n.position_mm for n in near]), pinhole(reference, settings.binning),
+        (frames[0].pixels.shape[0], frames[0].pixels.shape[1]), names,
         position_spreads=(
             np.array([n.spread_deg for n in near]), np.array([n.distance_spread_mm for n in near]),
         ),

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.record import Calibration, Part, Picture, Provenance, SensorRecord
+from calibration.record import Calibration, FlatFieldRecord, Part, Picture, Provenance, SensorRecord
 from calibration.sensor import SensorCharacter
 from station.atomic import write_atomic
 from station.bad_input import BadInput
 from station.calibrate.bench import PIXEL_FORMAT, Identity
 from station.calibrate.measure import MeasuredLights
+from station.calibrate.measure_field import MeasuredField
 from station.documents import dump_document, load_document
+from station.flat_field_file import FieldMaps, load_field, maps_bytes
 from station.recipe_calibration import utc
 
 HEADER = "Written by `station calibrate`. Do not edit: recipes are bound to its SHA-256."
@@ -25,11 +27,17 @@ LIMITS = {
     "intensity_spread_percent": 1.0,
     "mirror_to_matte_deg": 1.0,
     "matte_to_plane_percent": 2.0,
+    "semi_calibrated_percent": 2.0,
+    "plane_tilt_deg": 0.4,
+    "flat_field_departure_percent": 10.0,
     "left_out_ratio": 1.8,
     "condition": 10.0,
     "gain_spread_percent": 1.0,
     "linearity_error_percent": 1.0,
 }
+
+
+DEPARTURE = "flat_field_departure_percent"
 
 
 class RecordError(BadInput, ValueError):
@@ -48,11 +56,14 @@ class Release:
 def residuals_of(lights: MeasuredLights, sensor: SensorCharacter | None) -> dict[str, float]:
     """The figures that LIMITS judge, by the same names."""
     apart = np.abs(lights.matte_intensities / lights.plane.intensities - 1)
+    parts = np.abs(lights.part_intensities / lights.plane.intensities - 1)
     found = {
         "direction_spread_deg": max(near.spread_deg for near in lights.near),
         "intensity_spread_percent": 100 * float(lights.plane.spreads.max()),
         "mirror_to_matte_deg": float(lights.disagreement_deg.max()),
         "matte_to_plane_percent": 100 * float(apart.max()),
+        "semi_calibrated_percent": 100 * float(parts.max()),
+        "plane_tilt_deg": lights.tilt.tilt_deg,
         "left_out_ratio": float(np.nan_to_num(lights.left_out.ratios, nan=1.0).max()),
         "condition": lights.condition.condition,
         "outline_rms_px": lights.outline_rms_px,
@@ -69,7 +80,7 @@ def residuals_of(lights: MeasuredLights, sensor: SensorCharacter | None) -> dict
 def flags_of(lights: MeasuredLights, sensor: SensorCharacter | None, residuals: dict[str, float]) -> tuple[str, ...]:
     """Everything that keeps a record from being released."""
     flags = [f"light {name}: {flag}" for name, own in zip(lights.names, lights.flags, strict=True) for flag in own]
-    flags += [*lights.plane.flags, *lights.dark.flags, *lights.condition.advice]
+    flags += [*lights.plane.flags, *lights.tilt.flags, *lights.dark.flags, *lights.condition.advice]
     flags += list(sensor.flags) if sensor is not None else []
     return tuple(flags) + tuple(
         f"{name} is {residuals[name]:.3g}, the limit is {limit:g}"
@@ -161,12 +172,38 @@ def _sensor(sensor: SensorCharacter) -> SensorRecord:
     )
 
 
-def write_record(folder: Path, record: Calibration) -> Path:
-    """Write `<id>.calibration.yaml` once. Raises RecordError where one of that id is there already."""
+def with_field(record: Calibration, field: MeasuredField) -> Calibration:
+    """The record with its flat field named; `write_record` writes the maps. What is flagged takes the release away."""
+    about = record.provenance
+    if about is None:
+        raise RecordError(f"calibration {record.calibration_id} has no provenance to enter a flat field in")
+    percent = field.departure_percent
+    flags = [*about.flags, *(flag for flag in field.tilt.flags if flag not in about.flags)]
+    if percent > LIMITS[DEPARTURE]:
+        flags.append(f"{DEPARTURE} is {percent:.3g}, the limit is {LIMITS[DEPARTURE]:g}")
+    release = {"released_by": None, "released": None, "expires": None} if flags else {}
+    named = FlatFieldRecord(
+        file=f"{record.calibration_id}.field.npz", sha256=hashlib.sha256(maps_bytes(field.maps)).hexdigest(),
+        departure_percent=round(percent, 4), plane_tilt_deg=round(field.tilt.tilt_deg, 4),
+        plane_tilt_spread_deg=round(field.tilt.spread_deg, 5),
+    )  # fmt: skip
+    parts = tuple(dict.fromkeys((*about.measured, "flat field")))
+    residuals = {**about.residuals, DEPARTURE: round(percent, 4), "plane_tilt_deg": round(field.tilt.tilt_deg, 4)}
+    changes = {"measured": parts, "residuals": residuals, "flags": tuple(flags), "limits": LIMITS, **release}
+    return record.model_copy(update={"flat_field": named, "provenance": about.model_copy(update=changes)})
+
+
+def write_record(folder: Path, record: Calibration, maps: FieldMaps | None = None) -> Path:
+    """Write `<id>.calibration.yaml`, and the maps that it names before it, once. Raises RecordError where one of that
+    id is there already, or the maps are not the record's."""
     path = folder / f"{record.calibration_id}.calibration.yaml"
     if path.exists():
         raise RecordError(f"{path}: a calibration record is never overwritten; choose another id")
     folder.mkdir(parents=True, exist_ok=True)
+    if record.flat_field is not None and maps is not None:
+        write_atomic(folder / record.flat_field.file, maps_bytes(maps))
+        (folder / record.flat_field.file).chmod(0o444)
+    load_field(record, path)
     write_atomic(path, record_bytes(record))
     if load_document(path, Calibration) != record:
         raise RecordError(f"{path}: does not read back as it was written")

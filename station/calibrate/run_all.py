@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,40 +9,21 @@ from typing import Any
 
 import numpy as np
 
-import station
 from calibration.record import Calibration
 from calibration.report import Curve, html_report
 from calibration.sensor import SensorCharacter
-from drivers.protocols import Pose
-from drivers.simulated.config import Imperfections, SimulatedRigConfig
-from drivers.simulated.control import RigControl
 from station.atomic import write_atomic
-from station.bad_input import BadInput
-from station.calibrate.bench import Identity, LiveBench, Place, Progress, Recorder, Target
+from station.calibrate.bench import Progress, Recorder
 from station.calibrate.compare import Comparison, compare, with_true_lights
 from station.calibrate.demo_part import PART_BINNING, PART_EXPOSURE_US, NormalErrors, normal_errors
 from station.calibrate.measure import LightSettings, MeasuredLights, measure_lights, measure_sensor
-from station.calibrate.records import Release, make_record, record_hash, write_record
+from station.calibrate.measure_field import MeasuredField, field_maps
+from station.calibrate.records import Release, make_record, record_hash, with_field, write_record
+from station.calibrate.station_open import TOP, Station
 from station.calibrate.verify import VerifyReport, verify
-from station.devices import Rig, open_rig
-from station.documents import load_document
-from station.rig import load_rig
-from station.simulated_rig import PATIENT_FRAME_TIMEOUT_S, running_rig
+from station.flat_field_file import FieldMaps
 
-TOP = Pose(0.0, 0.0, 258.0, 0.0, -90.0)  # straight above the target point
-REFERENCE = Path(station.__file__).parent / "recipes" / "simulated_rig.calibration.yaml"
-SIMULATED = "simulated"
 NORMALS = ("before", "after", "exact")
-# a rig as it might leave the workshop: lights 3 degrees rms off their places
-UNCALIBRATED = Imperfections(
-    pose_repeatability_mm=0.05, pose_repeatability_deg=0.01, light_direction_deg=2.12, light_intensity_percent=20.0
-)
-
-
-class RigChoiceError(BadInput, ValueError):
-    """The rig asked for cannot be calibrated like this; the text says why and what to do."""
-
-
 @dataclass(frozen=True)
 class CalibrateReport:
     """What `calibrate all` did; `comparison` and `normals` need a simulated rig."""
@@ -77,62 +56,6 @@ class CalibrateReport:
         return "\n".join([*lines, f"{state}: {self.record}", f"report: {self.report}", f"{self.seconds:.0f} s"])
 
 
-@dataclass(frozen=True)
-class Station:
-    """An open rig with what lies before it."""
-
-    rig: Rig
-    control: RigControl | None  # of a simulated rig
-    bench: LiveBench
-
-    def identity(self) -> Identity:
-        return self.bench.identity()
-
-
-Ask = Callable[[str], None]
-
-
-@contextmanager
-def opened(rig: str, folder: Path, ask: Ask, seed: int = 1) -> Iterator[Station]:
-    """The rig of the file `rig`; the word `simulated` starts one with the imperfections of a rig never calibrated.
-
-    `ask` is called with words for a person who must change what lies in the fixture of a real rig.
-    """
-    path = Path(rig)
-    if rig.lower() == SIMULATED and not path.exists():
-        config = SimulatedRigConfig(seed=seed, clock_speed=10.0, imperfections=UNCALIBRATED)
-        with running_rig(folder / "rig", config, PATIENT_FRAME_TIMEOUT_S) as (_, file), _station(file, ask) as found:
-            yield found
-        return
-    with _station(path, ask) as found:
-        yield found
-
-
-@contextmanager
-def _station(file: Path, ask: Ask) -> Iterator[Station]:
-    simulated = load_rig(file).simulated
-    control = RigControl(file.parent) if simulated else None
-    with open_rig(file) as rig:
-        yield Station(rig, control, LiveBench(rig, TOP, _placer(control, ask)))
-
-
-def _placer(control: RigControl | None, ask: Ask) -> Place:
-    def place(target: Target, x_mm: float, y_mm: float) -> None:
-        if control is not None:
-            control.place(target, x_mm, y_mm)
-        else:
-            ask(f"Put into the fixture: {target.replace('_', ' ')}, its middle at x {x_mm:+g}, y {y_mm:+g} mm")
-
-    return place
-
-
-def load_reference(path: Path | None, rig: Rig) -> Calibration:
-    """The calibration that says where things should be. Raises RigChoiceError where none was given for a real rig."""
-    if path is None and not rig.is_simulated:
-        raise RigChoiceError("a real rig needs --reference: a calibration file with its camera and its lights as drawn")
-    return load_document(path or REFERENCE, Calibration)
-
-
 def calibrate_all(
     station_open: Station,
     reference: Calibration,
@@ -156,8 +79,10 @@ def calibrate_all(
     sensor = measure_sensor(recorder, reference, chosen, progress) if with_sensor else None
     release = Release(release_by, datetime.now(UTC))
     name = f"{reference.camera_serial_number}-{release.at.strftime('%Y%m%dT%H%M%SZ')}"
-    record = make_record(reference, lights, sensor, identity, recorder.pictures, release, name)
-    path = write_record(out, record)
+    bare = make_record(reference, lights, sensor, identity, recorder.pictures, release, name)
+    field = MeasuredField(field_maps(bare, lights.white, chosen.binning), lights.tilt)
+    record = with_field(bare, field)
+    path = write_record(out, record, field.maps)
     comparison: tuple[Comparison, ...] = ()
     normals: tuple[NormalErrors, ...] = ()
     if station_open.control is not None:
@@ -165,7 +90,8 @@ def calibrate_all(
         truth = station_open.control.call("truth")
         comparison = compare(record, truth)
         if with_part:
-            normals = _demo_part(station_open, (reference, record, with_true_lights(record, truth)), progress)
+            three = (reference, record, with_true_lights(record, truth))
+            normals = _demo_part(station_open, three, field.maps, progress)
     page = out / f"{record.calibration_id}.html"
     text = html_report(
         record,
@@ -188,7 +114,7 @@ def verify_rig(station_open: Station, record: Calibration, settings: LightSettin
 
 
 def _demo_part(
-    station_open: Station, calibrations: tuple[Calibration, ...], progress: Progress
+    station_open: Station, calibrations: tuple[Calibration, ...], maps: FieldMaps, progress: Progress
 ) -> tuple[NormalErrors, ...]:
     """The connector from above, photographed once: its normals with each of the calibrations."""
     control = station_open.control
@@ -200,7 +126,11 @@ def _demo_part(
     answer = control.call("truth", pose=list(TOP.as_tuple()), binning=PART_BINNING)
     with np.load(answer["file"]) as truth:
         normals, part = truth["normals"], truth["part_mask"]
-    return tuple(normal_errors(frames, calibration, normals, part) for calibration in calibrations)
+    own = [None if calibration.flat_field is None else maps for calibration in calibrations]
+    return tuple(
+        normal_errors(frames, calibration, normals, part, field)
+        for calibration, field in zip(calibrations, own, strict=True)
+    )
 
 
 def _curves(sensor: SensorCharacter | None) -> list[Curve]:

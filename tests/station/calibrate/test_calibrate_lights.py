@@ -24,8 +24,8 @@ from station.calibrate.measure import (
     measure_sensor,
 )
 from station.calibrate.records import RecordError, Release, make_record, record_hash, write_record
-from station.calibrate.run_all import REFERENCE
 from station.calibrate.scene_bench import SceneBench
+from station.calibrate.station_open import REFERENCE
 from station.calibrate.verify import verify
 from station.documents import load_document
 

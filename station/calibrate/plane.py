@@ -1,0 +1,31 @@
+"""The white plane under each light, averaged over a few frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from calibration.field import check_level
+from drivers.protocols import Frame
+from station.calibrate.bench import Bench, Progress, find_exposure_us
+from station.photometric_stereo.radiometry import full_scale_dn
+
+PLANE_FRAMES = 4
+
+
+def photograph_plane(
+    bench: Bench, channels: Sequence[int], names: Sequence[str], binning: int, progress: Progress
+) -> tuple[Frame, ...]:
+    """One averaged frame per light. Raises LightCalibrationError, ValueError for a plane clipped or dark."""
+    progress("white plane")
+    bench.place("plane_white")
+    averaged = []
+    for channel, name in zip(channels, names, strict=True):
+        exposure = find_exposure_us(bench, channel, binning, 4000.0, 0.95, 0.65)
+        frames = [bench.photograph(channel, exposure, binning) for _ in range(PLANE_FRAMES)]
+        check_level(f"light {name}", frames[0].pixels, frames[0].black_level_dn, full_scale_dn(frames[0]))
+        mean = np.mean([f.pixels for f in frames], axis=0)
+        averaged.append(replace(frames[0], pixels=np.rint(mean).astype(np.uint16)))
+    return tuple(averaged)

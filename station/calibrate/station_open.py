@@ -1,0 +1,88 @@
+"""A rig opened for calibration: its devices, what lies in its fixture, and where the camera stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import station
+from calibration.record import Calibration
+from drivers.protocols import Pose
+from drivers.simulated.config import Imperfections, SimulatedRigConfig
+from drivers.simulated.control import RigControl
+from station.bad_input import BadInput
+from station.calibrate.bench import Identity, LiveBench, Place, Target
+from station.devices import Rig, open_rig
+from station.documents import load_document
+from station.rig import load_rig
+from station.simulated_rig import PATIENT_FRAME_TIMEOUT_S, running_rig
+
+TOP = Pose(0.0, 0.0, 258.0, 0.0, -90.0)  # straight above the target point
+REFERENCE = Path(station.__file__).parent / "recipes" / "simulated_rig.calibration.yaml"
+SIMULATED = "simulated"
+# a rig as it might leave the workshop: lights 3 degrees rms off their places
+UNCALIBRATED = Imperfections(
+    pose_repeatability_mm=0.05, pose_repeatability_deg=0.01, light_direction_deg=2.12, light_intensity_percent=20.0
+)
+
+
+class RigChoiceError(BadInput, ValueError):
+    """The rig asked for cannot be calibrated like this; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Station:
+    """An open rig with what lies before it."""
+
+    rig: Rig
+    control: RigControl | None  # of a simulated rig
+    bench: LiveBench
+
+    def identity(self) -> Identity:
+        return self.bench.identity()
+
+
+Ask = Callable[[str], None]
+
+
+@contextmanager
+def opened(rig: str, folder: Path, ask: Ask, seed: int = 1) -> Iterator[Station]:
+    """The rig of the file `rig`; the word `simulated` starts one with the imperfections of a rig never calibrated.
+
+    `ask` is called with words for a person who must change what lies in the fixture of a real rig.
+    """
+    path = Path(rig)
+    if rig.lower() == SIMULATED and not path.exists():
+        config = SimulatedRigConfig(seed=seed, clock_speed=10.0, imperfections=UNCALIBRATED)
+        with running_rig(folder / "rig", config, PATIENT_FRAME_TIMEOUT_S) as (_, file), _station(file, ask) as found:
+            yield found
+        return
+    with _station(path, ask) as found:
+        yield found
+
+
+@contextmanager
+def _station(file: Path, ask: Ask) -> Iterator[Station]:
+    simulated = load_rig(file).simulated
+    control = RigControl(file.parent) if simulated else None
+    with open_rig(file) as rig:
+        yield Station(rig, control, LiveBench(rig, TOP, _placer(control, ask)))
+
+
+def _placer(control: RigControl | None, ask: Ask) -> Place:
+    def place(target: Target, x_mm: float, y_mm: float) -> None:
+        if control is not None:
+            control.place(target, x_mm, y_mm)
+        else:
+            ask(f"Put into the fixture: {target.replace('_', ' ')}, its middle at x {x_mm:+g}, y {y_mm:+g} mm")
+
+    return place
+
+
+def load_reference(path: Path | None, rig: Rig) -> Calibration:
+    """The calibration that says where things should be. Raises RigChoiceError where none was given for a real rig."""
+    if path is None and not rig.is_simulated:
+        raise RigChoiceError("a real rig needs --reference: a calibration file with its camera and its lights as drawn")
+    return load_document(path or REFERENCE, Calibration)
