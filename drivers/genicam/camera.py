@@ -32,7 +32,7 @@ from drivers.errors import (
 from drivers.genicam.features import Features, Value
 from drivers.genicam.pixels import BY_CODE, decode
 from drivers.genicam.producers import VENDOR_ERRORS, Producer, first_line, is_gone, load_producer
-from drivers.genicam.settings import EXPOSURE, NEEDED, apply, apply_strobe, describe, write_gain
+from drivers.genicam.settings import EXPOSURE, NEEDED, apply, apply_strobe, count_exposure_ends, describe, write_gain
 from drivers.protocols import CameraSettings, DeviceIdentity, Frame
 from drivers.registry import DriverKind
 from drivers.settings import DriverSettings, Positive, Text
@@ -59,7 +59,9 @@ class _Session:
     black_level_dn: float = 0.0
     shape: tuple[int, int] = (0, 0)  # (height, width) configured
     last_frame_id: int | None = None  # None: no frame since the start
-    armed: tuple[float, int | None] | None = None  # exposure time, device clock when armed; for a hardware trigger
+    armed: tuple[float, int | None] | None = None  # exposure time, device clock; of a frame that is still to come
+    counts_ends: bool = False  # a counter of the camera tells when an exposure is over
+    ends_before: int = 0  # what it told before the trigger
     may_skip: bool = False  # after a failed exposure: how many frames the camera counted meanwhile is not known
 
 
@@ -138,6 +140,7 @@ class GenicamCamera:
         actual, session.black_level_dn = apply(session.features, settings, trigger_source)
         if self._strobe is not None:
             apply_strobe(session.features, *self._strobe)
+        session.counts_ends = count_exposure_ends(session.features)
         session.shape = (actual.height or 0, actual.width or 0)
         self._start(session)
         self._settings, self._trigger_source = settings, trigger_source
@@ -220,6 +223,51 @@ class GenicamCamera:
             armed, session.armed = session.armed, None
             if armed is None:
                 raise CommandRefused(self._device, "waits for no frame: call arm before each trigger")
+            try:
+                return self._collect(session, *armed)
+            except DeviceError:
+                session.may_skip = True
+                raise
+
+    def trigger(self, exposure_us: float, gain_db: float = 0.0) -> None:
+        """Start one exposure and return; `collect` brings its frame. See StrobeCamera."""
+        with self._lock:
+            session = self._alive()
+            self._require(session, SOFTWARE)
+            not_before_ns = self._prepare(session, exposure_us, gain_db)
+            if session.counts_ends:
+                session.ends_before = int(session.features.read("CounterValue"))
+            session.features.execute("TriggerSoftware")
+            session.armed = (exposure_us, not_before_ns)
+
+    def wait_exposed(self) -> bool:
+        """True once the exposure is over, told by its counter or by its frame; False at once without a counter.
+
+        Raises DeviceTimeout, DeviceLost, CommandRefused without a `trigger`.
+        """
+        with self._lock:
+            session = self._alive()
+            if session.armed is None:
+                raise CommandRefused(self._device, "exposes nothing: call trigger first")
+            if not session.counts_ends:
+                return False
+            deadline_s = time.monotonic() + session.armed[0] / 1e6 + self._frame_timeout_s
+            while int(session.features.read("CounterValue")) == session.ends_before:
+                if session.can_count and self._waiting(session):
+                    return True
+                if self._closing.is_set() or time.monotonic() >= deadline_s:
+                    raise DeviceTimeout(self._device, "the exposure did not end in time")
+                time.sleep(POLL_S)
+            return True
+
+    def collect(self) -> Frame:
+        """The frame of the last `trigger`. Raises as `expose` does."""
+        with self._lock:
+            session = self._alive()
+            self._require(session, SOFTWARE)
+            armed, session.armed = session.armed, None
+            if armed is None:
+                raise CommandRefused(self._device, "waits for no frame: call trigger before each collect")
             try:
                 return self._collect(session, *armed)
             except DeviceError:
@@ -368,6 +416,8 @@ class GenicamCamera:
 
     def _prepare(self, session: _Session, exposure_us: float, gain_db: float) -> int | None:
         """Registers are written only when the wish has changed. Returns the device clock before the trigger."""
+        if session.armed is not None:  # given up: its frame may come still, and is then counted, not wanted
+            session.armed, session.may_skip = None, True
         if session.exposure_us is None or session.exposure_us[0] != exposure_us:
             session.exposure_us = (exposure_us, float(session.features.write(exposure_us, *EXPOSURE)))
         if session.gain_db is None or session.gain_db[0] != gain_db:

@@ -120,6 +120,15 @@ def apply_strobe(features: Features, line: str, source: str) -> str:
     return taken
 
 
+def count_exposure_ends(features: Features) -> bool:
+    """Let a counter count the ends of exposures, where there is one; returns whether `CounterValue` tells."""
+    if "ExposureEnd" not in features.symbolics("CounterEventSource") or not features.is_readable("CounterValue"):
+        return False
+    features.choose("CounterSelector", ("Counter0", "Counter1"))
+    features.choose("CounterEventSource", ("ExposureEnd",))
+    return features.is_readable("CounterValue") and bool(features.read("CounterEventSource") == "ExposureEnd")
+
+
 def _apply_geometry(features: Features, settings: CameraSettings) -> CameraSettings:
     if settings.binning != 1 or features.name_of("BinningHorizontal"):
         for name in ("BinningHorizontal", "BinningVertical"):

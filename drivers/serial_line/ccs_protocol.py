@@ -1,4 +1,4 @@
-"""Frames of CCS light controllers (PDS-30 manual p.15-18): `@` channel header data checksum CR LF. Pure functions.
+"""Frames of CCS light controllers (PDS-30 manual p. 15-18): `@` channel header data checksum CR LF. Pure functions.
 
 Only a whole frame with a right checksum, from the channel that was asked, is an acknowledge.
 """
@@ -9,6 +9,9 @@ import re
 from dataclasses import dataclass
 
 LEVELS = 255
+STROBE_WIDTHS_US = (20, 33_000)
+STROBE_DELAYS_US = (0, 10_000)
+_SETTINGS = re.compile(r"(\d{3})(\d{5})(\d{5})(\d{5})")
 _REPLY = re.compile(rb"@(\d\d)([A-Z])([ -~]*)([0-9A-F]{2})")
 
 
@@ -18,7 +21,17 @@ class CcsDialect:
 
     first_number: int = 1  # of channel 1 on the wire; 0 on PDS
     all_number: int | None = 0  # None where each channel is switched on its own
-    intensity_suffix: str = "00"
+    intensity_suffix: str = "00"  # the write flag, after every value that is set; some models have none
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Answer to `Q`: what the unit holds of one channel."""
+
+    steps: int  # of 255
+    strobe_width_us: int
+    strobe_delay_us: int
+    trigger_delay_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,20 @@ def intensity(number: int, brightness: float, dialect: CcsDialect) -> bytes:
     """`F`: 0..1 on 255 steps; what is above 0 shines with one step at least."""
     steps = 0 if brightness <= 0 else max(1, round(LEVELS * brightness))
     return frame(number, "F", f"{steps:03d}{dialect.intensity_suffix}")
+
+
+def strobe_width(number: int, width_us: int, dialect: CcsDialect) -> bytes:
+    return frame(number, "S", f"{width_us:05d}{dialect.intensity_suffix}")
+
+
+def strobe_delay(number: int, delay_us: int, dialect: CcsDialect) -> bytes:
+    return frame(number, "D", f"{delay_us:05d}{dialect.intensity_suffix}")
+
+
+def parse_settings(reply: Reply) -> Settings | None:
+    """From an answer to `Q`; None for any other."""
+    match = _SETTINGS.fullmatch(reply.text) if reply.header == "A" else None
+    return None if match is None else Settings(*(int(part) for part in match.groups()))
 
 
 def switch(number: int, is_on: bool) -> bytes:

@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 MAGIC, VERSION = 0x31434D46, 2
 HELLO, EXPOSE, CLOCK, LINE = 1, 2, 3, 4
-OK, INCOMPLETE, DROPPED = 0, 1, 2
+OK, INCOMPLETE, DROPPED, EXPOSED = 0, 1, 2, 3
 BINNINGS = (1, 2, 4, 8)
-CAN_MAP = 1
+CAN_MAP, HEARS_END = 1, 2
 MAP_BYTES = 5472 * 3648 * 3
 ABSOLUTE_ZERO_C = -273.15
 ROOM_C = 30.0
@@ -80,8 +80,8 @@ class CameraLink:
 
     `expose` is called on the frame connection's thread and blocks as long as exposure and readout take;
     its None means that the frame is lost on the way. `now_ns` and `temperature_c` may be called at the
-    same time. `fire_line` is an edge on the camera's trigger input. The
-    mapped file lies in `frame_folder`; without one, and on Windows, pixels travel on the socket.
+    same time. `fire_line` is an edge on the camera's trigger input. `expose` may call `exposure_ended`, so that
+    the camera knows it before the frame has been read out. The mapped file lies in `frame_folder`; without one, and on Windows, pixels travel on the socket.
     """
 
     def __init__(
@@ -106,6 +106,7 @@ class CameraLink:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._line_waiters: list[socket.socket] = []
+        self._exposing: tuple[socket.socket, int] | None = None  # who waits for a frame and hears the exposure's end
         self._in_map: Pixels | None = None  # what the mapped file holds, if it never changes
         self._encoded: tuple[Pixels, tuple[str, int, int], Pixels] | None = None
         self._map: mmap.mmap | None = None
@@ -131,6 +132,13 @@ class CameraLink:
             except OSError as error:
                 log.info("a camera left before its trigger line was told: %s", error)
         return len(waiters)
+
+    def exposure_ended(self) -> None:
+        """The sensor gathers no more light; readout and transfer of the frame follow. For `expose` to call."""
+        exposing, self._exposing = self._exposing, None
+        if exposing is not None:
+            connection, frame_id = exposing
+            connection.sendall(_reply(EXPOSE, EXPOSED, frame_id, self._now_ns(), 0, in_map=False))
 
     def close(self) -> None:
         """As if unplugged: the endpoint vanishes, connections drop, even in the middle of an exposure."""
@@ -214,7 +222,9 @@ class CameraLink:
     def _answer_exposure(self, connection: socket.socket, message: _Message) -> None:
         request = message.exposure
         wanted = rendered_request(request)
+        self._exposing = (connection, request.frame_id) if message.capabilities & HEARS_END else None
         exposed = self._expose(wanted)
+        self._exposing = None
         if exposed is None:
             connection.sendall(_reply(EXPOSE, DROPPED, request.frame_id, self._now_ns(), 0, in_map=False))
             return

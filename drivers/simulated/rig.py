@@ -41,7 +41,8 @@ DIFFUSE_CHANNEL = 9
 BOARD = "charuco"
 CHANNELS = tuple(range(1, 10))
 SENSOR_HEIGHT_PX = 3648
-FRAMES_REMEMBERED = 4000
+STROBE_WIRE = 0b010  # the camera's Line1 goes to the trigger inputs of the light controller
+FRAMES_REMEMBERED = 1000
 VISITS_REMEMBERED = 256  # true poses that can be asked for a defect mask
 MAXIMUM_POSE_ERROR = 1.0  # mm or degrees: visits farther from the asked pose are visits to another place
 
@@ -131,7 +132,10 @@ class SimulatedRig:
         """One exposure as the sensor would take it: the light and the pose of that very time."""
         start_s = self.clock.now_s()
         exposure_s = request.exposure_us / 1e6
+        if request.active_lines & STROBE_WIRE:
+            self.lights.exposure_line(start_s, start_s + exposure_s)
         self.clock.sleep(exposure_s)
+        self._camera.exposure_ended()
         levels = self.lights.mean_levels(start_s, start_s + exposure_s)
         pose = self.true_pose(start_s + exposure_s / 2)
         with self._lock:

@@ -2,7 +2,8 @@
 
 Arguments: folder, serial number, `map` or `socket`. Commands on stdin, one word a line, each answered by one JSON line:
 `last` gives the last request; `ok incomplete dropped early repeat die freeze` say what becomes of the
-next frame; `constant` makes one picture serve for all; `line` is an edge on the trigger input.
+next frame; `constant` makes one picture serve for all; `slow` makes readout take half a
+second; `line` is an edge on the trigger input.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class FakeRig:
         self.next = "ok"
         self.last: ExposureRequest | None = None
         self.constant: Pixels | None = None
+        self.link: CameraLink | None = None
+        self.readout_s = 0.0
 
     def expose(self, request: ExposureRequest) -> Exposed | None:
         what, self.next, self.last = self.next, "ok", request
@@ -46,6 +49,9 @@ class FakeRig:
         if what == "freeze":
             time.sleep(3600)
         time.sleep(request.exposure_us / 1e6)
+        if self.link is not None:
+            self.link.exposure_ended()
+        time.sleep(self.readout_s)
         if what == "dropped":
             return None
         pixels = self.picture(request, keep=what == "constant")
@@ -66,12 +72,16 @@ def main(folder: Path, serial_number: str, transport: str) -> None:
     rig = FakeRig()
     frame_folder = folder if transport == "map" else None
     link = CameraLink(rig.expose, time.monotonic_ns, folder, serial_number, frame_folder, lambda: TEMPERATURE_C)
+    rig.link = link
     link.start()
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         command = line.strip()
         if command == "last":
             print(json.dumps(asdict(rig.last) if rig.last else None), flush=True)
+        elif command == "slow":
+            rig.readout_s = 0.5
+            print(json.dumps(command), flush=True)
         elif command == "line":
             print(json.dumps(link.fire_line()), flush=True)
         else:

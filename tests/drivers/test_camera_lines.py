@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,37 @@ def test_strobe_goes_out_during_the_exposure(camera_rig: Any, camera: GenicamCam
     assert camera_rig.say("last")["active_lines"] == 0b110
     with pytest.raises(FeatureMissing, match="can give out Off, ExposureActive, UserOutput0"):
         camera.set_strobe("Line1", "Timer1Active")
+
+
+def test_the_end_of_an_exposure_is_told_before_its_frame(camera_rig: Any, camera: GenicamCamera) -> None:
+    camera.configure(SMALL)
+    with pytest.raises(CommandRefused, match="call trigger"):
+        camera.collect()
+    camera_rig.say("slow")
+    camera.trigger(2000.0)
+    assert camera.wait_exposed()
+    ended_ns = camera.time_ns()
+    frame = camera.collect()
+    assert frame.timestamp_ns + 2_000_000 <= ended_ns < frame.timestamp_ns + 450_000_000
+    assert camera.expose(100.0).frame_id == 2
+
+
+def test_an_exposure_given_up_is_not_taken_for_the_next(camera: GenicamCamera) -> None:
+    camera.configure(SMALL)
+    camera.expose(100.0)
+    camera.trigger(100.0)
+    assert camera.wait_exposed()
+    time.sleep(0.1)
+    camera.trigger(200.0)
+    frame = camera.collect()
+    assert (frame.frame_id, frame.exposure_us) == (3, 200.0)
+
+
+def test_without_a_rig_it_counts_too(pattern: GenicamCamera) -> None:
+    pattern.configure(SMALL)
+    pattern.trigger(1000.0)
+    assert pattern.wait_exposed()
+    assert pattern.collect().frame_id == 1
 
 
 def test_written_values_and_temperature_are_told(camera: GenicamCamera) -> None:

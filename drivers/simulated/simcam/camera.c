@@ -179,6 +179,7 @@ static int execute(struct device *device, int id) {
     if (id == F_ACQUISITION_STOP) camera_set_acquiring(device, 0);
     lock_take(&camera_lock);
     if (id == F_USER_SET_LOAD) load_user_set(device, integer_of(device, F_USER_SET_SELECTOR, 0));
+    if (id == F_COUNTER_RESET) set_integer(device, F_COUNTER_VALUE, 0, 0);
     if (id == F_USER_SET_SAVE) result = save_user_set(device);
     if (id == F_TRIGGER_SOFTWARE) trigger(device, TRIGGER_SOFTWARE);
     if (id == F_SIMULATE_UNPLUG) unplug(device);
@@ -221,13 +222,13 @@ int camera_write(struct device *device, uint64_t address, const void *data, size
     return result;
 }
 
-/* With camera_lock held. Bit n: output line n is on, `is_exposing` or not. */
-static uint32_t active_lines(const struct device *device, int is_exposing) {
+/* With camera_lock held. Bit n: output line n is on, `is_integrating` or not. */
+static uint32_t active_lines(const struct device *device, int is_integrating) {
     uint32_t lines = 0;
     size_t line;
     for (line = LINE_1_OUTPUT; line < LINE_COUNT; line++) {
         int64_t source = integer_of(device, F_LINE_SOURCE, line);
-        int is_on = source == LINE_SOURCE_EXPOSURE_ACTIVE && is_exposing;
+        int is_on = source == LINE_SOURCE_EXPOSURE_ACTIVE && is_integrating;
         if (source >= LINE_SOURCE_USER_OUTPUT_0)
             is_on = integer_of(device, F_USER_OUTPUT_VALUE, (size_t)(source - LINE_SOURCE_USER_OUTPUT_0)) != 0;
         if (is_on) lines |= 1U << line;
@@ -245,7 +246,7 @@ static int refresh(struct device *device, int id) {
     lock_take(&camera_lock);
     if (result != 0) device->is_lost = 1;
     else if (id == F_TEMPERATURE) set_float(device, F_TEMPERATURE, temperature);
-    lines = active_lines(device, device->is_exposing);
+    lines = active_lines(device, device->is_integrating);
     for (line = 0; line < LINE_COUNT; line++) set_integer(device, F_LINE_STATUS, line, (lines >> line) & 1U);
     lock_drop(&camera_lock);
     return result;
@@ -346,7 +347,7 @@ static void prepare(struct device *device, struct exposure *exposure) {
     exposure->is_dropped = count_down(device, F_SIMULATE_DROPPED);
     exposure->is_incomplete = count_down(device, F_SIMULATE_INCOMPLETE);
     device->is_triggered = 0;
-    device->is_exposing = 1;
+    device->is_exposing = device->is_integrating = 1;
 }
 
 static unsigned full_scale_dn(uint32_t pixel_format) {
@@ -408,6 +409,19 @@ static void pause_us(struct device *device, double us) {
     lock_drop(&camera_lock);
 }
 
+/* With camera_lock held. Once per exposure, however often it is called. */
+static void end_exposure(struct device *device) {
+    if (device->is_integrating && integer_of(device, F_COUNTER_SOURCE, 0) == COUNTER_EXPOSURE_END)
+        set_integer(device, F_COUNTER_VALUE, 0, integer_of(device, F_COUNTER_VALUE, 0) + 1);
+    device->is_integrating = 0;
+}
+
+static void exposure_ended(void *context) {
+    lock_take(&camera_lock);
+    end_exposure(context);
+    lock_drop(&camera_lock);
+}
+
 static int expose_pattern(struct device *device, struct exposure *exposure) {
     double temperature;
     exposure->reply.status = LINK_OK;
@@ -415,13 +429,14 @@ static int expose_pattern(struct device *device, struct exposure *exposure) {
     exposure->reply.payload_length = expected_size(&exposure->request);
     if (measure(device, &exposure->reply.timestamp_ns, &temperature) != 0) return -1;
     pause_us(device, exposure->request.exposure_us);
+    exposure_ended(device);
     return 0;
 }
 
 static int expose(struct device *device, struct exposure *exposure) {
     int result = exposure->is_pattern
         ? expose_pattern(device, exposure)
-        : link_expose(&device->link, &exposure->request, &exposure->reply, &device->is_closing);
+        : link_expose(&device->link, &exposure->request, &exposure->reply, &device->is_closing, exposure_ended, device);
     if (exposure->is_incomplete) exposure->reply.status = LINK_INCOMPLETE;
     if (exposure->is_dropped) exposure->reply.status = LINK_DROPPED;
     return result;
@@ -485,6 +500,7 @@ static void describe(struct buffer *buffer, const struct exposure *exposure) {
 static void deliver(struct device *device, const struct exposure *exposure, struct buffer *buffer, int result) {
     if (buffer && result == 0) describe(buffer, exposure);
     lock_take(&camera_lock);
+    end_exposure(device); /* a rig need not have told it */
     device->is_exposing = 0;
     if (result != 0 && !device->is_closing) device->is_lost = 1;
     if (buffer && (result != 0 || device->generation != exposure->generation)) {
@@ -561,7 +577,7 @@ int camera_open(struct device *device) {
     load_user_set(device, user_set);
     cond_init(&device->changed);
     device->is_lost = device->is_closing = 0;
-    device->is_acquiring = device->is_triggered = device->is_exposing = 0;
+    device->is_acquiring = device->is_triggered = device->is_exposing = device->is_integrating = 0;
     device->opened_ns = monotonic_ns();
     device->remote.device = device;
     device->is_open = 1;

@@ -58,7 +58,9 @@ struct device {
     uint64_t unplugged_until_ns;
     cond_t changed;
     thread_t thread, line_thread;
-    int is_acquiring, is_triggered, is_exposing;
+    int is_acquiring, is_triggered;
+    int is_exposing;        /* from the trigger to the frame: no other trigger is taken */
+    int is_integrating;     /* the sensor gathers light */
     unsigned generation;    /* goes up with each start and stop: an exposure from before is thrown away */
     uint64_t next_frame_id, opened_ns;
 };

@@ -28,6 +28,8 @@ ENTRIES(line_modes, {"Input", 0}, {"Output", 1});
 ENTRIES(line_sources, {"Off", LINE_SOURCE_OFF}, {"ExposureActive", LINE_SOURCE_EXPOSURE_ACTIVE},
         {"UserOutput0", LINE_SOURCE_USER_OUTPUT_0}, {"UserOutput1", LINE_SOURCE_USER_OUTPUT_1});
 ENTRIES(user_outputs, {"UserOutput0", 0}, {"UserOutput1", 1});
+ENTRIES(counters, {"Counter0", 0});
+ENTRIES(counter_sources, {"Off", COUNTER_OFF}, {"ExposureEnd", COUNTER_EXPOSURE_END});
 ENTRIES(chunk_names, {"Timestamp", CHUNK_TIMESTAMP}, {"FrameID", CHUNK_FRAME_ID}, {"ExposureTime", CHUNK_EXPOSURE},
         {"Gain", CHUNK_GAIN});
 ENTRIES(user_sets, {"Default", 0}, {"UserSet1", USER_SET_1});
@@ -41,6 +43,7 @@ const struct chunk chunks[CHUNK_COUNT] = {
 #define ACQUISITION "AcquisitionControl"
 #define ANALOG "AnalogControl"
 #define DIGITAL_IO "DigitalIOControl"
+#define COUNTER "CounterAndTimerControl"
 #define CHUNK "ChunkDataControl"
 #define USER_SET "UserSetControl"
 #define TRANSPORT "TransportLayerControl"
@@ -127,6 +130,13 @@ const struct feature features[FEATURE_COUNT] = {
     [F_USER_OUTPUT_SELECTOR] = CHOICE("UserOutputSelector", DIGITAL_IO, user_outputs),
     [F_USER_OUTPUT_VALUE] = {.name = "UserOutputValue", .category = DIGITAL_IO, .access = "RW", .kind = KIND_BOOLEAN,
                              .max = 1, .count = USER_OUTPUT_COUNT, .selector = F_USER_OUTPUT_SELECTOR},
+    [F_COUNTER_SELECTOR] = CHOICE("CounterSelector", COUNTER, counters),
+    [F_COUNTER_SOURCE] = {.name = "CounterEventSource", .category = COUNTER, .access = "RW", .kind = KIND_ENUM,
+                          .entries = counter_sources, .selector = F_COUNTER_SELECTOR},
+    [F_COUNTER_VALUE] = {.name = "CounterValue", .category = COUNTER, .access = "RO", .kind = KIND_INTEGER,
+                         .max = NO_LIMIT, .inc = 1, .selector = F_COUNTER_SELECTOR},
+    [F_COUNTER_RESET] = {.name = "CounterReset", .category = COUNTER, .access = "WO", .kind = KIND_COMMAND, .max = 1,
+                         .selector = F_COUNTER_SELECTOR},
     [F_CHUNK_ACTIVE] = {.name = "ChunkModeActive", .category = CHUNK, .access = "RW", .kind = KIND_BOOLEAN, .max = 1,
                         .locked = 1},
     [F_CHUNK_SELECTOR] = CHOICE("ChunkSelector", CHUNK, chunk_names),
@@ -206,8 +216,8 @@ static void put_head(struct document *d, const char *model) {
 }
 
 static void put_categories(struct document *d) {
-    static const char *const names[] = {DEVICE, FORMAT, ACQUISITION, ANALOG, DIGITAL_IO, CHUNK, USER_SET, TRANSPORT,
-                                        SIMULATION};
+    static const char *const names[] = {DEVICE, FORMAT, ACQUISITION, ANALOG, DIGITAL_IO, COUNTER, CHUNK, USER_SET,
+                                        TRANSPORT, SIMULATION};
     size_t c;
     int i;
     put(d, "<Category Name=\"Root\">");

@@ -7,14 +7,19 @@ static void fill_header(struct link_request *request, uint32_t kind) {
     request->magic = LINK_MAGIC;
     request->version = LINK_VERSION;
     request->kind = kind;
-    request->capabilities = can_map_files() ? LINK_CAN_MAP : 0;
+    request->capabilities = LINK_HEARS_END | (can_map_files() ? LINK_CAN_MAP : 0);
+}
+
+static int hear(socket_t s, const struct link_request *request, struct link_reply *reply, uint64_t timeout_ms,
+                const volatile int *give_up) {
+    if (net_receive(s, reply, sizeof *reply, timeout_ms, give_up) != 0) return -1;
+    return reply->magic == LINK_MAGIC && reply->version == LINK_VERSION && reply->kind == request->kind ? 0 : -1;
 }
 
 static int ask(socket_t s, const struct link_request *request, struct link_reply *reply, uint64_t timeout_ms,
                const volatile int *give_up) {
     if (net_send(s, request, sizeof *request) != 0) return -1;
-    if (net_receive(s, reply, sizeof *reply, timeout_ms, give_up) != 0) return -1;
-    return reply->magic == LINK_MAGIC && reply->version == LINK_VERSION && reply->kind == request->kind ? 0 : -1;
+    return hear(s, request, reply, timeout_ms, give_up);
 }
 
 /* The answer to the greeting carries the path of the mapped file; frame_id holds the file's length. */
@@ -57,10 +62,16 @@ void link_close(struct link *link) {
 
 int link_is_closed(const struct link *link) { return net_is_closed(link->questions); }
 
-int link_expose(struct link *link, struct link_request *request, struct link_reply *reply,
-                const volatile int *give_up) {
+int link_expose(struct link *link, struct link_request *request, struct link_reply *reply, const volatile int *give_up,
+                void (*exposure_ended)(void *context), void *context) {
+    int result;
     fill_header(request, LINK_EXPOSE);
-    return ask(link->frames, request, reply, WAIT_FOREVER, give_up);
+    result = ask(link->frames, request, reply, WAIT_FOREVER, give_up);
+    while (result == 0 && reply->status == LINK_EXPOSED) {
+        exposure_ended(context);
+        result = hear(link->frames, request, reply, WAIT_FOREVER, give_up);
+    }
+    return result;
 }
 
 static int discard(socket_t s, uint64_t length, const volatile int *give_up) {

@@ -13,8 +13,9 @@
 #define LINK_PAYLOAD_MS 10000  /* for pixels whose exposure has ended: a rig that stops in the middle is gone */
 
 enum link_kind { LINK_HELLO = 1, LINK_EXPOSE = 2, LINK_CLOCK = 3, LINK_LINE = 4 };
-enum link_status { LINK_OK = 0, LINK_INCOMPLETE = 1, LINK_DROPPED = 2 };
-enum { LINK_CAN_MAP = 1 };
+/* LINK_EXPOSED comes before the answer to LINK_EXPOSE itself, when the sensor is no longer exposed, if asked for. */
+enum link_status { LINK_OK = 0, LINK_INCOMPLETE = 1, LINK_DROPPED = 2, LINK_EXPOSED = 3 };
+enum { LINK_CAN_MAP = 1, LINK_HEARS_END = 2 };
 
 struct link_request { /* 80 bytes */
     uint32_t magic, version, kind, capabilities;
@@ -43,7 +44,8 @@ int link_open(struct link *link, const char *host, const char *port);
 void link_close(struct link *link);
 int link_is_closed(const struct link *link);
 /* The request's header fields are filled in here. Returns 0, or -1 when the rig is gone or *give_up is set. */
-int link_expose(struct link *link, struct link_request *request, struct link_reply *reply, const volatile int *give_up);
+int link_expose(struct link *link, struct link_request *request, struct link_reply *reply, const volatile int *give_up,
+                void (*exposure_ended)(void *context), void *context);
 /* Takes the pixels that the reply announced; data may be NULL to discard them. */
 int link_payload(struct link *link, const struct link_reply *reply, void *data, size_t size, const volatile int *give_up);
 int link_clock(struct link *link, uint64_t *now_ns, double *temperature_c);
