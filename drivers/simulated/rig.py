@@ -42,7 +42,7 @@ BOARD = "charuco"
 CHANNELS = tuple(range(1, 10))
 SENSOR_HEIGHT_PX = 3648
 STROBE_WIRE = 0b010  # the camera's Line1 goes to the trigger inputs of the light controller
-FRAMES_REMEMBERED = 1000
+FRAMES_REMEMBERED = 500
 VISITS_REMEMBERED = 256  # true poses that can be asked for a defect mask
 MAXIMUM_POSE_ERROR = 1.0  # mm or degrees: visits farther from the asked pose are visits to another place
 

@@ -32,6 +32,7 @@ _ALPHA, _SMOOTH_ALPHA = 6, 0.15  # narrower highlights are not smooth over a til
 _BAYER_COLOURS, _BAYER_PLANES = np.array([0, 1, 3], np.int32), np.array([0, 1, 1, 2], np.int32)
 _ONE, _ONE_PLANE = np.zeros(1, np.int32), np.zeros(4, np.int32)
 _CACHE_BYTES, _OTHER_POSES_BYTES = 1 << 30, 200 << 20
+_CACHE_IMAGES = 256  # small ones would need days to fill the bytes, and look like a leak until then
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ class Scene:
         held = sum(image.nbytes for image in self._images.values())
         for key in list(self._images):
             limit = _CACHE_BYTES if key[0] == pose else _OTHER_POSES_BYTES
-            if held + need > limit:
+            if held + need > limit or len(self._images) >= _CACHE_IMAGES:
                 held -= self._images.pop(key).nbytes
 
     def _render(self, pose: Pose, light: Light, binning: int, area: Roi, pixel_format: str) -> NDArray[np.float32]:
