@@ -8,7 +8,7 @@ from scipy.special import erf
 
 from calibration.camera_model import F64
 
-EDGE_PX = (0.3, 0.5, 0.8, 1.2, 1.8)  # sigma of an edge: a pixel's own area gives 0.3, lens and focus the rest
+BLUR_PX = (0.1, 0.3, 0.6, 1.0, 1.6)  # sigma of lens and focus, besides the pixel's own area
 MOST_PX, ROUNDS, SAMPLED = 11, 8, 24
 
 
@@ -19,14 +19,14 @@ def fit_corners(
 
     start (N, 2) px within about a pixel of the corner; slopes (N, 2, 2): px per mm of the board there. Pixels count
     within `reach_mm` of the corner along both axes, and only where one of the edges is nearer than `clear_mm`: what
-    is farther from both may be a marker. Model: a + b erf(d1) erf(d2), d1 and d2 the distances to the two edges
-    through the corner, whose directions are the board's axes there.
+    is farther from both may be a marker. Model: a + b E(d1) E(d2), d1 and d2 the distances to the two edges
+    through the corner, whose directions are the board's axes there, and E as in `_edge`.
     """
     windows = _cut(grey, start, slopes, reach_mm)
     some = np.linspace(0, len(start) - 1, min(SAMPLED, len(start))).astype(int)
     probe = _cut(grey, start[some], slopes[some], reach_mm)
-    trials = [np.nanmedian(_fit(probe, slopes[some], reach_mm, clear_mm, sigma)[1]) for sigma in EDGE_PX]
-    shift, rms = _fit(windows, slopes, reach_mm, clear_mm, EDGE_PX[int(np.argmin(trials))])
+    trials = [np.nanmedian(_fit(probe, slopes[some], reach_mm, clear_mm, sigma)[1]) for sigma in BLUR_PX]
+    shift, rms = _fit(windows, slopes, reach_mm, clear_mm, BLUR_PX[int(np.argmin(trials))])
     lost = ~np.isfinite(shift).all(axis=1) | (np.linalg.norm(shift - (start - windows.middle), axis=1) > 3.0)
     out = windows.middle + shift
     out[lost], rms[lost] = np.nan, np.nan
@@ -58,15 +58,14 @@ def _fit(windows: _Windows, slopes: F64, reach_mm: float, clear_mm: float, sigma
     inverse = np.linalg.inv(slopes)  # rows: gradient of u, gradient of v, in mm per px
     normals = inverse / np.linalg.norm(inverse, axis=2, keepdims=True)
     shift = windows.start - windows.middle
-    scale = np.sqrt(0.5) / sigma
     rms = np.full(len(shift), np.nan)
     for _ in range(ROUNDS):
         away = windows.places[None] - shift[:, None]
         u, v = (np.abs(np.einsum("nki,ni->nk", away, inverse[:, axis])) for axis in (0, 1))
         used = windows.inside & (np.maximum(u, v) < reach_mm) & (np.minimum(u, v) < clear_mm)
         d1, d2 = (np.einsum("nki,ni->nk", away, normals[:, axis]) for axis in (0, 1))
-        e1, e2 = erf(d1 * scale), erf(d2 * scale)
-        g1, g2 = (np.exp(-((d * scale) ** 2)) * (2 * scale / np.sqrt(np.pi)) for d in (d1, d2))
+        e1, g1 = _edge(d1, normals[:, 0], sigma)
+        e2, g2 = _edge(d2, normals[:, 1], sigma)
         gain = _gain(windows.values, e1 * e2, used)
         slope_1, slope_2 = g1 * e2, e1 * g2
         along = -(slope_1[..., None] * normals[:, None, 0] + slope_2[..., None] * normals[:, None, 1])
@@ -87,6 +86,22 @@ def _fit(windows: _Windows, slopes: F64, reach_mm: float, clear_mm: float, sigma
         if float(np.nanmax(np.abs(move), initial=0.0)) < 1e-3:
             break
     return shift, rms
+
+
+def _edge(distance: F64, normals: F64, sigma: float) -> tuple[F64, F64]:
+    """A step from -1 to 1 as square pixels see it through a blur, and its slope; (N, n).
+
+    A pixel's area projected on the edge's normal is a box of its larger component, exact here, and one of the
+    smaller, whose variance is added to the blur's.
+    """
+    wide = np.abs(normals).max(axis=1)[:, None]
+    narrow = np.abs(normals).min(axis=1)[:, None]
+    soft = np.sqrt(sigma**2 + narrow**2 / 12)
+    ends = [(distance + side * wide / 2) / (np.sqrt(2) * soft) for side in (1.0, -1.0)]
+    steps = [erf(end) for end in ends]
+    # the integral of erf(t) is t erf(t) + exp(-t^2) / sqrt(pi)
+    whole = [end * step + np.exp(-(end**2)) / np.sqrt(np.pi) for end, step in zip(ends, steps, strict=True)]
+    return (whole[0] - whole[1]) * np.sqrt(2) * soft / wide, (steps[0] - steps[1]) / wide
 
 
 def _gain(values: F64, shape: F64, used: NDArray[np.bool_]) -> F64:
