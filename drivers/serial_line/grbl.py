@@ -11,7 +11,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
@@ -22,6 +22,7 @@ from drivers.serial_line.grbl_link import STOPPED, GrblLink
 from drivers.serial_line.grbl_protocol import MovePlan, Status, plan_move, trouble
 from drivers.serial_line.grbl_settings import EXAMPLE, GrblSettings
 from drivers.serial_line.port import Line
+from drivers.serial_line.waypoints import NoSafeWay, SafeWays
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,10 @@ MODAL_STATE = "G21 G90 G94"  # millimetres, absolute, feed per minute
 
 @dataclass(frozen=True, slots=True)
 class AxisLimits:
-    """One axis: a field of Pose, its allowed travel in station units, and how the controller knows it."""
+    """One axis: a field of Pose, its allowed travel in station units, and how the controller knows it.
+
+    An axis that moves no camera has its letter for a name, and minimum and maximum where it is parked.
+    """
 
     name: str
     minimum: float
@@ -44,12 +48,18 @@ class AxisLimits:
 
     @property
     def unit(self) -> str:
-        return self.name.rpartition("_")[2]
+        return self.name.rpartition("_")[2] if "_" in self.name else ""
+
+    @property
+    def is_parked(self) -> bool:
+        return self.name not in POSE_FIELDS
 
 
 class GrblOptions(TypedDict, total=False):
     """What a rig file may say beyond port and axes."""
 
+    fixed: Mapping[str, float]  # fields of Pose that no axis drives, and where they stand; 0 if not said
+    ways: SafeWays | None  # keep-out boxes and waypoints
     baud_rate: int
     tolerance_mm: float
     tolerance_deg: float
@@ -65,8 +75,8 @@ class GrblOptions(TypedDict, total=False):
 class GrblArm:
     """Implements `drivers.protocols.Arm`. Open with `GrblArm.open`; the position is trusted once homed.
 
-    A Pose field that no axis drives must be 0. Timeouts: `reply_timeout_s` for a line, the computed
-    time plus `move_margin_s` for a move, `homing_timeout_s` for homing, which is silent throughout.
+    A Pose field that no axis drives must be what `fixed` says, else 0. Timeouts: `reply_timeout_s` for a line,
+    the computed time plus `move_margin_s` for a move, `homing_timeout_s` for homing, which is silent throughout.
     """
 
     def __init__(
@@ -74,6 +84,8 @@ class GrblArm:
         port: str,
         axes: Sequence[AxisLimits],
         *,
+        fixed: Mapping[str, float] | None = None,
+        ways: SafeWays | None = None,
         baud_rate: int = 115200,
         tolerance_mm: float = 0.05,
         tolerance_deg: float = 0.05,
@@ -86,6 +98,9 @@ class GrblArm:
         watch_s: float = 0.5,
     ) -> None:
         self.axes = _checked_axes(axes)
+        self.fixed = _checked_fixed(self.axes, fixed or {})
+        self._ways = ways or SafeWays()
+        self._is_at_home = False  # and has not moved since
         self.last_reason = "not homed since the connection was made"
         self.warnings: tuple[str, ...] = ()
         self._tolerance_mm = tolerance_mm
@@ -95,6 +110,7 @@ class GrblArm:
         self._boot_timeout_s = boot_timeout_s
         self._move_margin_s = move_margin_s
         self._homing_timeout_s = homing_timeout_s
+        self._check_waypoints()
         self._trust = threading.Event()
         self._lock = threading.RLock()  # one conversation at a time; stop() does not take it
         self._link = GrblLink(DEVICE, port, baud_rate, reply_timeout_s, self._distrust)
@@ -152,9 +168,10 @@ class GrblArm:
             self._link.command("$H", self._homing_timeout_s, is_deaf=True)
             self._link.command(MODAL_STATE)
             report = self._link.status()
-            if report.state != "Idle" or report.fields.get("H", "1").startswith("0"):
+            if trouble(report) or report.state != "Idle" or report.fields.get("H", "1").startswith("0"):
                 raise PositionUntrusted(DEVICE, f"homing was acknowledged, but this is not Idle and homed: {report}")
             self._machine = self._machine_position(report)
+            self._is_at_home = True
             self._trust.set()
             if self._link.blocked is not None:  # something came in between: the latch stays down
                 self._distrust(self._link.blocked)
@@ -174,23 +191,34 @@ class GrblArm:
             raise PositionUntrusted(DEVICE, f"not homed: {why}; end that, then home again")
 
     def check_reachable(self, pose: Pose) -> None:
-        """Raise OutOfTravel unless every field is finite and inside its axis' limits.
+        """Raise OutOfTravel unless every field is finite, inside its axis' limits, and outside the keep-out boxes.
 
         The limits form a box, so a straight way between two reachable poses lies inside as well.
         """
         driven = {a.name: a for a in self.axes}
         for name, value in zip(POSE_FIELDS, pose.as_tuple(), strict=True):
-            axis = driven.get(name)
-            if axis is None and value != 0.0:
-                raise OutOfTravel(DEVICE, f"{name} = {value:g}, but this gantry has no such axis: it must be 0")
-            if axis is not None and not (math.isfinite(value) and axis.minimum <= value <= axis.maximum):
+            if (axis := driven.get(name)) is None:
+                self._check_fixed(name, value)
+            elif not (math.isfinite(value) and axis.minimum <= value <= axis.maximum):
                 raise OutOfTravel(
                     DEVICE,
                     f"{name} = {value:g} {axis.unit} is outside {axis.minimum:g} .. {axis.maximum:g} {axis.unit}",
                 )
+        try:
+            self._ways.check_target(pose)
+        except NoSafeWay as error:
+            raise OutOfTravel(DEVICE, str(error)) from error
+
+    def _check_fixed(self, name: str, value: float) -> None:
+        fixed = self.fixed[name]
+        tolerance = self._tolerance_deg if name.endswith("_deg") else self._tolerance_mm
+        if not abs(value - fixed) <= tolerance:
+            raise OutOfTravel(
+                DEVICE, f"{name} = {value:g}, but this gantry has no such axis: it stands fixed at {fixed:g}"
+            )
 
     def move_to(self, pose: Pose) -> Pose:
-        """Check, send, barrier, ask, verify; returns the position read back.
+        """Plan; for each leg check, send, barrier, ask, verify; returns the position read back.
 
         Raises OutOfTravel or PositionUntrusted before anything is sent; PositionError when the arm stands
         still elsewhere; CommandRefused, DeviceTimeout, DeviceLost. All but the first leave the arm untrusted
@@ -199,15 +227,27 @@ class GrblArm:
         self.check_reachable(pose)
         with self._lock:
             self._require_trust()
-            target = self._to_machine(pose)
-            plan = plan_move(self._machine, target, self._rates, self._accelerations)
-            self._require_readiness()
-            if plan.length > 0.0:
-                self._link.command(self._move_line(target, plan), is_watched=True)
-                self._link.command(BARRIER, plan.duration_s / self._speed + self._move_margin_s, is_watched=True)
-            if self._settle_s:
-                time.sleep(self._settle_s)
-            return self._verify(target)
+            for stop in self._route(pose):
+                self._go(self._to_machine(stop))
+            return self._to_pose(self._machine)
+
+    def _route(self, pose: Pose) -> tuple[Pose, ...]:
+        try:
+            return self._ways.route(self._to_pose(self._machine), pose, is_from_home=self._is_at_home)
+        except NoSafeWay as error:
+            raise OutOfTravel(DEVICE, str(error)) from error
+
+    def _go(self, target: tuple[float, ...]) -> None:
+        """One straight leg, to its end."""
+        plan = plan_move(self._machine, target, self._rates, self._accelerations)
+        self._require_readiness()
+        self._is_at_home = False
+        if plan.length > 0.0:
+            self._link.command(self._move_line(target, plan), is_watched=True)
+            self._link.command(BARRIER, plan.duration_s / self._speed + self._move_margin_s, is_watched=True)
+        if self._settle_s:
+            time.sleep(self._settle_s)
+        self._verify(target)
 
     def position(self) -> Pose:
         """As the controller reports it, trusted or not. Raises PositionUntrusted while it is locked or stopped."""
@@ -345,7 +385,7 @@ class GrblArm:
         words = "".join(f" {a.machine_axis}{v:.3f}" for a, v in zip(self.axes, target, strict=True))
         return f"G53 G1{words} F{max(1.0, plan.rate_per_s * 60.0 * self._speed):.0f}"
 
-    def _verify(self, target: tuple[float, ...]) -> Pose:
+    def _verify(self, target: tuple[float, ...]) -> None:
         report = self._link.status()
         if report.state != "Idle":
             self._distrust(f"after a move the state was {report.state}")
@@ -361,7 +401,6 @@ class GrblArm:
                     f"{axis.unit} (tolerance {tolerance:g}); home the arm",
                 )
         self._require_trust()  # an input or an alarm may have come with the last report
-        return self._to_pose(self._machine)
 
     # -- coordinates ------------------------------------------------------------------------
 
@@ -374,13 +413,29 @@ class GrblArm:
     def _to_machine(self, pose: Pose) -> tuple[float, ...]:
         values = dict(zip(POSE_FIELDS, pose.as_tuple(), strict=True))
         return tuple(
-            values[a.name] + a.offset if a.name in values else kept
-            for a, kept in zip(self.axes, self._machine, strict=True)
+            values.get(a.name, a.minimum) + a.offset  # a parked axis has one place only
+            for a in self.axes
         )
 
     def _to_pose(self, machine: tuple[float, ...]) -> Pose:
         values = {a.name: m - a.offset for a, m in zip(self.axes, machine, strict=True)}
-        return Pose(*(values.get(name, 0.0) for name in POSE_FIELDS))
+        return Pose(*(values[name] if name in values else self.fixed[name] for name in POSE_FIELDS))
+
+    def _check_waypoints(self) -> None:
+        for name, pose in self._ways.waypoints.items():
+            try:
+                self.check_reachable(pose)
+            except OutOfTravel as error:
+                raise ValueError(f"waypoint {name}: {error.message}") from error
+
+
+def _checked_fixed(axes: Sequence[AxisLimits], fixed: Mapping[str, float]) -> dict[str, float]:
+    """Every field that no axis drives, and its value. Raises ValueError for a field that is driven, or unknown."""
+    undriven = [name for name in POSE_FIELDS if name not in {a.name for a in axes}]
+    wrong = [name for name in fixed if name not in undriven]
+    if wrong:
+        raise ValueError(f"{wrong[0]} cannot be fixed: an axis drives it, or it is none of {', '.join(POSE_FIELDS)}")
+    return {name: float(fixed.get(name, 0.0)) for name in undriven}
 
 
 def _checked_axes(axes: Sequence[AxisLimits]) -> tuple[AxisLimits, ...]:
@@ -393,15 +448,28 @@ def _checked_axes(axes: Sequence[AxisLimits]) -> tuple[AxisLimits, ...]:
     for axis in axes:
         if axis.machine_axis not in LETTERS or len(axis.machine_axis) != 1:
             raise ValueError(f"{axis.name}: machine axis {axis.machine_axis!r} is none of {', '.join(LETTERS)}")
-        if not axis.minimum < axis.maximum:
+        if axis.is_parked and (axis.name != axis.machine_axis or axis.minimum != axis.maximum):
+            raise ValueError(f"{axis.name}: an axis that moves no camera is parked at one place, by its letter")
+        if not axis.is_parked and not axis.minimum < axis.maximum:
             raise ValueError(f"{axis.name}: minimum {axis.minimum:g} is not below maximum {axis.maximum:g}")
     return tuple(axes)
 
 
 def _open(settings: GrblSettings) -> GrblArm:
-    axes = tuple(AxisLimits(a.name, a.minimum, a.maximum, a.machine_axis, a.offset) for a in settings.axes)
+    axes = [AxisLimits(a.name, a.minimum, a.maximum, a.machine_axis, a.offset) for a in settings.axes]
+    axes += [AxisLimits(letter, value, value, letter) for letter, value in settings.parked.items()]
     return GrblArm.open(
-        settings.port, axes=axes, tolerance_mm=settings.tolerance_mm, reply_timeout_s=settings.reply_timeout_s
+        settings.port,
+        axes=axes,
+        fixed={str(name): value for name, value in settings.fixed.items()},
+        ways=None if settings.ways is None else settings.ways.ways(),
+        baud_rate=settings.baud_rate,
+        tolerance_mm=settings.tolerance_mm,
+        tolerance_deg=settings.tolerance_deg,
+        settle_s=settings.settle_s,
+        speed=settings.speed,
+        reply_timeout_s=settings.reply_timeout_s,
+        homing_timeout_s=settings.homing_timeout_s,
     )
 
 

@@ -85,18 +85,22 @@ class GrblLink:
         reply = grbl.parse(raw)
         if isinstance(reply, Alarm):
             # even ALARM:2, which keeps the position, leaves a lock that only homing ends: `$X` is never sent
-            if reply.code != HOMING_REQUIRED:
-                self.blocked = grbl.alarm_text(reply.code)
-            self._distrust(grbl.alarm_text(reply.code))
+            self._block_from_outside(grbl.alarm_text(reply.code), is_lock=reply.code != HOMING_REQUIRED)
         elif isinstance(reply, Banner) and not self._is_resetting:
-            self.blocked = self.blocked or "the controller restarted by itself"  # after an alarm that is the cause
-            self._distrust(self.blocked)
+            self._block_from_outside(self.blocked or "the controller restarted by itself")  # an alarm is the cause
         elif isinstance(reply, Status) and (why := grbl.trouble(reply)) and not self._is_resetting:
             self._distrust(why)
         elif isinstance(reply, Unknown) and raw.strip():
             self.rejected_lines += 1
             log.warning("%s: not understood and not counted as a reply: %r", self.device, raw)
         self._replies.put(reply)
+
+    def _block_from_outside(self, why: str, *, is_lock: bool = True) -> None:
+        """The trust falls before a waiting command can hear why, and again should homing have just restored it."""
+        self._distrust(why)
+        if is_lock:
+            self.blocked = why
+            self._distrust(why)
 
     def _lose(self, loss: DeviceLost) -> None:
         self._distrust("the connection was lost")

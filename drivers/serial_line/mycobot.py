@@ -32,6 +32,7 @@ from drivers.serial_line import mycobot_protocol as frames
 from drivers.serial_line.mycobot_link import STOPPED, MyCobotLink
 from drivers.serial_line.mycobot_settings import EXAMPLE, MyCobotSettings, transform_of
 from drivers.serial_line.port import Line
+from drivers.serial_line.waypoints import NoSafeWay, SafeWays
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class MyCobotOptions(TypedDict, total=False):
     joint_limits_deg: Limits | None  # None = the documents' for the model
     home_joints_deg: Sequence[float] | None  # where homing leads; None = it stays where it is
     straight: bool  # move the camera in straight lines; else each joint by itself
+    ways: SafeWays | None  # keep-out boxes and waypoints, for straight moves only
     speed_percent: int
     full_speed_deg_per_s: float  # at 100 percent, for the timeouts
     full_speed_mm_per_s: float
@@ -79,6 +81,7 @@ class MyCobotArm:
         joint_limits_deg: Limits | None = None,
         home_joints_deg: Sequence[float] | None = None,
         straight: bool = False,
+        ways: SafeWays | None = None,
         speed_percent: int = 50,
         full_speed_deg_per_s: float = 120.0,
         full_speed_mm_per_s: float = 150.0,
@@ -97,6 +100,10 @@ class MyCobotArm:
         self._from_station, self._from_camera = inverse(base), inverse(mount)
         self._base, self._mount = base, mount
         self._home_joints_deg = home_joints_deg
+        if ways is not None and (not straight or home_joints_deg is not None):
+            raise ValueError("keep-out boxes judge straight moves only: ask for them, and for no home joints")
+        self._ways = ways or SafeWays()
+        self._is_at_home = False  # and has not moved since
         self._path = frames.STRAIGHT_PATH if straight else frames.JOINT_PATH
         self._speed_percent = speed_percent
         self._deg_per_s = full_speed_deg_per_s * speed_percent / 100.0
@@ -165,6 +172,7 @@ class MyCobotArm:
             self._joints_deg = self._checked_joints()
             self._flange = from_coordinates(*self._link.coordinates())
             self._check_model()
+            self._is_at_home = True
             self._trust.set()
             if self._link.blocked is not None:  # stopped in between: the latch stays down
                 self._distrust(self._link.blocked)
@@ -183,9 +191,13 @@ class MyCobotArm:
         if not any(self._geometry.within_limits(way, self.joint_limits_deg) for way in ways):
             why = "beyond a joint limit" if ways else "out of the arm's reach"
             raise OutOfTravel(DEVICE, f"{pose} is {why}")
+        try:
+            self._ways.check_target(pose)
+        except NoSafeWay as error:
+            raise OutOfTravel(DEVICE, str(error)) from error
 
     def move_to(self, pose: Pose) -> Pose:
-        """Check, send, wait until it stands, read back, verify.
+        """Plan; for each leg check, send, wait until it stands, read back, verify.
 
         Raises OutOfTravel or PositionUntrusted before anything is sent; PositionError when the arm stands still
         elsewhere; DeviceTimeout, DeviceLost. All but the first leave the arm untrusted.
@@ -193,12 +205,27 @@ class MyCobotArm:
         self.check_reachable(pose)
         with self._lock:
             self._require_trust()
-            target = self._flange_for(pose)
-            self._require_readiness()
-            coordinates = to_coordinates(target)
-            self._send(frames.SEND_COORDINATES, frames.coordinate_bytes(coordinates), bytes([self._path]))
-            self._await_arrival(target, frames.coordinate_bytes(coordinates), frames.COORDINATES)
+            for stop in self._route(pose):
+                self._go(self._flange_for(stop))
             return self._pose_of(self._flange, pose.pan_deg)
+
+    def _route(self, pose: Pose) -> tuple[Pose, ...]:
+        """The stops, each within reach."""
+        try:
+            stops = self._ways.route(self._pose_of(self._flange), pose, is_from_home=self._is_at_home)
+        except NoSafeWay as error:
+            raise OutOfTravel(DEVICE, str(error)) from error
+        for stop in stops[:-1]:
+            self.check_reachable(stop)
+        return stops
+
+    def _go(self, target: Transform) -> None:
+        """One leg, to its end."""
+        self._require_readiness()
+        self._is_at_home = False
+        data = frames.coordinate_bytes(to_coordinates(target))
+        self._send(frames.SEND_COORDINATES, data, bytes([self._path]))
+        self._await_arrival(target, data, frames.COORDINATES)
 
     def move_joints(self, joints_deg: Sequence[float]) -> tuple[float, ...]:
         """Joint angles in degrees, for a home or parking position; returns the angles read back.
@@ -209,6 +236,7 @@ class MyCobotArm:
         with self._lock:
             self._require_trust()
             self._require_readiness()
+            self._is_at_home = False
             data = frames.angle_bytes(joints_deg)
             self._send(frames.SEND_ANGLES, data)
             self._await_arrival(self._geometry.flange(joints_deg), data, frames.ANGLES)
@@ -415,6 +443,7 @@ def _open(settings: MyCobotSettings) -> MyCobotArm:
         joint_limits_deg=settings.limits(),
         home_joints_deg=settings.home_joints_deg,
         straight=settings.straight,
+        ways=None if settings.ways is None else settings.ways.ways(),
         speed_percent=settings.speed_percent,
         tolerance_mm=settings.tolerance_mm,
         tolerance_deg=settings.tolerance_deg,

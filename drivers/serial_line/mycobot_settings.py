@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from drivers.mycobot_kinematics import GEOMETRIES
 from drivers.rigid import Transform, from_coordinates, rigid_from_rows
+from drivers.serial_line.ways_settings import EXAMPLE as WAYS_EXAMPLE
+from drivers.serial_line.ways_settings import WaysSettings
 from drivers.settings import DriverSettings, Finite, NotNegative, Positive, SettingsError, Text
 
 Place = Annotated[tuple[Finite, ...], Field(min_length=6, max_length=6)]  # x, y, z in mm, rx, ry, rz in degrees
@@ -35,7 +37,8 @@ class MyCobotSettings(DriverSettings):
     travel_limits: TravelSettings
     joint_limits_deg: tuple[Range, ...] | None = None
     home_joints_deg: Place | None = None
-    straight: bool = False
+    straight: bool = False  # keep-out boxes need it: how the joints get there by themselves is the firmware's affair
+    ways: WaysSettings | None = None
     speed_percent: Percent = 50
     tolerance_mm: Positive = 1.0
     tolerance_deg: Positive = 1.0
@@ -61,6 +64,10 @@ class MyCobotSettings(DriverSettings):
         for index, (angle, (low, high)) in enumerate(zip(self.home_joints_deg or (), limits, strict=False)):
             if not low <= angle <= high:
                 raise SettingsError(("home_joints_deg", index), f"{angle:g} is outside the joint's {low:g} .. {high:g}")
+        if self.ways is not None and not self.straight:
+            raise SettingsError(("ways",), "keep-out boxes and waypoints need `straight: true`")
+        if self.ways is not None and self.home_joints_deg is not None:
+            raise SettingsError(("home_joints_deg",), "moves joint by joint, which keep-out boxes cannot judge")
         return self
 
     def travel(self) -> dict[str, tuple[float, float]]:
@@ -81,7 +88,7 @@ def transform_of(value: tuple[float, ...] | tuple[tuple[float, ...], ...]) -> Tr
     return rigid_from_rows([row for row in value if isinstance(row, tuple)])
 
 
-EXAMPLE = """\
+_OWN_EXAMPLE = """\
 driver: mycobot
 port: /dev/serial/by-id/usb-Maker_Arm_0001-if00
 model: "320"
@@ -98,4 +105,6 @@ tolerance_mm: 1.0
 tolerance_deg: 1.0
 settle_s: 0.3                    # after arrival, before the position is read again
 reply_timeout_s: 0.5
+straight: false                  # true: the camera moves in straight lines, which keep-out boxes need
 """
+EXAMPLE = _OWN_EXAMPLE + WAYS_EXAMPLE

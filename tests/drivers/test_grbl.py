@@ -22,6 +22,8 @@ from drivers.errors import (
 )
 from drivers.protocols import Pose
 from drivers.serial_line.grbl import AxisLimits, GrblArm
+from drivers.serial_line.keep_out import KeepOutBox
+from drivers.serial_line.waypoints import SafeWays
 
 TOP = Pose(0.0, 0.0, 258.0, 45.0, 180.0)
 LEFT = replace(TOP, x_mm=-150.0)
@@ -403,12 +405,40 @@ def test_settings_that_would_mislead_are_refused(gantry: Any) -> None:
         gantry.open()
 
 
-def test_three_axes_drive_three_fields_and_the_others_must_be_zero(gantry: Any) -> None:
-    arm = gantry.homed(axes=gantry.axes[:3])
-    found = arm.move_to(Pose(10.0, 20.0, 100.0, 0.0, 0.0))
-    assert found == Pose(10.0, 20.0, 100.0, 0.0, 0.0)
-    with pytest.raises(OutOfTravel, match="tilt_deg = 45, but this gantry has no such axis"):
-        arm.move_to(Pose(10.0, 20.0, 100.0, 45.0, 0.0))
+def test_three_axes_drive_three_fields_and_the_others_stand_where_stated(gantry: Any) -> None:
+    arm = gantry.homed(axes=gantry.axes[:3], fixed={"pan_deg": -90.0})
+    found = arm.move_to(Pose(10.0, 20.0, 100.0, 0.0, -90.0))
+    assert found == Pose(10.0, 20.0, 100.0, 0.0, -90.0)
+    before = len(sent(arm))
+    for pose, field in ((replace(found, tilt_deg=45.0), "tilt_deg = 45"), (replace(found, pan_deg=90.0), "pan_deg")):
+        with pytest.raises(OutOfTravel, match=f"{field}.*no such axis: it stands fixed at"):
+            arm.move_to(pose)
+    assert len(sent(arm)) == before
+
+
+def test_an_axis_that_moves_no_camera_is_parked_and_verified(gantry: Any) -> None:
+    parked = AxisLimits("B", -41.0, -41.0, "B")
+    arm = gantry.homed(axes=(*gantry.axes[:4], parked))
+    arm.move_to(Pose(10.0, 20.0, 100.0, 30.0, 0.0))
+    assert gantry.firmware.machine_at(gantry.clock.now_s())[4] == pytest.approx(-41.0, abs=0.01)
+
+
+def test_a_way_through_a_keep_out_box_goes_by_its_waypoints_or_sends_nothing(gantry: Any) -> None:
+    box = KeepOutBox("clamp", (-20.0, -20.0, 40.0), (20.0, 20.0, 280.0))
+    over = {"left": replace(LEFT, z_mm=300.0), "right": replace(RIGHT, z_mm=300.0)}
+    arm = gantry.homed(ways=SafeWays((box,), over, (("left", "right"),), entry="right"))
+    arm.move_to(RIGHT)
+    assert sent(arm).count(b"G53 G1") == 3  # home, across at the home's height, down to the entry, to the target
+    arm.move_to(LEFT)
+    assert sent(arm).count(b"G53 G1") == 6
+    assert gantry.true_pose().x_mm == pytest.approx(LEFT.x_mm, abs=0.01)
+    before = len(sent(arm))
+    with pytest.raises(OutOfTravel, match="keep-out box clamp"):
+        arm.check_reachable(TOP)
+    with pytest.raises(OutOfTravel, match="keep-out box clamp"):
+        arm.move_to(TOP)
+    assert len(sent(arm)) == before
+    assert arm.position_trusted
 
 
 @pytest.mark.parametrize(
