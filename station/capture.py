@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby, zip_longest
 
 from drivers.errors import DeviceError, FrameOutOfOrder
 from drivers.protocols import Frame, Pose
-from station.devices import Rig
+from station.devices import Rig, Strobes
 from station.plan import CaptureStep
 from station.stages import StageTimes
 
@@ -65,7 +66,8 @@ def capture(
     """Walk the plan: move, light, expose; lights are off during every move and whatever happens.
 
     A frame belongs to a light because the driver triggered it, its id follows the last one, and its
-    exposure began after the light was acknowledged and settled, on the camera's own clock.
+    exposure began after the light was acknowledged and settled, on the camera's own clock. With strobes it
+    also was over, on that clock, before the next light was armed.
     """
     try:
         yield from _walk(rig, plan, stop, times, settle_s)
@@ -74,32 +76,88 @@ def capture(
         raise
     with times.stage("light"):
         rig.lights.off()
+        rig.lights.check()
 
 
 def _walk(
     rig: Rig, plan: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, settle_s: float
 ) -> Iterator[CapturedFrame]:
-    position: Pose | None = None
-    commanded: Pose | None = None
-    for step in plan:
-        arrives = step.pose != commanded
-        stop.check(at_view_boundary=arrives)
-        if position is None or arrives:
-            position = _go(rig, step.pose, settle_s, times)
-            commanded = step.pose
+    for pose, steps in groupby(plan, key=lambda step: step.pose):
+        stop.check(at_view_boundary=True)
+        position = _go(rig, pose, settle_s, times)
+        if rig.strobes is None:
+            frames = _by_software(rig, tuple(steps), stop, times)
+        else:
+            frames = _by_strobe(rig.strobes, tuple(steps), stop, times)
+        for step, frame in frames:
+            yield CapturedFrame(step, frame, position)
+
+
+def _by_software(
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes
+) -> Iterator[tuple[CaptureStep, Frame]]:
+    for step in steps:
+        stop.check(at_view_boundary=False)
         with times.stage("light"):
             rig.lights.on(step.channel, step.brightness)
             lit_ns = rig.camera.time_ns()
         stop.check(at_view_boundary=False)
         with times.stage("expose"):
             frame = rig.camera.expose(step.exposure_us, step.gain_db)
-        if frame.timestamp_ns < lit_ns:
-            raise FrameOutOfOrder(
-                "camera",
-                f"frame {frame.frame_id} for view {step.view!r}, light {step.light!r} began "
-                f"{(lit_ns - frame.timestamp_ns) / 1e6:.3f} ms before the light was stable",
-            )
-        yield CapturedFrame(step, frame, position)
+        _prove_lit(step, frame, lit_ns)
+        rig.lights.check()
+        yield step, frame
+
+
+def _by_strobe(
+    strobes: Strobes, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes
+) -> Iterator[tuple[CaptureStep, Frame]]:
+    """While a frame is read out, the next light is armed; never while the sensor may still gather light."""
+    camera, lights = strobes.camera, strobes.lights
+    armed_ns = _arm(strobes, steps[0], times)
+    for step, following in zip_longest(steps, steps[1:]):
+        stop.check(at_view_boundary=False)
+        with times.stage("expose"):
+            camera.trigger(step.exposure_us, step.gain_db)
+            is_over = following is not None and camera.wait_exposed()
+        over_ns = camera.time_ns() if is_over else None
+        next_ns = _arm(strobes, following, times) if is_over else 0
+        with times.stage("expose"):
+            frame = camera.collect()
+        _prove_lit(step, frame, armed_ns)
+        if over_ns is not None:
+            _prove_over(step, frame, over_ns)
+        lights.check()
+        if following is not None and not is_over:
+            next_ns = _arm(strobes, following, times)
+        yield step, frame
+        armed_ns = next_ns
+
+
+def _arm(strobes: Strobes, step: CaptureStep, times: StageTimes) -> int:
+    """Returns the camera's clock once the armed light is acknowledged."""
+    with times.stage("light"):
+        strobes.lights.arm(step.channel, step.brightness, step.exposure_us)
+        return strobes.camera.time_ns()
+
+
+def _prove_lit(step: CaptureStep, frame: Frame, lit_ns: int) -> None:
+    if frame.timestamp_ns < lit_ns:
+        raise FrameOutOfOrder(
+            "camera",
+            f"frame {frame.frame_id} for view {step.view!r}, light {step.light!r} began "
+            f"{(lit_ns - frame.timestamp_ns) / 1e6:.3f} ms before the light was stable",
+        )
+
+
+def _prove_over(step: CaptureStep, frame: Frame, next_light_ns: int) -> None:
+    ended_ns = frame.timestamp_ns + round(frame.exposure_us * 1e3)
+    if ended_ns > next_light_ns:
+        raise FrameOutOfOrder(
+            "camera",
+            f"frame {frame.frame_id} for view {step.view!r}, light {step.light!r} was still being exposed "
+            f"{(ended_ns - next_light_ns) / 1e6:.3f} ms after the next light had begun to be armed",
+        )
 
 
 def _go(rig: Rig, pose: Pose, settle_s: float, times: StageTimes) -> Pose:

@@ -10,12 +10,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import cast
 
-from drivers.errors import DeviceError
-from drivers.protocols import Arm, Camera, Lights
+from drivers.errors import DeviceError, FeatureMissing
+from drivers.protocols import Arm, Camera, Lights, StrobeCamera, StrobeLights
 from drivers.registry import driver_kind
 from station.rig import RigFile, load_rig
 
 log = logging.getLogger(__name__)
+
+
+STROBE_CAMERA, STROBE_LIGHTS = ("set_strobe", "trigger", "wait_exposed", "collect"), ("arm", "disarm")
+
+
+@dataclass(frozen=True, slots=True)
+class Strobes:
+    """Camera and lights again, as what they are where the one fires the other."""
+
+    camera: StrobeCamera
+    lights: StrobeLights
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,7 @@ class Rig:
     camera: Camera
     arm: Arm
     lights: Lights
+    strobes: Strobes | None = None  # None: lights are stepped by software
 
     def close(self) -> list[str]:
         """Lights off, then close all; returns what could not be confirmed, and never raises."""
@@ -79,5 +91,20 @@ def open_rig(rig: RigFile | Path) -> Rig:
         arm = open_arm(file)
         opened.callback(arm.close)
         camera = open_camera(file)
+        opened.callback(camera.close)
+        strobes = set_up_strobes(camera, lights, file.strobe_line) if file.stepping == "strobe" else None
         opened.pop_all()
-    return Rig(file.name, file.simulated, camera, arm, lights)
+    return Rig(file.name, file.simulated, camera, arm, lights, strobes)
+
+
+def set_up_strobes(camera: Camera, lights: Lights, line: str) -> Strobes:
+    """Raises FeatureMissing for drivers, or a camera, that cannot do it."""
+    for name, device, needed in (("camera", camera, STROBE_CAMERA), ("lights", lights, STROBE_LIGHTS)):
+        lacking = [method for method in needed if not callable(getattr(device, method, None))]
+        if lacking:
+            raise FeatureMissing(
+                name, f"`stepping: strobe` needs a driver with {', '.join(lacking)}; choose `stepping: software`"
+            )
+    strobes = Strobes(cast(StrobeCamera, camera), cast(StrobeLights, lights))
+    strobes.camera.set_strobe(line)
+    return strobes

@@ -23,11 +23,13 @@ from drivers.registry import (
     driver_names,
     driver_source,
 )
+from drivers.settings import Text
 from station.document_errors import FieldError
 from station.documents import read_document, save_document
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Section = Literal["camera", "arm", "lights"]
+Stepping = Literal["software", "strobe"]
 
 GROUPS: Mapping[Section, Group] = {"camera": "cameras", "arm": "arms", "lights": "lights"}
 DEFAULT_DRIVERS: Mapping[Section, str] = {"camera": "genicam", "arm": "grbl", "lights": "gardasoft"}
@@ -43,6 +45,8 @@ class RigFile(BaseModel):
     camera: BaseModel
     arm: BaseModel
     lights: BaseModel
+    stepping: Stepping = "software"  # strobe: the camera's exposure line fires the light that was armed before
+    strobe_line: Text = "Line1"  # the camera's output that goes to the light controller's trigger input
 
     def driver_of(self, section: Section) -> str:
         return str(getattr(getattr(self, section), "driver"))  # noqa: B009 - the field is added to each section

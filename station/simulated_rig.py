@@ -47,6 +47,7 @@ def rig_file_for(folder: Path, config: SimulatedRigConfig, frame_timeout_s: floa
             "camera": camera,
             "arm": ARM_SECTIONS[config.arm_kind](place),
             "lights": LIGHT_SECTIONS[config.lights_kind](place),
+            "stepping": "strobe" if config.lights_kind == "ccs_strobe" else config.stepping,
         }
     )
 
@@ -87,6 +88,10 @@ def _ccs(place: Path) -> Content:
     return {"driver": "ccs", **_light_line(place), "all_number": 0}
 
 
+def _ccs_strobe(place: Path) -> Content:
+    return {**_ccs(place), "strobe_mode": True}
+
+
 def _light_line(place: Path) -> Content:
     return {"port": str(place / "lights"), "channels": CHANNELS, "reply_timeout_s": REPLY_TIMEOUT_S}
 
@@ -96,7 +101,11 @@ ARM_SECTIONS: Mapping[ArmKind, Callable[[Path], Content]] = {
     "grblhal": _gantry,
     "mycobot": _six_axis_arm,
 }
-LIGHT_SECTIONS: Mapping[LightsKind, Callable[[Path], Content]] = {"gardasoft": _gardasoft, "ccs": _ccs}
+LIGHT_SECTIONS: Mapping[LightsKind, Callable[[Path], Content]] = {
+    "gardasoft": _gardasoft,
+    "ccs": _ccs,
+    "ccs_strobe": _ccs_strobe,
+}
 
 
 def configure(file: Path | None, **kinds: str | None) -> SimulatedRigConfig:

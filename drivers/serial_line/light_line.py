@@ -25,17 +25,27 @@ class LightLine(Generic[Reply]):
     """
 
     def __init__(
-        self, port: str, *, baud_rate: int, terminator: bytes, reply_timeout_s: float, parse: Callable[[bytes], Reply | None]
-    ) -> None:  # fmt: skip
+        self,
+        port: str,
+        *,
+        baud_rate: int,
+        terminator: bytes,
+        reply_timeout_s: float,
+        parse: Callable[[bytes], Reply | None],
+    ) -> None:
         self.is_in_step = False
         self.rejected = 0
         self.reply_timeout_s = reply_timeout_s
         self._parse = parse
         self._arrived: queue.SimpleQueue[bytes | DeviceLost] = queue.SimpleQueue()
         self.wire = Line(
-            DEVICE, port, baud_rate=baud_rate, terminator=terminator, on_line=self._arrived.put,
+            DEVICE,
+            port,
+            baud_rate=baud_rate,
+            terminator=terminator,
+            on_line=self._arrived.put,
             on_lost=self._arrived.put,
-        )  # fmt: skip
+        )
 
     def ask(self, command: bytes) -> Reply:
         """Raises DeviceTimeout when no reply came, DeviceLost. The caller was in step, or has synchronised."""

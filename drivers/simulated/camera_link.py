@@ -78,10 +78,11 @@ class _Message(NamedTuple):
 class CameraLink:
     """Offers one simulated camera: an endpoint file, a listening socket, a thread per connection.
 
-    `expose` is called on the frame connection's thread and blocks as long as exposure and readout take;
-    its None means that the frame is lost on the way. `now_ns` and `temperature_c` may be called at the
-    same time. `fire_line` is an edge on the camera's trigger input. `expose` may call `exposure_ended`, so that
-    the camera knows it before the frame has been read out. The mapped file lies in `frame_folder`; without one, and on Windows, pixels travel on the socket.
+    `expose` is called on the frame connection's thread and blocks as long as exposure and readout take; it may
+    call `exposure_ended`, so that the camera knows that before the frame is there. Its None means that the
+    frame is lost on the way. `now_ns` and `temperature_c` may be called at the same time. `fire_line` is an
+    edge on the camera's trigger input. The mapped file lies in `frame_folder`; without one, and on Windows,
+    pixels travel on the socket.
     """
 
     def __init__(

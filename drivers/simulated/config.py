@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 ArmKind = Literal["grbl", "grblhal", "mycobot"]
-LightsKind = Literal["gardasoft", "ccs"]
+LightsKind = Literal["gardasoft", "ccs", "ccs_strobe"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -75,6 +75,7 @@ class SimulatedRigConfig(Strict):
     serial_latency_ms: float = Field(default=2.0, ge=0)
     arm_kind: ArmKind = "grbl"
     lights_kind: LightsKind = "gardasoft"
+    stepping: Literal["software", "strobe"] = "software"  # what its rig file says
     part: SimulatedPart = SimulatedPart()
     imperfections: Imperfections = Imperfections()
     camera: CameraTiming = CameraTiming()

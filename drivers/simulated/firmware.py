@@ -44,6 +44,7 @@ class ArmFirmware(Firmware, Protocol):
 LIGHTS: Mapping[LightsKind, Callable[[SimulatedClock, int], LightFirmware]] = {
     "gardasoft": GardasoftFirmware,
     "ccs": CcsFirmware,
+    "ccs_strobe": partial(CcsFirmware, strobe_mode=True),
 }
 ARMS: Mapping[ArmKind, Callable[[SimulatedClock], ArmFirmware]] = {
     "grbl": GrblFirmware,
