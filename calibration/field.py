@@ -158,14 +158,17 @@ class PlaneTilt:
     flags: tuple[str, ...]
 
 
-def plane_tilt(plane: F64, matte: F64, directions: F64, spreads: F64) -> PlaneTilt:
-    """From the intensities (K,) that a plane taken for square shows, and those of a matte sphere, which cannot tilt.
+def plane_tilt(
+    plane: F64, matte: F64, directions: F64, spreads: F64, normal: tuple[float, float, float] = (0.0, 0.0, 1.0)
+) -> PlaneTilt:
+    """From the intensities (K,) that a plane shows if it lies as `normal` says, and those of a matte sphere.
 
-    A normal off by d changes light l's share of the plane by d.l / l_z: the ratios decide d. `spreads`: relative, one
+    A normal off by d changes light l's share of the plane by d.l / n.l: the ratios decide d. `spreads`: relative, one
     sigma, of the ratios. An unknown tilt of the plane goes one to one into the normals of every part.
     """
     sigma = np.maximum(spreads, 1e-5)
-    matrix = np.column_stack([np.ones(len(plane)), directions[:, :2] / directions[:, 2:]]) / sigma[:, None]
+    slopes = directions[:, :2] / (directions @ np.asarray(normal))[:, None]
+    matrix = np.column_stack([np.ones(len(plane)), slopes]) / sigma[:, None]
     ratios = np.log(plane / matte) / sigma
     covariance = np.linalg.inv(matrix.T @ matrix)
     found = covariance @ matrix.T @ ratios
@@ -178,6 +181,6 @@ def plane_tilt(plane: F64, matte: F64, directions: F64, spreads: F64) -> PlaneTi
     if tilt > max(MOST_TILT_DEG, SIGMAS * spread):
         flags.append(
             f"the white plane is tilted by {tilt:.2f} degrees toward azimuth {azimuth:.0f} (0 right, 90 up in the "
-            "picture) against the camera; level it, or square the camera to it"
+            "picture) from where it should lie; level it"
         )
     return PlaneTilt(tilt, azimuth, spread, tuple(flags))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,20 @@ class DiffuseFit:
     strength_spread: float  # relative, one sigma
     residual: float  # robust rms over the strength
     flags: tuple[str, ...]
+
+
+def told_at_target(fit: DiffuseFit, sphere: Sphere, distance: float, lobe_exponent: float) -> DiffuseFit:
+    """The fit at a sphere's centre, told as direction and strength at the target point at which the light aims."""
+    toward = fit.direction * distance
+    position = sphere.center + toward
+    reach = float(np.linalg.norm(position))
+    off_axis = float(toward @ position) / (distance * reach)
+    return replace(
+        fit,
+        direction=position / reach,
+        strength=fit.strength * (distance / reach) ** 2 / off_axis**lobe_exponent,
+        spread_deg=fit.spread_deg * distance / reach,
+    )
 
 
 @dataclass(frozen=True)

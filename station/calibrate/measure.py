@@ -19,7 +19,7 @@ from calibration.lights_check import (
     set_condition,
     table_faults,
 )
-from calibration.lights_diffuse import DiffuseFit, fit_light, sphere_face
+from calibration.lights_diffuse import DiffuseFit, fit_light, sphere_face, told_at_target
 from calibration.lights_mirror import MirrorSighting, sight_light
 from calibration.lights_near import NearLight, locate_light
 from calibration.lights_outline import Sphere, find_sphere_in_picture
@@ -30,10 +30,13 @@ from drivers.protocols import Frame
 from station.bad_input import BadInput
 from station.calibrate.bench import Bench, Progress, find_exposure_us, light_of, span_dn
 from station.calibrate.plane import photograph_plane
+from station.calibrate.stand import TOP, Stand
 from station.photometric_stereo.radiometry import full_scale_dn
 
 PLACES_MM = ((0.0, 0.0), (17.0, 8.0), (-17.0, 8.0), (17.0, -8.0), (-17.0, -8.0))
 DARK_FRAMES = 4
+LED_LOBE = 1.0  # cosine law of a bare LED, before the plane tells better
+PLANE_LIES_DEG = 0.05  # how level the white plane lies, one sigma per axis
 DARK_EXPOSURE_US = 8000.0
 DRAWING_TOLERANCE_DEG = 9.0  # mounting; what is farther off was mounted or wired wrongly
 SENSOR_ROI_PX, SENSOR_LEVELS = 480, 12
@@ -71,6 +74,7 @@ class MeasuredLights:
     flags: tuple[tuple[str, ...], ...]  # per light
     tilt: PlaneTilt  # of the white plane
     white: tuple[Frame, ...]  # of the plane, averaged, one per light
+    stand: Stand
     part_intensities: F64  # (K,) semi-calibrated, from the matte sphere as if it were a part; mean 1
 
 
@@ -83,19 +87,23 @@ def pinhole(calibration: Calibration, binning: int) -> Pinhole:
     )  # fmt: skip
 
 
-def measure_lights(bench: Bench, reference: Calibration, settings: LightSettings, progress: Progress) -> MeasuredLights:
+def measure_lights(
+    bench: Bench, reference: Calibration, settings: LightSettings, progress: Progress, stand: Stand | None = None
+) -> MeasuredLights:
     """Mirror sphere at several places, matte sphere, white plane. `reference`: the camera, and where lights should be.
 
+    `stand`: where the camera is; as drawn, straight above the target point, if it was not measured.
     Raises CalibrationRefused.
     """
+    stand = stand or Stand.as_drawn(TOP, reference.working_distance_mm)
     chosen = [light for light in reference.lights if light.kind == "directional"]
     channels, names = tuple(c.channel for c in chosen), tuple(c.name for c in chosen)
     try:
         dark = measure_dark(bench, settings, progress)
-        near, outline_rms, own = _mirror(bench, reference, channels, names, settings, progress)
-        diffuse, left_out, semi = _matte(bench, reference, channels, names, near, settings, progress)
+        near, outline_rms, own = _mirror(bench, reference, channels, names, settings, stand, progress)
+        diffuse, left_out, semi = _matte(bench, reference, channels, names, near, settings, stand, progress)
         white = photograph_plane(bench, channels, names, settings.binning, progress)
-        plane = _plane(white, reference, names, near, settings)
+        plane = _plane(white, reference, names, near, settings, stand)
     except (LightCalibrationError, ValueError) as error:
         raise CalibrationRefused(f"lights: {error}") from error
     directions = np.array([n.direction for n in near])
@@ -111,10 +119,10 @@ def measure_lights(bench: Bench, reference: Calibration, settings: LightSettings
     ]
     matte = strengths / strengths.mean()
     doubt = np.hypot([fit.strength_spread for fit in diffuse], [np.radians(n.spread_deg) for n in near])
-    tilt = plane_tilt(plane.intensities, matte, directions, doubt)
+    tilt = plane_tilt(plane.intensities, matte, directions, doubt, stand.normal())
     return MeasuredLights(
         channels, names, near, diffuse, angles, left_out, plane, matte, set_condition(directions, names), dark,
-        outline_rms, tuple(flags), tilt, white, semi,
+        outline_rms, tuple(flags), tilt, white, stand, semi,
     )  # fmt: skip
 
 
@@ -134,15 +142,17 @@ def measure_dark(bench: Bench, settings: LightSettings, progress: Progress) -> D
     return dark_frame([f.pixels for f in frames], frames[0].black_level_dn, full_scale_dn(frames[0]))
 
 
-def _find(bench: Bench, rays: Pinhole, settings: LightSettings, at: tuple[float, float], exposure: float) -> Sphere:
+def _find(
+    bench: Bench, rays: Pinhole, settings: LightSettings, stand: Stand, at: tuple[float, float], exposure: float
+) -> Sphere:
     frame = bench.photograph(settings.diffuse_channel, exposure, settings.binning)
-    near = rays.project(np.array([at[0], at[1], 0.0]))
+    near = rays.project(stand.seen((at[0], at[1], settings.sphere_radius_mm)))
     return find_sphere_in_picture(light_of(frame), rays, settings.sphere_radius_mm, (float(near[0]), float(near[1])))
 
 
 def _mirror(
     bench: Bench, reference: Calibration, channels: Sequence[int], names: Sequence[str], settings: LightSettings,
-    progress: Progress,
+    stand: Stand, progress: Progress,
 ) -> tuple[tuple[NearLight, ...], float, list[tuple[str, ...]]]:  # fmt: skip
     rays = pinhole(reference, settings.binning)
     sightings: list[list[MirrorSighting]] = [[] for _ in channels]
@@ -154,7 +164,7 @@ def _mirror(
         if not exposures:
             outline_us = find_exposure_us(bench, settings.diffuse_channel, settings.binning, 8000.0, 0.999)
             exposures = [find_exposure_us(bench, c, settings.binning, 100.0, 1.0) for c in channels]
-        sphere = _find(bench, rays, settings, at, outline_us)
+        sphere = _find(bench, rays, settings, stand, at, outline_us)
         outline_rms.append(sphere.outline_rms_px)
         for k, channel in enumerate(channels):
             frame = bench.photograph(channel, exposures[k], settings.binning)
@@ -177,20 +187,21 @@ def _mirror(
 
 def _matte(
     bench: Bench, reference: Calibration, channels: Sequence[int], names: Sequence[str], near: Sequence[NearLight],
-    settings: LightSettings, progress: Progress,
+    settings: LightSettings, stand: Stand, progress: Progress,
 ) -> tuple[tuple[DiffuseFit, ...], LeftOut, F64]:  # fmt: skip
     """Directions and strengths from the matte sphere, how the mirror's directions predict it, and the strengths that
     follow with the normals unknown."""
     progress("matte sphere")
-    frames, sphere, exposure = _matte_frames(bench, reference, channels, settings)
+    frames, sphere, exposure = _matte_frames(bench, reference, channels, settings, stand)
     rays = pinhole(reference, settings.binning)
-    fits = tuple(
+    reaches = [float(np.linalg.norm(n.position_mm - sphere.center)) for n in near]
+    local = [
         fit_light(
-            light, sphere, rays, span, distance=float(np.linalg.norm(n.position_mm - sphere.center)),
-            lobe_exponent=1.0, what=f"light {name} on the matte sphere",
+            light, sphere, rays, span, distance=reach, lobe_exponent=LED_LOBE, what=f"light {name} on the matte sphere"
         )
-        for (light, span), n, name in zip(frames, near, names, strict=True)
-    )  # fmt: skip
+        for (light, span), reach, name in zip(frames, reaches, names, strict=True)
+    ]
+    fits = tuple(told_at_target(fit, sphere, reach, LED_LOBE) for fit, reach in zip(local, reaches, strict=True))
     face = sphere_face(sphere, rays, (frames[0][0].shape[0], frames[0][0].shape[1]))
     values = np.array([light[face.rows, face.columns] for light, _ in frames], np.float64) / exposure
     # the near light's fall over the sphere is divided out, so that one direction per light predicts it
@@ -203,39 +214,42 @@ def _matte(
     safe = (shading > 0.1) & (plain > 0.1)
     values = values * np.where(safe, plain / np.where(safe, shading, 1) * (reach / center) ** 2, 1)
     values = np.where(safe, values, 0)
-    judged = leave_one_out(values, directions, np.array([fit.strength for fit in fits]) / exposure)
-    return fits, judged, intensities_from_part(values, directions)
+    judged = leave_one_out(values, directions, np.array([fit.strength for fit in local]) / exposure)
+    to_target = np.array([fit.strength for fit in fits]) / np.array([fit.strength for fit in local])
+    semi = intensities_from_part(values, directions) * to_target
+    return fits, judged, semi / semi.mean()
 
 
 def _matte_frames(
-    bench: Bench, reference: Calibration, channels: Sequence[int], settings: LightSettings
+    bench: Bench, reference: Calibration, channels: Sequence[int], settings: LightSettings, stand: Stand
 ) -> tuple[list[tuple[NDArray[np.float32], float]], Sphere, float]:
     bench.place("sphere_diffuse")
     outline_us = find_exposure_us(bench, settings.diffuse_channel, settings.binning, 8000.0, 0.999)
-    sphere = _find(bench, pinhole(reference, settings.binning), settings, (0.0, 0.0), outline_us)
+    sphere = _find(bench, pinhole(reference, settings.binning), settings, stand, (0.0, 0.0), outline_us)
     exposure = min(find_exposure_us(bench, c, settings.binning, 6000.0, 0.999) for c in channels)
     frames = [bench.photograph(c, exposure, settings.binning) for c in channels]
     return [(light_of(f), span_dn(f)) for f in frames], sphere, exposure
 
 
 def measure_matte(
-    bench: Bench, reference: Calibration, settings: LightSettings, progress: Progress
+    bench: Bench, reference: Calibration, settings: LightSettings, progress: Progress, stand: Stand | None = None
 ) -> tuple[DiffuseFit, ...]:
     """Each directional light on the matte sphere alone, at the distance that the calibration says.
 
     Raises CalibrationRefused.
     """
     chosen = [light for light in reference.lights if light.kind == "directional"]
+    stand = stand or Stand.as_drawn(TOP, reference.working_distance_mm)
     progress("matte sphere")
     try:
-        frames, sphere, _ = _matte_frames(bench, reference, [c.channel for c in chosen], settings)
-        return tuple(
-            fit_light(
-                light, sphere, pinhole(reference, settings.binning), span, distance=_distance_mm(c.position_mm, sphere),
-                lobe_exponent=1.0 if c.lobe_exponent is None else c.lobe_exponent, what=f"light {c.name}",
-            )
-            for (light, span), c in zip(frames, chosen, strict=True)
-        )  # fmt: skip
+        frames, sphere, _ = _matte_frames(bench, reference, [c.channel for c in chosen], settings, stand)
+        fits = []
+        for (light, span), c in zip(frames, chosen, strict=True):
+            reach, lobe = _distance_mm(c.position_mm, sphere), LED_LOBE if c.lobe_exponent is None else c.lobe_exponent
+            rays = pinhole(reference, settings.binning)
+            fit = fit_light(light, sphere, rays, span, distance=reach, lobe_exponent=lobe, what=f"light {c.name}")
+            fits.append(fit if reach is None else told_at_target(fit, sphere, reach, lobe))
+        return tuple(fits)
     except (LightCalibrationError, ValueError) as error:
         raise CalibrationRefused(f"matte sphere: {error}") from error
 
@@ -246,13 +260,14 @@ def _distance_mm(position_mm: tuple[float, float, float] | None, sphere: Sphere)
 
 def _plane(
     frames: Sequence[Frame], reference: Calibration, names: Sequence[str], near: Sequence[NearLight],
-    settings: LightSettings,
+    settings: LightSettings, stand: Stand,
 ) -> PlaneFit:  # fmt: skip
     signals = [block_means(light_of(f)) / f.exposure_us for f in frames]
     return fit_plane(
         np.array(signals), np.array([n.position_mm for n in near]), pinhole(reference, settings.binning),
         (frames[0].pixels.shape[0], frames[0].pixels.shape[1]), names,
-        position_spreads=(
+        plane_height_mm=stand.plane_height_mm(), normal=stand.normal(),
+        plane_tilt_spread_deg=float(np.hypot(PLANE_LIES_DEG, stand.angle_spread_deg)), position_spreads=(
             np.array([n.spread_deg for n in near]), np.array([n.distance_spread_mm for n in near]),
         ),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from drivers.protocols import Frame
 from station.calibrate.bench import Bench, Progress, light_of
 from station.calibrate.measure import CalibrationRefused, LightSettings, pinhole
 from station.calibrate.plane import photograph_plane
+from station.calibrate.stand import TOP, Stand
 from station.calibrated_lights import directional_channels, light_model
 from station.flat_field_file import FieldMaps, maps_of
 from station.photometric_stereo.flat_field import flat_field_from_plane
+from station.photometric_stereo.lights import PointLights
 
 STEP_PX = 128  # on the full sensor; a node averages over twice that
 
@@ -34,18 +36,25 @@ class MeasuredField:
         return 100 * float(np.sqrt(((self.maps.factors.astype(np.float64) - 1) ** 2).mean()))
 
 
-def field_maps(record: Calibration, frames: Sequence[Frame], binning: int) -> FieldMaps:
+def field_maps(record: Calibration, frames: Sequence[Frame], binning: int, stand: Stand) -> FieldMaps:
     """`frames` of the plane, one per directional light of the record, in its order."""
     channels = directional_channels(record)
-    field = flat_field_from_plane(frames, light_model(record, channels, binning), step_px=STEP_PX // binning)
+    lights = light_model(record, channels, binning)
+    if isinstance(lights, PointLights):
+        lights = replace(lights, plane_height_mm=stand.plane_height_mm())
+    field = flat_field_from_plane(frames, lights, stand.normal(), STEP_PX // binning)
     return maps_of(field, channels, binning)
 
 
-def measure_field(bench: Bench, record: Calibration, settings: LightSettings, progress: Progress) -> MeasuredField:
+def measure_field(
+    bench: Bench, record: Calibration, settings: LightSettings, progress: Progress, stand: Stand | None = None
+) -> MeasuredField:
     """The field of a rig whose lights are in the record; the tilt is judged by the record's intensities.
 
+    `stand`: where the camera is; as drawn, straight above the target point, if it was not measured.
     Raises CalibrationRefused.
     """
+    stand = stand or Stand.as_drawn(TOP, record.working_distance_mm)
     channels = directional_channels(record)
     names = [record.light(channel).name for channel in channels]
     positions = record.positions_mm(channels)
@@ -55,11 +64,14 @@ def measure_field(bench: Bench, record: Calibration, settings: LightSettings, pr
         frames = photograph_plane(bench, channels, names, settings.binning, progress)
         signals = np.array([block_means(light_of(f)) / f.exposure_us for f in frames])
         size = (frames[0].pixels.shape[0], frames[0].pixels.shape[1])
-        plane = fit_plane(signals, positions, pinhole(record, settings.binning), size, names)
-        maps = field_maps(record, frames, settings.binning)
+        plane = fit_plane(
+            signals, positions, pinhole(record, settings.binning), size, names,
+            plane_height_mm=stand.plane_height_mm(), normal=stand.normal(),
+        )  # fmt: skip
+        maps = field_maps(record, frames, settings.binning, stand)
     except (LightCalibrationError, ValueError) as error:
         raise CalibrationRefused(f"flat field: {error}") from error
     expected = record.intensities(channels)
     spreads = np.array([record.light(channel).intensity_spread or 0.002 for channel in channels])
-    tilt = plane_tilt(plane.intensities, expected / expected.mean(), unit(positions), spreads)
+    tilt = plane_tilt(plane.intensities, expected / expected.mean(), unit(positions), spreads, stand.normal())
     return MeasuredField(maps, tilt)

@@ -19,7 +19,8 @@ from station.calibrate.demo_part import PART_BINNING, PART_EXPOSURE_US, NormalEr
 from station.calibrate.measure import LightSettings, MeasuredLights, measure_lights, measure_sensor
 from station.calibrate.measure_field import MeasuredField, field_maps
 from station.calibrate.records import Release, make_record, record_hash, with_field, write_record
-from station.calibrate.station_open import TOP, Station
+from station.calibrate.stand import TOP
+from station.calibrate.station_open import Station
 from station.calibrate.verify import VerifyReport, verify
 from station.flat_field_file import FieldMaps
 
@@ -80,7 +81,7 @@ def calibrate_all(
     release = Release(release_by, datetime.now(UTC))
     name = f"{reference.camera_serial_number}-{release.at.strftime('%Y%m%dT%H%M%SZ')}"
     bare = make_record(reference, lights, sensor, identity, recorder.pictures, release, name)
-    field = MeasuredField(field_maps(bare, lights.white, chosen.binning), lights.tilt)
+    field = MeasuredField(field_maps(bare, lights.white, chosen.binning, lights.stand), lights.tilt)
     record = with_field(bare, field)
     path = write_record(out, record, field.maps)
     comparison: tuple[Comparison, ...] = ()

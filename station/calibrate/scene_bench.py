@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from drivers.protocols import Frame, Pose
 from drivers.simulated.scene import LightHead, Placement, Scene, make_part, significant_bits
+from drivers.simulated.scene.mounted import MountedCamera
 from station.calibrate.bench import PIXEL_FORMAT, Roi, Target
 
 BLACK_LEVEL_DN = 64.0
@@ -14,14 +15,17 @@ BLACK_LEVEL_DN = 64.0
 class SceneBench:
     """The same pictures as over the wires, from the same Scene. `seed` draws sensor and noise."""
 
-    def __init__(self, head: LightHead, pose: Pose, seed: int, threads: int = 2) -> None:
+    def __init__(
+        self, head: LightHead, pose: Pose, seed: int, threads: int = 2, camera: MountedCamera | None = None
+    ) -> None:
         self._head, self._pose, self._seed, self._threads = head, pose, seed, threads
+        self._camera = camera
         self._frames = 0
         self.place("empty")
 
     def place(self, target: Target, x_mm: float = 0.0, y_mm: float = 0.0) -> None:
         part = replace(make_part(target, 0), placement=Placement(x_mm, y_mm, 0.0))
-        self._scene = Scene(part, self._head, seed=self._seed, threads=self._threads)
+        self._scene = Scene(part, self._head, seed=self._seed, threads=self._threads, camera=self._camera)
 
     def photograph(self, channel: int | None, exposure_us: float, binning: int, roi: Roi | None = None) -> Frame:
         self._frames += 1

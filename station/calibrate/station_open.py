@@ -9,17 +9,16 @@ from pathlib import Path
 
 import station
 from calibration.record import Calibration
-from drivers.protocols import Pose
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
 from station.bad_input import BadInput
 from station.calibrate.bench import Identity, LiveBench, Place, Target
+from station.calibrate.stand import TOP
 from station.devices import Rig, open_rig
 from station.documents import load_document
 from station.rig import load_rig
 from station.simulated_rig import PATIENT_FRAME_TIMEOUT_S, running_rig
 
-TOP = Pose(0.0, 0.0, 258.0, 0.0, -90.0)  # straight above the target point
 REFERENCE = Path(station.__file__).parent / "recipes" / "simulated_rig.calibration.yaml"
 SIMULATED = "simulated"
 # a rig as it might leave the workshop: lights 3 degrees rms off their places
