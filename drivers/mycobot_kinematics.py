@@ -21,6 +21,7 @@ ModelName = Literal["280", "320"]
 
 OFFSETS_DEG = (0.0, -90.0, 0.0, -90.0, 90.0, 0.0)  # theta = joint angle + offset
 TWISTS = ((0.0, 1.0), (1.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.0, -1.0), (1.0, 0.0))  # cos and sin of alpha
+ROUNDING_MM = 1e-6
 SINGULAR = 1e-6  # sine of joint 5 below which joints 4 and 6 turn about one axis
 
 
@@ -63,9 +64,9 @@ class ArmGeometry:
         """Joint 1 brings the plane of the arm to the wrist, which lies `d4` beside it."""
         wrist = flange[:3, 3] - self.d6_mm * flange[:3, 2]
         away = math.hypot(wrist[0], wrist[1])
-        if away < abs(self.d4_mm):
+        if away < self.d4_mm - ROUNDING_MM:
             return []
-        direction, aside = math.atan2(wrist[1], wrist[0]), math.asin(self.d4_mm / away)
+        direction, aside = math.atan2(wrist[1], wrist[0]), math.asin(min(1.0, self.d4_mm / away))
         return [direction + aside, direction + math.pi - aside]
 
     def _elbows(self, theta1: float, theta5: float, in_first: Transform) -> list[Joints]:

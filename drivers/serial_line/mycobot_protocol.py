@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 START = b"\xfe\xfe"
 END = 0xFA
-LONGEST_DATA_BYTES = 60  # the longest answer known here has 12
 
 VERSION = 0x02
 POWER_ON = 0x10
@@ -26,6 +25,12 @@ STOP = 0x29
 IS_IN_POSITION = 0x2A
 IS_MOVING = 0x2B
 # 0x13 releases the servos: the arm falls. It is not here, so that it cannot be sent.
+
+ANSWER_BYTES = {  # of data; there is no checksum, so that anything else is taken for noise
+    **dict.fromkeys((VERSION, IS_POWERED, IS_CONNECTED, IS_IN_POSITION, IS_MOVING), (1,)),
+    **dict.fromkeys((GET_ANGLES, GET_COORDINATES), (12,)),
+    **dict.fromkeys((POWER_ON, SEND_ANGLES, SEND_COORDINATES, STOP), (0, 1)),
+}
 
 JOINT_PATH, STRAIGHT_PATH = 0, 1
 ANGLES, COORDINATES = 0, 1  # what IS_IN_POSITION is asked about
@@ -46,7 +51,7 @@ def encode(frame: Frame) -> bytes:
 
 
 class FrameReader:
-    """Finds frames in a stream: what does not fit is skipped byte by byte up to the next `FE FE`."""
+    """Finds an arm's answers in a stream: what cannot be one is skipped byte by byte up to the next `FE FE`."""
 
     def __init__(self) -> None:
         self.rejected_bytes = 0
@@ -67,18 +72,18 @@ class FrameReader:
         while True:
             at = self._pending.find(START)
             self._skip(len(self._pending) - _starting(self._pending) if at < 0 else at)
-            if len(self._pending) < 3:
+            if len(self._pending) < 4:
                 return None
-            length = self._pending[2]
-            if not 2 <= length <= LONGEST_DATA_BYTES + 2:
-                self._skip(1)
-                continue
+            length, command = self._pending[2], self._pending[3]
             size = length + 3
-            if len(self._pending) < size:
+            if length - 2 not in ANSWER_BYTES.get(command, ()):
+                self._skip(1)
+            elif len(self._pending) < size:
                 return None
-            if self._pending[size - 1] == END:
+            elif self._pending[size - 1] == END:
                 return size
-            self._skip(1)
+            else:
+                self._skip(1)
 
     def _skip(self, count: int) -> None:
         self.rejected_bytes += count
