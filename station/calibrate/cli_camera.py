@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from station.bad_input import BadInput
+from station.calibrate.cli_viewpoints import add_viewpoint_commands
 from station.exit_codes import ExitCode
 
 PatternName = Literal["chessboard", "charuco", "circles"]
@@ -27,7 +28,13 @@ def _say(document: Any, as_json: bool, text: str) -> None:
 
 
 def camera(
-    folder: Annotated[Path, typer.Argument(help="Folder with pictures of one board, all of one size.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder with pictures of one board, all of one size; or give --rig.")
+    ] = None,
+    rig: Annotated[
+        str | None, typer.Option("--rig", help="Rig file, or `simulated`: its own camera photographs its own board.")
+    ] = None,
+    binning: Annotated[int, typer.Option(help="With --rig: of the pictures.")] = 4,
     pattern: Annotated[PatternName, typer.Option(help="What the board shows.")] = "chessboard",
     cols: Annotated[int, typer.Option(help="Inner corners (chessboard), squares (charuco) or circles per row.")] = 9,
     rows: Annotated[int, typer.Option(help="The same per column.")] = 6,
@@ -42,6 +49,13 @@ def camera(
     as_json: JsonOption = False,
 ) -> None:
     """Camera from pictures of a board; ends with 1 if the pictures do not determine it."""
+    if (folder is None) == (rig is None):
+        raise CalibrationFileRefused("give either a folder of pictures or --rig, not both and not neither")
+    if rig is not None:
+        from station.calibrate.cli_viewpoints import camera_on_rig
+
+        return camera_on_rig(rig, binning, out, as_json)
+    assert folder is not None
     from calibration.boards import Board
     from station.calibrate.picture_folder import calibrate_camera_folder
 
@@ -104,3 +118,4 @@ def import_file(
 def add_camera_commands(app: typer.Typer) -> None:
     app.command("camera")(camera)
     app.command("import")(import_file)
+    add_viewpoint_commands(app)

@@ -17,6 +17,7 @@ from calibration.record import Picture
 from calibration.viewpoints import FEWEST_RETURNS, Returns, Viewpoint, camera_in_board, study_returns, viewpoint_of
 from drivers.protocols import Pose
 from drivers.simulated.config import Imperfections
+from drivers.simulated.control import RigControl
 from station.calibrate.bench import Progress
 from station.calibrate.board_bench import BoardBench, SceneBoardBench
 from station.calibrate.measure import CalibrationRefused
@@ -98,6 +99,22 @@ def viewpoint_text(viewpoint: Viewpoint) -> str:
         f"{viewpoint.name:<8} x {x:.3f} y {y:.3f} z {z:.3f} mm +- {viewpoint.position_interval95_mm.max():.3f} mm, "
         f"{viewpoint.angle_interval95_deg.max():.4f} degrees (95 %){scatter}"
     )
+
+
+def truth_text(found: ViewpointsResult, control: RigControl) -> str:
+    """On a simulated rig: how far each viewpoint and the camera are off the truth."""
+    lines = []
+    for viewpoint in found.viewpoints:
+        answer = control.call("truth", arm=list(viewpoint.axes))
+        off, turn = viewpoint.errors(np.array(answer["viewpoint"], np.float64))
+        inside = int((np.abs(off) <= viewpoint.position_interval95_mm).sum())
+        inside += int((np.abs(turn) <= viewpoint.angle_interval95_deg).sum())
+        lines.append(
+            f"{viewpoint.name:<8} off the truth by {np.linalg.norm(off):.4f} mm, {np.linalg.norm(turn):.4f} degrees; "
+            f"{inside} of 6 in their 95 % intervals"
+        )
+    focal = float(control.call("truth")["camera"]["fx_px"])
+    return "\n".join([*lines, f"focal length off the truth by {100 * (found.camera.fx_px / focal - 1):+.4f} %"])
 
 
 def measure_viewpoints(

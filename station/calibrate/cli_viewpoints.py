@@ -1,0 +1,111 @@
+"""`station calibrate viewpoints`: measured, written down, and checked each shift; and `camera --rig`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from station.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from station.calibrate.board_bench import LiveBoardBench
+    from station.calibrate.station_open import Station
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+
+def _say(document: Any, as_json: bool, text: str) -> None:
+    print(json.dumps(document, indent=2, default=str) if as_json else text)
+
+
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _ask(words: str) -> None:
+    typer.prompt(f"{words}. Then press Enter", default="", show_default=False, err=True)
+
+
+def _bench(station_open: Station) -> LiveBoardBench:
+    from station.calibrate.board_bench import LiveBoardBench, board_placer
+
+    return LiveBoardBench(station_open.rig, board_placer(station_open.control, _ask))
+
+
+def camera_on_rig(rig: str, binning: int, out: Path | None, as_json: bool) -> None:
+    """The board photographed all round by the rig's own camera; `out` as for a folder of pictures."""
+    from station.calibrate.measure_camera import measure_camera
+    from station.calibrate.station_open import opened
+
+    with opened(rig, Path("out/calibration"), _ask) as station_open:
+        found = measure_camera(_bench(station_open), _progress, binning)
+    if out is not None:
+        from station.calibrate.camera_files import write_camera_files
+
+        write_camera_files(found.report, out)
+    _say(found.report.as_dict(), as_json, found.report.as_text())
+    raise typer.Exit(ExitCode.FOUND if found.flags else ExitCode.DONE)
+
+
+def viewpoints(
+    rig: Annotated[str, typer.Option("--rig", help="Rig file; the word `simulated` starts a rig never calibrated.")],
+    check: Annotated[
+        Path | None, typer.Option("--check", help="Drift check against this record; the board must lie as it lay.")
+    ] = None,
+    returns: Annotated[int, typer.Option(min=2, help="Visits to each viewpoint.")] = 4,
+    binning: Annotated[int, typer.Option(help="Of the pictures: 4, or 8 for speed.")] = 4,
+    out: Annotated[Path, typer.Option("--out", help="The record: written by calibration, never over another.")] = Path(
+        "out/viewpoints.yaml"
+    ),
+    as_json: JsonOption = False,
+) -> None:
+    """Camera, its mount and every viewpoint from a board; ends with 1 if anything is flagged or has moved."""
+    if check is not None:
+        _check(rig, check, binning, as_json)
+    from station.calibrate.drift_check import viewpoints_record
+    from station.calibrate.measure_camera import measure_camera
+    from station.calibrate.station_open import opened
+    from station.calibrate.viewpoints import measure_viewpoints, truth_text
+    from station.documents import save_document
+
+    _refuse_existing(out)
+    with opened(rig, Path("out/calibration"), _ask) as station_open:
+        bench = _bench(station_open)
+        camera = measure_camera(bench, _progress, binning)
+        found = measure_viewpoints(bench, camera, _progress, returns=returns)
+        record = viewpoints_record(found, station_open.identity(), is_simulated=station_open.rig.is_simulated)
+        against = "" if station_open.control is None else truth_text(found, station_open.control)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_document(out, record, header="Written by `station calibrate viewpoints`.")
+    text = "\n".join(part for part in (found.as_text(), against, f"written: {out}") if part)
+    _say({**found.as_dict(), "record": str(out), "against_truth": against.splitlines()}, as_json, text)
+    raise typer.Exit(ExitCode.FOUND if found.flags else ExitCode.DONE)
+
+
+def _refuse_existing(out: Path) -> None:
+    from station.calibrate.drift_check import DriftRefused
+
+    if out.exists():
+        raise DriftRefused(f"{out} is there already; a record is never overwritten: choose another name with --out")
+
+
+def _check(rig: str, file: Path, binning: int, as_json: bool) -> None:
+    from calibration.viewpoint_record import ViewpointsRecord
+    from station.calibrate.drift_check import measure_drift
+    from station.calibrate.station_open import opened
+    from station.documents import load_document
+
+    record = load_document(file, ViewpointsRecord)
+    with opened(rig, Path("out/calibration"), _ask) as station_open:
+        report = measure_drift(_bench(station_open), record, _progress, binning=binning)
+    _say({**asdict(report), "accepted": report.accepted}, as_json, report.as_text())
+    raise typer.Exit(ExitCode.DONE if report.accepted else ExitCode.FOUND)
+
+
+def add_viewpoint_commands(app: typer.Typer) -> None:
+    app.command("viewpoints")(viewpoints)
