@@ -2,6 +2,9 @@
 
 Continuous light for software stepping; for strobes, channels that follow the trigger input (`RW`) or answer
 it with a pulse (`RT`). Lighting errors come as events, unasked, and stay until `clear_errors`.
+
+The protocol has no checksum: one bit changed on the way makes `RS1,0` light another channel, or this one, and
+is acknowledged. So each setting is read back (`STc`) before it counts, unless `read_back` is off.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ log = logging.getLogger(__name__)
 
 DEVICE = "lights"
 IDENTITY_ATTEMPTS = 3
+LEVEL_TOLERANCE_PERCENT = 0.2  # of what was set; the controller may round
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class GardasoftLights:
         baud_rate: int = 115200,
         reply_timeout_s: float = 0.5,
         strobe: Strobe = Strobe(),
+        read_back: bool = True,
     ) -> None:
         if not channels or len(set(channels)) < len(channels) or min(channels) < 1:
             raise ValueError(f"light channels are distinct numbers from 1, found {list(channels)}")
@@ -60,6 +65,8 @@ class GardasoftLights:
         self._settle_s = settle_s
         self._reply_timeout_s = reply_timeout_s
         self._strobe = strobe
+        self._read_back = read_back
+        self._last_lit = 0
         self._fault: Event | None = None  # the first that was reported and not cleared
         self._lock = threading.RLock()
         self._answers: queue.SimpleQueue[bytes | DeviceLost] = queue.SimpleQueue()
@@ -92,6 +99,7 @@ class GardasoftLights:
         baud_rate: int = 115200,
         reply_timeout_s: float = 0.5,
         strobe: Strobe = Strobe(),
+        read_back: bool = True,
     ) -> GardasoftLights:
         """Open the port, ask `VR`, clear errors, events on, all channels off.
 
@@ -104,6 +112,7 @@ class GardasoftLights:
             baud_rate=baud_rate,
             reply_timeout_s=reply_timeout_s,
             strobe=strobe,
+            read_back=read_back,
         )
 
     # -- the contract -----------------------------------------------------------------------
@@ -124,7 +133,7 @@ class GardasoftLights:
         """
         check_request(DEVICE, self._channels, channel, brightness)
         with self._lock:
-            self._only(channel, rt.continuous(channel, brightness))
+            self._only(channel, rt.continuous(channel, brightness), brightness)
             time.sleep(self._settle_s)
             self.check()
 
@@ -133,7 +142,7 @@ class GardasoftLights:
         check_request(DEVICE, self._channels, channel, brightness)
         command = self._strobe_command(channel, brightness, on_time_us)
         with self._lock:
-            self._only(channel, command)
+            self._only(channel, command, brightness)
             self._raise_fault()
 
     def disarm(self) -> None:
@@ -159,20 +168,37 @@ class GardasoftLights:
             )
         return rt.switched(channel, brightness)
 
-    def _only(self, channel: int, command: str) -> None:
+    def _only(self, channel: int, command: str, brightness: float) -> None:
         self.check()
         for other in sorted(self._maybe_on - {channel}):
             self._switch_off(other)
-        self._maybe_on.add(channel)
+        self._last_lit = channel
+        self._set(channel, command, brightness)
+
+    def _set(self, channel: int, command: str, brightness: float) -> None:
+        """Command, acknowledge, and the level read back. Failing that, any channel may be lit."""
+        known, self._maybe_on = self._maybe_on, set(self._channels)
         self._command(command)
+        if self._read_back:
+            self._prove_level(channel, command, brightness)
+        self._maybe_on = known | {channel}
+
+    def _prove_level(self, channel: int, command: str, brightness: float) -> None:
+        found = self.status(channel)
+        if abs(found.percent - 100.0 * brightness) > LEVEL_TOLERANCE_PERCENT:
+            raise CommandRefused(
+                DEVICE, f"after {command!r} channel {channel} is at {found.percent:g} %: it was changed on the way"
+            )
 
     def off(self) -> None:
-        """Every channel, those that may be on first; one retry. Raises LightStateUnknown naming what is left."""
+        """Every channel that may be on; one retry. Raises LightStateUnknown naming what is left.
+
+        What was confirmed to be dark, and not touched since, is not asked again; after any fault, all are.
+        """
         with self._lock:
-            order = sorted(self._channels, key=lambda c: (c not in self._maybe_on, c))
-            left, _ = self._try_off(order)
+            left, _ = self._try_off()
             if left:
-                left, problem = self._try_off(left)
+                left, problem = self._try_off()
                 if left:
                     raise off_not_confirmed(DEVICE, left, problem) from problem
 
@@ -216,23 +242,24 @@ class GardasoftLights:
 
     # -- switching --------------------------------------------------------------------------
 
-    def _try_off(self, channels: Sequence[int]) -> tuple[list[int], DeviceError | None]:
-        """Those whose off was not acknowledged, and why; after a dead line none of the rest is tried."""
-        left: list[int] = []
+    def _try_off(self) -> tuple[list[int], DeviceError | None]:
+        """Those whose off was not confirmed, and why; after a dead line none of the rest is tried."""
         problem: DeviceError | None = None
-        for i, channel in enumerate(channels):
-            self._maybe_on.add(channel)
+        for channel in self._suspects():
             try:
                 self._switch_off(channel)
             except CommandRefused as error:
-                left.append(channel)
                 problem = error
             except DeviceError as error:
-                return [*left, *channels[i:]], error
-        return left, problem
+                return self._suspects(), error
+        return self._suspects(), problem
+
+    def _suspects(self) -> list[int]:
+        """What may be lit, the likeliest first."""
+        return sorted(self._maybe_on, key=lambda c: (c != self._last_lit, c))
 
     def _switch_off(self, channel: int) -> None:
-        self._command(rt.continuous(channel, 0.0))
+        self._set(channel, rt.continuous(channel, 0.0), 0.0)
         self._maybe_on.discard(channel)
 
     # -- the conversation -------------------------------------------------------------------
@@ -340,6 +367,7 @@ class GardasoftSettings(DriverSettings):
     strobe: Literal["switched", "pulsed"] = "switched"  # for stepping by strobe; see Strobe
     strobe_delay_us: NotNegative = 20.0  # from the trigger to the pulse
     trigger_input: Annotated[int, Field(ge=1, le=255)] | None = None  # where the camera's line arrives
+    read_back: bool = True  # each setting is asked back (`STc`) before it counts: the protocol has no checksum
 
 
 def _open(settings: GardasoftSettings) -> GardasoftLights:
@@ -350,6 +378,7 @@ def _open(settings: GardasoftSettings) -> GardasoftLights:
         baud_rate=settings.baud_rate,
         reply_timeout_s=settings.reply_timeout_s,
         strobe=Strobe(settings.strobe, settings.strobe_delay_us, settings.trigger_input),
+        read_back=settings.read_back,
     )
 
 
@@ -363,6 +392,7 @@ baud_rate: 115200
 strobe: switched         # for stepping by strobe: lit while the trigger input is high; or `pulsed`
 strobe_delay_us: 20      # of a pulse after the trigger; the pulse ends with the exposure
 trigger_input: 1         # where the camera's exposure line arrives; may be left out
+read_back: true          # each setting is asked back before it counts: the protocol has no checksum
 """
 
 DRIVER = DriverKind(GardasoftSettings, _open, EXAMPLE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import threading
 import time
 from collections import deque
@@ -24,6 +25,9 @@ WRITE_TIMEOUT_S = 1.0
 LONGEST_LINE_BYTES = 1024  # what is longer without a terminator is noise, handed on as it is
 LOG_ENTRIES = 20_000
 
+_USB = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})(?::([^:/]+))?")
+_URL = re.compile(r"[a-z0-9]+://[\x21-\x7e]+")
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -36,9 +40,9 @@ class Written:
 class Line:
     """A serial port, open and owned. `on_line` runs in the reader thread, once per terminated piece.
 
-    `port` is a path, a COM name or a pyserial URL (`socket://host:port`). Raises DeviceNotFound when
-    it cannot be opened. After the first error the port is closed, `on_lost` has been called once,
-    and every write raises DeviceLost.
+    `port` is what `resolve_port` takes, looked up anew at each opening. Without a terminator every piece that
+    arrives is handed on as it is. Raises DeviceNotFound when it cannot be opened. After the first error the
+    port is closed, `on_lost` has been called once, and every write raises DeviceLost.
     """
 
     def __init__(
@@ -106,6 +110,10 @@ class Line:
         return data
 
     def _deliver(self, pending: bytes) -> bytes:
+        if not self._terminator:
+            if pending:
+                self._on_line(pending)
+            return b""
         *lines, rest = pending.split(self._terminator)
         for line in lines:
             self._on_line(line)
@@ -126,17 +134,57 @@ class Line:
     def _close_port(self) -> None:
         # never under a writer: pyserial would raise TypeError, or write to whatever reuses the descriptor
         with self._write_lock:
+            connection = getattr(self._serial, "_socket", None)  # pyserial forgets to close it after a hang-up
             try:
                 self._serial.close()
+                if connection is not None:
+                    connection.close()
             except OSError as error:
                 log.warning("%s: closing port %s: %s", self.device, self.port, error)
 
 
+def resolve_port(device: str, port: str) -> str:
+    """What pyserial is to open, found anew each time, since a device that is plugged in again may have another name.
+
+    `port` is a path (best one of /dev/serial/by-id), a COM name, a pyserial URL (`socket://host:port`), a file that
+    holds such a URL, or `VID:PID` or `VID:PID:SERIAL` of a USB device. Raises DeviceNotFound.
+    """
+    match = _USB.fullmatch(port)
+    if match is not None:
+        return _usb_port(device, port, int(match[1], 16), int(match[2], 16), match[3])
+    if "://" not in port and Path(port).is_file():
+        return _address_in(device, Path(port))
+    return port
+
+
+def _usb_port(device: str, port: str, vid: int, pid: int, serial_number: str | None) -> str:
+    fitting = [
+        found
+        for found in list_ports.comports()
+        if (found.vid, found.pid) == (vid, pid) and serial_number in (None, found.serial_number)
+    ]
+    if not fitting:
+        raise DeviceNotFound(device, f"no serial port has USB identity {port}. {_ports_here()}")
+    if len(fitting) > 1:
+        names = ", ".join(sorted(f"{found.device} (serial number {found.serial_number})" for found in fitting))
+        raise DeviceNotFound(device, f"USB identity {port} fits {names}: add the serial number, {port}:SERIAL")
+    return str(fitting[0].device)
+
+
+def _address_in(device: str, file: Path) -> str:
+    """The URL in a small text file, as a simulated rig without pseudo-terminals writes it."""
+    text = file.read_bytes()[:256].decode("ascii", "replace").strip()
+    if not _URL.fullmatch(text):
+        raise DeviceNotFound(device, f"{file} is no serial port, and holds no address of one (scheme://host:port)")
+    return text
+
+
 def _open(device: str, port: str, baud_rate: int) -> Any:
-    options: dict[str, Any] = {} if "://" in port else {"exclusive": True}
+    name = resolve_port(device, port)
+    options: dict[str, Any] = {} if "://" in name else {"exclusive": True}
     try:
         return serial.serial_for_url(
-            port, baudrate=baud_rate, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, **options
+            name, baudrate=baud_rate, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, **options
         )
     except (OSError, ValueError) as error:
         raise _not_found(device, port, error) from error
@@ -145,12 +193,22 @@ def _open(device: str, port: str, baud_rate: int) -> Any:
 def _not_found(device: str, port: str, error: Exception) -> DeviceError:
     if getattr(error, "errno", None) == errno.EAGAIN or "exclusively lock" in str(error):
         return DeviceNotFound(device, f"port {port} is in use by another program; close that first")
-    here = ", ".join(available_ports()) or "none"
-    return DeviceNotFound(device, f"port {port} cannot be opened ({error}). Serial ports on this machine: {here}")
+    return DeviceNotFound(device, f"port {port} cannot be opened ({error}). {_ports_here()}")
+
+
+def _ports_here() -> str:
+    return f"Serial ports on this machine: {', '.join(available_ports()) or 'none'}"
 
 
 def available_ports() -> list[str]:
-    """Names of this machine's serial ports; stable names (by-id) first where there are any."""
+    """This machine's serial ports, with USB identity; stable names (by-id) first where there are any."""
     by_id = Path("/dev/serial/by-id")
     stable = sorted(str(p) for p in by_id.iterdir()) if by_id.is_dir() else []
-    return stable + sorted(p.device for p in list_ports.comports())
+    return stable + sorted(_with_identity(p) for p in list_ports.comports())
+
+
+def _with_identity(port: Any) -> str:
+    if port.vid is None:
+        return str(port.device)
+    serial_number = f":{port.serial_number}" if port.serial_number else ""
+    return f"{port.device} ({port.vid:04x}:{port.pid:04x}{serial_number})"

@@ -67,19 +67,39 @@ def test_commands_as_the_manual_writes_them() -> None:
 
 def test_the_conversation_of_opening_and_of_one_change(lamps: Any) -> None:
     lights = lamps.open()
-    assert sent_by(lights) == ["VR", "GR", "GT1", *(f"RS{c},0" for c in range(1, 10))]
+    dark = [text for c in range(1, 10) for text in (f"RS{c},0", f"ST{c}")]
+    assert sent_by(lights) == ["VR", "GR", "GT1", *dark]
+    lights.on(1, 0.5)
+    before = sent_so_far(lights)
+    lights.on(2, 1.0)
+    assert sent_by(lights, before) == ["RS1,0", "ST1", "RS2,100", "ST2"]
+
+
+def test_reading_back_may_be_left_out(lamps: Any) -> None:
+    lights = lamps.open(read_back=False)
     lights.on(1, 0.5)
     before = sent_so_far(lights)
     lights.on(2, 1.0)
     assert sent_by(lights, before) == ["RS1,0", "RS2,100"]
 
 
-def test_off_begins_with_what_is_lit(lamps: Any) -> None:
+def test_a_setting_changed_on_the_way_is_noticed_and_off_asks_every_channel(lamps: Any) -> None:
+    lights = lamps.open(**SHORT)
+    receive = lamps.firmware.receive
+    lamps.firmware.receive = lambda data: receive(data.replace(b"RS2,100", b"RS3,100"))
+    with pytest.raises(CommandRefused, match=r"after 'RS2,100' channel 2 is at 0 %: it was changed on the way"):
+        lights.on(2, 1.0)
+    assert lamps.lit() == {3: 1.0}
+    lights.off()
+    assert lamps.lit() == {}
+
+
+def test_off_asks_what_may_be_lit(lamps: Any) -> None:
     lights = lamps.open()
     lights.on(7, 0.5)
     before = sent_so_far(lights)
     lights.off()
-    assert sent_by(lights, before) == ["RS7,0", *(f"RS{c},0" for c in range(1, 10) if c != 7)]
+    assert sent_by(lights, before) == ["RS7,0", "ST7"]
 
 
 def test_echo_is_tolerated(tmp_path: Any) -> None:
