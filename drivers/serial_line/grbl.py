@@ -336,7 +336,10 @@ class GrblArm:
     def _doubts(self, settings: dict[int, float]) -> list[str]:
         """What a commissioned gantry would have otherwise; factory settings have all of it off."""
         wanted = {20: "soft limits are off ($20)", 21: "limit switches are off ($21)", 22: "homing is off ($22)"}
-        return [f"the controller's {text}" for n, text in wanted.items() if not settings.get(n, 0.0)]
+        doubts = [f"the controller's {text}" for n, text in wanted.items() if not settings.get(n, 0.0)]
+        if self._identity.model == "grblHAL" and int(settings.get(22, 0.0)) & 5 == 1:
+            doubts.append("the controller does not force homing: $22 lacks bit 4, and its soft limits rest until homed")
+        return doubts
 
     # -- at rest ----------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from drivers.errors import (
 )
 from drivers.protocols import Pose
 from drivers.serial_line.grbl import AxisLimits, GrblArm
+from drivers.serial_line.grbl_link import GrblLink
 from drivers.serial_line.keep_out import KeepOutBox
 from drivers.serial_line.waypoints import SafeWays
 
@@ -474,3 +476,52 @@ def test_connecting_to_axes_that_still_run_holds_them_before_the_reset(make_gant
     assert sent(again).startswith(b"?!")
     assert not again.position_trusted
     assert again.position().x_mm == pytest.approx(bench.true_pose().x_mm, abs=0.01)  # no step was lost
+
+
+def test_hold_is_sent_within_50_ms_of_the_call_while_a_command_waits(make_gantry: Any, wait_until: Any) -> None:
+    bench = make_gantry(speed=3.0)
+    arm = bench.open()
+    delays_s = []
+    for pose in (LEFT, RIGHT, LEFT):
+        arm.home()
+        mover, _ = move_in_background(arm, pose)
+        wait_until(lambda: not bench.is_still())
+        called_s = time.monotonic()
+        arm.stop()
+        delays_s.append(next(w.time_s for w in arm.wire.written if w.data == b"!" and w.time_s >= called_s) - called_s)
+        mover.join()
+    assert min(delays_s) < 0.05  # the machine may have better to do once, not three times
+
+
+def test_the_timeout_of_a_move_follows_its_way_rate_and_acceleration(
+    gantry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm = gantry.homed(move_margin_s=0.25, speed=0.5)
+    waits: list[tuple[str, float]] = []
+    works = GrblLink.command
+
+    def command(link: GrblLink, text: str, timeout_s: float | None = None, **options: Any) -> Any:
+        waits.append((text, timeout_s or 0.0))
+        return works(link, text, timeout_s, **options)
+
+    monkeypatch.setattr(GrblLink, "command", command)
+    arm.move_to(LEFT)
+    arm.move_to(replace(LEFT, x_mm=150.0))
+    assert waits[-1][0] == "G4 P0.01"
+    at_full_speed_s = 300.0 / 500.0 + 500.0 / 2000.0  # of the rig file's axes: d/v + v/a
+    assert waits[-1][1] == pytest.approx(at_full_speed_s / 0.5 + 0.25)
+    arm.move_to(replace(LEFT, x_mm=140.0))
+    assert waits[-1][1] == pytest.approx(2.0 * (10.0 / 2000.0) ** 0.5 / 0.5 + 0.25)
+
+
+def test_grblhal_without_forced_homing_is_a_doubt_and_unhomed_travel_is_still_refused(make_gantry: Any) -> None:
+    bench = make_gantry()
+    bench.firmware.settings[22] = 1.0  # all there is to Grbl's; one bit of grblHAL's
+    arm = bench.open()
+    assert len([w for w in arm.warnings if "does not force homing" in w]) == (arm.identity.model == "grblHAL")
+    before = len(sent(arm))
+    with pytest.raises(OutOfTravel):
+        arm.move_to(replace(TOP, x_mm=500.0))
+    with pytest.raises(PositionUntrusted):
+        arm.move_to(TOP)
+    assert len(sent(arm)) == before
