@@ -100,14 +100,44 @@ def sampled_values(
     flat_field: FlatField | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
     """Light (K, n) over each light's strength, its usability (K, n), directions (n, K, 3), at evenly spread pixels."""
-    grey = [grey_frame(f) for f in frames]
-    where = np.flatnonzero(np.ones(grey[0].pixels.shape, np.bool_) if mask is None else mask)
+    shape = frames[0].pixels.shape[:2]
+    where = np.flatnonzero(np.ones(shape, np.bool_) if mask is None else mask)
     where = where[:: max(1, where.size // samples)]
-    y, x = np.unravel_index(where, grey[0].pixels.shape)
-    directions, strengths = light_vectors(lights, x.astype(np.float64), y.astype(np.float64))
+    y, x = np.unravel_index(where, shape)
+    sample = sample_pixels(frames, lights, settings, y, x, flat_field=flat_field)
+    return sample.values, sample.usable, sample.directions
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Light at n chosen pixels."""
+
+    values: NDArray[np.float64]  # (K, n) over each light's strength
+    usable: NDArray[np.bool_]  # (K, n) False where saturated
+    directions: NDArray[np.float64]  # (n, K, 3) unit vectors toward the lights
+    scale: NDArray[np.float64]  # (K, n) that turned counts above black into values
+    raw: NDArray[np.uint16]  # (K, n) counts
+    x_px: NDArray[np.float64]  # (n,)
+    y_px: NDArray[np.float64]
+
+
+def sample_pixels(
+    frames: Sequence[Frame],
+    lights: LightModel,
+    settings: SolverSettings,
+    y: NDArray[np.intp],
+    x: NDArray[np.intp],
+    *,
+    flat_field: FlatField | None = None,
+) -> Sampled:
+    """What the frames (in the lights' order) say at the pixels y, x (n,)."""
+    grey = [grey_frame(f) for f in frames]
+    at = x.astype(np.float64), y.astype(np.float64)
+    directions, strengths = light_vectors(lights, *at)
     if flat_field is not None:
-        strengths = strengths * flat_field.at(x.astype(np.float64), y.astype(np.float64))
+        strengths = strengths * flat_field.at(*at)
     raw = np.stack([f.pixels[y, x].astype(np.uint16) for f in grey])
     black = np.array([f.black_level_dn for f in grey])[:, None]
     scale = reciprocal_signals(grey)[:, None] / mosaic_intensities(lights)[:, y & 1, x & 1] / strengths.T
-    return (raw - black) * scale, raw < saturation_limit_dn(grey[0], settings.saturation_fraction), directions
+    usable = raw < saturation_limit_dn(grey[0], settings.saturation_fraction)
+    return Sampled((raw - black) * scale, usable, np.asarray(directions), scale, raw, *at)
