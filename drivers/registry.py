@@ -33,6 +33,7 @@ BUILT_IN: Mapping[Group, Mapping[str, str]] = {
     "lights": {
         "gardasoft": "drivers.serial_line.gardasoft:DRIVER",
         "ccs": "drivers.serial_line.ccs:DRIVER",
+        "sa0255": "drivers.serial_line.sa0255:DRIVER",
     },
 }
 

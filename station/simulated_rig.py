@@ -92,6 +92,10 @@ def _ccs_strobe(place: Path) -> Content:
     return {**_ccs(place), "strobe_mode": True}
 
 
+def _sa0255(place: Path) -> Content:
+    return {"driver": "sa0255", **_light_line(place), "all_letter": "T"}
+
+
 def _light_line(place: Path) -> Content:
     return {"port": str(place / "lights"), "channels": CHANNELS, "reply_timeout_s": REPLY_TIMEOUT_S}
 
@@ -105,6 +109,7 @@ LIGHT_SECTIONS: Mapping[LightsKind, Callable[[Path], Content]] = {
     "gardasoft": _gardasoft,
     "ccs": _ccs,
     "ccs_strobe": _ccs_strobe,
+    "sa0255": _sa0255,
 }
 
 

@@ -24,7 +24,15 @@ RECIPE = Path(station.__file__).parent / "recipes" / "connector.yaml"
 ENDPOINTS = "FACET_SIMCAM_ENDPOINTS"
 
 
-@pytest.mark.parametrize("kinds", [{"lights_kind": "ccs", "arm_kind": "grblhal"}, {"arm_kind": "mycobot"}], ids=str)
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        {"lights_kind": "ccs", "arm_kind": "grblhal"},
+        {"arm_kind": "mycobot"},
+        {"lights_kind": "sa0255", "line_kind": "socket"},
+    ],
+    ids=str,
+)
 def test_a_part_is_inspected_on_every_kind(
     tmp_path: Path, kinds: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -36,7 +44,7 @@ def test_a_part_is_inspected_on_every_kind(
         lit = process.control.call("status")["light_levels"]
     assert report.inspection.verdict is Verdict.PASS, report.inspection.reasons
     assert all(level == 0 for level in lit.values())
-    assert {load_rig(rig).driver_of("lights"), load_rig(rig).driver_of("arm")} >= set(kinds.values()) - {"grblhal"}
+    assert {load_rig(rig).driver_of("lights"), load_rig(rig).driver_of("arm")} >= set(kinds.values()) - {"grblhal", "socket"}
 
 
 def run_cli(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 ArmKind = Literal["grbl", "grblhal", "mycobot"]
-LightsKind = Literal["gardasoft", "ccs", "ccs_strobe"]
+LightsKind = Literal["gardasoft", "ccs", "ccs_strobe", "sa0255"]
+LineKind = Literal["pty", "socket"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -75,6 +76,7 @@ class SimulatedRigConfig(Strict):
     serial_latency_ms: float = Field(default=2.0, ge=0)
     arm_kind: ArmKind = "grbl"
     lights_kind: LightsKind = "gardasoft"
+    line_kind: LineKind = "pty"  # socket: for machines without pseudo-terminals
     stepping: Literal["software", "strobe"] = "software"  # what its rig file says
     part: SimulatedPart = SimulatedPart()
     imperfections: Imperfections = Imperfections()

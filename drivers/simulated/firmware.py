@@ -8,11 +8,14 @@ from typing import Protocol
 
 from drivers.simulated.ccs_firmware import CcsFirmware
 from drivers.simulated.clock import SimulatedClock
-from drivers.simulated.config import ArmKind, LightsKind
+from drivers.simulated.config import ArmKind, LightsKind, LineKind
+from drivers.simulated.device_line import DeviceLine, Firmware
 from drivers.simulated.gardasoft_firmware import GardasoftFirmware
 from drivers.simulated.grbl_firmware import GrblFirmware
 from drivers.simulated.mycobot_firmware import MyCobotFirmware
-from drivers.simulated.pty_line import Firmware
+from drivers.simulated.pty_line import PtyLine
+from drivers.simulated.sa0255_firmware import Sa0255Firmware
+from drivers.simulated.socket_line import SocketLine
 
 
 class LightFirmware(Firmware, Protocol):
@@ -41,10 +44,12 @@ class ArmFirmware(Firmware, Protocol):
     def inject(self, name: str, *args: str) -> str: ...
 
 
+LINES: Mapping[LineKind, type[DeviceLine]] = {"pty": PtyLine, "socket": SocketLine}
 LIGHTS: Mapping[LightsKind, Callable[[SimulatedClock, int], LightFirmware]] = {
     "gardasoft": GardasoftFirmware,
     "ccs": CcsFirmware,
     "ccs_strobe": partial(CcsFirmware, strobe_mode=True),
+    "sa0255": partial(Sa0255Firmware, all_letter="T"),
 }
 ARMS: Mapping[ArmKind, Callable[[SimulatedClock], ArmFirmware]] = {
     "grbl": GrblFirmware,

@@ -18,8 +18,7 @@ from drivers.simulated.camera_link import CameraLink, Exposed, ExposureRequest
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.config import SimulatedBoard, SimulatedDefect, SimulatedPart, SimulatedRigConfig
 from drivers.simulated.control import ControlServer, Verb
-from drivers.simulated.firmware import ARMS, LIGHTS
-from drivers.simulated.pty_line import PtyLine
+from drivers.simulated.firmware import ARMS, LIGHTS, LINES
 from drivers.simulated.scene import (
     DEFECT_KINDS,
     PRODUCTS,
@@ -66,9 +65,10 @@ class SimulatedRig:
         self.gantry = ARMS[config.arm_kind](self.clock)
         self.lights = LIGHTS[config.lights_kind](self.clock, len(CHANNELS))
         self.camera_faults = CameraFaults(self.clock)
+        line = LINES[config.line_kind]
         self._lines = (
-            PtyLine(folder / "gantry", self.gantry, latency_s=config.serial_latency_ms / 1e3),
-            PtyLine(folder / "lights", self.lights, latency_s=config.serial_latency_ms / 1e3),
+            line(folder / "gantry", self.gantry, latency_s=config.serial_latency_ms / 1e3),
+            line(folder / "lights", self.lights, latency_s=config.serial_latency_ms / 1e3),
         )
         self._camera = CameraLink(
             expose=self.expose,

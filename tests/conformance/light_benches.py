@@ -1,0 +1,60 @@
+"""Every kind of light controller on a simulated wire, with its driver: for the tests that hold for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from drivers.protocols import Lights
+from drivers.serial_line.ccs import CcsLights
+from drivers.serial_line.gardasoft import GardasoftLights
+from drivers.serial_line.sa0255 import Sa0255Lights
+from drivers.simulated.ccs_firmware import CcsFirmware
+from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.device_line import DeviceLine
+from drivers.simulated.firmware import LightFirmware
+from drivers.simulated.gardasoft_firmware import GardasoftFirmware
+from drivers.simulated.pty_line import PtyLine
+from drivers.simulated.sa0255_firmware import Sa0255Firmware
+
+CHANNELS = tuple(range(1, 10))
+KINDS: Mapping[str, tuple[Callable[[SimulatedClock], LightFirmware], Callable[..., Lights]]] = {
+    "gardasoft": (GardasoftFirmware, GardasoftLights.open),
+    "ccs": (CcsFirmware, CcsLights.open),
+    "sa0255": (Sa0255Firmware, partial(Sa0255Lights.open, all_letter="T")),
+}
+
+
+@dataclass
+class LightsBench:
+    """One controller on its line, and the drivers opened on it."""
+
+    kind: str
+    folder: Path
+    line_kind: type[DeviceLine] = PtyLine
+    speed: float = 25.0
+    drivers: list[Lights] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clock = SimulatedClock(self.speed)
+        self.firmware = KINDS[self.kind][0](self.clock)
+        self.line = self.line_kind(self.folder / "lights", self.firmware).start()
+
+    def open(self, **options: Any) -> Any:
+        choices = {"channels": CHANNELS, "reply_timeout_s": 1.0, "settle_s": 0.001, **options}
+        lights = KINDS[self.kind][1](str(self.line.path), **choices)
+        self.drivers.append(lights)
+        return lights
+
+    def lit(self) -> dict[int, float]:
+        """Channel -> level of every lamp that shines now."""
+        now_s = self.clock.now_s()
+        return {c: level for c, level in self.firmware.mean_levels(now_s, now_s).items() if level > 0}
+
+    def close(self) -> None:
+        for driver in self.drivers:
+            driver.close()
+        self.line.close()
