@@ -17,6 +17,7 @@ UtcTime = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Vector = tuple[Finite, Finite, Finite]
+Rows = tuple[tuple[Finite, ...], ...]
 
 
 Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -92,6 +93,61 @@ class SensorRecord(BaseModel):
     linearity_error_percent: Share | None = None
     dsnu_e: Share
     prnu_percent: Share
+
+
+class CameraRecord(BaseModel):
+    """How the camera's figures were found; spreads are one sigma, times `factor95` half of a 95 % interval."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fx_spread_px: Share
+    fy_spread_px: Share
+    cx_spread_px: Share
+    cy_spread_px: Share
+    factor95: Positive
+    model: str  # of the distortion
+    rms_px: Share
+    left_out_rms_px: Share | None = None
+    pictures_used: int = Field(ge=0)
+    pictures_taken: int = Field(ge=0)
+
+
+class ReturnsRecord(BaseModel):
+    """How visits to one viewpoint scatter, one sigma per axis."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    count: int = Field(ge=2)
+    mm: Share
+    deg: Share
+    px: Share
+    worst_px: Share
+
+
+class ViewpointRecord(BaseModel):
+    """Where the camera truly stands when the arm says `arm`; frames as in `calibration.viewpoints`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Identifier
+    arm: tuple[Finite, Finite, Finite, Finite, Finite]  # x, y, z in mm, tilt and pan in degrees
+    camera_to_station: Rows  # (4, 4), camera frame x right, y down, z ahead
+    covariance: Rows  # (6, 6) of a small move in the camera's frame: rotation in rad, then shift in mm
+    factor95: Positive
+    returns: ReturnsRecord | None = None
+
+    @model_validator(mode="after")
+    def _is_a_pose(self) -> ViewpointRecord:
+        pose = np.array(self.camera_to_station if all(len(r) == 4 for r in self.camera_to_station) else ())
+        turn = pose[:3, :3] if pose.shape == (4, 4) else np.zeros((3, 3))
+        if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-6) or np.linalg.det(turn) < 0:
+            raise CalibrationFieldError(("camera_to_station",), "is no rigid pose of four rows of four")
+        if len(self.covariance) != 6 or any(len(row) != 6 for row in self.covariance):
+            raise CalibrationFieldError(("covariance",), "must have six rows of six")
+        return self
+
+    def pose(self) -> NDArray[np.float64]:
+        return np.array(self.camera_to_station, np.float64)
 
 
 class Picture(BaseModel):
@@ -173,6 +229,8 @@ class Calibration(BaseModel):
     lights: tuple[CalibratedLight, ...] = Field(min_length=1)
     is_simulated: bool
     note: str = ""
+    camera: CameraRecord | None = None
+    viewpoints: tuple[ViewpointRecord, ...] = ()
     sensor: SensorRecord | None = None
     flat_field: FlatFieldRecord | None = None
     provenance: Provenance | None = None
@@ -204,6 +262,9 @@ class Calibration(BaseModel):
                 return light
         known = ", ".join(str(light.channel) for light in self.lights)
         raise KeyError(f"channel {channel} is not in calibration {self.calibration_id!r} (it has {known})")
+
+    def viewpoint(self, name: str) -> ViewpointRecord | None:
+        return next((viewpoint for viewpoint in self.viewpoints if viewpoint.name == name), None)
 
     def directions(self, channels: Sequence[int]) -> NDArray[np.float64]:
         """(K, 3) unit vectors toward the lights, seen from the target point."""

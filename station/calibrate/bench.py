@@ -47,12 +47,17 @@ class LiveBench:
 
     def __init__(self, rig: Rig, pose: Pose, place: Place) -> None:
         self._rig = rig
-        self._pose = pose
         self._place = place
         self._settings: CameraSettings | None = None
-        if not rig.arm.position_trusted:
-            rig.arm.home()
-        rig.arm.move_to(pose)
+        self.stand_at(pose)
+
+    def stand_at(self, pose: Pose) -> None:
+        """Move there; the camera is configured anew, whoever used it meanwhile."""
+        self._rig.lights.off()
+        if not self._rig.arm.position_trusted:
+            self._rig.arm.home()
+        self._rig.arm.move_to(pose)
+        self._settings = None
 
     def place(self, target: Target, x_mm: float = 0.0, y_mm: float = 0.0) -> None:
         self._rig.lights.off()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,13 @@ import numpy as np
 
 from calibration.lights_rays import F64, angle_deg, unit
 from calibration.record import Calibration
+from drivers.simulated.control import RigControl
+from station.calibrate.geometry import viewpoint_of_record
 
 ANGLE_SIGMAS = 2.448  # 95 % of an error with one sigma per axis in two axes
 SIGMAS = 1.960
+MOST_POINT_PX = 60.0  # 0.14 degrees of the viewing axis, which the viewpoints' angles carry the other way
+CAMERA_FIELDS = ("fx_px", "fy_px", "cx_px", "cy_px")
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def compare(calibration: Calibration, truth: dict[str, Any]) -> tuple[Comparison
     distance = np.abs(reach - np.linalg.norm(positions, axis=1))
     percent = 100 * np.abs(intensities / intensities.mean() / strengths - 1)
     spread = {key: np.array([getattr(light, key) or 0.0 for light in chosen]) for key in _SPREADS}
-    out = [
+    out: list[Comparison] = [
         _row("light direction", "degrees", angles, ANGLE_SIGMAS * spread["direction_spread_deg"], 0.5, 0.3),
         _row("light distance", "mm", distance, SIGMAS * spread["distance_spread_mm"], 5.0),
         _row("light intensity", "%", percent, 100 * SIGMAS * spread["intensity_spread"], 1.0),
@@ -72,13 +77,43 @@ def compare(calibration: Calibration, truth: dict[str, Any]) -> tuple[Comparison
         out.append(_row("system gain K", "%", miss, np.array([100 * SIGMAS * sensor.gain_spread / gain]), 1.0))
         off = np.array([abs(sensor.read_noise_e - noise)])
         out.append(_row("read noise", "e", off, np.array([SIGMAS * sensor.read_noise_spread_e]), 0.5))
-    focal = float(truth["camera"]["fx_px"])
-    if calibration.provenance is None or "camera" in calibration.provenance.measured:
-        out.append(_row("focal length", "%", np.array([100 * abs(calibration.fx_px / focal - 1)]), np.zeros(1), 0.2))
-    return tuple(out)
+    return (*_geometry(calibration, truth), *out)
 
 
-def with_true_lights(calibration: Calibration, truth: dict[str, Any]) -> Calibration:
+def _geometry(calibration: Calibration, truth: dict[str, Any]) -> Iterator[Comparison]:
+    """Rows of camera and viewpoints, where they were measured."""
+    camera = calibration.camera
+    if camera is not None:
+        true = truth["camera"]
+        for name, allowed in (("fx", 0.2), ("fy", 0.2)):
+            focal = float(true[f"{name}_px"])
+            off = np.array([100 * abs(getattr(calibration, f"{name}_px") / focal - 1)])
+            half = np.array([100 * camera.factor95 * getattr(camera, f"{name}_spread_px") / focal])
+            yield _row(f"focal length {name}", "%", off, half, allowed)
+        off = np.abs([calibration.cx_px - true["cx_px"], calibration.cy_px - true["cy_px"]])
+        half = camera.factor95 * np.array([camera.cx_spread_px, camera.cy_spread_px])
+        yield _row("principal point", "px", off, half, MOST_POINT_PX)
+    views = [viewpoint_of_record(v) for v in calibration.viewpoints if v.name in truth.get("viewpoints", {})]
+    if views:
+        errors = [v.errors(np.array(truth["viewpoints"][v.name], np.float64)) for v in views]
+        for k, (name, unit_name, allowed) in enumerate(
+            (("viewpoint position", "mm", 0.1), ("viewpoint angles", "degrees", 0.05))
+        ):
+            halves = [v.position_interval95_mm if k == 0 else v.angle_interval95_deg for v in views]
+            lengths = np.array([np.linalg.norm(e[k]) for e in errors])
+            inside = int(sum((np.abs(e[k]) <= half).sum() for e, half in zip(errors, halves, strict=True)))
+            worst = float(lengths.max())
+            yield Comparison(name, unit_name, float(np.median(lengths)), worst, allowed, inside, 3 * len(views))
+
+
+def truth_of_rig(control: RigControl, calibration: Calibration) -> dict[str, Any]:
+    """The simulated rig's truth, with where the camera stands at the calibration's viewpoints on average."""
+    truth = dict(control.call("truth"))
+    views = {v.name: control.call("truth", arm=list(v.arm))["viewpoint"] for v in calibration.viewpoints}
+    return {**truth, "viewpoints": views}
+
+
+def as_built(calibration: Calibration, truth: dict[str, Any]) -> Calibration:
     """The calibration that would have been perfect: what is left of an error then is not the calibration's."""
     known = {int(light["channel"]): light for light in truth["lights"]}
     lights = []
@@ -86,15 +121,13 @@ def with_true_lights(calibration: Calibration, truth: dict[str, Any]) -> Calibra
         if light.channel in known:
             x, y, z = known[light.channel]["position_mm"]
             power = known[light.channel]["power"] / (x * x + y * y + z * z) * calibration.working_distance_mm**2
-            changes = {
-                "position_mm": (x, y, z),
-                "relative_intensity": power,
-                "lobe_exponent": known[light.channel]["lobe"],
-            }
-            lights.append(light.model_copy(update=changes))
+            lobe = known[light.channel]["lobe"]
+            exact = {"position_mm": (x, y, z), "relative_intensity": power, "lobe_exponent": lobe}
+            lights.append(light.model_copy(update=exact))
         else:
             lights.append(light)
-    changes = {"calibration_id": "the true lights", "lights": tuple(lights), "flat_field": None}
+    camera = {name: truth["camera"][name] for name in CAMERA_FIELDS if name in truth["camera"]}
+    changes = {"calibration_id": "as built", "lights": tuple(lights), "flat_field": None, **camera}
     return calibration.model_copy(update=changes)
 
 

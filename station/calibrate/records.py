@@ -14,6 +14,7 @@ from calibration.sensor import SensorCharacter
 from station.atomic import write_atomic
 from station.bad_input import BadInput
 from station.calibrate.bench import PIXEL_FORMAT, Identity
+from station.calibrate.geometry import MeasuredGeometry, with_geometry
 from station.calibrate.measure import MeasuredLights
 from station.calibrate.measure_field import MeasuredField
 from station.documents import dump_document, load_document
@@ -23,6 +24,9 @@ from station.recipe_calibration import utc
 HEADER = "Written by `station calibrate`. Do not edit: recipes are bound to its SHA-256."
 VALID_FOR_DAYS = 180
 LIMITS = {
+    "focal_interval95_percent": 0.2,
+    "viewpoint_interval95_mm": 0.1,
+    "viewpoint_interval95_deg": 0.05,
     "direction_spread_deg": 0.5,
     "intensity_spread_percent": 1.0,
     "mirror_to_matte_deg": 1.0,
@@ -77,9 +81,12 @@ def residuals_of(lights: MeasuredLights, sensor: SensorCharacter | None) -> dict
     return {name: round(value, 6) for name, value in found.items() if np.isfinite(value)}
 
 
-def flags_of(lights: MeasuredLights, sensor: SensorCharacter | None, residuals: dict[str, float]) -> tuple[str, ...]:
+def flags_of(
+    lights: MeasuredLights, sensor: SensorCharacter | None, residuals: dict[str, float], of_geometry: tuple[str, ...]
+) -> tuple[str, ...]:
     """Everything that keeps a record from being released."""
-    flags = [f"light {name}: {flag}" for name, own in zip(lights.names, lights.flags, strict=True) for flag in own]
+    flags = [*of_geometry]
+    flags += [f"light {name}: {flag}" for name, own in zip(lights.names, lights.flags, strict=True) for flag in own]
     flags += [*lights.plane.flags, *lights.tilt.flags, *lights.dark.flags, *lights.condition.advice]
     flags += list(sensor.flags) if sensor is not None else []
     return tuple(flags) + tuple(
@@ -97,15 +104,16 @@ def make_record(
     pictures: list[Picture],
     release: Release,
     calibration_id: str,
+    geometry: MeasuredGeometry | None = None,
 ) -> Calibration:
-    """The reference with lights and sensor replaced by what was measured; camera and viewpoints stay the reference's.
-
-    Released only when nothing is flagged.
+    """The reference with lights and sensor replaced by what was measured; where camera and viewpoints were not
+    measured (no `geometry`) they stay the reference's. Released only when nothing is flagged.
     """
-    residuals = residuals_of(lights, sensor)
-    flags = flags_of(lights, sensor, residuals)
+    residuals = residuals_of(lights, sensor) | ({} if geometry is None else geometry.residuals())
+    flags = flags_of(lights, sensor, residuals, () if geometry is None else geometry.flags)
     measured: list[Part] = ["light directions", "light intensities", "dark frame"]
-    nominal: list[Part] = ["camera", "viewpoints"]
+    nominal: list[Part] = []
+    (measured if geometry is not None else nominal).extend(["camera", "viewpoints"])
     (measured if sensor is not None else nominal).append("sensor")
     good = not flags
     expires = release.at + timedelta(days=release.valid_for_days)
@@ -122,14 +130,15 @@ def make_record(
         released=utc(release.at) if good else None,
         expires=utc(expires) if good else None,
     )
-    return reference.model_copy(
+    known = reference if geometry is None else with_geometry(reference, geometry)
+    return known.model_copy(
         update={
             "calibration_id": calibration_id,
             "created": utc(release.at),
             "camera_serial_number": identity.camera,
             "black_level_dn": round(lights.dark.level_dn, 3),
             "lights": tuple(_light(reference, lights, channel) for channel in (c.channel for c in reference.lights)),
-            "note": "Lights and sensor measured; camera and viewpoints taken from the reference, not measured.",
+            "note": f"Measured: {', '.join(measured)}. Taken from the reference: {', '.join(nominal) or 'nothing'}.",
             "sensor": None if sensor is None else _sensor(sensor),
             "provenance": provenance,
         }

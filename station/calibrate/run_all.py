@@ -7,22 +7,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from calibration.record import Calibration
 from calibration.report import Curve, html_report
 from calibration.sensor import SensorCharacter
 from station.atomic import write_atomic
-from station.calibrate.bench import Progress, Recorder
-from station.calibrate.compare import Comparison, compare, with_true_lights
-from station.calibrate.demo_part import PART_BINNING, PART_EXPOSURE_US, NormalErrors, normal_errors
+from station.calibrate.bench import Identity, Progress, Recorder
+from station.calibrate.compare import Comparison, as_built, compare, truth_of_rig
+from station.calibrate.demo_part import NormalErrors, Used, When, measure_parts, summary
+from station.calibrate.drift_check import viewpoints_record
+from station.calibrate.geometry import MeasuredGeometry, measure_geometry, with_geometry
 from station.calibrate.measure import LightSettings, MeasuredLights, measure_lights, measure_sensor
 from station.calibrate.measure_field import MeasuredField, field_maps
 from station.calibrate.records import Release, make_record, record_hash, with_field, write_record
 from station.calibrate.stand import TOP
 from station.calibrate.station_open import Station
 from station.calibrate.verify import VerifyReport, verify
-from station.flat_field_file import FieldMaps
+from station.documents import save_document
 
 NORMALS = ("before", "after", "exact")
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CalibrateReport:
     flags: tuple[str, ...]
     seconds: float
     comparison: tuple[Comparison, ...]
-    normals: tuple[NormalErrors, ...]  # of a demo part: before, after, and with the true lights
+    normals: tuple[NormalErrors, ...]  # of the demo parts, before and after
 
     @property
     def ok(self) -> bool:
@@ -47,11 +47,13 @@ class CalibrateReport:
         document = asdict(self)
         for row, shown in zip(self.comparison, document["comparison"], strict=True):
             shown["ok"] = row.ok
+        for errors, shown in zip(self.normals, document["normals"], strict=True):
+            shown["ok"] = errors.ok
         return document
 
     def as_text(self) -> str:
         lines = [row.as_text() for row in self.comparison]
-        lines += [f"{when}: {n.as_text()}" for when, n in zip(NORMALS, self.normals, strict=False)]
+        lines += summary(self.normals)
         lines += [f"! {flag}" for flag in self.flags]
         state = "released" if self.released else "NOT released"
         return "\n".join([*lines, f"{state}: {self.record}", f"report: {self.report}", f"{self.seconds:.0f} s"])
@@ -65,34 +67,44 @@ def calibrate_all(
     progress: Progress,
     settings: LightSettings | None = None,
     *,
+    with_camera: bool = True,
     with_sensor: bool = True,
     with_part: bool = True,
 ) -> CalibrateReport:
-    """Lights, sensor, record, report; on a simulated rig also the comparison with its truth.
+    """Camera, viewpoints, lights, sensor, field, record, report; on a simulated rig the comparison with its truth.
 
     Raises CalibrationRefused, RecordError, DeviceError.
     """
     chosen = settings or LightSettings()
     began = datetime.now(UTC)
-    recorder = Recorder(station_open.bench)
     identity = station_open.identity()
-    lights = measure_lights(recorder, reference, chosen, progress)
-    sensor = measure_sensor(recorder, reference, chosen, progress) if with_sensor else None
+    geometry = measure_geometry(station_open.board_bench, progress) if with_camera else None
+    known = reference if geometry is None else with_geometry(reference, geometry)
+    stand = None if geometry is None else geometry.stand("top", known.working_distance_mm)
+    station_open.bench.stand_at(TOP)
+    recorder = Recorder(station_open.bench)
+    lights = measure_lights(recorder, known, chosen, progress, stand)
+    sensor = measure_sensor(recorder, known, chosen, progress) if with_sensor else None
     release = Release(release_by, datetime.now(UTC))
-    name = f"{reference.camera_serial_number}-{release.at.strftime('%Y%m%dT%H%M%SZ')}"
-    bare = make_record(reference, lights, sensor, identity, recorder.pictures, release, name)
+    name = f"{identity.camera}-{release.at.strftime('%Y%m%dT%H%M%SZ')}"
+    pictures = [*(geometry.pictures if geometry is not None else ()), *recorder.pictures]
+    bare = make_record(reference, lights, sensor, identity, pictures, release, name, geometry)
     field = MeasuredField(field_maps(bare, lights.white, chosen.binning, lights.stand), lights.tilt)
     record = with_field(bare, field)
     path = write_record(out, record, field.maps)
+    if geometry is not None:
+        _write_viewpoints(out, record, geometry, identity)
     comparison: tuple[Comparison, ...] = ()
     normals: tuple[NormalErrors, ...] = ()
     if station_open.control is not None:
         progress("comparing with the simulated rig's truth")
-        truth = station_open.control.call("truth")
+        truth = truth_of_rig(station_open.control, record)
         comparison = compare(record, truth)
         if with_part:
-            three = (reference, record, with_true_lights(record, truth))
-            normals = _demo_part(station_open, three, field.maps, progress)
+            used: dict[When, Used] = {
+                "before": Used(reference), "after": Used(record, field.maps), "exact": Used(as_built(record, truth)),
+            }  # fmt: skip
+            normals = measure_parts(station_open.bench, station_open.control, used, progress)
     page = out / f"{record.calibration_id}.html"
     text = html_report(
         record,
@@ -114,24 +126,10 @@ def verify_rig(station_open: Station, record: Calibration, settings: LightSettin
     return verify(station_open.bench, record, station_open.identity(), settings, progress)
 
 
-def _demo_part(
-    station_open: Station, calibrations: tuple[Calibration, ...], maps: FieldMaps, progress: Progress
-) -> tuple[NormalErrors, ...]:
-    """The connector from above, photographed once: its normals with each of the calibrations."""
-    control = station_open.control
-    assert control is not None
-    progress("demo part, before and after")
-    control.load("connector", 1)
-    channels = [light.channel for light in calibrations[0].lights if light.kind == "directional"]
-    frames = [station_open.bench.photograph(c, PART_EXPOSURE_US, PART_BINNING) for c in channels]
-    answer = control.call("truth", pose=list(TOP.as_tuple()), binning=PART_BINNING)
-    with np.load(answer["file"]) as truth:
-        normals, part = truth["normals"], truth["part_mask"]
-    own = [None if calibration.flat_field is None else maps for calibration in calibrations]
-    return tuple(
-        normal_errors(frames, calibration, normals, part, field)
-        for calibration, field in zip(calibrations, own, strict=True)
-    )
+def _write_viewpoints(out: Path, record: Calibration, geometry: MeasuredGeometry, identity: Identity) -> None:
+    """What `station calibrate viewpoints --check` compares with, each shift."""
+    kept = viewpoints_record(geometry.viewpoints, identity, is_simulated=record.is_simulated)
+    save_document(out / f"{record.calibration_id}.viewpoints.yaml", kept, header=f"Of {record.calibration_id}.")
 
 
 def _curves(sensor: SensorCharacter | None) -> list[Curve]:
@@ -170,11 +168,11 @@ def _tables(
             ),
         ]  # fmt: skip
     if normals:
-        tables["Normals of a demo part"] = [
-            ["With the lights", "mean (degrees)", "median", "95 %"],
+        tables["Normals of the demo parts, mean angle to the exact ones in degrees"] = [
+            ["Part", "view", *NORMALS],
             *(
-                [when, f"{n.mean_deg:.2f}", f"{n.median_deg:.2f}", f"{n.p95_deg:.2f}"]
-                for when, n in zip(NORMALS, normals, strict=True)
+                [part, view, *(f"{n.mean_deg:.2f}" for n in normals if (n.part, n.view) == (part, view))]
+                for part, view in dict.fromkeys((n.part, n.view) for n in normals)
             ),
         ]
     return tables

@@ -13,6 +13,7 @@ from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
 from station.bad_input import BadInput
 from station.calibrate.bench import Identity, LiveBench, Place, Target
+from station.calibrate.board_bench import LiveBoardBench, board_placer
 from station.calibrate.stand import TOP
 from station.devices import Rig, open_rig
 from station.documents import load_document
@@ -21,10 +22,11 @@ from station.simulated_rig import PATIENT_FRAME_TIMEOUT_S, running_rig
 
 REFERENCE = Path(station.__file__).parent / "recipes" / "simulated_rig.calibration.yaml"
 SIMULATED = "simulated"
-# a rig as it might leave the workshop: lights 3 degrees rms off their places
+# a rig as it might leave the workshop: lights 3 degrees rms off their places, the camera not quite as drawn
 UNCALIBRATED = Imperfections(
-    pose_repeatability_mm=0.05, pose_repeatability_deg=0.01, light_direction_deg=2.12, light_intensity_percent=20.0
-)
+    pose_repeatability_mm=0.05, pose_repeatability_deg=0.01, light_direction_deg=2.12, light_intensity_percent=20.0,
+    focal_length_percent=0.5, principal_point_px=30.0, camera_mount_mm=0.5, camera_mount_deg=0.3,
+)  # fmt: skip
 
 
 class RigChoiceError(BadInput, ValueError):
@@ -38,6 +40,7 @@ class Station:
     rig: Rig
     control: RigControl | None  # of a simulated rig
     bench: LiveBench
+    board_bench: LiveBoardBench
 
     def identity(self) -> Identity:
         return self.bench.identity()
@@ -67,7 +70,8 @@ def _station(file: Path, ask: Ask) -> Iterator[Station]:
     simulated = load_rig(file).simulated
     control = RigControl(file.parent) if simulated else None
     with open_rig(file) as rig:
-        yield Station(rig, control, LiveBench(rig, TOP, _placer(control, ask)))
+        board = LiveBoardBench(rig, board_placer(control, ask))
+        yield Station(rig, control, LiveBench(rig, TOP, _placer(control, ask)), board)
 
 
 def _placer(control: RigControl | None, ask: Ask) -> Place:

@@ -15,7 +15,7 @@ from calibration.report import html_report
 from drivers.protocols import Frame, Pose
 from drivers.simulated.scene import LightHead
 from station.calibrate.bench import Identity, Recorder, Roi, Target, find_exposure_us
-from station.calibrate.compare import compare, with_true_lights
+from station.calibrate.compare import as_built, compare
 from station.calibrate.measure import (
     CalibrationRefused,
     LightSettings,
@@ -167,5 +167,5 @@ def test_a_dark_light_and_the_wrong_target_are_refused_with_what_to_do(reference
 
 
 def test_the_true_lights_leave_no_difference_to_the_truth(record: Calibration) -> None:
-    rows = compare(with_true_lights(record, truth_of(HEAD)), truth_of(HEAD))
+    rows = compare(as_built(record, truth_of(HEAD)), truth_of(HEAD))
     assert max(row.worst_error for row in rows[:3]) < 1e-4
