@@ -287,6 +287,7 @@ class GrblArm:
         self._read_settings()
         report = self._link.status()
         self._machine = self._machine_position(report)
+        self._link.axis_count = len(report.mpos or ())
         log.info("%s: %s %s on %s, state %s", DEVICE, self._identity.model, version, self._link.line.port, report.state)
 
     def _axis_order(self, about: dict[str, str]) -> str:
@@ -389,21 +390,34 @@ class GrblArm:
         return f"G53 G1{words} F{max(1.0, plan.rate_per_s * 60.0 * self._speed):.0f}"
 
     def _verify(self, target: tuple[float, ...]) -> None:
+        """Idle and at the target; what reads otherwise is read once more, as there is no checksum."""
+        self._machine = self._resting_position()
+        if self._stray(target) is not None:
+            self._machine = self._resting_position()
+        if (axis := self._stray(target)) is not None:
+            i = self.axes.index(axis)
+            self._distrust(f"a move ended at the wrong {axis.name}")
+            raise PositionError(
+                DEVICE,
+                f"{axis.name} stands at {self._machine[i] - axis.offset:.3f}, sent to {target[i] - axis.offset:.3f} "
+                f"{axis.unit} (tolerance {self._tolerance_of(axis):g}); home the arm",
+            )
+        self._require_trust()  # an input or an alarm may have come with the last report
+
+    def _resting_position(self) -> tuple[float, ...]:
         report = self._link.status()
         if report.state != "Idle":
             self._distrust(f"after a move the state was {report.state}")
             raise PositionUntrusted(DEVICE, f"after the move was acknowledged the state is {report.state}, not Idle")
-        self._machine = self._machine_position(report)
-        for axis, wanted, found in zip(self.axes, target, self._machine, strict=True):
-            tolerance = self._tolerance_deg if axis.unit == "deg" else self._tolerance_mm
-            if not abs(found - wanted) <= tolerance:
-                self._distrust(f"a move ended at the wrong {axis.name}")
-                raise PositionError(
-                    DEVICE,
-                    f"{axis.name} stands at {found - axis.offset:.3f}, sent to {wanted - axis.offset:.3f} "
-                    f"{axis.unit} (tolerance {tolerance:g}); home the arm",
-                )
-        self._require_trust()  # an input or an alarm may have come with the last report
+        return self._machine_position(report)
+
+    def _stray(self, target: tuple[float, ...]) -> AxisLimits | None:
+        """The first axis that does not stand where it was sent."""
+        places = zip(self.axes, target, self._machine, strict=True)
+        return next((a for a, wanted, found in places if not abs(found - wanted) <= self._tolerance_of(a)), None)
+
+    def _tolerance_of(self, axis: AxisLimits) -> float:
+        return self._tolerance_deg if axis.unit == "deg" else self._tolerance_mm
 
     # -- coordinates ------------------------------------------------------------------------
 

@@ -68,6 +68,7 @@ class GrblLink:
         self.reply_timeout_s = reply_timeout_s
         self.rejected_lines = 0
         self.blocked: str | None = "not yet connected"  # why only a reset may be sent
+        self.axis_count: int | None = None  # in a whole status report, once known; fewer or more is noise
         self.about: dict[str, str] = {}  # what $I said at the last reset
         self.settings: dict[int, float] = {}  # and $$
         self._distrust = distrust
@@ -202,13 +203,18 @@ class GrblLink:
         deadline_s = time.monotonic() + timeout_s
         while (reply := self._next(deadline_s)) is not None:
             if isinstance(reply, Status):
-                return reply
+                if self._is_whole(reply):
+                    return reply
+                self.rejected_lines += 1
             if isinstance(reply, Banner) or (isinstance(reply, Alarm) and reply.code != HOMING_REQUIRED):
                 raise PositionUntrusted(self.device, f"while asking for the position: {self.blocked}; home the arm")
             if isinstance(reply, Halted):
                 self._end_hold()
                 raise PositionUntrusted(self.device, "stopped while asking for the position; home the arm")
         return None
+
+    def _is_whole(self, report: Status) -> bool:
+        return self.axis_count is None or (report.mpos is not None and len(report.mpos) == self.axis_count)
 
     # -- stopping and starting again --------------------------------------------------------
 

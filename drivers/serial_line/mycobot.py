@@ -169,9 +169,7 @@ class MyCobotArm:
                 self._power_on()
             if self._link.is_moving():
                 raise PositionUntrusted(DEVICE, "not homed: the arm moves without having been told to; stop it first")
-            self._joints_deg = self._checked_joints()
-            self._flange = from_coordinates(*self._link.coordinates())
-            self._check_model()
+            self._read_place()
             self._is_at_home = True
             self._trust.set()
             if self._link.blocked is not None:  # stopped in between: the latch stays down
@@ -295,15 +293,20 @@ class MyCobotArm:
                 )
         return joints
 
-    def _check_model(self) -> None:
-        expected = self._geometry.flange(self._joints_deg)
-        away_mm, turned_deg = distance_mm(expected, self._flange), angle_between_deg(expected, self._flange)
-        if away_mm > MODEL_MISMATCH_MM or turned_deg > MODEL_MISMATCH_DEG:
-            raise FeatureMissing(
-                DEVICE,
-                f"its coordinates lie {away_mm:.0f} mm and {turned_deg:.0f} deg from what its joints say of a myCobot "
-                f"{self._model}: is it another model, or is a tool or world reference set? Flange and base are needed",
-            )
+    def _read_place(self) -> None:
+        """Joints and coordinates, which must belong together; asked twice, as without a checksum one may be garbled."""
+        for _ in range(2):
+            self._joints_deg = self._checked_joints()
+            self._flange = from_coordinates(*self._link.coordinates())
+            expected = self._geometry.flange(self._joints_deg)
+            away_mm, turned_deg = distance_mm(expected, self._flange), angle_between_deg(expected, self._flange)
+            if away_mm <= MODEL_MISMATCH_MM and turned_deg <= MODEL_MISMATCH_DEG:
+                return
+        raise FeatureMissing(
+            DEVICE,
+            f"its coordinates lie {away_mm:.0f} mm and {turned_deg:.0f} deg from what its joints say of a myCobot "
+            f"{self._model}: is it another model, or is a tool or world reference set? Flange and base are needed",
+        )
 
     # -- at rest ----------------------------------------------------------------------------
 

@@ -136,6 +136,8 @@ class GrblController:
         return False
 
     def _say(self, text: str, *, is_response: bool = False) -> None:
+        if self.outbox.is_silent:  # reports and messages as well
+            return
         self.outbox.send(text.encode("ascii"), self.clock.now_s(), is_response=is_response)
 
     def _answer(self, error: int = 0) -> None:
