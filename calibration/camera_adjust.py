@@ -149,10 +149,12 @@ def _moved(at: Solution, shared: F64, poses: F64, free: tuple[int, ...], bow: bo
 
 
 def adjust(
-    views: Sequence[BoardView], start: Solution, model: DistortionModel, bow: bool = False, rounds: int = _ROUNDS
-) -> Solution:
+    views: Sequence[BoardView], start: Solution, model: DistortionModel, bow: bool = False, rounds: int = _ROUNDS,
+    enough: float = _ENOUGH,
+) -> Solution:  # fmt: skip
     """Least squares over camera, poses and, with `bow`, the board's shape; coefficients that are not free stay.
 
+    Ends when a round lowers the cost by less than the share `enough`.
     Raises AdjustmentError where the normal equations are singular.
     """
     free = FREE_COEFFICIENTS[model]
@@ -166,7 +168,7 @@ def adjust(
             if then.cost <= normal.cost and np.isfinite(then.cost):
                 gain = normal.cost - then.cost
                 at, normal, damping = tried, then, max(damping / 10, 1e-12)
-                if gain <= _ENOUGH * normal.cost:
+                if gain <= enough * normal.cost:
                     break
             elif damping > 1e8:
                 break

@@ -20,7 +20,7 @@ from calibration.poses import ARM_AXES, adjoint, arm_pose, arm_slopes, inverse, 
 BOW_PRIOR_MM = 0.03  # of each term of the board's bow
 PITCH_PRIOR = 2e-5  # relative, of a certified board
 FREE_PITCH = 0.02  # where it is asked what the arm says of the pitch
-ROUNDS, ENOUGH, COMPONENTS = 40, 1e-9, 4
+ROUNDS, ENOUGH, COMPONENTS = 40, 1e-7, 4
 LEAST_MM, LEAST_DEG = 0.002, 0.0005  # an arm is not better than this
 _AXES = len(ARM_AXES)
 
@@ -115,9 +115,10 @@ class _Layout:
 
 def calibrate_hand_eye(
     visits: Sequence[Visit], start: Solution, size_px: tuple[int, int], expected: Repeatability,
-    pitch_prior: float = PITCH_PRIOR,
+    pitch_prior: float = PITCH_PRIOR, components: int = COMPONENTS,
 ) -> HandEye:  # fmt: skip
-    """`start`: the camera from the same pictures; `expected`: what the arm's maker says, a start for what is found.
+    """`start`: the camera from the same pictures; `expected`: what the arm's maker says, a start for what is
+    found in `components` rounds.
 
     Raises HandEyeError where the visits do not tell, AdjustmentError where a picture has no pose.
     """
@@ -128,7 +129,7 @@ def calibrate_hand_eye(
     layout = _Layout(FREE_COEFFICIENTS[start.model], tuple(sorted(set(groups))), len(visits))
     state = _State(start, mount, boards_in_station(arm, mount, seen, groups), np.zeros((len(visits), _AXES)), 1.0)
     noise_px, arm_spread = max(start.rms_px / np.sqrt(2), 0.01), expected
-    for _ in range(COMPONENTS):
+    for _ in range(components):
         state, normal = _converge(visits, state, layout, noise_px, arm_spread, pitch_prior)
         covariance = np.asarray(np.linalg.inv(normal), np.float64)
         noise_px = _noise_px(visits, state, layout, covariance, arm_spread, pitch_prior)

@@ -19,7 +19,7 @@ def hand_eye_faults(
 ) -> list[str]:
     """Each fault in words; none for a good calibration."""
     faults = []
-    pitch, spread = pitch_by_arm(visits, start, size_px, expected)
+    pitch, spread = pitch_by_arm(visits, start, size_px, found.repeatability)
     if abs(pitch - 1) > max(PITCH_SIGMAS * spread, LEAST_PITCH):
         faults.append(
             f"wrong board pitch: by the arm's own travel the board is {100 * (pitch - 1):+.2f} % "
@@ -30,10 +30,10 @@ def hand_eye_faults(
 
 
 def pitch_by_arm(
-    visits: Sequence[Visit], start: Solution, size_px: tuple[int, int], expected: Repeatability
+    visits: Sequence[Visit], start: Solution, size_px: tuple[int, int], arm: Repeatability
 ) -> tuple[float, float]:
     """True pitch over the stated one, and one sigma, where the pitch is left free and only the arm knows of lengths."""
-    free = calibrate_hand_eye(visits, start, size_px, expected, FREE_PITCH)
+    free = calibrate_hand_eye(visits, start, size_px, arm, FREE_PITCH, 2)
     return free.pitch, free.pitch_spread
 
 
