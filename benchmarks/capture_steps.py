@@ -1,9 +1,12 @@
-"""What software stepping costs per frame beside the simulated hardware's own times.
+"""What stepping by software and by strobe cost per frame beside the simulated hardware's own times.
 
-`python benchmarks/capture_steps.py [--recipe NAME] [--rounds N] [--json FILE]`: the rig process at the hardware's
-own times, the station's devices and its capture loop, over the recipe's plan. The rig renders each picture
-once, in a round that is not counted, so that rendering is not taken for hardware. Own times: exposure, readout
-or transfer (the longer), settling of the light, and the way of one command and its reply on the serial line.
+`python benchmarks/capture_steps.py [--recipe NAME] [--lights KIND] [--rounds N] [--json FILE]`: the rig process at the
+hardware's own times, the station's devices and its capture loop, over the recipe's plan. The rig renders each
+picture once, in a round that is not counted, so that rendering is not taken for hardware.
+
+Own time of a step by software: settling of the light, the way of its commands on the wire, exposure, readout or
+transfer (the longer). By strobe the commands travel during readout, so the longer of both counts; at the first
+step of each view nothing is read out, and they count whole.
 """
 
 from __future__ import annotations
@@ -13,83 +16,144 @@ import json
 import os
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from drivers.genicam.pixels import BY_NAME
 from drivers.protocols import CameraSettings
-from drivers.simulated.config import Imperfections, SimulatedRigConfig
+from drivers.simulated.config import Imperfections, LightsKind, SimulatedRigConfig
 from station.capture import StopSignal, capture
 from station.devices import Rig, open_rig
 from station.plan import CaptureStep, make_plan
 from station.recipe import load_recipe
-from station.rig import load_rig
+from station.rig import Stepping, load_rig
 from station.simulated_rig import running_rig
 from station.stages import StageTimes
 
 SENSOR_WIDTH, SENSOR_HEIGHT = 5472, 3648
 SEED = 1
+BITS_PER_BYTE = 10
+BAUD_RATES = {"ccs": 9600, "ccs_strobe": 9600, "sa0255": 19200}  # of the stand-ins that reckon with it
+REPLY_BYTES = {"ccs": 8, "ccs_strobe": 8, "sa0255": 3}  # of one reply, on average
 
 
-def hardware_expose_ms(step: CaptureStep, settings: CameraSettings, config: SimulatedRigConfig) -> float:
-    """Exposure and then readout or transfer, as the rig itself reckons them."""
+@dataclass(frozen=True)
+class Round:
+    """One walk over the plan, all in ms."""
+
+    total: float
+    move: float
+    light: float
+    expose: float
+    wire: float  # what the light commands and their replies need on the wire
+    settle: float  # of one light, by software
+
+
+def readout_ms(settings: CameraSettings, config: SimulatedRigConfig) -> float:
+    """Readout or transfer, as the rig itself reckons them."""
     width, height = SENSOR_WIDTH // settings.binning, SENSOR_HEIGHT // settings.binning
     size = BY_NAME[settings.pixel_format].row_bytes(width) * height
-    transfer_ms = max(config.camera.readout_ms_full, size / config.camera.link_bytes_per_s * 1e3)
-    return step.exposure_us / 1e3 + transfer_ms
+    return max(config.camera.readout_ms_full, size / config.camera.link_bytes_per_s * 1e3)
 
 
-def round_of(rig: Rig, plan: tuple[CaptureStep, ...]) -> tuple[dict[str, float], float]:
+def round_of(rig: Rig, plan: tuple[CaptureStep, ...], config: SimulatedRigConfig, settle_ms: float) -> Round:
     times = StageTimes()
+    written = rig.lights.wire.written  # type: ignore[attr-defined] - each serial driver keeps this log
+    before = len(written)
     started_s = time.perf_counter()
     frames = sum(1 for _ in capture(rig, plan, StopSignal(), times))
+    total_ms = (time.perf_counter() - started_s) * 1e3
     assert frames == len(plan)
-    return times.as_dict(), (time.perf_counter() - started_s) * 1e3
+    commands = list(written)[before:]
+    wire_ms = len(commands) * config.serial_latency_ms
+    if config.lights_kind in BAUD_RATES:
+        sent = sum(len(c.data) for c in commands) + REPLY_BYTES[config.lights_kind] * len(commands)
+        wire_ms += sent * BITS_PER_BYTE / BAUD_RATES[config.lights_kind] * 1e3
+    stages = times.as_dict()
+    return Round(total_ms, stages["move"], stages["light"], stages["expose"], wire_ms, settle_ms)
 
 
-def run(recipe_file: Path, rounds: int) -> dict[str, Any]:
+def measured(config: SimulatedRigConfig, plan: tuple[CaptureStep, ...], settings: CameraSettings, rounds: int) -> Round:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_rig(Path(folder), config, frame_timeout_s=120.0) as (_, rig_file),
+        open_rig(file := load_rig(rig_file)) as rig,
+    ):
+        settle_ms = 1e3 * float(file.lights.model_dump()["settle_s"])
+        rig.arm.home()
+        rig.camera.configure(settings)
+        round_of(rig, plan, config, settle_ms)
+        return min((round_of(rig, plan, config, settle_ms) for _ in range(rounds)), key=lambda r: r.total)
+
+
+def report(
+    stepping: Stepping, done: Round, plan: tuple[CaptureStep, ...], settings: CameraSettings, config: SimulatedRigConfig
+) -> dict[str, float]:
+    """Per frame, in ms."""
+    frames, views = len(plan), len({step.pose for step in plan})
+    exposure = sum(step.exposure_us for step in plan) / 1e3 / frames
+    readout, wire = readout_ms(settings, config), done.wire / frames
+    if stepping == "software":
+        own = done.settle + wire + exposure + readout
+    else:
+        hidden = max(readout, wire) * (1 - views / frames)
+        own = exposure + hidden + (wire + readout) * views / frames
+    step = (done.total - done.move) / frames
+    return {
+        "step": step,
+        "light": done.light / frames,
+        "expose": done.expose / frames,
+        "own exposure": exposure,
+        "own readout": readout,
+        "own wire": wire,
+        "own step": own,
+        "overhead": step - own,
+    }
+
+
+def run(recipe_file: Path, rounds: int, lights: LightsKind) -> dict[str, Any]:
     recipe = load_recipe(recipe_file, need_model=False).recipe
     plan = make_plan(recipe)
     settings = CameraSettings(recipe.capture.pixel_format, binning=recipe.capture.binning)
     still = Imperfections(pose_repeatability_mm=0.0, pose_repeatability_deg=0.0)
-    config = SimulatedRigConfig(name="steps", serial_number="STEPS-1", seed=SEED, imperfections=still, prerendered=True)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_rig(Path(folder), config, frame_timeout_s=120.0) as (_, rig_file),
-        open_rig(rig_file) as rig,
-    ):
-        settle_ms = load_rig(rig_file).lights.settle_s * 1e3
-        rig.arm.home()
-        rig.camera.configure(settings)
-        round_of(rig, plan)
-        measured = [round_of(rig, plan) for _ in range(rounds)]
-    stages, total_ms = min(measured, key=lambda m: m[1])
-    expose_ms = sum(hardware_expose_ms(step, settings, config) for step in plan)
-    light_ms = len(plan) * (settle_ms + config.serial_latency_ms)
-    return {
-        "recipe": recipe.recipe_id,
-        "frames": len(plan),
-        "load_average": round(os.getloadavg()[0], 1),
-        "round_ms": round(total_ms, 1),
-        "move_ms": round(stages["move"], 1),
-        "expose_ms_per_frame": round(stages["expose"] / len(plan), 2),
-        "expose_hardware_ms_per_frame": round(expose_ms / len(plan), 2),
-        "expose_overhead_ms_per_frame": round((stages["expose"] - expose_ms) / len(plan), 2),
-        "light_ms_per_frame": round(stages["light"] / len(plan), 2),
-        "light_hardware_ms_per_frame": round(light_ms / len(plan), 2),
-        "light_overhead_ms_per_frame": round((stages["light"] - light_ms) / len(plan), 2),
-    }
+    result: dict[str, Any] = {"recipe": recipe.recipe_id, "frames": len(plan), "lights": lights}
+    ways: tuple[Stepping, ...] = ("software",) if lights == "sa0255" else ("software", "strobe")
+    for stepping in ways:
+        kind: LightsKind = "ccs_strobe" if (lights, stepping) == ("ccs", "strobe") else lights
+        config = SimulatedRigConfig(
+            name="steps", serial_number=f"STEPS-{stepping}", seed=SEED, imperfections=still, prerendered=True,
+            lights_kind=kind, stepping=stepping,
+        )  # fmt: skip
+        done = measured(config, plan, settings, rounds)
+        result[stepping] = {
+            "round": round(done.total, 1),
+            "move": round(done.move, 1),
+            **{name: round(ms, 2) for name, ms in report(stepping, done, plan, settings, config).items()},
+        }
+    result["load average"] = round(os.getloadavg()[0], 1)
+    return result
+
+
+def print_result(result: dict[str, Any]) -> None:
+    ways = [way for way in ("software", "strobe") if way in result]
+    print(f"{result['recipe']}: {result['frames']} frames, {result['lights']}, load {result['load average']}")
+    print(f"{'ms':<28}" + "".join(f"{way:>12}" for way in ways))
+    for name in result[ways[0]]:
+        unit = name if name in ("round", "move") else f"{name} per frame"
+        print(f"{unit:<28}" + "".join(f"{result[way][name]:>12}" for way in ways))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(__file__).parents[1] / "station" / "recipes" / "connector.yaml"
     parser.add_argument("--recipe", type=Path, default=default)
+    parser.add_argument("--lights", choices=[k for k in get_args(LightsKind) if k != "ccs_strobe"], default="gardasoft")
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds; the fastest is shown")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    result = run(arguments.recipe, arguments.rounds)
-    print("\n".join(f"{name:<32} {value}" for name, value in result.items()))
+    result = run(arguments.recipe, arguments.rounds, arguments.lights)
+    print_result(result)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
