@@ -134,6 +134,7 @@ def test_the_predicted_error_covers_the_error_of_the_scene(white: Scene) -> None
     predicted = predicted_uncertainty(frames, lights, result, noise, SolverSettings(), stride=2)
     truth = white.truth(TOP, binning, roi).normals.astype(np.float64)
     error = angular_error_map(result.normals, truth)[::2, ::2]
+    assert np.mean(error <= predicted.p68_deg) == pytest.approx(0.68, abs=0.03)
     assert np.mean(error <= predicted.p95_deg) == pytest.approx(0.95, abs=0.03)
     assert np.sqrt(np.mean(error**2)) == pytest.approx(np.sqrt(np.mean(predicted.rms_deg**2)), rel=0.05)
     assert np.nanmax(predicted.condition) < 2
