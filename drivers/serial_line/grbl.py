@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 DEVICE = "gantry"
 POSE_FIELDS = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
 LETTERS = "XYZABC"  # Grbl's order of axes in every report, unless $I says otherwise
+Z_ALONE = 4  # grblHAL's $44, the axes of the first homing pass: up and out of the way first
 BARRIER = "G4 P0.01"  # answered once the planner is empty; P must be above 0
 MODAL_STATE = "G21 G90 G94"  # millimetres, absolute, feed per minute
 
@@ -340,6 +341,8 @@ class GrblArm:
         doubts = [f"the controller's {text}" for n, text in wanted.items() if not settings.get(n, 0.0)]
         if self._identity.model == "grblHAL" and int(settings.get(22, 0.0)) & 5 == 1:
             doubts.append("the controller does not force homing: $22 lacks bit 4, and its soft limits rest until homed")
+        if 44 in settings and int(settings[44]) != Z_ALONE:
+            doubts.append(f"homing does not begin with Z alone ($44={settings[44]:.0f}, not {Z_ALONE}): is all clear?")
         return doubts
 
     # -- at rest ----------------------------------------------------------------------------

@@ -47,7 +47,7 @@ class GrblController:
         self.dialect = DIALECTS[dialect]
         self.axes = axes
         self.outbox = Outbox()
-        self.settings = default_settings(axes, self.dialect.homing)
+        self.settings = {**default_settings(axes, self.dialect.homing), **self.dialect.more_settings}
         self._lock = threading.RLock()
         self._letters = "".join(a.machine_axis for a in axes)
         station = DEFAULT_START[: len(axes)] if start is None else start

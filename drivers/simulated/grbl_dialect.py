@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,7 @@ class Dialect:
     planner_blocks: int
     rx_buffer_bytes: int
     homing: int  # $22 of a commissioned gantry
+    more_settings: Mapping[int, float]
     is_deaf_after_limit: bool  # after ALARM:1 and 2 even `?` stays unanswered, and a stale `ok` precedes the banner
     is_silent_while_homing: bool  # else `?` is answered, and one report comes unasked
     reset_lifts_power_up_lock: bool  # $22=1 locks at power-up, yet a reset shows Idle
@@ -36,6 +38,7 @@ GRBL = Dialect(
     planner_blocks=15,
     rx_buffer_bytes=128,
     homing=HOMING_ENABLED,
+    more_settings={},
     is_deaf_after_limit=True,
     is_silent_while_homing=True,
     reset_lifts_power_up_lock=True,
@@ -54,6 +57,7 @@ GRBL_HAL = Dialect(
     planner_blocks=100,
     rx_buffer_bytes=1024,
     homing=HOMING_ENABLED | HOMING_REQUIRED,
+    more_settings={44: 4.0, 45: 3.0},  # axes of the first and second homing pass: Z, then X and Y
     is_deaf_after_limit=False,
     is_silent_while_homing=False,
     reset_lifts_power_up_lock=False,

@@ -20,7 +20,7 @@ from drivers.serial_line.grbl import AxisLimits, GrblArm
 from drivers.serial_line.mycobot import MyCobotArm
 from drivers.simulated import mycobot_geometry as stated
 from drivers.simulated.clock import SimulatedClock
-from drivers.simulated.gantry import SIMULATED_GANTRY
+from drivers.simulated.gantry import SIMULATED_GANTRY, SimulatedAxis
 from drivers.simulated.gardasoft_firmware import GardasoftFirmware
 from drivers.simulated.grbl_dialect import DialectName
 from drivers.simulated.grbl_firmware import GrblFirmware
@@ -67,7 +67,7 @@ class GantryBench:
         return arm
 
     def true_pose(self) -> Pose:
-        return Pose(*self.firmware.axes_at(self.clock.now_s()))
+        return Pose(*self.firmware.axes_at(self.clock.now_s())[:5])
 
     def is_still(self) -> bool:
         now_s = self.clock.now_s()
@@ -111,9 +111,13 @@ def dialect() -> str:
 def make_gantry(tmp_path: Path, dialect: DialectName) -> Iterator[Callable[..., GantryBench]]:
     benches: list[GantryBench] = []
 
-    def make(speed: float = SPEED, start: tuple[float, ...] = NEAR_HOME) -> GantryBench:
+    def make(
+        speed: float = SPEED,
+        start: tuple[float, ...] = NEAR_HOME,
+        axes: tuple[SimulatedAxis, ...] = SIMULATED_GANTRY,
+    ) -> GantryBench:
         clock = SimulatedClock(speed)
-        firmware = GrblFirmware(clock, start=start, dialect=dialect)
+        firmware = GrblFirmware(clock, axes, start, dialect)
         bench = GantryBench(tmp_path, clock, firmware, PtyLine(tmp_path / "gantry", firmware).start())
         benches.append(bench)
         return bench

@@ -26,6 +26,7 @@ from drivers.serial_line.grbl import AxisLimits, GrblArm
 from drivers.serial_line.grbl_link import GrblLink
 from drivers.serial_line.keep_out import KeepOutBox
 from drivers.serial_line.waypoints import SafeWays
+from drivers.simulated.gantry import SIMULATED_GANTRY, SimulatedAxis
 
 TOP = Pose(0.0, 0.0, 258.0, 45.0, 180.0)
 LEFT = replace(TOP, x_mm=-150.0)
@@ -425,6 +426,38 @@ def test_an_axis_that_moves_no_camera_is_parked_and_verified(gantry: Any) -> Non
     assert gantry.firmware.machine_at(gantry.clock.now_s())[4] == pytest.approx(-41.0, abs=0.01)
 
 
+def test_six_axes_are_five_for_the_camera_and_one_parked(make_gantry: Any) -> None:
+    spare = SimulatedAxis("c", "C", -90.0, 90.0, 90.0, 360.0)
+    bench = make_gantry(axes=(*SIMULATED_GANTRY, spare), start=(215.0, 215.0, 315.0, 58.0, 195.0, 80.0))
+    arm = bench.homed(axes=(*bench.axes, AxisLimits("C", -41.0, -41.0, "C")))
+    assert_every_acknowledge_is_its_own(bench, arm)
+    assert bench.firmware.machine_at(bench.clock.now_s())[5] == pytest.approx(-41.0, abs=0.01)
+    arm.close()
+    with pytest.raises(FeatureMissing, match="C"):
+        make_gantry().open(axes=(*bench.axes, AxisLimits("C", -41.0, -41.0, "C")))
+
+
+def test_a_door_opened_while_homing_ends_it_untrusted(make_gantry: Any, wait_until: Any) -> None:
+    bench = make_gantry(speed=3.0, start=(-200.0, 0.0, 100.0, 0.0, 0.0))
+    arm = bench.open()
+    problems: list[DeviceError] = []
+
+    def home() -> None:
+        try:
+            arm.home()
+        except DeviceError as error:
+            problems.append(error)
+
+    homing = threading.Thread(target=home)
+    homing.start()
+    wait_until(lambda: not bench.is_still())
+    bench.firmware.inject("door", "open")
+    homing.join()
+    assert "ALARM:7" in problems[0].message
+    assert not arm.position_trusted
+    assert_nothing_automatic(arm)
+
+
 def test_a_way_through_a_keep_out_box_goes_by_its_waypoints_or_sends_nothing(gantry: Any) -> None:
     box = KeepOutBox("clamp", (-20.0, -20.0, 40.0), (20.0, 20.0, 280.0))
     over = {"left": replace(LEFT, z_mm=300.0), "right": replace(RIGHT, z_mm=300.0)}
@@ -514,11 +547,13 @@ def test_the_timeout_of_a_move_follows_its_way_rate_and_acceleration(
     assert waits[-1][1] == pytest.approx(2.0 * (10.0 / 2000.0) ** 0.5 / 0.5 + 0.25)
 
 
+@pytest.mark.parametrize("dialect", ["grblhal"])
 def test_grblhal_without_forced_homing_is_a_doubt_and_unhomed_travel_is_still_refused(make_gantry: Any) -> None:
     bench = make_gantry()
-    bench.firmware.settings[22] = 1.0  # all there is to Grbl's; one bit of grblHAL's
+    bench.firmware.settings.update({22: 1.0, 44: 7.0})
     arm = bench.open()
-    assert len([w for w in arm.warnings if "does not force homing" in w]) == (arm.identity.model == "grblHAL")
+    assert [w for w in arm.warnings if "does not force homing" in w]
+    assert [w for w in arm.warnings if "does not begin with Z alone" in w]
     before = len(sent(arm))
     with pytest.raises(OutOfTravel):
         arm.move_to(replace(TOP, x_mm=500.0))
