@@ -9,7 +9,6 @@ import numpy as np
 from calibration.camera_model import F64
 
 ARM_AXES = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
-_STEP = 1e-4  # mm or degrees, of numerical derivatives
 
 
 def cross_matrix(v: F64) -> F64:
@@ -86,23 +85,20 @@ def arm_pose(axes: Sequence[float] | F64) -> F64:
     ahead = -np.array([np.sin(t) * np.cos(p), np.sin(t) * np.sin(p), np.cos(t)])
     down = np.array([np.cos(t) * np.cos(p), np.cos(t) * np.sin(p), -np.sin(t)])
     out = np.eye(4)
-    out[:3, :3] = np.column_stack([np.cross(down, ahead), down, ahead])
+    out[:3, :3] = np.column_stack([cross_matrix(down) @ ahead, down, ahead])
     out[:3, 3] = (x, y, z)
     return out
 
 
 def arm_slopes(axes: Sequence[float] | F64) -> F64:
     """(6, 5): the small move in the arm's camera frame per mm or degree of each axis."""
-    here = arm_pose(axes)
-    columns = []
-    for i in range(len(ARM_AXES)):
-        ends = []
-        for sign in (1.0, -1.0):
-            moved = np.array(axes, np.float64)
-            moved[i] += sign * _STEP
-            ends.append(move_between(here, arm_pose(moved)))
-        columns.append((ends[0] - ends[1]) / (2 * _STEP))
-    return np.array(columns).T
+    pan = np.radians(axes[4])
+    to_camera = arm_pose(axes)[:3, :3].T
+    out = np.zeros((6, len(ARM_AXES)))
+    out[3:, :3] = to_camera
+    out[:3, 3] = np.radians(1.0) * (to_camera @ [-np.sin(pan), np.cos(pan), 0.0])  # tilt turns about this axis
+    out[:3, 4] = np.radians(1.0) * to_camera[:, 2]  # and pan about the station's z
+    return out
 
 
 def mean_rotation(turns: Sequence[F64]) -> F64:
