@@ -9,7 +9,7 @@ import numpy as np
 
 from calibration.camera_model import F64
 from calibration.hand_eye import Repeatability
-from calibration.poses import inverse, mean_pose, move_between
+from calibration.poses import inverse, mean_pose, move_between, small_move
 
 LIMIT_SIGMAS = 4.5  # of the length of three axes' shift: 0.01 % of good checks per view pass it
 FLOOR_MM, FLOOR_DEG = 0.02, 0.005
@@ -68,6 +68,23 @@ class Fiducial:
     camera_to_board: F64
     camera_to_station: F64
     visits: int
+
+
+def fiducials_by_consensus(
+    viewpoints: Mapping[str, F64], seen: Mapping[str, Sequence[F64]]
+) -> dict[str, Fiducial]:  # fmt: skip
+    """Where no fiducial lay at calibration: what each view should see of one that lies somewhere now.
+
+    viewpoints: (4, 4) camera to station; seen as for `check_drift`. The fiducial's place is the median over the views,
+    so that one bumped viewpoint does not bend it; it cannot be told from a fiducial that moves between visits.
+    """
+    places = [viewpoints[name] @ inverse(mean_pose(poses)) for name, poses in seen.items() if poses]
+    if not places:
+        return {name: Fiducial(pose, pose, 1) for name, pose in viewpoints.items()}
+    steps = np.array([move_between(places[0], place) for place in places])
+    board = places[0] @ small_move(np.median(steps, axis=0))
+    visits = max(sum(len(poses) for poses in seen.values()) // 2, 1)  # the median is worth half of as many means
+    return {name: Fiducial(inverse(board) @ pose, pose, visits) for name, pose in viewpoints.items()}
 
 
 def check_drift(

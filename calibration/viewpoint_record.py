@@ -2,64 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from calibration.camera_adjust import Solution
 from calibration.camera_model import F64, CameraModel
 from calibration.drift import Fiducial
 from calibration.hand_eye import Repeatability
-from calibration.record import Finite, Identifier, Picture, Positive, Share, UtcTime
-from calibration.viewpoints import Returns, Viewpoint
-
-Row4 = tuple[Finite, Finite, Finite, Finite]
-Matrix4 = tuple[Row4, Row4, Row4, Row4]
-Row6 = tuple[Finite, Finite, Finite, Finite, Finite, Finite]
-Matrix6 = tuple[Row6, Row6, Row6, Row6, Row6, Row6]
+from calibration.record import (
+    CalibrationFieldError,
+    Finite,
+    Picture,
+    Positive,
+    Rows,
+    UtcTime,
+    ViewpointRecord,
+)
+from calibration.viewpoints import Viewpoint
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ReturnsRecord(_Strict):
-    """How visits scattered, one sigma."""
+class FiducialView(ViewpointRecord):
+    """A viewpoint and how it saw the fiducial that lay there."""
 
-    count: int = Field(ge=2)
-    mm: Share
-    deg: Share
-    px: Share
-    worst_px: Share
+    camera_to_fiducial: Rows | None = None
 
-
-class ViewpointRecord(_Strict):
-    """Matrices row by row; frames and units as in `calibration.viewpoints.Viewpoint`."""
-
-    name: Identifier
-    arm: tuple[Finite, Finite, Finite, Finite, Finite]  # x, y, z in mm, tilt and pan in degrees
-    camera_to_station: Matrix4
-    covariance: Matrix6
-    factor95: Positive
-    returns: ReturnsRecord | None = None
-    camera_to_fiducial: Matrix4 | None = None
-
-    def viewpoint(self) -> Viewpoint:
-        returns = None if self.returns is None else Returns(**self.returns.model_dump())
-        return Viewpoint(
-            self.name, self.arm, np.array(self.camera_to_station), np.array(self.covariance), self.factor95, returns
-        )
+    @model_validator(mode="after")
+    def _fiducial_is_a_pose(self) -> FiducialView:
+        rows = self.camera_to_fiducial
+        if rows is not None and (len(rows) != 4 or any(len(row) != 4 for row in rows)):
+            raise CalibrationFieldError(("camera_to_fiducial",), "must have four rows of four")
+        return self
 
     def fiducial(self) -> Fiducial | None:
         """None where no fiducial was seen from here."""
         if self.camera_to_fiducial is None:
             return None
         visits = 1 if self.returns is None else self.returns.count
-        return Fiducial(np.array(self.camera_to_fiducial), np.array(self.camera_to_station), visits)
+        return Fiducial(np.array(self.camera_to_fiducial, np.float64), self.pose(), visits)
 
 
-class CameraRecord(_Strict):
+class PinholeRecord(_Strict):
     """Pixels of the full sensor."""
 
     width_px: int = Field(gt=0)
@@ -70,9 +59,14 @@ class CameraRecord(_Strict):
     cy_px: Finite
     distortion: tuple[Finite, ...] = ()
 
-    def model(self) -> CameraModel:
-        return CameraModel(
-            self.width_px, self.height_px, self.fx_px, self.fy_px, self.cx_px, self.cy_px, self.distortion
+    def solution(self) -> Solution:
+        """The camera before a flat board, in the form that poses are fitted with."""
+        distortion = np.zeros(5)
+        distortion[: len(self.distortion)] = self.distortion
+        intrinsic = np.array([self.fx_px, self.fy_px, self.cx_px, self.cy_px])
+        return Solution(
+            intrinsic, distortion, np.zeros(3), np.zeros((0, 6)), (0.0, 0.0, 1.0), 0.0, np.zeros((0, 0)),
+            "full+tangential",
         )  # fmt: skip
 
 
@@ -83,40 +77,34 @@ class ViewpointsRecord(_Strict):
     created: UtcTime
     camera_serial_number: Annotated[str, Field(min_length=1, max_length=64)]
     is_simulated: bool
-    camera: CameraRecord
+    camera: PinholeRecord
     arm_repeatability_mm: Positive
     arm_repeatability_deg: Positive
     board_bow_mm: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)  # of the fiducial, as in `camera_adjust.Solution`
     board_frame_mm: tuple[Finite, Finite, Positive] = (0.0, 0.0, 1.0)
-    viewpoints: tuple[ViewpointRecord, ...] = Field(min_length=1)
+    viewpoints: tuple[FiducialView, ...] = Field(min_length=1)
     pictures: tuple[Picture, ...] = ()
     flags: tuple[str, ...] = ()
 
     def solution(self) -> Solution:
         """The camera and the fiducial's shape, in the form that poses are fitted with."""
-        camera, distortion = self.camera, np.zeros(5)
-        distortion[: len(camera.distortion)] = camera.distortion
-        intrinsic = np.array([camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px])
-        return Solution(
-            intrinsic, distortion, np.array(self.board_bow_mm), np.zeros((0, 6)), self.board_frame_mm, 0.0,
-            np.zeros((0, 0)), "full+tangential",
-        )  # fmt: skip
+        return replace(self.camera.solution(), shape_mm=np.array(self.board_bow_mm), frame=self.board_frame_mm)
 
     def arm(self) -> Repeatability:
         return Repeatability(self.arm_repeatability_mm, self.arm_repeatability_deg)
 
 
-def camera_record(camera: CameraModel) -> CameraRecord:
-    return CameraRecord(
+def camera_record(camera: CameraModel) -> PinholeRecord:
+    return PinholeRecord(
         width_px=camera.width_px, height_px=camera.height_px, fx_px=camera.fx_px, fy_px=camera.fy_px,
         cx_px=camera.cx_px, cy_px=camera.cy_px, distortion=camera.distortion,
     )  # fmt: skip
 
 
-def viewpoint_record(viewpoint: Viewpoint, fiducial: F64 | None) -> ViewpointRecord:
+def viewpoint_record(viewpoint: Viewpoint, fiducial: F64 | None) -> FiducialView:
     """fiducial: (4, 4) camera to fiducial."""
     returns = viewpoint.returns
-    return ViewpointRecord.model_validate({
+    return FiducialView.model_validate({
         "name": viewpoint.name,
         "arm": tuple(float(v) for v in viewpoint.axes),
         "camera_to_station": _rows(viewpoint.pose),

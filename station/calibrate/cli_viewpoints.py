@@ -55,7 +55,7 @@ def camera_on_rig(rig: str, binning: int, out: Path | None, as_json: bool) -> No
 def viewpoints(
     rig: Annotated[str, typer.Option("--rig", help="Rig file; the word `simulated` starts a rig never calibrated.")],
     check: Annotated[
-        Path | None, typer.Option("--check", help="Drift check against this record; the board must lie as it lay.")
+        Path | None, typer.Option("--check", help="Drift check against this record, of `viewpoints` or `all`.")
     ] = None,
     returns: Annotated[int, typer.Option(min=2, help="Visits to each viewpoint.")] = 4,
     binning: Annotated[int, typer.Option(help="Of the pictures: 4, or 8 for speed.")] = 4,
@@ -95,14 +95,17 @@ def _refuse_existing(out: Path) -> None:
 
 
 def _check(rig: str, file: Path, binning: int, as_json: bool) -> None:
+    from calibration.record import Calibration
     from calibration.viewpoint_record import ViewpointsRecord
-    from station.calibrate.drift_check import measure_drift
+    from station.calibrate.drift_check import drift_reference, measure_drift
     from station.calibrate.station_open import opened
-    from station.documents import load_document
+    from station.documents import load_document, read_document
 
-    record = load_document(file, ViewpointsRecord)
+    whole = "calibration_id" in read_document(file).data
+    record = load_document(file, Calibration) if whole else load_document(file, ViewpointsRecord)
+    reference = drift_reference(record)
     with opened(rig, Path("out/calibration"), _ask) as station_open:
-        report = measure_drift(_bench(station_open), record, _progress, binning=binning)
+        report = measure_drift(_bench(station_open), reference, _progress, binning=binning)
     _say({**asdict(report), "accepted": report.accepted}, as_json, report.as_text())
     raise typer.Exit(ExitCode.DONE if report.accepted else ExitCode.FOUND)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from calibration.camera_adjust import AdjustmentError, BoardView, Solution
-from calibration.camera_model import F64
-from calibration.drift import DriftReport, Fiducial, check_drift
+from calibration.camera_model import F64, CameraModel
+from calibration.drift import DriftReport, Fiducial, check_drift, fiducials_by_consensus
+from calibration.hand_eye import Repeatability
+from calibration.record import Calibration, ViewpointRecord
 from calibration.viewpoint_record import ViewpointsRecord, camera_record, viewpoint_record
 from calibration.viewpoints import camera_in_board
 from drivers.protocols import Pose
@@ -46,30 +49,66 @@ def _three(values: F64) -> tuple[float, float, float]:
     return float(values[0]), float(values[1]), float(values[2])
 
 
+@dataclass(frozen=True)
+class DriftReference:
+    """What a record says for the check. Without fiducials the board may lie anywhere near the middle."""
+
+    viewpoints: Mapping[str, ViewpointRecord]
+    fiducials: Mapping[str, Fiducial] | None
+    camera: Solution
+    arm: Repeatability
+
+    @property
+    def focal_px(self) -> float:
+        return float(self.camera.intrinsic[0])
+
+
+def drift_reference(record: ViewpointsRecord | Calibration) -> DriftReference:
+    """Raises DriftRefused for a record whose viewpoints were never measured."""
+    views = {view.name: view for view in record.viewpoints or ()}
+    if not views:
+        raise DriftRefused("the record has no measured viewpoints; run `station calibrate viewpoints` or `all`")
+    if isinstance(record, ViewpointsRecord):
+        known = {view.name: view.fiducial() for view in record.viewpoints}
+        missing = [name for name, fiducial in known.items() if fiducial is None]
+        if missing:
+            raise DriftRefused(f"no fiducial was seen from {', '.join(missing)}; calibrate the viewpoints anew")
+        fiducials = {name: fiducial for name, fiducial in known.items() if fiducial is not None}
+        return DriftReference(dict(views), fiducials, record.solution(), record.arm())
+    found = {} if record.provenance is None else record.provenance.residuals
+    if "arm_repeatability_mm" not in found or "arm_repeatability_deg" not in found:
+        raise DriftRefused(f"{record.calibration_id} does not say how well the arm repeats; calibrate anew")
+    arm = Repeatability(found["arm_repeatability_mm"], found["arm_repeatability_deg"])
+    pinhole = camera_record(CameraModel(
+        record.image_width, record.image_height, record.fx_px, record.fy_px, record.cx_px, record.cy_px,
+        record.distortion,
+    ))  # fmt: skip
+    return DriftReference(dict(views), None, pinhole.solution(), arm)
+
+
 def measure_drift(
-    bench: BoardBench, record: ViewpointsRecord, progress: Progress, visits: int = CHECK_VISITS,
+    bench: BoardBench, reference: DriftReference, progress: Progress, visits: int = CHECK_VISITS,
     binning: int = BINNING,
 ) -> DriftReport:  # fmt: skip
-    """Raises DriftRefused for a record without fiducials, OutOfTravel before anything moves."""
-    known = {v.name: (v, v.fiducial()) for v in record.viewpoints}
-    missing = [name for name, (_, fiducial) in known.items() if fiducial is None]
-    if missing:
-        raise DriftRefused(f"no fiducial was seen from {', '.join(missing)}; calibrate the viewpoints anew")
-    poses = {name: Pose(*entry.arm) for name, (entry, _) in known.items()}
+    """Raises OutOfTravel before anything moves."""
+    poses = {name: Pose(*view.arm) for name, view in reference.viewpoints.items()}
     for pose in poses.values():
         bench.check_reachable(pose)
     taker = BoardTaker(bench, binning, progress)
-    taker.places.append(FLAT)  # it lies there since calibration: nobody may touch it
+    if reference.fiducials is None:
+        taker.place(FLAT)
+    else:
+        taker.places.append(FLAT)  # it lies there since calibration: nobody may touch it
     views: dict[str, list[BoardView]] = {name: [] for name in poses}
     for _ in range(visits):
         for name, pose in poses.items():
             shot = taker.take(pose)
             if shot is not None:
                 views[name].append(shot.view)
-    camera = record.solution()
-    seen = {name: _poses(own, camera) for name, own in views.items()}
-    fiducials: dict[str, Fiducial] = {n: fiducial for n, (_, fiducial) in known.items() if fiducial is not None}
-    return check_drift(fiducials, seen, record.arm(), record.camera.fx_px, WORKING_DISTANCE_MM)
+    seen = {name: _poses(own, reference.camera) for name, own in views.items()}
+    known = {name: view.pose() for name, view in reference.viewpoints.items()}
+    fiducials = reference.fiducials or fiducials_by_consensus(known, seen)
+    return check_drift(fiducials, seen, reference.arm, reference.focal_px, WORKING_DISTANCE_MM)
 
 
 def _poses(views: Sequence[BoardView], camera: Solution) -> list[F64]:

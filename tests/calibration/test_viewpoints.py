@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from board_visits import SIZE, TRUTH
 
-from calibration.drift import Fiducial, check_drift
+from calibration.drift import Fiducial, check_drift, fiducials_by_consensus
 from calibration.hand_eye import Repeatability
 from calibration.poses import arm_pose, inverse, pose_of, small_move
-from calibration.viewpoint_record import ViewpointRecord, viewpoint_record
+from calibration.viewpoint_record import FiducialView, viewpoint_record
 from calibration.viewpoints import Viewpoint, on_plane, pixels_of, station_ray, study_returns, transfer
 
 ARM = Repeatability(0.05, 0.01)
@@ -115,6 +115,14 @@ def test_a_knocked_camera_and_a_moved_fiducial_are_told_apart() -> None:
     assert ["fiducial, or the fixture" in reason for reason in report.reasons] == [True]
 
 
+def test_without_a_fiducial_of_its_own_the_board_is_placed_by_all_views_together() -> None:
+    poses = {name: viewpoint(name).pose for name in AXES}
+    for seed, bump in ((6, {}), (7, {"front": (0.0, 0.0, 0.0, 0.5, 0.0, 0.0)})):
+        seen = returns(seed, **bump)
+        report = check_drift(fiducials_by_consensus(poses, seen), seen, ARM, 18200.0, 250.0)
+        assert [view.name for view in report.views if not view.ok] == list(bump)
+
+
 def test_a_fiducial_that_is_not_seen_is_a_reason() -> None:
     seen = returns(5)
     seen["right"] = []
@@ -125,9 +133,9 @@ def test_a_fiducial_that_is_not_seen_is_a_reason() -> None:
 def test_a_viewpoint_is_written_and_read_back_exactly() -> None:
     known = fiducial("top")
     record = viewpoint_record(viewpoint("top"), known.camera_to_board)
-    back = ViewpointRecord.model_validate_json(json.dumps(record.model_dump(mode="json")))
-    assert np.array_equal(back.viewpoint().pose, viewpoint("top").pose)
-    assert np.array_equal(back.viewpoint().covariance, viewpoint("top").covariance)
+    back = FiducialView.model_validate_json(json.dumps(record.model_dump(mode="json")))
+    assert np.array_equal(back.pose(), viewpoint("top").pose)
+    assert np.array_equal(np.array(back.covariance), viewpoint("top").covariance)
     again = back.fiducial()
     assert again is not None
     assert np.array_equal(again.camera_to_board, known.camera_to_board)
