@@ -403,7 +403,9 @@ class SimulatedRig:
             scene, pose = self._seen_near(request["pose"])
             seen = scene.truth(pose, int(request["binning"]))
             file = self.folder / "truth.npz"
-            np.savez(file, normals=seen.normals, part_mask=seen.part_mask, depth_mm=seen.depth_mm)
+            dark = [scene.shadow(pose, int(c), int(request["binning"])) for c in request.get("channels", ())]
+            lit = seen.part_mask & ~np.any([np.zeros_like(seen.part_mask), *dark], axis=0)  # by each of these lights
+            np.savez(file, normals=seen.normals, part_mask=seen.part_mask, depth_mm=seen.depth_mm, lit=lit)
             answer |= {"pose": list(pose.as_tuple()), "file": str(file)}
         return answer
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from station.calibrate.cli_camera import add_camera_commands
+from station.calibrate.rig_choice import RigChoiceError
 from station.calibrate.sphere_folder import SphereKind
 from station.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from station.calibrate.live_lights import LiveLightsReport
+    from station.calibrate.sphere_folder import LightsReport
 
 calibrate_app = typer.Typer(
     help="Camera, lights, sensor, viewpoints: measured, with their uncertainties.", no_args_is_help=True
@@ -28,25 +33,6 @@ def progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-@calibrate_app.command()
-def lights(
-    folder: Annotated[
-        Path, typer.Argument(help="Folder with filenames.txt, mask.png (the sphere), one picture per light.")
-    ],
-    sphere: Annotated[SphereKind, typer.Option(help="What the sphere is.")] = "mirror",
-    second: Annotated[
-        Path | None, typer.Option(help="The other kind of sphere under the same lights, for an independent estimate.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Directions of the lights from photographs of a sphere; ends with 1 if anything is flagged."""
-    from station.calibrate.sphere_folder import calibrate_lights_folder
-
-    report = calibrate_lights_folder(folder, sphere, second)
-    say(report.as_dict(), as_json, report.as_text())
-    raise typer.Exit(ExitCode.DONE if report.is_clean else ExitCode.FOUND)
-
-
 RigOption = Annotated[str, typer.Option("--rig", help="Rig file; the word `simulated` starts a rig never calibrated.")]
 ReferenceOption = Annotated[
     Path | None, typer.Option("--reference", help="Calibration with the camera, and the lights as drawn.")
@@ -57,6 +43,51 @@ SphereOption = Annotated[float, typer.Option("--sphere-mm", help="Diameter of th
 
 def _ask(words: str) -> None:
     typer.prompt(f"{words}. Then press Enter", default="", show_default=False, err=True)
+
+
+@calibrate_app.command()
+def lights(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Folder with filenames.txt, mask.png (the sphere), one picture per light; or give --rig."),
+    ] = None,
+    sphere: Annotated[SphereKind, typer.Option(help="What the sphere of the folder is.")] = "mirror",
+    second: Annotated[
+        Path | None, typer.Option(help="The other kind of sphere under the same lights, for an independent estimate.")
+    ] = None,
+    rig: Annotated[
+        str | None, typer.Option("--rig", help="Rig file, or `simulated`: spheres and plane on the live rig.")
+    ] = None,
+    reference: ReferenceOption = None,
+    sphere_mm: SphereOption = 16.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Directions of the lights from a sphere, in a folder or on the rig; ends with 1 if anything is flagged."""
+    if (folder is None) == (rig is None):
+        raise RigChoiceError("give either a folder of pictures or --rig, not both and not neither")
+    report: LightsReport | LiveLightsReport
+    if folder is not None:
+        report = _lights_of_folder(folder, sphere, second)
+    else:
+        report = _lights_of_rig(rig, reference, sphere_mm)
+    say(report.as_dict(), as_json, report.as_text())
+    raise typer.Exit(ExitCode.DONE if report.is_clean else ExitCode.FOUND)
+
+
+def _lights_of_folder(folder: Path, sphere: SphereKind, second: Path | None) -> LightsReport:
+    from station.calibrate.sphere_folder import calibrate_lights_folder
+
+    return calibrate_lights_folder(folder, sphere, second)
+
+
+def _lights_of_rig(rig: str | None, reference: Path | None, sphere_mm: float) -> LiveLightsReport:
+    from station.calibrate.live_lights import calibrate_lights_live
+    from station.calibrate.measure import LightSettings
+    from station.calibrate.station_open import SIMULATED, load_reference, opened
+
+    with opened(rig or SIMULATED, Path("out/calibration"), _ask) as station_open:
+        known = load_reference(reference, station_open.rig)
+        return calibrate_lights_live(station_open, known, progress, LightSettings(sphere_radius_mm=sphere_mm / 2))
 
 
 @calibrate_app.command("all")

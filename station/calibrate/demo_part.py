@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,10 +16,15 @@ from station.calibrate.bench import LiveBench, Progress
 from station.calibrate.viewpoints import STATION_VIEWS
 from station.calibrated_lights import directional_channels, light_model
 from station.flat_field_file import FieldMaps
+from station.inspection import NormalMap
+from station.photometric_stereo.flat_field import FlatField
+from station.photometric_stereo.gloss import Gloss, GlossView, fit_gloss, without_gloss
+from station.photometric_stereo.lights import LightModel, PointLights
 from station.photometric_stereo.solve import PhotometricStereo, SolverSettings
 
 PARTS = ("connector", "knob")
-PART_SEED, PART_BINNING, PART_EXPOSURE_US = 1, 8, 8000.0
+TAUGHT_SEED, MEASURED_SEED = 5, 6  # two individuals: heights and gloss are found on one and used on the other
+PART_BINNING, PART_EXPOSURE_US = 8, 8000.0
 LIMIT_DEG = 1.0  # mean, on lit and unshadowed pixels of one part
 When = Literal["before", "after", "exact"]
 
@@ -33,8 +38,26 @@ class Used:
 
 
 @dataclass(frozen=True)
+class ProductOptions:
+    """What the solver is told of a product: its height in each view, from the drawing, and its gloss."""
+
+    heights_mm: Mapping[str, float]
+    gloss: Gloss
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One view of a part: frames in the order of the lights, and the truth of it."""
+
+    frames: list[Frame]
+    normals: NDArray[np.float32]  # (3, H, W) camera axes
+    lit: NDArray[np.bool_]  # (H, W): on the part, and no light is kept from it
+    height_mm: float  # median of the part, above the camera's target plane
+
+
+@dataclass(frozen=True)
 class NormalErrors:
-    """Angles to the exact normals where every light reached the part; `view` is `all` for the five together.
+    """Angles to the exact normals on lit, unshadowed pixels of a part; `view` is `all` for the five together.
 
     `when`: `before` calibration, `after` it, or with the `exact` lights and camera.
     """
@@ -62,44 +85,81 @@ def measure_parts(
     bench: LiveBench, control: RigControl, used: Mapping[When, Used], progress: Progress,
     parts: Sequence[str] = PARTS, views: Mapping[str, Pose] = STATION_VIEWS,
 ) -> tuple[NormalErrors, ...]:  # fmt: skip
-    """Each part photographed once in each view under all directional lights; normals with each of the calibrations."""
+    """Each part in each view under all directional lights; normals with each of the calibrations."""
     found: list[NormalErrors] = []
     for part in parts:
-        control.load(part, PART_SEED)
+        options = _taught(bench, control, used["after"], part, views, progress)
+        control.load(part, MEASURED_SEED)
         angles: dict[When, list[NDArray[np.float64]]] = {when: [] for when in used}
         for view, pose in views.items():
             progress(f"{part}, {view}: normals before and after")
-            bench.stand_at(pose)
-            channels = directional_channels(used["before"].calibration)
-            frames = [bench.photograph(c, PART_EXPOSURE_US, PART_BINNING) for c in channels]
-            answer = control.call("truth", pose=list(pose.as_tuple()), binning=PART_BINNING)
-            with np.load(answer["file"]) as truth:
-                normals, mask = truth["normals"], truth["part_mask"]
+            seen = _seen(bench, control, pose, used["after"].calibration)
             for when, own in used.items():
-                angles[when].append(angles_deg(frames, own, normals, mask))
+                angles[when].append(angles_deg(seen, own, options, view))
                 found.append(_errors(part, view, when, angles[when][-1]))
         found += [_errors(part, "all", when, np.concatenate(each)) for when, each in angles.items()]
     return tuple(found)
 
 
-def angles_deg(
-    frames: Sequence[Frame], used: Used, truth: NDArray[np.float32], part: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """(N,) at pixels of the part on which no light is in shadow or saturated, by the solver's own judgement.
+def _taught(
+    bench: LiveBench, control: RigControl, used: Used, part: str, views: Mapping[str, Pose], progress: Progress
+) -> ProductOptions:
+    progress(f"{part}: height and gloss of the product")
+    control.load(part, TAUGHT_SEED)
+    heights, fitted = {}, []
+    for view, pose in views.items():
+        seen = _seen(bench, control, pose, used.calibration)
+        heights[view] = round(seen.height_mm, 1)
+        lights = _lights(used, heights[view])
+        fitted.append(GlossView(seen.frames, lights, _solved(seen, used, lights), _camera_mm(used), _field(seen, used)))
+    return ProductOptions(heights, fit_gloss(fitted, SolverSettings()).gloss)
 
-    frames in the order of the calibration's directional lights; truth (3, H, W), camera axes.
-    """
-    channels, shape = directional_channels(used.calibration), (part.shape[0], part.shape[1])
-    solver = PhotometricStereo(
-        light_model(used.calibration, channels, PART_BINNING), shape, SolverSettings(method="masked"),
-        flat_field=None if used.maps is None else used.maps.flat_field(channels, PART_BINNING, shape),
+
+def _seen(bench: LiveBench, control: RigControl, pose: Pose, calibration: Calibration) -> Seen:
+    bench.stand_at(pose)
+    channels = directional_channels(calibration)
+    frames = [bench.photograph(c, PART_EXPOSURE_US, PART_BINNING) for c in channels]
+    answer = control.call("truth", pose=list(pose.as_tuple()), binning=PART_BINNING, channels=list(channels))
+    with np.load(answer["file"]) as truth:
+        depth = float(np.median(truth["depth_mm"][truth["part_mask"]]))
+        return Seen(frames, truth["normals"], truth["lit"], calibration.working_distance_mm - depth)
+
+
+def angles_deg(seen: Seen, used: Used, options: ProductOptions, view: str) -> NDArray[np.float64]:
+    """(N,) at lit, unshadowed pixels that the solver calls observable."""
+    lights = _lights(used, options.heights_mm[view])
+    first = _solved(seen, used, lights)
+    found = without_gloss(
+        seen.frames, lights, first, SolverSettings(), options.gloss, camera_mm=_camera_mm(used),
+        flat_field=_field(seen, used),
     )  # fmt: skip
-    for k, frame in enumerate(frames):
-        solver.add(k, frame)
-    result = solver.solve()
-    lit = part & result.observable & (result.lit_count == len(frames))
-    cosine = (result.normals * truth).sum(axis=0)[lit].clip(-1, 1)
+    at = seen.lit & found.observable
+    cosine = (found.normals * seen.normals).sum(axis=0)[at].clip(-1, 1)
     return np.asarray(np.degrees(np.arccos(cosine.astype(np.float64))), np.float64)
+
+
+def _lights(used: Used, height_mm: float) -> LightModel:
+    lights = light_model(used.calibration, directional_channels(used.calibration), PART_BINNING)
+    return replace(lights, plane_height_mm=height_mm) if isinstance(lights, PointLights) else lights
+
+
+def _field(seen: Seen, used: Used) -> FlatField | None:
+    if used.maps is None:
+        return None
+    shape = (seen.lit.shape[0], seen.lit.shape[1])
+    return used.maps.flat_field(directional_channels(used.calibration), PART_BINNING, shape)
+
+
+def _camera_mm(used: Used) -> float:
+    return used.calibration.working_distance_mm
+
+
+def _solved(seen: Seen, used: Used, lights: LightModel) -> NormalMap:
+    shape = (seen.lit.shape[0], seen.lit.shape[1])
+    solver = PhotometricStereo(lights, shape, SolverSettings(method="masked"), flat_field=_field(seen, used))
+    for k, frame in enumerate(seen.frames):
+        solver.add(k, frame)
+    return solver.solve()
 
 
 def _errors(part: str, view: str, when: When, angles: NDArray[np.float64]) -> NormalErrors:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from calibration.dark import DarkFrame, dark_frame
 from calibration.field import PlaneFit, PlaneTilt, block_means, fit_plane, plane_tilt
 from calibration.lights_check import (
+    TABLE_TOLERANCE_DEG,
     LeftOut,
     SetCondition,
     disagreements,
@@ -30,7 +31,7 @@ from drivers.protocols import Frame
 from station.bad_input import BadInput
 from station.calibrate.bench import Bench, Progress, find_exposure_us, light_of, span_dn
 from station.calibrate.plane import photograph_plane
-from station.calibrate.stand import TOP, Stand
+from station.calibrate.stand import Stand, stand_of
 from station.photometric_stereo.radiometry import full_scale_dn
 
 PLACES_MM = ((0.0, 0.0), (17.0, 8.0), (-17.0, 8.0), (17.0, -8.0), (-17.0, -8.0))
@@ -92,10 +93,10 @@ def measure_lights(
 ) -> MeasuredLights:
     """Mirror sphere at several places, matte sphere, white plane. `reference`: the camera, and where lights should be.
 
-    `stand`: where the camera is; as drawn, straight above the target point, if it was not measured.
+    `stand`: where the camera is; by default what the reference knows of it.
     Raises CalibrationRefused.
     """
-    stand = stand or Stand.as_drawn(TOP, reference.working_distance_mm)
+    stand = stand or stand_of(reference)
     chosen = [light for light in reference.lights if light.kind == "directional"]
     channels, names = tuple(c.channel for c in chosen), tuple(c.name for c in chosen)
     try:
@@ -111,10 +112,14 @@ def measure_lights(
     angles, apart = disagreements(directions, matte_directions)
     table = np.array([c.unit_direction() for c in chosen])
     spreads = np.array([n.spread_deg for n in near])
-    faults = table_faults(directions, table, spreads, names, DRAWING_TOLERANCE_DEG)
+    tolerance = DRAWING_TOLERANCE_DEG if reference.provenance is None else TABLE_TOLERANCE_DEG
+    faults = [
+        _gross(own, reference.provenance is None)
+        for own in table_faults(directions, table, spreads, names, tolerance)
+    ]
     strengths = np.array([fit.strength for fit in diffuse])
     flags = [
-        (*own[k], *near[k].flags, *diffuse[k].flags, *_given(apart[k], left_out.flags[k]), *_gross(faults[k]))
+        (*own[k], *near[k].flags, *diffuse[k].flags, *_given(apart[k], left_out.flags[k]), *faults[k])
         for k in range(len(channels))
     ]
     matte = strengths / strengths.mean()
@@ -130,9 +135,9 @@ def _given(*flags: str | None) -> list[str]:
     return [flag for flag in flags if flag is not None]
 
 
-def _gross(faults: Sequence[str]) -> list[str]:
-    """The reference is only the drawing: a light far off it, or exchanged with another, is wired or mounted wrongly."""
-    return [f"against the drawing: {fault}" for fault in faults]
+def _gross(faults: Sequence[str], is_drawing: bool) -> list[str]:
+    """A light far off its drawing, or exchanged with another, is wired or mounted wrongly."""
+    return [f"against the {'drawing' if is_drawing else 'record'}: {fault}" for fault in faults]
 
 
 def measure_dark(bench: Bench, settings: LightSettings, progress: Progress) -> DarkFrame:
@@ -239,7 +244,7 @@ def measure_matte(
     Raises CalibrationRefused.
     """
     chosen = [light for light in reference.lights if light.kind == "directional"]
-    stand = stand or Stand.as_drawn(TOP, reference.working_distance_mm)
+    stand = stand or stand_of(reference)
     progress("matte sphere")
     try:
         frames, sphere, _ = _matte_frames(bench, reference, [c.channel for c in chosen], settings, stand)

@@ -14,7 +14,7 @@ from drivers.protocols import Frame
 from station.calibrate.bench import Bench, Progress, light_of
 from station.calibrate.measure import CalibrationRefused, LightSettings, pinhole
 from station.calibrate.plane import photograph_plane
-from station.calibrate.stand import TOP, Stand
+from station.calibrate.stand import Stand, stand_of
 from station.calibrated_lights import directional_channels, light_model
 from station.flat_field_file import FieldMaps, maps_of
 from station.photometric_stereo.flat_field import flat_field_from_plane
@@ -51,10 +51,10 @@ def measure_field(
 ) -> MeasuredField:
     """The field of a rig whose lights are in the record; the tilt is judged by the record's intensities.
 
-    `stand`: where the camera is; as drawn, straight above the target point, if it was not measured.
+    `stand`: where the camera is; by default what the record knows of it.
     Raises CalibrationRefused.
     """
-    stand = stand or Stand.as_drawn(TOP, record.working_distance_mm)
+    stand = stand or stand_of(record)
     channels = directional_channels(record)
     names = [record.light(channel).name for channel in channels]
     positions = record.positions_mm(channels)

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from calibration.plots import Plot
 from calibration.record import Calibration
-from calibration.report import Curve, html_report
-from calibration.sensor import SensorCharacter
+from calibration.report import Section, html_report
 from station.atomic import write_atomic
 from station.calibrate.bench import Identity, Progress, Recorder
 from station.calibrate.compare import Comparison, as_built, compare, truth_of_rig
@@ -18,6 +18,7 @@ from station.calibrate.drift_check import viewpoints_record
 from station.calibrate.geometry import MeasuredGeometry, measure_geometry, with_geometry
 from station.calibrate.measure import LightSettings, MeasuredLights, measure_lights, measure_sensor
 from station.calibrate.measure_field import MeasuredField, field_maps
+from station.calibrate.plots import camera_plots, field_plots, light_plots, sensor_plots, write_plots
 from station.calibrate.records import Release, make_record, record_hash, with_field, write_record
 from station.calibrate.stand import TOP
 from station.calibrate.station_open import Station
@@ -36,6 +37,7 @@ class CalibrateReport:
     released: bool
     flags: tuple[str, ...]
     seconds: float
+    plots: dict[str, str]  # files by name
     comparison: tuple[Comparison, ...]
     normals: tuple[NormalErrors, ...]  # of the demo parts, before and after
 
@@ -106,19 +108,20 @@ def calibrate_all(
             }  # fmt: skip
             normals = measure_parts(station_open.bench, station_open.control, used, progress)
     page = out / f"{record.calibration_id}.html"
-    text = html_report(
-        record,
-        record_hash(record),
-        reference=reference,
-        curves=_curves(sensor),
-        tables=_tables(lights, comparison, normals),
-    )
+    plots: dict[Section, tuple[Plot, ...]] = {
+        "camera": () if geometry is None else camera_plots(geometry),
+        "lights": light_plots(record, reference),
+        "field": field_plots(field.maps, lights.names),
+        "sensor": () if sensor is None else sensor_plots(sensor),
+    }
+    text = html_report(record, record_hash(record), plots=plots, tables=_tables(lights, comparison, normals))
     write_atomic(page, text.encode("utf-8"))
+    drawn = write_plots(out / f"{record.calibration_id}.plots", [p for own in plots.values() for p in own])
     about = record.provenance
     assert about is not None
     return CalibrateReport(
         str(path), str(page), record.calibration_id, record_hash(record), about.released_by is not None, about.flags,
-        (datetime.now(UTC) - began).total_seconds(), comparison, normals,
+        (datetime.now(UTC) - began).total_seconds(), drawn, comparison, normals,
     )  # fmt: skip
 
 
@@ -130,21 +133,6 @@ def _write_viewpoints(out: Path, record: Calibration, geometry: MeasuredGeometry
     """What `station calibrate viewpoints --check` compares with, each shift."""
     kept = viewpoints_record(geometry.viewpoints, identity, is_simulated=record.is_simulated)
     save_document(out / f"{record.calibration_id}.viewpoints.yaml", kept, header=f"Of {record.calibration_id}.")
-
-
-def _curves(sensor: SensorCharacter | None) -> list[Curve]:
-    if sensor is None:
-        return []
-    return [
-        Curve(
-            "Photon transfer", "mean above dark (DN)", "variance (DN^2)",
-            tuple((p.mean_dn, p.variance_dn2) for p in sensor.points), sensor.gain_dn_per_e,
-        ),
-        Curve(
-            "Linearity", "exposure (us)", "mean above dark (DN)",
-            tuple((p.exposure_us, p.mean_dn) for p in sensor.points),
-        ),
-    ]  # fmt: skip
 
 
 def _tables(

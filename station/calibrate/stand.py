@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.poses import arm_pose
+from calibration.record import Calibration
 from drivers.protocols import Pose
 
 F64 = NDArray[np.float64]
@@ -44,3 +45,13 @@ class Stand:
     def plane_height_mm(self) -> float:
         """Distance from the camera's target point to the level plane through the drawing's, along its normal."""
         return float(np.dot(self.normal(), self.seen(TARGET_MM)))
+
+
+def stand_of(record: Calibration, name: str = "top") -> Stand:
+    """Where the record says that the camera stands at that viewpoint; else as drawn, above the target point."""
+    view = record.viewpoint(name)
+    if view is None:
+        return Stand.as_drawn(TOP, record.working_distance_mm)
+    spread = float(np.degrees(np.sqrt(np.diag(np.array(view.covariance))[:2].mean())))
+    visit = 0.0 if view.returns is None else view.returns.deg
+    return Stand(view.pose(), record.working_distance_mm, float(np.hypot(spread, visit)))

@@ -11,9 +11,9 @@ import station
 from calibration.record import Calibration
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
-from station.bad_input import BadInput
 from station.calibrate.bench import Identity, LiveBench, Place, Target
 from station.calibrate.board_bench import LiveBoardBench, board_placer
+from station.calibrate.rig_choice import RigChoiceError
 from station.calibrate.stand import TOP
 from station.devices import Rig, open_rig
 from station.documents import load_document
@@ -27,10 +27,6 @@ UNCALIBRATED = Imperfections(
     pose_repeatability_mm=0.05, pose_repeatability_deg=0.01, light_direction_deg=2.12, light_intensity_percent=20.0,
     focal_length_percent=0.5, principal_point_px=30.0, camera_mount_mm=0.5, camera_mount_deg=0.3,
 )  # fmt: skip
-
-
-class RigChoiceError(BadInput, ValueError):
-    """The rig asked for cannot be calibrated like this; the text says why and what to do."""
 
 
 @dataclass(frozen=True)

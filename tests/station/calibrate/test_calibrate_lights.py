@@ -23,6 +23,7 @@ from station.calibrate.measure import (
     measure_lights,
     measure_sensor,
 )
+from station.calibrate.plots import light_plots
 from station.calibrate.records import RecordError, Release, make_record, record_hash, write_record
 from station.calibrate.scene_bench import SceneBench
 from station.calibrate.station_open import REFERENCE
@@ -103,13 +104,14 @@ def test_a_record_is_written_once_and_reads_back(record: Calibration, tmp_path: 
 
 
 def test_the_report_is_one_page_that_needs_nothing_else(record: Calibration, reference: Calibration) -> None:
-    page = html_report(record, record_hash(record), reference=reference)
+    page = html_report(record, record_hash(record), plots={"lights": light_plots(record, reference)})
     assert "Released by test" in page
     assert "<svg" in page
     assert "L135" in page
     assert record_hash(record) in page
     assert "http" not in page
     assert "src=" not in page
+    assert "direction spread deg" in page
 
 
 def test_verify_accepts_the_rig_it_was_made_on_and_refuses_one_that_was_touched(record: Calibration) -> None:
