@@ -490,6 +490,7 @@ def _open(settings: GrblSettings) -> GrblArm:
         speed=settings.speed,
         reply_timeout_s=settings.reply_timeout_s,
         homing_timeout_s=settings.homing_timeout_s,
+        watch_s=settings.watch_s,
     )
 
 

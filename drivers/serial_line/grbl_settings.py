@@ -38,6 +38,7 @@ class GrblSettings(DriverSettings):
     speed: Annotated[float, Field(gt=0, le=1)] = 1.0
     reply_timeout_s: Positive = 1.0
     homing_timeout_s: Positive = 120.0
+    watch_s: NotNegative = 0.5  # how often a resting arm is asked for door, hold and inputs; 0 = never
 
     @model_validator(mode="after")
     def _every_field_stands_somewhere(self) -> GrblSettings:
@@ -89,5 +90,6 @@ axes:                    # machine = station + offset; nothing outside minimum .
 # speed: 1.0                           # of what the axes can do
 # settle_s: 0.0                        # after the axes stand, before the position is read
 # homing_timeout_s: 120
+# watch_s: 0.5                         # how often a resting arm is asked for door, hold and inputs; 0 = never
 """
 EXAMPLE = _OWN_EXAMPLE + WAYS_EXAMPLE

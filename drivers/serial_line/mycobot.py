@@ -452,6 +452,7 @@ def _open(settings: MyCobotSettings) -> MyCobotArm:
         tolerance_deg=settings.tolerance_deg,
         settle_s=settings.settle_s,
         reply_timeout_s=settings.reply_timeout_s,
+        watch_s=settings.watch_s,
     )
 
 

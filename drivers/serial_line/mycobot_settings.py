@@ -44,6 +44,7 @@ class MyCobotSettings(DriverSettings):
     tolerance_deg: Positive = 1.0
     settle_s: NotNegative = 0.3
     reply_timeout_s: Positive = 0.5
+    watch_s: NotNegative = 1.0  # how often a resting arm is asked for power and place; 0 = never
 
     @model_validator(mode="after")
     def _geometry_can_be_meant(self) -> MyCobotSettings:
@@ -105,6 +106,7 @@ tolerance_mm: 1.0
 tolerance_deg: 1.0
 settle_s: 0.3                    # after arrival, before the position is read again
 reply_timeout_s: 0.5
+watch_s: 1.0                     # how often a resting arm is asked for power and place; 0 = never
 straight: false                  # true: the camera moves in straight lines, which keep-out boxes need
 """
 EXAMPLE = _OWN_EXAMPLE + WAYS_EXAMPLE
