@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -76,7 +77,7 @@ class SimulatedRigConfig(Strict):
     serial_latency_ms: float = Field(default=2.0, ge=0)
     arm_kind: ArmKind = "grbl"
     lights_kind: LightsKind = "gardasoft"
-    line_kind: LineKind = "pty"  # socket: for machines without pseudo-terminals
+    line_kind: LineKind = "pty" if hasattr(os, "openpty") else "socket"
     stepping: Literal["software", "strobe"] = "software"  # what its rig file says
     part: SimulatedPart = SimulatedPart()
     imperfections: Imperfections = Imperfections()

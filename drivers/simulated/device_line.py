@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import select
+import socket
 import threading
 import zlib
 from pathlib import Path
@@ -50,7 +50,7 @@ class DeviceLine:
         )
         self._lock = threading.Lock()
         self._ending = threading.Event()
-        self._wake_read, self._wake_write = os.pipe()
+        self._wake_read, self._wake_write = socket.socketpair()  # Windows cannot select on a pipe
         self._thread = threading.Thread(target=self._run, name=f"line {path.name}", daemon=True)
 
     # -- what a subclass knows; called with the lock held -----------------------------------
@@ -90,8 +90,8 @@ class DeviceLine:
             self._wake()
             self._thread.join()
         self.unplug()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        self._wake_read.close()
+        self._wake_write.close()
 
     def plug(self) -> str:
         """Connect; the device keeps the state it had, as one with its own power supply does."""
@@ -109,7 +109,7 @@ class DeviceLine:
         return f"unplugged from {self.path}"
 
     def _wake(self) -> None:
-        os.write(self._wake_write, b".")
+        self._wake_write.send(b".")
 
     def _run(self) -> None:
         next_s: float | None = None
@@ -130,13 +130,15 @@ class DeviceLine:
         if until_s is not None:
             wait_s = min(wait_s, max(0.0, (until_s - self._clock.now_s()) / self._clock.speed))
         fd = self._watched()
-        watched = [self._wake_read] if fd is None or self._firmware.outbox.is_frozen else [self._wake_read, fd]
+        watched: list[socket.socket | int] = [self._wake_read]
+        if fd is not None and not self._firmware.outbox.is_frozen:
+            watched.append(fd)
         try:
             ready, _, _ = select.select(watched, [], [], wait_s)
         except (OSError, ValueError):  # unplugged while waiting
             return
         if self._wake_read in ready:
-            os.read(self._wake_read, MOST_BYTES)
+            self._wake_read.recv(MOST_BYTES)
 
     def _exchange_in(self) -> None:
         if self._firmware.outbox.is_frozen:

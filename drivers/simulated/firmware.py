@@ -13,7 +13,6 @@ from drivers.simulated.device_line import DeviceLine, Firmware
 from drivers.simulated.gardasoft_firmware import GardasoftFirmware
 from drivers.simulated.grbl_firmware import GrblFirmware
 from drivers.simulated.mycobot_firmware import MyCobotFirmware
-from drivers.simulated.pty_line import PtyLine
 from drivers.simulated.sa0255_firmware import Sa0255Firmware
 from drivers.simulated.socket_line import SocketLine
 
@@ -44,7 +43,6 @@ class ArmFirmware(Firmware, Protocol):
     def inject(self, name: str, *args: str) -> str: ...
 
 
-LINES: Mapping[LineKind, type[DeviceLine]] = {"pty": PtyLine, "socket": SocketLine}
 LIGHTS: Mapping[LightsKind, Callable[[SimulatedClock, int], LightFirmware]] = {
     "gardasoft": GardasoftFirmware,
     "ccs": CcsFirmware,
@@ -56,3 +54,12 @@ ARMS: Mapping[ArmKind, Callable[[SimulatedClock], ArmFirmware]] = {
     "grblhal": partial(GrblFirmware, dialect="grblhal"),
     "mycobot": MyCobotFirmware,
 }
+
+
+def line_class(kind: LineKind) -> type[DeviceLine]:
+    """Imported when it is asked for: not every system has pseudo-terminals."""
+    if kind == "socket":
+        return SocketLine
+    from drivers.simulated.pty_line import PtyLine
+
+    return PtyLine

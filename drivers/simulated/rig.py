@@ -18,7 +18,7 @@ from drivers.simulated.camera_link import CameraLink, Exposed, ExposureRequest
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.config import SimulatedBoard, SimulatedDefect, SimulatedPart, SimulatedRigConfig
 from drivers.simulated.control import ControlServer, Verb
-from drivers.simulated.firmware import ARMS, LIGHTS, LINES
+from drivers.simulated.firmware import ARMS, LIGHTS, line_class
 from drivers.simulated.scene import (
     DEFECT_KINDS,
     PRODUCTS,
@@ -65,7 +65,7 @@ class SimulatedRig:
         self.gantry = ARMS[config.arm_kind](self.clock)
         self.lights = LIGHTS[config.lights_kind](self.clock, len(CHANNELS))
         self.camera_faults = CameraFaults(self.clock)
-        line = LINES[config.line_kind]
+        line = line_class(config.line_kind)
         self._lines = (
             line(folder / "gantry", self.gantry, latency_s=config.serial_latency_ms / 1e3),
             line(folder / "lights", self.lights, latency_s=config.serial_latency_ms / 1e3),

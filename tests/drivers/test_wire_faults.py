@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -213,3 +215,17 @@ def test_a_peer_that_hangs_up_is_noticed_while_nobody_asks(tmp_path: Path, wait_
         with pytest.raises(DeviceLost):
             near.write(b"VR\r")
         near.close()
+
+
+def test_a_system_without_pseudo_terminals_gets_sockets() -> None:
+    script = (
+        "import os, sys\n"
+        "sys.modules['tty'] = sys.modules['termios'] = None\n"
+        "del os.openpty\n"
+        "import drivers.simulated.rig\n"
+        "from drivers.simulated.config import SimulatedRigConfig\n"
+        "from drivers.simulated.firmware import line_class\n"
+        "print(line_class(SimulatedRigConfig().line_kind).__name__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("SocketLine", 0), done.stderr
