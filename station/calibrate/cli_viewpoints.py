@@ -13,6 +13,9 @@ import typer
 from station.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from drivers.protocols import Pose
     from station.calibrate.board_bench import LiveBoardBench
     from station.calibrate.station_open import Station
 
@@ -57,6 +60,9 @@ def viewpoints(
     check: Annotated[
         Path | None, typer.Option("--check", help="Drift check against this record, of `viewpoints` or `all`.")
     ] = None,
+    views: Annotated[
+        Path | None, typer.Option("--views", help="File of `station calibrate teach`; the demo's five without it.")
+    ] = None,
     returns: Annotated[int, typer.Option(min=2, help="Visits to each viewpoint.")] = 4,
     binning: Annotated[int, typer.Option(help="Of the pictures: 4, or 8 for speed.")] = 4,
     out: Annotated[Path, typer.Option("--out", help="The record: written by calibration, never over another.")] = Path(
@@ -70,14 +76,15 @@ def viewpoints(
     from station.calibrate.drift_check import viewpoints_record
     from station.calibrate.measure_camera import measure_camera
     from station.calibrate.station_open import opened
-    from station.calibrate.viewpoints import measure_viewpoints, truth_text
+    from station.calibrate.viewpoints import STATION_VIEWS, measure_viewpoints, truth_text
     from station.documents import save_document
 
     _refuse_existing(out)
+    poses = STATION_VIEWS if views is None else _taught(views)
     with opened(rig, Path("out/calibration"), _ask) as station_open:
         bench = _bench(station_open)
         camera = measure_camera(bench, _progress, binning)
-        found = measure_viewpoints(bench, camera, _progress, returns=returns)
+        found = measure_viewpoints(bench, camera, _progress, poses, returns)
         record = viewpoints_record(found, station_open.identity(), is_simulated=station_open.rig.is_simulated)
         against = "" if station_open.control is None else truth_text(found, station_open.control)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -85,6 +92,16 @@ def viewpoints(
     text = "\n".join(part for part in (found.as_text(), against, f"written: {out}") if part)
     _say({**found.as_dict(), "record": str(out), "against_truth": against.splitlines()}, as_json, text)
     raise typer.Exit(ExitCode.FOUND if found.flags else ExitCode.DONE)
+
+
+def _taught(file: Path) -> Mapping[str, Pose]:
+    from station.calibrate.teach import TaughtViews, TeachError
+    from station.documents import load_document
+
+    poses = load_document(file, TaughtViews).poses()
+    if not poses:
+        raise TeachError(f"{file}: no viewpoint was taught yet")
+    return poses
 
 
 def _refuse_existing(out: Path) -> None:
@@ -110,5 +127,39 @@ def _check(rig: str, file: Path, binning: int, as_json: bool) -> None:
     raise typer.Exit(ExitCode.DONE if report.accepted else ExitCode.FOUND)
 
 
+def teach_by_jogging(
+    rig: Annotated[str, typer.Option("--rig", help="Rig file.")],
+    out: Annotated[Path, typer.Option("--out", help="File of taught viewpoints; added to if it is there.")] = Path(
+        "out/taught.yaml"
+    ),
+) -> None:
+    """Move the arm step by step and keep viewpoints: a line per step on standard input, `quit` at the end."""
+    from drivers.errors import OutOfTravel
+    from station.calibrate.teach import HELP, TeachError, load_taught, obey, save_taught
+    from station.devices import open_rig
+
+    views = load_taught(out)
+    with open_rig(Path(rig)) as station_rig:
+        if not station_rig.arm.position_trusted:
+            station_rig.arm.home()
+        _progress(HELP)
+        for line in iter(sys.stdin.readline, ""):
+            if line.split() == ["quit"]:
+                break
+            if not line.strip():
+                continue
+            try:
+                answer, taught = obey(station_rig.arm, line, views)
+            except (TeachError, OutOfTravel) as error:
+                print(f"! {error}", flush=True)
+                continue
+            print(answer, flush=True)
+            if taught is not views:
+                views = taught
+                save_taught(out, views)
+    print(f"{len(views.viewpoints)} viewpoints in {out}")
+
+
 def add_viewpoint_commands(app: typer.Typer) -> None:
+    app.command("teach")(teach_by_jogging)
     app.command("viewpoints")(viewpoints)
