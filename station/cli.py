@@ -88,13 +88,15 @@ def rig_up(
     ] = None,
     lights: Annotated[str | None, typer.Option(help="Light controller: gardasoft, ccs ...")] = None,
     arm: Annotated[str | None, typer.Option(help="Motion controller: grbl ...")] = None,
+    line: Annotated[str | None, typer.Option(help="Serial lines: pty, or socket.")] = None,
+    stepping: Annotated[str | None, typer.Option(help="Lights are stepped by software, or by strobe.")] = None,
     show_config: Annotated[bool, typer.Option("--show-config", help="Print the whole configuration and end.")] = False,
     folder: FolderOption = DEFAULT_RIG_FOLDER,
 ) -> None:
     """Run the simulated rig in the foreground; prints the rig file with its endpoints. Ctrl-C ends it."""
     from station.simulated_rig import config_text, configure, run_in_foreground
 
-    settings = configure(config, lights_kind=lights, arm_kind=arm)
+    settings = configure(config, lights_kind=lights, arm_kind=arm, line_kind=line, stepping=stepping)
     if show_config:
         print(config_text(settings), end="")
         return

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.errors import CommandRefused, DeviceError, DeviceLost, DeviceTimeout, FeatureMissing, LightStateUnknown
-from drivers.protocols import Lights
+from drivers.errors import CommandRefused, FeatureMissing
+from drivers.protocols import StrobeLights
 from drivers.serial_line import ccs_protocol as ccs
 from drivers.serial_line.ccs import CcsLights
 from drivers.serial_line.ccs_protocol import CcsDialect
@@ -20,18 +21,30 @@ from drivers.simulated.pty_line import PtyLine
 
 
 class Bench:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **firmware: Any) -> None:
         self.clock = SimulatedClock(25.0)
-        self.firmware = CcsFirmware(self.clock)
+        self.firmware = CcsFirmware(self.clock, **firmware)
         self.line = PtyLine(path, self.firmware).start()
         self.drivers: list[CcsLights] = []
 
-    def open(self, dialect: CcsDialect = CcsDialect()) -> CcsLights:  # noqa: B008 - frozen
+    def open(self, dialect: CcsDialect = CcsDialect(), **options: Any) -> CcsLights:  # noqa: B008 - frozen
         lights = CcsLights.open(
-            str(self.line.path), channels=range(1, 10), reply_timeout_s=0.5, settle_s=0.001, dialect=dialect
+            str(self.line.path), channels=range(1, 10), reply_timeout_s=0.5, settle_s=0.001, dialect=dialect, **options
         )
         self.drivers.append(lights)
         return lights
+
+    def close(self) -> None:
+        for driver in self.drivers:
+            driver.close()
+        self.line.close()
+
+    def exposed(self, seconds: float) -> dict[int, float]:
+        """What shines during an exposure that begins now."""
+        start_s = self.clock.now_s()
+        self.firmware.exposure_line(start_s, start_s + seconds)
+        levels = self.firmware.mean_levels(start_s, start_s + seconds)
+        return {c: level for c, level in levels.items() if level > 0}
 
     def lit(self) -> dict[int, float]:
         now_s = self.clock.now_s()
@@ -42,9 +55,7 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path / "lights")
     yield bench
-    for driver in bench.drivers:
-        driver.close()
-    bench.line.close()
+    bench.close()
 
 
 def test_frames_are_the_published_ones() -> None:
@@ -70,14 +81,6 @@ def test_one_changed_byte_is_not_an_acknowledge(number: int, index: int, byte: i
         assert reply is None or not reply.is_acknowledge
 
 
-def test_one_channel_at_a_time_at_the_level_asked(bench: Bench) -> None:
-    lights: Lights = bench.open()
-    assert lights.channels == tuple(range(1, 10))
-    for channel, level in ((1, 1.0), (2, 0.25), (9, 0.505), (9, 0.5), (1, 0.001)):
-        lights.on(channel, level)
-        assert bench.lit() == pytest.approx({channel: level}, abs=1 / 255)
-
-
 def test_off_is_one_acknowledged_frame(bench: Bench) -> None:
     lights = bench.open()
     lights.on(4, 1.0)
@@ -96,46 +99,103 @@ def test_without_a_number_for_all_each_channel_is_switched(bench: Bench) -> None
     assert bench.lit() == {}
 
 
-@pytest.mark.parametrize(("channel", "level"), [(0, 0.5), (10, 0.5), (1, -0.1), (1, 1.01), (1, float("nan"))])
-def test_what_it_does_not_have_is_refused(bench: Bench, channel: int, level: float) -> None:
-    lights = bench.open()
-    with pytest.raises(FeatureMissing):
-        lights.on(channel, level)
-    assert bench.lit() == {}
-
-
 @pytest.mark.parametrize(
-    ("fault", "error"),
+    ("dialect", "firmware"),
     [
-        (("refuse",), CommandRefused),
-        (("drop_reply",), DeviceTimeout),
-        (("garble_reply",), DeviceTimeout),
-        (("late_reply", "20"), DeviceTimeout),
+        (CcsDialect(first_number=0, all_number=None), {"first_number": 0, "all_number": None}),
+        (CcsDialect(intensity_suffix=""), {"suffix_digits": 0}),
+        (CcsDialect(all_number=99), {"all_number": 99}),
     ],
+    ids=["numbered from 0", "no write flag", "another number for all"],
 )
-def test_a_spoilt_reply_is_told_and_the_next_command_is_in_step(
-    bench: Bench, fault: tuple[str, ...], error: type[DeviceError]
+def test_numbering_and_trailing_digits_differ_between_models(
+    tmp_path: Path, dialect: CcsDialect, firmware: dict[str, Any]
 ) -> None:
+    bench = Bench(tmp_path / "model", **firmware)
+    lights = bench.open(dialect)
+    for channel in (1, 9):
+        lights.on(channel, 0.5)
+        assert bench.lit() == pytest.approx({channel: 0.5}, abs=1 / 255)
+    lights.off()
+    assert bench.lit() == {}
+    bench.close()
+
+
+def test_another_dialect_than_the_units_is_refused(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "model", suffix_digits=0)
     lights = bench.open()
-    bench.firmware.inject(*fault)
-    with pytest.raises(error):
-        lights.on(5, 1.0)
-    lights.on(6, 1.0)
-    assert set(bench.lit()) == {6}
+    with pytest.raises(CommandRefused, match="NAK 1"):
+        lights.on(1, 0.5)
+    bench.close()
 
 
-def test_off_unconfirmed_is_said(bench: Bench) -> None:
+def test_it_tells_version_and_settings(bench: Bench) -> None:
     lights = bench.open()
-    lights.on(5, 1.0)
-    bench.firmware.inject("freeze")
-    with pytest.raises(LightStateUnknown, match="5"):
-        lights.off()
+    assert (lights.identity.model, lights.identity.firmware) == ("PDSSIM", "V1.00")
+    lights.on(2, 0.5)
+    lights.set_delay(2, 300)
+    assert lights.settings(2) == ccs.Settings(128, 20, 300, 0)
+    with pytest.raises(FeatureMissing, match=r"outside 0\.\.10000 us"):
+        lights.set_delay(2, 10_001)
 
 
-def test_an_unplugged_controller_is_lost(bench: Bench) -> None:
+def test_a_unit_without_the_version_command_is_known_by_its_protocol(bench: Bench) -> None:
+    receive = bench.firmware.receive
+    bench.firmware.receive = lambda data: receive(data.replace(ccs.frame(1, "V"), ccs.frame(1, "X")))  # type: ignore[method-assign]
+    assert bench.open().identity.model == "@ protocol"
+
+
+def test_a_reset_is_not_answered_and_leaves_all_dark_and_in_step(bench: Bench) -> None:
     lights = bench.open()
-    bench.firmware.inject("unplug")
-    with pytest.raises((DeviceLost, DeviceTimeout)):
+    lights.on(2, 0.5)
+    lights.reset()
+    assert bench.lit() == {}
+    assert lights.settings(2).steps == 255
+    lights.on(3, 1.0)
+    assert bench.lit() == {3: 1.0}
+
+
+def test_a_unit_in_strobe_mode_is_armed_and_fired(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "strobe", strobe_mode=True)
+    lights: StrobeLights = bench.open(strobe_mode=True)
+    with pytest.raises(FeatureMissing, match="step by strobe"):
         lights.on(1, 1.0)
-    with pytest.raises(LightStateUnknown):
-        lights.off()
+    for channel, level in ((3, 1.0), (4, 0.5), (3, 0.25)):
+        lights.arm(channel, level, 8000.0)
+        assert bench.lit() == {}
+        assert bench.exposed(0.008) == pytest.approx({channel: level}, abs=2 / 255)
+    lights.disarm()
+    assert bench.exposed(0.008) == {}
+    with pytest.raises(FeatureMissing, match=r"outside 20\.\.33000 us"):
+        lights.arm(3, 1.0, 33_001.0)
+    bench.close()
+
+
+def test_the_width_is_sent_once_and_again_after_a_reset(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "strobe", strobe_mode=True)
+    lights = bench.open(strobe_mode=True)
+
+    def widths_sent() -> int:
+        return sum(w.data[3:4] == b"S" for w in lights.wire.written)
+
+    lights.arm(3, 1.0, 8000.0)
+    lights.arm(3, 0.5, 8000.0)
+    assert widths_sent() == 1
+    lights.reset()
+    lights.arm(3, 0.5, 8000.0)
+    lights.arm(3, 0.5, 4000.0)
+    assert widths_sent() == 3
+    bench.close()
+
+
+def test_a_steady_unit_is_not_armed(bench: Bench) -> None:
+    with pytest.raises(FeatureMissing, match="step by software"):
+        bench.open().arm(1, 1.0, 1000.0)
+
+
+def test_the_wire_is_slow(bench: Bench) -> None:
+    """At 9600 baud a frame of 12 bytes and its reply of 8 need 21 ms, which is why strobes hide it in readout."""
+    bench.firmware.receive(ccs.frame(1, "F", "01400"))
+    due_s = bench.firmware.outbox.next_due_s
+    assert due_s is not None
+    assert due_s - bench.clock.now_s() == pytest.approx(0.0208, abs=0.01)
