@@ -61,6 +61,7 @@ def test_touching_counts_and_passing_by_does_not() -> None:
     assert BOX.is_crossed_by((10.0, -50.0, 10.0), (10.0, 50.0, 10.0))
     assert not BOX.is_crossed_by((10.001, -50.0, 10.0), (10.001, 50.0, 10.0))
     assert BOX.is_crossed_by((0.0, 0.0, 10.0), (0.0, 0.0, 10.0))
+    assert BOX.is_crossed_by((0.0, 30.0, 10.0), (20.0, 10.0, 10.0))  # one point of an edge
 
 
 @given(st.lists(boxes, max_size=3), st.lists(poses, max_size=4), poses, poses, st.booleans())

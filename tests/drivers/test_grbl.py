@@ -458,6 +458,44 @@ def test_a_door_opened_while_homing_ends_it_untrusted(make_gantry: Any, wait_unt
     assert_nothing_automatic(arm)
 
 
+def test_an_input_active_when_homing_ends_leaves_the_arm_untrusted(make_gantry: Any, wait_until: Any) -> None:
+    bench = make_gantry(speed=6.0)
+    arm = bench.open()
+    problems: list[DeviceError] = []
+
+    def home() -> None:
+        try:
+            arm.home()
+        except DeviceError as error:
+            problems.append(error)
+
+    homing = threading.Thread(target=home)
+    homing.start()
+    wait_until(lambda: not bench.is_still())
+    bench.firmware.inject("pins", "E")  # reported only: the state stays Idle
+    homing.join()
+    assert isinstance(problems[0], PositionUntrusted)
+    assert not arm.position_trusted
+
+
+def test_a_stop_between_two_lines_of_a_move_lets_no_further_line_out(
+    gantry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm = gantry.homed()
+    works = GrblLink.command
+
+    def command(link: GrblLink, text: str, timeout_s: float | None = None, **options: Any) -> Any:
+        answer = works(link, text, timeout_s, **options)
+        arm.stop()
+        return answer
+
+    monkeypatch.setattr(GrblLink, "command", command)
+    with pytest.raises(PositionUntrusted, match="stopped"):
+        arm.move_to(TOP)
+    assert b"G4" not in sent(arm).rpartition(b"!")[2]
+    assert b"G4" not in sent(arm).rpartition(b"G53")[2]
+
+
 def test_a_way_through_a_keep_out_box_goes_by_its_waypoints_or_sends_nothing(gantry: Any) -> None:
     box = KeepOutBox("clamp", (-20.0, -20.0, 40.0), (20.0, 20.0, 280.0))
     over = {"left": replace(LEFT, z_mm=300.0), "right": replace(RIGHT, z_mm=300.0)}

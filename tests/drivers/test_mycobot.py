@@ -24,6 +24,8 @@ from drivers.protocols import Pose
 from drivers.rigid import from_coordinates
 from drivers.serial_line.keep_out import KeepOutBox
 from drivers.serial_line.mycobot import MyCobotArm
+from drivers.serial_line.mycobot_link import MyCobotLink
+from drivers.serial_line.mycobot_protocol import SEND_COORDINATES
 from drivers.serial_line.waypoints import SafeWays
 from drivers.simulated import mycobot_geometry as stated
 
@@ -197,6 +199,34 @@ def test_stop_leaves_at_once_and_nothing_that_moves_follows(make_cobot: Any, wai
     assert "the arm stands" in problems[0].message
     assert bench.is_still()
     assert RELEASE not in sent(arm)
+
+
+def test_a_stop_right_before_a_set_keeps_it_back(cobot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    arm = cobot.homed()
+    works = MyCobotLink.set
+
+    def stopped_set(link: MyCobotLink, command: int, data: bytes = b"") -> None:
+        arm.stop()
+        works(link, command, data)
+
+    monkeypatch.setattr(MyCobotLink, "set", stopped_set)
+    with pytest.raises(PositionUntrusted):
+        arm.move_to(TOP)
+    assert moves_sent(arm) == 0
+    monkeypatch.setattr(MyCobotLink, "_drain", lambda _: None)  # the gate alone must hold it back
+    with pytest.raises(PositionUntrusted, match="not sent: the arm was stopped"):
+        works(vars(arm)["_link"], SEND_COORDINATES, b"")
+    assert moves_sent(arm) == 0
+
+
+def test_in_position_is_believed_only_with_the_coordinates_of_the_target(
+    cobot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm = cobot.homed()
+    monkeypatch.setitem(vars(cobot.firmware)["_verbs"], 0x2A, lambda _: b"\x01")
+    cobot.firmware.inject("wrong_position", "3.0")
+    with pytest.raises(PositionError):
+        arm.move_to(TOP)
 
 
 def test_a_stop_that_was_lost_is_repeated_until_the_arm_stands(
