@@ -28,7 +28,7 @@ TRAVEL = {
     "tilt_deg": (0.0, 60.0),
     "pan_deg": (-200.0, 200.0),
 }
-START_DEG = (14.0, -5.0, -85.0, -90.0, -76.0, -90.0)  # above the fixture
+START_DEG = (30.0, -20.0, -70.0, -80.0, -60.0, -90.0)  # above the fixture, at no viewpoint
 MIDDLE_PAN_DEG = 30.0  # pan is told within 180 degrees of this, so that no viewpoint lies at the seam
 FULL_SPEED_DEG_PER_S = 180.0
 ACCELERATION_DEG_PER_S2 = 400.0

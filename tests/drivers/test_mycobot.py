@@ -272,18 +272,18 @@ def test_a_wrong_model_or_tool_frame_is_refused_at_homing(cobot: Any) -> None:
 
 def test_a_joint_beyond_its_configured_limit_is_not_homed_and_no_target_beyond_is_sent(cobot: Any) -> None:
     limits = list(cobot.open().joint_limits_deg)
-    limits[1] = (-10.0, -6.0)
+    limits[1] = (-25.0, -21.0)
     cobot.arms[-1].close()
     arm = cobot.homed(joint_limits_deg=tuple(limits), tolerance_deg=1.5)
     before = len(sent(arm))
     with pytest.raises(OutOfTravel, match="beyond a joint limit"):
         arm.move_to(RIGHT)
-    with pytest.raises(OutOfTravel, match=r"joint 2 = 0 deg is outside -10 \.\. -6"):
+    with pytest.raises(OutOfTravel, match=r"joint 2 = 0 deg is outside -25 \.\. -21"):
         arm.move_joints((0.0,) * 6)
     assert len(sent(arm)) == before
     arm.close()
     limits[0] = (-168.0, 0.0)
-    with pytest.raises(PositionUntrusted, match=r"joint 1 stands at 14 deg, outside -168 \.\. 0"):
+    with pytest.raises(PositionUntrusted, match=r"joint 1 stands at 30 deg, outside -168 \.\. 0"):
         cobot.homed(joint_limits_deg=tuple(limits))
 
 
