@@ -43,7 +43,8 @@ VIEWS = {
     "back": Pose(0.0, 176.777, 184.777, 45.0, 90.0),
     "left": Pose(-176.777, 0.0, 184.777, 45.0, 180.0),
 }
-HEADER = f"{'case':<34}{'view':<7}{'K':>2}  {'solver':<16}{'mean':>7}{'median':>7}{'p95':>7}{'> 5 deg':>8}{'pixels':>9}{'mean':>8}"
+HEADER = f"{'case':<34}{'view':<7}{'K':>2}  {'solver':<16}{'mean':>7}{'median':>7}{'p95':>7}"
+HEADER += f"{'> 5 deg':>8}{'pixels':>9}{'mean':>8}"
 TAUGHT_SEED, MEASURED_SEED = 5, 6
 SHINY = Material((0.3, 0.3, 0.3), f0=(0.03, 0.03, 0.03), alpha=0.08)
 BROAD = replace(SHINY, f0=(0.09, 0.09, 0.09), alpha=0.15)  # as high, over four times the area

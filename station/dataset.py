@@ -18,13 +18,13 @@ from drivers.protocols import Frame, Pose
 from drivers.simulated.scene import DEFECT_KINDS, Scene, make_part, random_defect
 from station.atomic import write_atomic
 from station.bad_input import BadInput
+from station.inspection import NormalMap
 from station.light_check import mean_level
 from station.model_grid import block_mean, block_normals
-from station.photometric_stereo.solve import PhotometricStereo
 from station.picture import diffuse_rgb
 from station.plan import CaptureStep, make_plan
 from station.recipe import LoadedRecipe, load_recipe
-from station.recipe_lights import flat_field_for, lights_for, solver_settings
+from station.view_solver import ViewSolver
 
 Progress = Callable[[str, float], None]  # what is being done, and its share done 0..1
 Color = Literal["rgb", "mono"]
@@ -157,8 +157,7 @@ class Photographer:
         height, width = loaded.calibration.image_height, loaded.calibration.image_width
         self.shape = (height // BINNING, width // BINNING)
         captured = (height // self._binning, width // self._binning)
-        field = flat_field_for(loaded, captured)
-        self._stereo = PhotometricStereo(lights_for(loaded), captured, solver_settings(loaded.recipe), flat_field=field)
+        self._solver = ViewSolver(loaded, captured)
 
     def views(self, product: str, part: PartToMake) -> Iterator[tuple[str, SolvedView]]:
         """(view, what was solved there) in the recipe's order; all that is random follows from the part's seed."""
@@ -172,22 +171,31 @@ class Photographer:
 
     def _solve(self, scene: Scene, pose: Pose, steps: list[CaptureStep], seed: int) -> SolvedView:
         frames = {step.light: self._frame(scene, pose, step, seed) for step in steps}
-        self._stereo.begin()
+        self._solver.begin(steps[0].view)
         directional = [step.light for step in steps if step.kind == "directional"]
         for index, name in enumerate(directional):
-            self._stereo.add(index, frames[name])
+            self._solver.add(index, frames[name])
         diffuse = next(step.light for step in steps if step.kind == "diffuse")
         factor = BINNING // self._binning
-        solved = self._stereo.solve()
+        solved = self._for_detector(self._solver.first())
         normals = block_normals(solved.normals, factor)
         if factor > 1:  # else they are the solver's own arrays
-            self._stereo.recycle(solved)
+            self._solver.recycle(solved)
         return SolvedView(
             rgb=block_mean(diffuse_rgb(frames[diffuse]), factor),
             normals=normals,
             defect_mask=scene.truth(pose, BINNING).defect_mask,
             levels={name: mean_level(frame) for name, frame in frames.items()},
         )
+
+    def _for_detector(self, first: NormalMap) -> NormalMap:
+        """The detector learns from the normals that it will be given."""
+        stereo = self._loaded.recipe.photometric_stereo
+        if stereo.detector_normals == "first":
+            return first
+        refined = self._solver.refined(first)
+        self._solver.recycle(first)
+        return refined
 
     def _frame(self, scene: Scene, pose: Pose, step: CaptureStep, seed: int) -> Frame:
         black_dn = self._loaded.calibration.black_level_dn  # on the 12-bit scale, and so are these frames

@@ -15,15 +15,29 @@ from station.bad_input import StationFault
 from station.capture import StopSignal
 from station.detector import AnomalyDetector
 from station.devices import Rig, open_rig
-from station.events import Event, Fault, JobStarted, Listener, RecipePrepared, ResultReady, State, StateChanged
+from station.events import (
+    Event,
+    Fault,
+    JobStarted,
+    LightWarning,
+    Listener,
+    RecipePrepared,
+    ResultReady,
+    State,
+    StateChanged,
+)
 from station.inspection import HistoryRow, Inspection
 from station.job import Job, JobResult, run_job
 from station.judge import ViewJudge
+from station.light_trend import light_trends
 from station.plan import CaptureStep, make_plan
 from station.recipe import LoadedRecipe, load_recipe
 from station.stages import StageTimes
 
 log = logging.getLogger(__name__)
+
+
+WATCHED = 100  # inspections whose lights are compared after every part: some 20 ms
 
 
 class NotNow(StationFault):
@@ -68,6 +82,7 @@ class Engine:
         self._stop = StopSignal()
         self._thread: threading.Thread | None = None
         self._last: JobResult | None = None
+        self._warned: set[tuple[str, str]] = set()  # light and kind of flag
 
     # -- listening --------------------------------------------------------------------------
 
@@ -269,6 +284,7 @@ class Engine:
         self._last = result
         self._after(result, storage_fault)
         self._emit(ResultReady(result.inspection, folder))
+        self._watch_lights(job.loaded.recipe.recipe_id)
 
     def _after(self, result: JobResult, storage_fault: ArchiveError | None) -> None:
         if result.fault is not None:
@@ -278,6 +294,21 @@ class Engine:
             self._emit(Fault(str(storage_fault), "free the disk or choose another archive, then Reset"))
         elif not self._stop.aborted:
             self._enter(State.READY)
+
+    def _watch_lights(self, recipe_id: str) -> None:
+        """Tell of every light that came to stand out over the last parts, once per flag."""
+        try:
+            flagged = light_trends(self._archive.light_readings(WATCHED, recipe_id)).flagged
+        except ArchiveError:
+            log.exception("the lights' trends could not be read")
+            return
+        for trend in flagged:
+            for flag in trend.flags:
+                kind = flag.split()[0]
+                if (trend.light, kind) not in self._warned:
+                    self._warned.add((trend.light, kind))
+                    log.warning("light %s: %s", trend.light, flag)
+                    self._emit(LightWarning(trend.light, flag))
 
     def _store(self, result: JobResult) -> tuple[str, ArchiveError | None]:
         frames = [ArchivedFrame(c.step.view, c.step.light, c.frame, c.step.pose) for c in result.frames]

@@ -81,7 +81,23 @@ class Fault:
     action: str
 
 
+@dataclass(frozen=True, slots=True)
+class LightWarning:
+    """A light stands out over several parts; the work goes on, and no verdict changes."""
+
+    light: str
+    text: str
+
+
 Event = (
-    StateChanged | RecipePrepared | JobStarted | StepDone | ViewJudged | AcquisitionDone | ResultReady | Fault
+    StateChanged
+    | RecipePrepared
+    | JobStarted
+    | StepDone
+    | ViewJudged
+    | AcquisitionDone
+    | ResultReady
+    | Fault
+    | LightWarning
 )
 Listener = Callable[[Event], None]

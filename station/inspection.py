@@ -54,6 +54,10 @@ class ViewResult:
     anomaly_map: AnomalyMap | None = None
     reasons: tuple[str, ...] = ()
     light_residuals: dict[str, float] = field(default_factory=dict)  # relative relighting residual per light
+    left_out_residuals: dict[str, float] = field(default_factory=dict)  # each light against the rest; NaN at K = 3
+    light_levels: dict[str, float] = field(default_factory=dict)  # mean level over black of each frame, of full scale
+    quality: dict[str, float] = field(default_factory=dict)  # figures of the normals, see station.judge
+    solvers: dict[str, str] = field(default_factory=dict)  # whose normals the `detector` got, and this `map` has
 
     @property
     def pred_score(self) -> float | None:

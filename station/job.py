@@ -55,6 +55,7 @@ class JudgeThread:
         self._queue: Queue[CapturedFrame | None] = Queue(QUEUE_DEPTH)
         self._thread = threading.Thread(target=self._run, name="judge")
         self.results: list[ViewResult] = []
+        judge.is_behind = lambda: self._queue.qsize() >= QUEUE_DEPTH // 2
         self._thread.start()
 
     def put(self, captured: CapturedFrame) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isqrt
 
 import numpy as np
@@ -13,16 +13,19 @@ from station.capture import CapturedFrame
 from station.detector import AnomalyDetector
 from station.inspection import AnomalyMap, NormalMap, Verdict, ViewResult, judge_score
 from station.light_check import check_light_levels, mean_level
-from station.photometric_stereo.flat_field import FlatField
-from station.photometric_stereo.solve import PhotometricStereo, relighting_residuals
+from station.photometric_stereo.checks import leave_one_out_residuals
+from station.photometric_stereo.solve import relighting_residuals
+from station.photometric_stereo.uncertainty import uncertainty_summary
 from station.picture import diffuse_rgb
 from station.recipe import LoadedRecipe
-from station.recipe_lights import flat_field_for, lights_for, solver_settings
+from station.recipe_lights import noise_for
 from station.stages import StageTimes
+from station.view_solver import ViewSolver
 
 log = logging.getLogger(__name__)
 
 RELIT_PIXELS = 20_000  # enough for a median per light
+LEFT_OUT_PIXELS = 1_000  # the same, solved once without each light: 4 lights take about 5 ms
 
 
 class ViewJudge:
@@ -36,9 +39,9 @@ class ViewJudge:
         self._directional = [light.name for light in self._recipe.lights if light.kind == "directional"]
         self._diffuse = next(light.name for light in self._recipe.lights if light.kind == "diffuse")
         self._limits = {v.name: v.limit for v in self._recipe.viewpoints}
-        self._stereo: PhotometricStereo | None = None
-        self._flat_field: FlatField | None = None
+        self._solver: ViewSolver | None = None
         self._frames: dict[str, Frame] = {}
+        self.is_behind: Callable[[], bool] = lambda: False  # asked before what could also be left undone
 
     def warm_up(self, settings: CameraSettings) -> None:
         """Compile and allocate now what the first view would otherwise wait for."""
@@ -48,11 +51,11 @@ class ViewJudge:
         is_8_bit = settings.pixel_format.endswith("8")
         pixels: Pixels = np.zeros(shape, np.uint8) if is_8_bit else np.zeros(shape, np.uint16)
         dark = Frame(pixels, settings.pixel_format, 8 if is_8_bit else 12, 0.0, 1000.0, 0.0, 0, 0)
-        stereo = self._stereo_for(dark)
-        stereo.begin()
+        solver = self._solver_for(dark)
+        solver.begin(self._recipe.viewpoints[0].name)
         for index in range(len(self._directional)):
-            stereo.add(index, dark)
-        stereo.solve()
+            solver.add(index, dark)
+        solver.recycle(solver.first())
 
     def begin_job(self, times: StageTimes) -> None:
         """Forget what an earlier job left behind; stage times go to `times` from now on."""
@@ -66,19 +69,16 @@ class ViewJudge:
         self._frames[step.light] = frame
         if step.kind == "directional":
             with self._times.stage("ring"):
-                stereo = self._stereo_for(frame)
+                solver = self._solver_for(frame)
                 if first_directional:
-                    stereo.begin()
-                stereo.add(self._directional.index(step.light), frame)
+                    solver.begin(step.view)
+                solver.add(self._directional.index(step.light), frame)
 
-    def _stereo_for(self, frame: Frame) -> PhotometricStereo:
+    def _solver_for(self, frame: Frame) -> ViewSolver:
         shape = (frame.pixels.shape[0], frame.pixels.shape[1])
-        if self._stereo is None or self._stereo.shape != shape:
-            self._flat_field = flat_field_for(self._loaded, shape)
-            self._stereo = PhotometricStereo(
-                lights_for(self._loaded), shape, solver_settings(self._recipe), flat_field=self._flat_field
-            )
-        return self._stereo
+        if self._solver is None or self._solver.shape != shape:
+            self._solver = ViewSolver(self._loaded, shape)
+        return self._solver
 
     def finish(self, view: str) -> ViewResult:
         """Judge what was collected for `view` and be ready for the next one.
@@ -105,17 +105,16 @@ class ViewJudge:
         return ViewResult(view, Verdict.UNDECIDED, self._limits[view], reasons=(reason,))
 
     def _judge(self, view: str, limit: float, frames: Mapping[str, Frame]) -> ViewResult:
-        assert self._stereo is not None
+        assert self._solver is not None
+        levels = {name: mean_level(frame) for name, frame in frames.items()}
         with self._times.stage("check_lights"):
-            reasons = list(self._check_lights(view, frames))
+            reasons = list(self._check_lights(view, levels))
         with self._times.stage("photometric_stereo"):
-            normal_map = self._stereo.solve()
-        with self._times.stage("relight"):
-            directional = [frames[name] for name in self._directional]
-            stride = max(1, isqrt(normal_map.albedo.size // RELIT_PIXELS))
-            residuals = relighting_residuals(
-                directional, self._stereo.lights, normal_map, stride=stride, flat_field=self._flat_field
-            )
+            normal_map = self._solver.first()
+        solvers = {"detector": self._solver.first_name, "map": self._solver.first_name}
+        if self._recipe.photometric_stereo.detector_normals == "refined":
+            normal_map = self._refined(normal_map)
+            solvers = dict.fromkeys(solvers, self._solver.refined_name)
         with self._times.stage("picture"):
             image = diffuse_rgb(frames[self._diffuse])
         with self._times.stage("detect"):
@@ -123,12 +122,76 @@ class ViewJudge:
         reasons += self._check_observed(normal_map)
         reasons += check_finite(anomaly_map)
         verdict = Verdict.UNDECIDED if reasons else judge_score(anomaly_map.pred_score, limit)
-        return ViewResult(view, verdict, limit, image, normal_map, anomaly_map, tuple(reasons), residuals)
+        with self._times.stage("relight"):
+            relit, left_out = self._residuals(normal_map)
+        with self._times.stage("uncertainty"):
+            quality = self._quality(normal_map)
+        if self._may_still_refine():
+            normal_map = self._refined(normal_map)
+            solvers["map"] = self._solver.refined_name
+        return ViewResult(
+            view,
+            verdict,
+            limit,
+            image,
+            normal_map,
+            anomaly_map,
+            tuple(reasons),
+            relit,
+            left_out,
+            levels,
+            quality,
+            solvers,
+        )
 
-    def _check_lights(self, view: str, frames: Mapping[str, Frame]) -> tuple[str, ...]:
+    def _may_still_refine(self) -> bool:
+        choice = self._recipe.photometric_stereo
+        return choice.refine != "none" and choice.detector_normals == "first" and not self.is_behind()
+
+    def _refined(self, first: NormalMap) -> NormalMap:
+        """The refinement instead of the first map, whose arrays then serve the next view."""
+        assert self._solver is not None
+        with self._times.stage("refine"):
+            refined = self._solver.refined(first)
+        self._solver.recycle(first)
+        return refined
+
+    def _residuals(self, normal_map: NormalMap) -> tuple[dict[str, float], dict[str, float]]:
+        """Per light: relighting, and left out. They are recorded and trended, and never change a verdict."""
+        assert self._solver is not None
+        solver = self._solver
+        stride = max(1, isqrt(normal_map.albedo.size // RELIT_PIXELS))
+        relit = relighting_residuals(
+            solver.frames, solver.lights, normal_map, stride=stride, flat_field=solver.flat_field
+        )
+        left_out = leave_one_out_residuals(
+            solver.frames, solver.lights, solver.settings, normal_map.observable,
+            flat_field=solver.flat_field, samples=LEFT_OUT_PIXELS,
+        )  # fmt: skip
+        return relit, left_out
+
+    def _quality(self, normal_map: NormalMap) -> dict[str, float]:
+        """Figures of the view; the predicted error of the normals covers the sensor's noise alone."""
+        assert self._solver is not None
+        solver = self._solver
+        quality = {
+            "observable_share": normal_map.observable_share,
+            "saturated_share": float(np.mean(normal_map.saturated)),
+            "mean_lit_count": float(np.mean(normal_map.lit_count)),
+        }
+        expected = uncertainty_summary(
+            solver.frames, solver.lights, normal_map, noise_for(self._loaded, solver.frames[0]), solver.settings,
+            flat_field=solver.flat_field,
+        )  # fmt: skip
+        if expected is not None:
+            quality["uncertainty_median_deg"] = expected.median_deg
+            quality["uncertainty_p95_deg"] = expected.p95_deg
+        return quality
+
+    def _check_lights(self, view: str, levels: Mapping[str, float]) -> tuple[str, ...]:
         limits = self._recipe.light_level_limits
         return check_light_levels(
-            {name: mean_level(frame) for name, frame in frames.items()},
+            levels,
             self._recipe.reference_levels.get(view),
             limits.dead_below,
             limits.weak_below,

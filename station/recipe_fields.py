@@ -46,6 +46,8 @@ class Viewpoint(_Strict):
     name: Name
     pose: PoseChoice
     limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]  # a score above it fails
+    plane_height_mm: Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)] = 0.0  # of the part's surface, see
+    # station.recipe_lights: mean height over the plane through the target point, toward this view's camera
 
     def as_pose(self) -> Pose:
         return Pose(**self.pose.model_dump())
@@ -59,10 +61,35 @@ class LightChoice(_Strict):
     exposure_us: Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
 
 
+class GlossChoice(_Strict):
+    """The product's broad highlight; see station.photometric_stereo.gloss, which fits it from frames."""
+
+    of_albedo: Annotated[float, Field(gt=0, le=20, allow_inf_nan=False)]
+    roughness: Annotated[float, Field(ge=0.02, le=1, allow_inf_nan=False)]
+
+
 class PhotometricStereoChoice(_Strict):
+    """How a view's normals are solved: `method` at once, then `refine`.
+
+    The detector must get normals from the solver that its training set was made with: `detector_normals` says which.
+    With `first`, a refined map is made only while the station keeps up, and goes to archive and screen; with
+    `refined`, it is always made.
+    """
+
     method: Literal["ls", "masked", "robust"] = "masked"
     shadow_fraction: Share = 0.08  # a light under this share of the pixel's bright quantile counts as shadowed
     minimum_observable_share: Share = 0.5  # of a view's pixels; fewer make it UNDECIDED
+    refine: Literal["none", "robust", "gloss"] = "none"
+    detector_normals: Literal["first", "refined"] = "first"
+    gloss: GlossChoice | None = None
+
+    @model_validator(mode="after")
+    def _refinement_is_whole(self) -> PhotometricStereoChoice:
+        if self.refine == "gloss" and self.gloss is None:
+            raise FieldError(("gloss",), "refine: gloss needs the product's gloss (of_albedo and roughness)")
+        if self.detector_normals == "refined" and self.refine == "none":
+            raise FieldError(("detector_normals",), "'refined' needs a refinement: choose refine: robust or gloss")
+        return self
 
 
 class ModelChoice(_Strict):

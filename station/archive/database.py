@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from station.archive.errors import ArchiveError
 from station.archive.folder import WrittenRecord
-from station.archive.tables import FrameRow, InspectionRow, SchemaRow, Table, ViewRow
+from station.archive.tables import FrameRow, InspectionRow, LightRow, SchemaRow, Table, ViewRow
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_MS = 5000
@@ -106,7 +107,31 @@ def _inspection_row(root: Path, record: WrittenRecord) -> InspectionRow:
         manifest_sha256=record.manifest_sha256,
         views=_view_rows(record),
         frames=_frame_rows(record),
+        lights=_light_rows(record),
     )
+
+
+def _light_rows(record: WrittenRecord) -> list[LightRow]:
+    rows = []
+    for view in record.inspection.views:
+        for light in view.light_levels:
+            left_out, relit = view.left_out_residuals.get(light), view.light_residuals.get(light)
+            level = view.light_levels[light]
+            rows.append(
+                LightRow(
+                    view=view.view,
+                    light=light,
+                    level=_finite(level),
+                    left_out_residual=_finite(left_out),
+                    relighting_residual=_finite(relit),
+                )
+            )
+    return rows
+
+
+def _finite(value: float | None) -> float | None:
+    """Data bases do not agree on NaN; NULL says the same: nothing is known."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _view_rows(record: WrittenRecord) -> list[ViewRow]:

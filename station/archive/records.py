@@ -26,6 +26,10 @@ class ViewRecord(_Record):
     pred_score: float | None  # "NaN" where the model gave that
     reasons: tuple[str, ...]
     light_residuals: dict[str, float]
+    left_out_residuals: dict[str, float] = {}  # these four came later: older records have none
+    light_levels: dict[str, float] = {}
+    quality: dict[str, float] = {}
+    solvers: dict[str, str] = {}
     files: dict[str, str]  # image, normals, albedo, residual, quality, anomaly -> path inside the record
 
     @classmethod
@@ -37,6 +41,10 @@ class ViewRecord(_Record):
             pred_score=result.pred_score,
             reasons=result.reasons,
             light_residuals=result.light_residuals,
+            left_out_residuals=result.left_out_residuals,
+            light_levels=result.light_levels,
+            quality=result.quality,
+            solvers=result.solvers,
             files=files,
         )
 

@@ -27,10 +27,11 @@ from station.archive.folder import (
 from station.archive.ids import is_inspection_id
 from station.archive.pixels import read_tiff
 from station.archive.records import ViewRecord
-from station.archive.tables import InspectionRow
+from station.archive.tables import InspectionRow, LightRow
 from station.archive.view_files import view_result
 from station.atomic import write_atomic
 from station.inspection import HistoryRow, Inspection, Verdict, ViewResult
+from station.light_trend import LightReading
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,23 @@ class Archive:
         query = select(InspectionRow).order_by(InspectionRow.inspection_id.desc()).limit(limit)
         with reading(self._engine) as session:
             return [self._history_row(row) for row in session.scalars(query)]
+
+    def light_readings(self, limit: int = 1000, recipe_id: str | None = None) -> list[LightReading]:
+        """What the latest `limit` inspections (of a recipe) tell of their lights, oldest first. Raises ArchiveError."""
+        latest = select(InspectionRow).order_by(InspectionRow.inspection_id.desc()).limit(limit)
+        if recipe_id is not None:
+            latest = latest.where(InspectionRow.recipe_id == recipe_id)
+        chosen = latest.subquery()
+        query = (
+            select(LightRow, chosen.c.creation_time, chosen.c.recipe_id)
+            .join(chosen, chosen.c.inspection_id == LightRow.inspection_id)
+            .order_by(LightRow.inspection_id, LightRow.view, LightRow.light)
+        )
+        with reading(self._engine) as session:
+            return [
+                LightReading(row.inspection_id, when, recipe, row.view, row.light, row.level, row.left_out_residual)
+                for row, when, recipe in session.execute(query)
+            ]
 
     def load(self, inspection_id: str) -> Inspection:
         """One inspection with its arrays, each file checked against the manifest. Raises ArchiveError."""

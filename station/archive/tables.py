@@ -53,6 +53,7 @@ class InspectionRow(Table):
     folder: Mapped[str] = mapped_column(String(255))  # below the archive
     manifest_sha256: Mapped[str] = mapped_column(String(64))
     views: Mapped[list[ViewRow]] = relationship(cascade="all, delete-orphan", order_by="ViewRow.position")
+    lights: Mapped[list[LightRow]] = relationship(cascade="all, delete-orphan")
     frames: Mapped[list[FrameRow]] = relationship(cascade="all, delete-orphan", order_by="FrameRow.position")
 
 
@@ -66,6 +67,19 @@ class ViewRow(Table):
     score_limit: Mapped[float]
     pred_score: Mapped[float | None]  # SQLite has no NaN and stores NULL for it; verdict.json tells them apart
     is_simulated: Mapped[bool]
+
+
+class LightRow(Table):
+    """How one light looked in one view; data bases of before got this table when they were opened again."""
+
+    __tablename__ = "light"
+
+    inspection_id: Mapped[str] = mapped_column(ForeignKey("inspection.inspection_id"), primary_key=True)
+    view: Mapped[str] = mapped_column(String(64), primary_key=True)
+    light: Mapped[str] = mapped_column(String(64), primary_key=True)
+    level: Mapped[float | None]  # mean over black, of full scale
+    left_out_residual: Mapped[float | None]  # NULL where too few lights or pixels tell
+    relighting_residual: Mapped[float | None]
 
 
 class FrameRow(Table):

@@ -60,6 +60,10 @@ def view_result(record: ViewRecord, files: Mapping[str, bytes]) -> ViewResult:
         anomaly_map=_anomaly_map(planes, record.pred_score),
         reasons=record.reasons,
         light_residuals=record.light_residuals,
+        left_out_residuals=record.left_out_residuals,
+        light_levels=record.light_levels,
+        quality=record.quality,
+        solvers=record.solvers,
     )
 
 

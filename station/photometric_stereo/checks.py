@@ -62,13 +62,14 @@ def leave_one_out_residuals(
     mask: NDArray[np.bool_] | None = None,
     *,
     flat_field: FlatField | None = None,
+    samples: int = SAMPLES,
 ) -> dict[str, float]:
     """Per light: solve without it, predict p = max(0, L g), and give median |p - I| / mean(I) over lit pixels.
 
     The worst light, far above the others, has a wrong direction or strength, or is another light. With K = 4 the
     level rises but no light stands out; with K = 3 nothing is left to predict with (NaN).
     """
-    values, usable, directions = sampled_values(frames, lights, settings, mask, flat_field=flat_field)
+    values, usable, directions = sampled_values(frames, lights, settings, mask, samples, flat_field=flat_field)
     count = len(values)
     if count < 4:
         return dict.fromkeys(lights.names, float("nan"))
