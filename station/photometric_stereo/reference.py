@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from station.photometric_stereo.network import quantile_index
 from station.photometric_stereo.settings import SolverSettings
+from station.photometric_stereo.work import Rows, Work
 
 Array = NDArray[np.float64]
 LEAST_WEIGHT = 0.2  # of a light that counts in the robust solver
@@ -16,7 +17,10 @@ FLOOR = 1e-4  # weight of a light in shadow or saturated, in the robust solver
 
 
 class Tile(NamedTuple):
-    """Solved pixels: g (n, 3) = albedo x normal, how many lights counted, rms residual, condition, observable."""
+    """Solved pixels: g (n, 3) = albedo x normal, how many lights counted, rms residual, condition, observable.
+
+    The residual is over the lights that counted; of `ls`, which fits all lights, over all.
+    """
 
     g: Array
     lit_count: NDArray[np.intp]
@@ -50,7 +54,8 @@ def solve_tile(values: Array, usable: NDArray[np.bool_], directions: Array, sett
         lit = weights >= LEAST_WEIGHT
     number = lit.sum(axis=0)
     residuals = values - np.einsum("nkc,nc->kn", lights, g)
-    rms = np.sqrt((lit * residuals**2).sum(axis=0) / np.maximum(number, 1))
+    fitted = np.ones_like(lit) if settings.method == "ls" else lit
+    rms = np.sqrt((fitted * residuals**2).sum(axis=0) / np.maximum(fitted.sum(axis=0), 1))
     well_placed = np.ones(pixels, bool) if settings.method == "ls" else condition <= settings.maximum_condition
     observable = (number >= 3) & well_placed & (g[:, 2] > 0) & np.isfinite(g).all(axis=1)
     return Tile(g, number, rms, condition, observable)
@@ -72,3 +77,32 @@ def weighted_least_squares(values: Array, weights: Array, lights: Array) -> tupl
     inverse = np.linalg.inv(np.where(good[:, None, None], matrix, np.eye(3)))
     g = np.einsum("ncd,nd->nc", inverse, right) * good[:, None]
     return g, np.where(good, trace * np.trace(inverse, axis1=1, axis2=2) / 9, np.inf)
+
+
+def plain_rows(work: Work) -> Rows:
+    """What solves rows of the view's region by `solve_tile`, one at a time."""
+
+    def rows(first: int, last: int) -> None:
+        for y in range(first, last):
+            _row(work, y)
+
+    return rows
+
+
+def _row(work: Work, y: int) -> None:
+    region, radiometry, result = work.region, work.radiometry, work.result
+    row, columns = region.top + y, slice(region.left, region.left + region.width)
+    raw = work.ring[:, row, columns]
+    x = np.arange(region.left, region.left + region.width)
+    black = radiometry.black_dn[:, None] if work.dark is None else work.dark[row, columns].astype(np.float64)
+    values = (raw - black) * radiometry.scale[:, row & 1, x & 1]
+    directions, strengths = work.light_at(x.astype(np.float64), np.full(1, row, np.float64))
+    usable = raw < radiometry.limit_dn
+    tile = solve_tile(values / strengths.T, usable, directions if work.is_near else directions[0], work.settings)
+    length = np.linalg.norm(tile.g, axis=1) * tile.observable
+    result.normals[:, y] = (tile.g * tile.observable[:, None] / np.where(length > 0, length, 1)[:, None]).T
+    result.albedo[y] = length
+    result.lit_count[y] = tile.lit_count
+    result.residual[y] = tile.residual
+    result.observable[y] = tile.observable
+    result.saturated[y] = ~usable.all(axis=0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drivers.protocols import Frame, Pixels
 from station.inspection import NormalMap
@@ -26,10 +25,10 @@ from station.photometric_stereo.lights import (
     light_vectors,
     mosaic_intensities,
 )
-from station.photometric_stereo.network import comparators, quantile_index
 from station.photometric_stereo.radiometry import grey_frame, reciprocal_signals, saturation_limit_dn
-from station.photometric_stereo.reference import solve_tile
+from station.photometric_stereo.reference import plain_rows
 from station.photometric_stereo.settings import Method, PhotometricStereoError, SolverSettings
+from station.photometric_stereo.work import DarkFrame, Region, Ring, Rows, Work, padded, radiometry_of
 
 __all__ = [
     "DirectionalLights",
@@ -38,6 +37,7 @@ __all__ = [
     "PhotometricStereo",
     "PhotometricStereoError",
     "PointLights",
+    "Region",
     "SolverSettings",
     "check_lights",
     "relighting_residuals",
@@ -59,25 +59,27 @@ def default_engine() -> Engine:
     return "numba"
 
 
+def default_threads() -> int:
+    """As many as the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @cache
 def _threads(count: int) -> ThreadPoolExecutor:
     """One pool for all solvers of the process: views are solved one after the other, and cores are few."""
     return ThreadPoolExecutor(count, thread_name_prefix="photometric-stereo")
 
 
-@dataclass(frozen=True)
-class _Radiometry:
-    """What turns the ring's raw counts into light; see `kernels.solve_rows`."""
-
-    black_dn: NDArray[np.float32]  # (K,)
-    scale: NDArray[np.float32]  # (K, 2, 2) per DN
-    limit_dn: np.uint16
-
-
 class PhotometricStereo:
     """Solves the views of one light set at one picture size: `begin`, `add` each frame, `solve`.
 
-    `flat_field` corrects each light over the picture, whatever its model. Holds the raw frames of one view.
+    Frames may land in blocks of rows (`add_rows`); `solve_landed` then solves what is there under all lights, while
+    the rest is on its way, and `solve` gives the same bits as if all had come at once.
+    `flat_field` corrects each light over the picture, whatever its model. `dark_frame` (H, W), in DN at the frames'
+    exposure, is subtracted from each pixel instead of the frames' black level. `threads` solve at a time (default:
+    the cores of this process; fewer leave some to others, as onnxruntime). Holds the raw frames of one view.
     The maps that `solve` returns belong to the caller; hand them to `recycle` once nobody reads them any more and
     the next view is solved without touching fresh memory.
     Not thread-safe: one view at a time.
@@ -89,34 +91,45 @@ class PhotometricStereo:
         shape: tuple[int, int],
         settings: SolverSettings | None = None,
         *,
-        threads: int = 2,
+        threads: int | None = None,
         engine: Engine | None = None,
         flat_field: FlatField | None = None,
+        dark_frame: DarkFrame | None = None,
     ) -> None:
         self.condition = check_lights(lights)
         if len(lights.names) > MAXIMUM_LIGHTS:
             raise LightGeometryError(f"{len(lights.names)} lights given, at most {MAXIMUM_LIGHTS} can be solved")
+        if flat_field is not None and len(flat_field.factors) != len(lights.names):
+            raise PhotometricStereoError(f"flat field of {len(flat_field.factors)} lights for {len(lights.names)}")
+        if threads is not None and threads < 1:
+            raise PhotometricStereoError(f"{threads} threads cannot solve anything, give 1 or more")
         self.lights = lights
         self.shape = shape
         self.settings = settings or SolverSettings()
         self._engine: Engine = engine or default_engine()
-        self._pool = _threads(threads)
-        self._ring: NDArray[np.uint8] | NDArray[np.uint16] | None = None
-        self._frames: dict[int, Frame] = {}
+        self._pool = _threads(threads or default_threads())
+        self._flat_field = flat_field
+        self._dark = None if dark_frame is None else _checked_dark(dark_frame, shape)
+        self._step_px = _step_px(lights, flat_field)
+        self._ring: Ring | None = None
         self._spare: list[NormalMap] = []
-        if flat_field is not None and len(flat_field.factors) != len(lights.names):
-            raise PhotometricStereoError(f"flat field of {len(flat_field.factors)} lights for {len(lights.names)}")
-        self._flat = flat_field
-        self._near = isinstance(lights, PointLights) or flat_field is not None
-        self._step_px = min(knot_step_px(lights), SEGMENT_PX if flat_field is None else flat_field.step_px)
-        self._knots = (
-            _knots(lights, shape, self._step_px, flat_field) if self._near else np.zeros((2, 2, 1, 7), np.float32)
-        )
-        self._directions = _at_center(lights, shape)
+        self._frames: dict[int, Frame] = {}
+        self._landed = [0] * len(lights.names)  # rows
+        self._work: Work | None = None
+        self._solved = 0  # rows of the work's region
+        self._region = Region(0, 0, *shape)
 
-    def begin(self) -> None:
-        """Forget the frames of the last view."""
+    def begin(self, region: Region | None = None) -> None:
+        """Forget the frames of the last view. Only `region` of the next one will be solved (default: all of it).
+
+        Maps have the region's size, and cost what it holds. Raises PhotometricStereoError if it leaves the picture.
+        """
+        if region is not None:
+            region.check(self.shape)
+        self._region = region or Region(0, 0, *self.shape)
         self._frames.clear()
+        self._landed = [0] * len(self.lights.names)
+        self._work, self._solved = None, 0
 
     def add(self, index: int, frame: Frame) -> None:
         """Keep the frame taken under light `index`. Colour frames (H, W, 3) are folded to grey.
@@ -124,105 +137,126 @@ class PhotometricStereo:
         Raises PhotometricStereoError if the light is unknown or was already there, or the frame has another size
         or depth than the rest of the view.
         """
+        if frame.pixels.shape[:2] != self.shape and 0 <= index < len(self.lights.names):
+            raise PhotometricStereoError(
+                f"light {self.lights.names[index]!r}: frame of {frame.pixels.shape[:2]}, expected {self.shape}"
+            )
+        self.add_rows(index, frame, 0)
+
+    def add_rows(self, index: int, block: Frame, top: int) -> None:
+        """Keep rows of the frame under light `index`: `block` holds them from row `top` on, at full width.
+
+        Blocks of a light come from the top down, without gaps. Raises PhotometricStereoError as `add` does.
+        """
         if not 0 <= index < len(self.lights.names):
             raise PhotometricStereoError(f"light {index} is unknown, there are {len(self.lights.names)} lights")
-        name = self.lights.names[index]
-        if index in self._frames:
+        name, landed = self.lights.names[index], self._landed[index]
+        grey = grey_frame(block)
+        height, width = grey.pixels.shape
+        if landed == self.shape[0]:
             raise PhotometricStereoError(f"light {name!r} already has its frame in this view")
-        grey = grey_frame(frame)
-        if grey.pixels.shape != self.shape:
-            raise PhotometricStereoError(f"light {name!r}: frame of {grey.pixels.shape}, expected {self.shape}")
+        if top != landed or width != self.shape[1] or not 0 < height <= self.shape[0] - top:
+            raise PhotometricStereoError(
+                f"light {name!r}: rows {top}..{top + height} of {width} pixels, expected rows from {landed} on of a "
+                f"frame of {self.shape}"
+            )
         first = next(iter(self._frames.values()), grey)
         if (grey.pixel_format, grey.significant_bits) != (first.pixel_format, first.significant_bits):
             raise PhotometricStereoError(
                 f"light {name!r}: frame of {grey.pixel_format} with {grey.significant_bits} bits among frames of "
                 f"{first.pixel_format} with {first.significant_bits} bits"
             )
-        ring = self._ring_for(grey)
-        ring[index] = grey.pixels
-        self._frames[index] = grey
+        self._ring_for(grey)[index, top : top + height, :width] = grey.pixels
+        self._frames.setdefault(index, grey)
+        self._landed[index] = top + height
+
+    def solve_landed(self) -> int:
+        """Solve the rows that have landed under every light and are not solved yet; how many of the region are."""
+        if len(self._frames) < len(self.lights.names):
+            return 0
+        work = self._work_of_view()
+        ready = min(max(min(self._landed) - work.region.top, 0), work.region.height)
+        if ready > self._solved:
+            self._solve_rows(work, self._solved, ready)
+            self._solved = ready
+        return self._solved
 
     def solve(self) -> NormalMap:
-        """Normals, albedo and quality of the view. Raises PhotometricStereoError naming lights without a frame."""
-        missing = [name for k, name in enumerate(self.lights.names) if k not in self._frames]
-        if missing or self._ring is None:
+        """Normals, albedo and quality of the view. Raises PhotometricStereoError naming lights without a frame.
+
+        The region's rows must have landed under all lights. A second call solves the same frames again.
+        """
+        last = self._region.top + self._region.height
+        missing = [name for name, landed in zip(self.lights.names, self._landed, strict=True) if landed < last]
+        if missing:
             raise PhotometricStereoError(f"no frame for light {', '.join(missing)}")
-        frames = [self._frames[k] for k in range(len(self.lights.names))]
-        radiometry = _radiometry(frames, self.lights, self.settings)
-        result = self._spare.pop() if self._spare else _empty_map(self.shape)
-        rows = (
-            self._compiled_rows(radiometry, result) if self._engine == "numba" else self._plain_rows(radiometry, result)
-        )
-        starts = range(0, self.shape[0], BLOCK_ROWS)
-        list(self._pool.map(rows, starts))
+        self.solve_landed()
+        result = self._work_of_view().result
+        self._work, self._solved = None, 0
         return result
 
     def recycle(self, normal_map: NormalMap) -> None:
         """Take back a map that `solve` returned; its arrays will be overwritten by a later view."""
-        if normal_map.albedo.shape != self.shape:
+        if normal_map.albedo.shape not in (self.shape, self._region.shape):
             raise PhotometricStereoError(f"map of {normal_map.albedo.shape} handed to a solver of {self.shape}")
         self._spare.append(normal_map)
 
-    def _ring_for(self, frame: Frame) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    def _ring_for(self, frame: Frame) -> Ring:
         if self._ring is None or self._ring.dtype != frame.pixels.dtype:
-            self._ring = np.empty((len(self.lights.names), *self.shape), frame.pixels.dtype)
+            self._ring = np.zeros(padded((len(self.lights.names), *self.shape)), frame.pixels.dtype)
         return self._ring
 
-    def _compiled_rows(self, radiometry: _Radiometry, result: NormalMap) -> Callable[[int], None]:
-        from station.photometric_stereo import kernels
+    def _work_of_view(self) -> Work:
+        if self._work is None:
+            assert self._ring is not None
+            frames = [self._frames[k] for k in range(len(self.lights.names))]
+            self._work = Work(
+                self.lights,
+                self.settings,
+                radiometry_of(frames, self.lights, self.settings),
+                self._ring,
+                self._region,
+                self._map(self._region.shape),
+                self._flat_field,
+                self._dark,
+                self._step_px,
+            )
+        return self._work
 
-        assert self._ring is not None
-        s, count = self.settings, len(self.lights.names)
-        network, quantile = comparators(count, quantile_index(count))
-        directions = self._directions.astype(np.float32)
-        inverse = np.linalg.pinv(self._directions).astype(np.float32)
-        set_condition = np.float32(_spread(self._directions))
-        limit = radiometry.limit_dn.astype(self._ring.dtype)
-        out = (result.normals, result.albedo, result.lit_count, result.residual, result.observable)
-        f32 = np.float32
+    def _map(self, shape: tuple[int, int]) -> NormalMap:
+        self._spare = [spare for spare in self._spare if spare.albedo.shape == shape]
+        return self._spare.pop() if self._spare else _empty_map(shape)
 
-        def rows(start: int) -> None:
-            kernels.solve_rows(
-                self._ring, start, min(start + BLOCK_ROWS, self.shape[0]),
-                radiometry.black_dn, radiometry.scale, limit,
-                directions, inverse, set_condition, self._knots, self._step_px, self._near, network, quantile,
-                kernels.CODES[s.method], f32(s.shadow_fraction), f32(s.dark_fraction),
-                f32(np.inf) if s.method == "ls" else f32(s.maximum_condition),
-                s.iterations, f32(s.cauchy_fraction), result.saturated, out,
-            )  # fmt: skip
+    def _solve_rows(self, work: Work, first: int, last: int) -> None:
+        rows = self._rows(work)
+        starts = range(first, last, BLOCK_ROWS)
+        list(self._pool.map(lambda start: rows(start, min(start + BLOCK_ROWS, last)), starts))
 
-        return rows
+    def _rows(self, work: Work) -> Rows:
+        if self._engine == "numpy":
+            return plain_rows(work)
+        from station.photometric_stereo.compiled import compiled_rows
 
-    def _plain_rows(self, radiometry: _Radiometry, result: NormalMap) -> Callable[[int], None]:
-        def rows(start: int) -> None:
-            for y in range(start, min(start + BLOCK_ROWS, self.shape[0])):
-                self._plain_row(y, radiometry, result)
+        return compiled_rows(work)
 
-        return rows
 
-    def _plain_row(self, y: int, radiometry: _Radiometry, result: NormalMap) -> None:
-        assert self._ring is not None
-        width = self.shape[1]
-        raw = self._ring[:, y]
-        scale = np.tile(radiometry.scale[:, y & 1].astype(np.float64), (width + 1) // 2)[:, :width]
-        values = (raw - radiometry.black_dn[:, None].astype(np.float64)) * scale
-        directions: NDArray[np.float64] = self._directions
-        if self._near:
-            at = np.arange(width, dtype=np.float64), np.full(1, y, np.float64)
-            directions, strengths = light_vectors(self.lights, *at)
-            if self._flat is not None:
-                strengths = strengths * self._flat.at(*at)
-            values = values / strengths.T
-        usable = raw < radiometry.limit_dn
-        tile = solve_tile(values, usable, directions, self.settings)
-        length = np.linalg.norm(tile.g, axis=1) * tile.observable
-        unit = tile.g * tile.observable[:, None] / np.where(length > 0, length, 1)[:, None]
-        result.normals[:, y] = unit.T
-        result.albedo[y] = length
-        result.lit_count[y] = tile.lit_count
-        result.residual[y] = tile.residual
-        result.observable[y] = tile.observable
-        result.saturated[y] = ~usable.all(axis=0)
+def _step_px(lights: LightModel, flat_field: FlatField | None) -> int:
+    """Between the knots of near light: a power of two, eight at least."""
+    finest = min(knot_step_px(lights), SEGMENT_PX if flat_field is None else flat_field.step_px)
+    return 1 << max(finest.bit_length() - 1, 3)
+
+
+def _checked_dark(dark_frame: DarkFrame, shape: tuple[int, int]) -> DarkFrame:
+    """A copy with rows padded as the ring's."""
+    if dark_frame.shape != shape:
+        raise PhotometricStereoError(f"dark frame of {dark_frame.shape} for pictures of {shape}")
+    if dark_frame.dtype not in (np.uint8, np.uint16, np.float32):
+        raise PhotometricStereoError(f"dark frame of {dark_frame.dtype}, expected uint8, uint16 or float32")
+    if not np.isfinite(dark_frame).all():
+        raise PhotometricStereoError("dark frame holds values that are not finite")
+    copy = np.zeros(padded(shape), dark_frame.dtype)
+    copy[:, : shape[1]] = dark_frame
+    return copy
 
 
 def _empty_map(shape: tuple[int, int]) -> NormalMap:
@@ -236,44 +270,16 @@ def _empty_map(shape: tuple[int, int]) -> NormalMap:
     )
 
 
-def _radiometry(frames: Sequence[Frame], lights: LightModel, settings: SolverSettings) -> _Radiometry:
-    scale = reciprocal_signals(frames)[:, None, None] / mosaic_intensities(lights)
-    black = np.array([f.black_level_dn for f in frames], np.float32)
-    limit = np.uint16(saturation_limit_dn(frames[0], settings.saturation_fraction))
-    return _Radiometry(black, scale.astype(np.float32), limit)
+def warm_up(lights: LightModel | None = None) -> None:
+    """Compile, or load from the cache, the kernels for these lights (default: three far ones), once at start.
 
-
-def _spread(directions: NDArray[np.float64]) -> float:
-    """tr(A) tr(A^-1) / 9 of A = L^T L."""
-    matrix = directions.T @ directions
-    return float(np.trace(matrix) * np.trace(np.linalg.inv(matrix)) / 9)
-
-
-def _at_center(lights: LightModel, shape: tuple[int, int]) -> NDArray[np.float64]:
-    center = lights.center_px if isinstance(lights, PointLights) else (shape[1] / 2, shape[0] / 2)
-    directions, _ = light_vectors(lights, np.full(1, center[0]), np.full(1, center[1]))
-    return np.ascontiguousarray(directions[0])
-
-
-def _knots(
-    lights: LightModel, shape: tuple[int, int], step_px: int, flat_field: FlatField | None
-) -> NDArray[np.float32]:
-    """(Y, X, K, 7): unit light vector, reciprocal strength, column of the pseudo-inverse; one knot beyond each edge."""
-    y, x = (np.arange(0, size + step_px, step_px, dtype=np.float64) for size in shape)
-    directions, strengths = light_vectors(lights, x[None, :], y[:, None])
-    if flat_field is not None:
-        strengths = strengths * flat_field.at(x[None, :], y[:, None])
-    inverse = np.moveaxis(np.linalg.pinv(directions), -1, -2)
-    return np.concatenate([directions, 1 / strengths[..., None], inverse], axis=-1).astype(np.float32)
-
-
-def warm_up() -> None:
-    """Compile, or load from the cache, every kernel that a cycle could need: once, before the first part."""
-    lights = DirectionalLights(("a", "b", "c"), np.eye(3)[[0, 1, 2]], np.ones(3))
+    A kernel is made for a number of lights, far or near, and a depth: 8 bits or 16.
+    """
+    lights = lights or DirectionalLights(("a", "b", "c"), np.eye(3), np.ones(3))
     pictures: tuple[Pixels, ...] = (np.ones((2, 2), np.uint8), np.ones((2, 2), np.uint16))
     for pixels in pictures:
         solver = PhotometricStereo(lights, (2, 2), threads=1)
-        for k in range(3):
+        for k in range(len(lights.names)):
             solver.add(k, Frame(pixels, "Mono", 8, 0.0, 1.0, 0.0, 0, k))
         solver.solve()
 

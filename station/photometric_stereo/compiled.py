@@ -1,0 +1,79 @@
+"""Hands a view to the compiled kernel: the tables that it reads, made once per view."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from station.photometric_stereo import kernels
+from station.photometric_stereo.lights import PointLights, light_vectors
+from station.photometric_stereo.projection import projection_table
+from station.photometric_stereo.work import Region, Rows, Work
+
+F32 = NDArray[np.float32]
+Bounds = tuple[np.float32, np.float32, np.float32, np.float32]
+
+
+def compiled_rows(work: Work) -> Rows:
+    """What solves rows of the view's region by the compiled kernel; safe to call from several threads at once."""
+    radiometry, settings, region, result = work.radiometry, work.settings, work.region, work.result
+    count = len(work.lights.names)
+    vectors = _at_center(work)
+    inverse = np.linalg.pinv(vectors)
+    black = radiometry.black_dn if work.dark is None else np.zeros(count)
+    is_mosaic = bool((radiometry.scale != radiometry.scale[:, :1, :1]).any())
+    knots = knots_of(work, region) if work.is_near else None
+    thresholds = _thresholds(settings.shadow_fraction, radiometry.scale[:, 0, 0], black)
+    worst = np.inf if settings.method == "ls" else settings.maximum_condition
+    rules = (
+        kernels.CODES[settings.method], np.float32(settings.shadow_fraction), np.float32(settings.dark_fraction),
+        np.float32(worst), settings.iterations, np.float32(settings.cauchy_fraction),
+    )  # fmt: skip
+    arguments = (
+        (region.top, region.left), (0,) * count, work.dark, black.astype(np.float32),
+        radiometry.scale.astype(np.float32), work.ring.dtype.type(radiometry.limit_dn), vectors.astype(np.float32),
+        np.ascontiguousarray(inverse.T, np.float32), projection_table(vectors, radiometry.scale[:, 0, 0], black),
+        thresholds, knots is None and not is_mosaic, bool((thresholds == thresholds[0]).all()),
+        _bounds(work, vectors, black, knots), knots, work.step_px.bit_length() - 1, rules,
+        result.normals, result.albedo, result.lit_count, result.residual, result.observable.view(np.uint8),
+        result.saturated.view(np.uint8),
+    )  # fmt: skip
+
+    def rows(first: int, last: int) -> None:
+        kernels.solve_rows(work.ring, (first, last), *arguments)
+
+    return rows
+
+
+def knots_of(work: Work, region: Region) -> F32:
+    """(Y, X, K, 7): unit light vector, reciprocal strength, column of the pseudo-inverse; one knot beyond each edge."""
+    step = work.step_px
+    y = region.top + np.arange(0, region.height + step, step, dtype=np.float64)
+    x = region.left + np.arange(0, region.width + step, step, dtype=np.float64)
+    directions, strengths = work.light_at(x[None, :], y[:, None])
+    inverse = np.moveaxis(np.linalg.pinv(directions), -1, -2)
+    return np.concatenate([directions, 1 / strengths[..., None], inverse], axis=-1).astype(np.float32)
+
+
+def _at_center(work: Work) -> NDArray[np.float64]:
+    lights, shape = work.lights, work.ring.shape
+    center = lights.center_px if isinstance(lights, PointLights) else (shape[2] / 2, shape[1] / 2)
+    directions, _ = light_vectors(lights, np.full(1, center[0]), np.full(1, center[1]))
+    return np.ascontiguousarray(directions[0])
+
+
+def _thresholds(shadow: float, scale: NDArray[np.float64], black: NDArray[np.float64]) -> F32:
+    """(K + 1, 2): per light counts above black per albedo under which it is in shadow, and black; then the most."""
+    each = np.stack([shadow / scale, black], axis=1)
+    return np.vstack([each, each.max(axis=0)]).astype(np.float32)
+
+
+def _bounds(work: Work, vectors: NDArray[np.float64], black: NDArray[np.float64], knots: F32 | None) -> Bounds:
+    """Least and most scale over lights, phases and picture, least and most black; a least scale of 0 never suffices."""
+    scale = work.radiometry.scale
+    weaker = np.ones(1, np.float32) if knots is None else knots[..., 3]
+    matrix = vectors.T @ vectors
+    condition = float(np.trace(matrix) * np.trace(np.linalg.inv(matrix)) / 9)
+    least = float(scale.min() * weaker.min()) if condition <= work.settings.maximum_condition else 0.0
+    most = float(scale.max() * weaker.max())
+    return np.float32(least), np.float32(most), np.float32(black.min()), np.float32(black.max())

@@ -1,0 +1,450 @@
+"""Vectors for numba kernels: eight float32 lanes that stay in registers.
+
+numba's own loops leave it to the compiler whether sums stay in registers; these types decide it. LLVM turns eight
+lanes into the registers at hand: one with AVX2, two with SSE2 or NEON. Kernels write plain
+arithmetic (`a * b + c` is fused where the machine can). Memory is reached through `pointer(array)`, which knows
+the type of the elements and nothing of bounds or strides; numba counts references to arrays in the innermost loop.
+"""
+
+# numba and llvmlite are typed in part only; arguments of an intrinsic are used through its signature.
+# mypy: disable-error-code="import-untyped, no-untyped-call, untyped-decorator, attr-defined"
+# ruff: noqa: ARG001
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.typing import signature
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+from station.photometric_stereo.network import quantile_index, selection_network
+from station.photometric_stereo.projection import supports
+
+_intrinsic: Any = intrinsic  # its type shows the typing context that callers do not give
+
+LANES = 8
+GROUP = 32  # pixels whose raw counts are compared at a time, in their own width
+
+_FUSED = ("contract",)
+_ROUGH = ("fast",)  # only where an estimate with one Newton step will do: 1 / sqrt
+_I8, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
+_FLOATS = ir.VectorType(_F32, LANES)
+_INTS = ir.VectorType(_I32, LANES)
+
+
+class _Lanes(types.Type):
+    """A vector value; `element` is its LLVM type."""
+
+    def __init__(self, name: str, element: Any, lanes: int) -> None:
+        self.vector = ir.VectorType(element, lanes)
+        super().__init__(name=name)
+
+
+@register_model(_Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, lanes: Any) -> None:
+        super().__init__(manager, lanes, lanes.vector)
+
+
+class _Pointer(types.Type):
+    """An address of elements."""
+
+    def __init__(self, element: Any) -> None:
+        self.element = element
+        super().__init__(name=f"pointer to {element}")
+
+
+@register_model(_Pointer)
+class _PointerModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, pointer: Any) -> None:
+        super().__init__(manager, pointer, _I64)
+
+
+FLOATS = _Lanes("float32x8", _F32, LANES)
+MASK = _Lanes("bool x8", ir.IntType(1), LANES)
+COUNTS = {8: _Lanes("uint8x32", _I8, GROUP), 16: _Lanes("uint16x32", ir.IntType(16), GROUP)}
+
+
+def _operator(function: Any, result: Any, operand: Any, emit: Callable[..., Any]) -> None:
+    """Teaches numba `function(operand, operand) -> result`."""
+
+    @infer_global(function)
+    class _Template(AbstractTemplate):
+        def generic(self, args: Any, _: Any) -> Any:
+            return signature(result, operand, operand) if args == (operand, operand) else None
+
+    @lower_builtin(function, operand, operand)
+    def _lower(_: Any, builder: Any, __: Any, args: Any) -> Any:
+        return emit(builder, *args)
+
+
+for _function, _name in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _operator(_function, FLOATS, FLOATS, lambda b, x, y, name=_name: getattr(b, name)(x, y, flags=_FUSED))
+for _function, _name in ((operator.gt, ">"), (operator.ge, ">="), (operator.lt, "<"), (operator.le, "<=")):
+    _operator(_function, MASK, FLOATS, lambda b, x, y, name=_name: b.fcmp_ordered(name, x, y))
+_operator(operator.and_, MASK, MASK, lambda b, x, y: b.and_(x, y))
+_operator(operator.or_, MASK, MASK, lambda b, x, y: b.or_(x, y))
+
+
+def _spread(builder: Any, scalar: Any, lanes: int) -> Any:
+    kind = ir.VectorType(scalar.type, lanes)
+    first = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, _I32(0))
+    zeros = ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes)
+    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+
+
+def _at(builder: Any, base: Any, element: Any, offset: Any, value: Any) -> Any:
+    """A pointer to `value` types, `offset` elements beyond the base."""
+    address = builder.add(base, builder.mul(offset, _I64(element.bitwidth // 8)))
+    return builder.inttoptr(address, value.as_pointer())
+
+
+def _fetch(context: Any, builder: Any, kind: Any, base: Any, offset: Any, lanes: int = LANES) -> Any:
+    value = ir.VectorType(context.get_data_type(kind.element), lanes)
+    return builder.load(_at(builder, base, kind.element, offset, value), align=kind.element.bitwidth // 8)
+
+
+def _as_floats(builder: Any, value: Any) -> Any:
+    """uint8 and uint16 by way of int32, which every machine converts at once."""
+    return value if value.type.element == _F32 else builder.sitofp(builder.zext(value, _INTS), _FLOATS)
+
+
+def _put(context: Any, builder: Any, kind: Any, base: Any, offset: Any, value: Any) -> Any:
+    builder.store(value, _at(builder, base, kind.element, offset, value.type), align=1)
+    return context.get_dummy_value()
+
+
+def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    return builder.fadd(builder.fmul(a, b, flags=_FUSED), c, flags=_FUSED)
+
+
+def _root(builder: Any, value: Any) -> Any:
+    kind = ir.FunctionType(_FLOATS, [_FLOATS])
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{LANES}f32")
+    return builder.call(function, [value], fastmath=_ROUGH)
+
+
+@_intrinsic
+def pointer(_, array):  # type: ignore[no-untyped-def]
+    """None of None. Else where the array's elements begin. The array must outlive the pointer's last use."""
+
+    if array == types.none:
+        return types.none(array), lambda context, _, __, ___: context.get_dummy_value()
+
+    def emit(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        return builder.ptrtoint(context.make_array(sig.args[0])(context, builder, args[0]).data, _I64)
+
+    return _Pointer(array.dtype)(array), emit
+
+
+@_intrinsic
+def beyond(_, base, offset):  # type: ignore[no-untyped-def]
+    """The pointer `offset` elements further on; None of None."""
+    if base == types.none:
+        return types.none(base, types.int64), lambda context, _, __, ___: context.get_dummy_value()
+
+    def emit(_, builder, sig, args):  # type: ignore[no-untyped-def]
+        return builder.add(args[0], builder.mul(args[1], _I64(sig.args[0].element.bitwidth // 8)))
+
+    return base(base, types.int64), emit
+
+
+@_intrinsic
+def splat(_, scalar):  # type: ignore[no-untyped-def]
+    """The float32 in every lane."""
+    if scalar != types.float32:
+        return None
+    return FLOATS(scalar), lambda _, builder, __, args: _spread(builder, args[0], LANES)
+
+
+@_intrinsic
+def load_alternate(_, base, even, odd):  # type: ignore[no-untyped-def]
+    """The float32 at offset `even` in lanes 0, 2 ..., that at `odd` in lanes 1, 3 ..."""
+
+    def emit(_, builder, sig, args):  # type: ignore[no-untyped-def]
+        first, second = (
+            _spread(builder, builder.load(_at(builder, args[0], sig.args[0].element, offset, _F32)), LANES)
+            for offset in args[1:]
+        )
+        return builder.shuffle_vector(first, second, ir.Constant(_INTS, [0, LANES] * (LANES // 2)))
+
+    return FLOATS(base, types.int64, types.int64), emit
+
+
+@_intrinsic
+def ramp(_, start):  # type: ignore[no-untyped-def]
+    """start, start + 1, ..."""
+
+    def emit(_, builder, __, args):  # type: ignore[no-untyped-def]
+        steps = ir.Constant(_FLOATS, [float(i) for i in range(LANES)])
+        return builder.fadd(_spread(builder, args[0], LANES), steps)
+
+    return FLOATS(start), emit
+
+
+@_intrinsic
+def load(_, base, offset):  # type: ignore[no-untyped-def]
+    """Eight elements as floats."""
+    return FLOATS(base, types.int64), lambda context, builder, sig, args: _as_floats(
+        builder, _fetch(context, builder, sig.args[0], *args)
+    )
+
+
+@_intrinsic
+def load_or(_, base, offset, otherwise):  # type: ignore[no-untyped-def]
+    """Eight elements as floats, or `otherwise` where the base is None."""
+    sig = FLOATS(base, types.int64, FLOATS)
+    if base == types.none:
+        return sig, lambda _, __, ___, args: args[2]
+    return sig, lambda context, builder, sig, args: _as_floats(
+        builder, _fetch(context, builder, sig.args[0], args[0], args[1])
+    )
+
+
+@_intrinsic
+def line_or(_, base, offset, steps, otherwise):  # type: ignore[no-untyped-def]
+    """The float32 at the offset plus the next one times `steps`, or `otherwise` where the base is None."""
+    sig = FLOATS(base, types.int64, FLOATS, FLOATS)
+    if base == types.none:
+        return sig, lambda _, __, ___, args: args[3]
+
+    def emit(_, builder, sig, args):  # type: ignore[no-untyped-def]
+        value, slope = (
+            _spread(builder, builder.load(_at(builder, args[0], sig.args[0].element, offset, _F32)), LANES)
+            for offset in (args[1], builder.add(args[1], _I64(1)))
+        )
+        return _fma(builder, slope, args[2], value)
+
+    return sig, emit
+
+
+@_intrinsic
+def load_splat(_, base, offset):  # type: ignore[no-untyped-def]
+    """One float32 in every lane."""
+
+    def emit(_, builder, sig, args):  # type: ignore[no-untyped-def]
+        return _spread(builder, builder.load(_at(builder, args[0], sig.args[0].element, args[1], _F32)), LANES)
+
+    return FLOATS(base, types.int64), emit
+
+
+@_intrinsic
+def store(_, base, offset, value):  # type: ignore[no-untyped-def]
+    """All lanes of the value, in its own type."""
+    return types.none(base, types.int64, value), lambda context, builder, sig, args: _put(
+        context, builder, sig.args[0], *args
+    )
+
+
+@_intrinsic
+def store_counts(_, base, offset, value):  # type: ignore[no-untyped-def]
+    """Eight floats, cut off to whole numbers that the unsigned elements can hold, or a mask as 0 and 1."""
+
+    def emit(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        kind = ir.VectorType(context.get_data_type(sig.args[0].element), LANES)
+        value = args[2]
+        is_mask = sig.args[2] == MASK
+        value = builder.zext(value, kind) if is_mask else builder.trunc(builder.fptosi(value, _INTS), kind)
+        return _put(context, builder, sig.args[0], args[0], args[1], value)
+
+    return types.none(base, types.int64, value), emit
+
+
+@_intrinsic
+def reciprocal_root(_, value):  # type: ignore[no-untyped-def]
+    """1 / sqrt(value), to a few parts in ten million; not finite at 0."""
+    return FLOATS(value), lambda _, builder, __, args: builder.fdiv(
+        ir.Constant(_FLOATS, [1.0] * LANES), _root(builder, args[0]), flags=_ROUGH
+    )
+
+
+@_intrinsic
+def minimum(_, x, y):  # type: ignore[no-untyped-def]
+    """Lane by lane."""
+    return FLOATS(x, y), lambda _, b, __, args: b.select(b.fcmp_ordered("<", *args), *args)
+
+
+@_intrinsic
+def maximum(_, x, y):  # type: ignore[no-untyped-def]
+    """Lane by lane."""
+    return FLOATS(x, y), lambda _, b, __, args: b.select(b.fcmp_ordered(">", *args), *args)
+
+
+@_intrinsic
+def select(_, mask, yes, no):  # type: ignore[no-untyped-def]
+    """`yes` where the mask is set, else `no`."""
+    return FLOATS(mask, yes, no), lambda _, builder, __, args: builder.select(*args)
+
+
+@_intrinsic
+def every(_, mask):  # type: ignore[no-untyped-def]
+    """True if the mask is set in every lane."""
+
+    def emit(_, builder, __, args):  # type: ignore[no-untyped-def]
+        bits = builder.bitcast(args[0], ir.IntType(LANES))
+        return builder.icmp_unsigned("==", bits, ir.Constant(bits.type, -1))
+
+    return types.boolean(mask), emit
+
+
+@_intrinsic
+def project(_, raw, step, dark, table, lights):  # type: ignore[no-untyped-def]
+    """g (three vectors) of plain least squares and its sum of squared residuals, for twice eight pixels of raw counts.
+
+    The next light's counts lie `step` elements further on. `dark` is a pointer to what to subtract from every
+    light, or None. `lights` is a tuple as long as there are lights; `table` holds the matrix of `projection` row by
+    row, then its constants. All sums stay in registers, and each coefficient is loaded once for both eights.
+    """
+    twice = 2 * LANES
+    wide = ir.VectorType(_F32, twice)
+
+    def emit(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        count = len(sig.args[4])
+
+        def floats(which: int, offset: Any) -> Any:
+            value = _fetch(context, builder, sig.args[which], args[which], offset, twice)
+            is_float = value.type.element == _F32
+            return value if is_float else builder.sitofp(builder.zext(value, ir.VectorType(_I32, twice)), wide)
+
+        black = None if sig.args[2] == types.none else floats(2, _I64(0))
+
+        def light(k: int) -> Any:
+            value = floats(0, builder.mul(args[1], _I64(k)))
+            return value if black is None else builder.fsub(value, black)
+
+        def entry(index: int) -> Any:
+            where = _at(builder, args[3], sig.args[3].element, _I64(index), _F32)
+            return _spread(builder, builder.load(where), twice)
+
+        sums = [entry(count * count + j) for j in range(count)]
+        for k in range(count):
+            value = light(k)
+            for j, (first, last) in enumerate(supports(count)):
+                if first <= k < last:
+                    sums[j] = _fma(builder, value, entry(j * count + k), sums[j])
+        squares = ir.Constant(wide, [0.0] * twice)
+        for value in sums[3:]:
+            squares = _fma(builder, value, value, squares)
+        halves = [
+            builder.shuffle_vector(v, v, ir.Constant(_INTS, list(range(start, start + LANES))))
+            for start in (0, LANES)
+            for v in (*sums[:3], squares)
+        ]
+        return context.make_tuple(builder, sig.return_type, halves)
+
+    return types.UniTuple(FLOATS, 8)(raw, types.int64, dark, table, lights), emit
+
+
+@_intrinsic
+def quantile(_, values, lights):  # type: ignore[no-untyped-def]
+    """Per lane, the quantile of network.quantile_index over the lights of values (K, 8)."""
+
+    def emit(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        count = len(sig.args[1])
+        index = quantile_index(count)
+        rows = [_fetch(context, builder, sig.args[0], args[0], _I64(LANES * k)) for k in range(count)]
+        for low, high in selection_network(count, index):
+            a, b = rows[low], rows[high]
+            less = builder.fcmp_ordered("<", a, b)
+            rows[low], rows[high] = builder.select(less, a, b), builder.select(builder.fcmp_ordered(">", a, b), a, b)
+        return rows[index]
+
+    return FLOATS(values, lights), emit
+
+
+@_intrinsic
+def extremes(_, raw, step, lights):  # type: ignore[no-untyped-def]
+    """Smallest and largest count over the lights, of 32 pixels; `step` elements from light to light."""
+
+    def emit(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        low = high = None
+        for k in range(len(sig.args[2])):
+            value = _fetch(context, builder, sig.args[0], args[0], builder.mul(args[1], _I64(k)), GROUP)
+            if low is None or high is None:
+                low = high = value
+            else:
+                low = builder.select(builder.icmp_unsigned("<", value, low), value, low)
+                high = builder.select(builder.icmp_unsigned(">", value, high), value, high)
+        return context.make_tuple(builder, sig.return_type, (low, high))
+
+    return types.UniTuple(COUNTS[raw.element.bitwidth], 2)(raw, types.int64, lights), emit
+
+
+@_intrinsic
+def load_counts(_, base, offset):  # type: ignore[no-untyped-def]
+    """32 elements of uint8 or uint16."""
+    return COUNTS[base.element.bitwidth](base, types.int64), lambda context, builder, sig, args: _fetch(
+        context, builder, sig.args[0], args[0], args[1], GROUP
+    )
+
+
+@_intrinsic
+def reached(_, counts, limit):  # type: ignore[no-untyped-def]
+    """Bytes: 1 where counts >= limit (a scalar of the counts' own type)."""
+
+    def emit(_, builder, __, args):  # type: ignore[no-untyped-def]
+        mask = builder.icmp_unsigned(">=", args[0], _spread(builder, args[1], GROUP))
+        return builder.zext(mask, ir.VectorType(_I8, GROUP))
+
+    return COUNTS[8](counts, limit), emit
+
+
+@_intrinsic
+def all_between(_, low, floor, high, limit):  # type: ignore[no-untyped-def]
+    """True if low > floor and high < limit in all of the 32 lanes; `limit` is a scalar."""
+
+    def emit(_, builder, __, args):  # type: ignore[no-untyped-def]
+        low, floor, high, limit = args
+        above = builder.icmp_unsigned(">", low, floor)
+        mask = builder.and_(above, builder.icmp_unsigned("<", high, _spread(builder, limit, GROUP)))
+        return builder.icmp_unsigned("==", builder.bitcast(mask, ir.IntType(GROUP)), ir.Constant(ir.IntType(GROUP), -1))
+
+    return types.boolean(low, floor, high, limit), emit
+
+
+@_intrinsic
+def add_between(_, number, counts, floor, limit):  # type: ignore[no-untyped-def]
+    """Bytes `number`, one more where floor < counts < limit."""
+
+    def emit(_, builder, __, args):  # type: ignore[no-untyped-def]
+        number, counts, floor, limit = args
+        below = builder.icmp_unsigned("<", counts, _spread(builder, limit, GROUP))
+        mask = builder.and_(builder.icmp_unsigned(">", counts, floor), below)
+        return builder.add(number, builder.zext(mask, number.type))
+
+    return COUNTS[8](number, counts, floor, limit), emit
+
+
+@_intrinsic
+def splat_bytes(_, scalar):  # type: ignore[no-untyped-def]
+    """The uint8 32 times."""
+    if scalar != types.uint8:
+        return None
+    return COUNTS[8](scalar), lambda _, builder, __, args: _spread(builder, args[0], GROUP)
+
+
+@_intrinsic
+def both(_, x, y):  # type: ignore[no-untyped-def]
+    """Bitwise and of counts."""
+    return x(x, y), lambda _, builder, __, args: builder.and_(*args)
+
+
+@_intrinsic
+def same(_, x, y):  # type: ignore[no-untyped-def]
+    """True if the counts are equal in every lane."""
+
+    def emit(_, builder, __, args):  # type: ignore[no-untyped-def]
+        bits = builder.bitcast(builder.icmp_unsigned("==", *args), ir.IntType(GROUP))
+        return builder.icmp_unsigned("==", bits, ir.Constant(ir.IntType(GROUP), -1))
+
+    return types.boolean(x, y), emit

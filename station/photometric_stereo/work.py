@@ -1,0 +1,91 @@
+"""What one view is solved from, whichever engine does it: frames, light, corrections, and where the maps go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.protocols import Frame
+from station.inspection import NormalMap
+from station.photometric_stereo.flat_field import FlatField
+from station.photometric_stereo.lights import LightModel, PointLights, light_vectors, mosaic_intensities
+from station.photometric_stereo.radiometry import reciprocal_signals, saturation_limit_dn
+from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
+
+SPARE_PX = 32  # of a ring's row beyond the picture: kernels read whole groups of pixels
+F64 = NDArray[np.float64]
+Ring = NDArray[np.uint8] | NDArray[np.uint16]  # (K, H, W + SPARE_PX or more), C-contiguous
+DarkFrame = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+Rows = Callable[[int, int], None]  # solves rows first..last (exclusive) of the region
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of the picture, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def check(self, shape: tuple[int, int]) -> None:
+        """Raises PhotometricStereoError unless the region holds a pixel and lies within a picture of `shape`."""
+        inside = self.top >= 0 and self.left >= 0
+        inside = inside and self.top + self.height <= shape[0] and self.left + self.width <= shape[1]
+        if not (inside and self.height > 0 and self.width > 0):
+            raise PhotometricStereoError(
+                f"region of rows {self.top}..{self.top + self.height} and columns "
+                f"{self.left}..{self.left + self.width} does not lie within a picture of {shape}"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.height, self.width
+
+
+@dataclass(frozen=True)
+class Radiometry:
+    """What turns raw counts into light."""
+
+    black_dn: F64  # (K,)
+    scale: F64  # (K, 2, 2) per DN and phase of the mosaic
+    limit_dn: int  # of saturation
+
+
+@dataclass(frozen=True)
+class Work:
+    """One view of one region."""
+
+    lights: LightModel
+    settings: SolverSettings
+    radiometry: Radiometry
+    ring: Ring
+    region: Region
+    result: NormalMap
+    flat_field: FlatField | None
+    dark: DarkFrame | None  # (H, W + SPARE_PX or more): what to subtract instead of black_dn
+    step_px: int  # between knots, where light is near
+
+    @property
+    def is_near(self) -> bool:
+        """Whether direction or strength of the lights change over the picture."""
+        return isinstance(self.lights, PointLights) or self.flat_field is not None
+
+    def light_at(self, x_px: F64, y_px: F64) -> tuple[F64, F64]:
+        """Unit directions (..., K, 3) and strengths (..., K), flat field included."""
+        directions, strengths = light_vectors(self.lights, x_px, y_px)
+        return directions, strengths if self.flat_field is None else strengths * self.flat_field.at(x_px, y_px)
+
+
+def radiometry_of(frames: Sequence[Frame], lights: LightModel, settings: SolverSettings) -> Radiometry:
+    scale = reciprocal_signals(frames)[:, None, None] / mosaic_intensities(lights)
+    black = np.array([f.black_level_dn for f in frames], np.float64)
+    return Radiometry(black, scale, saturation_limit_dn(frames[0], settings.saturation_fraction))
+
+
+def padded(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape with SPARE_PX or more at the end of each row, which is a multiple of 64."""
+    return (*shape[:-1], (shape[-1] + SPARE_PX + 63) // 64 * 64)
