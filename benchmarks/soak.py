@@ -1,7 +1,8 @@
 """Capture cycles on the simulated rig, each judged by the Scene's truth.
 
-`python benchmarks/soak.py [--cycles N] [--fault-rate R] [--seed S] [--json FILE]`: one cycle is a move to a
-random pose, a random light, a frame of low resolution through the station's own capture loop and drivers.
+`python benchmarks/soak.py [--cycles N] [--fault-rate R] [--seed S] [--stepping WAY] [--steps N] [--lights KIND]
+[--json FILE]`: one cycle is a move to a random pose and, there, one or more steps with a random light and a
+frame of low resolution, through the station's own capture loop and drivers.
 Replies and frames come late at random (benign latency); with a fault rate some steps are hit by a fault of
 camera, lights or gantry, after which the devices are brought back as an operator would and the cycle counts
 as lost. No frame may ever be given to a step whose light, pose or exposure is not what the rig had.
@@ -18,13 +19,13 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from drivers.errors import DeviceError
 from drivers.genicam.camera import GenicamCamera
 from drivers.process_memory import peak_memory_mb
 from drivers.protocols import CameraSettings, Pose
-from drivers.simulated.config import SimulatedRigConfig
+from drivers.simulated.config import LightsKind, SimulatedRigConfig
 from drivers.simulated.control import RigControl
 from station.capture import CapturedFrame, StopSignal, capture
 from station.devices import Rig, open_rig
@@ -76,11 +77,12 @@ class Report:
 class Soak:
     """One run over open devices."""
 
-    def __init__(self, rig: Rig, control: RigControl, seed: int, fault_rate: float) -> None:
+    def __init__(self, rig: Rig, control: RigControl, seed: int, fault_rate: float, steps: int = 1) -> None:
         self._rig = rig
         self._control = control
         self._random = random.Random(seed)
         self._fault_rate = fault_rate
+        self._steps = steps
         self.report = Report()
 
     def run(self, cycles: int) -> Report:
@@ -96,7 +98,7 @@ class Soak:
         return self.report
 
     def _cycle(self, index: int) -> None:
-        step = self._draw_step(index)
+        plan = self._draw_plan(index)
         if self._random.random() < BENIGN_SHARE:
             self._inject(self._random.choice(BENIGN))
             self.report.benign_delays += 1
@@ -105,20 +107,24 @@ class Soak:
             self._inject(fault)
             self.report.injected[fault] += 1
         try:
-            captured = next(iter(list(capture(self._rig, (step,), StopSignal(), StageTimes()))))
+            for captured in capture(self._rig, plan, StopSignal(), StageTimes()):
+                self.report.frames += 1
+                self._judge(index, captured, fault)
         except DeviceError as error:
             self.report.reported[f"{fault or 'no fault'}: {type(error).__name__}"] += 1
             log.info("cycle %d, %s: %s", index, fault, error)
             self._recover(index)
             return
-        self.report.frames += 1
         if fault is not None:
             self.report.unnoticed[fault] += 1
-        self._judge(index, captured, fault)
 
-    def _draw_step(self, index: int) -> CaptureStep:
+    def _draw_plan(self, index: int) -> tuple[CaptureStep, ...]:
         r = self._random
         pose = Pose(r.uniform(-40, 40), r.uniform(-40, 40), r.uniform(240, 270), r.uniform(0, 20), r.uniform(-120, -60))
+        return tuple(self._draw_step(index, pose) for _ in range(self._steps))
+
+    def _draw_step(self, index: int, pose: Pose) -> CaptureStep:
+        r = self._random
         channel = r.randint(1, 9)
         kind: Literal["directional", "diffuse"] = "diffuse" if channel == 9 else "directional"
         return CaptureStep(
@@ -181,11 +187,19 @@ class Soak:
         raise RuntimeError(f"cycle {index}: the devices did not come back in {RECOVERY_ATTEMPTS} attempts")
 
 
-def run(cycles: int, fault_rate: float, seed: int, folder: Path, clock_speed: float = 20.0) -> Report:
+def run(
+    cycles: int,
+    fault_rate: float,
+    seed: int,
+    folder: Path,
+    clock_speed: float = 20.0,
+    steps: int = 1,
+    **devices: Any,  # fields of SimulatedRigConfig
+) -> Report:
     """A rig process in `folder`, the station's devices on it, and the cycles. Reports; raises only if it is stuck."""
-    config = SimulatedRigConfig(name="soak", serial_number="SOAK-1", seed=seed, clock_speed=clock_speed)
+    config = SimulatedRigConfig(name="soak", serial_number="SOAK-1", seed=seed, clock_speed=clock_speed, **devices)
     with running_rig(folder, config, frame_timeout_s=2.0) as (process, rig_file), open_rig(rig_file) as rig:
-        return Soak(rig, process.control, seed, fault_rate).run(cycles)
+        return Soak(rig, process.control, seed, fault_rate, steps).run(cycles)
 
 
 def main() -> None:
@@ -193,12 +207,18 @@ def main() -> None:
     parser.add_argument("--cycles", type=int, default=1000)
     parser.add_argument("--fault-rate", type=float, default=0.0, help="share of cycles hit by a fault")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=1, help="frames per cycle, at one pose")
+    parser.add_argument("--stepping", choices=["software", "strobe"], default="software")
+    parser.add_argument("--lights", choices=get_args(LightsKind), default="gardasoft")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
-        report = run(arguments.cycles, arguments.fault_rate, arguments.seed, Path(folder))
+        report = run(
+            arguments.cycles, arguments.fault_rate, arguments.seed, Path(folder), steps=arguments.steps,
+            stepping=arguments.stepping, lights_kind=arguments.lights,
+        )  # fmt: skip
     document: dict[str, Any] = {name: getattr(report, name) for name in Report.__dataclass_fields__}
     print(json.dumps(document, indent=2))
     if arguments.json is not None:
