@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 calibrate_app = typer.Typer(
     help="Camera, lights, sensor, viewpoints: measured, with their uncertainties.", no_args_is_help=True
 )
+
+VERIFY_BINNING = 8
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
@@ -117,19 +119,27 @@ def calibrate_everything(
 def verify_record(
     record: Annotated[Path, typer.Argument(help="Calibration record.")],
     rig: Annotated[str, typer.Option("--rig", help="Rig file.")],
+    target: Annotated[Literal["sphere", "plane"], typer.Option(help="Matte sphere, or white plane.")] = "sphere",
     sphere_mm: SphereOption = 16.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Once per shift: do the lights still agree with the record, on the matte sphere? Ends with 1 if refused."""
+    """Once per shift: does the rig still agree with the record? Ends with 0 accepted, 1 refused."""
     from calibration.record import Calibration
     from station.calibrate.measure import LightSettings
-    from station.calibrate.run_all import verify_rig
     from station.calibrate.station_open import opened
+    from station.calibrate.verify import verify, verify_on_plane
     from station.documents import load_document
+    from station.flat_field_file import load_field
 
+    known = load_document(record, Calibration)
+    maps = load_field(known, record)
+    settings = LightSettings(binning=VERIFY_BINNING, sphere_radius_mm=sphere_mm / 2)
     with opened(rig, Path("out/calibration"), _ask) as station_open:
-        settings = LightSettings(sphere_radius_mm=sphere_mm / 2)
-        report = verify_rig(station_open, load_document(record, Calibration), settings, progress)
+        bench, identity = station_open.bench, station_open.identity()
+        if target == "sphere":
+            report = verify(bench, known, identity, settings, progress)
+        else:
+            report = verify_on_plane(bench, known, maps, identity, settings, progress)
     say(report.as_dict(), as_json, report.as_text())
     raise typer.Exit(ExitCode.DONE if report.accepted else ExitCode.FOUND)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.field import PlaneTilt, block_means, fit_plane, plane_tilt
-from calibration.lights_rays import LightCalibrationError, unit
+from calibration.lights_rays import F64, LightCalibrationError, unit
 from calibration.record import Calibration
 from drivers.protocols import Frame
 from station.calibrate.bench import Bench, Progress, light_of
@@ -29,6 +29,7 @@ class MeasuredField:
 
     maps: FieldMaps
     tilt: PlaneTilt
+    intensities: F64  # (K,) mean 1
 
     @property
     def departure_percent(self) -> float:
@@ -74,4 +75,4 @@ def measure_field(
     expected = record.intensities(channels)
     spreads = np.array([record.light(channel).intensity_spread or 0.002 for channel in channels])
     tilt = plane_tilt(plane.intensities, expected / expected.mean(), unit(positions), spreads, stand.normal())
-    return MeasuredField(maps, tilt)
+    return MeasuredField(maps, tilt, plane.intensities)

@@ -22,7 +22,6 @@ from station.calibrate.plots import camera_plots, field_plots, light_plots, sens
 from station.calibrate.records import Release, make_record, record_hash, with_field, write_record
 from station.calibrate.stand import TOP
 from station.calibrate.station_open import Station
-from station.calibrate.verify import VerifyReport, verify
 from station.documents import save_document
 
 NORMALS = ("before", "after", "exact")
@@ -91,7 +90,8 @@ def calibrate_all(
     name = f"{identity.camera}-{release.at.strftime('%Y%m%dT%H%M%SZ')}"
     pictures = [*(geometry.pictures if geometry is not None else ()), *recorder.pictures]
     bare = make_record(reference, lights, sensor, identity, pictures, release, name, geometry)
-    field = MeasuredField(field_maps(bare, lights.white, chosen.binning, lights.stand), lights.tilt)
+    maps = field_maps(bare, lights.white, chosen.binning, lights.stand)
+    field = MeasuredField(maps, lights.tilt, lights.plane.intensities)
     record = with_field(bare, field)
     path = write_record(out, record, field.maps)
     if geometry is not None:
@@ -123,10 +123,6 @@ def calibrate_all(
         str(path), str(page), record.calibration_id, record_hash(record), about.released_by is not None, about.flags,
         (datetime.now(UTC) - began).total_seconds(), drawn, comparison, normals,
     )  # fmt: skip
-
-
-def verify_rig(station_open: Station, record: Calibration, settings: LightSettings, progress: Progress) -> VerifyReport:
-    return verify(station_open.bench, record, station_open.identity(), settings, progress)
 
 
 def _write_viewpoints(out: Path, record: Calibration, geometry: MeasuredGeometry, identity: Identity) -> None:

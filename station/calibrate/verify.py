@@ -1,34 +1,50 @@
-"""`station calibrate verify`: once per shift, do the lights still agree with the record on the matte sphere?"""
+"""`station calibrate verify`: once per shift, do the lights still agree with the record, on sphere or plane?"""
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from calibration.lights_rays import angle_deg
+from calibration.lights_rays import F64, angle_deg
 from calibration.record import Calibration
 from station.calibrate.bench import Bench, Identity, Progress
 from station.calibrate.measure import LightSettings, measure_matte
+from station.calibrate.measure_field import measure_field
+from station.calibrated_lights import directional_channels
+from station.flat_field_file import FieldMaps
 from station.recipe_calibration import utc
 
 DIRECTION_LIMIT_DEG = 1.0
 INTENSITY_LIMIT_PERCENT = 3.0
+FIELD_LIMIT_PERCENT = 1.5
 
 
 @dataclass(frozen=True)
 class LightCheck:
     name: str
-    angle_deg: float  # measured now against the record
+    angle_deg: float | None  # measured now against the record; the plane does not tell
     intensity_percent: float
+    field_percent: float | None  # rms change of its flat field; only the plane tells
     ok: bool
+
+    def as_text(self) -> str:
+        figures = [f"{self.intensity_percent:+.1f} %"]
+        if self.angle_deg is not None:
+            figures.insert(0, f"{self.angle_deg:.2f} degrees")
+        if self.field_percent is not None:
+            figures.append(f"field {self.field_percent:.2f} % rms")
+        return f"{'ok ' if self.ok else 'NOT'} {self.name}: {', '.join(figures)}"
 
 
 @dataclass(frozen=True)
 class VerifyReport:
     calibration_id: str
+    target: Literal["sphere", "plane"]
+    seconds: float
     accepted: bool
     reasons: tuple[str, ...]  # for refusing
     warnings: tuple[str, ...]
@@ -39,37 +55,79 @@ class VerifyReport:
 
     def as_text(self) -> str:
         lines = [f"{'ACCEPTED' if self.accepted else 'REFUSED'}: {self.calibration_id}"]
-        lines += [
-            f"{'ok ' if c.ok else 'NOT'} {c.name}: {c.angle_deg:.2f} degrees, {c.intensity_percent:+.1f} %"
-            for c in self.lights
-        ]
-        return "\n".join([*lines, *self.reasons, *(f"warning: {w}" for w in self.warnings)])
+        lines += [c.as_text() for c in self.lights]
+        return "\n".join([*lines, *self.reasons, *(f"warning: {w}" for w in self.warnings), f"{self.seconds:.0f} s"])
 
 
 def verify(
     bench: Bench, record: Calibration, identity: Identity, settings: LightSettings, progress: Progress
 ) -> VerifyReport:
     """Directions and relative intensities on the matte sphere against the record. Raises CalibrationRefused."""
+    began = time.monotonic()
     fits = measure_matte(bench, record, settings, progress)
     chosen = [light for light in record.lights if light.kind == "directional"]
-    strengths = np.array([fit.strength for fit in fits])
-    expected = np.array([light.relative_intensity for light in chosen])
-    ratios = strengths / expected
-    percent = 100 * (ratios / np.median(ratios) - 1)
-    checks = []
+    percent = _changes(np.array([fit.strength for fit in fits]), record)
+    checks, reasons = [], []
     for light, fit, change in zip(chosen, fits, percent, strict=True):
         angle = float(angle_deg(fit.direction, np.array(light.unit_direction())))
         ok = angle <= DIRECTION_LIMIT_DEG and abs(change) <= INTENSITY_LIMIT_PERCENT
-        checks.append(LightCheck(light.name, angle, float(change), ok))
-    reasons = [
-        f"light {c.name} is off by {c.angle_deg:.2f} degrees (limit {DIRECTION_LIMIT_DEG:g}) and "
-        f"{c.intensity_percent:+.1f} % (limit {INTENSITY_LIMIT_PERCENT:g}): calibrate the lights again"
-        for c in checks
-        if not c.ok
-    ]
-    reasons += _of_the_record(record, identity)
+        checks.append(LightCheck(light.name, angle, float(change), None, ok))
+        if not ok:
+            reasons.append(
+                f"light {light.name} is off by {angle:.2f} degrees (limit {DIRECTION_LIMIT_DEG:g}) and {change:+.1f} % "
+                f"(limit {INTENSITY_LIMIT_PERCENT:g}): calibrate the lights again"
+            )
+    return _report("sphere", record, identity, checks, reasons, began)
+
+
+def verify_on_plane(
+    bench: Bench, record: Calibration, maps: FieldMaps | None, identity: Identity, settings: LightSettings,
+    progress: Progress,
+) -> VerifyReport:  # fmt: skip
+    """Intensities, flat field (where the record has `maps`) and the plane's tilt. Raises CalibrationRefused."""
+    began = time.monotonic()
+    channels = directional_channels(record)
+    found = measure_field(bench, record, settings, progress)
+    percent = _changes(found.intensities, record)
+    checks, reasons = [], [*found.tilt.flags]
+    for k, (channel, change) in enumerate(zip(channels, percent, strict=True)):
+        name, field = record.light(channel).name, None if maps is None else _field_percent(found.maps, maps, channel)
+        ok = abs(change) <= INTENSITY_LIMIT_PERCENT and (field is None or field <= FIELD_LIMIT_PERCENT)
+        checks.append(LightCheck(name, None, float(percent[k]), field, ok))
+        if not ok:
+            told = "" if field is None else f" and its field by {field:.1f} % rms (limit {FIELD_LIMIT_PERCENT:g})"
+            reasons.append(
+                f"light {name} is off by {change:+.1f} % (limit {INTENSITY_LIMIT_PERCENT:g}){told}: verify on the "
+                "sphere, or calibrate the lights again"
+            )
+    return _report("plane", record, identity, checks, reasons, began)
+
+
+def _changes(strengths: F64, record: Calibration) -> F64:
+    """(K,) percent, of each light beside what all have in common."""
+    ratios = strengths / record.intensities(directional_channels(record))
+    return np.asarray(100 * (ratios / np.median(ratios) - 1), np.float64)
+
+
+def _field_percent(now: FieldMaps, then: FieldMaps, channel: int) -> float | None:
+    if channel not in then.channels:
+        return None
+    shape = (8 * now.factors.shape[1], 8 * now.factors.shape[2])
+    pair = [m.flat_field([channel], 16, shape).factors[0] for m in (now, then)]
+    ratio = pair[0] / pair[1]
+    return 100 * float(np.sqrt(((ratio / ratio.mean() - 1) ** 2).mean()))
+
+
+def _report(
+    target: Literal["sphere", "plane"], record: Calibration, identity: Identity, checks: list[LightCheck],
+    reasons: list[str], began: float,
+) -> VerifyReport:  # fmt: skip
+    reasons = [*reasons, *_of_the_record(record, identity)]
     warnings = () if record.provenance is not None else ("the record says nothing of its release and expiry",)
-    return VerifyReport(record.calibration_id, not reasons, tuple(reasons), warnings, tuple(checks))
+    seconds = time.monotonic() - began
+    return VerifyReport(
+        record.calibration_id, target, seconds, not reasons, tuple(reasons), warnings, tuple(checks)
+    )
 
 
 def _of_the_record(record: Calibration, identity: Identity) -> list[str]:

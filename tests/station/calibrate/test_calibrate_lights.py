@@ -27,7 +27,7 @@ from station.calibrate.plots import light_plots
 from station.calibrate.records import RecordError, Release, make_record, record_hash, write_record
 from station.calibrate.scene_bench import SceneBench
 from station.calibrate.station_open import REFERENCE
-from station.calibrate.verify import verify
+from station.calibrate.verify import verify, verify_on_plane
 from station.documents import load_document
 
 SETTINGS = LightSettings(binning=8)
@@ -123,6 +123,18 @@ def test_verify_accepts_the_rig_it_was_made_on_and_refuses_one_that_was_touched(
     assert not report.accepted
     assert [check.name for check in report.lights if not check.ok] == ["L135", "L270"]
     assert any("the camera is OTHER" in reason for reason in report.reasons)
+
+
+def test_verify_on_the_plane_names_a_lamp_that_lost_light_and_a_tilted_plane(record: Calibration) -> None:
+    weak = replace(HEAD.lights[6], power=HEAD.lights[6].power * 0.95)
+    good = verify_on_plane(SceneBench(HEAD, TOP, 5), record, None, IDENTITY, SETTINGS, quiet)
+    assert (good.accepted, good.target) == (True, "plane")
+    tired = LightHead((*HEAD.lights[:6], weak, *HEAD.lights[7:]))
+    report = verify_on_plane(SceneBench(tired, TOP, 5), record, None, IDENTITY, SETTINGS, quiet)
+    assert [check.name for check in report.lights if not check.ok] == ["L270"]
+    askew = replace(TOP, tilt_deg=TOP.tilt_deg + 1.5)
+    report = verify_on_plane(SceneBench(HEAD, askew, 5), record, None, IDENTITY, SETTINGS, quiet)
+    assert any("tilted by 1." in reason for reason in report.reasons)
 
 
 class Miswired:
