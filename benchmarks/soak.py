@@ -51,11 +51,15 @@ FAULTS = (
     "gantry.garble_reply",
     "gantry.wrong_position",
     "gantry.alarm",
+    "gantry.limit X",
+    "gantry.reset",
 )
 POSE_TOLERANCE_MM_DEG = 0.15  # the rig's own repeatability, four sigma and more, and the step size
 LEVEL_TOLERANCE = 0.02
 AUDIT_EVERY = 50  # cycles
 RECOVERY_ATTEMPTS = 6
+LEAST_CYCLES_FOR_MEMORY = 600  # before that, caches and logs of bounded length are still filling
+FLAT_MB = 4.0
 
 
 @dataclass
@@ -72,6 +76,14 @@ class Report:
     peak_memory_mb: list[float] = field(default_factory=list)  # of this process, at each audit
     rig_peak_memory_mb: list[float] = field(default_factory=list)
     seconds: float = 0.0
+
+    def memory_growth_mb(self) -> dict[str, float]:
+        """Of the peak, from the first third of the audits, when caches and logs have filled, to the last."""
+        settled = len(self.peak_memory_mb) // 3
+        return {
+            "station": round(self.peak_memory_mb[-1] - self.peak_memory_mb[settled], 1),
+            "rig": round(self.rig_peak_memory_mb[-1] - self.rig_peak_memory_mb[settled], 1),
+        }
 
 
 class Soak:
@@ -220,10 +232,13 @@ def main() -> None:
             stepping=arguments.stepping, lights_kind=arguments.lights,
         )  # fmt: skip
     document: dict[str, Any] = {name: getattr(report, name) for name in Report.__dataclass_fields__}
+    growth = report.memory_growth_mb()
+    document["memory_growth_mb"] = growth
     print(json.dumps(document, indent=2))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    raise SystemExit(1 if report.wrong else 0)
+    is_flat = arguments.cycles < LEAST_CYCLES_FOR_MEMORY or max(growth.values()) <= FLAT_MB
+    raise SystemExit(1 if report.wrong or not is_flat else 0)
 
 
 if __name__ == "__main__":
