@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import cast
+from typing import Any, cast
 
 from drivers.errors import DeviceError, FeatureMissing
 from drivers.protocols import Arm, Camera, Lights, StrobeCamera, StrobeLights
 from drivers.registry import driver_kind
-from station.rig import RigFile, load_rig
+from station.rig import GROUPS, RigFile, Section, load_rig
 
 log = logging.getLogger(__name__)
 
@@ -67,15 +67,27 @@ class Rig:
 
 
 def open_lights(file: RigFile) -> Lights:
-    return cast(Lights, driver_kind("lights", file.driver_of("lights")).open(file.lights))
+    return cast(Lights, _open(file, "lights", Lights))
 
 
 def open_arm(file: RigFile) -> Arm:
-    return cast(Arm, driver_kind("arms", file.driver_of("arm")).open(file.arm))
+    return cast(Arm, _open(file, "arm", Arm))
 
 
 def open_camera(file: RigFile) -> Camera:
-    return cast(Camera, driver_kind("cameras", file.driver_of("camera")).open(file.camera))
+    return cast(Camera, _open(file, "camera", Camera))
+
+
+def _open(file: RigFile, section: Section, promised: type) -> Any:
+    """Raises FeatureMissing for a driver without a method that its Protocol has, before it is ever called for."""
+    name = file.driver_of(section)
+    device = driver_kind(GROUPS[section], name).open(getattr(file, section))
+    methods = sorted(name for name in vars(promised) if not name.startswith("_"))
+    lacking = [m for m in methods if not (hasattr(type(device), m) or hasattr(device, m))]
+    if lacking:
+        device.close()
+        raise FeatureMissing(section, f"driver {name!r} has no {', no '.join(lacking)}: see drivers/protocols.py")
+    return device
 
 
 def open_rig(rig: RigFile | Path) -> Rig:

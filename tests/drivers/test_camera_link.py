@@ -74,6 +74,25 @@ def test_pixels_in_the_mapped_file(wire: socket.socket) -> None:
         assert file.read(48) == b"\x07\x00" * 24
 
 
+def test_the_end_of_the_exposure_is_told_to_who_asks_for_it(tmp_path: Path) -> None:
+    links: list[CameraLink] = []
+
+    def expose_and_tell(request: ExposureRequest) -> Exposed | None:
+        links[0].exposure_ended()
+        links[0].exposure_ended()  # told once
+        return expose(request)
+
+    links.append(CameraLink(expose_and_tell, lambda: NOW_NS, tmp_path, "S-2", None))
+    links[0].start()
+    host, port, _ = (tmp_path / "S-2.endpoint").read_text().split()
+    with socket.create_connection((host, int(port)), timeout=10.0) as wire:
+        assert ask(wire, EXPOSE, capabilities=2) == (3, 7, NOW_NS, 0, 0)
+        assert REPLY.unpack(receive(wire, REPLY.size))[3:7] == (0, 7, NOW_NS, 48)
+        assert receive(wire, 48) == b"\x07\x00" * 24
+        assert ask(wire, EXPOSE)[0] == 0
+    links[0].close()
+
+
 def test_clock_dropped_and_incomplete(wire: socket.socket) -> None:
     assert ask(wire, CLOCK)[2] == NOW_NS
     assert ask(wire, EXPOSE, exposure_us=0.0)[0] == 2

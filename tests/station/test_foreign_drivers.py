@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.errors import FeatureMissing
 from drivers.registry import DriverUnavailable, driver_kind, driver_names, foreign_drivers
 from station.devices import open_lights
 from station.document_errors import DocumentError
@@ -31,6 +32,7 @@ class Lamps:
 
     def on(self, channel, brightness): ...
     def off(self): ...
+    def check(self): ...
     def close(self): ...
 
 
@@ -93,6 +95,12 @@ def test_a_foreign_driver_is_named_in_a_rig_file_and_opened(tmp_path: Path, inst
     lights = open_lights(load(tmp_path, RIG + "  warm_up_s: 2.5\n"))
     assert lights.channels == (1, 2)
     assert lights.identity.firmware == "warm up 2.5 s"
+
+
+def test_a_driver_without_what_its_protocol_promises_is_refused_when_opened(tmp_path: Path, install: Install) -> None:
+    install("acme_lights", MODULE.replace("    def check(self): ...\n", ""))
+    with pytest.raises(FeatureMissing, match=r"driver 'acme' has no check: see drivers/protocols\.py"):
+        open_lights(load(tmp_path))
 
 
 def test_its_settings_are_checked_as_ours_are(tmp_path: Path, install: Install) -> None:
