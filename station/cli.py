@@ -204,14 +204,38 @@ def solve(
     out: OutOption,
     method: Annotated[Method, typer.Option(help="Solver.")] = "ls",
     lights: Annotated[str | None, typer.Option(help="Only these: names or file names, separated by commas.")] = None,
+    height: Annotated[bool, typer.Option("--height", help="Also integrate the height.")] = False,
+    mm_per_px: Annotated[
+        float | None, typer.Option(help="Size of a pixel on the part; height and curvature are in pixels without.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Photometric stereo on a folder of photographs."""
+    """Photometric stereo on a folder of photographs: normals, albedo, slope, curvature, expected error, residuals."""
     from station.photometric_stereo.folder import solve_folder
     from station.report_text import solve_lines
 
-    report = solve_folder(folder, out, method, None if lights is None else lights.split(","))
+    report = solve_folder(
+        folder, out, method, None if lights is None else lights.split(","), height=height, mm_per_px=mm_per_px
+    )
     say(asdict(report), as_json, "\n".join(solve_lines(report)))
+
+
+@app.command("lights-trend")
+def lights_trend(
+    archive: Annotated[Path, typer.Option("--archive", help="Folder of the archive, as `inspect` writes it.")],
+    limit: Annotated[int, typer.Option(help="Latest inspections to look at.")] = 1000,
+    as_json: JsonOption = False,
+) -> None:
+    """Each light over the archived parts: its residual against the others, its level; names a light that stands out."""
+    from station.archive import Archive
+    from station.light_trend import light_trends
+
+    if not archive.is_dir():
+        raise typer.BadParameter(f"--archive {archive}: no such folder")
+    with Archive.open(archive) as store:
+        report = light_trends(store.light_readings(limit))
+    say(report.as_dict(), as_json, report.as_text())
+    raise typer.Exit(ExitCode.FOUND if report.flagged else ExitCode.DONE)
 
 
 def _color(mono: bool) -> Literal["rgb", "mono"]:

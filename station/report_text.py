@@ -63,6 +63,14 @@ def solve_lines(report: SolveReport) -> list[str]:
         relit, left_out = report.relighting_residuals.get(name), report.leave_one_out_residuals.get(name)
         mark = "   <- look at this light" if name in report.suspicious_lights else ""
         lines.append(f"    {name:<16}{_share(relit):>12}{_share(left_out):>12}{mark}")
+    if report.uncertainty_median_deg is not None:
+        lines.append(
+            f"    error expected of a usual sensor's noise alone: median {report.uncertainty_median_deg:.3f}, "
+            f"p95 {report.uncertainty_p95_deg:.3f} degrees"
+        )
+    if report.height_range is not None:
+        low, high = report.height_range
+        lines.append(f"    height {low:.2f} to {high:.2f} {report.length_unit}, relative (mean 0)")
     if report.truth is not None:
         truth = report.truth
         lines.append(

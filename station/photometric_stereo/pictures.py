@@ -67,6 +67,25 @@ def coloured(values: NDArray[np.float64] | NDArray[np.float32], full_scale: floa
     return np.ascontiguousarray(cv2.applyColorMap(index, cv2.COLORMAP_VIRIDIS)[..., ::-1] * known[..., None])
 
 
+def coloured_signed(values: NDArray[np.float32], full_scale: float) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB: red above 0, blue below, white at 0, on a fixed scale; black where not finite."""
+    known = np.isfinite(values)
+    share = np.clip(np.where(known, values, 0) / full_scale, -1, 1)
+    less = 1 - np.abs(share)
+    rgb = np.stack([np.where(share >= 0, 1, less), less, np.where(share <= 0, 1, less)], axis=-1)
+    return np.asarray(np.round(rgb * 255) * known[..., None], np.uint8)
+
+
+def heights_16_bit(heights: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Lowest as 1, highest as 65535, 0 where not finite."""
+    known = np.isfinite(heights)
+    if not known.any():
+        return np.zeros(heights.shape, np.uint16)
+    low, high = float(heights[known].min()), float(heights[known].max())
+    share = np.where(known, heights - low, 0) / max(high - low, 1e-9)
+    return np.asarray(np.where(known, 1 + np.round(share * 65534), 0), np.uint16)
+
+
 def sheet(tiles: list[tuple[str, NDArray[np.uint8]]], columns: int, width: int = 480) -> NDArray[np.uint8]:
     """Captioned tiles in rows, each scaled to `width` pixels."""
     shown = [_captioned(text, tile, width) for text, tile in tiles]
