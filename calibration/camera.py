@@ -68,7 +68,7 @@ class Estimate:
     value: float
     spread: float  # one sigma by jackknife over the views
     corner_noise_spread: float  # OpenCV's, which knows only the noise of the corners
-    interval95: float  # half width, Student's t over the views
+    interval95: float  # half width: Student's t over the views, widened by what so few views know of a spread
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,8 @@ def _estimates(
     spreads = jackknife_spread(left.cameras)
     noise = _opencv_spreads(views, fit, size_px)
     own = np.sqrt(np.diag(fit.covariance)[:4])
-    factor = float(student.ppf(0.975, len(views) - 1))
+    # a spread from n views is itself uncertain by 1 / sqrt(2 (n - 1)), and views that share a fault hide it
+    factor = float(student.ppf(0.975, len(views) - 1)) * (1 + 1 / np.sqrt(2 * (len(views) - 1)))
     return {
         name: Estimate(
             float(fit.intrinsic[i]), float(spreads[i]), float(noise[i]), factor * float(max(spreads[i], own[i]))
