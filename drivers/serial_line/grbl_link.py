@@ -23,6 +23,7 @@ CALM_S = 0.3  # for the first answer of a controller of which nothing is known y
 STANDING = ("Hold:0", "Door:0", "Door:1", "Idle", "Sleep")  # and Alarm with any substate
 STOPPED = "the arm was stopped"
 HOMING_REQUIRED = 11  # an alarm that some firmware raises at every reset; homing is what it waits for
+DOOR_OPENED = Info("MSG", "Check Door")  # said at once; a status report shows it as well
 SETTINGS_LOST = 7  # an error that comes unasked, at start-up: never the answer to a line
 LOCKED = frozenset((9, 13, 18, 45, 46, 50, 79))  # errors that say: an alarm or a safety input forbids motion
 
@@ -91,6 +92,8 @@ class GrblLink:
             self._block_from_outside(self.blocked or "the controller restarted by itself")  # an alarm is the cause
         elif isinstance(reply, Status) and (why := grbl.trouble(reply)) and not self._is_resetting:
             self._distrust(why)
+        elif reply == DOOR_OPENED and not self._is_resetting:
+            self._distrust("the door was opened")
         elif isinstance(reply, Unknown) and raw.strip():
             self.rejected_lines += 1
             log.warning("%s: not understood and not counted as a reply: %r", self.device, raw)

@@ -41,6 +41,7 @@ POSE_FIELDS = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
 POLL_S = 0.02
 START_GRACE_S = 0.5  # from a set to the first sign of motion, and from standing still to being in position
 POWER_UP_S = 5.0
+SLACK = 2.0  # between way over full speed and the time that a move may take: ramps, and what the firmware makes of it
 MODEL_MISMATCH_MM, MODEL_MISMATCH_DEG = 25.0, 8.0  # joints and coordinates of one moment: another tool frame, or model
 
 
@@ -221,9 +222,9 @@ class MyCobotArm:
         """One leg, to its end."""
         self._require_readiness()
         self._is_at_home = False
-        data = frames.coordinate_bytes(to_coordinates(target))
+        data, duration_s = frames.coordinate_bytes(to_coordinates(target)), self._duration_s(target)
         self._send(frames.SEND_COORDINATES, data, bytes([self._path]))
-        self._await_arrival(target, data, frames.COORDINATES)
+        self._await_arrival(target, data, frames.COORDINATES, duration_s)
 
     def move_joints(self, joints_deg: Sequence[float]) -> tuple[float, ...]:
         """Joint angles in degrees, for a home or parking position; returns the angles read back.
@@ -235,9 +236,9 @@ class MyCobotArm:
             self._require_trust()
             self._require_readiness()
             self._is_at_home = False
-            data = frames.angle_bytes(joints_deg)
+            data, duration_s = frames.angle_bytes(joints_deg), self._turning_s([tuple(joints_deg)])
             self._send(frames.SEND_ANGLES, data)
-            self._await_arrival(self._geometry.flange(joints_deg), data, frames.ANGLES)
+            self._await_arrival(self._geometry.flange(joints_deg), data, frames.ANGLES, duration_s)
             return self._joints_deg
 
     def position(self) -> Pose:
@@ -357,9 +358,9 @@ class MyCobotArm:
     def _send(self, command: int, target: bytes, mode: bytes = b"") -> None:
         self._link.set(command, target + bytes([self._speed_percent]) + mode)
 
-    def _await_arrival(self, target: Transform, data: bytes, kind: int) -> None:
+    def _await_arrival(self, target: Transform, data: bytes, kind: int, duration_s: float) -> None:
         """Until it does not move, is in position by its own word, and reads back the target."""
-        start, deadline_s = self._flange, time.monotonic() + self._duration_s(target) + self._move_margin_s
+        start, deadline_s = self._flange, time.monotonic() + duration_s + self._move_margin_s
         still_since_s = time.monotonic()
         while True:
             if self._link.is_moving():
@@ -406,11 +407,15 @@ class MyCobotArm:
         return DeviceTimeout(DEVICE, f"the arm still moved after the computed time; stopped: {outcome}. Home it")
 
     def _duration_s(self, target: Transform) -> float:
-        """An estimate from above: the slowest joint by its largest turn, or the camera's way."""
+        """An estimate from above: the camera's way, or the largest turn of any way to stand at the target."""
         if self._path == frames.STRAIGHT_PATH:
             way_s = distance_mm(self._flange, target) / self._mm_per_s
-            return 2.0 * max(way_s, angle_between_deg(self._flange, target) / self._deg_per_s)
-        return 2.0 * 360.0 / self._deg_per_s  # which of its eight ways the firmware takes is its own affair
+            return SLACK * max(way_s, angle_between_deg(self._flange, target) / self._deg_per_s)
+        return self._turning_s(self._geometry.joints_for(target))  # which of them it takes is the firmware's affair
+
+    def _turning_s(self, targets: Sequence[Sequence[float]]) -> float:
+        turns = [abs(a - b) for joints in targets for a, b in zip(joints, self._joints_deg, strict=True)]
+        return SLACK * max(turns, default=360.0) / self._deg_per_s
 
     def _is_near(self, found: Transform, wanted: Transform) -> bool:
         return (

@@ -1,4 +1,4 @@
-"""A myCobot 320 behind its frame protocol, as a state machine in simulated time.
+"""A myCobot 280 or 320 behind its frame protocol, as a state machine in simulated time.
 
 The published documents leave open whether sets are acknowledged; newer firmware evidently does: both can be had.
 """
@@ -10,7 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Sequence
 
-from drivers.mycobot_kinematics import GEOMETRIES, Joints, nearest
+from drivers.mycobot_kinematics import GEOMETRIES, Joints, ModelName, nearest
 from drivers.rigid import angle_between_deg, distance_mm, from_coordinates, pose_of_camera, to_coordinates
 from drivers.simulated import mycobot_geometry as stated
 from drivers.simulated.clock import SimulatedClock
@@ -28,7 +28,12 @@ class MyCobotFirmware:
     """The controller and its joints. `axes_at` is the camera's pose as it physically is."""
 
     def __init__(
-        self, clock: SimulatedClock, start: Sequence[float] = stated.START_DEG, *, acknowledges: bool = True
+        self,
+        clock: SimulatedClock,
+        start: Sequence[float] = stated.START_DEG,
+        *,
+        model: ModelName = stated.MODEL,
+        acknowledges: bool = True,
     ) -> None:
         self.clock = clock
         self.acknowledges = acknowledges
@@ -44,7 +49,7 @@ class MyCobotFirmware:
             "false_acknowledge": self._fault_false_acknowledge,
         }
         self._lock = threading.RLock()
-        self._motion = ArmMotion(GEOMETRIES[stated.MODEL], start)
+        self._motion = ArmMotion(GEOMETRIES[model], start)
         self._is_powered = False
         self._loses_next_set = False
         self._short_by_deg = 0.0

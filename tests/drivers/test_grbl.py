@@ -288,6 +288,13 @@ def test_an_input_at_rest_is_seen_before_a_move_is_sent(gantry: Any, fault: tupl
     assert not arm.position_trusted
 
 
+def test_the_controllers_own_word_of_an_open_door_is_heard_at_once(gantry: Any, wait_until: Any) -> None:
+    arm = gantry.homed(watch_s=0.0)
+    gantry.firmware.inject("door", "open")
+    wait_until(lambda: not arm.position_trusted)
+    assert arm.last_reason == "the door was opened"
+
+
 @pytest.mark.parametrize("fault", [("pins", "D"), ("door", "open"), ("hold",), ("freeze",), ("silent_alarm",)])
 def test_the_watch_at_rest_notices_by_itself(gantry: Any, fault: tuple[str, ...], wait_until: Any) -> None:
     arm = gantry.homed(watch_s=0.02, reply_timeout_s=0.3)

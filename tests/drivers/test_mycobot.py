@@ -263,6 +263,33 @@ def test_stop_is_sent_within_50_ms_of_the_call_while_a_command_waits(make_cobot:
     assert min(delays_s) < 0.05  # the machine may have better to do once, not three times
 
 
+def test_the_smaller_arm_speaks_the_same(make_cobot: Any) -> None:
+    bench = make_cobot(model="280", start=(0.0, -20.0, -60.0, -80.0, -60.0, -90.0))
+    arm = bench.homed(model="280")
+    for pose in (Pose(13.0, 114.0, 165.0, 8.0, -92.0), Pose(-38.0, 152.0, 154.0, 11.0, -108.0)):
+        found = arm.move_to(pose)
+        assert found.as_tuple() == pytest.approx(pose.as_tuple(), abs=0.2)
+        assert bench.true_pose().as_tuple() == pytest.approx(pose.as_tuple(), abs=0.2)
+    with pytest.raises(OutOfTravel, match="out of the arm's reach"):
+        arm.move_to(RIGHT)
+
+
+def test_an_arm_that_never_says_it_stands_is_stopped_after_the_computed_time(
+    cobot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm = cobot.homed(reply_timeout_s=0.2, move_margin_s=0.3)
+    monkeypatch.setitem(vars(cobot.firmware)["_verbs"], 0x2B, lambda _: bytes([moves_sent(arm) > 0]))
+    with pytest.raises(DeviceTimeout, match=r"after the computed time; stopped: IT DID NOT CONFIRM"):
+        arm.move_to(TOP)
+    assert STOP in sent(arm)
+    assert moves_sent(arm) == 1
+    assert not arm.position_trusted
+    with pytest.raises(PositionUntrusted, match="moves without having been told"):
+        arm.home()
+    monkeypatch.undo()
+    assert_it_works_again(cobot, arm)
+
+
 def test_a_wrong_model_or_tool_frame_is_refused_at_homing(cobot: Any) -> None:
     arm = cobot.open(model="280")
     with pytest.raises(FeatureMissing, match="is it another model, or is a tool or world reference set"):
