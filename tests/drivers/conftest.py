@@ -26,6 +26,7 @@ from drivers.simulated.grbl_dialect import DialectName
 from drivers.simulated.grbl_firmware import GrblFirmware
 from drivers.simulated.mycobot_firmware import MyCobotFirmware
 from drivers.simulated.pty_line import PtyLine
+from drivers.simulated.socket_line import SocketLine
 
 SPEED = 25.0
 NEAR_HOME = (215.0, 215.0, 315.0, 58.0, 195.0)
@@ -47,7 +48,7 @@ class GantryBench:
     folder: Path
     clock: SimulatedClock
     firmware: GrblFirmware
-    line: PtyLine
+    line: PtyLine | SocketLine
     arms: list[GrblArm] = field(default_factory=list)
 
     axes = AXES
@@ -115,10 +116,11 @@ def make_gantry(tmp_path: Path, dialect: DialectName) -> Iterator[Callable[..., 
         speed: float = SPEED,
         start: tuple[float, ...] = NEAR_HOME,
         axes: tuple[SimulatedAxis, ...] = SIMULATED_GANTRY,
+        wire: type[PtyLine | SocketLine] = PtyLine,
     ) -> GantryBench:
         clock = SimulatedClock(speed)
         firmware = GrblFirmware(clock, axes, start, dialect)
-        bench = GantryBench(tmp_path, clock, firmware, PtyLine(tmp_path / "gantry", firmware).start())
+        bench = GantryBench(tmp_path, clock, firmware, wire(tmp_path / "gantry", firmware).start())
         benches.append(bench)
         return bench
 
@@ -136,7 +138,7 @@ class CobotBench:
     folder: Path
     clock: SimulatedClock
     firmware: MyCobotFirmware
-    line: PtyLine
+    line: PtyLine | SocketLine
     arms: list[MyCobotArm] = field(default_factory=list)
 
     @property
@@ -167,10 +169,10 @@ class CobotBench:
 def make_cobot(tmp_path: Path) -> Iterator[Callable[..., CobotBench]]:
     benches: list[CobotBench] = []
 
-    def make(speed: float = SPEED, **options: Any) -> CobotBench:
+    def make(speed: float = SPEED, wire: type[PtyLine | SocketLine] = PtyLine, **options: Any) -> CobotBench:
         clock = SimulatedClock(speed)
         firmware = MyCobotFirmware(clock, **options)
-        bench = CobotBench(tmp_path, clock, firmware, PtyLine(tmp_path / "arm", firmware).start())
+        bench = CobotBench(tmp_path, clock, firmware, wire(tmp_path / "arm", firmware).start())
         benches.append(bench)
         return bench
 

@@ -9,6 +9,8 @@ from conformance.arm import ArmPromises
 
 from drivers.protocols import Pose
 from drivers.rigid import camera_in_station, distance_mm
+from drivers.simulated.pty_line import PtyLine
+from drivers.simulated.socket_line import SocketLine
 
 
 class TestGrblArm(ArmPromises):
@@ -29,15 +31,36 @@ class TestGrblArm(ArmPromises):
         return bench.homed()
 
 
+class TestArmOverSocket(ArmPromises):
+    """On machines without pseudo-terminals: the same wire over TCP."""
+
+    @pytest.fixture
+    def dialect(self) -> str:
+        return "grblhal"
+
+    @pytest.fixture
+    def bench(self, make_gantry: Any) -> Any:
+        return make_gantry(wire=SocketLine)
+
+    @pytest.fixture
+    def slow_bench(self, make_gantry: Any) -> Any:
+        return make_gantry(speed=3.0, wire=SocketLine)
+
+    @pytest.fixture
+    def homed(self, bench: Any) -> Any:
+        return bench.homed()
+
+
 class TestMyCobotArm(ArmPromises):
     places = (Pose(0.0, 0.0, 258.0, 0.0, -90.0), Pose(176.777, 0.0, 184.777, 45.0, 0.0))
     long_way = (Pose(0.0, -176.777, 184.777, 45.0, -90.0), Pose(176.777, 0.0, 184.777, 45.0, 0.0))
     tolerance = 0.17  # the protocol counts in 0.1 mm and 0.01 degree, and the camera stands on a lever
     reading_tolerance = 0.12
 
-    @pytest.fixture(params=["acknowledged", "silent"])
+    @pytest.fixture(params=["acknowledged", "silent", "silent, over TCP"])
     def bench(self, request: Any, make_cobot: Any) -> Any:
-        return make_cobot(acknowledges=request.param == "acknowledged")
+        wire = SocketLine if "TCP" in request.param else PtyLine
+        return make_cobot(wire=wire, acknowledges=request.param == "acknowledged")
 
     @pytest.fixture
     def slow_bench(self, make_cobot: Any) -> Any:

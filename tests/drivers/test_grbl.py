@@ -344,6 +344,30 @@ def test_an_input_in_motion_ends_the_move_and_nothing_resumes(
     assert_nothing_automatic(arm)
 
 
+def test_whatever_is_said_unasked_between_two_answers_is_no_answer(
+    gantry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = gantry.firmware.outbox.send
+    chatter = (
+        b"[MSG:Pgm End]\r\n",
+        b"[GC:G0 G54 G17 G21 G90 G94 F0]\r\n",
+        b">G54G20:ok\r\n",
+        b"[MSG:]\r\n",
+        b"\xff\x00ok\r\n",
+    )
+
+    def send(data: bytes, now_s: float, *, is_response: bool = False) -> None:
+        for line in chatter:
+            works(line, now_s)
+        works(data, now_s, is_response=is_response)
+        for line in chatter:
+            works(line, now_s)
+
+    monkeypatch.setattr(gantry.firmware.outbox, "send", send)
+    arm = gantry.homed()
+    assert_every_acknowledge_is_its_own(gantry, arm)
+
+
 def test_settings_lost_at_a_restart_are_told_and_their_error_answers_no_line(make_gantry: Any, wait_until: Any) -> None:
     bench = make_gantry(speed=3.0)
     arm = bench.homed()
