@@ -378,6 +378,8 @@ class MyCobotArm:
         if self._settle_s:
             time.sleep(self._settle_s)
             self._flange = from_coordinates(*self._link.coordinates())
+            if not self._is_near(self._flange, target):
+                raise self._wrong_place(start, target)
         self._joints_deg = self._checked_joints()
         self._require_trust()  # a stop may have come with the last answer
 

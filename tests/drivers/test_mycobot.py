@@ -229,6 +229,25 @@ def test_in_position_is_believed_only_with_the_coordinates_of_the_target(
         arm.move_to(TOP)
 
 
+def test_an_arm_that_gives_way_while_it_settles_is_at_the_wrong_place(
+    cobot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm = cobot.homed(settle_s=0.1)
+    verbs: dict[int, Callable[[bytes], bytes | None]] = vars(cobot.firmware)["_verbs"]
+    works = verbs[0x2A]
+
+    def in_position(data: bytes) -> bytes | None:
+        answer = works(data)
+        if answer == b"\x01":
+            cobot.firmware.inject("release")
+        return answer
+
+    monkeypatch.setitem(verbs, 0x2A, in_position)
+    with pytest.raises(PositionError):
+        arm.move_to(TOP)
+    assert not arm.position_trusted
+
+
 def test_a_stop_that_was_lost_is_repeated_until_the_arm_stands(
     make_cobot: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
