@@ -150,6 +150,7 @@ def field_maps(
     rig: Annotated[str, typer.Option("--rig", help="Rig file.")],
     out: RecordsOption = Path("out/calibration"),
     release_by: Annotated[str, typer.Option(help="Who releases the record if nothing is flagged.")] = "unattended",
+    binning: Annotated[int, typer.Option(help="Of the pictures: 1, 2, 4 or 8.")] = 4,
     as_json: JsonOption = False,
 ) -> None:
     """Flat-field maps per light from the white plane, in a new record; ends with 1 if anything is flagged."""
@@ -161,7 +162,7 @@ def field_maps(
 
     with opened(rig, out, _ask) as station_open:
         known = load_document(record, Calibration)
-        report = calibrate_field(station_open, known, out, release_by, progress, LightSettings())
+        report = calibrate_field(station_open, known, out, release_by, progress, LightSettings(binning=binning))
     say(report.as_dict(), as_json, report.as_text())
     raise typer.Exit(ExitCode.DONE if report.released else ExitCode.FOUND)
 

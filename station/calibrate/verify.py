@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -90,10 +91,11 @@ def verify_on_plane(
     found = measure_field(bench, record, settings, progress)
     percent = _changes(found.intensities, record)
     checks, reasons = [], [*found.tilt.flags]
-    for k, (channel, change) in enumerate(zip(channels, percent, strict=True)):
-        name, field = record.light(channel).name, None if maps is None else _field_percent(found.maps, maps, channel)
+    fields = _field_percents(found.maps, maps, channels)
+    for channel, change, field in zip(channels, percent, fields, strict=True):
+        name = record.light(channel).name
         ok = abs(change) <= INTENSITY_LIMIT_PERCENT and (field is None or field <= FIELD_LIMIT_PERCENT)
-        checks.append(LightCheck(name, None, float(percent[k]), field, ok))
+        checks.append(LightCheck(name, None, float(change), field, ok))
         if not ok:
             told = "" if field is None else f" and its field by {field:.1f} % rms (limit {FIELD_LIMIT_PERCENT:g})"
             reasons.append(
@@ -109,13 +111,14 @@ def _changes(strengths: F64, record: Calibration) -> F64:
     return np.asarray(100 * (ratios / np.median(ratios) - 1), np.float64)
 
 
-def _field_percent(now: FieldMaps, then: FieldMaps, channel: int) -> float | None:
-    if channel not in then.channels:
-        return None
-    shape = (8 * now.factors.shape[1], 8 * now.factors.shape[2])
-    pair = [m.flat_field([channel], 16, shape).factors[0] for m in (now, then)]
-    ratio = pair[0] / pair[1]
-    return 100 * float(np.sqrt(((ratio / ratio.mean() - 1) ** 2).mean()))
+def _field_percents(now: FieldMaps, then: FieldMaps | None, channels: Sequence[int]) -> list[float | None]:
+    """Rms change of each light's map over the picture; None without a record of it."""
+    if then is None:
+        return [None] * len(channels)
+    shape = (now.factors.shape[1] * 8, now.factors.shape[2] * 8)  # at binning 16
+    ratios = np.divide(*(m.flat_field(channels, 16, shape).factors for m in (now, then)))
+    ratios /= ratios.mean(axis=(1, 2), keepdims=True)
+    return [100 * float(rms) for rms in np.sqrt(((ratios - 1) ** 2).mean(axis=(1, 2)))]
 
 
 def _report(
