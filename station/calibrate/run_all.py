@@ -134,12 +134,14 @@ def _write_viewpoints(out: Path, record: Calibration, geometry: MeasuredGeometry
 def _tables(
     lights: MeasuredLights, comparison: tuple[Comparison, ...], normals: tuple[NormalErrors, ...]
 ) -> dict[str, list[list[str]]]:
-    rows = [["Light", "mirror to matte (degrees)", "matte to plane intensity (%)", "left-out ratio", "flags"]]
+    rows = [["Light", "mirror to matte (degrees)", "matte to plane intensity (%)",
+             "semi-calibrated to plane (%)", "left-out ratio", "flags"]]  # fmt: skip
     for k, name in enumerate(lights.names):
         apart = 100 * (lights.matte_intensities[k] / lights.plane.intensities[k] - 1)
+        semi = 100 * (lights.part_intensities[k] / lights.plane.intensities[k] - 1)
         rows.append([
-            name, f"{lights.disagreement_deg[k]:.2f}", f"{apart:+.2f}", f"{lights.left_out.ratios[k]:.2f}",
-            "; ".join(lights.flags[k]) or "none",
+            name, f"{lights.disagreement_deg[k]:.2f}", f"{apart:+.2f}", f"{semi:+.2f}",
+            f"{lights.left_out.ratios[k]:.2f}", "; ".join(lights.flags[k]) or "none",
         ])  # fmt: skip
     tables = {"Independent checks": rows}
     if comparison:
