@@ -1,10 +1,13 @@
 """What normals cost: our solvers beside plain Python ways of doing the same, and beside a copy of the same bytes.
 
-    python benchmarks/photometric_stereo.py [--lights 4 8 16] [--rounds 5] [--width 5472 --height 3648] [--json]
+    python benchmarks/photometric_stereo.py [--lights 4 8 16] [--rounds 9] [--threads 2]
+                                            [--width 5472 --height 3648] [--json]
 
 CPU-ms are of all threads together and repeat better than wall time on a busy machine. Every method solves the
-same frames, in turns; the median of the rounds is printed. The peers deliver normals and albedo; ours deliver
-lit count, residual, observable and saturated as well. A method whose first run takes over 5 s is not repeated.
+same frames, in turns. Medians over the rounds are printed, of the times and of the ratios to the copy and to our
+`ls` in the same round, which a machine that slows down for a while does not move. The peers deliver normals and
+albedo; ours deliver lit count, residual, observable and saturated as well, and these count in the payload that the
+copy moves. The copy runs on as many threads as our solvers. A method whose first run takes over 2 CPU-s is run once.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +31,15 @@ from numpy.typing import NDArray
 
 from drivers.protocols import Frame
 from station.photometric_stereo.settings import METHODS, SolverSettings
-from station.photometric_stereo.solve import DirectionalLights, PhotometricStereo, warm_up
+from station.photometric_stereo.solve import DirectionalLights, PhotometricStereo, default_threads, warm_up
 
 OUTPUT_BYTES = 23  # per pixel: normals 12, albedo 4, residual 4, lit count, observable, saturated 1 each
 LSTSQ_SHARE = 16  # lstsq is run on this fraction of the rows, and its time scaled up
 TILE_PX = 16_384
-Planes = NDArray[np.uint8]
+SLOW_S = 2.0
+COPY, LS = "plain copy of the payload", "ours, ls"
+Planes = NDArray[np.uint8] | NDArray[np.uint16]
+Run = Callable[[], None]
 
 
 def ring(count: int, slant_deg: float = 45.0) -> DirectionalLights:
@@ -40,8 +48,11 @@ def ring(count: int, slant_deg: float = 45.0) -> DirectionalLights:
     return DirectionalLights(tuple(f"light {k}" for k in range(count)), np.stack(rows, axis=1), np.ones(count))
 
 
-def photographed(lights: DirectionalLights, shape: tuple[int, int], seed: int = 0) -> Planes:
-    """(K, H, W): rows of domes with flat land between, with shadow at their feet, and noise."""
+def photographed(
+    lights: DirectionalLights, shape: tuple[int, int], seed: int = 0, dtype: type[np.uint8] | type[np.uint16] = np.uint8
+) -> Planes:
+    """(K, H, W): rows of domes with flat land between, with shadow at their feet, and noise; 8 bits, or 12 in 16."""
+    full = 255 if dtype is np.uint8 else 4095
     rng = np.random.default_rng(seed)
     pitch = max(shape[0] // 6, 8)
     y, x = (((np.arange(size, dtype=np.float32) % pitch) / pitch - 0.5) * 2.4 for size in shape)
@@ -49,35 +60,53 @@ def photographed(lights: DirectionalLights, shape: tuple[int, int], seed: int = 
     inside = square < 0.9
     nz = np.where(inside, np.sqrt(np.maximum(1 - square, 0)), 1).astype(np.float32)
     nx, ny = np.where(inside, x[None, :], 0), np.where(inside, -y[:, None], 0)
-    out = np.empty((len(lights.names), *shape), np.uint8)
+    out = np.empty((len(lights.names), *shape), dtype)
     for plane, d in zip(out, lights.directions.astype(np.float32), strict=True):
         light = 180 * np.maximum(d[0] * nx + d[1] * ny + d[2] * nz, 0)
-        plane[:] = np.clip(light + rng.normal(4, 1, shape).astype(np.float32), 0, 255)
+        plane[:] = np.clip((light + rng.normal(4, 1, shape).astype(np.float32)) * (full / 255), 0, full)
     return out
 
 
 @njit(nogil=True)
-def _copied(raw, scratch, out):  # type: ignore[no-untyped-def]
+def _copied(raw, scratch, out, first, last):  # type: ignore[no-untyped-def]
     """Reads every raw byte and writes as many bytes as the solver does, row by row and so with ordinary stores."""
     width = raw.shape[2]
-    for y in range(raw.shape[1]):
+    for y in range(first, last):
         for k in range(raw.shape[0]):
             row = raw[k, y]
-            for i in range(width):
+            for i in range(row.shape[0]):
                 scratch[i] = row[i]
         for j in range(out.shape[1]):
             row = out[y, j]
-            for i in range(width):
+            for i in range(row.shape[0]):
                 row[i] = scratch[i]
+    return width
 
 
-def plain_copy(raw: Planes) -> Callable[[], None]:
+def plain_copy(raw: Planes, pool: ThreadPoolExecutor, threads: int) -> Run:
+    """Of the payload, by each thread a share of the rows."""
+    plain = raw.view(np.uint8)
     out = np.zeros((raw.shape[1], OUTPUT_BYTES, raw.shape[2]), np.uint8)
-    scratch = np.zeros(raw.shape[2], np.uint8)
-    return lambda: _copied(raw, scratch, out)
+    edges = np.linspace(0, raw.shape[1], threads + 1).astype(int)
+
+    def share(part: int) -> None:
+        scratch = np.zeros(plain.shape[2], np.uint8)
+        _copied(plain, scratch, out, edges[part], edges[part + 1])
+
+    def run() -> None:
+        list(pool.map(share, range(threads)))
+
+    return run
 
 
-def whole_frames(raw: Planes, inverse: NDArray[np.float32]) -> Callable[[], None]:
+def library_copy(raw: Planes) -> Run:
+    """memcpy of as many bytes, half of them read and half written: past the cache, as the C library does it."""
+    half = (raw.nbytes + OUTPUT_BYTES * raw[0].size) // 2
+    source, target = np.ones(half, np.uint8), np.ones(half, np.uint8)
+    return lambda: np.copyto(target, source)
+
+
+def whole_frames(raw: Planes, inverse: NDArray[np.float32]) -> Run:
     def run() -> None:
         g = np.zeros((3, *raw.shape[1:]), np.float32)
         for k, plane in enumerate(raw):
@@ -90,7 +119,7 @@ def whole_frames(raw: Planes, inverse: NDArray[np.float32]) -> Callable[[], None
     return run
 
 
-def tiled(raw: Planes, inverse: NDArray[np.float32]) -> Callable[[], None]:
+def tiled(raw: Planes, inverse: NDArray[np.float32]) -> Run:
     flat = raw.reshape(len(raw), -1)
     pixels = flat.shape[1]
     normals, albedo = np.zeros((3, pixels), np.float32), np.zeros(pixels, np.float32)
@@ -110,7 +139,7 @@ def tiled(raw: Planes, inverse: NDArray[np.float32]) -> Callable[[], None]:
     return run
 
 
-def opencv(raw: Planes, inverse: NDArray[np.float32]) -> Callable[[], None]:
+def opencv(raw: Planes, inverse: NDArray[np.float32]) -> Run:
     def run() -> None:
         planes = [np.zeros(raw.shape[1:], np.float32) for _ in range(3)]
         for k, plane in enumerate(raw):
@@ -124,7 +153,7 @@ def opencv(raw: Planes, inverse: NDArray[np.float32]) -> Callable[[], None]:
     return run
 
 
-def torch_matmul(raw: Planes, inverse: NDArray[np.float32]) -> Callable[[], None] | None:
+def torch_matmul(raw: Planes, inverse: NDArray[np.float32]) -> Run | None:
     if importlib.util.find_spec("torch") is None:
         return None
     torch: Any = importlib.import_module("torch")
@@ -138,7 +167,7 @@ def torch_matmul(raw: Planes, inverse: NDArray[np.float32]) -> Callable[[], None
     return run
 
 
-def lstsq(raw: Planes, directions: NDArray[np.float64]) -> Callable[[], None]:
+def lstsq(raw: Planes, directions: NDArray[np.float64]) -> Run:
     part = raw[:, : max(1, raw.shape[1] // LSTSQ_SHARE)].reshape(len(raw), -1)
 
     def run() -> None:
@@ -148,10 +177,15 @@ def lstsq(raw: Planes, directions: NDArray[np.float64]) -> Callable[[], None]:
     return run
 
 
-def ours(raw: Planes, lights: DirectionalLights, method: Any) -> Callable[[], None]:
-    solver = PhotometricStereo(lights, raw.shape[1:], SolverSettings(method=method))
+def frame(plane: Any, k: int) -> Frame:
+    bits = 8 if plane.dtype == np.uint8 else 12
+    return Frame(plane, f"Mono{bits}", bits, 4.0 * (1 if bits == 8 else 16), 1000.0, 0.0, k, k)
+
+
+def ours(raw: Planes, lights: DirectionalLights, method: Any, threads: int) -> Run:
+    solver = PhotometricStereo(lights, raw.shape[1:], SolverSettings(method=method), threads=threads)
     for k, plane in enumerate(raw):
-        solver.add(k, Frame(plane, "Mono8", 8, 4.0, 1000.0, 0.0, k, k))
+        solver.add(k, frame(plane, k))
 
     def run() -> None:
         solver.recycle(solver.solve())
@@ -159,40 +193,55 @@ def ours(raw: Planes, lights: DirectionalLights, method: Any) -> Callable[[], No
     return run
 
 
-def methods(raw: Planes, lights: DirectionalLights) -> dict[str, tuple[Callable[[], None], float]]:
-    """Name -> what to run, and the factor by which its time is scaled."""
-    inverse = np.linalg.pinv(lights.directions).astype(np.float32)
-    found = {"plain copy of the payload": (plain_copy(raw), 1.0)}
-    found |= {f"ours, {m}": (ours(raw, lights, m), 1.0) for m in METHODS}
-    found |= {
-        "numpy tiled, float32": (tiled(raw, inverse), 1.0),
-        "numpy whole frames": (whole_frames(raw, inverse), 1.0),
-    }
-    found["OpenCV scaleAdd"] = (opencv(raw, inverse), 1.0)
-    torch = torch_matmul(raw, inverse)
-    if torch is not None:
-        found["torch matmul, CPU"] = (torch, 1.0)
-    found["numpy lstsq, float64 (scaled)"] = (lstsq(raw, lights.directions), float(LSTSQ_SHARE))
+def methods(raw: Planes, lights: DirectionalLights, pool: ThreadPoolExecutor, threads: int) -> dict[str, Run]:
+    """Ours beside the copies, name by name."""
+    unequal = replace(lights, intensities=np.linspace(0.8, 1.2, len(lights.names)))
+    found = {COPY: plain_copy(raw, pool, threads)}
+    found |= {f"ours, {m}": ours(raw, lights, m, threads) for m in METHODS}
+    found["ours, ls, lights of unequal strength"] = ours(raw, unequal, "ls", threads)
+    found["memcpy of as many bytes"] = library_copy(raw)
     return found
 
 
-def measured(runs: dict[str, tuple[Callable[[], None], float]], rounds: int) -> dict[str, dict[str, float]]:
+def peers(raw: Planes, lights: DirectionalLights) -> dict[str, Run]:
+    inverse = np.linalg.pinv(lights.directions).astype(np.float32)
+    found = {
+        "numpy tiled, float32": tiled(raw, inverse),
+        "numpy whole frames": whole_frames(raw, inverse),
+        "OpenCV scaleAdd": opencv(raw, inverse),
+    }
+    torch = torch_matmul(raw, inverse)
+    if torch is not None:
+        found["torch matmul, CPU"] = torch
+    found[f"numpy lstsq, float64 (x {LSTSQ_SHARE})"] = lstsq(raw, lights.directions)
+    return found
+
+
+def measured(runs: dict[str, Run], rounds: int) -> dict[str, dict[str, float]]:
+    """Each name's CPU-ms and wall ms, and CPU time over that of the copy and of our ls in the same round: medians."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-    for turn in range(rounds + 1):
-        for name, (run, factor) in runs.items():
-            if turn > 1 and times[name][0][1] > 5:
+    for turn in range(rounds + 1):  # the first touches the memory
+        for name, run in runs.items():
+            if times[name] and times[name][0][0] > SLOW_S:
                 continue
+            factor = LSTSQ_SHARE if "lstsq" in name else 1
             cpu, wall = time.process_time(), time.perf_counter()
             run()
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-            if turn > 0 or wall > 5:
+            if turn > 0 or cpu > SLOW_S:
                 times[name].append((cpu * factor, wall * factor))
+    return {name: _medians(ts, times[COPY], times[LS]) for name, ts in times.items()}
+
+
+def _medians(
+    times: list[tuple[float, float]], copy: list[tuple[float, float]], ls: list[tuple[float, float]]
+) -> dict[str, float]:
     return {
-        name: {
-            "cpu_ms": 1e3 * statistics.median(t[0] for t in ts),
-            "wall_ms": 1e3 * statistics.median(t[1] for t in ts),
-        }
-        for name, ts in times.items()
+        "cpu_ms": 1e3 * statistics.median(t[0] for t in times),
+        "wall_ms": 1e3 * statistics.median(t[1] for t in times),
+        "least_cpu_ms": 1e3 * min(t[0] for t in times),
+        "of_copy": statistics.median(a[0] / b[0] for a, b in zip(times, copy, strict=False)),
+        "of_ls": statistics.median(a[0] / b[0] for a, b in zip(times, ls, strict=False)),
     }
 
 
@@ -207,16 +256,16 @@ def _resident_mb(*, reset_peak: bool = False) -> float:
     return float(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def latency(raw: Planes, lights: DirectionalLights, method: Any) -> dict[str, float]:
+def latency(raw: Planes, lights: DirectionalLights, method: Any, threads: int) -> dict[str, float]:
     """Wall time of each frame's arrival, and of the solution after the last one; memory that the solver adds."""
     before = _resident_mb(reset_peak=True)
-    solver = PhotometricStereo(lights, raw.shape[1:], SolverSettings(method=method))
+    solver = PhotometricStereo(lights, raw.shape[1:], SolverSettings(method=method), threads=threads)
     arrivals, solutions = [], []
     for _ in range(3):
         solver.begin()
         for k, plane in enumerate(raw):
             start = time.perf_counter()
-            solver.add(k, Frame(plane, "Mono8", 8, 4.0, 1000.0, 0.0, k, k))
+            solver.add(k, frame(plane, k))
             arrivals.append(time.perf_counter() - start)
         start = time.perf_counter()
         solver.recycle(solver.solve())
@@ -233,47 +282,64 @@ def latency(raw: Planes, lights: DirectionalLights, method: Any) -> dict[str, fl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lights", type=int, nargs="+", default=[4, 8, 16])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=default_threads())
     parser.add_argument("--width", type=int, default=5472)
     parser.add_argument("--height", type=int, default=3648)
+    parser.add_argument("--no-peers", action="store_true", help="only ours and the copies")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     options = parser.parse_args()
-    start = time.perf_counter()
-    warm_up()
     found: dict[str, Any] = {"machine": platform.processor() or platform.machine(), "numpy": np.__version__}
-    found["warm_up_s"] = time.perf_counter() - start
-    shape = (options.height, options.width)
-    quarter = (options.height // 2, options.width // 2)
+    found |= {"threads": options.threads, "width": options.width, "height": options.height}
     for count in options.lights:
-        lights = ring(count)
-        small = photographed(lights, quarter)
-        growth = {m: latency(small, lights, m) for m in METHODS}
-        raw = photographed(lights, shape)
-        found[f"K={count}"] = {
-            "methods": measured(methods(raw, lights), options.rounds),
-            "latency": {m: latency(raw, lights, m) for m in METHODS},
-            "latency at a quarter of the pixels": growth,
-        }
+        found[f"K={count}"] = _one_count(count, options)
         if not options.json:
-            _print(count, shape, found[f"K={count}"])
+            _print(count, (options.height, options.width), found[f"K={count}"])
     if options.json:
         print(json.dumps(found, indent=2))
 
 
+def _one_count(count: int, options: argparse.Namespace) -> dict[str, Any]:
+    lights, shape, threads = ring(count), (options.height, options.width), options.threads
+    start = time.perf_counter()
+    warm_up(lights)
+    warm_up_s = time.perf_counter() - start
+    small = photographed(lights, (options.height // 2, options.width // 2))
+    quarter = {m: latency(small, lights, m, threads) for m in METHODS}
+    raw = photographed(lights, shape)
+    whole = {m: latency(raw, lights, m, threads) for m in METHODS}
+    with ThreadPoolExecutor(threads) as pool:
+        runs = methods(raw, lights, pool, threads)
+        table = measured(runs if options.no_peers else runs | peers(raw, lights), options.rounds)
+        del runs
+        raw = photographed(lights, shape, dtype=np.uint16)
+        deep = measured(methods(raw, lights, pool, threads), options.rounds)
+    return {
+        "warm_up_s": warm_up_s,
+        "8 bit": table,
+        "12 bit": deep,
+        "latency": whole,
+        "latency at a quarter of the pixels": quarter,
+    }
+
+
 def _print(count: int, shape: tuple[int, int], found: dict[str, Any]) -> None:
-    payload_mb = shape[0] * shape[1] * (count + OUTPUT_BYTES) / 1e6
-    print(f"\nK = {count}, {shape[1]} x {shape[0]}, 8 bit in, float32 out, payload {payload_mb:.0f} MB")
-    print(f"  {'':32s} {'CPU-ms':>9s} {'wall ms':>9s} {'x copy':>8s} {'x ours ls':>9s}")
-    copy, ls = (found["methods"][name]["cpu_ms"] for name in ("plain copy of the payload", "ours, ls"))
-    for name, times in found["methods"].items():
-        cpu = times["cpu_ms"]
-        print(f"  {name:32s} {cpu:9.0f} {times['wall_ms']:9.0f} {cpu / copy:8.1f} {cpu / ls:9.1f}")
+    for bits, size in (("8 bit", 1), ("12 bit", 2)):
+        payload_mb = shape[0] * shape[1] * (count * size + OUTPUT_BYTES) / 1e6
+        print(f"\nK = {count}, {shape[1]} x {shape[0]}, {bits} in, float32 out, payload {payload_mb:.0f} MB")
+        print(f"  {'':36s} {'CPU-ms':>8s} {'least':>7s} {'wall ms':>8s} {'x copy':>8s} {'x our ls':>8s}")
+        for name, row in found[bits].items():
+            print(
+                f"  {name:36s} {row['cpu_ms']:8.0f} {row['least_cpu_ms']:7.0f} {row['wall_ms']:8.0f} "
+                f"{row['of_copy']:8.2f} {row['of_ls']:8.2f}"
+            )
     for title in ("latency", "latency at a quarter of the pixels"):
         for method, row in found[title].items():
             print(
                 f"  {title}, {method}: {row['per_frame_ms']:.1f} ms per frame, {row['after_last_frame_ms']:.0f} ms "
                 f"after the last; ring and maps {row['ring_and_maps_mb']:.0f} MB, peak +{row['peak_growth_mb']:.0f} MB"
             )
+    print(f"  first use of the kernels (compiled, or from the cache): {found['warm_up_s']:.1f} s")
 
 
 if __name__ == "__main__":
