@@ -106,6 +106,24 @@ def test_without_a_rig_it_counts_too(pattern: GenicamCamera) -> None:
     assert pattern.collect().frame_id == 1
 
 
+def test_line_and_counter_follow_the_exposure_not_the_readout(camera_rig: Any, camera: GenicamCamera) -> None:
+    camera.configure(SMALL)
+    nodes = camera._session.acquirer.remote_device.node_map  # noqa: SLF001 - as another GenTL consumer would
+    nodes.LineSelector.value = "Line1"
+    before = nodes.CounterValue.value
+    camera_rig.say("slow")
+    camera.trigger(200_000.0)
+    assert (nodes.LineStatus.value, nodes.CounterValue.value) == (True, before)
+    assert camera.wait_exposed()
+    assert (nodes.LineStatus.value, nodes.CounterValue.value) == (False, before + 1)
+    camera.collect()
+    nodes.CounterReset.execute()
+    assert nodes.CounterValue.value == 0
+    nodes.CounterEventSource.value = "Off"
+    camera.expose(100.0)
+    assert nodes.CounterValue.value == 0
+
+
 def test_written_values_and_temperature_are_told(camera: GenicamCamera) -> None:
     camera.configure(SMALL)
     camera.expose(123.0, 6.0)
