@@ -9,7 +9,8 @@ from scipy.special import erf
 from calibration.camera_model import F64
 
 BLUR_PX = (0.1, 0.3, 0.6, 1.0, 1.6)  # sigma of lens and focus, besides the pixel's own area
-MOST_PX, ROUNDS, SAMPLED = 11, 8, 24
+MOST_PX, ROUNDS, SAMPLED = 11, 8, 12
+STILL_PX, STILL_SHARE = 1e-3, 0.95  # moves of this share of the corners below this end the search
 
 
 def fit_corners(
@@ -83,7 +84,7 @@ def _fit(windows: _Windows, slopes: F64, reach_mm: float, clear_mm: float, sigma
         rms = np.sqrt((left**2).sum(axis=1) / np.maximum(used.sum(axis=1), 1)) / np.maximum(np.abs(gain), 1e-9)
         move = np.clip(answer[:, :2], -1.0, 1.0)
         shift = shift + move
-        if float(np.nanmax(np.abs(move), initial=0.0)) < 1e-3:
+        if np.isfinite(move).any() and float(np.nanquantile(np.abs(move), STILL_SHARE)) < STILL_PX:
             break
     return shift, rms
 

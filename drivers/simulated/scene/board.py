@@ -114,7 +114,8 @@ class BoardScene(Scene):
 
 @kernel
 def _cell_at(cells: NDArray[np.uint8], g: F64, dx: float, dy: float, dz: float, hit: F64) -> float:
-    """Albedo where the ray ends; the point in hit[0:3], 1 in hit[3] on the board, 0 on the plate."""
+    """Albedo where the ray ends; the point in hit[0:3]; hit[3]: 1 on the board, 0 on the plate; hit[4]: how far, in mm
+    of the board, the albedo is the same all round, at least; hit[5] ray parameter, hit[6] cosine to the board."""
     rows, columns = cells.shape
     half_u, half_v = 0.5 * columns * g[15], 0.5 * rows * g[15]
     px, py, pz = g[0] - g[3], g[1] - g[4], g[2] - g[5]
@@ -122,7 +123,7 @@ def _cell_at(cells: NDArray[np.uint8], g: F64, dx: float, dy: float, dz: float, 
     ow = px * g[12] + py * g[13] + pz * g[14]
     du, dv = dx * g[6] + dy * g[7] + dz * g[8], dx * g[9] + dy * g[10] + dz * g[11]
     ou, ov = px * g[6] + py * g[7] + pz * g[8], px * g[9] + py * g[10] + pz * g[11]
-    hit[3] = 0.0
+    hit[3] = hit[4] = 0.0
     if dw > 0.0:  # w points into the board: it is seen from its face only
         height, u, v, t = 0.0, 0.0, 0.0, 0.0
         for _ in range(3 if g[16] != 0.0 else 1):
@@ -133,7 +134,10 @@ def _cell_at(cells: NDArray[np.uint8], g: F64, dx: float, dy: float, dz: float, 
         if t > 0.0 and abs(u) < half_u + quiet and abs(v) < half_v + quiet:
             hit[3] = 1.0
             hit[0], hit[1], hit[2] = g[0] + t * dx, g[1] + t * dy, g[2] + t * dz
-            i, j = math.floor((u + half_u) / g[15]), math.floor((v + half_v) / g[15])
+            x, y = (u + half_u) / g[15], (v + half_v) / g[15]
+            i, j = math.floor(x), math.floor(y)
+            hit[4] = min(min(x - i, i + 1.0 - x), min(y - j, j + 1.0 - y)) * g[15]
+            hit[5], hit[6] = t, dw / math.sqrt(dx * dx + dy * dy + dz * dz)
             if i < 0 or j < 0 or i >= columns or j >= rows or cells[int(j), int(i)] > 0:
                 return WHITE
             return BLACK
@@ -152,22 +156,26 @@ def board_rows(
     g: 0:3 camera, 3:6 board's middle, 6:9 9:12 12:15 its axes, 15 cell mm, 16 bow mm, 17:20 light,
     20:23 optical axis, 23 is a dome; light as in `scene.lamp`; weights (4,) of a grey by Bayer place.
     """
-    hit = np.zeros(4)
+    hit = np.zeros(7)
     step = 1.0 / _RAYS_PER_SIDE
+    pixel = math.sqrt(rays[3] * rays[3] + rays[4] * rays[4] + rays[5] * rays[5])
     for row in range(row_0, row_1):
         for column in range(out.shape[1]):
-            albedo = 0.0
-            for j in range(_RAYS_PER_SIDE):
-                y = row + (j + 0.5) * step - 0.5
-                for i in range(_RAYS_PER_SIDE):
-                    x = column + (i + 0.5) * step - 0.5
-                    albedo += _cell_at(cells, g, rays[0] + x * rays[3] + y * rays[6],
-                                       rays[1] + x * rays[4] + y * rays[7],
-                                       rays[2] + x * rays[5] + y * rays[8], hit)  # fmt: skip
             dx = rays[0] + column * rays[3] + row * rays[6]
             dy = rays[1] + column * rays[4] + row * rays[7]
             dz = rays[2] + column * rays[5] + row * rays[8]
-            _cell_at(cells, g, dx, dy, dz, hit)
+            albedo = _cell_at(cells, g, dx, dy, dz, hit)
+            if hit[4] * hit[6] < 0.75 * pixel * hit[5] or hit[3] == 0.0:  # its half diagonal may reach another cell
+                albedo = 0.0
+                for j in range(_RAYS_PER_SIDE):
+                    y = row + (j + 0.5) * step - 0.5
+                    for i in range(_RAYS_PER_SIDE):
+                        x = column + (i + 0.5) * step - 0.5
+                        albedo += step * step * _cell_at(
+                            cells, g, rays[0] + x * rays[3] + y * rays[6], rays[1] + x * rays[4] + y * rays[7],
+                            rays[2] + x * rays[5] + y * rays[8], hit,
+                        )  # fmt: skip
+                _cell_at(cells, g, dx, dy, dz, hit)
             nx, ny, nz = (-g[12], -g[13], -g[14]) if hit[3] > 0.0 else (0.0, 0.0, 1.0)
             if g[23] > 0.0:
                 shade = 0.5 * (1.0 - (nx * g[20] + ny * g[21] + nz * g[22])) * light[3]
@@ -179,7 +187,7 @@ def board_rows(
                 shade = max(facing, 0.0) * max(lobe, 0.0) ** light[4] * light[3] / (distance * distance)
             shorten = 1.0 / (dx * dx + dy * dy + dz * dz)
             colour = ((row + origin[1]) & 1) * 2 + ((column + origin[0]) & 1)
-            out[row, column] = albedo * step * step * weights[colour] * shade * shorten * shorten / math.pi
+            out[row, column] = albedo * weights[colour] * shade * shorten * shorten / math.pi
 
 
 def compile_board_kernels() -> None:
