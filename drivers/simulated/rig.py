@@ -93,6 +93,7 @@ class SimulatedRig:
             config.seed, wrong.focal_length_percent, wrong.principal_point_px, wrong.camera_mount_mm,
             wrong.camera_mount_deg,
         )  # fmt: skip
+        self._board_make = BoardMake(wrong.board_bow_um, wrong.board_pitch_percent)
         self._bumped: list[tuple[tuple[float, ...], tuple[float, ...]]] = []  # a place, and how far off it now is
         self.part = config.part
         self._scene = self._make_scene(config.part)
@@ -250,12 +251,10 @@ class SimulatedRig:
         return Scene(replace(made, placement=moved), self._head(), seed=self.config.seed, camera=self._mounted)
 
     def _make_board(self, part: SimulatedPart, lies: SimulatedBoard) -> Scene:
-        wrong = self.config.imperfections
         placement = BoardPlacement(
             part.x_mm, part.y_mm, lies.z_mm, lies.tilt_deg, lies.lean_deg, lies.rotation_deg
         )  # fmt: skip
-        make = BoardMake(wrong.board_bow_um, wrong.board_pitch_percent)
-        return BoardScene(placement, make, self._head(), seed=self.config.seed, camera=self._mounted)
+        return BoardScene(placement, self._board_make, self._head(), seed=self.config.seed, camera=self._mounted)
 
     def _head(self) -> LightHead:
         wrong = self.config.imperfections
@@ -285,6 +284,7 @@ class SimulatedRig:
                 "bump": lambda *numbers: self._displace("bump", [float(n) for n in numbers]),
                 "knock": lambda *numbers: self._displace("knock", [float(n) for n in numbers]),
             },
+            "board": {"bow": self._bow_board, "pitch": self._stretch_board},
             "gantry": self.gantry.faults,
             "lights": self.lights.faults,
             "camera": {
@@ -302,7 +302,8 @@ class SimulatedRig:
         faults = self.faults()
         if device not in faults or (not device and name not in faults[device]):
             raise ValueError(
-                f"unknown fault {fault!r}: say {', '.join(faults[''])}, gantry.NAME, lights.NAME or camera.NAME; "
+                f"unknown fault {fault!r}: say {', '.join(faults[''])}, board.NAME, gantry.NAME, lights.NAME or "
+                "camera.NAME; "
                 "`station rig inject --list` shows all"
             )
         return {"injected": inject_fault(device or "rig", faults[device], name, arguments)}
@@ -331,11 +332,26 @@ class SimulatedRig:
                 self._bumped.append((tuple(values[:5]), tuple(values[5:])))
             return f"near {values[:5]} the arm stands off by {values[5:]}"
         self._mounted = self._mounted.moved((values[0], values[1], values[2]), (values[3], values[4], values[5]))
+        self._remake_scene()
+        return f"the camera moved on its arm by {values[:3]} mm and {values[3:]} degrees"
+
+    def _bow_board(self, micrometres: str = "20") -> str:
+        self._remake_board(replace(self._board_make, bow_um=float(micrometres)))
+        return f"the calibration board's middle stands {self._board_make.bow_um:g} um above its rim"
+
+    def _stretch_board(self, percent: str = "0.5") -> str:
+        self._remake_board(replace(self._board_make, pitch_percent=float(percent)))
+        return f"the calibration board's pitch is {self._board_make.pitch_percent:g} % longer than stated"
+
+    def _remake_board(self, make: BoardMake) -> None:
+        self._board_make = make
+        self._remake_scene()
+
+    def _remake_scene(self) -> None:
         scene = self._make_scene(self.part)
         with self._lock:
             self._scene = scene
             self._prerendered.clear()
-        return f"the camera moved on its arm by {values[:3]} mm and {values[3:]} degrees"
 
     def _unplug(self) -> str:
         self._camera.close()
