@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict, Unpack
 
 from drivers.errors import DeviceError, DeviceTimeout, FeatureMissing, OutOfTravel, PositionError, PositionUntrusted
-from drivers.mycobot_kinematics import GEOMETRIES, Limits, ModelName
+from drivers.mycobot_kinematics import GEOMETRIES, Joints, Limits, ModelName
 from drivers.protocols import DeviceIdentity, Pose
 from drivers.registry import DriverKind
 from drivers.rigid import (
@@ -186,9 +186,9 @@ class MyCobotArm:
             if not (math.isfinite(value) and low <= value <= high):
                 unit = name.rpartition("_")[2]
                 raise OutOfTravel(DEVICE, f"{name} = {value:g} {unit} is outside {low:g} .. {high:g} {unit}")
-        ways = self._geometry.joints_for(self._flange_for(pose))
-        if not any(self._geometry.within_limits(way, self.joint_limits_deg) for way in ways):
-            why = "beyond a joint limit" if ways else "out of the arm's reach"
+        target = self._flange_for(pose)
+        if not self._ways_to_stand(target):
+            why = "beyond a joint limit" if self._geometry.joints_for(target) else "out of the arm's reach"
             raise OutOfTravel(DEVICE, f"{pose} is {why}")
         try:
             self._ways.check_target(pose)
@@ -413,7 +413,7 @@ class MyCobotArm:
         if self._path == frames.STRAIGHT_PATH:
             way_s = distance_mm(self._flange, target) / self._mm_per_s
             return SLACK * max(way_s, angle_between_deg(self._flange, target) / self._deg_per_s)
-        return self._turning_s(self._geometry.joints_for(target))  # which of them it takes is the firmware's affair
+        return self._turning_s(self._ways_to_stand(target))  # which of them it takes is the firmware's affair
 
     def _turning_s(self, targets: Sequence[Sequence[float]]) -> float:
         turns = [abs(a - b) for joints in targets for a, b in zip(joints, self._joints_deg, strict=True)]
@@ -423,6 +423,10 @@ class MyCobotArm:
         return (
             distance_mm(found, wanted) <= self._tolerance_mm and angle_between_deg(found, wanted) <= self._tolerance_deg
         )
+
+    def _ways_to_stand(self, flange: Transform) -> list[Joints]:
+        ways = self._geometry.joints_for(flange)
+        return [way for way in ways if self._geometry.within_limits(way, self.joint_limits_deg)]
 
     # -- coordinates ------------------------------------------------------------------------
 

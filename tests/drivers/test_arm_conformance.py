@@ -64,7 +64,7 @@ class TestMyCobotArm(ArmPromises):
 
     @pytest.fixture
     def slow_bench(self, make_cobot: Any) -> Any:
-        return make_cobot(speed=3.0)
+        return make_cobot(speed=1.0)  # homing it takes no motion
 
     @pytest.fixture
     def homed(self, bench: Any) -> Any:

@@ -321,7 +321,7 @@ def test_an_input_in_motion_ends_the_move_and_nothing_resumes(
     make_gantry: Any, wait_until: Any, fault: tuple[str, ...], found: str
 ) -> None:
     bench = make_gantry(speed=3.0)
-    arm = bench.homed(reply_timeout_s=0.5)
+    arm = bench.homed(reply_timeout_s=0.5, speed=0.5)
     mover, problems = move_in_background(arm, LEFT)
     wait_until(lambda: not bench.is_still())
     bench.firmware.inject(*fault)

@@ -146,7 +146,7 @@ def test_what_happens_in_motion_ends_the_move_and_the_trust(
     make_cobot: Any, wait_until: Any, fault: str, kinds: tuple[type[DeviceError], ...]
 ) -> None:
     bench = make_cobot(speed=3.0)
-    arm = bench.homed(**QUICK)
+    arm = bench.homed(**QUICK, speed_percent=30)
     mover, problems = move_in_background(arm, FRONT)
     wait_until(lambda: not bench.is_still())
     bench.firmware.inject(fault)
@@ -188,7 +188,7 @@ def test_a_late_answer_is_never_taken_for_an_arrival(make_cobot: Any) -> None:
 
 def test_stop_leaves_at_once_and_nothing_that_moves_follows(make_cobot: Any, wait_until: Any) -> None:
     bench = make_cobot(speed=3.0)
-    arm = bench.homed()
+    arm = bench.homed(speed_percent=30)
     mover, problems = move_in_background(arm, FRONT)
     wait_until(lambda: not bench.is_still())
     arm.stop()
@@ -268,7 +268,7 @@ def test_a_stop_that_was_lost_is_repeated_until_the_arm_stands(
 
 def test_stop_is_sent_within_50_ms_of_the_call_while_a_command_waits(make_cobot: Any, wait_until: Any) -> None:
     bench = make_cobot(speed=3.0)
-    arm = bench.homed(**QUICK)
+    arm = bench.homed(**QUICK, speed_percent=30)
     delays_s = []
     for pose in (FRONT, RIGHT, FRONT):
         arm.home()
