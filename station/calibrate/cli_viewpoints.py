@@ -115,6 +115,7 @@ def _check(rig: str, file: Path, binning: int, as_json: bool) -> None:
     from calibration.record import Calibration
     from calibration.viewpoint_record import ViewpointsRecord
     from station.calibrate.drift_check import drift_reference, measure_drift
+    from station.calibrate.measure_camera import FLAT
     from station.calibrate.station_open import opened
     from station.documents import load_document, read_document
 
@@ -122,7 +123,10 @@ def _check(rig: str, file: Path, binning: int, as_json: bool) -> None:
     record = load_document(file, Calibration) if whole else load_document(file, ViewpointsRecord)
     reference = drift_reference(record)
     with opened(rig, Path("out/calibration"), _ask) as station_open:
-        report = measure_drift(_bench(station_open), reference, _progress, binning=binning)
+        bench = _bench(station_open)
+        if station_open.control is not None:
+            bench.place_board(FLAT)  # a simulated board goes back exactly where calibration had it
+        report = measure_drift(bench, reference, _progress, binning=binning)
     _say({**asdict(report), "accepted": report.accepted}, as_json, report.as_text())
     raise typer.Exit(ExitCode.DONE if report.accepted else ExitCode.FOUND)
 
