@@ -173,6 +173,7 @@ def part_rows(product: str, heights_mm: dict[str, float], gloss: Gloss) -> list[
             rows.append(row(f"{product}, plane height", name, view, "masked", first))
             if channels == EIGHT:
                 rows.append(row(f"{product}, plane height", name, view, "robust", solved(view, lights, "robust")))
+            first.observable[~view.truth.part_mask] = False  # the fixture is no part of the figures, and costs time
             refined = without_gloss(view.frames, lights, first, SolverSettings(), gloss, camera_mm=DISTANCE_MM)
             rows.append(row(f"{product}, plane height and gloss", name, view, "masked, gloss", refined, 1.0))
     return rows

@@ -104,26 +104,26 @@ def _means(readings: Sequence[LightReading]) -> dict[str, dict[str, float]]:
 
 
 def _level_shares(readings: Sequence[LightReading]) -> dict[str, dict[str, float]]:
-    """light -> inspection -> level over the median light of the view, relative to that view's first; mean of views.
+    """light -> inspection -> level over what that view had at first, over the same of the median light; mean of views.
 
     So neither a dark part, nor exposure, nor what a view sees of a light counts as drift.
     """
-    levels: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for r in readings:
+    series: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)  # (view, light) -> inspection -> level
+    for r in sorted(readings, key=lambda r: r.inspection_id):
         if r.level is not None:
-            levels[r.inspection_id, r.view][r.light] = r.level
-    series: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)  # (light, view) -> inspection -> share
-    for (inspection_id, view), by_light in sorted(levels.items()):
+            series[r.view, r.light][r.inspection_id] = r.level
+    relative: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)  # (inspection, view) -> light
+    for (view, light), levels in series.items():
+        first = float(np.median(list(levels.values())[:LEAST_INSPECTIONS]))
+        if first > 0:
+            for inspection_id, level in levels.items():
+                relative[inspection_id, view][light] = level / first
+    shares: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (inspection_id, _), by_light in relative.items():
         middle = float(np.median(list(by_light.values())))
         if middle > 0:
-            for light, level in by_light.items():
-                series[light, view][inspection_id] = level / middle
-    shares: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for (light, _), by_inspection in series.items():
-        first = float(np.median(list(by_inspection.values())[:LEAST_INSPECTIONS]))
-        if first > 0:
-            for inspection_id, share in by_inspection.items():
-                shares[light][inspection_id].append(share / first)
+            for light, value in by_light.items():
+                shares[light][inspection_id].append(value / middle)
     return {light: {i: float(np.mean(v)) for i, v in by.items()} for light, by in shares.items()}
 
 

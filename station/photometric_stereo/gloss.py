@@ -17,11 +17,12 @@ from station.inspection import NormalMap
 from station.photometric_stereo.checks import Sampled, sample_pixels
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel, PointLights
+from station.photometric_stereo.network import quantile_index
 from station.photometric_stereo.reference import solve_tile
 from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
 
 F64 = NDArray[np.float64]
-ROUNDS = 4  # after which normals move by less than their noise; each halves what is left of the highlight
+ROUNDS = 10  # each leaves about 0.6 of the error: from 10 degrees to a few hundredths
 BLOCK_PIXELS = 16_384
 CLIPPED = 0.1  # of the albedo: a pixel that fits worse than this is of another material, and counts no more than that
 FIT_PIXELS = 600  # per view
@@ -100,12 +101,25 @@ def _solved(
 ) -> tuple[F64, NDArray[np.intp], F64, NDArray[np.bool_]]:
     """g (n, 3), lights that counted, rms residual, observable."""
     taken = np.zeros_like(sample.values)
-    tile = solve_tile(sample.values, sample.usable, sample.directions, settings)
+    inverse = _inverse(sample, settings)
     for _ in range(ROUNDS):
-        predicted = _highlight(tile.g, sample, views, gloss)
-        taken += 0.5 * (predicted - taken)  # the whole step overshoots: brighter normals, brighter highlight
-        tile = solve_tile(sample.values - taken, sample.usable, sample.directions, settings)
+        g = np.einsum("nck,kn->nc", inverse, sample.values - taken)
+        taken += 0.5 * (_highlight(g, sample, views, gloss) - taken)  # the whole step would overshoot
+    tile = solve_tile(sample.values - taken, sample.usable, sample.directions, settings)
     return tile.g, tile.lit_count, tile.residual, tile.observable
+
+
+def _inverse(sample: Sampled, settings: SolverSettings) -> F64:
+    """(n, 3, K): pseudo-inverse of the lights that count in the frames as they are; 0 where they decide nothing."""
+    counts = np.ones_like(sample.values)
+    if settings.method != "ls":
+        scale = np.sort(sample.values, axis=0)[quantile_index(len(sample.values))]
+        counts = (sample.usable & (sample.values > settings.shadow_fraction * scale)).astype(np.float64)
+    weighted = sample.directions * counts.T[:, :, None]
+    matrix = np.einsum("nkc,nkd->ncd", weighted, sample.directions)
+    decided = np.linalg.det(matrix) > 1e-9 * np.trace(matrix, axis1=1, axis2=2) ** 3
+    solved = np.linalg.inv(np.where(decided[:, None, None], matrix, np.eye(3)))
+    return np.asarray(np.einsum("ncd,nkd->nck", solved, weighted) * decided[:, None, None])
 
 
 def _highlight(g: F64, sample: Sampled, views: F64, gloss: Gloss) -> F64:

@@ -93,9 +93,31 @@ def test_lights_are_chosen_by_number_or_name(tmp_path: Path) -> None:
 def test_height_is_integrated_on_demand(tmp_path: Path) -> None:
     report = solve_folder(make_folder(tmp_path / "in"), tmp_path / "out", height=True)
     height = np.load(tmp_path / "out" / "height.npy")
-    assert "height.npy" in report.files
+    assert {"height.npy", "height.png"} <= set(report.files)
+    assert report.length_unit == "px"
     assert height[31, 31] - height[31, 52] == pytest.approx(31 - np.sqrt(31**2 - 20.5**2), abs=0.5)
     assert np.isnan(height[0, 0])
+    shown = cv2.imread(str(tmp_path / "out" / "height.png"), cv2.IMREAD_UNCHANGED)
+    assert shown is not None
+    assert (shown[0, 0], shown.min(), shown.max(), shown.dtype) == (0, 0, 65535, np.uint16)
+    in_mm = solve_folder(tmp_path / "in", tmp_path / "mm", height=True, mm_per_px=0.1)
+    assert in_mm.length_unit == "mm"
+    np.testing.assert_allclose(np.load(tmp_path / "mm" / "height.npy"), 0.1 * height, atol=0.01)
+    curvature = np.load(tmp_path / "mm" / "curvature_per_mm.npy")
+    assert np.nanmedian(curvature) == pytest.approx(1 / 3.1, rel=0.05)
+    with pytest.raises(PhotographsError, match=r"pixel of 0\.0 mm"):
+        solve_folder(tmp_path / "in", tmp_path / "mm", mm_per_px=0.0)
+
+
+def test_slope_and_expected_error_are_written(tmp_path: Path) -> None:
+    report = solve_folder(make_folder(tmp_path / "in"), tmp_path / "out")
+    slope = np.load(tmp_path / "out" / "slope_deg.npy")
+    assert slope[31, 31] < 3
+    assert slope[31, 52] == pytest.approx(np.degrees(np.arcsin(20.5 / 31)), abs=1)
+    expected = np.load(tmp_path / "out" / "uncertainty_deg.npy")
+    assert np.isfinite(expected[31, 31])
+    assert np.isnan(expected[0, 0])
+    assert report.uncertainty_median_deg == pytest.approx(np.nanmedian(expected), rel=1e-6)
 
 
 def test_an_earlier_result_is_replaced_and_anything_else_refused(tmp_path: Path) -> None:

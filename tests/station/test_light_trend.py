@@ -1,0 +1,65 @@
+"""A light that stands out part after part is named; one part, or a dark part, proves nothing."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from station.light_trend import LightReading, TrendReport, light_trends
+
+LIGHTS = tuple(f"L{45 * k}" for k in range(8))
+WHEN = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def readings(
+    parts: int, lights: tuple[str, ...] = LIGHTS, residual: dict[str, float] | None = None, fading: str = ""
+) -> list[LightReading]:
+    rng = np.random.default_rng(3)
+    found = []
+    for part in range(parts):
+        brightness = rng.uniform(0.6, 1.2)  # of the part
+        for view in ("top", "left"):
+            for k, light in enumerate(lights):
+                level = 0.1 * (k + 1) * brightness * (1 - 0.01 * part * (light == fading))
+                left_out = (residual or {}).get(light, 1.0) * rng.uniform(0.02, 0.024)
+                found.append(LightReading(f"{part:026}", WHEN, "knob", view, light, level, left_out))
+            found.append(LightReading(f"{part:026}", WHEN, "knob", view, "diffuse", 0.3 * brightness, None))
+    return found
+
+
+def flags(report: TrendReport) -> dict[str, str]:
+    return {trend.light: "; ".join(trend.flags) for trend in report.flagged}
+
+
+def test_good_lights_are_not_flagged() -> None:
+    report = light_trends(readings(30))
+    assert report.flagged == ()
+    assert [t.light for t in report.trends] == sorted([*LIGHTS, "diffuse"])
+    assert report.trends[-1].median_residual is None  # the diffuse light is no equation
+
+
+def test_the_light_with_the_worst_residual_again_and_again_is_named() -> None:
+    report = light_trends(readings(12, residual={"L90": 2.5}))
+    assert list(flags(report)) == ["L90"]
+    assert "worst light in 100% of the last 12 parts" in flags(report)["L90"]
+    assert "<- worst light" in report.as_text()
+
+
+def test_a_few_parts_prove_nothing() -> None:
+    assert light_trends(readings(4, residual={"L90": 2.5})).flagged == ()
+    assert light_trends([]).as_text() == "no inspection in this archive tells of its lights"
+
+
+def test_with_four_lights_none_is_named_for_its_residual_but_the_rise_is_told() -> None:
+    early, late = readings(8, LIGHTS[:4]), readings(20, LIGHTS[:4], dict.fromkeys(LIGHTS[:4], 3.0))
+    report = light_trends([*early, *(r for r in late if int(r.inspection_id) >= 8)])
+    assert all(t.standing_out_share is None for t in report.trends)
+    assert set(flags(report)) == set(LIGHTS[:4])
+    assert all("too few to say which" in text for text in flags(report).values())
+
+
+def test_a_fading_light_is_named_and_dark_parts_do_not_count() -> None:
+    report = light_trends(readings(20, LIGHTS[:4], fading="L90"))
+    assert list(flags(report)) == ["L90"]
+    drift = next(t.level_drift for t in report.trends if t.light == "L90")
+    assert drift == pytest.approx(-0.15, abs=0.03)
