@@ -12,12 +12,12 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 from drivers.errors import DeviceError, FeatureMissing, OutOfTravel, PositionError, PositionUntrusted
 from drivers.protocols import DeviceIdentity, Pose
 from drivers.registry import DriverKind
+from drivers.serial_line.grbl_axes import LETTERS, POSE_FIELDS, AxisLimits, checked_axes, checked_fixed
 from drivers.serial_line.grbl_link import STOPPED, GrblLink
 from drivers.serial_line.grbl_protocol import MovePlan, Status, plan_move, trouble
 from drivers.serial_line.grbl_settings import EXAMPLE, GrblSettings
@@ -27,33 +27,9 @@ from drivers.serial_line.waypoints import NoSafeWay, SafeWays
 log = logging.getLogger(__name__)
 
 DEVICE = "gantry"
-POSE_FIELDS = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
-LETTERS = "XYZABC"  # Grbl's order of axes in every report, unless $I says otherwise
 Z_ALONE = 4  # grblHAL's $44, the axes of the first homing pass: up and out of the way first
 BARRIER = "G4 P0.01"  # answered once the planner is empty; P must be above 0
 MODAL_STATE = "G21 G90 G94"  # millimetres, absolute, feed per minute
-
-
-@dataclass(frozen=True, slots=True)
-class AxisLimits:
-    """One axis: a field of Pose, its allowed travel in station units, and how the controller knows it.
-
-    An axis that moves no camera has its letter for a name, and minimum and maximum where it is parked.
-    """
-
-    name: str
-    minimum: float
-    maximum: float
-    machine_axis: str
-    offset: float = 0.0  # machine = station + offset
-
-    @property
-    def unit(self) -> str:
-        return self.name.rpartition("_")[2] if "_" in self.name else ""
-
-    @property
-    def is_parked(self) -> bool:
-        return self.name not in POSE_FIELDS
 
 
 class GrblOptions(TypedDict, total=False):
@@ -98,8 +74,8 @@ class GrblArm:
         homing_timeout_s: float = 120.0,
         watch_s: float = 0.5,
     ) -> None:
-        self.axes = _checked_axes(axes)
-        self.fixed = _checked_fixed(self.axes, fixed or {})
+        self.axes = checked_axes(axes)
+        self.fixed = checked_fixed(self.axes, fixed or {})
         self._ways = ways or SafeWays()
         self._is_at_home = False  # and has not moved since
         self.last_reason = "not homed since the connection was made"
@@ -447,32 +423,6 @@ class GrblArm:
                 self.check_reachable(pose)
             except OutOfTravel as error:
                 raise ValueError(f"waypoint {name}: {error.message}") from error
-
-
-def _checked_fixed(axes: Sequence[AxisLimits], fixed: Mapping[str, float]) -> dict[str, float]:
-    """Every field that no axis drives, and its value. Raises ValueError for a field that is driven, or unknown."""
-    undriven = [name for name in POSE_FIELDS if name not in {a.name for a in axes}]
-    wrong = [name for name in fixed if name not in undriven]
-    if wrong:
-        raise ValueError(f"{wrong[0]} cannot be fixed: an axis drives it, or it is none of {', '.join(POSE_FIELDS)}")
-    return {name: float(fixed.get(name, 0.0)) for name in undriven}
-
-
-def _checked_axes(axes: Sequence[AxisLimits]) -> tuple[AxisLimits, ...]:
-    """Raises ValueError for a configuration that cannot be meant."""
-    names, letters = [a.name for a in axes], [a.machine_axis for a in axes]
-    if not 3 <= len(axes) <= len(LETTERS):
-        raise ValueError(f"a gantry has 3 to {len(LETTERS)} axes, found {len(axes)}")
-    if len(set(names)) < len(names) or len(set(letters)) < len(letters):
-        raise ValueError(f"an axis is named twice: {names}, {letters}")
-    for axis in axes:
-        if axis.machine_axis not in LETTERS or len(axis.machine_axis) != 1:
-            raise ValueError(f"{axis.name}: machine axis {axis.machine_axis!r} is none of {', '.join(LETTERS)}")
-        if axis.is_parked and (axis.name != axis.machine_axis or axis.minimum != axis.maximum):
-            raise ValueError(f"{axis.name}: an axis that moves no camera is parked at one place, by its letter")
-        if not axis.is_parked and not axis.minimum < axis.maximum:
-            raise ValueError(f"{axis.name}: minimum {axis.minimum:g} is not below maximum {axis.maximum:g}")
-    return tuple(axes)
 
 
 def _open(settings: GrblSettings) -> GrblArm:

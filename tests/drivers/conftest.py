@@ -16,7 +16,8 @@ import pytest
 
 from drivers.protocols import Pose
 from drivers.serial_line.gardasoft import GardasoftLights
-from drivers.serial_line.grbl import AxisLimits, GrblArm
+from drivers.serial_line.grbl import GrblArm
+from drivers.serial_line.grbl_axes import AxisLimits
 from drivers.serial_line.mycobot import MyCobotArm
 from drivers.simulated import mycobot_geometry as stated
 from drivers.simulated.clock import SimulatedClock

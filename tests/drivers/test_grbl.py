@@ -22,7 +22,8 @@ from drivers.errors import (
     PositionUntrusted,
 )
 from drivers.protocols import Pose
-from drivers.serial_line.grbl import AxisLimits, GrblArm
+from drivers.serial_line.grbl import GrblArm
+from drivers.serial_line.grbl_axes import AxisLimits
 from drivers.serial_line.grbl_link import GrblLink
 from drivers.serial_line.keep_out import KeepOutBox
 from drivers.serial_line.waypoints import SafeWays
