@@ -17,7 +17,7 @@ from drivers.simulated.control import RigControl
 from station.contact_sheet import write_contact_sheet
 from station.engine import Engine
 from station.inspect_part import ready_engine
-from station.inspection import Inspection, Verdict, ViewResult
+from station.inspection import Inspection, Verdict, ViewResult, inspection_without_pictures
 from station.recipe import LoadedRecipe, load_recipe
 from station.report_text import inspection_document, inspection_lines, stage_lines
 from station.simulated_rig import FRAME_TIMEOUT_S, PATIENT_FRAME_TIMEOUT_S, running_rig
@@ -53,7 +53,7 @@ class Outcome:
     """One demo part: what came out, and each promise with whether it was kept."""
 
     part: DemoPart
-    inspection: Inspection
+    inspection: Inspection  # without its pictures: three parts at full resolution would not fit into 8 GB
     contact_sheet: Path
     promises: tuple[tuple[str, bool], ...]
 
@@ -128,7 +128,7 @@ def _inspect(
     marks = [f"    {'kept  ' if kept else 'BROKEN'} {text}" for text, kept in promises]
     progress("\n".join(inspection_lines(inspection) + marks + stage_lines(inspection.processing_times_ms)))
     progress(f"    contact sheet: {sheet}")
-    return Outcome(part, inspection, sheet, promises)
+    return Outcome(part, inspection_without_pictures(inspection), sheet, promises)
 
 
 def _completion(part: DemoPart, inspection: Inspection) -> list[tuple[str, bool]]:

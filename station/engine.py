@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -281,7 +281,7 @@ class Engine:
             )
             return
         folder, storage_fault = self._store(result)
-        self._last = result
+        self._last = replace(result, frames=())  # they are in the archive
         self._after(result, storage_fault)
         self._emit(ResultReady(result.inspection, folder))
         self._watch_lights(job.loaded.recipe.recipe_id)

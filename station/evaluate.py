@@ -11,7 +11,7 @@ from drivers.simulated.config import SimulatedRigConfig
 from drivers.simulated.scene import DEFECT_KINDS
 from station.demo import RECIPES
 from station.inspect_part import ready_engine
-from station.inspection import Inspection, Verdict
+from station.inspection import Inspection, Verdict, inspection_without_pictures
 from station.recipe import load_recipe
 from station.report_text import inspection_document
 from station.simulated_rig import running_rig
@@ -98,6 +98,6 @@ def evaluate_product(product: str, good: int, defective: int, out: Path, recipe:
             defects = () if kind == "good" else ((kind, seed),)
             process.control.load(loaded.recipe.product, seed, defects)
             inspection = engine.inspect(f"{kind}-{seed}")
-            judged.append(Judged(kind, seed, inspection))
+            judged.append(Judged(kind, seed, inspection_without_pictures(inspection)))
             print(f"{number}/{len(parts)} {kind} {seed}: {inspection.verdict.value}", file=sys.stderr, flush=True)
     return EvaluationReport(product, tuple(judged))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -82,6 +82,16 @@ class Inspection:
     creation_time: datetime  # UTC
     processing_times_ms: dict[str, float]
     provenance: dict[str, str]  # recipe, calibration and model SHA-256, device identities, software version
+
+
+def without_pictures(result: ViewResult) -> ViewResult:
+    """The view's figures alone: full pictures are 480 MB a view at 20 megapixels and must not be kept."""
+    return replace(result, image=None, normal_map=None)
+
+
+def inspection_without_pictures(inspection: Inspection) -> Inspection:
+    """The inspection with its figures alone."""
+    return replace(inspection, views=tuple(without_pictures(view) for view in inspection.views))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from station.events import (
@@ -16,7 +16,7 @@ from station.events import (
     StateChanged,
     StepDone,
 )
-from station.inspection import Inspection, Verdict, ViewResult
+from station.inspection import Inspection, Verdict, inspection_without_pictures
 
 # Ready comes a moment before the result of the job that it ends; in these states a job has broken off.
 _STATES_WITHOUT_A_RESULT_TO_COME = (State.ERROR, State.HALTED, State.PREOPERATIONAL, State.INITIALIZED)
@@ -44,16 +44,6 @@ class BannerContent:
     @property
     def word(self) -> str:
         return self.kind.value
-
-
-def without_pictures(result: ViewResult) -> ViewResult:
-    """The view's figures alone: full pictures are 480 MB a view at 20 megapixels and must not be kept."""
-    return replace(result, image=None, normal_map=None)
-
-
-def inspection_without_pictures(inspection: Inspection) -> Inspection:
-    """The inspection with its figures alone."""
-    return replace(inspection, views=tuple(without_pictures(view) for view in inspection.views))
 
 
 @dataclass(slots=True)
