@@ -113,7 +113,8 @@ class Sa0255Firmware:
             self._rx.clear()
             self._levels = dict.fromkeys(self._levels, 0)
             self._is_on = True
-            self._relight(self.clock.now_s())
+            for channel in self._levels:
+                self.lamps.light(channel, 0.0, self.clock.now_s())
         return "controller restarted, all channels off"
 
     def _fault_refuse(self) -> str:
