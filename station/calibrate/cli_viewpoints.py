@@ -86,12 +86,19 @@ def viewpoints(
         camera = measure_camera(bench, _progress, binning)
         found = measure_viewpoints(bench, camera, _progress, poses, returns)
         record = viewpoints_record(found, station_open.identity(), is_simulated=station_open.rig.is_simulated)
+        record = record.model_copy(update={"flags": (*camera.flags, *found.flags)})
         against = "" if station_open.control is None else truth_text(found, station_open.control)
     out.parent.mkdir(parents=True, exist_ok=True)
     save_document(out, record, header="Written by `station calibrate viewpoints`.")
-    text = "\n".join(part for part in (found.as_text(), against, f"written: {out}") if part)
-    _say({**found.as_dict(), "record": str(out), "against_truth": against.splitlines()}, as_json, text)
-    raise typer.Exit(ExitCode.FOUND if found.flags else ExitCode.DONE)
+    flags = (*camera.flags, *found.flags)
+    parts = (found.as_text(), *(f"! camera: {flag}" for flag in camera.flags), against, f"written: {out}")
+    text = "\n".join(part for part in parts if part)
+    _say(
+        {**found.as_dict(), "flags": list(flags), "record": str(out), "against_truth": against.splitlines()},
+        as_json,
+        text,
+    )
+    raise typer.Exit(ExitCode.FOUND if flags else ExitCode.DONE)
 
 
 def _taught(file: Path) -> Mapping[str, Pose]:

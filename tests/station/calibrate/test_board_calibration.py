@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,7 +77,10 @@ def test_a_drawing_taken_for_the_truth_would_be_far_off(
 def test_a_board_of_another_pitch_and_bowed_is_named() -> None:
     wrong = STUDIED.model_copy(update={"board_pitch_percent": 0.6, "board_bow_um": 20.0})
     camera, found = measured(SceneBoardBench(22, wrong), "right", "back")
-    assert any(flag.startswith("wrong board pitch") and "+0.6" in flag for flag in found.flags), found.flags
+    (pitch,) = (flag for flag in found.flags if flag.startswith("wrong board pitch"))
+    said = re.search(r"board is (\+[0-9.]+) %", pitch)
+    assert said is not None
+    assert float(said[1]) == pytest.approx(0.6, abs=0.25)
     assert any("the board is bowed" in flag for flag in camera.flags), camera.flags
 
 
