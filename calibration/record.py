@@ -110,6 +110,7 @@ class CameraRecord(BaseModel):
     left_out_rms_px: Share | None = None
     pictures_used: int = Field(ge=0)
     pictures_taken: int = Field(ge=0)
+    refused: tuple[str, ...] = ()  # pictures left out, each with the reason
 
 
 class ReturnsRecord(BaseModel):

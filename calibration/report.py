@@ -98,7 +98,8 @@ def _camera(record: Calibration) -> str:
             f"Model {found.model}; {found.pictures_used} of {found.pictures_taken} pictures used, rms "
             f"{found.rms_px:.3f} px{left_out}."
         )
-    return f"<h2>Camera</h2><p>{escape(text)}</p>{_table(rows)}"
+    left = "" if found is None else "".join(f"<p>{escape(reason)}</p>" for reason in found.refused)
+    return f"<h2>Camera</h2><p>{escape(text)}</p>{left}{_table(rows)}"
 
 
 def _viewpoints(record: Calibration) -> str:

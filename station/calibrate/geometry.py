@@ -32,7 +32,8 @@ class MeasuredGeometry:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        return (*self.camera.flags, *self.viewpoints.flags)
+        """What keeps the record from being released; a picture left out with its reason does not."""
+        return (*self.camera.report.warnings, *self.viewpoints.flags)
 
     def spreads(self) -> dict[str, float]:
         """fx, fy, cx, cy: one sigma, px."""
@@ -80,6 +81,7 @@ def with_geometry(reference: Calibration, found: MeasuredGeometry) -> Calibratio
         cy_spread_px=spreads["cy"], factor95=found.factor95(), model=str(report.model),
         rms_px=found.viewpoints.hand_eye.rms_px, left_out_rms_px=report.left_out_rms_px,
         pictures_used=sum(image.used for image in report.images), pictures_taken=len(report.images),
+        refused=tuple(f"picture {image.file}: {image.reason}" for image in report.images if not image.used),
     )  # fmt: skip
     return reference.model_copy(
         update={
