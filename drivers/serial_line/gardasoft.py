@@ -58,6 +58,7 @@ class GardasoftLights:
         reply_timeout_s: float = 0.5,
         strobe: Strobe = Strobe(),
         read_back: bool = True,
+        keep_alive_s: float | None = None,
     ) -> None:
         if not channels or len(set(channels)) < len(channels) or min(channels) < 1:
             raise ValueError(f"light channels are distinct numbers from 1, found {list(channels)}")
@@ -88,6 +89,9 @@ class GardasoftLights:
         except DeviceError:
             self.wire.close()
             raise
+        self._closing = threading.Event()
+        if keep_alive_s is not None:
+            threading.Thread(target=self._stay_alive, args=(keep_alive_s,), name="lights alive", daemon=True).start()
 
     @classmethod
     def open(
@@ -100,9 +104,11 @@ class GardasoftLights:
         reply_timeout_s: float = 0.5,
         strobe: Strobe = Strobe(),
         read_back: bool = True,
+        keep_alive_s: float | None = None,
     ) -> GardasoftLights:
         """Open the port, ask `VR`, clear errors, events on, all channels off.
 
+        With `keep_alive_s`, `VR` is asked as often while nothing else is: over TCP the controller hangs up when idle.
         Raises DeviceNotFound, DeviceTimeout when nothing answers as the controller does, LightStateUnknown.
         """
         return cls(
@@ -113,6 +119,7 @@ class GardasoftLights:
             reply_timeout_s=reply_timeout_s,
             strobe=strobe,
             read_back=read_back,
+            keep_alive_s=keep_alive_s,
         )
 
     # -- the contract -----------------------------------------------------------------------
@@ -204,6 +211,7 @@ class GardasoftLights:
 
     def close(self) -> None:
         """Give the port back; it switches nothing (`off` does)."""
+        self._closing.set()
         self.wire.close()
 
     # -- what this controller can besides ---------------------------------------------------
@@ -263,6 +271,18 @@ class GardasoftLights:
         self._maybe_on.discard(channel)
 
     # -- the conversation -------------------------------------------------------------------
+
+    def _stay_alive(self, every_s: float) -> None:
+        while not self._closing.wait(every_s):
+            if time.monotonic() - self.wire.written[-1].time_s < every_s:
+                continue
+            try:
+                with self._lock:
+                    self._ask("VR")
+            except DeviceError as error:  # whoever uses the lights next meets it too
+                log.warning("%s: not kept alive: %s", DEVICE, error)
+                if isinstance(error, DeviceLost):
+                    return
 
     def _command(self, text: str) -> None:
         """Send, and take a bare prompt for yes. An adjusted value (Err 5) is a no: the light would be another."""
@@ -368,6 +388,7 @@ class GardasoftSettings(DriverSettings):
     strobe_delay_us: NotNegative = 20.0  # from the trigger to the pulse
     trigger_input: Annotated[int, Field(ge=1, le=255)] | None = None  # where the camera's line arrives
     read_back: bool = True  # each setting is asked back (`STc`) before it counts: the protocol has no checksum
+    keep_alive_s: Positive | None = None  # over TCP: the controller hangs up after 10 s without a word
 
 
 def _open(settings: GardasoftSettings) -> GardasoftLights:
@@ -379,6 +400,7 @@ def _open(settings: GardasoftSettings) -> GardasoftLights:
         reply_timeout_s=settings.reply_timeout_s,
         strobe=Strobe(settings.strobe, settings.strobe_delay_us, settings.trigger_input),
         read_back=settings.read_back,
+        keep_alive_s=settings.keep_alive_s,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -92,6 +94,23 @@ def test_a_setting_changed_on_the_way_is_noticed_and_off_asks_every_channel(lamp
     assert lamps.lit() == {3: 1.0}
     lights.off()
     assert lamps.lit() == {}
+
+
+def test_an_idle_line_is_kept_alive_until_closed(lamps: Any, wait_until: Any) -> None:
+    lights = lamps.open(keep_alive_s=0.05)
+    before = sent_so_far(lights)
+    wait_until(lambda: len(sent_by(lights, before)) >= 2)
+    lights.on(3, 0.5)
+    lights.check()
+    assert lamps.lit() == {3: 0.5}
+    assert set(sent_by(lights, before)) == {"VR", "RS3,50", "ST3"}
+    lights.close()
+    assert not any(t.name == "lights alive" and t.is_alive() for t in _after_a_while(0.2))
+
+
+def _after_a_while(seconds: float) -> list[threading.Thread]:
+    time.sleep(seconds)
+    return threading.enumerate()
 
 
 def test_off_asks_what_may_be_lit(lamps: Any) -> None:
