@@ -57,6 +57,10 @@ def _against_references(
     median = float(np.median(list(ratios.values())))
     if not median >= dead_below:
         return (f"no light reaches its reference level (median ratio {median:.3f}): part, exposure or supply?",)
+    if not median <= strong_above:
+        return (
+            f"every light is above its reference level (median ratio {median:.2f}): ambient light, or one stuck on?",
+        )
     reasons = []
     for name, ratio in ratios.items():
         relative = ratio / median

@@ -101,8 +101,8 @@ class LightLevelLimits(_Strict):
     """Mean level of a frame over its reference; see station.light_check."""
 
     dead_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.15
-    weak_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.6
-    strong_above: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.6
+    weak_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.8
+    strong_above: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.25
 
 
 class Recipe(_Strict):
