@@ -49,3 +49,11 @@ def test_mean_level_is_the_share_of_full_scale_over_black() -> None:
     pixels = np.full((8, 6), 64 + (4095 - 64) // 2, np.uint16)
     frame = Frame(pixels, "BayerRG12", 12, 64.0, 1000.0, 0.0, 0, 0)
     assert abs(mean_level(frame) - 0.5) < 1e-3
+
+
+def test_light_that_adds_to_every_frame_is_told() -> None:
+    references = {"north": 0.2, "south": 0.2, "east": 0.1, "diffuse": 0.3}
+    brighter = {name: level * 1.3 for name, level in references.items()}
+    assert "ambient light, or one stuck on" in check_light_levels(brighter, references, 0.15, 0.8, 1.25)[0]
+    usual = {name: level * 1.2 for name, level in references.items()}
+    assert check_light_levels(usual, references, 0.15, 0.8, 1.25) == ()
