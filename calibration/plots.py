@@ -41,12 +41,12 @@ class Curve:
 
 def curve_svg(curve: Curve) -> str:
     """Both axes start at zero."""
-    width, height, left, top, bottom = 420, 280, 66, 26, 44
+    width, height, left, right, top, bottom = 430, 280, 66, 24, 26, 44
     high_x = _round_up(max((x for x, _ in curve.points), default=1.0))
     high_y = _round_up(max((y for _, y in curve.points), default=1.0))
 
     def at(x: float, y: float) -> tuple[float, float]:
-        return left + (width - left - 14) * x / high_x, height - bottom - (height - bottom - top) * y / high_y
+        return left + (width - left - right) * x / high_x, height - bottom - (height - bottom - top) * y / high_y
 
     x0, y0 = at(0, 0)
     x1, y1 = at(high_x, high_y)

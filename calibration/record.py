@@ -170,7 +170,7 @@ class FlatFieldRecord(BaseModel):
 
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
     sha256: Sha256
-    departure_percent: Share  # rms of the maps about 1
+    departure_percent: Share  # rms of the maps, beside what all lights share
     plane_tilt_deg: Share | None = None  # of the white plane against the camera, as the lights saw it
     plane_tilt_spread_deg: Share | None = None
 

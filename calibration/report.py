@@ -143,7 +143,7 @@ def _field(record: Calibration) -> str:
         f"{field.plane_tilt_deg:.2f} +- {1.96 * (field.plane_tilt_spread_deg or 0):.2f} degrees"
     )  # fmt: skip
     rows = [
-        ["Maps depart from the light model by", f"{field.departure_percent:.2f} % rms"],
+        ["Maps depart from the light model, beside what all lights share, by", f"{field.departure_percent:.2f} % rms"],
         ["White plane off where it should lie", tilt],
         ["File", field.file],
         ["SHA-256", field.sha256],

@@ -48,6 +48,15 @@ class FieldMaps:
         grid = np.moveaxis(own.at(at_x[None, :], at_y[:, None]), -1, 0)
         return FlatField(grid / grid.mean(), step)
 
+    def shared_and_own(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(Y, X) what all lights have in common, as vignetting, which goes into the albedo alone; (K, Y, X) the rest,
+        each with mean 1."""
+        factors = self.factors.astype(np.float64)
+        factors /= factors.mean(axis=(1, 2), keepdims=True)
+        shared = np.exp(np.log(factors).mean(axis=0))
+        own = factors / shared
+        return shared, own / own.mean(axis=(1, 2), keepdims=True)
+
     def _node(self, pixel: NDArray[np.float64]) -> NDArray[np.float64]:
         return (pixel - self.origin_px) / self.step_px
 

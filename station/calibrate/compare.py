@@ -15,7 +15,7 @@ from station.calibrate.geometry import viewpoint_of_record
 
 ANGLE_SIGMAS = 2.448  # 95 % of an error with one sigma per axis in two axes
 SIGMAS = 1.960
-MOST_POINT_PX = 60.0  # 0.14 degrees of the viewing axis, which the viewpoints' angles carry the other way
+MOST_POINT_PX = 20.0  # 0.05 degrees of the viewing axis
 CAMERA_FIELDS = ("fx_px", "fy_px", "cx_px", "cy_px")
 
 

@@ -33,8 +33,9 @@ class MeasuredField:
 
     @property
     def departure_percent(self) -> float:
-        """Rms of the maps about 1: what the light model leaves to them."""
-        return 100 * float(np.sqrt(((self.maps.factors.astype(np.float64) - 1) ** 2).mean()))
+        """Rms of the maps beside what all lights share: what the light model leaves to them."""
+        _, own = self.maps.shared_and_own()
+        return 100 * float(np.sqrt(((own - 1) ** 2).mean()))
 
 
 def field_maps(record: Calibration, frames: Sequence[Frame], binning: int, stand: Stand) -> FieldMaps:

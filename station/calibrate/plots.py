@@ -17,7 +17,8 @@ from station.atomic import write_atomic
 from station.calibrate.geometry import MeasuredGeometry
 from station.flat_field_file import FieldMaps
 
-FIELD_SPAN = 0.02  # of the colour scale: fixed, so that reports can be laid side by side
+# of the colour scales: fixed, so that reports can be laid side by side
+OWN_SPAN, SHARED_SPAN = 0.005, 0.05
 
 
 def camera_plots(found: MeasuredGeometry) -> tuple[Plot, ...]:
@@ -51,8 +52,15 @@ def sensor_plots(sensor: SensorCharacter) -> tuple[Plot, ...]:
 
 
 def field_plots(maps: FieldMaps, names: Sequence[str]) -> tuple[Plot, ...]:
-    text = f"blue: weaker than the light model says by {FIELD_SPAN:.0%} or more, red: stronger; smallest to largest"
-    return (_svg("flat-field", "Flat field of each light", maps_svg(maps.factors, names, FIELD_SPAN, text)),)
+    """What all lights share on one plot, what each has of its own on the other."""
+    shared, own = maps.shared_and_own()
+    rest = f"blue: weaker than the light model says by {OWN_SPAN:.1%} or more, red: stronger; smallest to largest"
+    common = f"blue: darker by {SHARED_SPAN:.0%} or more; lens and plane"
+    return (
+        _svg("flat-field", "Flat field: what each light has of its own", maps_svg(own, names, OWN_SPAN, rest)),
+        _svg("flat-field-shared", "Flat field: what all lights share, which leaves the normals alone",
+             maps_svg(shared[None], ["all"], SHARED_SPAN, common)),
+    )  # fmt: skip
 
 
 def write_plots(folder: Path, plots: Sequence[Plot]) -> dict[str, str]:

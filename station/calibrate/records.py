@@ -33,7 +33,7 @@ LIMITS = {
     "matte_to_plane_percent": 2.0,
     "semi_calibrated_percent": 2.0,
     "plane_tilt_deg": 0.4,
-    "flat_field_departure_percent": 10.0,
+    "flat_field_departure_percent": 3.0,
     "left_out_ratio": 1.8,
     "condition": 10.0,
     "gain_spread_percent": 1.0,

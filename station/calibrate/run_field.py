@@ -25,7 +25,7 @@ class FieldReport:
     sha256: str
     released: bool
     flags: tuple[str, ...]
-    departure_percent: float  # rms of the maps about the light model
+    departure_percent: float  # rms of the maps beside the light model and what all lights share
     channels: tuple[int, ...]
     tilt: PlaneTilt  # of the white plane, against the record's intensities
 
