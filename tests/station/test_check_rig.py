@@ -122,3 +122,22 @@ def test_a_missing_device_hides_no_other(
     assert findings["light channel 1"]["ok"]
     assert findings["lights off"]["ok"]
     assert "homing" not in findings
+
+
+def test_a_camera_that_lacks_what_is_needed_is_told_what(
+    rig: tuple[RigControl, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The virtual camera in the genicam wheel runs freely: no trigger, no exposure time."""
+    text = rig[1].read_text().replace("producer: simcam", "producer: viky")
+    foreign = tmp_path / "rig.yaml"
+    foreign.write_text("\n".join(line for line in text.splitlines() if "serial_number" not in line))
+    code, findings = check(foreign, monkeypatch=monkeypatch, capsys=capsys)
+    camera = about(findings, "camera (genicam)")
+    if "Viky" not in camera["found"]:
+        pytest.skip(camera["found"])
+    assert code == 1
+    assert {"TriggerMode", "TriggerSource", "TriggerSoftware"} <= set(camera["details"]["missing"])
+    assert about(findings, "arm (grbl)")["ok"]
