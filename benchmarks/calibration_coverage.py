@@ -84,7 +84,7 @@ def geometry(seed: int, binning: int) -> Iterator[Row]:
             view, axis = name.split()
             kind = ("viewpoint position", "mm") if axis.endswith("_mm") else ("viewpoint angles", "degrees")
             yield *kind, error, int(error <= half), 1
-            yield f"viewpoint {view}", "mm or degrees", error, int(error <= half), 1
+            yield f"{kind[0]} {view}", kind[1], error, int(error <= half), 1
 
 
 def main() -> int:
@@ -103,8 +103,9 @@ def main() -> int:
         found += [] if options.only == "lights" else list(geometry(seed, options.binning))
         for row in found:
             rows[row[0]].append(row)
-        misses = sum(row[4] - row[3] for row in found)
-        print(f"seed {seed}: {misses} of {sum(r[4] for r in found)} outside", file=sys.stderr, flush=True)
+        misses = [f"{row[4] - row[3]} of {row[0]}" for row in found if row[4] > row[3]]
+        told = f"{sum(r[4] for r in found)} intervals, outside: {', '.join(misses) or 'none'}"
+        print(f"seed {seed}: {told}", file=sys.stderr, flush=True)
     summary: dict[str, dict[str, Any]] = {
         quantity: {
             "unit": own[0][1],

@@ -21,6 +21,31 @@ figcaption{color:#555;font-size:12px;max-width:34rem}
 img{max-width:34rem;border:1px solid #ddd}h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:1.2rem}small{color:#555}"""
 
 
+RESIDUALS = {
+    "direction_spread_deg": "light directions, one sigma of the worst (degrees)",
+    "intensity_spread_percent": "light intensities, one sigma of the worst (%)",
+    "mirror_to_matte_deg": "mirror sphere against matte sphere, worst light (degrees)",
+    "matte_to_plane_percent": "intensities, matte sphere against white plane, worst light (%)",
+    "semi_calibrated_percent": "intensities without knowing normals, against white plane, worst light (%)",
+    "plane_tilt_deg": "white plane off where it should lie (degrees)",
+    "flat_field_departure_percent": "flat field beside the light model (% rms)",
+    "left_out_ratio": "worst light predicted from the others, over the usual light",
+    "condition": "condition of L^T L of the light set",
+    "gain_spread_percent": "system gain K, one sigma (%)",
+    "linearity_error_percent": "linearity error, EMVA 1288 (%)",
+    "focal_interval95_percent": "focal length, half of the 95 % interval (%)",
+    "viewpoint_interval95_mm": "viewpoint positions, half of the 95 % interval, worst axis (mm)",
+    "viewpoint_interval95_deg": "viewpoint angles, half of the 95 % interval, worst axis (degrees)",
+    "camera_rms_px": "board points, rms of all pictures (px)",
+    "camera_left_out_rms_px": "board points in pictures left out of the fit, rms (px)",
+    "arm_repeatability_mm": "arm, one sigma per axis (mm)",
+    "arm_repeatability_deg": "arm, one sigma per axis (degrees)",
+    "outline_rms_px": "outline of the mirror sphere, rms (px)",
+    "plane_rms": "white plane beside the light model, rms",
+    "dark_noise_dn": "temporal noise of a dark frame (DN)",
+    "hot_pixels": "hot pixels",
+}
+
 Section = Literal["camera", "lights", "sensor", "field"]
 
 
@@ -80,7 +105,8 @@ def _limits(record: Calibration) -> str:
     for name, value in sorted(about.residuals.items(), key=lambda item: item[0] not in about.limits):
         limit = about.limits.get(name)
         judged = "" if limit is None else ("ok" if value <= limit else "NOT")
-        rows.append([name.replace("_", " "), f"{value:.4g}", "-" if limit is None else f"{limit:g}", judged])
+        words = RESIDUALS.get(name, name.replace("_", " "))
+        rows.append([words, f"{value:.4g}", "-" if limit is None else f"{limit:g}", judged])
     return f"<h2>Residuals and limits</h2>{_table(rows)}"
 
 

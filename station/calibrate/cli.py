@@ -98,11 +98,12 @@ def calibrate_everything(
     out: RecordsOption = Path("out/calibration"),
     reference: ReferenceOption = None,
     release_by: Annotated[str, typer.Option(help="Who releases the record if nothing is flagged.")] = "unattended",
+    lens: Annotated[str, typer.Option(help="Serial number of the lens, for the record.")] = "unknown",
     sphere_mm: SphereOption = 16.0,
     seed: Annotated[int, typer.Option(help="Which simulated rig, where one is started.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Lights and sensor to a released record with its report; ends with 1 if anything is flagged or out of limits."""
+    """Camera, viewpoints, lights, field and sensor to a released record with its report; ends with 1 if flagged."""
     from station.calibrate.measure import LightSettings
     from station.calibrate.run_all import calibrate_all
     from station.calibrate.station_open import load_reference, opened
@@ -110,7 +111,7 @@ def calibrate_everything(
     with opened(rig, out, _ask, seed) as station_open:
         known = load_reference(reference, station_open.rig)
         settings = LightSettings(sphere_radius_mm=sphere_mm / 2)
-        report = calibrate_all(station_open, known, out, release_by, progress, settings)
+        report = calibrate_all(station_open, known, out, release_by, progress, settings, lens=lens)
     say(report.as_dict(), as_json, report.as_text())
     raise typer.Exit(ExitCode.DONE if report.ok else ExitCode.FOUND)
 

@@ -55,6 +55,7 @@ class Release:
     by: str
     at: datetime
     valid_for_days: int = VALID_FOR_DAYS
+    lens: str = "unknown"  # its serial number, which no wire tells
 
 
 def residuals_of(lights: MeasuredLights, sensor: SensorCharacter | None) -> dict[str, float]:
@@ -118,6 +119,7 @@ def make_record(
     good = not flags
     expires = release.at + timedelta(days=release.valid_for_days)
     provenance = Provenance(
+        lens_serial_number=release.lens,
         lights_serial_number=identity.lights or "unknown",
         temperature_c=identity.temperature_c,
         measured=tuple(measured),

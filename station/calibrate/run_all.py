@@ -68,6 +68,7 @@ def calibrate_all(
     progress: Progress,
     settings: LightSettings | None = None,
     *,
+    lens: str = "unknown",
     with_camera: bool = True,
     with_sensor: bool = True,
     with_part: bool = True,
@@ -86,7 +87,7 @@ def calibrate_all(
     recorder = Recorder(station_open.bench)
     lights = measure_lights(recorder, known, chosen, progress, stand)
     sensor = measure_sensor(recorder, known, chosen, progress) if with_sensor else None
-    release = Release(release_by, datetime.now(UTC))
+    release = Release(release_by, datetime.now(UTC), lens=lens)
     name = f"{identity.camera}-{release.at.strftime('%Y%m%dT%H%M%SZ')}"
     pictures = [*(geometry.pictures if geometry is not None else ()), *recorder.pictures]
     bare = make_record(reference, lights, sensor, identity, pictures, release, name, geometry)

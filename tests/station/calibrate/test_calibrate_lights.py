@@ -111,7 +111,7 @@ def test_the_report_is_one_page_that_needs_nothing_else(record: Calibration, ref
     assert record_hash(record) in page
     assert "http" not in page
     assert "src=" not in page
-    assert "direction spread deg" in page
+    assert "light directions, one sigma of the worst" in page
 
 
 def test_verify_accepts_the_rig_it_was_made_on_and_refuses_one_that_was_touched(record: Calibration) -> None:
