@@ -28,8 +28,9 @@ from station.photometric_stereo.vectors import (
     add_between,
     all_between,
     beyond,
-    both,
+    differs,
     every,
+    expect_store,
     extremes,
     line_or,
     load,
@@ -127,11 +128,15 @@ def _keep(g, i, x, y, z, square):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def _project(lights, frames, table, g, n):  # type: ignore[no-untyped-def]
-    """Plain least squares under far lights without a mosaic."""
+def _project(lights, frames, table, g, maps, n):  # type: ignore[no-untyped-def]
+    """Plain least squares under far lights without a mosaic; meanwhile the maps' memory comes nearer."""
     raw, step, dark = frames
     share = splat(_f32(1 / len(lights)))
     for i in range(0, n, 2 * LANES):
+        for c in range(3):
+            expect_store(maps[0], c * maps[6] + i)
+        expect_store(maps[1], i)
+        expect_store(maps[3], i)
         x, y, z, squares, x2, y2, z2, squares2 = project(beyond(raw, i), step, beyond(dark, i), table, lights)
         _keep(g, i, x, y, z, squares * share)
         _keep(g, i + LANES, x2, y2, z2, squares2 * share)
@@ -333,9 +338,10 @@ def _finish(g, number, placed, maps, n):  # type: ignore[no-untyped-def]
 
 @_inner
 def _floor(albedo, share, black, top):  # type: ignore[no-untyped-def]
-    """The count that a lit light must exceed; `top`, which none does, where the albedo is 0."""
+    """The count that a lit light must exceed: `top`, which none does, where the albedo is 0, and under it elsewhere."""
     zero = splat(_f32(0))
-    return select(albedo > zero, minimum(maximum(albedo * share + black, zero), splat(top)), splat(top))
+    highest = splat(top - _f32(1))
+    return select(albedo > zero, minimum(maximum(albedo * share + black, zero), highest), splat(top))
 
 
 @_inner
@@ -348,19 +354,18 @@ def _finish_ls(dark, g, rules, top, thresholds, count, floors, maps, n):  # type
     share, black = load_splat(thresholds, 2 * count), load_splat(thresholds, 2 * count + 1)
     everywhere = splat(_f32(0)) >= splat(_f32(0))
     for i in range(0, n, LANES):
-        good, albedo = _write(g, i, everywhere, least_square, maps)
-        store_counts(maps[4], i, good)
+        _, albedo = _write(g, i, everywhere, least_square, maps)
         store_counts(floors, i, _floor(albedo, share, load_or(dark, i, black), top))
 
 
 @_inner
-def _withdraw(maps, j):  # type: ignore[no-untyped-def]
-    """Of 32 pixels of ls, takes back the normals that fewer than three lights support."""
-    was = load_counts(maps[4], j)
-    enough = both(was, reached(load_counts(maps[2], j), np.uint8(3)))
+def _withdraw(maps, j, was, number):  # type: ignore[no-untyped-def]
+    """Marks 32 pixels of ls as observable, and takes back the normals that fewer than three lights support."""
+    enough = reached(number, np.uint8(3))
+    store(maps[2], j, number)
+    store(maps[4], j, enough)
     if same(was, enough):
         return
-    store(maps[4], j, enough)
     zero, half = splat(_f32(0)), splat(_f32(0.5))
     for i in range(j, j + GROUP, LANES):
         good = load(maps[4], i) > half
@@ -372,7 +377,7 @@ def _withdraw(maps, j):  # type: ignore[no-untyped-def]
 
 @_inner
 def _count(lights, frames, limit, top, thresholds, even, floors, maps, n):  # type: ignore[no-untyped-def]
-    """Lit count of ls in the counts' own width, under far lights without a mosaic."""
+    """Lit count of ls in the counts' own width, under far lights without a mosaic; none exceeds `top`."""
     raw, step, dark = frames
     count = len(lights)
     for j in range(0, n, GROUP):
@@ -381,25 +386,26 @@ def _count(lights, frames, limit, top, thresholds, even, floors, maps, n):  # ty
         floor = load_counts(floors, j)
         if all_between(low, floor, high, limit):
             store(maps[2], j, splat_bytes(np.uint8(count)))
+            store(maps[4], j, splat_bytes(np.uint8(1)))
             continue
+        was = differs(floor, top)
         number = splat_bytes(np.uint8(0))
         for k in range(count):
             if not even:
                 for i in range(j, j + GROUP, LANES):
                     black = load_or(dark, i, load_splat(thresholds, 2 * k + 1))
                     share = load_splat(thresholds, 2 * k)
-                    store_counts(floors, i, _floor(load(maps[1], i), share, black, top))
+                    store_counts(floors, i, _floor(load(maps[1], i), share, black, _f32(top)))
                 floor = load_counts(floors, j)
             number = add_between(number, load_counts(raw, k * step + j), floor, limit)
-        store(maps[2], j, number)
-        _withdraw(maps, j)
+        _withdraw(maps, j, was, number)
 
 
 @_inner
-def _count_near(lights, frames, signal, phase, near, x, limit, rules, maps, n):  # type: ignore[no-untyped-def]
+def _count_near(lights, frames, signal, phase, near, x, limit, top, rules, floors, maps, n):  # type: ignore[no-untyped-def]
     """Lit count of ls where each pixel has a scale of its own."""
     raw, step, _ = frames
-    zero, one, top = splat(_f32(0)), splat(_f32(1)), splat(_f32(limit))
+    zero, one, high_count = splat(_f32(0)), splat(_f32(1)), splat(_f32(limit))
     for j in range(0, n, GROUP):
         _, high = extremes(beyond(raw, j), step, lights)
         store(maps[5], j, reached(high, limit))
@@ -409,10 +415,11 @@ def _count_near(lights, frames, signal, phase, near, x, limit, rules, maps, n): 
             least = select(albedo > zero, splat(rules[1]) * albedo, splat(_f32(np.inf)))
             number = zero
             for k in range(len(lights)):
-                lit = (_value(k, frames, signal, phase, i, ends, steps) > least) & (load(raw, k * step + i) < top)
+                value = _value(k, frames, signal, phase, i, ends, steps)
+                lit = (value > least) & (load(raw, k * step + i) < high_count)
                 number = number + select(lit, one, zero)
             store_counts(maps[2], i, number)
-        _withdraw(maps, j)
+        _withdraw(maps, j, differs(load_counts(floors, j), top), load_counts(maps[2], j))
 
 
 @_inner
@@ -440,7 +447,7 @@ def _piece(  # type: ignore[no-untyped-def]
     light, g, number, placed, floors, extreme = scratch
     if rules[0] != ROBUST:
         if plain:
-            _project(lights, frames, table, g, n)
+            _project(lights, frames, table, g, maps, n)
         else:
             _linear(lights, frames, signal, phase, near, geometry, x, light[0], g, n)
     if rules[0] != LS:
@@ -450,11 +457,11 @@ def _piece(  # type: ignore[no-untyped-def]
         )  # fmt: skip
         _finish(g, number, placed, maps, n)
         return
-    _finish_ls(frames[2], g, rules, top, thresholds, len(lights), floors, maps, n)
+    _finish_ls(frames[2], g, rules, _f32(top), thresholds, len(lights), floors, maps, n)
     if plain:
         _count(lights, frames, limit, top, thresholds, even, floors, maps, n)
     else:
-        _count_near(lights, frames, signal, phase, near, x, limit, rules, maps, n)
+        _count_near(lights, frames, signal, phase, near, x, limit, top, rules, floors, maps, n)
 
 
 @_inner
@@ -508,7 +515,7 @@ def _compiled(sources: int) -> Any:
         row_ends = pointer(knots)
         if knots is not None:
             row_ends = pointer(ends)
-        top = _f32(255 if ring.itemsize == 1 else 65535)
+        top = counts.dtype.type(255 if ring.itemsize == 1 else 65535)
         for y in range(rows[0], rows[1]):
             if knots is not None:
                 _row_ends(knots, count, 1 << shift, y, ends)

@@ -14,6 +14,7 @@ from drivers.protocols import Frame, Pixels
 from station.inspection import NormalMap
 from station.photometric_stereo.checks import relative_residual
 from station.photometric_stereo.flat_field import FlatField
+from station.photometric_stereo.heights import Height, HeightMap
 from station.photometric_stereo.lights import (
     SEGMENT_PX,
     DirectionalLights,
@@ -46,7 +47,7 @@ __all__ = [
 
 MAXIMUM_LIGHTS = 32
 SHADOW_OF_ALBEDO = 0.08  # a light predicted darker than this on a pixel is not judged by it
-BLOCK_ROWS = 32  # what one thread takes at a time
+BLOCK_PIXELS = 1 << 19  # what one thread takes at a time: a call costs some 50 us
 Engine = Literal["numba", "numpy"]
 
 
@@ -107,7 +108,8 @@ class PhotometricStereo:
         self.shape = shape
         self.settings = settings or SolverSettings()
         self._engine: Engine = engine or default_engine()
-        self._pool = _threads(threads or default_threads())
+        self._threads = threads or default_threads()
+        self._pool = _threads(self._threads)
         self._flat_field = flat_field
         self._dark = None if dark_frame is None else _checked_dark(dark_frame, shape)
         self._step_px = _step_px(lights, flat_field)
@@ -118,12 +120,18 @@ class PhotometricStereo:
         self._work: Work | None = None
         self._solved = 0  # rows of the work's region
         self._region = Region(0, 0, *shape)
+        self._height: Height | None = None
 
-    def begin(self, region: Region | None = None) -> None:
+    def begin(self, region: Region | None = None, *, height: Height | None = None) -> None:
         """Forget the frames of the last view. Only `region` of the next one will be solved (default: all of it).
 
-        Maps have the region's size, and cost what it holds. Raises PhotometricStereoError if it leaves the picture.
+        Maps have the region's size, and cost what it holds. `height` is that of the part for near lights; far ones
+        do not look at it. Raises PhotometricStereoError if the region leaves the picture or the height has another
+        size.
         """
+        if isinstance(height, HeightMap) and height.heights_mm.shape != self.shape:
+            raise PhotometricStereoError(f"height map of {height.heights_mm.shape} for pictures of {self.shape}")
+        self._height = height
         if region is not None:
             region.check(self.shape)
         self._region = region or Region(0, 0, *self.shape)
@@ -220,6 +228,7 @@ class PhotometricStereo:
                 self._flat_field,
                 self._dark,
                 self._step_px,
+                self._height,
             )
         return self._work
 
@@ -229,8 +238,8 @@ class PhotometricStereo:
 
     def _solve_rows(self, work: Work, first: int, last: int) -> None:
         rows = self._rows(work)
-        starts = range(first, last, BLOCK_ROWS)
-        list(self._pool.map(lambda start: rows(start, min(start + BLOCK_ROWS, last)), starts))
+        block = max(1, min(BLOCK_PIXELS // work.region.width, -(-(last - first) // self._threads)))
+        list(self._pool.map(lambda start: rows(start, min(start + block, last)), range(first, last, block)))
 
     def _rows(self, work: Work) -> Rows:
         if self._engine == "numpy":

@@ -434,9 +434,14 @@ def splat_bytes(_, scalar):  # type: ignore[no-untyped-def]
 
 
 @_intrinsic
-def both(_, x, y):  # type: ignore[no-untyped-def]
-    """Bitwise and of counts."""
-    return x(x, y), lambda _, builder, __, args: builder.and_(*args)
+def differs(_, counts, scalar):  # type: ignore[no-untyped-def]
+    """Bytes: 1 where the counts are not the scalar."""
+
+    def emit(_, builder, __, args):  # type: ignore[no-untyped-def]
+        mask = builder.icmp_unsigned("!=", args[0], _spread(builder, args[1], GROUP))
+        return builder.zext(mask, ir.VectorType(_I8, GROUP))
+
+    return COUNTS[8](counts, scalar), emit
 
 
 @_intrinsic
@@ -448,3 +453,17 @@ def same(_, x, y):  # type: ignore[no-untyped-def]
         return builder.icmp_unsigned("==", bits, ir.Constant(ir.IntType(GROUP), -1))
 
     return types.boolean(x, y), emit
+
+
+@_intrinsic
+def expect_store(_, base, offset):  # type: ignore[no-untyped-def]
+    """Fetches the cache line of an element that will be written soon; memory need not be waited for then."""
+
+    def emit(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        line = _at(builder, args[0], sig.args[0].element, args[1], _I8)
+        kind = ir.FunctionType(ir.VoidType(), [line.type, _I32, _I32, _I32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [line, _I32(1), _I32(3), _I32(1)])
+        return context.get_dummy_value()
+
+    return types.none(base, types.int64), emit

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from drivers.protocols import Frame
 from station.inspection import NormalMap
 from station.photometric_stereo.flat_field import FlatField
+from station.photometric_stereo.heights import Height
 from station.photometric_stereo.lights import LightModel, PointLights, light_vectors, mosaic_intensities
 from station.photometric_stereo.radiometry import reciprocal_signals, saturation_limit_dn
 from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
@@ -68,6 +69,7 @@ class Work:
     flat_field: FlatField | None
     dark: DarkFrame | None  # (H, W + SPARE_PX or more): what to subtract instead of black_dn
     step_px: int  # between knots, where light is near
+    height: Height | None  # of the part, where the lights' own plane does not do
 
     @property
     def is_near(self) -> bool:
@@ -76,7 +78,10 @@ class Work:
 
     def light_at(self, x_px: F64, y_px: F64) -> tuple[F64, F64]:
         """Unit directions (..., K, 3) and strengths (..., K), flat field included."""
-        directions, strengths = light_vectors(self.lights, x_px, y_px)
+        height_mm = None
+        if self.height is not None and isinstance(self.lights, PointLights):
+            height_mm = self.height.at(self.lights, x_px, y_px)
+        directions, strengths = light_vectors(self.lights, x_px, y_px, height_mm)
         return directions, strengths if self.flat_field is None else strengths * self.flat_field.at(x_px, y_px)
 
 
