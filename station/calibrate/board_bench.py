@@ -17,11 +17,32 @@ from drivers.simulated.control import RigControl
 from drivers.simulated.scene import LightHead, significant_bits
 from drivers.simulated.scene.board import COLS, ROWS, SQUARE_MM, BoardMake, BoardPlacement, BoardScene
 from drivers.simulated.scene.mounted import MountedCamera, arm_frame
+from station.bad_input import BadInput
 from station.calibrate.bench import PIXEL_FORMAT
 from station.devices import Rig
 
 BOARD = Board("charuco", COLS, ROWS, SQUARE_MM)  # the simulated rig's own
 BLACK_LEVEL_DN = 64.0
+
+
+class BoardTextError(BadInput, ValueError):
+    """A board described in a way that is none; the text says how it is done."""
+
+
+def board_from_text(text: str) -> Board:
+    """COLSxROWSxSQUARE of a ChArUco board with markers of 3/4 of a square, such as 24x20x3. Raises BoardTextError."""
+    words = text.lower().split("x")
+    try:
+        cols, rows, square = int(words[0]), int(words[1]), float(words[2])
+        return Board("charuco", cols, rows, square) if len(words) == 3 else _no_board(text)
+    except (ValueError, IndexError) as error:
+        raise BoardTextError(
+            f"--board: expected squares per row x per column x mm, such as 24x20x3, found {text!r} ({error})"
+        ) from error
+
+
+def _no_board(text: str) -> Board:
+    raise ValueError(f"{text.count('x') + 1} numbers instead of three")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from station.bad_input import BadInput
-from station.calibrate.cli_viewpoints import add_viewpoint_commands
+from station.calibrate.cli_viewpoints import BoardOption, add_viewpoint_commands
 from station.exit_codes import ExitCode
 
 PatternName = Literal["chessboard", "charuco", "circles"]
@@ -34,6 +34,7 @@ def camera(
     rig: Annotated[
         str | None, typer.Option("--rig", help="Rig file, or `simulated`: its own camera photographs its own board.")
     ] = None,
+    board_on_rig: BoardOption = None,
     binning: Annotated[int, typer.Option(help="With --rig: of the pictures.")] = 4,
     pattern: Annotated[PatternName, typer.Option(help="What the board shows.")] = "chessboard",
     cols: Annotated[int, typer.Option(help="Inner corners (chessboard), squares (charuco) or circles per row.")] = 9,
@@ -54,7 +55,7 @@ def camera(
     if rig is not None:
         from station.calibrate.cli_viewpoints import camera_on_rig
 
-        return camera_on_rig(rig, binning, out, as_json)
+        return camera_on_rig(rig, board_on_rig, binning, out, as_json)
     assert folder is not None
     from calibration.boards import Board
     from station.calibrate.picture_folder import calibrate_camera_folder

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from station.calibrate.board_bench import LiveBoardBench
     from station.calibrate.station_open import Station
 
+BoardOption = Annotated[
+    str | None, typer.Option("--board", help="ChArUco board as COLSxROWSxSQUARE_MM; 24x20x3 without it.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
@@ -34,19 +37,20 @@ def _ask(words: str) -> None:
     typer.prompt(f"{words}. Then press Enter", default="", show_default=False, err=True)
 
 
-def _bench(station_open: Station) -> LiveBoardBench:
-    from station.calibrate.board_bench import LiveBoardBench, board_placer
+def _bench(station_open: Station, board: str | None) -> LiveBoardBench:
+    from station.calibrate.board_bench import BOARD, LiveBoardBench, board_from_text, board_placer
 
-    return LiveBoardBench(station_open.rig, board_placer(station_open.control, _ask))
+    its = BOARD if board is None else board_from_text(board)
+    return LiveBoardBench(station_open.rig, board_placer(station_open.control, _ask), board=its)
 
 
-def camera_on_rig(rig: str, binning: int, out: Path | None, as_json: bool) -> None:
+def camera_on_rig(rig: str, board: str | None, binning: int, out: Path | None, as_json: bool) -> None:
     """The board photographed all round by the rig's own camera; `out` as for a folder of pictures."""
     from station.calibrate.measure_camera import measure_camera
     from station.calibrate.station_open import opened
 
     with opened(rig, Path("out/calibration"), _ask) as station_open:
-        found = measure_camera(_bench(station_open), _progress, binning)
+        found = measure_camera(_bench(station_open, board), _progress, binning)
     if out is not None:
         from station.calibrate.camera_files import write_camera_files
 
@@ -64,6 +68,7 @@ def viewpoints(
         Path | None, typer.Option("--views", help="File of `station calibrate teach`; the demo's five without it.")
     ] = None,
     returns: Annotated[int, typer.Option(min=2, help="Visits to each viewpoint.")] = 4,
+    board: BoardOption = None,
     binning: Annotated[int, typer.Option(help="Of the pictures: 4, or 8 for speed.")] = 4,
     out: Annotated[Path, typer.Option("--out", help="The record: written by calibration, never over another.")] = Path(
         "out/viewpoints.yaml"
@@ -72,7 +77,7 @@ def viewpoints(
 ) -> None:
     """Camera, its mount and every viewpoint from a board; ends with 1 if anything is flagged or has moved."""
     if check is not None:
-        _check(rig, check, binning, as_json)
+        _check(rig, check, board, binning, as_json)
     from station.calibrate.drift_check import viewpoints_record
     from station.calibrate.measure_camera import measure_camera
     from station.calibrate.station_open import opened
@@ -82,7 +87,7 @@ def viewpoints(
     _refuse_existing(out)
     poses = STATION_VIEWS if views is None else _taught(views)
     with opened(rig, Path("out/calibration"), _ask) as station_open:
-        bench = _bench(station_open)
+        bench = _bench(station_open, board)
         camera = measure_camera(bench, _progress, binning)
         found = measure_viewpoints(bench, camera, _progress, poses, returns)
         record = viewpoints_record(found, station_open.identity(), is_simulated=station_open.rig.is_simulated)
@@ -118,7 +123,7 @@ def _refuse_existing(out: Path) -> None:
         raise DriftRefused(f"{out} is there already; a record is never overwritten: choose another name with --out")
 
 
-def _check(rig: str, file: Path, binning: int, as_json: bool) -> None:
+def _check(rig: str, file: Path, board: str | None, binning: int, as_json: bool) -> None:
     from calibration.record import Calibration
     from calibration.viewpoint_record import ViewpointsRecord
     from station.calibrate.drift_check import drift_reference, measure_drift
@@ -130,7 +135,7 @@ def _check(rig: str, file: Path, binning: int, as_json: bool) -> None:
     record = load_document(file, Calibration) if whole else load_document(file, ViewpointsRecord)
     reference = drift_reference(record)
     with opened(rig, Path("out/calibration"), _ask) as station_open:
-        bench = _bench(station_open)
+        bench = _bench(station_open, board)
         if station_open.control is not None:
             bench.place_board(FLAT)  # a simulated board goes back exactly where calibration had it
         report = measure_drift(bench, reference, _progress, binning=binning)

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from drivers.simulated.config import SimulatedRigConfig
 from station.bad_input import BadInput
+from station.calibrate.board_bench import BoardTextError, board_from_text
 from station.calibrate.teach import load_taught
 from station.cli import app
 from station.simulated_rig import running_rig
@@ -38,6 +39,14 @@ def test_a_file_without_taught_viewpoints_is_refused(tmp_path: Path) -> None:
     taught.write_text("schema_version: 1\nviewpoints: []\n")
     words = ("viewpoints", "--rig", "simulated", "--out", str(tmp_path / "new.yaml"), "--views", str(taught))
     assert "no viewpoint was taught" in refusal(*words)
+
+
+def test_a_board_in_words() -> None:
+    board = board_from_text("17x12x4.5")
+    assert (board.cols, board.rows, board.square_mm, board.pattern) == (17, 12, 4.5, "charuco")
+    for text in ("17x12", "17x12x4x5", "axbxc", "2x2x1", "17x12x-1", "17x12xnan"):
+        with pytest.raises(BoardTextError, match="24x20x3"):
+            board_from_text(text)
 
 
 @pytest.fixture
