@@ -220,6 +220,20 @@ def solve(
     say(asdict(report), as_json, "\n".join(solve_lines(report)))
 
 
+@app.command()
+def gloss(
+    inspection_id: Annotated[str, typer.Argument(help="An archived good part.")],
+    recipe: Annotated[Path, typer.Option("--recipe", help="The recipe whose lights, heights and calibration hold.")],
+    archive: Annotated[Path, typer.Option("--archive", help="Folder of the archive, as `inspect` writes it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Find a satin product's broad highlight in its frames; prints the lines for the recipe."""
+    from station.gloss_teach import teach_gloss
+
+    report = teach_gloss(recipe, archive, inspection_id)
+    say(report.as_dict(), as_json, report.as_text())
+
+
 @app.command("lights-trend")
 def lights_trend(
     archive: Annotated[Path, typer.Option("--archive", help="Folder of the archive, as `inspect` writes it.")],

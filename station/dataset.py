@@ -131,6 +131,8 @@ def simulate_dataset(
         "photometric_stereo": {
             "method": stereo.method,
             "shadow_fraction": stereo.shadow_fraction,
+            "refine": stereo.refine if stereo.detector_normals == "refined" else "none",
+            "plane_heights_mm": {v.name: v.plane_height_mm for v in loaded.recipe.viewpoints if v.plane_height_mm},
             "lights": [light.name for light in loaded.recipe.directional_lights],
         },
         "reference_levels": _means(levels),

@@ -136,6 +136,13 @@ def _misfits(m: ModelMetadata, recipe: Recipe) -> Iterator[str]:
     stereo, learned = recipe.photometric_stereo, m.photometric_stereo
     if stereo.method != learned.method:
         yield f"its normals were solved by {learned.method!r}, the recipe uses {stereo.method!r}"
+    refine = stereo.refine if stereo.detector_normals == "refined" else "none"
+    if refine != learned.refine:
+        yield f"it learned from normals refined by {learned.refine!r}, the recipe gives it {refine!r}"
+    for v in recipe.viewpoints:
+        height_mm = learned.plane_heights_mm.get(v.name, 0.0)
+        if v.plane_height_mm != height_mm:
+            yield f"view {v.name!r} learned at plane height {height_mm:g} mm, the recipe has {v.plane_height_mm:g}"
     lights = [light.name for light in recipe.directional_lights]
     if sorted(lights) != sorted(learned.lights):
         yield f"it was trained under {list(learned.lights)}, the recipe lights {lights}"

@@ -21,6 +21,8 @@ class StereoSettings(_Record):
     method: str
     lights: tuple[str, ...]
     shadow_fraction: float | None = None
+    refine: str = "none"  # these two came later: older models learned from first normals on the target plane
+    plane_heights_mm: dict[str, float] = {}  # per view, 0 where it is not listed
 
 
 class ModalityCalibration(_Record):

@@ -20,6 +20,7 @@ from station.photometric_stereo.lights import LightModel, PointLights
 from station.photometric_stereo.network import quantile_index
 from station.photometric_stereo.reference import solve_tile
 from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
+from station.photometric_stereo.solve import default_engine
 
 F64 = NDArray[np.float64]
 ROUNDS = 10  # each leaves about 0.6 of the error: from 10 degrees to a few hundredths
@@ -79,7 +80,7 @@ def without_gloss(
     """A new map with the highlight taken off; `frames` in the lights' order, `normal_map` their first solution.
 
     `camera_mm` is the distance of the camera from the target point, far if None. Pixels that were not observable
-    stay so. float64 in blocks: about 2 CPU-seconds per megapixel with four lights.
+    stay so. float64 in blocks.
     """
     normals, albedo = normal_map.normals.copy(), normal_map.albedo.copy()
     lit_count, residual = normal_map.lit_count.copy(), normal_map.residual.copy()
@@ -100,16 +101,34 @@ def _solved(
     sample: Sampled, views: F64, settings: SolverSettings, gloss: Gloss
 ) -> tuple[F64, NDArray[np.intp], F64, NDArray[np.bool_]]:
     """g (n, 3), lights that counted, rms residual, observable."""
-    taken = np.zeros_like(sample.values)
-    inverse = _inverse(sample, settings)
-    for _ in range(ROUNDS):
-        g = np.einsum("nck,kn->nc", inverse, sample.values - taken)
-        taken += 0.5 * (_highlight(g, sample, views, gloss) - taken)  # the whole step would overshoot
+    inverse = counted_inverse(sample, settings)
+    rounds = rounds_compiled if default_engine() == "numba" else rounds_in_arrays
+    taken = rounds(sample, inverse, views, gloss)
     tile = solve_tile(sample.values - taken, sample.usable, sample.directions, settings)
     return tile.g, tile.lit_count, tile.residual, tile.observable
 
 
-def _inverse(sample: Sampled, settings: SolverSettings) -> F64:
+def rounds_in_arrays(sample: Sampled, inverse: F64, views: F64, gloss: Gloss) -> F64:
+    """(K, n) what the highlight adds to the values."""
+    taken = np.zeros_like(sample.values)
+    for _ in range(ROUNDS):
+        g = np.einsum("nck,kn->nc", inverse, sample.values - taken)
+        taken += 0.5 * (_highlight(g, sample, views, gloss) - taken)  # the whole step would overshoot
+    return taken
+
+
+def rounds_compiled(sample: Sampled, inverse: F64, views: F64, gloss: Gloss) -> F64:
+    """The same, compiled."""
+    from station.photometric_stereo.gloss_kernel import taken_off
+
+    values, usable = np.ascontiguousarray(sample.values.T), np.ascontiguousarray(sample.usable.T)
+    taken = np.empty_like(values)
+    directions = np.ascontiguousarray(sample.directions)
+    taken_off(values, usable, directions, inverse, views, gloss.of_albedo, gloss.roughness, ROUNDS, taken)
+    return np.asarray(taken.T)
+
+
+def counted_inverse(sample: Sampled, settings: SolverSettings) -> F64:
     """(n, 3, K): pseudo-inverse of the lights that count in the frames as they are; 0 where they decide nothing."""
     counts = np.ones_like(sample.values)
     if settings.method != "ls":

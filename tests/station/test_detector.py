@@ -175,6 +175,14 @@ def test_swapped_views_fail_the_self_test(small_model: Path, tmp_path: Path) -> 
         AnomalyDetector.load(file)
 
 
+TOP = {
+    "name": "top",
+    "pose": {"x_mm": 0.0, "y_mm": 0.0, "z_mm": 258.0, "tilt_deg": 0.0, "pan_deg": -90.0},
+    "limit": 1.0,
+}
+REFINED = {"refine": "robust", "detector_normals": "refined"}
+
+
 def _recipe(**changes: object) -> Recipe:
     pose = {"x_mm": 0.0, "y_mm": 0.0, "z_mm": 258.0, "tilt_deg": 0.0, "pan_deg": -90.0}
     lights = [
@@ -203,6 +211,8 @@ def test_a_model_fits_the_recipe_it_was_made_for(detector: AnomalyDetector) -> N
         ({"product": "knob"}, "trained for 'tile', the recipe is for 'knob'"),
         ({"capture": {"pixel_format": "Mono8"}}, "trained on rgb pictures, Mono8 gives mono"),
         ({"photometric_stereo": {"method": "ls"}}, "solved by 'masked', the recipe uses 'ls'"),
+        ({"photometric_stereo": REFINED}, "refined by 'none', the recipe gives it 'robust'"),
+        ({"viewpoints": ({**TOP, "plane_height_mm": 5.2},)}, "learned at plane height 0 mm, the recipe has 5.2"),
     ],
 )
 def test_a_model_of_something_else_is_refused(

@@ -6,8 +6,16 @@ import pytest
 from drivers.protocols import Frame, Pose
 from drivers.simulated.scene import DEFAULT_BLACK_LEVEL_DN, Scene, make_part
 from station.inspection import NormalMap
-from station.photometric_stereo.checks import angular_error_map
-from station.photometric_stereo.gloss import Gloss, GlossView, fit_gloss, without_gloss
+from station.photometric_stereo.checks import angular_error_map, sample_pixels
+from station.photometric_stereo.gloss import (
+    Gloss,
+    GlossView,
+    counted_inverse,
+    fit_gloss,
+    rounds_compiled,
+    rounds_in_arrays,
+    without_gloss,
+)
 from station.photometric_stereo.lights import DirectionalLights, PointLights
 from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
 from station.photometric_stereo.solve import PhotometricStereo
@@ -97,6 +105,17 @@ def test_the_turned_knob_is_solved_to_within_a_degree_with_its_height_and_gloss(
         )
         assert after < 1.0
         assert after < 0.6 * before
+
+
+def test_compiled_and_array_form_agree() -> None:
+    frames, lights = photographs(SATIN), ring()
+    y, x = (a.ravel() for a in np.mgrid[20:70:3, 20:70:3])
+    sample = sample_pixels(frames, lights, SolverSettings(), y, x)
+    views = np.tile([0.0, 0.0, 1.0], (y.size, 1))
+    inverse = counted_inverse(sample, SolverSettings())
+    rounds = [f(sample, inverse, views, SATIN) for f in (rounds_in_arrays, rounds_compiled)]
+    np.testing.assert_allclose(rounds[0], rounds[1], atol=1e-12)
+    assert rounds[0].max() > 0.05
 
 
 def test_gloss_that_cannot_be_is_refused() -> None:

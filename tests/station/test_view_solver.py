@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from drivers.protocols import Frame
 from drivers.simulated.scene import Scene, make_part
+from station.archive import Archive, ArchivedFrame, new_inspection_id
 from station.capture import CapturedFrame
 from station.detector import AnomalyDetector
 from station.document_errors import DocumentError
-from station.inspection import AnomalyMap, ViewResult
+from station.gloss_teach import GlossNotFound, teach_gloss
+from station.inspection import AnomalyMap, Inspection, ViewResult
 from station.judge import ViewJudge
 from station.photometric_stereo.lights import PointLights
 from station.plan import make_plan
@@ -122,6 +125,28 @@ def test_views_of_another_height_are_solved_under_other_lights() -> None:
 def test_noise_without_a_calibrated_sensor_is_that_of_a_usual_one(top: list[CapturedFrame]) -> None:
     noise = noise_for(changed("none", "first"), top[0].frame)
     assert noise.system_gain_dn_per_e == pytest.approx(4095 / 10_000 / 64)
+
+
+def test_the_gloss_of_an_archived_good_part_is_found(
+    tmp_path: Path, top: list[CapturedFrame], good_inspection: Inspection
+) -> None:
+    document = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
+    document["viewpoints"] = document["viewpoints"][:1]
+    document["viewpoints"][0]["plane_height_mm"] = 5.9
+    del document["reference_levels"]
+    recipe, calibration = tmp_path / "knob.yaml", RECIPE.parent / "simulated_rig.calibration.yaml"
+    recipe.write_text(yaml.safe_dump(document), encoding="utf-8")
+    (tmp_path / calibration.name).write_bytes(calibration.read_bytes())
+    inspection = replace(good_inspection, inspection_id=new_inspection_id(), views=())
+    with Archive.open(tmp_path / "archive") as archive:
+        archive.record(inspection, [ArchivedFrame("top", c.step.light, c.frame, c.step.pose) for c in top])
+    report = teach_gloss(recipe, tmp_path / "archive", inspection.inspection_id)
+    assert (report.views, report.lights) == (("top",), 4)
+    assert report.fit.residual_of_albedo < 0.5 * report.fit.matte_residual_of_albedo
+    assert "4 lights tell little" in report.as_text()
+    assert yaml.safe_load(report.as_text().split("photometric_stereo:\n")[1])["refine"] == "gloss"
+    with pytest.raises(GlossNotFound, match="view 'front' lacks L45"):
+        teach_gloss(RECIPE, tmp_path / "archive", inspection.inspection_id)
 
 
 @pytest.mark.parametrize(
