@@ -28,6 +28,7 @@ from station.photometric_stereo.projection import supports
 _intrinsic: Any = intrinsic  # its type shows the typing context that callers do not give
 
 LANES = 8
+_ROWS_AT_ONCE = 4  # of the projection: their sums take half the registers of AVX2
 GROUP = 32  # pixels whose raw counts are compared at a time, in their own width
 
 _FUSED = ("contract",)
@@ -303,7 +304,7 @@ def project(_, raw, step, dark, table, lights):  # type: ignore[no-untyped-def]
 
     The next light's counts lie `step` elements further on. `dark` is a pointer to what to subtract from every
     light, or None. `lights` is a tuple as long as there are lights; `table` holds the matrix of `projection` row by
-    row, then its constants. All sums stay in registers, and each coefficient is loaded once for both eights.
+    row, then its constants. Sums stay in registers, and each coefficient is loaded once for both eights.
     """
     twice = 2 * LANES
     wide = ir.VectorType(_F32, twice)
@@ -327,11 +328,12 @@ def project(_, raw, step, dark, table, lights):  # type: ignore[no-untyped-def]
             return _spread(builder, builder.load(where), twice)
 
         sums = [entry(count * count + j) for j in range(count)]
-        for k in range(count):
-            value = light(k)
-            for j, (first, last) in enumerate(supports(count)):
-                if first <= k < last:
-                    sums[j] = _fma(builder, value, entry(j * count + k), sums[j])
+        values, rows = [light(k) for k in range(count)], supports(count)
+        for start in range(0, count, _ROWS_AT_ONCE):
+            for k in range(count):
+                for j in range(start, min(start + _ROWS_AT_ONCE, count)):
+                    if rows[j][0] <= k < rows[j][1]:
+                        sums[j] = _fma(builder, values[k], entry(j * count + k), sums[j])
         squares = ir.Constant(wide, [0.0] * twice)
         for value in sums[3:]:
             squares = _fma(builder, value, value, squares)
