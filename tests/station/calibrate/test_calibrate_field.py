@@ -1,4 +1,4 @@
-"""`station calibrate field` and `verify --target plane` over the wires of a simulated rig, from the command line."""
+"""Lights, flat field and `verify` over the wires of a simulated rig."""
 
 from __future__ import annotations
 
@@ -8,31 +8,43 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.record import Calibration, Provenance
+from calibration.record import Calibration
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
-from station.calibrate.records import write_record
-from station.calibrate.station_open import REFERENCE
+from station.calibrate.measure import LightSettings
+from station.calibrate.run_all import calibrate_all
+from station.calibrate.station_open import REFERENCE, opened
 from station.cli import app
 from station.documents import load_document
 from station.exit_codes import ExitCode, run_guarded
 from station.flat_field_file import load_field
 from station.simulated_rig import PATIENT_FRAME_TIMEOUT_S, running_rig
 
-RELEASED = Provenance(
-    measured=("light directions",), released_by="engineer", released="2026-11-24T12:00:00Z",
-    expires="2126-11-24T12:00:00Z",
-)  # fmt: skip
+
+def quiet(_text: str) -> None:
+    """Nobody to tell or to ask."""
 
 
-def test_maps_are_measured_kept_beside_a_new_record_and_verified(
+def test_lights_then_field_are_calibrated_over_the_wires_and_the_record_is_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    drawing = load_document(REFERENCE, Calibration)
-    lights = tuple(light.model_copy(update={"lobe_exponent": 1.0}) for light in drawing.lights)
-    changes = {"calibration_id": "first", "provenance": RELEASED, "lights": lights}
-    record = write_record(tmp_path, drawing.model_copy(update=changes))
-    config = SimulatedRigConfig(clock_speed=30.0, imperfections=Imperfections())
+    """Camera, sensor and demo parts are left out here: their steps have tests of their own."""
+    wrong = Imperfections(light_direction_deg=2.0, light_intensity_percent=20.0)
+    config = SimulatedRigConfig(clock_speed=30.0, imperfections=wrong)
     with running_rig(tmp_path / "rig", config, PATIENT_FRAME_TIMEOUT_S) as (_, file):
+        with opened(str(file), tmp_path, quiet) as station_open:
+            drawing = load_document(REFERENCE, Calibration)
+            whole = calibrate_all(
+                station_open, drawing, tmp_path / "first", "me", quiet, LightSettings(binning=8), lens="L-7",
+                with_camera=False, with_sensor=False, with_part=False,
+            )  # fmt: skip
+        assert (whole.ok, whole.flags) == (True, ())
+        assert set(whole.plots) == {"lights", "flat-field", "flat-field-shared"}
+        assert "Released by me" in Path(whole.report).read_text(encoding="utf-8")
+        first = load_document(Path(whole.record), Calibration)
+        assert first.provenance is not None
+        assert first.provenance.lens_serial_number == "L-7"
+        assert first.provenance.nominal == ("camera", "viewpoints", "sensor")
+        record = Path(whole.record)
 
         def run(*arguments: object) -> tuple[int, dict[str, object]]:
             words = [*map(str, arguments), "--rig", str(file), "--json"]
@@ -40,17 +52,17 @@ def test_maps_are_measured_kept_beside_a_new_record_and_verified(
             code = run_guarded(app)
             return code, json.loads(capsys.readouterr().out)
 
-        code, made = run("field", record, "--out", tmp_path, "--release-by", "me", "--binning", "8")
+        code, made = run("field", record, "--out", tmp_path / "second", "--release-by", "me", "--binning", "8")
         assert (code, made["released"], made["flags"]) == (ExitCode.DONE, True, [])
         path = Path(str(made["record"]))
         kept = load_document(path, Calibration)
         assert kept.provenance is not None
         assert kept.provenance.expires is not None
-        assert kept.provenance.expires < "2126"
+        assert kept.provenance.expires <= str(first.provenance.expires)
         assert "flat field" in kept.provenance.measured
         maps = load_field(kept, path)
         assert maps is not None
         assert maps.channels == tuple(range(1, 9))
-        assert np.abs(maps.factors - 1).max() < 0.03
+        assert np.abs(maps.shared_and_own()[1] - 1).max() < 0.01
         code, report = run("verify", path, "--target", "plane")
         assert (code, report["accepted"], report["target"]) == (ExitCode.DONE, True, "plane")
