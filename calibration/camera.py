@@ -41,6 +41,7 @@ from calibration.camera_views import (
 
 MODELS: tuple[DistortionModel, ...] = ("k1", "k1k2", "full")
 SIMPLER_WITHIN = 1.0005  # a richer model must predict pictures that it has not seen better by this factor
+LEAST_RMS_PX = 0.05  # of the pictures: less is nobody's fault
 LEFT_OUT_ENOUGH = 1e-7  # of the cost: a thirtieth of a spread, and half the time
 VIEWS_FOR_BOW, BOW_SIGMAS, LEAST_BOW_UM = 8, 4.0, 3.0
 NAMES = ("fx", "fy", "cx", "cy")
@@ -92,6 +93,7 @@ class CameraReport:
     warnings: tuple[str, ...] = ()
     views: tuple[BoardView, ...] = ()  # those used
     solution: Solution | None = None
+    grain_px: float = 1.0  # a pixel of the pictures in the unit of all other figures
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON; pictures' points left out."""
@@ -168,17 +170,20 @@ def _sight(name: str, picture: Picture, board: Board) -> tuple[ImageFinding, Boa
 
 def calibrate_views(
     views: Sequence[BoardView], board: Board, size_px: tuple[int, int], *, tangential: bool = False,
-    progress: Progress = lambda _: None,
+    progress: Progress = lambda _: None, grain_px: float = 1.0,
 ) -> CameraReport:  # fmt: skip
-    """From points already found. Never raises for poor views: the report says what is wrong with them."""
+    """From points already found; `grain_px`: a pixel of the pictures in the unit of the points (their binning).
+
+    Never raises for poor views: the report says what is wrong with them.
+    """
     refused: dict[str, ImageFinding] = {}
     kept = list(views)
-    for index, reason in reversed(misdetected(kept).items()):
+    for index, reason in reversed(misdetected(kept, grain_px).items()):
         view = kept.pop(index)
         refused[view.name] = ImageFinding(view.name, False, reason, points=len(view.pixels))
     try:
-        solution = _screen(kept, size_px, refused)
-        return _calibrate(views, kept, solution, board, size_px, refused, tangential, progress)
+        solution = _screen(kept, size_px, refused, grain_px)
+        return _calibrate(views, kept, solution, board, size_px, refused, tangential, progress, grain_px)
     except AdjustmentError as error:
         images = tuple(
             refused.get(v.name, ImageFinding(v.name, False, "not judged", points=len(v.pixels))) for v in views
@@ -186,7 +191,9 @@ def calibrate_views(
         return CameraReport(board, size_px, images, str(error))
 
 
-def _screen(kept: list[BoardView], size_px: tuple[int, int], refused: dict[str, ImageFinding]) -> Solution:
+def _screen(
+    kept: list[BoardView], size_px: tuple[int, int], refused: dict[str, ImageFinding], grain_px: float
+) -> Solution:
     """Fit, take out the worst picture if it stands out, and again; `kept` and `refused` are changed."""
     while True:
         if len(kept) < FEWEST_VIEWS:
@@ -195,7 +202,7 @@ def _screen(kept: list[BoardView], size_px: tuple[int, int], refused: dict[str, 
         each = np.array([_rms(view, pose, solution) for view, pose in zip(kept, solution.poses, strict=True)])
         worst = int(each.argmax())
         usual = float(np.median(each))
-        if each[worst] <= max(MISDETECTED_RATIO * usual, LEAST_SUSPICIOUS_PX):
+        if each[worst] <= max(MISDETECTED_RATIO * usual, LEAST_SUSPICIOUS_PX * grain_px):
             return solution
         view = kept.pop(worst)
         reason = (
@@ -241,7 +248,7 @@ def jackknife_spread(values: F64) -> F64:
 
 def _calibrate(
     views: Sequence[BoardView], kept: list[BoardView], start: Solution, board: Board, size_px: tuple[int, int],
-    refused: dict[str, ImageFinding], tangential: bool, progress: Progress,
+    refused: dict[str, ImageFinding], tangential: bool, progress: Progress, grain_px: float,
 ) -> CameraReport:  # fmt: skip
     refusal = refusal_of(start.poses)
     if refusal is not None:
@@ -265,7 +272,7 @@ def _calibrate(
         board, size_px, _images(views, kept, fit, left, refused), None, _camera(fit, size_px),
         _estimates(kept, fit, left, size_px), model, {name: part.total_px for name, (_, part) in fits.items()},
         fit.rms_px, left.total_px, _noise_floor(kept), azimuth_spread_deg(tilt_and_azimuth_deg(fit.poses)),
-        bow, bow_spread, (), tuple(kept), fit,
+        bow, bow_spread, (), tuple(kept), fit, grain_px,
     )  # fmt: skip
     return replace(report, warnings=_warnings(report))
 
@@ -372,7 +379,7 @@ def _warnings(report: CameraReport) -> tuple[str, ...]:
             f"the board is bowed: {report.bow_um:.0f} +- {report.bow_spread_um:.0f} um peak to valley; taken out"
         )
     floor = report.corner_noise_px or 0.0
-    if report.rms_px > max(1.5 * floor, 0.05):
+    if report.rms_px > max(1.5 * floor, LEAST_RMS_PX * report.grain_px):
         found.append(
             f"rms {report.rms_px:.2f} px is {report.rms_px / floor:.1f} x what the noise of the corners gives "
             f"({floor:.2f} px): the board is not flat or not square, or the lens is not of this model"

@@ -27,23 +27,25 @@ class OwnEvidence:
     worst_px: float
 
 
-def own_evidence(view: BoardView) -> OwnEvidence:
-    """Residuals from a homography with a smooth (polynomial) remainder, which takes up lens and bow."""
+def own_evidence(view: BoardView, grain_px: float = 1.0) -> OwnEvidence:
+    """`grain_px`: a pixel of the picture in the unit of the points, above 1 for binned pictures.
+
+    Residuals from a homography with a smooth (polynomial) remainder, which takes up lens and bow."""
     rest, used = rough_remainder(view.board_mm, view.pixels)
     points = len(rest)
     noise = 1.4826 * float(np.median(np.abs(rest))) * np.sqrt(points / max(points - used - 4, 1))
     distance = np.linalg.norm(rest, axis=1)
-    off = int((distance > max(6 * noise, LEAST_SUSPICIOUS_PX)).sum())
+    off = int((distance > max(6 * noise, LEAST_SUSPICIOUS_PX * grain_px)).sum())
     return OwnEvidence(float(noise), float(np.sqrt((distance**2).mean())), off, float(distance.max()))
 
 
-def misdetected(views: Sequence[BoardView]) -> dict[int, str]:
+def misdetected(views: Sequence[BoardView], grain_px: float = 1.0) -> dict[int, str]:
     """Index of each picture that its own points give away, and how; needs three pictures to compare."""
-    seen = [own_evidence(view) for view in views]
+    seen = [own_evidence(view, grain_px) for view in views]
     if len(seen) < 3:
         return {}
     usual = float(np.median([evidence.rms_px for evidence in seen]))
-    limit = max(MISDETECTED_RATIO * usual, LEAST_SUSPICIOUS_PX)
+    limit = max(MISDETECTED_RATIO * usual, LEAST_SUSPICIOUS_PX * grain_px)
     return {
         i: f"misdetected: {e.off} of {len(views[i].pixels)} points lie off a smooth board by up to {e.worst_px:.1f} px "
         f"(rms {e.rms_px:.2f} px, {e.rms_px / usual:.1f} x the usual)"

@@ -96,7 +96,9 @@ def camera_result(bench: BoardBench, taker: BoardTaker, progress: Progress) -> C
     if not taker.shots:
         raise CalibrationRefused(f"camera: no board in any of {len(taker.pictures)} pictures: {taker.missed[0].reason}")
     progress(f"camera: fitting {len(taker.shots)} pictures")
-    report = calibrate_views([shot.view for shot in taker.shots], bench.board, taker.size_px)
+    report = calibrate_views(
+        [shot.view for shot in taker.shots], bench.board, taker.size_px, grain_px=float(taker.binning)
+    )
     report = _with_missed(report, taker.missed)
     if report.camera is None or report.solution is None:
         raise CalibrationRefused(f"camera: {report.refusal}")
