@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_PROJECTED = 9  # lights: with more, K * K products are more than predicting each light from g takes
+
 
 def supports(count: int) -> list[tuple[int, int]]:
     """First and last light (exclusive) that each row of the projection looks at, for `count` lights.
@@ -37,6 +39,14 @@ def projection(directions: NDArray[np.float64]) -> NDArray[np.float64]:
 def projection_table(
     directions: NDArray[np.float64], scale: NDArray[np.float64], black_dn: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """(K * K + K,) for `vectors.project`: the matrix for raw counts (value = (raw - black) * scale), its constants."""
+    """For `vectors.project`: the matrix for raw counts (value = (raw - black) * scale), row by row, its constants.
+
+    Beyond MOST_PROJECTED lights only the rows that give g; then per light what its residual is made of: scale,
+    -black * scale, -l.
+    """
+    if len(directions) > MOST_PROJECTED:
+        inverse = np.linalg.pinv(directions) * scale
+        lights = np.column_stack([scale, -black_dn * scale, -directions])
+        return np.concatenate([inverse.ravel(), -(inverse @ black_dn), lights.ravel()]).astype(np.float32)
     matrix = projection(directions) * scale
     return np.concatenate([matrix.ravel(), -(matrix @ black_dn)]).astype(np.float32)

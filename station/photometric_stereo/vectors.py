@@ -23,7 +23,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 from station.photometric_stereo.network import quantile_index, selection_network
-from station.photometric_stereo.projection import supports
+from station.photometric_stereo.projection import MOST_PROJECTED, supports
 
 _intrinsic: Any = intrinsic  # its type shows the typing context that callers do not give
 
@@ -327,14 +327,21 @@ def project(_, raw, step, dark, table, lights):  # type: ignore[no-untyped-def]
             where = _at(builder, args[3], sig.args[3].element, _I64(index), _F32)
             return _spread(builder, builder.load(where), twice)
 
-        sums = [entry(count * count + j) for j in range(count)]
+        given = count if count <= MOST_PROJECTED else 3
+        sums = [entry(given * count + j) for j in range(given)]
         values, rows = [light(k) for k in range(count)], supports(count)
-        for start in range(0, count, _ROWS_AT_ONCE):
+        for start in range(0, given, _ROWS_AT_ONCE):
             for k in range(count):
-                for j in range(start, min(start + _ROWS_AT_ONCE, count)):
+                for j in range(start, min(start + _ROWS_AT_ONCE, given)):
                     if rows[j][0] <= k < rows[j][1]:
                         sums[j] = _fma(builder, values[k], entry(j * count + k), sums[j])
         squares = ir.Constant(wide, [0.0] * twice)
+        for k in range(count if given == 3 < count else 0):
+            first = 3 * count + 3 + 5 * k
+            rest = _fma(builder, values[k], entry(first), entry(first + 1))
+            for c in range(3):
+                rest = _fma(builder, sums[c], entry(first + 2 + c), rest)
+            squares = _fma(builder, rest, rest, squares)
         for value in sums[3:]:
             squares = _fma(builder, value, value, squares)
         halves = [
