@@ -44,7 +44,8 @@ def test_a_part_is_inspected_on_every_kind(
         lit = process.control.call("status")["light_levels"]
     assert report.inspection.verdict is Verdict.PASS, report.inspection.reasons
     assert all(level == 0 for level in lit.values())
-    assert {load_rig(rig).driver_of("lights"), load_rig(rig).driver_of("arm")} >= set(kinds.values()) - {"grblhal", "socket", "strobe"}
+    drivers = {load_rig(rig).driver_of("lights"), load_rig(rig).driver_of("arm")}
+    assert drivers >= set(kinds.values()) - {"grblhal", "socket", "strobe"}
 
 
 def run_cli(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
