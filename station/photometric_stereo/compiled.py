@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from station.photometric_stereo import kernels
 from station.photometric_stereo.lights import PointLights, light_vectors
-from station.photometric_stereo.projection import projection_table
+from station.photometric_stereo.projection import is_even, projection_table
 from station.photometric_stereo.work import Region, Rows, Work
 
 F32 = NDArray[np.float32]
@@ -23,7 +23,8 @@ def compiled_rows(work: Work) -> Rows:
     black = radiometry.black_dn if work.dark is None else np.zeros(count)
     is_mosaic = bool((radiometry.scale != radiometry.scale[:, :1, :1]).any())
     knots = knots_of(work, region) if work.is_near else None
-    thresholds = _thresholds(settings.shadow_fraction, radiometry.scale[:, 0, 0], black)
+    scale = radiometry.scale[:, 0, 0]
+    thresholds = _thresholds(settings.shadow_fraction, scale, black)
     worst = np.inf if settings.method == "ls" else settings.maximum_condition
     rules = (
         kernels.CODES[settings.method], np.float32(settings.shadow_fraction), np.float32(settings.dark_fraction),
@@ -32,8 +33,8 @@ def compiled_rows(work: Work) -> Rows:
     arguments = (
         (region.top, region.left), (0,) * count, work.dark, black.astype(np.float32),
         radiometry.scale.astype(np.float32), work.ring.dtype.type(radiometry.limit_dn), vectors.astype(np.float32),
-        np.ascontiguousarray(inverse.T, np.float32), projection_table(vectors, radiometry.scale[:, 0, 0], black),
-        thresholds, knots is None and not is_mosaic, bool((thresholds == thresholds[0]).all()),
+        np.ascontiguousarray(inverse.T, np.float32), projection_table(vectors, scale, black),
+        thresholds, knots is None and not is_mosaic, is_even(scale, black),
         _bounds(work, vectors, black, knots), knots, work.step_px.bit_length() - 1, rules,
         result.normals, result.albedo, result.lit_count, result.residual, result.observable.view(np.uint8),
         result.saturated.view(np.uint8),

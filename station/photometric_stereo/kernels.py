@@ -42,6 +42,7 @@ from station.photometric_stereo.vectors import (
     minimum,
     pointer,
     project,
+    project_even,
     quantile,
     ramp,
     reached,
@@ -128,7 +129,7 @@ def _keep(g, i, x, y, z, square):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def _project(lights, frames, table, g, maps, n):  # type: ignore[no-untyped-def]
+def _project(lights, frames, table, even, g, maps, n):  # type: ignore[no-untyped-def]
     """Plain least squares under far lights without a mosaic; meanwhile the maps' memory comes nearer."""
     raw, step, dark = frames
     share = splat(_f32(1 / len(lights)))
@@ -137,7 +138,11 @@ def _project(lights, frames, table, g, maps, n):  # type: ignore[no-untyped-def]
             expect_store(maps[0], c * maps[6] + i)
         expect_store(maps[1], i)
         expect_store(maps[3], i)
-        x, y, z, squares, x2, y2, z2, squares2 = project(beyond(raw, i), step, beyond(dark, i), table, lights)
+        if even:
+            found = project_even(beyond(raw, i), step, beyond(dark, i), table, lights)
+        else:
+            found = project(beyond(raw, i), step, beyond(dark, i), table, lights)
+        x, y, z, squares, x2, y2, z2, squares2 = found
         _keep(g, i, x, y, z, squares * share)
         _keep(g, i + LANES, x2, y2, z2, squares2 * share)
 
@@ -447,7 +452,7 @@ def _piece(  # type: ignore[no-untyped-def]
     light, g, number, placed, floors, extreme = scratch
     if rules[0] != ROBUST:
         if plain:
-            _project(lights, frames, table, g, maps, n)
+            _project(lights, frames, table, even, g, maps, n)
         else:
             _linear(lights, frames, signal, phase, near, geometry, x, light[0], g, n)
     if rules[0] != LS:
@@ -486,7 +491,7 @@ def _compiled(sources: int) -> Any:
         `lights` is a tuple of K zeros; `dark` (H, W) of the ring's shape, or None; `black` (K,) DN; `scale`
         (K, 2, 2) per DN and phase of the mosaic; `limit` DN of saturation, in the ring's type; `vectors` and
         `inverse` (K, 3); `table` of projection.projection_table, used where `plain`; `thresholds` (K + 1, 2), `even`
-        if all rows are the same; `bounds` see `_certain`; `knots` (Y, X, K, 7) every 2^shift pixels of the region,
+        as of projection.is_even; `bounds` see `_certain`; `knots` (Y, X, K, 7) every 2^shift pixels of the region,
         or None; `rules` see above. The maps: normals (3, h, w), the others (h, w); `seen`, `saturated` uint8. Every
         row of the ring (and of `dark`) must have GROUP elements to spare after the region. All finite.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_PROJECTED = 9  # lights: with more, K * K products are more than predicting each light from g takes
+MOST_PROJECTED = 7  # lights: with more, the rows of what is left take longer than |I|^2 - |L g|^2 does
 
 
 def supports(count: int) -> list[tuple[int, int]]:
@@ -15,8 +15,6 @@ def supports(count: int) -> list[tuple[int, int]]:
     four lights, and one more for each earlier row that it overlaps.
     """
     rows = [(0, count)] * 3
-    if count >= 8:
-        return [*rows, (0, 4), (4, 8), *((0, 6 + i) for i in range(count - 5))]
     return [*rows, *((0, 4 + i) for i in range(count - 3))]
 
 
@@ -41,12 +39,23 @@ def projection_table(
 ) -> NDArray[np.float32]:
     """For `vectors.project`: the matrix for raw counts (value = (raw - black) * scale), row by row, its constants.
 
-    Beyond MOST_PROJECTED lights only the rows that give g; then per light what its residual is made of: scale,
-    -black * scale, -l.
+    Beyond MOST_PROJECTED lights: per light scale, -black * scale and its column of the pseudo-inverse; the six
+    entries of the triangle U of L = Q U, row by row, for |L g| = |U g|; 0 and 1. For even lights, which share black
+    and scale, columns are of raw counts, and black and scale^2 stand at the end. In float32 the difference of the
+    squares ends at about 5e-4 of the signal: below the step of 8 bits, and below the shot noise of any sensor.
     """
-    if len(directions) > MOST_PROJECTED:
-        inverse = np.linalg.pinv(directions) * scale
-        lights = np.column_stack([scale, -black_dn * scale, -directions])
-        return np.concatenate([inverse.ravel(), -(inverse @ black_dn), lights.ravel()]).astype(np.float32)
-    matrix = projection(directions) * scale
-    return np.concatenate([matrix.ravel(), -(matrix @ black_dn)]).astype(np.float32)
+    if len(directions) <= MOST_PROJECTED:
+        matrix = projection(directions) * scale
+        return np.concatenate([matrix.ravel(), -(matrix @ black_dn)]).astype(np.float32)
+    columns = np.linalg.pinv(directions).T
+    last = (0.0, 1.0)
+    if is_even(scale, black_dn):
+        columns, last = columns * scale[0], (black_dn[0], scale[0] ** 2)
+    triangle = np.linalg.qr(directions)[1][np.triu_indices(3)]
+    per_light = np.column_stack([scale, -black_dn * scale, columns])
+    return np.concatenate([per_light.ravel(), triangle, last]).astype(np.float32)
+
+
+def is_even(scale: NDArray[np.float64], black_dn: NDArray[np.float64]) -> bool:
+    """Whether all lights share black and scale, as `vectors.project_even` takes them."""
+    return bool((scale == scale[0]).all() and (black_dn == black_dn[0]).all())

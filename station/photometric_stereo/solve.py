@@ -29,7 +29,17 @@ from station.photometric_stereo.lights import (
 from station.photometric_stereo.radiometry import grey_frame, reciprocal_signals, saturation_limit_dn
 from station.photometric_stereo.reference import plain_rows
 from station.photometric_stereo.settings import Method, PhotometricStereoError, SolverSettings
-from station.photometric_stereo.work import DarkFrame, Region, Ring, Rows, Work, padded, radiometry_of
+from station.photometric_stereo.work import (
+    DarkFrame,
+    Region,
+    Ring,
+    Rows,
+    Work,
+    empty_map,
+    empty_ring,
+    padded,
+    radiometry_of,
+)
 
 __all__ = [
     "DirectionalLights",
@@ -211,7 +221,7 @@ class PhotometricStereo:
 
     def _ring_for(self, frame: Frame) -> Ring:
         if self._ring is None or self._ring.dtype != frame.pixels.dtype:
-            self._ring = np.zeros(padded((len(self.lights.names), *self.shape)), frame.pixels.dtype)
+            self._ring = empty_ring(len(self.lights.names), self.shape, frame.pixels.dtype)
         return self._ring
 
     def _work_of_view(self) -> Work:
@@ -234,7 +244,7 @@ class PhotometricStereo:
 
     def _map(self, shape: tuple[int, int]) -> NormalMap:
         self._spare = [spare for spare in self._spare if spare.albedo.shape == shape]
-        return self._spare.pop() if self._spare else _empty_map(shape)
+        return self._spare.pop() if self._spare else empty_map(shape)
 
     def _solve_rows(self, work: Work, first: int, last: int) -> None:
         rows = self._rows(work)
@@ -266,17 +276,6 @@ def _checked_dark(dark_frame: DarkFrame, shape: tuple[int, int]) -> DarkFrame:
     copy = np.zeros(padded(shape), dark_frame.dtype)
     copy[:, : shape[1]] = dark_frame
     return copy
-
-
-def _empty_map(shape: tuple[int, int]) -> NormalMap:
-    return NormalMap(
-        normals=np.empty((3, *shape), np.float32),
-        albedo=np.empty(shape, np.float32),
-        lit_count=np.empty(shape, np.uint8),
-        residual=np.empty(shape, np.float32),
-        observable=np.empty(shape, np.bool_),
-        saturated=np.empty(shape, np.bool_),
-    )
 
 
 def warm_up(lights: LightModel | None = None) -> None:

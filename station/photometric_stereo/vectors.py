@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba.core import cgutils, types
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
@@ -36,6 +37,7 @@ _ROUGH = ("fast",)  # only where an estimate with one Newton step will do: 1 / s
 _I8, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
 _FLOATS = ir.VectorType(_F32, LANES)
 _INTS = ir.VectorType(_I32, LANES)
+_HAS_AVX = bool(get_host_cpu_features().get("avx"))
 
 
 class _Lanes(types.Type):
@@ -263,10 +265,22 @@ def store_counts(_, base, offset, value):  # type: ignore[no-untyped-def]
 
 @_intrinsic
 def reciprocal_root(_, value):  # type: ignore[no-untyped-def]
-    """1 / sqrt(value), to a few parts in ten million; not finite at 0."""
-    return FLOATS(value), lambda _, builder, __, args: builder.fdiv(
-        ir.Constant(_FLOATS, [1.0] * LANES), _root(builder, args[0]), flags=_ROUGH
-    )
+    """1 / sqrt(value), to a few parts in ten million; not finite at 0.
+
+    Where the machine has an estimate (AVX), one Newton step makes it so; a root and a division take five times longer.
+    """
+
+    def emit(_, builder, __, args):  # type: ignore[no-untyped-def]
+        if not _HAS_AVX:
+            return builder.fdiv(ir.Constant(_FLOATS, [1.0] * LANES), _root(builder, args[0]), flags=_ROUGH)
+        kind = ir.FunctionType(_FLOATS, [_FLOATS])
+        estimate = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx.rsqrt.ps.256")
+        guess = builder.call(estimate, [args[0]])
+        squared = builder.fmul(builder.fmul(args[0], guess), guess)
+        factor = _fma(builder, squared, ir.Constant(_FLOATS, [-0.5] * LANES), ir.Constant(_FLOATS, [1.5] * LANES))
+        return builder.fmul(guess, factor)
+
+    return FLOATS(value), emit
 
 
 @_intrinsic
@@ -298,14 +312,8 @@ def every(_, mask):  # type: ignore[no-untyped-def]
     return types.boolean(mask), emit
 
 
-@_intrinsic
-def project(_, raw, step, dark, table, lights):  # type: ignore[no-untyped-def]
-    """g (three vectors) of plain least squares and its sum of squared residuals, for twice eight pixels of raw counts.
-
-    The next light's counts lie `step` elements further on. `dark` is a pointer to what to subtract from every
-    light, or None. `lights` is a tuple as long as there are lights; `table` holds the matrix of `projection` row by
-    row, then its constants. Sums stay in registers, and each coefficient is loaded once for both eights.
-    """
+def _projecting(raw: Any, dark: Any, table: Any, lights: Any, *, even: bool) -> Any:
+    """What `project` and `project_even` emit."""
     twice = 2 * LANES
     wide = ir.VectorType(_F32, twice)
 
@@ -327,31 +335,79 @@ def project(_, raw, step, dark, table, lights):  # type: ignore[no-untyped-def]
             where = _at(builder, args[3], sig.args[3].element, _I64(index), _F32)
             return _spread(builder, builder.load(where), twice)
 
-        given = count if count <= MOST_PROJECTED else 3
-        sums = [entry(given * count + j) for j in range(given)]
-        values, rows = [light(k) for k in range(count)], supports(count)
-        for start in range(0, given, _ROWS_AT_ONCE):
-            for k in range(count):
-                for j in range(start, min(start + _ROWS_AT_ONCE, given)):
-                    if rows[j][0] <= k < rows[j][1]:
-                        sums[j] = _fma(builder, values[k], entry(j * count + k), sums[j])
-        squares = ir.Constant(wide, [0.0] * twice)
-        for k in range(count if given == 3 < count else 0):
-            first = 3 * count + 3 + 5 * k
-            rest = _fma(builder, values[k], entry(first), entry(first + 1))
-            for c in range(3):
-                rest = _fma(builder, sums[c], entry(first + 2 + c), rest)
-            squares = _fma(builder, rest, rest, squares)
-        for value in sums[3:]:
-            squares = _fma(builder, value, value, squares)
+        if count <= MOST_PROJECTED:
+            *g, squares = _projected(builder, count, light, entry)
+        else:
+            *g, squares = _by_difference(builder, count, light, entry, even=even)
         halves = [
             builder.shuffle_vector(v, v, ir.Constant(_INTS, list(range(start, start + LANES))))
             for start in (0, LANES)
-            for v in (*sums[:3], squares)
+            for v in (*g, squares)
         ]
         return context.make_tuple(builder, sig.return_type, halves)
 
     return types.UniTuple(FLOATS, 8)(raw, types.int64, dark, table, lights), emit
+
+
+@_intrinsic
+def project(_, raw, step, dark, table, lights):  # type: ignore[no-untyped-def]
+    """g (three vectors) of plain least squares and its sum of squared residuals, for twice eight pixels of raw counts.
+
+    The next light's counts lie `step` elements further on. `dark` is a pointer to what to subtract from every
+    light, or None. `lights` is a tuple as long as there are lights; `table` is that of projection.projection_table.
+    Sums stay in registers, and each coefficient is loaded once for both eights.
+    """
+    return _projecting(raw, dark, table, lights, even=False)
+
+
+@_intrinsic
+def project_even(_, raw, step, dark, table, lights):  # type: ignore[no-untyped-def]
+    """`project` for lights that share black and scale: a fifth fewer operations."""
+    return _projecting(raw, dark, table, lights, even=True)
+
+
+def _projected(builder: Any, count: int, light: Callable[[int], Any], entry: Callable[[int], Any]) -> list[Any]:
+    """g and the squares of the rows that g cannot explain."""
+    sums = [entry(count * count + j) for j in range(count)]
+    values, rows = [light(k) for k in range(count)], supports(count)
+    for start in range(0, count, _ROWS_AT_ONCE):
+        for k in range(count):
+            for j in range(start, min(start + _ROWS_AT_ONCE, count)):
+                if rows[j][0] <= k < rows[j][1]:
+                    sums[j] = _fma(builder, values[k], entry(j * count + k), sums[j])
+    return [*sums[:3], _sum_of_squares(builder, sums[3:])]
+
+
+def _by_difference(
+    builder: Any, count: int, light: Callable[[int], Any], entry: Callable[[int], Any], *, even: bool
+) -> list[Any]:
+    """g and |I|^2 - |U g|^2, never below 0. Even lights are scaled by their column and at the end."""
+    zero = ir.Constant(ir.VectorType(_F32, 2 * LANES), [0.0] * (2 * LANES))
+    g, whole = [zero] * 3, zero
+    last = 5 * count
+    black, scale_squared = entry(last + 6), entry(last + 7)
+    for k in range(count):
+        counts = light(k)
+        value = builder.fsub(counts, black) if even else _fma(builder, counts, entry(5 * k), entry(5 * k + 1))
+        whole = _fma(builder, value, value, whole)
+        g = [_fma(builder, value, entry(5 * k + 2 + c), g[c]) for c in range(3)]
+    triangle = [[entry(last), entry(last + 1), entry(last + 2)], [entry(last + 3), entry(last + 4)], [entry(last + 5)]]
+    lengths = []
+    for c, row in enumerate(triangle):
+        length = builder.fmul(g[c], row[0], flags=_FUSED)
+        for d, factor in enumerate(row[1:], start=c + 1):
+            length = _fma(builder, g[d], factor, length)
+        lengths.append(length)
+    explained = _sum_of_squares(builder, lengths)
+    rest = builder.fsub(builder.fmul(whole, scale_squared, flags=_FUSED), explained, flags=_FUSED)
+    return [*g, builder.select(builder.fcmp_ordered(">", rest, zero), rest, zero)]
+
+
+def _sum_of_squares(builder: Any, values: list[Any]) -> Any:
+    total = ir.Constant(ir.VectorType(_F32, 2 * LANES), [0.0] * (2 * LANES))
+    for value in values:
+        total = _fma(builder, value, value, total)
+    return total
 
 
 @_intrinsic

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from station.photometric_stereo.lights import LightModel, PointLights, light_vec
 from station.photometric_stereo.radiometry import reciprocal_signals, saturation_limit_dn
 from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
 
+CACHE_WAY = 4096  # bytes after which addresses fall into the same lines of a first-level cache
+MOST_SPARE_ROWS = 32  # of a ring's plane, to shift the next
 SPARE_PX = 32  # of a ring's row beyond the picture: kernels read whole groups of pixels
 F64 = NDArray[np.float64]
 Ring = NDArray[np.uint8] | NDArray[np.uint16]  # (K, H, W + SPARE_PX or more), C-contiguous
@@ -94,3 +97,40 @@ def radiometry_of(frames: Sequence[Frame], lights: LightModel, settings: SolverS
 def padded(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape with SPARE_PX or more at the end of each row, which is a multiple of 64."""
     return (*shape[:-1], (shape[-1] + SPARE_PX + 63) // 64 * 64)
+
+
+def empty_ring(count: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Ring:
+    """Zeros (count, H or more, W + SPARE_PX or more).
+
+    The same pixel of two lights does not lie a whole number of CACHE_WAY apart: a first-level cache keeps just eight
+    such lines, and a picture of 5472 x 3648 would have as many as there are lights.
+    """
+    height, width = padded(shape)
+    rows = max(range(height, height + MOST_SPARE_ROWS), key=lambda h: _spread(h * width * dtype.itemsize, count))
+    return np.zeros((count, rows, width), dtype)
+
+
+def _spread(step_bytes: int, count: int) -> int:
+    """The least distance, within CACHE_WAY, between any two of `count` addresses `step_bytes` apart."""
+    places = sorted(k * step_bytes % CACHE_WAY for k in range(count))
+    return min(b - a for a, b in zip(places, [*places[1:], places[0] + CACHE_WAY], strict=True))
+
+
+def empty_map(shape: tuple[int, int]) -> NormalMap:
+    """A map to be written; its planes begin at different places of CACHE_WAY (see `empty_ring`)."""
+    return NormalMap(
+        normals=_empty((3, *shape), np.float32, 0),
+        albedo=_empty(shape, np.float32, 1024),
+        lit_count=_empty(shape, np.uint8, 3072),
+        residual=_empty(shape, np.float32, 2048),
+        observable=_empty(shape, np.bool_, 3584),
+        saturated=_empty(shape, np.bool_, 512),
+    )
+
+
+def _empty(shape: tuple[int, ...], dtype: type[np.generic], place: int) -> NDArray[Any]:
+    """Uninitialised, C-contiguous, its first byte at `place` within CACHE_WAY."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + CACHE_WAY, np.uint8)
+    start = (place - memory.ctypes.data) % CACHE_WAY
+    return memory[start : start + size].view(dtype).reshape(shape)

@@ -21,6 +21,7 @@ from station.photometric_stereo.solve import (
     Region,
     SolverSettings,
 )
+from station.photometric_stereo.work import CACHE_WAY, empty_ring
 
 F64 = NDArray[np.float64]
 METHODS = ["ls", "masked", "robust"]
@@ -148,6 +149,25 @@ def test_ls_agrees_with_float64_to_a_ten_thousandth_of_a_degree_on_anything(coun
     np.testing.assert_allclose(fast.residual, plain.residual, atol=2e-6)
     assert not fast.normals[:, ~fast.observable].any()
     assert not fast.albedo[~fast.observable].any()
+
+
+@pytest.mark.parametrize("count", [8, 16, 32])
+def test_the_residual_of_ls_on_a_perfect_surface_is_told_to_a_thousandth_of_its_albedo(count: int) -> None:
+    """From 8 lights on it is a difference of squares in float32; the step of 8 bits is four times as large."""
+    y, x = (np.mgrid[: SHAPE[0], : SHAPE[1]] - np.array(SHAPE)[:, None, None] / 2) / 450.0
+    normals = np.stack([x, -y, np.sqrt(1 - x * x - y * y)])
+    light = np.einsum("kc,cyx->kyx", ring(count).directions, normals)
+    frames = frames_of(np.round(3900 * np.maximum(light, 0)).astype(np.uint16), 12, 0.0)
+    fast, plain = (solved(frames, "ls", lights=ring(count), engine=e) for e in ("numba", "numpy"))
+    assert np.abs(fast.residual - plain.residual).max() < 1e-3 * plain.albedo.mean()
+
+
+def test_lights_of_a_large_picture_do_not_share_the_lines_of_a_cache() -> None:
+    for count in (4, 8, 16, 32):
+        ring_of = empty_ring(count, (3648, 5472), np.dtype(np.uint8))
+        places = sorted(int(k * ring_of.strides[0] % CACHE_WAY) for k in range(count))
+        assert min(np.diff([*places, places[0] + CACHE_WAY])) >= 64
+        assert ring_of.flags.c_contiguous
 
 
 @pytest.mark.parametrize("count", [3, 4, 7, 8, 9, 32])
