@@ -5,9 +5,10 @@
 
 CPU-ms are of all threads together and repeat better than wall time on a busy machine. Every method solves the
 same frames, in turns. Medians over the rounds are printed, of the times and of the ratios to the copy and to our
-`ls` in the same round, which a machine that slows down for a while does not move. The peers deliver normals and
-albedo; ours deliver lit count, residual, observable and saturated as well, and these count in the payload that the
-copy moves. The copy runs on as many threads as our solvers. A method whose first run takes over 2 CPU-s is run once.
+`ls` in the same round, which a machine that slows down for a while does not move. Ours deliver normals, albedo, lit
+count, residual, observable and saturated, and all of these count in the payload that the copy moves; of the peers,
+those "with quality" deliver the same, the others normals and albedo alone. The copy runs on as many threads as our
+solvers. A method whose first run takes over 2 CPU-s is run once.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from station.photometric_stereo.solve import DirectionalLights, PhotometricStere
 OUTPUT_BYTES = 23  # per pixel: normals 12, albedo 4, residual 4, lit count, observable, saturated 1 each
 LSTSQ_SHARE = 16  # lstsq is run on this fraction of the rows, and its time scaled up
 TILE_PX = 16_384
+SHADOW, SATURATED_DN = np.float32(0.08), 250  # what the peers call in shadow, and saturated
 SLOW_S = 2.0
 COPY, LS = "plain copy of the payload", "ours, ls"
 Planes = NDArray[np.uint8] | NDArray[np.uint16]
@@ -106,7 +108,10 @@ def library_copy(raw: Planes) -> Run:
     return lambda: np.copyto(target, source)
 
 
-def whole_frames(raw: Planes, inverse: NDArray[np.float32]) -> Run:
+def whole_frames(raw: Planes, lights: DirectionalLights, *, quality: bool) -> Run:
+    """As a script would write it: one picture-sized expression after the other."""
+    inverse, directions = _matrices(lights)
+
     def run() -> None:
         g = np.zeros((3, *raw.shape[1:]), np.float32)
         for k, plane in enumerate(raw):
@@ -114,29 +119,62 @@ def whole_frames(raw: Planes, inverse: NDArray[np.float32]) -> Run:
             for c in range(3):
                 g[c] += inverse[c, k] * value
         albedo = np.sqrt((g * g).sum(axis=0))
+        if quality:
+            squares, lit = np.zeros_like(albedo), np.zeros(albedo.shape, np.uint8)
+            saturated, least = np.zeros(albedo.shape, np.bool_), SHADOW * albedo
+            for plane, (x, y, z) in zip(raw, directions, strict=True):
+                value, clipped = plane.astype(np.float32), plane >= SATURATED_DN
+                squares += (value - (x * g[0] + y * g[1] + z * g[2])) ** 2
+                saturated |= clipped
+                lit += (value > least) & ~clipped
+            np.sqrt(squares / len(raw))
+            np.logical_and(lit >= 3, g[2] > 0)
         g /= np.maximum(albedo, 1e-6)
 
     return run
 
 
-def tiled(raw: Planes, inverse: NDArray[np.float32]) -> Run:
+def tiled(raw: Planes, lights: DirectionalLights, *, quality: bool) -> Run:
+    """Tiles that stay in the cache, buffers reused: the best that plain numpy can do."""
+    inverse, directions = _matrices(lights)
     flat = raw.reshape(len(raw), -1)
     pixels = flat.shape[1]
-    normals, albedo = np.zeros((3, pixels), np.float32), np.zeros(pixels, np.float32)
-    value, square = np.empty((len(raw), TILE_PX), np.float32), np.empty(TILE_PX, np.float32)
+    normals, albedo, residual = np.zeros((3, pixels), np.float32), *np.zeros((2, pixels), np.float32)
+    lit, (seen, saturated) = np.zeros(pixels, np.uint8), np.zeros((2, pixels), np.bool_)
+    value, predicted = np.empty((2, len(raw), TILE_PX), np.float32)
+    clipped, counts = np.empty((2, len(raw), TILE_PX), np.bool_)
+
+    def grade(at: slice, n: int) -> None:
+        np.greater_equal(flat[:, at], SATURATED_DN, out=clipped[:, :n])
+        np.any(clipped[:, :n], axis=0, out=saturated[at])
+        np.greater(value[:, :n], SHADOW * albedo[at], out=counts[:, :n])
+        np.greater(counts[:, :n], clipped[:, :n], out=counts[:, :n])
+        np.sum(counts[:, :n], axis=0, dtype=np.uint8, out=lit[at])
+        np.matmul(directions, normals[:, at], out=predicted[:, :n])
+        np.subtract(value[:, :n], predicted[:, :n], out=predicted[:, :n])
+        np.einsum("kn,kn->n", predicted[:, :n], predicted[:, :n], out=residual[at])
+        residual[at] /= len(raw)
+        np.sqrt(residual[at], out=residual[at])
+        np.logical_and(lit[at] >= 3, normals[2, at] > 0, out=seen[at])
 
     def run() -> None:
         for start in range(0, pixels, TILE_PX):
             n = min(TILE_PX, pixels - start)
-            value[:, :n] = flat[:, start : start + n]
-            g = normals[:, start : start + n]
-            np.matmul(inverse, value[:, :n], out=g)
-            np.einsum("cn,cn->n", g, g, out=square[:n])
-            rho = albedo[start : start + n]
-            np.sqrt(square[:n], out=rho)
-            g /= np.maximum(rho, 1e-6)
+            at = slice(start, start + n)
+            value[:, :n] = flat[:, at]
+            np.matmul(inverse, value[:, :n], out=normals[:, at])
+            np.einsum("cn,cn->n", normals[:, at], normals[:, at], out=albedo[at])
+            np.sqrt(albedo[at], out=albedo[at])
+            if quality:
+                grade(at, n)
+            normals[:, at] /= np.maximum(albedo[at], 1e-6)
 
     return run
+
+
+def _matrices(lights: DirectionalLights) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Pseudo-inverse (3, K) and light vectors (K, 3)."""
+    return np.linalg.pinv(lights.directions).astype(np.float32), lights.directions.astype(np.float32)
 
 
 def opencv(raw: Planes, inverse: NDArray[np.float32]) -> Run:
@@ -206,8 +244,10 @@ def methods(raw: Planes, lights: DirectionalLights, pool: ThreadPoolExecutor, th
 def peers(raw: Planes, lights: DirectionalLights) -> dict[str, Run]:
     inverse = np.linalg.pinv(lights.directions).astype(np.float32)
     found = {
-        "numpy tiled, float32": tiled(raw, inverse),
-        "numpy whole frames": whole_frames(raw, inverse),
+        "numpy tiled": tiled(raw, lights, quality=False),
+        "numpy tiled, with quality": tiled(raw, lights, quality=True),
+        "numpy whole frames": whole_frames(raw, lights, quality=False),
+        "numpy whole frames, with quality": whole_frames(raw, lights, quality=True),
         "OpenCV scaleAdd": opencv(raw, inverse),
     }
     torch = torch_matmul(raw, inverse)
