@@ -132,6 +132,7 @@ def simulate_dataset(
             "method": stereo.method,
             "shadow_fraction": stereo.shadow_fraction,
             "refine": stereo.refine if stereo.detector_normals == "refined" else "none",
+            "gloss": stereo.gloss_of_detector,
             "plane_heights_mm": {v.name: v.plane_height_mm for v in loaded.recipe.viewpoints if v.plane_height_mm},
             "lights": [light.name for light in loaded.recipe.directional_lights],
         },
@@ -181,7 +182,8 @@ class Photographer:
         factor = BINNING // self._binning
         solved = self._for_detector(self._solver.first())
         normals = block_normals(solved.normals, factor)
-        if factor > 1:  # else they are the solver's own arrays
+        is_first = self._loaded.recipe.photometric_stereo.detector_normals == "first"
+        if factor > 1 and is_first:  # else they are still in use, or no arrays of the solver's
             self._solver.recycle(solved)
         return SolvedView(
             rgb=block_mean(diffuse_rgb(frames[diffuse]), factor),

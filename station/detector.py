@@ -139,6 +139,10 @@ def _misfits(m: ModelMetadata, recipe: Recipe) -> Iterator[str]:
     refine = stereo.refine if stereo.detector_normals == "refined" else "none"
     if refine != learned.refine:
         yield f"it learned from normals refined by {learned.refine!r}, the recipe gives it {refine!r}"
+    if stereo.gloss_of_detector != learned.gloss:
+        yield f"it learned from normals of gloss {learned.gloss}, the recipe has {stereo.gloss_of_detector}"
+    if learned.shadow_fraction is not None and stereo.shadow_fraction != learned.shadow_fraction:
+        yield f"it learned at shadow_fraction {learned.shadow_fraction:g}, the recipe has {stereo.shadow_fraction:g}"
     for v in recipe.viewpoints:
         height_mm = learned.plane_heights_mm.get(v.name, 0.0)
         if v.plane_height_mm != height_mm:

@@ -190,6 +190,8 @@ class ViewJudge:
 
     def _check_lights(self, view: str, levels: Mapping[str, float]) -> tuple[str, ...]:
         limits = self._recipe.light_level_limits
+        if self._recipe.reference_levels and view not in self._recipe.reference_levels:
+            return ("the recipe has reference levels of other views, but not of this one: train or teach them",)
         return check_light_levels(
             levels,
             self._recipe.reference_levels.get(view),

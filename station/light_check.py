@@ -8,6 +8,7 @@ import numpy as np
 
 from drivers.protocols import Frame
 
+BLIND_DARK_LEVEL = 0.002  # without references: of full scale; less than half a step of 8 bits
 BLIND_DEAD_SHARE = 0.15  # without references: of the median of the view's other directional lights
 
 
@@ -35,6 +36,8 @@ def check_light_levels(
     """
     if references:
         return _against_references(levels, references, dead_below, weak_below, strong_above)
+    if levels and not max(levels.values()) > BLIND_DARK_LEVEL:
+        return (f"every picture is dark: no mean level above {BLIND_DARK_LEVEL:g} of full scale",)
     reasons = []
     for name, level in levels.items():
         others = [v for n, v in levels.items() if n != name]

@@ -23,6 +23,7 @@ class StereoSettings(_Record):
     shadow_fraction: float | None = None
     refine: str = "none"  # these two came later: older models learned from first normals on the target plane
     plane_heights_mm: dict[str, float] = {}  # per view, 0 where it is not listed
+    gloss: tuple[float, float] | None = None  # of_albedo, roughness, where the normals were refined by gloss
 
 
 class ModalityCalibration(_Record):

@@ -15,7 +15,7 @@ from station.document_errors import DocumentError, field_name
 from station.documents import Document, load_document, read_document
 from station.flat_field_file import FieldMaps, FlatFieldFileError, load_field
 from station.photometric_stereo.lights import DirectionalLights, LightGeometryError, check_lights
-from station.recipe_calibration import binding_problems, camera_problem, expiry_problem
+from station.recipe_calibration import binding_problems, camera_problem, expiry_problem, simulation_problem
 from station.recipe_fields import LightChoice, ModelChoice, Recipe, Viewpoint
 
 __all__ = ["LightChoice", "LoadedRecipe", "Recipe", "Viewpoint", "load_recipe"]
@@ -48,9 +48,16 @@ class LoadedRecipe:
         except DeviceError as error:
             raise _problem(self.document, self._indexed(field_path), str(error)) from error
 
-    def check_calibration(self, now: datetime | None = None, camera: str | None = None) -> None:
-        """Raises DocumentError once the calibration has expired, or is a record of another `camera` (serial number)."""
+    def check_calibration(
+        self, now: datetime | None = None, camera: str | None = None, *, is_simulated_rig: bool | None = None
+    ) -> None:
+        """Raises DocumentError once the calibration has expired, or does not hold for this rig.
+
+        That is a record of another `camera` (serial number), or a simulated one on a real rig.
+        """
         problem = expiry_problem(self.calibration, now)
+        if problem is None and is_simulated_rig is False:
+            problem = simulation_problem(self.calibration)
         if problem is None and camera is not None:
             problem = camera_problem(self.calibration, camera)
         if problem is not None:

@@ -57,3 +57,10 @@ def camera_problem(calibration: Calibration, serial_number: str) -> str | None:
         return None
     own = calibration.camera_serial_number
     return f"calibration {calibration.calibration_id} is of camera {own}, but the rig's camera is {serial_number}"
+
+
+def simulation_problem(calibration: Calibration) -> str | None:
+    """Why a real rig may not use it: simulated lights say nothing of real ones."""
+    if not calibration.is_simulated:
+        return None
+    return f"calibration {calibration.calibration_id} is of a simulated rig, and this rig is real; {BIND}"

@@ -91,6 +91,13 @@ class PhotometricStereoChoice(_Strict):
             raise FieldError(("detector_normals",), "'refined' needs a refinement: choose refine: robust or gloss")
         return self
 
+    @property
+    def gloss_of_detector(self) -> tuple[float, float] | None:
+        """of_albedo and roughness, where they change the normals that the detector gets."""
+        if self.gloss is None or self.refine != "gloss" or self.detector_normals != "refined":
+            return None
+        return self.gloss.of_albedo, self.gloss.roughness
+
 
 class ModelChoice(_Strict):
     file: FileName  # relative to the recipe

@@ -94,7 +94,7 @@ def without_gloss(
         length = np.linalg.norm(g, axis=1)
         normals[:, y, x] = (g / np.where(seen & (length > 0), length, np.inf)[:, None]).T
         albedo[y, x], lit_count[y, x], residual[y, x], observable[y, x] = length * seen, number, rms, seen
-    return NormalMap(normals, albedo, lit_count, residual, observable, normal_map.saturated)
+    return NormalMap(normals, albedo, lit_count, residual, observable, normal_map.saturated.copy())
 
 
 def _solved(

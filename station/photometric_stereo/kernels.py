@@ -516,7 +516,8 @@ def _compiled(sources: int) -> Any:
             beyond(pointer(spare), 4 * GROUP), beyond(pointer(spare_bytes), GROUP),
             beyond(pointer(spare_bytes), 2 * GROUP), GROUP,
         )  # fmt: skip
-        ends = np.empty((1 if knots is None else knots.shape[1], count, _ENDS), np.float32)
+        # the last piece is solved as a whole group, beyond the last knot
+        ends = np.zeros((1 if knots is None else knots.shape[1] + (GROUP >> shift) + 1, count, _ENDS), np.float32)
         row_ends = pointer(knots)
         if knots is not None:
             row_ends = pointer(ends)

@@ -57,6 +57,7 @@ __all__ = [
 
 MAXIMUM_LIGHTS = 32
 SHADOW_OF_ALBEDO = 0.08  # a light predicted darker than this on a pixel is not judged by it
+MOST_SPARE_MAPS = 4
 BLOCK_PIXELS = 1 << 19  # what one thread takes at a time: a call costs some 50 us
 Engine = Literal["numba", "numpy"]
 
@@ -217,7 +218,8 @@ class PhotometricStereo:
         """Take back a map that `solve` returned; its arrays will be overwritten by a later view."""
         if normal_map.albedo.shape not in (self.shape, self._region.shape):
             raise PhotometricStereoError(f"map of {normal_map.albedo.shape} handed to a solver of {self.shape}")
-        self._spare.append(normal_map)
+        if len(self._spare) < MOST_SPARE_MAPS:
+            self._spare.append(normal_map)
 
     def _ring_for(self, frame: Frame) -> Ring:
         if self._ring is None or self._ring.dtype != frame.pixels.dtype:

@@ -180,6 +180,7 @@ TOP = {
     "pose": {"x_mm": 0.0, "y_mm": 0.0, "z_mm": 258.0, "tilt_deg": 0.0, "pan_deg": -90.0},
     "limit": 1.0,
 }
+GLOSSY = {"refine": "gloss", "detector_normals": "refined", "gloss": {"of_albedo": 0.7, "roughness": 0.45}}
 REFINED = {"refine": "robust", "detector_normals": "refined"}
 
 
@@ -212,6 +213,7 @@ def test_a_model_fits_the_recipe_it_was_made_for(detector: AnomalyDetector) -> N
         ({"capture": {"pixel_format": "Mono8"}}, "trained on rgb pictures, Mono8 gives mono"),
         ({"photometric_stereo": {"method": "ls"}}, "solved by 'masked', the recipe uses 'ls'"),
         ({"photometric_stereo": REFINED}, "refined by 'none', the recipe gives it 'robust'"),
+        ({"photometric_stereo": GLOSSY}, "refined by 'none', the recipe gives it 'gloss'"),
         ({"viewpoints": ({**TOP, "plane_height_mm": 5.2},)}, "learned at plane height 0 mm, the recipe has 5.2"),
     ],
 )
@@ -220,3 +222,16 @@ def test_a_model_of_something_else_is_refused(
 ) -> None:
     with pytest.raises(ModelRefused, match=complaint):
         detector.check_fits(_recipe(**changes))
+
+
+def test_a_model_of_another_gloss_or_shadow_fraction_is_refused(detector: AnomalyDetector) -> None:
+    learned = {"refine": "gloss", "gloss": (0.3, 0.4), "shadow_fraction": 0.05}
+    stereo = detector.metadata.photometric_stereo.model_copy(update=learned)
+    metadata = detector.metadata.model_copy(update={"photometric_stereo": stereo})
+    other = AnomalyDetector(detector.path, detector.sha256, metadata, None)
+    same = {"refine": "gloss", "detector_normals": "refined", "gloss": {"of_albedo": 0.3, "roughness": 0.4}}
+    with pytest.raises(ModelRefused, match=r"of gloss \(0.3, 0.4\), the recipe has \(0.7, 0.45\)"):
+        other.check_fits(_recipe(photometric_stereo={**GLOSSY, "shadow_fraction": 0.05}))
+    with pytest.raises(ModelRefused, match=r"learned at shadow_fraction 0\.05, the recipe has 0\.08"):
+        other.check_fits(_recipe(photometric_stereo=same))
+    other.check_fits(_recipe(photometric_stereo={**same, "shadow_fraction": 0.05}))

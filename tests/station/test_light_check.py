@@ -57,3 +57,9 @@ def test_light_that_adds_to_every_frame_is_told() -> None:
     assert "ambient light, or one stuck on" in check_light_levels(brighter, references, 0.15, 0.8, 1.25)[0]
     usual = {name: level * 1.2 for name, level in references.items()}
     assert check_light_levels(usual, references, 0.15, 0.8, 1.25) == ()
+
+
+def test_a_view_in_the_dark_is_told_without_references_too() -> None:
+    reasons = check_light_levels({"L0": 0.0, "L1": 0.0005, "diffuse": 0.001}, None, 0.15, 0.8, 1.25)
+    assert len(reasons) == 1
+    assert "every picture is dark" in reasons[0]

@@ -14,7 +14,7 @@ from station.capture import CapturedFrame
 from station.detector import AnomalyDetector
 from station.document_errors import DocumentError
 from station.gloss_teach import GlossNotFound, teach_gloss
-from station.inspection import AnomalyMap, Inspection, ViewResult
+from station.inspection import AnomalyMap, Inspection, Verdict, ViewResult
 from station.judge import ViewJudge
 from station.photometric_stereo.lights import PointLights
 from station.plan import make_plan
@@ -91,6 +91,27 @@ def test_the_detector_gets_the_first_normals_and_the_archive_the_refined(top: li
     assert plain.normal_map is not None
     np.testing.assert_array_equal(detector.normals[0], before.normals[0])
     assert np.abs(result.normal_map.normals - plain.normal_map.normals).max() > 0.01
+
+
+def test_a_refined_map_shares_no_memory_with_the_one_that_is_recycled(top: list[CapturedFrame]) -> None:
+    loaded = changed("gloss", "first")
+    solver = ViewSolver(loaded, top[0].frame.pixels.shape)
+    solver.begin("top")
+    for index, captured in enumerate(c for c in top if c.step.kind == "directional"):
+        solver.add(index, captured.frame)
+    first = solver.first()
+    refined = solver.refined(first)
+    for plane in ("normals", "albedo", "lit_count", "residual", "observable", "saturated"):
+        assert not np.shares_memory(getattr(refined, plane), getattr(first, plane))
+
+
+def test_a_view_without_references_beside_others_that_have_them_is_undecided(top: list[CapturedFrame]) -> None:
+    loaded = changed("none", "first")
+    levels = {"left": {"L45": 0.2, "L135": 0.2, "L225": 0.2, "L315": 0.2, "diffuse": 0.2}}
+    loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"reference_levels": levels}))
+    result, _ = judged(loaded, top)
+    assert result.verdict is Verdict.UNDECIDED
+    assert "but not of this one" in result.reasons[0]
 
 
 def test_a_refinement_for_the_archive_is_left_out_when_the_station_is_behind(top: list[CapturedFrame]) -> None:

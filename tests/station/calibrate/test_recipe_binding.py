@@ -85,6 +85,13 @@ def test_a_record_holds_for_its_own_camera(recipe: Path, released: Path) -> None
         loaded.check_calibration(THEN, camera="B-2")
 
 
+def test_simulated_lights_are_refused_on_a_real_rig(recipe: Path) -> None:
+    loaded = load_recipe(recipe, need_model=False)
+    loaded.check_calibration(THEN, is_simulated_rig=True)
+    with pytest.raises(DocumentError, match="is of a simulated rig, and this rig is real"):
+        loaded.check_calibration(THEN, is_simulated_rig=False)
+
+
 @pytest.mark.parametrize(
     ("provenance", "changes", "expected"),
     [
