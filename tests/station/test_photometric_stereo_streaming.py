@@ -11,7 +11,7 @@ from drivers.protocols import Frame
 from station.inspection import NormalMap
 from station.photometric_stereo.checks import angular_error_map
 from station.photometric_stereo.heights import HeightMap, HeightPlane
-from station.photometric_stereo.lights import light_vectors
+from station.photometric_stereo.lights import knot_step_px, light_vectors
 from station.photometric_stereo.projection import projection
 from station.photometric_stereo.solve import (
     DirectionalLights,
@@ -180,6 +180,24 @@ def test_the_projection_explains_all_that_g_does_not(count: int) -> None:
     g, *_ = np.linalg.lstsq(directions, values, rcond=None)
     np.testing.assert_allclose(found[:3], g, atol=1e-9)
     assert (found[3:] ** 2).sum() == pytest.approx(((values - directions @ g) ** 2).sum(), abs=1e-9)
+
+
+def test_a_last_piece_beyond_the_last_knot_is_solved_right() -> None:
+    """33 pixels wide and a knot every 8: the last pixel is solved in a group of 32."""
+    far = ring(4)
+    lights = PointLights(far.names, 250 * far.directions, far.intensities, 0.25, (16.0, 4.0))
+    counts = np.random.default_rng(3).integers(200, 3000, (4, 9, 33)).astype(np.uint16)
+    maps = []
+    for engine in ("numba", "numpy"):
+        solver = PhotometricStereo(lights, (9, 33), SolverSettings(method="ls"), engine=engine)  # type: ignore[arg-type]
+        for k, frame in enumerate(frames_of(counts, 12, 0.0)):
+            solver.add(k, frame)
+        maps.append(solver.solve())
+    assert knot_step_px(lights) < 16
+    both = maps[0].observable & maps[1].observable
+    assert both[:, 32].any()
+    assert np.mean(maps[0].observable != maps[1].observable) < 0.01
+    assert angular_error_map(maps[0].normals, maps[1].normals.astype(np.float64))[both].max() < 0.01
 
 
 def test_the_part_s_height_moves_near_lights() -> None:
