@@ -18,7 +18,7 @@ console: setup-station
 	$(BIN)/station console
 
 test: setup-dev check
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check:
 	$(BIN)/ruff check .
