@@ -12,7 +12,7 @@ from pathlib import Path
 from drivers.errors import DeviceError
 from station.archive import Archive, ArchivedFrame, ArchiveError, new_inspection_id
 from station.bad_input import StationFault
-from station.capture import StopSignal
+from station.capture import Stopped, StopSignal
 from station.detector import AnomalyDetector
 from station.devices import Rig, open_rig
 from station.events import (
@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 
 WATCHED = 100  # inspections whose lights are compared after every part: some 20 ms
+RESETTABLE = (State.ERROR, State.HALTED, State.PREOPERATIONAL, State.INITIALIZED)  # the last: a recipe was refused
+HOLD_AGAIN_S = 0.25  # while a verb that was aborted has not ended yet
 
 
 class NotNow(StationFault):
@@ -80,6 +82,7 @@ class Engine:
         self._rig: Rig | None = None
         self._prepared: Prepared | None = None
         self._stop = StopSignal()
+        self._stop_lock = threading.Lock()  # between looking at the signal and replacing it; held for no longer
         self._thread: threading.Thread | None = None
         self._last: JobResult | None = None
         self._warned: set[tuple[str, str]] = set()  # light and kind of flag
@@ -141,47 +144,38 @@ class Engine:
     # -- verbs ------------------------------------------------------------------------------
 
     def initialize(self) -> None:
-        """Open the devices and home the arm. Raises DeviceError (state Error) naming the device."""
+        """Open the devices and home the arm.
+
+        Raises DeviceError (state Error) naming the device, NotNow (state Halted) once aborted.
+        """
+        self._require(State.PREOPERATIONAL)
+        stop = self._fresh_signal()
         with self._lock:
             self._require(State.PREOPERATIONAL)
-            try:
-                self._rig = self._opener(self._rig_file)
-                self._rig.arm.home()
-            except DeviceError as error:
-                self._fault(error)
-                raise
-            self._enter(State.INITIALIZED)
+            self._open_and_home(stop)
 
     def prepare_recipe(self, recipe: Path | RecipeFiles) -> None:
         """Check recipe, calibration, model and reach; warm up. On an error the old recipe is gone.
 
         `RecipeFiles` are not read again.
-        Raises DocumentError, ModelRefused, LightGeometryError, OutOfTravel: each names file or device.
+        Raises DocumentError, ModelRefused, LightGeometryError, OutOfTravel: each names file or device;
+        NotNow (state Halted) once aborted.
         """
         with self._lock:
-            self._require(State.INITIALIZED, State.READY)
-            assert self._rig is not None
-            self._prepared = None
-            self._enter(State.INITIALIZED)
-            files = recipe if isinstance(recipe, RecipeFiles) else read_recipe_files(recipe)
-            self._archive.keep_document(files.loaded.calibration_path, files.loaded.sha256s["calibration"])
-            self._prepared = prepare(files, self._rig)
-            event = self.prepared_event()
-            assert event is not None
-            self._emit(event)
-            self._enter(State.READY)
+            self._prepare(recipe, self._stop)
 
     def start_single_job(self, part_id: str) -> str:
         """Begin one inspection and return its id; the result comes as ResultReady.
 
         Raises NotNow, and DocumentError once the recipe's calibration has expired.
         """
+        self._require(State.READY)
+        self._join()  # before the lock: a job that ends needs it to tell so
         with self._lock:
             self._require(State.READY)
             assert self._prepared is not None
             self._prepared.files.loaded.check_calibration()
-            self._join()
-            self._stop = StopSignal()
+            stop = self._signal_of_a_job()
             self._last = None
             job = Job(
                 inspection_id=new_inspection_id(),
@@ -192,7 +186,9 @@ class Engine:
             )
             self._enter(State.SINGLE_EXECUTION)
             self._emit(JobStarted(job.inspection_id, part_id, len(job.plan)))
-            self._thread = threading.Thread(target=self._run, args=(job, self._prepared, self._rig), name="acquire")
+            self._thread = threading.Thread(
+                target=self._run, args=(job, self._prepared, self._rig, stop), name="acquire"
+            )
             self._thread.start()
             return job.inspection_id
 
@@ -209,32 +205,40 @@ class Engine:
         self._stop.stop("stopped by the operator")
 
     def abort(self, reason: str = "aborted by the operator") -> None:
-        """Now: latch, hold the arm, lights off. Any thread may call it, at any time."""
-        self._stop.abort(reason)
+        """Now: latch, hold the arm, lights off. Any thread may call it, at any time.
+
+        While the devices are being opened there is nothing to hold yet: the verb that opens them halts itself.
+        """
+        with self._stop_lock:
+            self._stop.abort(reason)
         rig = self._rig
         if rig is None:
             return
-        problems = []
-        for what, step in (("arm hold", rig.arm.stop), ("lights off", rig.lights.off)):
-            try:
-                step()
-            except DeviceError as error:
-                problems.append(f"{what} not confirmed: {error}")
+        problems = _hold(rig)
         self._join()
-        with self._lock:
-            self._enter(State.HALTED, "; ".join([reason, *problems]))
-        self._emit(Fault("; ".join([reason, *problems]), "look at the cell, then Reset: the arm homes again"))
+        while not self._lock.acquire(timeout=HOLD_AGAIN_S):
+            problems = _hold(rig)  # homing that began at the very moment of the first hold has undone it
+        try:
+            self._halt(reason, problems)
+        finally:
+            self._lock.release()
 
     def reset(self) -> None:
-        """Out of Error or Halted: close everything, open again, home, prepare the recipe again."""
+        """Out of Error or Halted: close everything, open again, home, prepare the recipe again.
+
+        Raises NotNow while a part is inspected and when there is nothing to leave; else as those verbs do.
+        """
+        self._require(*RESETTABLE)
+        stop = self._fresh_signal()
+        self._join()  # before the lock: a job that ends needs it to tell so
         with self._lock:
-            self._join()
+            self._require(*RESETTABLE)
             self._close_rig()
             self._enter(State.PREOPERATIONAL)
             recipe = self._prepared.files.path if self._prepared is not None else None
-            self.initialize()
+            self._open_and_home(stop)
             if recipe is not None:
-                self.prepare_recipe(recipe)
+                self._prepare(recipe, stop)
 
     def close(self) -> None:
         """End the running job, lights off, devices closed."""
@@ -270,9 +274,64 @@ class Engine:
         }[self._state]
         raise NotNow(f"not possible in state {self._state.value}: {hint}")
 
-    def _run(self, job: Job, prepared: Prepared, rig: Rig) -> None:
+    def _fresh_signal(self) -> StopSignal:
+        """For a verb that sets out anew; one that no abort has met serves on, so that none of its users misses one."""
+        with self._stop_lock:
+            if self._stop.aborted:
+                self._stop = StopSignal()
+            return self._stop
+
+    def _signal_of_a_job(self) -> StopSignal:
+        """Raises NotNow if an abort has been given that is about to lead to Halted."""
+        with self._stop_lock:
+            if self._stop.aborted:
+                raise NotNow("not possible: the station is being aborted; reset first")
+            self._stop = StopSignal()
+            return self._stop
+
+    def _open_and_home(self, stop: StopSignal) -> None:
         try:
-            result = run_job(job, rig, prepared.judge, self._stop, StageTimes(), self._emit)
+            self._rig = self._opener(self._rig_file)
+            self._unless_aborted(stop)
+            self._rig.arm.home()
+        except DeviceError as error:
+            if self._rig is None or not stop.aborted:
+                self._fault(error)
+                raise
+            log.warning("homing was broken off: %s", error)
+        self._unless_aborted(stop)
+        self._enter(State.INITIALIZED)
+
+    def _prepare(self, recipe: Path | RecipeFiles, stop: StopSignal) -> None:
+        self._require(State.INITIALIZED, State.READY)
+        assert self._rig is not None
+        self._prepared = None
+        self._enter(State.INITIALIZED)
+        files = recipe if isinstance(recipe, RecipeFiles) else read_recipe_files(recipe)
+        self._archive.keep_document(files.loaded.calibration_path, files.loaded.sha256s["calibration"])
+        self._prepared = prepare(files, self._rig)
+        event = self.prepared_event()
+        assert event is not None
+        self._emit(event)
+        self._unless_aborted(stop)
+        self._enter(State.READY)
+
+    def _unless_aborted(self, stop: StopSignal) -> None:
+        """Once aborted: lights off, Halted, and NotNow for whoever called the verb."""
+        try:
+            stop.check(at_view_boundary=False)
+        except Stopped as stopped:
+            self._halt(str(stopped), _hold(self._rig) if self._rig is not None else [])
+            raise NotNow(f"broken off: {stopped}; look at the cell, then reset") from None
+
+    def _halt(self, reason: str, problems: list[str]) -> None:
+        text = "; ".join([reason, *problems])
+        self._enter(State.HALTED, text)
+        self._emit(Fault(text, "look at the cell, then Reset: the arm homes again"))
+
+    def _run(self, job: Job, prepared: Prepared, rig: Rig, stop: StopSignal) -> None:
+        try:
+            result = run_job(job, rig, prepared.judge, stop, StageTimes(), self._emit)
         except Exception as error:  # nobody may find the engine busy for ever
             log.exception("inspection %s broke off", job.inspection_id)
             self._enter(State.ERROR, f"{type(error).__name__}: {error}")
@@ -282,17 +341,17 @@ class Engine:
             return
         folder, storage_fault = self._store(result)
         self._last = replace(result, frames=())  # they are in the archive
-        self._after(result, storage_fault)
+        self._after(result, storage_fault, stop)
         self._emit(ResultReady(result.inspection, folder))
         self._watch_lights(job.loaded.recipe.recipe_id)
 
-    def _after(self, result: JobResult, storage_fault: ArchiveError | None) -> None:
+    def _after(self, result: JobResult, storage_fault: ArchiveError | None, stop: StopSignal) -> None:
         if result.fault is not None:
             self._fault(result.fault)
         elif storage_fault is not None:
             self._enter(State.ERROR, str(storage_fault))
             self._emit(Fault(str(storage_fault), "free the disk or choose another archive, then Reset"))
-        elif not self._stop.aborted:
+        elif not stop.aborted:
             self._enter(State.READY)
 
     def _watch_lights(self, recipe_id: str) -> None:
@@ -347,6 +406,17 @@ class Engine:
                 self._emit(Fault("; ".join(problems), "check the light controller: a light may still be on"))
 
 
+def _hold(rig: Rig) -> list[str]:
+    """Arm held, lights off; returns what could not be confirmed. The one is done whatever the other does."""
+    problems = []
+    for what, step in (("arm hold", rig.arm.stop), ("lights off", rig.lights.off)):
+        try:
+            step()
+        except DeviceError as error:
+            problems.append(f"{what} not confirmed: {error}")
+    return problems
+
+
 def read_recipe_files(path: Path) -> RecipeFiles:
     """Read the recipe and the model and check that they fit. Raises DocumentError, ModelRefused."""
     loaded = load_recipe(path)
@@ -358,7 +428,7 @@ def read_recipe_files(path: Path) -> RecipeFiles:
 def prepare(files: RecipeFiles, rig: Rig) -> Prepared:
     """Everything that can be refused before a part is loaded is refused here or when the files are read."""
     recipe = files.loaded.recipe
-    files.loaded.check_calibration(camera=rig.camera.identity.serial_number)
+    files.loaded.check_calibration(camera=rig.camera.identity.serial_number, is_simulated_rig=rig.is_simulated)
     for viewpoint in recipe.viewpoints:
         with files.loaded.naming(f"viewpoints.{viewpoint.name}"):
             rig.arm.check_reachable(viewpoint.as_pose())

@@ -1,0 +1,205 @@
+"""The engine's verbs when they come at a bad moment, over stand-in devices: none hangs, no abort is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from station.engine import Engine, NotNow, Prepared
+from station.events import Event, ResultReady, State, StateChanged
+from station.inspection import Inspection
+
+WAIT_S = 20.0
+
+
+class Device:
+    """Notes in one common list what it was told; `faults` are raised by the call of that name."""
+
+    identity = SimpleNamespace(vendor="Acme", model="M", serial_number="1", firmware="1")
+
+    def __init__(self, name: str, told: list[str], faults: dict[str, Exception]) -> None:
+        self._name, self._told, self._faults = name, told, faults
+
+    def __getattr__(self, verb: str) -> Callable[[], None]:
+        def call() -> None:
+            what = f"{self._name}.{verb}"
+            self._told.append(what)
+            if what in self._faults:
+                raise self._faults[what]
+
+        return call
+
+
+class Bench:
+    """An engine whose opener, arm, recipe and job wait for the test where it says so."""
+
+    def __init__(self, result: Inspection, patch: pytest.MonkeyPatch) -> None:
+        self.told: list[str] = []
+        self.faults: dict[str, Exception] = {}
+        self.gate = threading.Event()  # lets a job end
+        self.results = threading.Semaphore(0)
+        self.while_opening: Callable[[], None] = lambda: None
+        self.while_preparing: Callable[[], None] = lambda: None
+        self.result = SimpleNamespace(inspection=result, frames=(), fault=None)
+        patch.setattr("station.engine.run_job", self._job)
+        patch.setattr("station.engine.read_recipe_files", lambda _path: self._files())
+        patch.setattr("station.engine.prepare", self._prepare)
+        patch.setattr("station.engine.replace", lambda outcome, **_changes: outcome)
+        archive = SimpleNamespace(
+            keep_document=lambda *_: None, record=lambda *_: Path("kept"), light_readings=lambda *_: []
+        )
+        self.engine = Engine(Path("rig.yaml"), cast(Any, archive), opener=cast(Any, self._open))
+        self.engine.subscribe(lambda event: self.results.release() if isinstance(event, ResultReady) else None)
+
+    def ready(self) -> Engine:
+        self.engine.initialize()
+        self.engine.prepare_recipe(Path("recipe.yaml"))
+        return self.engine
+
+    def _open(self, _path: Path) -> SimpleNamespace:
+        self.told.append("open")
+        self.while_opening()
+        arm, lights, camera = (Device(name, self.told, self.faults) for name in ("arm", "lights", "camera"))
+        return SimpleNamespace(
+            name="bench", is_simulated=True, arm=arm, lights=lights, camera=camera, strobes=None, close=lambda: []
+        )
+
+    def _files(self) -> SimpleNamespace:
+        recipe = SimpleNamespace(recipe_id="r1", product="p", viewpoints=[])
+        loaded = SimpleNamespace(
+            recipe=recipe, calibration_path=Path("c"), sha256s={"calibration": "0"}, check_calibration=lambda: None
+        )
+        return SimpleNamespace(path=Path("recipe.yaml"), loaded=loaded, plan=(), detector=SimpleNamespace(model_id="m"))
+
+    def _prepare(self, files: Any, _rig: object) -> Prepared:
+        self.while_preparing()
+        return Prepared(files, cast(Any, None))
+
+    def _job(self, *_: object) -> SimpleNamespace:
+        assert self.gate.wait(WAIT_S), "the test never let the job end"
+        return self.result
+
+
+@pytest.fixture
+def bench(good_inspection: Inspection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    made = Bench(good_inspection, monkeypatch)
+    yield made
+    made.gate.set()
+    made.engine.close()
+
+
+def in_time(verb: Callable[[], object]) -> None:
+    """Call it in a thread of its own: a verb that hangs fails the test instead of holding it up."""
+    failures: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            verb()
+        except NotNow as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(WAIT_S)
+    assert not thread.is_alive(), "the verb hangs"
+    if failures:
+        raise failures[0]
+
+
+def test_reset_during_a_run_is_refused_and_the_run_goes_on(bench: Bench) -> None:
+    engine = bench.ready()
+    engine.start_single_job("P-1")
+    with pytest.raises(NotNow, match="SingleExecution"):
+        in_time(engine.reset)
+    bench.gate.set()
+    assert bench.results.acquire(timeout=WAIT_S)
+    in_time(lambda: engine.inspect("P-2"))
+    assert engine.state is State.READY
+    with pytest.raises(NotNow, match="Ready"):
+        in_time(engine.reset)
+
+
+@pytest.mark.parametrize("ends_in", [State.READY, State.ERROR])
+def test_a_verb_that_comes_while_a_job_tells_of_its_end_does_not_hang(bench: Bench, ends_in: State) -> None:
+    engine = bench.ready()
+    telling, go_on = threading.Event(), threading.Event()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StateChanged) and event.state is ends_in and not telling.is_set():
+            telling.set()
+            assert go_on.wait(WAIT_S)
+
+    engine.subscribe(listen)
+    if ends_in is State.ERROR:
+        bench.result.fault = RuntimeError("arm: alarm")
+    engine.start_single_job("P-1")
+    bench.gate.set()
+    assert telling.wait(WAIT_S)
+    threading.Timer(0.2, go_on.set).start()  # the verb below has begun to wait by then
+    in_time(engine.reset if ends_in is State.ERROR else lambda: engine.start_single_job("P-2"))
+    assert bench.results.acquire(timeout=WAIT_S)
+    assert engine.state in (State.READY, State.SINGLE_EXECUTION)
+
+
+def test_an_abort_while_devices_open_is_not_lost_and_the_arm_does_not_home(bench: Bench) -> None:
+    bench.while_opening = bench.engine.abort
+    with pytest.raises(NotNow, match="aborted by the operator"):
+        bench.engine.initialize()
+    assert bench.engine.state is State.HALTED
+    assert "arm.home" not in bench.told
+    assert bench.told[-1] == "lights.off"
+    bench.while_opening = lambda: None
+    bench.engine.reset()
+    assert bench.engine.state is State.INITIALIZED
+    assert "arm.home" in bench.told
+
+
+def test_an_abort_from_another_thread_while_reset_opens_slowly(bench: Bench) -> None:
+    engine = bench.ready()
+    engine.abort()
+    opening, go_on = threading.Event(), threading.Event()
+
+    def slowly() -> None:
+        opening.set()
+        assert go_on.wait(WAIT_S)
+
+    bench.while_opening = slowly
+    bench.told.clear()
+    resetting = threading.Thread(target=refused, args=(engine.reset,), daemon=True)
+    resetting.start()
+    assert opening.wait(WAIT_S)
+    in_time(engine.abort)
+    go_on.set()
+    resetting.join(WAIT_S)
+    assert engine.state is State.HALTED
+    assert "arm.home" not in bench.told
+
+
+def test_an_abort_during_homing_or_preparing_ends_in_halted_not_ready(bench: Bench) -> None:
+    engine = bench.ready()
+    engine.abort()
+    bench.while_preparing = lambda: in_background(engine.abort)
+    with pytest.raises(NotNow, match="broken off"):
+        engine.reset()
+    for thread in [t for t in threading.enumerate() if t.name == "aborting"]:
+        thread.join(WAIT_S)
+    assert engine.state is State.HALTED
+    with pytest.raises(NotNow, match="reset first"):
+        engine.start_single_job("P-1")
+
+
+def refused(verb: Callable[[], None]) -> None:
+    with pytest.raises(NotNow):
+        verb()
+
+
+def in_background(verb: Callable[[], None]) -> None:
+    """Begin it in another thread; returns once its abort has reached the arm."""
+    thread = threading.Thread(target=verb, name="aborting", daemon=True)
+    thread.start()
+    thread.join(0.1)
