@@ -46,6 +46,12 @@ class ViewpointsResult:
     pictures: tuple[Picture, ...]
     flags: tuple[str, ...]
 
+    @property
+    def camera_interval95_px(self) -> F64:
+        """(4,) half widths of fx, fy, cx, cy, as the record states them."""
+        sigmas = np.sqrt(np.diag(self.hand_eye.intrinsic_covariance))
+        return np.asarray(self.viewpoints[0].factor95 * sigmas, np.float64)
+
     def viewpoint(self, name: str) -> Viewpoint:
         """Raises KeyError, naming those that there are."""
         for viewpoint in self.viewpoints:
@@ -189,16 +195,16 @@ def simulated_viewpoint_calibration(
 ) -> dict[str, tuple[float, float, float]]:
     """Estimate, half width of the 95 % interval and truth of every quantity of one simulated calibration.
 
-    Camera as `measure_camera` states it (`fx`, `fy`, `cx`, `cy`, px), then each viewpoint: `top x_mm` ... `z_mm` along
-    the station's axes and `top right_deg`, `down_deg`, `ahead_deg`, turns about the camera's axes (truth 0).
+    Camera as a record states it (`fx`, `fy`, `cx`, `cy`, px), then each viewpoint: `top x_mm` ... `z_mm` along the
+    station's axes and `top right_deg`, `down_deg`, `ahead_deg`, turns about the camera's axes (truth 0).
     """
     bench = SceneBoardBench(seed, wrong)
     camera = measure_camera(bench, lambda _: None, binning)
     found = measure_viewpoints(bench, camera, lambda _: None)
     true = bench.camera
     truth = {"fx": true.focal_px, "fy": true.focal_px, "cx": true.center_px[0], "cy": true.center_px[1]}
-    estimates = camera.report.estimates or {}
-    out = {name: (estimates[name].value, estimates[name].interval95, truth[name]) for name in truth}
+    stated = zip(truth, found.hand_eye.intrinsic, found.camera_interval95_px, strict=True)
+    out = {name: (float(value), float(half), truth[name]) for name, value, half in stated}
     for viewpoint in found.viewpoints:
         exact = bench.true_viewpoint(Pose(*viewpoint.axes))
         _, turn = viewpoint.errors(exact)
