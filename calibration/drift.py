@@ -13,6 +13,8 @@ from calibration.poses import inverse, mean_pose, move_between, small_move
 
 LIMIT_SIGMAS = 4.5  # of the length of three axes' shift: 0.01 % of good checks per view pass it
 FLOOR_MM, FLOOR_DEG = 0.02, 0.005
+FEWEST_FOR_CONSENSUS = 3  # of two views that differ neither can be blamed, and one always agrees with itself
+COMMON_UNSEEN = "a shift common to all viewpoints cannot be seen this way: they place the board themselves"
 COMMON_SHARE = 0.5  # of the views: if more than these have moved, one cause is sought
 
 
@@ -43,10 +45,11 @@ class ViewDrift:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """`reasons` is empty where everything stands as it stood."""
+    """`reasons` is empty where everything stands as it stood; `warnings` say what the check cannot see."""
 
     views: tuple[ViewDrift, ...]
     reasons: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -58,7 +61,8 @@ class DriftReport:
             f"degrees (limit {v.limit_deg:.4f}), {v.shift_px:.1f} px"
             for v in self.views
         ]
-        return "\n".join([*lines, *(f"! {reason}" for reason in self.reasons)])
+        lines += [f"! {reason}" for reason in self.reasons]
+        return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
 
 
 @dataclass(frozen=True)
@@ -70,17 +74,26 @@ class Fiducial:
     visits: int
 
 
+class TooFewViews(ValueError):
+    """Too few viewpoints saw the fiducial to place it by them; the text says how many are needed."""
+
+
 def fiducials_by_consensus(
     viewpoints: Mapping[str, F64], seen: Mapping[str, Sequence[F64]]
 ) -> dict[str, Fiducial]:  # fmt: skip
     """Where no fiducial lay at calibration: what each view should see of one that lies somewhere now.
 
     viewpoints: (4, 4) camera to station; seen as for `check_drift`. The fiducial's place is the median over the views,
-    so that one bumped viewpoint does not bend it; it cannot be told from a fiducial that moves between visits.
+    so that one bumped viewpoint does not bend it; it cannot be told from a fiducial that moves between visits, and
+    a shift that all viewpoints share is not seen. Raises TooFewViews below FEWEST_FOR_CONSENSUS that saw the fiducial.
     """
     places = [viewpoints[name] @ inverse(mean_pose(poses)) for name, poses in seen.items() if poses]
-    if not places:
-        return {name: Fiducial(pose, pose, 1) for name, pose in viewpoints.items()}
+    if len(places) < FEWEST_FOR_CONSENSUS:
+        raise TooFewViews(
+            f"the board was seen from {len(places)} viewpoints of {len(viewpoints)}, at least {FEWEST_FOR_CONSENSUS} "
+            "are needed where no fiducial is known: lay it so that they see it, or check against a record of "
+            "`station calibrate viewpoints` with the board untouched since"
+        )
     steps = np.array([move_between(places[0], place) for place in places])
     board = places[0] @ small_move(np.median(steps, axis=0))
     visits = max(sum(len(poses) for poses in seen.values()) // 2, 1)  # the median is worth half of as many means

@@ -99,7 +99,8 @@ class LiveBoardBench:
         self, rig: Rig, place: Callable[[BoardPlace], None], diffuse_channel: int = 9, board: Board = BOARD,
         expected: Repeatability = Repeatability(0.05, 0.01),  # noqa: B008 - frozen
     ) -> None:  # fmt: skip
-        self._rig, self._place, self._channel = rig, place, diffuse_channel
+        self._rig, self._place = rig, place
+        self.diffuse_channel = diffuse_channel
         self._settings: CameraSettings | None = None
         self.board = board
         self.expected = expected
@@ -122,7 +123,7 @@ class LiveBoardBench:
         if settings != self._settings:
             self._rig.camera.configure(settings)
             self._settings = settings
-        self._rig.lights.on(self._channel, 1.0)
+        self._rig.lights.on(self.diffuse_channel, 1.0)
         return self._rig.camera.expose(exposure_us)
 
 

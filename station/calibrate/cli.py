@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from station.calibrate.cli_camera import add_camera_commands
+from station.calibrate.cli_viewpoints import BoardOption
 from station.calibrate.rig_choice import RigChoiceError
 from station.calibrate.sphere_folder import SphereKind
 from station.exit_codes import ExitCode
@@ -100,18 +101,28 @@ def calibrate_everything(
     release_by: Annotated[str, typer.Option(help="Who releases the record if nothing is flagged.")] = "unattended",
     lens: Annotated[str, typer.Option(help="Serial number of the lens, for the record.")] = "unknown",
     sphere_mm: SphereOption = 16.0,
+    views: Annotated[
+        Path | None, typer.Option("--views", help="File of `station calibrate teach`; the demo's five without it.")
+    ] = None,
+    board: BoardOption = None,
     seed: Annotated[int, typer.Option(help="Which simulated rig, where one is started.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Camera, viewpoints, lights, field and sensor to a released record with its report; ends with 1 if flagged."""
+    from station.calibrate.board_bench import BOARD, board_from_text
     from station.calibrate.measure import LightSettings
     from station.calibrate.run_all import calibrate_all
     from station.calibrate.station_open import load_reference, opened
+    from station.calibrate.teach import taught_poses
+    from station.calibrate.viewpoints import STATION_VIEWS
 
+    poses = STATION_VIEWS if views is None else taught_poses(views)
+    its = BOARD if board is None else board_from_text(board)
     with opened(rig, out, _ask, seed) as station_open:
         known = load_reference(reference, station_open.rig)
         settings = LightSettings(sphere_radius_mm=sphere_mm / 2)
-        report = calibrate_all(station_open, known, out, release_by, progress, settings, lens=lens)
+        station_open.board_bench.board = its
+        report = calibrate_all(station_open, known, out, release_by, progress, settings, lens=lens, views=poses)
     say(report.as_dict(), as_json, report.as_text())
     raise typer.Exit(ExitCode.DONE if report.ok else ExitCode.FOUND)
 
@@ -134,7 +145,7 @@ def verify_record(
 
     known = load_document(record, Calibration)
     maps = load_field(known, record)
-    settings = LightSettings(binning=VERIFY_BINNING, sphere_radius_mm=sphere_mm / 2)
+    settings = LightSettings(binning=VERIFY_BINNING, sphere_radius_mm=sphere_mm / 2).for_lights_of(known)
     with opened(rig, Path("out/calibration"), _ask) as station_open:
         bench, identity = station_open.bench, station_open.identity()
         if target == "sphere":
@@ -195,8 +206,9 @@ def sensor(
     from station.calibrate.station_open import load_reference, opened
 
     with opened(rig, out, _ask) as station_open:
+        known = load_reference(reference, station_open.rig)
         found = measure_sensor(
-            station_open.bench, load_reference(reference, station_open.rig), LightSettings(), progress
+            station_open.bench, known, LightSettings().for_lights_of(known), progress
         )
     text = (
         f"K {found.gain_dn_per_e:.4f} +- {1.96 * found.gain_spread:.4f} DN/e-, read noise {found.read_noise_e:.2f} e-, "

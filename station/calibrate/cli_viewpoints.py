@@ -13,9 +13,6 @@ import typer
 from station.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from drivers.protocols import Pose
     from station.calibrate.board_bench import LiveBoardBench
     from station.calibrate.station_open import Station
 
@@ -81,11 +78,12 @@ def viewpoints(
     from station.calibrate.drift_check import viewpoints_record
     from station.calibrate.measure_camera import measure_camera
     from station.calibrate.station_open import opened
+    from station.calibrate.teach import taught_poses
     from station.calibrate.viewpoints import STATION_VIEWS, measure_viewpoints, truth_text
     from station.documents import save_document
 
     _refuse_existing(out)
-    poses = STATION_VIEWS if views is None else _taught(views)
+    poses = STATION_VIEWS if views is None else taught_poses(views)
     with opened(rig, Path("out/calibration"), _ask) as station_open:
         bench = _bench(station_open, board)
         camera = measure_camera(bench, _progress, binning)
@@ -106,16 +104,6 @@ def viewpoints(
     raise typer.Exit(ExitCode.FOUND if flags else ExitCode.DONE)
 
 
-def _taught(file: Path) -> Mapping[str, Pose]:
-    from station.calibrate.teach import TaughtViews, TeachError
-    from station.documents import load_document
-
-    poses = load_document(file, TaughtViews).poses()
-    if not poses:
-        raise TeachError(f"{file}: no viewpoint was taught yet")
-    return poses
-
-
 def _refuse_existing(out: Path) -> None:
     from station.calibrate.drift_check import DriftRefused
 
@@ -126,7 +114,8 @@ def _refuse_existing(out: Path) -> None:
 def _check(rig: str, file: Path, board: str | None, binning: int, as_json: bool) -> None:
     from calibration.record import Calibration
     from calibration.viewpoint_record import ViewpointsRecord
-    from station.calibrate.drift_check import drift_reference, measure_drift
+    from station.calibrate.drift_check import check_same_camera, drift_reference, measure_drift
+    from station.calibrate.measure import diffuse_channel_of
     from station.calibrate.measure_camera import FLAT
     from station.calibrate.station_open import opened
     from station.documents import load_document, read_document
@@ -135,7 +124,10 @@ def _check(rig: str, file: Path, board: str | None, binning: int, as_json: bool)
     record = load_document(file, Calibration) if whole else load_document(file, ViewpointsRecord)
     reference = drift_reference(record)
     with opened(rig, Path("out/calibration"), _ask) as station_open:
+        check_same_camera(record, station_open.identity())
         bench = _bench(station_open, board)
+        if isinstance(record, Calibration):
+            bench.diffuse_channel = diffuse_channel_of(record)
         if station_open.control is not None:
             bench.place_board(FLAT)  # a simulated board goes back exactly where calibration had it
         report = measure_drift(bench, reference, _progress, binning=binning)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from calibration.camera_adjust import AdjustmentError, BoardView, Solution
 from calibration.camera_model import F64, CameraModel
-from calibration.drift import DriftReport, Fiducial, check_drift, fiducials_by_consensus
+from calibration.drift import (
+    COMMON_UNSEEN,
+    FEWEST_FOR_CONSENSUS,
+    DriftReport,
+    Fiducial,
+    TooFewViews,
+    check_drift,
+    fiducials_by_consensus,
+)
 from calibration.hand_eye import Repeatability
 from calibration.record import Calibration, ViewpointRecord
 from calibration.viewpoint_record import ViewpointsRecord, camera_record, viewpoint_record
@@ -90,8 +98,13 @@ def measure_drift(
     bench: BoardBench, reference: DriftReference, progress: Progress, visits: int = CHECK_VISITS,
     binning: int = BINNING,
 ) -> DriftReport:  # fmt: skip
-    """Raises OutOfTravel before anything moves."""
+    """Raises OutOfTravel before anything moves, DriftRefused where too few viewpoints see the board."""
     poses = {name: Pose(*view.arm) for name, view in reference.viewpoints.items()}
+    if reference.fiducials is None and len(poses) < FEWEST_FOR_CONSENSUS:
+        raise DriftRefused(
+            f"the record has {len(poses)} viewpoints, at least {FEWEST_FOR_CONSENSUS} are needed where the board's "
+            "place is not known: a viewpoint would be judged by itself"
+        )
     for pose in poses.values():
         bench.check_reachable(pose)
     taker = BoardTaker(bench, binning, progress)
@@ -107,8 +120,30 @@ def measure_drift(
                 views[name].append(shot.view)
     seen = {name: _poses(own, reference.camera) for name, own in views.items()}
     known = {name: view.pose() for name, view in reference.viewpoints.items()}
-    fiducials = reference.fiducials or fiducials_by_consensus(known, seen)
-    return check_drift(fiducials, seen, reference.arm, reference.focal_px, WORKING_DISTANCE_MM)
+    return judge_drift(reference, known, seen)
+
+
+def judge_drift(
+    reference: DriftReference, known: Mapping[str, F64], seen: Mapping[str, Sequence[F64]]
+) -> DriftReport:  # fmt: skip
+    """known: (4, 4) camera to station; seen: camera to board at each visit. Raises DriftRefused for too few views."""
+    if reference.fiducials is not None:
+        return check_drift(reference.fiducials, seen, reference.arm, reference.focal_px, WORKING_DISTANCE_MM)
+    try:
+        fiducials = fiducials_by_consensus(known, seen)
+    except TooFewViews as error:
+        raise DriftRefused(f"drift check: {error}") from error
+    report = check_drift(fiducials, seen, reference.arm, reference.focal_px, WORKING_DISTANCE_MM)
+    return replace(report, warnings=(COMMON_UNSEEN,))
+
+
+def check_same_camera(record: ViewpointsRecord | Calibration, identity: Identity) -> None:
+    """Raises DriftRefused where the rig's camera is not the record's."""
+    if identity.camera != record.camera_serial_number:
+        raise DriftRefused(
+            f"the camera is {identity.camera}, the record is of {record.camera_serial_number}: check against a record "
+            "of this camera, or calibrate anew"
+        )
 
 
 def _poses(views: Sequence[BoardView], camera: Solution) -> list[F64]:

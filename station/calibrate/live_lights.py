@@ -64,7 +64,8 @@ def calibrate_lights_live(
     station_open: Station, reference: Calibration, progress: Progress, settings: LightSettings
 ) -> LiveLightsReport:
     """Mirror sphere, matte sphere, white plane; every light judged against the reference. Raises CalibrationRefused."""
-    return report_of(measure_lights(station_open.bench, reference, settings, progress), reference)
+    own = settings.for_lights_of(reference)
+    return report_of(measure_lights(station_open.bench, reference, own, progress), reference)
 
 
 def report_of(found: MeasuredLights, reference: Calibration) -> LiveLightsReport:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,13 +48,27 @@ class CalibrationRefused(BadInput, ValueError):
     """The pictures do not allow a calibration; the text says which, why, and what to do."""
 
 
+def diffuse_channel_of(reference: Calibration) -> int:
+    """The light that shows boards, spheres and the white plane. Raises CalibrationRefused where there is none."""
+    for light in reference.lights:
+        if light.kind == "diffuse":
+            return light.channel
+    raise CalibrationRefused(
+        f"{reference.calibration_id}: none of its lights is of kind `diffuse`; calibration needs one to see its targets"
+    )
+
+
 @dataclass(frozen=True)
 class LightSettings:
     """What the pictures are taken with."""
 
     binning: int = 4
     sphere_radius_mm: float = 8.0
-    diffuse_channel: int = 9
+    diffuse_channel: int = 9  # the simulated rig's; `for_lights_of` takes a rig's own
+
+    def for_lights_of(self, reference: Calibration) -> LightSettings:
+        """The same with the diffuse light of that reference. Raises CalibrationRefused."""
+        return replace(self, diffuse_channel=diffuse_channel_of(reference))
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ LIMITS = {
 }
 
 
+FEWEST_FOR_LEFT_OUT = 5  # see `calibration.lights_check.leave_one_out`
 DEPARTURE = "flat_field_departure_percent"
 
 
@@ -58,8 +59,8 @@ class Release:
     lens: str = "unknown"  # its serial number, which no wire tells
 
 
-def residuals_of(lights: MeasuredLights, sensor: SensorCharacter | None) -> dict[str, float]:
-    """The figures that LIMITS judge, by the same names."""
+def figures_of(lights: MeasuredLights, sensor: SensorCharacter | None) -> dict[str, float]:
+    """The figures that LIMITS judge, by the same names; not finite where one could not be measured."""
     apart = np.abs(lights.matte_intensities / lights.plane.intensities - 1)
     parts = np.abs(lights.part_intensities / lights.plane.intensities - 1)
     found = {
@@ -69,32 +70,39 @@ def residuals_of(lights: MeasuredLights, sensor: SensorCharacter | None) -> dict
         "matte_to_plane_percent": 100 * float(apart.max()),
         "semi_calibrated_percent": 100 * float(parts.max()),
         "plane_tilt_deg": lights.tilt.tilt_deg,
-        "left_out_ratio": float(np.nan_to_num(lights.left_out.ratios, nan=1.0).max()),
         "condition": lights.condition.condition,
         "outline_rms_px": lights.outline_rms_px,
         "plane_rms": lights.plane.residual,
         "dark_noise_dn": lights.dark.noise_dn,
         "hot_pixels": float(lights.dark.hot_pixels),
     }
+    if len(lights.names) >= FEWEST_FOR_LEFT_OUT:  # fewer lights say nothing of each other: nothing is judged then
+        found["left_out_ratio"] = float(lights.left_out.ratios.max())
     if sensor is not None:
         found["gain_spread_percent"] = 100 * sensor.gain_spread / sensor.gain_dn_per_e
         found["linearity_error_percent"] = sensor.linearity_error_percent
-    return {name: round(value, 6) for name, value in found.items() if np.isfinite(value)}
+    return found
+
+
+def limit_flags(figures: dict[str, float]) -> tuple[str, ...]:
+    """What is beyond its limit, or could not be measured and so was never held against it."""
+    return tuple(
+        f"{name} is {figures[name]:.3g}, the limit is {limit:g}" if np.isfinite(figures[name])
+        else f"{name} could not be measured"
+        for name, limit in LIMITS.items()
+        if name in figures and not figures[name] <= limit
+    )  # fmt: skip
 
 
 def flags_of(
-    lights: MeasuredLights, sensor: SensorCharacter | None, residuals: dict[str, float], of_geometry: tuple[str, ...]
+    lights: MeasuredLights, sensor: SensorCharacter | None, figures: dict[str, float], of_geometry: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Everything that keeps a record from being released."""
     flags = [*of_geometry]
     flags += [f"light {name}: {flag}" for name, own in zip(lights.names, lights.flags, strict=True) for flag in own]
     flags += [*lights.plane.flags, *lights.tilt.flags, *lights.dark.flags, *lights.condition.advice]
     flags += list(sensor.flags) if sensor is not None else []
-    return tuple(flags) + tuple(
-        f"{name} is {residuals[name]:.3g}, the limit is {limit:g}"
-        for name, limit in LIMITS.items()
-        if name in residuals and residuals[name] > limit
-    )
+    return (*flags, *limit_flags(figures))
 
 
 def make_record(
@@ -110,8 +118,9 @@ def make_record(
     """The reference with lights and sensor replaced by what was measured; where camera and viewpoints were not
     measured (no `geometry`) they stay the reference's. Released only when nothing is flagged.
     """
-    residuals = residuals_of(lights, sensor) | ({} if geometry is None else geometry.residuals())
-    flags = flags_of(lights, sensor, residuals, () if geometry is None else geometry.flags)
+    figures = figures_of(lights, sensor) | ({} if geometry is None else geometry.residuals())
+    residuals = {name: round(value, 6) for name, value in figures.items() if np.isfinite(value)}
+    flags = flags_of(lights, sensor, figures, () if geometry is None else geometry.flags)
     measured: list[Part] = ["light directions", "light intensities", "dark frame"]
     nominal: list[Part] = []
     (measured if geometry is not None else nominal).extend(["camera", "viewpoints"])
@@ -189,9 +198,8 @@ def with_field(record: Calibration, field: MeasuredField) -> Calibration:
     if about is None:
         raise RecordError(f"calibration {record.calibration_id} has no provenance to enter a flat field in")
     percent = field.departure_percent
-    flags = [*about.flags, *(flag for flag in field.tilt.flags if flag not in about.flags)]
-    if percent > LIMITS[DEPARTURE]:
-        flags.append(f"{DEPARTURE} is {percent:.3g}, the limit is {LIMITS[DEPARTURE]:g}")
+    figures = {DEPARTURE: percent, "plane_tilt_deg": field.tilt.tilt_deg}
+    flags = tuple(dict.fromkeys((*about.flags, *field.tilt.flags, *limit_flags(figures))))
     release = {"released_by": None, "released": None, "expires": None} if flags else {}
     named = FlatFieldRecord(
         file=f"{record.calibration_id}.field.npz", sha256=hashlib.sha256(maps_bytes(field.maps)).hexdigest(),
@@ -200,7 +208,7 @@ def with_field(record: Calibration, field: MeasuredField) -> Calibration:
     )  # fmt: skip
     parts = tuple(dict.fromkeys((*about.measured, "flat field")))
     residuals = {**about.residuals, DEPARTURE: round(percent, 4), "plane_tilt_deg": round(field.tilt.tilt_deg, 4)}
-    changes = {"measured": parts, "residuals": residuals, "flags": tuple(flags), "limits": LIMITS, **release}
+    changes = {"measured": parts, "residuals": residuals, "flags": flags, "limits": LIMITS, **release}
     return record.model_copy(update={"flat_field": named, "provenance": about.model_copy(update=changes)})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,21 +11,25 @@ from typing import Any
 from calibration.plots import Plot
 from calibration.record import Calibration
 from calibration.report import Section, html_report
+from drivers.protocols import Pose
 from station.atomic import write_atomic
 from station.calibrate.bench import Identity, Progress, Recorder
 from station.calibrate.compare import Comparison, as_built, compare, truth_of_rig
 from station.calibrate.demo_part import NormalErrors, Used, When, measure_parts, summary
 from station.calibrate.drift_check import viewpoints_record
 from station.calibrate.geometry import MeasuredGeometry, measure_geometry, with_geometry
-from station.calibrate.measure import LightSettings, MeasuredLights, measure_lights, measure_sensor
+from station.calibrate.measure import CalibrationRefused, LightSettings, MeasuredLights, measure_lights, measure_sensor
 from station.calibrate.measure_field import MeasuredField, field_maps
 from station.calibrate.plots import camera_plots, field_plots, light_plots, sensor_plots, write_plots
 from station.calibrate.records import Release, make_record, record_hash, with_field, write_record
-from station.calibrate.stand import TOP
 from station.calibrate.station_open import Station
+from station.calibrate.viewpoints import STATION_VIEWS
 from station.documents import save_document
 
 NORMALS = ("before", "after", "exact")
+LIGHTS_VIEW = "top"  # where the lights are measured from
+
+
 @dataclass(frozen=True)
 class CalibrateReport:
     """What `calibrate all` did; `comparison` and `normals` need a simulated rig."""
@@ -42,7 +47,7 @@ class CalibrateReport:
 
     @property
     def ok(self) -> bool:
-        return self.released and all(row.ok for row in self.comparison)
+        return self.released and all(row.ok for row in self.comparison) and normals_wanted(self.normals)
 
     def as_dict(self) -> dict[str, Any]:
         document = asdict(self)
@@ -60,6 +65,12 @@ class CalibrateReport:
         return "\n".join([*lines, f"{state}: {self.record}", f"report: {self.report}", f"{self.seconds:.0f} s"])
 
 
+def normals_wanted(found: Sequence[NormalErrors]) -> bool:
+    """Of each demo part, all views together: beyond the limit before calibration, within it afterwards."""
+    own = {(n.part, n.when): n for n in found if n.view == "all"}
+    return all(own[part, "after"].ok and not own[part, "before"].ok for part in {n.part for n in found})
+
+
 def calibrate_all(
     station_open: Station,
     reference: Calibration,
@@ -72,18 +83,26 @@ def calibrate_all(
     with_camera: bool = True,
     with_sensor: bool = True,
     with_part: bool = True,
+    views: Mapping[str, Pose] = STATION_VIEWS,
 ) -> CalibrateReport:
     """Camera, viewpoints, lights, sensor, field, record, report; on a simulated rig the comparison with its truth.
 
+    `views` need one of the name LIGHTS_VIEW; the diffuse light is the reference's.
     Raises CalibrationRefused, RecordError, DeviceError.
     """
-    chosen = settings or LightSettings()
+    if LIGHTS_VIEW not in views:
+        raise CalibrationRefused(
+            f"no viewpoint is named {LIGHTS_VIEW!r} (there are {', '.join(views)}): the lights are measured from "
+            "there; teach one that looks straight down"
+        )
+    chosen = (settings or LightSettings()).for_lights_of(reference)
+    station_open.board_bench.diffuse_channel = chosen.diffuse_channel
     began = datetime.now(UTC)
     identity = station_open.identity()
-    geometry = measure_geometry(station_open.board_bench, progress) if with_camera else None
+    geometry = measure_geometry(station_open.board_bench, progress, views=views) if with_camera else None
     known = reference if geometry is None else with_geometry(reference, geometry)
-    stand = None if geometry is None else geometry.stand("top", known.working_distance_mm)
-    station_open.bench.stand_at(TOP)
+    stand = None if geometry is None else geometry.stand(LIGHTS_VIEW, known.working_distance_mm)
+    station_open.bench.stand_at(views[LIGHTS_VIEW])
     recorder = Recorder(station_open.bench)
     lights = measure_lights(recorder, known, chosen, progress, stand)
     sensor = measure_sensor(recorder, known, chosen, progress) if with_sensor else None
@@ -107,7 +126,7 @@ def calibrate_all(
             used: dict[When, Used] = {
                 "before": Used(reference), "after": Used(record, field.maps), "exact": Used(as_built(record, truth)),
             }  # fmt: skip
-            normals = measure_parts(station_open.bench, station_open.control, used, progress)
+            normals = measure_parts(station_open.bench, station_open.control, used, progress, views=views)
     page = out / f"{record.calibration_id}.html"
     plots: dict[Section, tuple[Plot, ...]] = {
         "camera": () if geometry is None else camera_plots(geometry),

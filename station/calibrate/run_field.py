@@ -55,6 +55,11 @@ def calibrate_field(
     own = station_open.identity().camera
     if own != record.camera_serial_number:
         raise CalibrationRefused(f"the camera is {own}, the record is of {record.camera_serial_number}")
+    if about.is_expired(utc(datetime.now(UTC))):
+        raise CalibrationRefused(
+            f"{record.calibration_id} expired at {about.expires}: its lights are too old for new maps; "
+            "station calibrate all"
+        )
     recorder = Recorder(station_open.bench)
     field = measure_field(recorder, record, settings, progress)
     now = datetime.now(UTC)

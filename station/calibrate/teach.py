@@ -166,3 +166,11 @@ def _words(pose: Pose) -> str:
         f"x {pose.x_mm:.3f} y {pose.y_mm:.3f} z {pose.z_mm:.3f} mm, tilt {pose.tilt_deg:.3f}, pan {pose.pan_deg:.3f} "
         "degrees"
     )
+
+
+def taught_poses(file: Path) -> dict[str, Pose]:
+    """Of a file of taught viewpoints, by name. Raises TeachError where there are none, DocumentError."""
+    poses = load_document(file, TaughtViews).poses()
+    if not poses:
+        raise TeachError(f"{file}: no viewpoint was taught yet")
+    return poses

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from board_visits import SIZE, TRUTH
 
-from calibration.drift import Fiducial, check_drift, fiducials_by_consensus
+from calibration.drift import Fiducial, TooFewViews, check_drift, fiducials_by_consensus
 from calibration.hand_eye import Repeatability
 from calibration.poses import arm_pose, inverse, pose_of, small_move
 from calibration.viewpoint_record import FiducialView, viewpoint_record
@@ -121,6 +121,15 @@ def test_without_a_fiducial_of_its_own_the_board_is_placed_by_all_views_together
         seen = returns(seed, **bump)
         report = check_drift(fiducials_by_consensus(poses, seen), seen, ARM, 18200.0, 250.0)
         assert [view.name for view in report.views if not view.ok] == list(bump)
+
+
+def test_too_few_views_are_not_judged_by_the_board_that_they_place_themselves() -> None:
+    poses = {name: viewpoint(name).pose for name in AXES}
+    seen = returns(8, top=(0.0, 0.0, 0.0, 2.0, 0.0, 0.0))
+    assert fiducials_by_consensus(poses, {**seen, "left": [], "back": []}).keys() == poses.keys()
+    for few in (("top",), ("top", "left")):
+        with pytest.raises(TooFewViews, match=f"seen from {len(few)} viewpoints of 5, at least 3"):
+            fiducials_by_consensus(poses, {name: seen[name] if name in few else [] for name in AXES})
 
 
 def test_a_fiducial_that_is_not_seen_is_a_reason() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from calibration.record import Calibration, Picture
 from calibration.viewpoints import Returns, viewpoint_of
 from station.calibrate.bench import Identity
 from station.calibrate.board_bench import BOARD
-from station.calibrate.drift_check import viewpoints_record
+from station.calibrate.drift_check import DriftReference, DriftRefused, judge_drift, viewpoints_record
 from station.calibrate.geometry import MeasuredGeometry, with_geometry
 from station.calibrate.measure_camera import CameraResult
 from station.calibrate.records import LIMITS, write_record
@@ -24,6 +25,7 @@ from station.calibrate.station_open import REFERENCE
 from station.calibrate.viewpoints import STATION_VIEWS, ViewpointsResult
 from station.documents import load_document
 
+ARM = Repeatability(0.05, 0.01)
 WHEN = datetime(2026, 11, 24, tzinfo=UTC)
 CAMERA = CameraModel(5472, 3648, 24500.0, 24502.0, 2700.0, 1800.0, (0.01, 0.0, 0.0, 0.0, 0.0))
 
@@ -88,3 +90,18 @@ def test_a_visit_adds_the_arms_own_error_to_where_the_camera_stands() -> None:
 def test_the_viewpoints_file_for_the_drift_check_can_be_written() -> None:
     kept = viewpoints_record(geometry().viewpoints, Identity("A", "B", None), is_simulated=True)
     assert [view.name for view in kept.viewpoints] == list(STATION_VIEWS)
+
+
+def test_a_record_without_fiducials_is_judged_by_three_views_or_more_and_says_what_is_not_seen(
+    reference: Calibration,
+) -> None:
+    record = with_geometry(reference, geometry())
+    known = {view.name: view.pose() for view in record.viewpoints}
+    aims = DriftReference({v.name: v for v in record.viewpoints}, None, geometry().viewpoints.hand_eye.solution, ARM)
+    seen: dict[str, list[np.ndarray]] = {name: [pose, pose] for name, pose in known.items()}
+    report = judge_drift(aims, known, seen)
+    assert report.accepted
+    assert "a shift common to all viewpoints cannot be seen this way" in report.as_text()
+    assert asdict(report)["warnings"] == report.warnings != ()
+    with pytest.raises(DriftRefused, match="at least 3"):
+        judge_drift(aims, known, {name: poses if name == "top" else [] for name, poses in seen.items()})
