@@ -25,6 +25,8 @@ NEEDED = (
     ("TriggerSoftware",),
     EXPOSURE,
     ("Gain", "GainRaw"),
+    ("TimestampLatch",),  # for `time_ns`; GevTimestampControlLatch is no substitute: it counts ticks, not nanoseconds
+    ("TimestampLatchValue",),
 )
 RANGES = ("Width", "Height", "BinningHorizontal", *EXPOSURE, "Gain", "GainRaw", "BlackLevel")
 SELECTORS = (("GainSelector", ("All", "AnalogAll")), ("BlackLevelSelector", ("All",)))

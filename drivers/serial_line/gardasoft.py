@@ -24,7 +24,7 @@ from drivers.errors import CommandRefused, DeviceError, DeviceLost, DeviceTimeou
 from drivers.protocols import DeviceIdentity
 from drivers.registry import DriverKind
 from drivers.serial_line import gardasoft_protocol as rt
-from drivers.serial_line.gardasoft_protocol import Answer, ChannelStatus, Event
+from drivers.serial_line.gardasoft_protocol import Answer, ChannelStatus, Event, Setting
 from drivers.serial_line.light_requests import check_request, off_not_confirmed
 from drivers.serial_line.port import Line
 from drivers.settings import Channels, DriverSettings, NotNegative, Positive, Text
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 
 DEVICE = "lights"
 IDENTITY_ATTEMPTS = 3
-LEVEL_TOLERANCE_PERCENT = 0.2  # of what was set; the controller may round
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +139,16 @@ class GardasoftLights:
         """
         check_request(DEVICE, self._channels, channel, brightness)
         with self._lock:
-            self._only(channel, rt.continuous(channel, brightness), brightness)
+            self._only(channel, rt.continuous(channel, brightness))
             time.sleep(self._settle_s)
             self.check()
 
     def arm(self, channel: int, brightness: float, on_time_us: float) -> None:
         """See StrobeLights. Switched channels follow the input, so `on_time_us` is the input's; pulses last it."""
         check_request(DEVICE, self._channels, channel, brightness)
-        command = self._strobe_command(channel, brightness, on_time_us)
+        setting = self._strobe_setting(channel, brightness, on_time_us)
         with self._lock:
-            self._only(channel, command, brightness)
+            self._only(channel, setting)
             self._raise_fault()
 
     def disarm(self) -> None:
@@ -161,7 +160,7 @@ class GardasoftLights:
             self._drain()
             self._raise_fault()
 
-    def _strobe_command(self, channel: int, brightness: float, on_time_us: float) -> str:
+    def _strobe_setting(self, channel: int, brightness: float, on_time_us: float) -> Setting:
         if self._strobe.mode == "pulsed":
             width_us = on_time_us - self._strobe.delay_us
             if width_us <= 0:
@@ -175,26 +174,26 @@ class GardasoftLights:
             )
         return rt.switched(channel, brightness)
 
-    def _only(self, channel: int, command: str, brightness: float) -> None:
+    def _only(self, channel: int, setting: Setting) -> None:
         self.check()
         for other in sorted(self._maybe_on - {channel}):
             self._switch_off(other)
         self._last_lit = channel
-        self._set(channel, command, brightness)
+        self._set(channel, setting)
 
-    def _set(self, channel: int, command: str, brightness: float) -> None:
-        """Command, acknowledge, and the level read back. Failing that, any channel may be lit."""
+    def _set(self, channel: int, setting: Setting) -> None:
+        """Command, acknowledge, and the setting read back. Failing that, any channel may be lit."""
         known, self._maybe_on = self._maybe_on, set(self._channels)
-        self._command(command)
+        self._command(setting.command)
         if self._read_back:
-            self._prove_level(channel, command, brightness)
+            self._prove(channel, setting)
         self._maybe_on = known | {channel}
 
-    def _prove_level(self, channel: int, command: str, brightness: float) -> None:
-        found = self.status(channel)
-        if abs(found.percent - 100.0 * brightness) > LEVEL_TOLERANCE_PERCENT:
+    def _prove(self, channel: int, setting: Setting) -> None:
+        difference = setting.difference(self.status(channel))
+        if difference is not None:
             raise CommandRefused(
-                DEVICE, f"after {command!r} channel {channel} is at {found.percent:g} %: it was changed on the way"
+                DEVICE, f"after {setting.command!r} channel {channel} is {difference}: it was changed on the way"
             )
 
     def off(self) -> None:
@@ -267,7 +266,7 @@ class GardasoftLights:
         return sorted(self._maybe_on, key=lambda c: (c != self._last_lit, c))
 
     def _switch_off(self, channel: int) -> None:
-        self._set(channel, rt.continuous(channel, 0.0), 0.0)
+        self._set(channel, rt.continuous(channel, 0.0))
         self._maybe_on.discard(channel)
 
     # -- the conversation -------------------------------------------------------------------
@@ -295,9 +294,9 @@ class GardasoftLights:
 
     def _ask(self, text: str, *, may_be_event: bool = False) -> Answer:
         """Raises DeviceTimeout when no understandable answer came; the next command resynchronises first."""
+        self._drain()
         if not self._is_in_step:
             self._synchronise()
-        self._drain()
         self._is_in_step = False
         self.wire.write(text.encode("ascii") + b"\r")
         answer = self._next_answer(text, time.monotonic() + self._reply_timeout_s, may_be_event=may_be_event)
@@ -369,6 +368,7 @@ class GardasoftLights:
         while not self._answers.empty():
             if self._next_answer("", time.monotonic()) is not None:
                 log.warning("%s: an answer came unasked and was dropped", DEVICE)
+                self._is_in_step = False
 
 
 def _identity(lines: tuple[str, ...]) -> DeviceIdentity:

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 _ERROR = re.compile(r"Err ?(\d{1,3})")
 _EVENT = re.compile(r"Evt ?(\d{1,2}),(\d{1,3});?")
-_STATUS_ITEM = re.compile(r"([A-Z]{1,2}) ?(-?[0-9.]+)[a-zA-Z%]*")
+_STATUS_ITEM = re.compile(r"([A-Z]{1,2}) ?(-?[0-9.]+)([a-zA-Z%]*)")
+_UNITS_US = {"us": 1.0, "ms": 1e3, "": 1e3, "s": 1e6}  # of times; milliseconds where none is said
+
+CONTINUOUS, PULSED, SWITCHED = 0, 1, 2  # modes, as `STc` tells them
 
 ERROR_TEXTS = {
     1: "value out of range",
@@ -21,6 +24,8 @@ ERROR_TEXTS = {
 }
 
 
+LEVEL_TOLERANCE_PERCENT = 0.2  # of what was set; the controller may round
+TIME_TOLERANCE_US, TIME_TOLERANCE_SHARE = 2.0, 0.01  # the same of times, whichever is more
 LONGEST_SWITCHED_US = 100_000.0  # beyond it the controller must be told how often, too
 EVENT_TEXTS = {
     44: "the controller is too hot",
@@ -56,12 +61,44 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """Answer to `STc`; `items` has every two-letter item of it, numbers only (MD mode, IP trigger input ...)."""
+    """Answer to `STc`; `items` has every two-letter item of it, numbers only (MD mode, IP trigger input ...).
+
+    The pulse's times are None where the controller does not tell them, or in a unit that is not known.
+    """
 
     channel: int
     mode: int
     percent: float
     items: dict[str, float]
+    width_us: float | None = None
+    delay_us: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A command that sets a channel, and what `STc` must tell afterwards."""
+
+    command: str
+    mode: int
+    percent: float
+    width_us: float | None = None
+    delay_us: float | None = None
+
+    def difference(self, found: ChannelStatus) -> str | None:
+        """What the controller holds instead, in words; None when it is what was set."""
+        if found.mode != self.mode:
+            return f"in mode {found.mode}, not {self.mode}"
+        if abs(found.percent - self.percent) > LEVEL_TOLERANCE_PERCENT:
+            return f"at {found.percent:g} %"
+        for name, wanted_us, found_us in (
+            ("pulse", self.width_us, found.width_us),
+            ("delay", self.delay_us, found.delay_us),
+        ):
+            if wanted_us is None or found_us is None:
+                continue
+            if abs(found_us - wanted_us) > max(TIME_TOLERANCE_US, TIME_TOLERANCE_SHARE * wanted_us):
+                return f"set to a {name} of {found_us:g} us, not {wanted_us:g} us"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +142,7 @@ def parse_answer(raw: bytes, command: str) -> Answer | None:
 def parse_status(line: str) -> ChannelStatus | None:
     """`CH 1, MD 0, S 50.0, ...`; None for anything else."""
     found: dict[str, float] = {}
+    times_us: dict[str, float] = {}
     for item in line.split(","):
         match = _STATUS_ITEM.fullmatch(item.strip())
         if match is None or match[2].count(".") > 1:
@@ -113,23 +151,25 @@ def parse_status(line: str) -> ChannelStatus | None:
             found[match[1]] = float(match[2])
         except ValueError:
             return None
+        if (factor := _UNITS_US.get(match[3].lower())) is not None:
+            times_us[match[1]] = found[match[1]] * factor
     if not {"CH", "MD", "S"} <= found.keys():
         return None
-    return ChannelStatus(int(found["CH"]), int(found["MD"]), found["S"], found)
+    return ChannelStatus(int(found["CH"]), int(found["MD"]), found["S"], found, times_us.get("PU"), times_us.get("DL"))
 
 
 def error_text(code: int) -> str:
     return f"Err {code} ({ERROR_TEXTS.get(code, 'see the manual')})"
 
 
-def continuous(channel: int, brightness: float) -> str:
+def continuous(channel: int, brightness: float) -> Setting:
     """`RSc,s`: on steadily at 0..1."""
-    return f"RS{channel},{_percent(brightness)}"
+    return Setting(f"RS{channel},{_percent(brightness)}", CONTINUOUS, 100.0 * brightness)
 
 
-def switched(channel: int, brightness: float) -> str:
+def switched(channel: int, brightness: float) -> Setting:
     """`RWc,s`: on while the trigger input is high."""
-    return f"RW{channel},{_percent(brightness)}"
+    return Setting(f"RW{channel},{_percent(brightness)}", SWITCHED, 100.0 * brightness)
 
 
 def trigger_input(channel: int, number: int) -> str:
@@ -137,9 +177,10 @@ def trigger_input(channel: int, number: int) -> str:
     return f"RP{channel},{number}"
 
 
-def pulsed(channel: int, width_us: float, delay_us: float, brightness: float) -> str:
+def pulsed(channel: int, width_us: float, delay_us: float, brightness: float) -> Setting:
     """`RTc,p,d,s`: one pulse per trigger."""
-    return f"RT{channel},{width_us:.0f}us,{delay_us:.0f}us,{_percent(brightness)}"
+    command = f"RT{channel},{width_us:.0f}us,{delay_us:.0f}us,{_percent(brightness)}"
+    return Setting(command, PULSED, 100.0 * brightness, width_us, delay_us)
 
 
 def _percent(brightness: float) -> str:

@@ -118,8 +118,9 @@ class GrblLink:
         """Send one line, wait for its one response; returns what was pushed in between.
 
         A watched command asks for the state while it waits, and ends in a hold and a reset when a door, a hold
-        or a safety input shows. Raises CommandRefused for `error:n` and for ALARM:2, PositionUntrusted for any
-        other alarm, a restart, a halt or a safety input, DeviceTimeout after having reset the controller, DeviceLost.
+        or a safety input shows, or `error:n` does: the line before it may be running. Raises CommandRefused for
+        `error:n` to what is not watched and for ALARM:2, PositionUntrusted for any other alarm, a restart, a halt,
+        a safety input or a watched `error:n`, DeviceTimeout after having reset the controller, DeviceLost.
         """
         self._drain()
         with self._gate:
@@ -156,6 +157,8 @@ class GrblLink:
                     self.blocked = grbl.error_text(code)
                     self._distrust(self.blocked)
                     raise PositionUntrusted(self.device, f"{text!r} answered with {self.blocked}; home the arm")
+                case Refusal(code) if code != SETTINGS_LOST and watch is not None:
+                    raise self._break_off(text, grbl.error_text(code))  # what came before it may be running
                 case Refusal(code) if code != SETTINGS_LOST:
                     self._clear_refusal()
                     raise CommandRefused(self.device, f"{text!r} answered with {grbl.error_text(code)}")
@@ -176,7 +179,7 @@ class GrblLink:
                     pushed.append(reply)
 
     def _break_off(self, text: str, why: str) -> PositionUntrusted:
-        """A safety input or a hold in mid-move: stand still, then reset, so that nothing can be resumed."""
+        """A safety input, a hold or a refusal in mid-move: stand still, then reset, so that nothing can be resumed."""
         self.blocked = why
         self._distrust(why)
         self.line.write(grbl.HOLD)

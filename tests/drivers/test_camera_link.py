@@ -43,9 +43,7 @@ def wire(link: CameraLink, tmp_path: Path) -> Iterator[socket.socket]:  # noqa: 
 
 def ask(wire: socket.socket, kind: int, exposure_us: float = 50.0, capabilities: int = 0) -> tuple[int, ...]:
     """Returns status, frame id, timestamp, payload length, in_map."""
-    wire.sendall(
-        REQUEST.pack(MAGIC, 2, kind, capabilities, 7, exposure_us, 0.0, 0.0, 1, 6, 4, 0, 0, 0x01100005, 0, 1)
-    )
+    wire.sendall(REQUEST.pack(MAGIC, 2, kind, capabilities, 7, exposure_us, 0.0, 0.0, 1, 6, 4, 0, 0, 0x01100005, 0, 1))
     magic, version, answered, *rest = REPLY.unpack(receive(wire, REPLY.size))
     assert (magic, version, answered) == (MAGIC, 2, kind)
     return tuple(rest[:5])

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from drivers.errors import CommandRefused, DeviceLost, DeviceNotFound, DeviceTimeout, LightStateUnknown
 from drivers.serial_line.gardasoft import GardasoftLights
-from drivers.serial_line.gardasoft_protocol import Answer, Event, continuous, parse_answer, pulsed, switched
+from drivers.serial_line.gardasoft_protocol import (
+    Answer,
+    Event,
+    continuous,
+    parse_answer,
+    parse_status,
+    pulsed,
+    switched,
+)
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.gardasoft_firmware import GardasoftFirmware
 from drivers.simulated.pty_line import PtyLine
@@ -58,10 +66,27 @@ def test_arbitrary_bytes_never_crash_and_only_white_space_acknowledges(raw: byte
 
 
 def test_commands_as_the_manual_writes_them() -> None:
-    assert continuous(1, 0.5) == "RS1,50"
-    assert continuous(12, 0.333) == "RS12,33.3"
-    assert switched(2, 1.0) == "RW2,100"
-    assert pulsed(3, 200.0, 0.0, 0.25) == "RT3,200us,0us,25"
+    assert continuous(1, 0.5).command == "RS1,50"
+    assert continuous(12, 0.333).command == "RS12,33.3"
+    assert switched(2, 1.0).command == "RW2,100"
+    assert pulsed(3, 200.0, 0.0, 0.25).command == "RT3,200us,0us,25"
+
+
+@pytest.mark.parametrize(
+    ("times", "difference"),
+    [
+        ("DL 0.100ms, PU 7.900ms", None),
+        ("DL 100us, PU 7.9", None),  # milliseconds where no unit is said
+        ("DL 0.100ms, PU 1.900ms", "set to a pulse of 1900 us, not 7900 us"),
+        ("DL 0.900ms, PU 7.900ms", "set to a delay of 900 us, not 100 us"),
+        ("IP 3", None),  # not told
+        ("PU 1.900fortnights", None),
+    ],
+)
+def test_a_pulse_is_compared_with_what_the_status_tells(times: str, difference: str | None) -> None:
+    found = parse_status(f"CH 3, MD 1, S 50.0, {times}")
+    assert found is not None
+    assert pulsed(3, 7900.0, 100.0, 0.5).difference(found) == difference
 
 
 # -- the conversation -----------------------------------------------------------------------
@@ -94,6 +119,30 @@ def test_a_setting_changed_on_the_way_is_noticed_and_off_asks_every_channel(lamp
     assert lamps.lit() == {3: 1.0}
     lights.off()
     assert lamps.lit() == {}
+
+
+def test_a_mode_changed_on_the_way_is_noticed(lamps: Any) -> None:
+    """Acknowledged, at the right level, and dark: it waits for a trigger input."""
+    lights = lamps.open(**SHORT)
+    receive = lamps.firmware.receive
+    lamps.firmware.receive = lambda data: receive(data.replace(b"RS4,50", b"RW4,50"))
+    with pytest.raises(CommandRefused, match=r"after 'RS4,50' channel 4 is in mode 2, not 0: it was changed"):
+        lights.on(4, 0.5)
+    assert lamps.lit() == {}
+    lamps.firmware.receive = receive
+    lights.on(4, 0.5)
+    assert lamps.lit() == pytest.approx({4: 0.5})
+
+
+def test_a_stray_prompt_puts_us_out_of_step(lamps: Any, wait_until: Any) -> None:
+    lights = lamps.open(**SHORT)
+    lights.on(1, 0.5)
+    lamps.firmware.outbox.send(b">", lamps.clock.now_s(), is_response=False)
+    wait_until(lambda: not lights._answers.empty())  # noqa: SLF001 - what has arrived, and was not asked for
+    before = sent_so_far(lights)
+    lights.on(2, 1.0)
+    assert sent_by(lights, before) == ["VR", "RS1,0", "ST1", "RS2,100", "ST2"]
+    assert lamps.lit() == {2: 1.0}
 
 
 def test_an_idle_line_is_kept_alive_until_closed(lamps: Any, wait_until: Any) -> None:

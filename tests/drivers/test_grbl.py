@@ -387,10 +387,32 @@ def test_settings_lost_at_a_restart_are_told_and_their_error_answers_no_line(mak
 def test_a_refused_line_does_not_poison_the_next_one(gantry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     arm = gantry.homed()
     monkeypatch.setattr(GrblArm, "_move_line", lambda *_: "G2 X1")
-    with pytest.raises(CommandRefused, match="error:20"):
+    with pytest.raises(PositionUntrusted, match="error:20"):
         arm.move_to(TOP)
     monkeypatch.undo()
+    assert not arm.position_trusted
+    arm.home()
     assert_every_acknowledge_is_its_own(gantry, arm)
+
+
+def test_a_barrier_refused_in_mid_move_stops_the_axes_and_ends_the_trust(make_gantry: Any, wait_until: Any) -> None:
+    bench = make_gantry(speed=3.0)
+    arm = bench.homed()
+    arm.move_to(RIGHT)
+    receive = bench.firmware.receive
+    bench.firmware.receive = lambda data: receive(data.replace(b"G4 P0.01", b"G7 P0.01"))  # changed on the way
+    before = len(sent(arm))
+    with pytest.raises(PositionUntrusted, match=r"during 'G4 P0.01': error:20 .*the controller was reset"):
+        arm.move_to(LEFT)
+    assert bench.is_still()
+    assert LEFT.x_mm < bench.true_pose().x_mm < RIGHT.x_mm  # the move itself was under way
+    assert not arm.position_trusted
+    after = sent(arm)[before:]
+    assert after.index(b"G4 P0.01") < after.index(b"!") < after.index(b"\x18")
+    bench.firmware.receive = receive
+    arm.home()
+    assert_every_acknowledge_is_its_own(bench, arm)
+    assert_nothing_automatic(arm)
 
 
 def test_an_unplugged_line_is_lost_for_good_and_a_new_one_works(make_gantry: Any, wait_until: Any) -> None:

@@ -51,6 +51,16 @@ def test_a_pulse_without_delay_is_adjusted_by_the_controller_and_refused(lamps: 
         lights.arm(3, 1.0, 8000.0)
 
 
+def test_a_pulse_changed_on_the_way_is_noticed(lamps: Any) -> None:
+    lights = lamps.open(strobe=Strobe("pulsed", delay_us=100.0))
+    receive = lamps.firmware.receive
+    lamps.firmware.receive = lambda data: receive(data.replace(b"RT3,7900us", b"RT3,1900us"))
+    with pytest.raises(CommandRefused, match="set to a pulse of 1900 us, not 7900 us"):
+        lights.arm(3, 1.0, 8000.0)
+    lights.off()
+    assert exposed(lamps) == {}
+
+
 def test_software_fires_a_pulse(lamps: Any) -> None:
     lights = lamps.open(strobe=Strobe("pulsed", delay_us=50.0))
     lights.arm(2, 0.5, 1e6)
