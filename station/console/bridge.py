@@ -22,6 +22,7 @@ class Lane(StrEnum):
 
     START = "start"
     STOP = "stop"
+    RESET = "reset"  # it homes; STOP must not wait for that
     READ = "read"
     PICTURES = "pictures"
 

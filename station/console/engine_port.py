@@ -13,8 +13,8 @@ from station.inspection import HistoryRow, Inspection
 class EnginePort(Protocol):
     """The engine as the console sees it.
 
-    Verbs may block and may raise; the console calls each from a worker thread, `stop`, `abort`
-    and `reset` from another one than `start_single_job`. Events may come from any thread.
+    Verbs may block and may raise; the console calls each from a worker thread: `stop` and `abort`
+    from one, `reset` and `start_single_job` from one each. Events may come from any thread.
     """
 
     def start_single_job(self, part_id: str) -> object:
@@ -29,11 +29,14 @@ class EnginePort(Protocol):
         ...
 
     def abort(self) -> None:
-        """Hold the arm and put the lights out now; the part becomes UNDECIDED and homing is demanded."""
+        """Hold the arm and put the lights out now, homing included; a part becomes UNDECIDED, homing is demanded."""
         ...
 
     def reset(self) -> None:
-        """Leave Halted or Error after a person has looked: open what was lost, home, be ready again."""
+        """Leave Halted or Error after a person has looked: open what was lost, home, be ready again.
+
+        Refused, by an exception, while a part is inspected; broken off, likewise, by `abort`.
+        """
         ...
 
     def prepare_recipe(self, path: Path) -> None: ...

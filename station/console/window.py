@@ -40,7 +40,7 @@ class ConsoleWindow(QMainWindow):
         self._live = Shown()
         self._archived: Shown | None = None
         self._mode = Mode.HEAT
-        self._start_pending = self._stop_pressed = False
+        self._start_pending = self._stop_pressed = self._reset_pending = False
         self._notice = ""
         self._history_asked = 0  # requests not answered yet
         self.panels = Panels(station_name, _NO_RECIPE_VIEWS)
@@ -99,8 +99,9 @@ class ConsoleWindow(QMainWindow):
         self._show_all()
 
     def stop(self) -> None:
-        """STOP: at the next safe point; pressed again while the part still runs: abort."""
-        verb, name = (self._engine.abort, "abort") if self._stop_pressed else (self._engine.stop, "stop")
+        """STOP: at the next safe point; pressed again, or while no part runs but the arm may home: abort."""
+        at_once = self._stop_pressed or not self._situation.is_busy
+        verb, name = (self._engine.abort, "abort") if at_once else (self._engine.stop, "stop")
         if self._situation.is_busy:
             self._stop_pressed = True
             self._notice = "Stopping at the next safe point. Press STOP again to abort at once."
@@ -108,8 +109,10 @@ class ConsoleWindow(QMainWindow):
         self._show_all()
 
     def reset(self) -> None:
-        """RESET: leave a stop or a fault, once a person has looked."""
-        self._bridge.run(Lane.STOP, self._engine.reset, _nothing, lambda error: self._verb_failed("reset", error))
+        """RESET: leave a stop or a fault, once a person has looked; pressed again before it is over: nothing."""
+        if not self._reset_pending:
+            self._reset_pending = True
+            self._bridge.run(Lane.RESET, self._engine.reset, self._was_reset, self._no_reset)
 
     def show_mode(self, mode: Mode) -> None:
         """Image, normals or score map, in tiles and detail alike."""
@@ -227,6 +230,13 @@ class ConsoleWindow(QMainWindow):
     def _no_start(self, error: Exception) -> None:
         self._start_pending = False
         self._verb_failed("start", error)
+
+    def _was_reset(self, _answer: object) -> None:
+        self._reset_pending = False
+
+    def _no_reset(self, error: Exception) -> None:
+        self._reset_pending = False
+        self._verb_failed("reset", error)
 
     def _verb_failed(self, verb: str, error: Exception) -> None:
         action = "mend the cause that is named here, then try again; RESET if the station stands still"

@@ -36,6 +36,7 @@ class ScriptedEngine:
     outcomes: list[Inspection]
     fault: Fault | None = None
     hold: bool = False
+    hold_reset: bool = False
     refusal: Exception | None = None
     calls: list[str] = field(default_factory=list)
     threads: set[str] = field(default_factory=set)
@@ -87,6 +88,8 @@ class ScriptedEngine:
 
     def reset(self) -> None:
         self._called("reset")
+        if self.hold_reset:
+            assert self.gate.wait(WAIT_S), "nothing ended the homing"
         self.tell(StateChanged(State.READY))
 
     def prepare_recipe(self, path: Path) -> None:

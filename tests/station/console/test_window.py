@@ -140,6 +140,22 @@ def test_a_second_stop_aborts(qtbot: QtBot, open_window: Any, make_engine: Any, 
     assert [call for call in engine.calls if not call.startswith("start")] == ["stop", "abort"]
 
 
+def test_stop_during_a_reset_aborts_at_once_and_a_second_reset_is_not_queued(
+    qtbot: QtBot, open_window: Any, make_engine: Any
+) -> None:
+    engine = make_engine(hold_reset=True)
+    window = open_window(engine)
+    engine.tell(StateChanged(State.HALTED, "aborted"))
+    qtbot.waitUntil(lambda: window.situation.state is State.HALTED, timeout=20000)
+    window.reset()
+    qtbot.waitUntil(lambda: "reset" in engine.calls, timeout=20000)
+    window.reset()
+    qtbot.keyClick(window, Qt.Key.Key_F12)
+    qtbot.waitUntil(lambda: "abort" in engine.calls, timeout=10000)
+    qtbot.waitUntil(lambda: window.situation.state is State.READY, timeout=20000)
+    assert engine.calls == ["reset", "abort"]
+
+
 def test_stop_is_enabled_in_every_state(qtbot: QtBot, open_window: Any, make_engine: Any) -> None:
     engine = make_engine()
     window = open_window(engine)
@@ -252,7 +268,7 @@ def test_no_verb_runs_in_the_qt_thread(
     window = open_window(engine)
     inspect(qtbot, window)
     window.stop()
-    qtbot.waitUntil(lambda: "stop" in engine.calls, timeout=20000)
+    qtbot.waitUntil(lambda: "abort" in engine.calls, timeout=20000)
     assert engine.threads
     assert all(name.startswith("console-") for name in engine.threads)
 
