@@ -6,6 +6,7 @@ axis goes to the middle of its travel, and each light channel is shown to the ca
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -18,9 +19,11 @@ from drivers.errors import DeviceError
 from drivers.protocols import Arm, Camera, CameraSettings, Frame, Lights, Pose
 from drivers.registry import Describes, Travel
 from station.check import Finding
-from station.devices import open_arm, open_camera, open_lights
+from station.devices import open_arm, open_camera, open_lights, told
 from station.light_check import mean_level
 from station.rig import RigFile, Section, load_rig
+
+log = logging.getLogger(__name__)
 
 Device = Camera | Arm | Lights
 D = TypeVar("D", Camera, Arm, Lights)
@@ -52,8 +55,19 @@ def _opened(
     try:
         with closing(opener(file)) as device:
             return _introduced(file, section, device, details(device))
-    except DeviceError as error:
-        return Finding(_name(file, section), False, str(error), CURE)
+    except Exception as error:  # of whatever kind, the other devices are looked at as well
+        return _lacking(file, section, error)
+
+
+def _lacking(file: RigFile, section: Section, error: Exception) -> Finding:
+    return Finding(_name(file, section), False, _cause(error), CURE)
+
+
+def _cause(error: Exception) -> str:
+    """What only the driver's author can make sense of goes to the log as a whole."""
+    if not isinstance(error, DeviceError):
+        log.error("a driver raised what is no DeviceError", exc_info=error)
+    return told(error)
 
 
 def _introduced(file: RigFile, section: Section, device: Device, details: dict[str, object]) -> Finding:
@@ -110,20 +124,27 @@ def _kept(
 ) -> D | None:
     try:
         device = opener(file)
-        stack.callback(device.close)
+        stack.callback(_close, device, _name(file, section), findings)
         findings.append(_introduced(file, section, device, details(device)))
-    except DeviceError as error:
-        findings.append(Finding(_name(file, section), False, str(error), CURE))
+    except Exception as error:  # of whatever kind, the other devices are looked at as well
+        findings.append(_lacking(file, section, error))
         return None
     return device
+
+
+def _close(device: Device, name: str, findings: list[Finding]) -> None:
+    try:
+        device.close()
+    except Exception as error:  # the next device is closed as well
+        findings.append(Finding(f"closing {name}", False, _cause(error), CURE))
 
 
 def _lights_out(lights: Lights, findings: list[Finding]) -> None:
     try:
         lights.off()
         findings.append(Finding("lights off", True, "acknowledged"))
-    except DeviceError as error:
-        findings.append(Finding("lights off", False, str(error), "switch the lights off by hand"))
+    except Exception as error:  # whatever it is, a light may be on and a person must know
+        findings.append(Finding("lights off", False, _cause(error), "switch the lights off by hand"))
 
 
 def _move_to_middle(arm: Arm, travel: Travel) -> list[Finding]:
@@ -136,8 +157,8 @@ def _move_to_middle(arm: Arm, travel: Travel) -> list[Finding]:
             low, high = travel[name]
             there = arm.move_to(replace(arm.position(), **{name: (low + high) / 2}))
             findings.append(Finding(f"middle of {name}", True, f"{getattr(there, name):.3f}, read back"))
-    except DeviceError as error:
-        findings.append(Finding("arm in motion", False, str(error), "look at the machine before the next attempt"))
+    except Exception as error:  # whatever it is, the lights are still shown and put out
+        findings.append(Finding("arm in motion", False, _cause(error), "look at the machine before the next attempt"))
     return findings
 
 

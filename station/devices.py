@@ -52,9 +52,9 @@ class Rig:
         for what, step in steps:
             try:
                 step()
-            except DeviceError as error:
-                log.warning("%s not confirmed: %s", what, error)
-                problems.append(f"{what} not confirmed: {error}")
+            except Exception as error:  # whatever a driver of another package raises, the next device is closed
+                log.warning("%s not confirmed", what, exc_info=error)
+                problems.append(f"{what} not confirmed: {told(error)}")
         return problems
 
     def __enter__(self) -> Rig:
@@ -64,6 +64,11 @@ class Rig:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def told(error: Exception) -> str:
+    """A DeviceError names its device; what else a driver raises says little without its kind."""
+    return str(error) if isinstance(error, DeviceError) else f"{type(error).__name__}: {error}"
 
 
 def open_lights(file: RigFile) -> Lights:

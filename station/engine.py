@@ -14,7 +14,7 @@ from station.archive import Archive, ArchivedFrame, ArchiveError, new_inspection
 from station.bad_input import StationFault
 from station.capture import Stopped, StopSignal
 from station.detector import AnomalyDetector
-from station.devices import Rig, open_rig
+from station.devices import Rig, open_rig, told
 from station.events import (
     Event,
     Fault,
@@ -412,8 +412,9 @@ def _hold(rig: Rig) -> list[str]:
     for what, step in (("arm hold", rig.arm.stop), ("lights off", rig.lights.off)):
         try:
             step()
-        except DeviceError as error:
-            problems.append(f"{what} not confirmed: {error}")
+        except Exception as error:  # whatever a driver of another package raises, the lights go off
+            log.warning("%s not confirmed", what, exc_info=error)
+            problems.append(f"{what} not confirmed: {told(error)}")
     return problems
 
 

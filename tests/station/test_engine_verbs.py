@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from station.devices import Rig
 from station.engine import Engine, NotNow, Prepared
 from station.events import Event, ResultReady, State, StateChanged
 from station.inspection import Inspection
@@ -191,6 +192,27 @@ def test_an_abort_during_homing_or_preparing_ends_in_halted_not_ready(bench: Ben
     assert engine.state is State.HALTED
     with pytest.raises(NotNow, match="reset first"):
         engine.start_single_job("P-1")
+
+
+def test_what_a_foreign_driver_raises_when_held_does_not_keep_the_lights_on(bench: Bench) -> None:
+    engine = bench.ready()
+    bench.faults["arm.stop"] = OSError("handle is invalid")
+    engine.abort()
+    assert "lights.off" in bench.told
+    assert engine.state is State.HALTED
+    assert "arm hold not confirmed: OSError: handle is invalid" in engine.state_reason
+
+
+def test_closing_goes_on_to_the_next_device_whatever_a_foreign_driver_raises() -> None:
+    told: list[str] = []
+    faults: dict[str, Exception] = {"lights.off": OSError("broken pipe"), "arm.close": ValueError("no handle")}
+    arm, lights, camera = (cast(Any, Device(name, told, faults)) for name in ("arm", "lights", "camera"))
+    problems = Rig("bench", True, camera, arm, lights).close()
+    assert told == ["lights.off", "lights.close", "arm.close", "camera.close"]
+    assert problems == [
+        "lights off not confirmed: OSError: broken pipe",
+        "arm closed not confirmed: ValueError: no handle",
+    ]
 
 
 def refused(verb: Callable[[], None]) -> None:

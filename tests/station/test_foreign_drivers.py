@@ -10,6 +10,7 @@ import pytest
 
 from drivers.errors import FeatureMissing
 from drivers.registry import DriverUnavailable, driver_kind, driver_names, foreign_drivers
+from station.check_rig import check_rig
 from station.devices import open_lights
 from station.document_errors import DocumentError
 from station.rig import RigFile, load_rig
@@ -144,6 +145,27 @@ def test_a_foreign_package_cannot_take_the_place_of_ours(tmp_path: Path, install
         load(tmp_path, RIG.replace("acme", "gardasoft"))
     with pytest.raises(DriverUnavailable, match="there is no driver 'nobody' of arms; there are grbl"):
         driver_kind("arms", "nobody")
+
+
+@pytest.mark.parametrize("move", [False, True])
+def test_what_it_raises_besides_device_errors_is_a_finding_and_the_others_are_looked_at(
+    tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch, move: bool
+) -> None:
+    broken = MODULE.replace("def close(self): ...", "def close(self): raise OSError('handle is invalid')")
+    broken = broken.replace("def off(self): ...", "def off(self): raise ValueError('no such lamp')")
+    install("acme_lights", broken)
+    monkeypatch.setattr("station.check_rig.open_arm", unplugged)
+    monkeypatch.setattr("station.check_rig.open_camera", unplugged)
+    found = {finding.what.split()[0]: finding for finding in check_rig(rig_file(tmp_path), move=move) if not finding.ok}
+    assert found["arm"].found == found["camera"].found == "OSError: no such handle"
+    closing = found["closing" if move else "lights"]
+    assert closing.found == "OSError: handle is invalid"
+    if move:
+        assert found["lights"].found == "ValueError: no such lamp"
+
+
+def unplugged(_file: RigFile) -> object:
+    raise OSError("no such handle")
 
 
 @pytest.mark.parametrize("group", ["cameras", "arms", "lights"])
