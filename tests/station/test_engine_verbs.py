@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -18,18 +18,29 @@ from station.inspection import Inspection
 WAIT_S = 20.0
 
 
+def nothing() -> None:
+    """What a device does besides taking note."""
+
+
 class Device:
     """Notes in one common list what it was told; `faults` are raised by the call of that name."""
 
     identity = SimpleNamespace(vendor="Acme", model="M", serial_number="1", firmware="1")
 
-    def __init__(self, name: str, told: list[str], faults: dict[str, Exception]) -> None:
-        self._name, self._told, self._faults = name, told, faults
+    def __init__(
+        self,
+        name: str,
+        told: list[str],
+        faults: dict[str, Exception],
+        acts: Mapping[str, Callable[[], object]] = MappingProxyType({}),
+    ) -> None:
+        self._name, self._told, self._faults, self._acts = name, told, faults, acts
 
     def __getattr__(self, verb: str) -> Callable[[], None]:
         def call() -> None:
             what = f"{self._name}.{verb}"
             self._told.append(what)
+            self._acts.get(what, nothing)()
             if what in self._faults:
                 raise self._faults[what]
 
@@ -42,9 +53,10 @@ class Bench:
     def __init__(self, result: Inspection, patch: pytest.MonkeyPatch) -> None:
         self.told: list[str] = []
         self.faults: dict[str, Exception] = {}
+        self.acts: dict[str, Callable[[], object]] = {}
         self.gate = threading.Event()  # lets a job end
         self.results = threading.Semaphore(0)
-        self.while_opening: Callable[[], None] = lambda: None
+        self.while_opening: Callable[[], None] = nothing
         self.while_preparing: Callable[[], None] = lambda: None
         self.result = SimpleNamespace(inspection=result, frames=(), fault=None)
         patch.setattr("station.engine.run_job", self._job)
@@ -65,7 +77,7 @@ class Bench:
     def _open(self, _path: Path) -> SimpleNamespace:
         self.told.append("open")
         self.while_opening()
-        arm, lights, camera = (Device(name, self.told, self.faults) for name in ("arm", "lights", "camera"))
+        arm, lights, camera = (Device(name, self.told, self.faults, self.acts) for name in ("arm", "lights", "camera"))
         return SimpleNamespace(
             name="bench", is_simulated=True, arm=arm, lights=lights, camera=camera, strobes=None, close=lambda: []
         )
@@ -181,17 +193,43 @@ def test_an_abort_from_another_thread_while_reset_opens_slowly(bench: Bench) -> 
     assert "arm.home" not in bench.told
 
 
-def test_an_abort_during_homing_or_preparing_ends_in_halted_not_ready(bench: Bench) -> None:
+def test_an_abort_while_the_recipe_is_prepared_ends_in_halted_not_ready(bench: Bench) -> None:
     engine = bench.ready()
     engine.abort()
-    bench.while_preparing = lambda: in_background(engine.abort)
+    held = threading.Event()
+    aborting = threading.Thread(target=engine.abort, daemon=True)
+
+    def abort_meanwhile() -> None:
+        bench.acts["arm.stop"] = held.set
+        aborting.start()
+        assert held.wait(WAIT_S)
+
+    bench.while_preparing = abort_meanwhile
     with pytest.raises(NotNow, match="broken off"):
         engine.reset()
-    for thread in [t for t in threading.enumerate() if t.name == "aborting"]:
-        thread.join(WAIT_S)
+    aborting.join(WAIT_S)
     assert engine.state is State.HALTED
     with pytest.raises(NotNow, match="reset first"):
         engine.start_single_job("P-1")
+
+
+def test_the_arm_is_held_again_until_homing_that_undid_the_first_hold_ends(bench: Bench) -> None:
+    aborting, held_twice = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        aborting.set()
+        if bench.told.count("arm.stop") == 2:
+            held_twice.set()
+
+    def home() -> None:
+        threading.Thread(target=bench.engine.abort, daemon=True).start()
+        assert aborting.wait(WAIT_S)
+        assert held_twice.wait(WAIT_S), "the arm homes on"
+
+    bench.acts.update({"arm.stop": hold, "arm.home": home})
+    with pytest.raises(NotNow, match="aborted by the operator"):
+        in_time(bench.engine.initialize)
+    assert bench.engine.state is State.HALTED
 
 
 def test_what_a_foreign_driver_raises_when_held_does_not_keep_the_lights_on(bench: Bench) -> None:
@@ -218,10 +256,3 @@ def test_closing_goes_on_to_the_next_device_whatever_a_foreign_driver_raises() -
 def refused(verb: Callable[[], None]) -> None:
     with pytest.raises(NotNow):
         verb()
-
-
-def in_background(verb: Callable[[], None]) -> None:
-    """Begin it in another thread; returns once its abort has reached the arm."""
-    thread = threading.Thread(target=verb, name="aborting", daemon=True)
-    thread.start()
-    thread.join(0.1)
