@@ -6,6 +6,7 @@ frame of low resolution, through the station's own capture loop and drivers.
 Replies and frames come late at random (benign latency); with a fault rate some steps are hit by a fault of
 camera, lights or gantry, after which the devices are brought back as an operator would and the cycle counts
 as lost. No frame may ever be given to a step whose light, pose or exposure is not what the rig had.
+Exit code 1 when one was, when memory grows, or when a run without faults reports anything or lacks a frame.
 """
 
 from __future__ import annotations
@@ -77,6 +78,13 @@ class Report:
     peak_memory_mb: list[float] = field(default_factory=list)  # of this process, at each audit
     rig_peak_memory_mb: list[float] = field(default_factory=list)
     seconds: float = 0.0
+
+    def faultless_failures(self, steps: int) -> list[str]:
+        """Of a run without faults, in words: then nothing may be reported and no frame may be missing."""
+        failures = [f"{count} x {what}" for what, count in self.reported.items()]
+        if self.frames != self.cycles * steps:
+            failures.append(f"{self.frames} frames of {self.cycles * steps} that were asked")
+        return failures
 
     def memory_growth_mb(self) -> dict[str, float]:
         """Of the peak, from the first third of the audits, when caches and logs have filled, to the last."""
@@ -235,11 +243,13 @@ def main() -> None:
     document: dict[str, Any] = {name: getattr(report, name) for name in Report.__dataclass_fields__}
     growth = report.memory_growth_mb()
     document["memory_growth_mb"] = growth
+    failures = report.faultless_failures(arguments.steps) if arguments.fault_rate == 0 else []
+    document["failures_without_fault"] = failures
     print(json.dumps(document, indent=2))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     is_flat = arguments.cycles < LEAST_CYCLES_FOR_MEMORY or max(growth.values()) <= FLAT_MB
-    raise SystemExit(1 if report.wrong or not is_flat else 0)
+    raise SystemExit(1 if report.wrong or failures or not is_flat else 0)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ A bench has `open()` and `homed()`, which give an Arm; `true_pose()`, as well as
 from __future__ import annotations
 
 import math
+import re
 import threading
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,9 @@ import pytest
 from drivers.errors import DeviceError, OutOfTravel, PositionUntrusted
 from drivers.protocols import Arm, Pose
 
+QUESTIONS = re.compile(  # change nothing: Grbl's `?`, and frames of a myCobot that only ask
+    rb"\?|\xfe\xfe\x02[\x02\x12\x14\x20\x23\x2b]\xfa|\xfe\xfe\x0f\x2a.{13}\xfa", re.DOTALL
+)
 FIELDS = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
 
 
@@ -31,7 +35,7 @@ class ArmPromises:
     def sent(arm: Any) -> bytes:
         """What left for the arm, mere questions left out; empty where the driver keeps no log."""
         wire = getattr(arm, "wire", None)
-        return b"" if wire is None else bytes(wire.written_bytes()).replace(b"?", b"")
+        return b"" if wire is None else QUESTIONS.sub(b"", bytes(wire.written_bytes()))
 
     def test_it_says_who_it_is(self, bench: Any) -> None:
         arm: Arm = bench.open()
@@ -95,12 +99,17 @@ class ArmPromises:
         assert not arm.position_trusted
         mover.join()
         assert [type(problem) for problem in problems] == [PositionUntrusted]
-        wait_until(slow_bench.is_still)
-        self.check_stopped_between(slow_bench, start, end)
         with pytest.raises(PositionUntrusted):
             arm.move_to(start)
+        arm = self.witness(slow_bench, arm)
+        wait_until(slow_bench.is_still)
+        self.check_stopped_between(slow_bench, start, end)
         arm.home()
         assert arm.move_to(start).x_mm == pytest.approx(start.x_mm, abs=self.tolerance)
+
+    def witness(self, bench: Any, stopped: Arm) -> Arm:  # noqa: ARG002
+        """The arm to go on with after a stop; where the place is known only by asking, another one is opened."""
+        return stopped
 
     def wait_moving(self, bench: Any, wait_until: Any) -> None:
         wait_until(lambda: not bench.is_still())

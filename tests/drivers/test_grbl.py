@@ -395,7 +395,7 @@ def test_a_refused_line_does_not_poison_the_next_one(gantry: Any, monkeypatch: p
     assert_every_acknowledge_is_its_own(gantry, arm)
 
 
-def test_a_barrier_refused_in_mid_move_stops_the_axes_and_ends_the_trust(make_gantry: Any, wait_until: Any) -> None:
+def test_a_barrier_refused_in_mid_move_stops_the_axes_and_ends_the_trust(make_gantry: Any) -> None:
     bench = make_gantry(speed=3.0)
     arm = bench.homed()
     arm.move_to(RIGHT)

@@ -27,7 +27,10 @@ SECTIONS = ("Motion", "Lights", "Camera", "What only the pictures show")
 HEAD = f"""# Faults, and what the station says of them
 
 Written by a test run: `FACET_FAULT_TABLES=docs pytest tests/faults`. Every row is run by each test run too, which
-asserts what the row says. Faults are injected as `station rig inject FAULT [ARGUMENTS]` does, into a **simulated** rig
+asserts the kind of error (or that there is none) and the last column. The wording of the messages, the times, and how
+often what happened on a noisy line are those of the run that wrote the row: they are not compared again.
+
+Faults are injected as `station rig inject FAULT [ARGUMENTS]` does, into a **simulated** rig
 whose clock runs {CLOCK_SPEED:g} times as fast as hardware's; drivers wait {REPLY_TIMEOUT_S:g} s for a reply and \
 {FRAME_TIMEOUT_S:g} s for a frame. *After* is the time from
 the injection (from the call, where it was injected at rest) until the driver told it, on the machine that wrote this.
@@ -35,6 +38,7 @@ the injection (from the call, where it was injected at rest) until the driver to
 After every row the device was asked for something again, in the way of the last column, and the rig's truth agreed.
 
 No row may hang, crash, resume a motion, or yield a frame or an acknowledge that is wrong; the tests fail if one does.
+On a noisy line every move and light that is reported right is held against the rig; of the lights, at least one is right.
 """
 COLUMNS = "| driver | injected | when | reported | after | then |\n|---|---|---|---|---|---|\n"
 

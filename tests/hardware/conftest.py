@@ -66,10 +66,13 @@ class ArmBench:
             return None
 
     def is_still(self) -> bool:
-        """Where the controller does not tell a position, it has stopped the axes."""
+        """Two readings that agree. Skips the test where there are none: nothing is known then."""
         before = self.true_pose()
         time.sleep(0.05)
-        return self.true_pose() == before
+        after = self.true_pose()
+        if before is None or after is None:
+            pytest.skip("the controller does not tell where the axes stand: whether they do cannot be tested")
+        return after == before
 
     def close(self) -> None:
         if self._arm is not None:

@@ -36,3 +36,23 @@ def test_no_frame_is_bound_to_a_wrong_light_or_pose(soak: Any, tmp_path: Path) -
     assert report.cycles == 15
     assert report.frames + sum(report.reported.values()) == 15
     assert report.injected
+
+
+def test_without_faults_nothing_may_be_reported_and_no_frame_may_be_missing(soak: Any) -> None:
+    assert soak.Report(cycles=3, frames=6).faultless_failures(2) == []
+    assert soak.Report(cycles=3, frames=5).faultless_failures(2) == ["5 frames of 6 that were asked"]
+    told = soak.Report(cycles=3, frames=3)
+    told.reported["no fault: DeviceTimeout"] += 1
+    assert told.faultless_failures(1) == ["1 x no fault: DeviceTimeout"]
+
+
+@pytest.mark.parametrize(("frames", "code"), [(6, 0), (5, 1)])
+def test_the_exit_code_tells_of_a_missing_frame(
+    soak: Any, monkeypatch: pytest.MonkeyPatch, frames: int, code: int
+) -> None:
+    report = soak.Report(cycles=3, frames=frames, peak_memory_mb=[1.0], rig_peak_memory_mb=[1.0])
+    monkeypatch.setattr(soak, "run", lambda *_, **__: report)
+    monkeypatch.setattr("sys.argv", ["soak.py", "--cycles", "3", "--steps", "2"])
+    with pytest.raises(SystemExit) as ended:
+        soak.main()
+    assert ended.value.code == code
