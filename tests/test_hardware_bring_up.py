@@ -35,6 +35,19 @@ def test_the_conformance_tests_run_on_the_devices_of_a_rig_file(tmp_path: Path) 
     assert set(status["light_levels"].values()) == {0.0}
 
 
+@pytest.mark.skipif(
+    not Path(simcam.__file__).with_name("simcam.cti").is_file(), reason="simcam.cti was not built: no C compiler"
+)
+def test_they_run_on_an_arm_whose_every_question_is_a_frame(tmp_path: Path) -> None:
+    """A myCobot: its questions are no commands, and its rig file allows more than a gantry's."""
+    config = SimulatedRigConfig(serial_number="BRING-UP-2", clock_speed=6.0, arm_kind="mycobot")
+    with running_rig(tmp_path / "rig", config, frame_timeout_s=60.0) as (_, rig):
+        done = run_hardware_tests("--rig", str(rig), "-k", "TestRealArm")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout.splitlines()[-1]
+    assert "skipped" not in done.stdout.splitlines()[-1]
+
+
 def test_without_a_rig_file_they_are_skipped_with_the_reason() -> None:
     done = run_hardware_tests("-rs")
     assert done.returncode == 0, done.stdout[-3000:]

@@ -38,7 +38,7 @@ the injection (from the call, where it was injected at rest) until the driver to
 After every row the device was asked for something again, in the way of the last column, and the rig's truth agreed.
 
 No row may hang, crash, resume a motion, or yield a frame or an acknowledge that is wrong; the tests fail if one does.
-On a noisy line every move and light that is reported right is held against the rig; of the lights, at least one is right.
+On a noisy line every move and light that is reported right is held against the rig, and at least one light is right.
 """
 COLUMNS = "| driver | injected | when | reported | after | then |\n|---|---|---|---|---|---|\n"
 
