@@ -21,7 +21,7 @@ from drivers.registry import DriverKind
 from drivers.serial_line import ccs_protocol as ccs
 from drivers.serial_line.ccs_protocol import CcsDialect, Reply, Settings
 from drivers.serial_line.light_line import DEVICE, LightLine
-from drivers.serial_line.light_requests import check_request, off_not_confirmed
+from drivers.serial_line.light_requests import check_request, off_with_one_retry
 from drivers.serial_line.port import Line
 from drivers.settings import Channels, DriverSettings, NotNegative, Positive, Text
 
@@ -147,17 +147,7 @@ class CcsLights:
         """Every channel, in one frame where the dialect allows; one retry. Raises LightStateUnknown."""
         with self._lock:
             self._maybe_on.update(self._channels)
-            try:
-                self._all_off()
-            except DeviceError as first:
-                log.warning("%s: off is tried once more: %s", DEVICE, first)
-                self._retry_off()
-
-    def _retry_off(self) -> None:
-        try:
-            self._all_off()
-        except DeviceError as error:
-            raise off_not_confirmed(DEVICE, sorted(self._maybe_on), error) from error
+            off_with_one_retry(DEVICE, self._all_off, lambda: self._maybe_on)
 
     def check(self) -> None:
         """Raise DeviceLost for a line that is gone; this controller reports nothing else by itself."""

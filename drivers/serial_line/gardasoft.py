@@ -10,7 +10,6 @@ is acknowledged. So each setting is read back (`STc`) before it counts, unless `
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections import deque
@@ -27,6 +26,7 @@ from drivers.serial_line import gardasoft_protocol as rt
 from drivers.serial_line.gardasoft_protocol import Answer, ChannelStatus, Event, Setting
 from drivers.serial_line.light_requests import check_request, off_not_confirmed
 from drivers.serial_line.port import Line
+from drivers.serial_line.replies import Replies
 from drivers.settings import Channels, DriverSettings, NotNegative, Positive, Text
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class GardasoftLights:
         self._last_lit = 0
         self._fault: Event | None = None  # the first that was reported and not cleared
         self._lock = threading.RLock()
-        self._answers: queue.SimpleQueue[bytes | DeviceLost] = queue.SimpleQueue()
+        self._answers: Replies[bytes] = Replies()
         self._maybe_on = set(self._channels)  # or armed: what was not confirmed to be off since it may have been on
         self._is_in_step = False  # no answer is outstanding: the next prompt belongs to the next command
         self.events: deque[Event] = deque(maxlen=256)
@@ -335,14 +335,7 @@ class GardasoftLights:
 
     def _next_answer(self, command: str, deadline_s: float, *, may_be_event: bool = False) -> Answer | None:
         """The next prompt that answers something; events are kept aside, noise is counted and ignored."""
-        while True:
-            try:
-                raw = self._answers.get(timeout=max(0.0, deadline_s - time.monotonic()))
-            except queue.Empty:
-                return None
-            if isinstance(raw, DeviceLost):
-                self._answers.put(raw)  # the next caller is to hear it too
-                raise DeviceLost(raw.device, raw.message)
+        while (raw := self._answers.next(deadline_s)) is not None:
             answer = rt.parse_answer(raw, command)
             if answer is None:
                 self.rejected_answers += 1
@@ -351,6 +344,7 @@ class GardasoftLights:
             self._note_events(answer)
             if may_be_event or not answer.is_only_events:
                 return answer
+        return None
 
     def _note_events(self, answer: Answer) -> None:
         for event in answer.events:

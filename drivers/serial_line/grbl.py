@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import TypedDict, Unpack
@@ -18,11 +17,11 @@ from drivers.errors import DeviceError, FeatureMissing, OutOfTravel, PositionErr
 from drivers.protocols import DeviceIdentity, Pose
 from drivers.registry import DriverKind
 from drivers.serial_line.grbl_axes import LETTERS, POSE_FIELDS, AxisLimits, checked_axes, checked_fixed
-from drivers.serial_line.grbl_link import STOPPED, GrblLink
+from drivers.serial_line.grbl_link import GrblLink
 from drivers.serial_line.grbl_protocol import MovePlan, Status, plan_move, trouble
 from drivers.serial_line.grbl_settings import EXAMPLE, GrblSettings
-from drivers.serial_line.port import Line
-from drivers.serial_line.waypoints import NoSafeWay, SafeWays
+from drivers.serial_line.latched_arm import LatchedArm
+from drivers.serial_line.waypoints import SafeWays
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ class GrblOptions(TypedDict, total=False):
     watch_s: float  # how often a trusted, resting arm is asked for its state; 0 = never
 
 
-class GrblArm:
+class GrblArm(LatchedArm[GrblLink]):
     """Implements `drivers.protocols.Arm`. Open with `GrblArm.open`; the position is trusted once homed.
 
     A Pose field that no axis drives must be what `fixed` says, else 0. Timeouts: `reply_timeout_s` for a line,
@@ -74,11 +73,9 @@ class GrblArm:
         homing_timeout_s: float = 120.0,
         watch_s: float = 0.5,
     ) -> None:
+        super().__init__(DEVICE, ways)
         self.axes = checked_axes(axes)
         self.fixed = checked_fixed(self.axes, fixed or {})
-        self._ways = ways or SafeWays()
-        self._is_at_home = False  # and has not moved since
-        self.last_reason = "not homed since the connection was made"
         self.warnings: tuple[str, ...] = ()
         self._tolerance_mm = tolerance_mm
         self._tolerance_deg = tolerance_deg
@@ -88,17 +85,13 @@ class GrblArm:
         self._move_margin_s = move_margin_s
         self._homing_timeout_s = homing_timeout_s
         self._check_waypoints()
-        self._trust = threading.Event()
-        self._lock = threading.RLock()  # one conversation at a time; stop() does not take it
         self._link = GrblLink(DEVICE, port, baud_rate, reply_timeout_s, self._distrust)
-        self._closing = threading.Event()
         try:
             self._connect()
         except DeviceError:
             self._link.line.close()
             raise
-        if watch_s > 0:
-            threading.Thread(target=self._watch, args=(watch_s,), name=f"watch {port}", daemon=True).start()
+        self._start_watch(watch_s)
 
     @classmethod
     def open(cls, port: str, *, axes: Sequence[AxisLimits], **options: Unpack[GrblOptions]) -> GrblArm:
@@ -111,15 +104,6 @@ class GrblArm:
 
     # -- the contract -----------------------------------------------------------------------
 
-    @property
-    def wire(self) -> Line:
-        """The port, with the log of every byte that left."""
-        return self._link.line
-
-    @property
-    def identity(self) -> DeviceIdentity:
-        return self._identity
-
     def describe(self) -> dict[str, object]:
         """What the controller's settings say, for `station check`."""
         rates = {
@@ -127,10 +111,6 @@ class GrblArm:
             for axis, rate, acceleration in zip(self.axes, self._rates, self._accelerations, strict=True)
         }
         return {**rates, "doubts": self.warnings}
-
-    @property
-    def position_trusted(self) -> bool:
-        return self._trust.is_set()
 
     def home(self) -> None:
         """Reset if anything is amiss, then `$H`. Trusted only after its `ok`, no alarm before it, and Idle.
@@ -181,10 +161,7 @@ class GrblArm:
                     DEVICE,
                     f"{name} = {value:g} {axis.unit} is outside {axis.minimum:g} .. {axis.maximum:g} {axis.unit}",
                 )
-        try:
-            self._ways.check_target(pose)
-        except NoSafeWay as error:
-            raise OutOfTravel(DEVICE, str(error)) from error
+        self._check_ways(pose)
 
     def _check_fixed(self, name: str, value: float) -> None:
         fixed = self.fixed[name]
@@ -204,15 +181,9 @@ class GrblArm:
         self.check_reachable(pose)
         with self._lock:
             self._require_trust()
-            for stop in self._route(pose):
+            for stop in self._stops(self._to_pose(self._machine), pose):
                 self._go(self._to_machine(stop))
             return self._to_pose(self._machine)
-
-    def _route(self, pose: Pose) -> tuple[Pose, ...]:
-        try:
-            return self._ways.route(self._to_pose(self._machine), pose, is_from_home=self._is_at_home)
-        except NoSafeWay as error:
-            raise OutOfTravel(DEVICE, str(error)) from error
 
     def _go(self, target: tuple[float, ...]) -> None:
         """One straight leg, to its end."""
@@ -230,27 +201,6 @@ class GrblArm:
         """As the controller reports it, trusted or not. Raises PositionUntrusted while it is locked or stopped."""
         with self._lock:
             return self._to_pose(self._machine_position(self._link.status()))
-
-    def stop(self) -> None:
-        """`!` at once, past any waiting command, which then raises PositionUntrusted. Raises DeviceLost."""
-        was_trusted = self._trust.is_set()
-        self._trust.clear()
-        self.last_reason = STOPPED
-        self._link.halt()  # before anything that may take time, a log line included
-        if was_trusted:
-            log.warning("%s: position no longer trusted: %s", DEVICE, STOPPED)
-
-    def close(self) -> None:
-        """Give the port back. Whatever moves then finishes its one move."""
-        self._closing.set()
-        self._distrust("the connection was closed")
-        self._link.line.close()
-
-    def __enter__(self) -> GrblArm:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     # -- connecting -------------------------------------------------------------------------
 
@@ -323,18 +273,8 @@ class GrblArm:
 
     # -- at rest ----------------------------------------------------------------------------
 
-    def _watch(self, every_s: float) -> None:
-        """A door, a hold or a silence while nothing is commanded ends the trust as well."""
-        while not self._closing.wait(every_s):
-            if self._trust.is_set() and self._lock.acquire(blocking=False):
-                try:
-                    self._look()
-                except DeviceError as error:
-                    self._distrust(error.message)
-                finally:
-                    self._lock.release()
-
     def _look(self) -> None:
+        """A door, a hold or a silence while nothing is commanded."""
         report = self._link.glance()
         if report is None:
             self._distrust("the controller does not answer")
@@ -348,10 +288,6 @@ class GrblArm:
             log.warning("%s: position no longer trusted: %s", DEVICE, reason)
         self.last_reason = reason
         self._trust.clear()
-
-    def _require_trust(self) -> None:
-        if not self._trust.is_set():
-            raise PositionUntrusted(DEVICE, f"move refused: {self.last_reason}; home the arm first")
 
     def _require_readiness(self) -> None:
         """Ask before the first byte of a move: a line sent into a hold or an open door would run on resume."""

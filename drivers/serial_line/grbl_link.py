@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from drivers.errors import CommandRefused, DeviceLost, DeviceTimeout, PositionUn
 from drivers.serial_line import grbl_protocol as grbl
 from drivers.serial_line.grbl_protocol import Alarm, Banner, Info, Ok, Refusal, Reply, Setting, Status, Unknown
 from drivers.serial_line.port import Line
+from drivers.serial_line.replies import STOPPED, Halted, Replies
 
 log = logging.getLogger(__name__)
 
@@ -21,17 +21,12 @@ RESET_ATTEMPTS = 3
 HOLD_POLL_S = 0.1
 CALM_S = 0.3  # for the first answer of a controller of which nothing is known yet; not answering is allowed
 STANDING = ("Hold:0", "Door:0", "Door:1", "Idle", "Sleep")  # and Alarm with any substate
-STOPPED = "the arm was stopped"
 HOMING_REQUIRED = 11  # an alarm that some firmware raises at every reset; homing is what it waits for
 DOOR_OPENED = Info("MSG", "Check Door")  # said at once; a status report shows it as well
 SETTINGS_LOST = 7  # an error that comes unasked, at start-up: never the answer to a line
 LOCKED = frozenset((9, 13, 18, 45, 46, 50, 79))  # errors that say: an alarm or a safety input forbids motion
 
 T = TypeVar("T")
-
-
-class Halted:
-    """Put before a waiting command by `halt`."""
 
 
 class _Watch:
@@ -73,7 +68,7 @@ class GrblLink:
         self.about: dict[str, str] = {}  # what $I said at the last reset
         self.settings: dict[int, float] = {}  # and $$
         self._distrust = distrust
-        self._replies: queue.SimpleQueue[Reply | Halted | DeviceLost] = queue.SimpleQueue()
+        self._replies: Replies[Reply | Halted] = Replies()
         self._gate = threading.Lock()  # held only while bytes leave: after `!` no line may follow
         self._is_halted = False  # until an operator asks for homing
         self._is_holding = False  # `!` was sent and no reset since
@@ -144,7 +139,7 @@ class GrblLink:
     def _await_ok(self, text: str, timeout_s: float, watch: _Watch | None) -> list[Reply]:
         deadline_s, pushed = time.monotonic() + timeout_s, list[Reply]()
         while True:
-            reply = self._next(deadline_s if watch is None else min(deadline_s, watch.due_s))
+            reply = self._replies.next(deadline_s if watch is None else min(deadline_s, watch.due_s))
             match reply:
                 case None if watch is not None and time.monotonic() < deadline_s:
                     if not watch.ask():
@@ -207,7 +202,7 @@ class GrblLink:
     def _ask_status(self, timeout_s: float) -> Status | None:
         self.line.write(grbl.STATUS_QUERY)
         deadline_s = time.monotonic() + timeout_s
-        while (reply := self._next(deadline_s)) is not None:
+        while (reply := self._replies.next(deadline_s)) is not None:
             if isinstance(reply, Status):
                 if self._is_whole(reply):
                     return reply
@@ -244,7 +239,7 @@ class GrblLink:
         """If the axes still run (a move left over from another program), hold and wait: a reset would lose steps."""
         self.line.write(grbl.STATUS_QUERY)
         deadline_s = time.monotonic() + CALM_S
-        while (reply := self._next(deadline_s)) is not None:
+        while (reply := self._replies.next(deadline_s)) is not None:
             if isinstance(reply, Status):
                 if reply.state in ("Run", "Jog", "Home"):
                     self.line.write(grbl.HOLD)
@@ -273,7 +268,7 @@ class GrblLink:
 
     def _await_banner(self, timeout_s: float) -> None:
         deadline_s = time.monotonic() + timeout_s
-        while (reply := self._next(deadline_s)) is not None:
+        while (reply := self._replies.next(deadline_s)) is not None:
             if isinstance(reply, Banner):
                 return
         raise DeviceTimeout(
@@ -313,7 +308,7 @@ class GrblLink:
     def _await_text(self, kind: type[T], is_complete: Callable[[list[T]], bool]) -> list[T] | None:
         found: list[T] = []
         deadline_s = time.monotonic() + self.reply_timeout_s
-        while (reply := self._next(deadline_s)) is not None:
+        while (reply := self._replies.next(deadline_s)) is not None:
             if isinstance(reply, Banner):  # a second one: some firmware greets twice, or the first was an old one
                 found.clear()
             elif isinstance(reply, kind):
@@ -326,7 +321,7 @@ class GrblLink:
         """After `error:n` some firmware repeats it until an empty line: send one, take its `ok`."""
         self.line.write(b"\n")
         deadline_s = time.monotonic() + self.reply_timeout_s
-        while (reply := self._next(deadline_s)) is not None:
+        while (reply := self._replies.next(deadline_s)) is not None:
             if isinstance(reply, Ok):
                 return
         self.blocked = "no answer after a refused line"
@@ -360,7 +355,7 @@ class GrblLink:
         while time.monotonic() < deadline_s:
             self.line.write(grbl.STATUS_QUERY)
             poll_end_s = time.monotonic() + HOLD_POLL_S
-            while (reply := self._next(poll_end_s)) is not None:
+            while (reply := self._replies.next(poll_end_s)) is not None:
                 if isinstance(reply, Banner | Alarm):
                     return
                 if isinstance(reply, Status) and (reply.state == "Alarm" or reply.name in STANDING):
@@ -370,23 +365,6 @@ class GrblLink:
 
     def _drain(self) -> None:
         """Drop what nobody waited for; a loss is kept, and an `ok` among it is worth a word."""
-        while True:
-            try:
-                reply = self._replies.get_nowait()
-            except queue.Empty:
-                return
-            if isinstance(reply, DeviceLost):
-                self._replies.put(reply)
-                raise DeviceLost(reply.device, reply.message)
+        for reply in self._replies.waiting():
             if isinstance(reply, Ok | Refusal):
                 log.warning("%s: %s came unasked and was dropped", self.device, reply)
-
-    def _next(self, deadline_s: float) -> Reply | Halted | None:
-        try:
-            reply = self._replies.get(timeout=max(0.0, deadline_s - time.monotonic()))
-        except queue.Empty:
-            return None
-        if isinstance(reply, DeviceLost):
-            self._replies.put(reply)  # the next caller is to hear it too
-            raise DeviceLost(reply.device, reply.message)
-        return reply

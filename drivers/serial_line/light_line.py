@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import queue
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from drivers.errors import DeviceLost, DeviceTimeout
+from drivers.errors import DeviceTimeout
 from drivers.serial_line.port import Line
+from drivers.serial_line.replies import Replies
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class LightLine(Generic[Reply]):
         self.rejected = 0
         self.reply_timeout_s = reply_timeout_s
         self._parse = parse
-        self._arrived: queue.SimpleQueue[bytes | DeviceLost] = queue.SimpleQueue()
+        self._arrived: Replies[bytes] = Replies()
         self.wire = Line(
             DEVICE,
             port,
@@ -69,19 +69,13 @@ class LightLine(Generic[Reply]):
         """None when none came by `deadline_s` (`time.monotonic`; the reply timeout from now). Raises DeviceLost."""
         if deadline_s is None:
             deadline_s = time.monotonic() + self.reply_timeout_s
-        while True:
-            try:
-                raw = self._arrived.get(timeout=max(0.0, deadline_s - time.monotonic()))
-            except queue.Empty:
-                return None
-            if isinstance(raw, DeviceLost):
-                self._arrived.put(raw)  # the next caller is to hear it too
-                raise DeviceLost(raw.device, raw.message)
+        while (raw := self._arrived.next(deadline_s)) is not None:
             reply = self._parse(raw)
             if reply is not None:
                 return reply
             self.rejected += 1
             log.warning("%s: not understood and not counted as an acknowledge: %r", DEVICE, raw)
+        return None
 
     def wait_silent(self) -> None:
         """Until nothing has come for a reply timeout: what was repeated may be answered more than once."""

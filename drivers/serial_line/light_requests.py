@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 
 from drivers.errors import DeviceError, FeatureMissing, LightStateUnknown
+
+log = logging.getLogger(__name__)
 
 
 def check_request(device: str, channels: Sequence[int], channel: int, brightness: float) -> None:
@@ -21,3 +24,15 @@ def off_not_confirmed(device: str, channels: Iterable[int], problem: DeviceError
     return LightStateUnknown(
         device, f"off was not confirmed for channel {names}: {problem}. If in doubt, cut the lights' power"
     )
+
+
+def off_with_one_retry(device: str, all_off: Callable[[], None], maybe_on: Callable[[], Iterable[int]]) -> None:
+    """Raises LightStateUnknown naming the channels that `maybe_on` tells after the second failure."""
+    try:
+        all_off()
+    except DeviceError as first:
+        log.warning("%s: off is tried once more: %s", device, first)
+        try:
+            all_off()
+        except DeviceError as error:
+            raise off_not_confirmed(device, sorted(maybe_on()), error) from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import TypedDict, Unpack
@@ -29,10 +28,10 @@ from drivers.rigid import (
     to_coordinates,
 )
 from drivers.serial_line import mycobot_protocol as frames
-from drivers.serial_line.mycobot_link import STOPPED, MyCobotLink
+from drivers.serial_line.latched_arm import LatchedArm
+from drivers.serial_line.mycobot_link import MyCobotLink
 from drivers.serial_line.mycobot_settings import EXAMPLE, MyCobotSettings, transform_of
-from drivers.serial_line.port import Line
-from drivers.serial_line.waypoints import NoSafeWay, SafeWays
+from drivers.serial_line.waypoints import SafeWays
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ class MyCobotOptions(TypedDict, total=False):
     watch_s: float  # how often a trusted, resting arm is asked for its state; 0 = never
 
 
-class MyCobotArm:
+class MyCobotArm(LatchedArm[MyCobotLink]):
     """Implements `drivers.protocols.Arm`. Open with `MyCobotArm.open`; the position is trusted once homed.
 
     `base` is the arm's base in the station, `mount` the camera (right, down, forward; entrance pupil) in the flange.
@@ -93,7 +92,7 @@ class MyCobotArm:
         move_margin_s: float = 3.0,
         watch_s: float = 1.0,
     ) -> None:
-        self.last_reason = "not homed since the connection was made"
+        super().__init__(DEVICE, ways)
         self.travel = _checked_travel(travel)
         self.joint_limits_deg = joint_limits_deg or GEOMETRIES[model].limits_deg
         self._geometry = GEOMETRIES[model]
@@ -103,8 +102,6 @@ class MyCobotArm:
         self._home_joints_deg = home_joints_deg
         if ways is not None and (not straight or home_joints_deg is not None):
             raise ValueError("keep-out boxes judge straight moves only: ask for them, and for no home joints")
-        self._ways = ways or SafeWays()
-        self._is_at_home = False  # and has not moved since
         self._path = frames.STRAIGHT_PATH if straight else frames.JOINT_PATH
         self._speed_percent = speed_percent
         self._deg_per_s = full_speed_deg_per_s * speed_percent / 100.0
@@ -112,17 +109,13 @@ class MyCobotArm:
         self._tolerance_mm, self._tolerance_deg = tolerance_mm, tolerance_deg
         self._settle_s = settle_s
         self._move_margin_s = move_margin_s
-        self._trust = threading.Event()
-        self._closing = threading.Event()
-        self._lock = threading.RLock()  # one conversation at a time; stop() does not take it
         self._link = MyCobotLink(DEVICE, port, baud_rate, reply_timeout_s, self._distrust)
         try:
             self._identity = self._identify()
         except DeviceError:
             self._link.line.close()
             raise
-        if watch_s > 0:
-            threading.Thread(target=self._watch, args=(watch_s,), name=f"watch {port}", daemon=True).start()
+        self._start_watch(watch_s)
 
     @classmethod
     def open(
@@ -143,19 +136,6 @@ class MyCobotArm:
         return cls(port, model, base, mount, travel, **options)
 
     # -- the contract -----------------------------------------------------------------------
-
-    @property
-    def wire(self) -> Line:
-        """The port, with the log of every byte that left."""
-        return self._link.line
-
-    @property
-    def identity(self) -> DeviceIdentity:
-        return self._identity
-
-    @property
-    def position_trusted(self) -> bool:
-        return self._trust.is_set()
 
     def home(self) -> None:
         """Power on if need be, see that the arm stands within its joint limits; then to `home_joints_deg`, if any.
@@ -190,10 +170,7 @@ class MyCobotArm:
         if not self._ways_to_stand(target):
             why = "beyond a joint limit" if self._geometry.joints_for(target) else "out of the arm's reach"
             raise OutOfTravel(DEVICE, f"{pose} is {why}")
-        try:
-            self._ways.check_target(pose)
-        except NoSafeWay as error:
-            raise OutOfTravel(DEVICE, str(error)) from error
+        self._check_ways(pose)
 
     def move_to(self, pose: Pose) -> Pose:
         """Plan; for each leg check, send, wait until it stands, read back, verify.
@@ -210,10 +187,7 @@ class MyCobotArm:
 
     def _route(self, pose: Pose) -> tuple[Pose, ...]:
         """The stops, each within reach."""
-        try:
-            stops = self._ways.route(self._pose_of(self._flange), pose, is_from_home=self._is_at_home)
-        except NoSafeWay as error:
-            raise OutOfTravel(DEVICE, str(error)) from error
+        stops = self._stops(self._pose_of(self._flange), pose)
         for stop in stops[:-1]:
             self.check_reachable(stop)
         return stops
@@ -245,27 +219,6 @@ class MyCobotArm:
         """As the arm reports it, trusted or not. Raises PositionUntrusted right after a stop, DeviceTimeout."""
         with self._lock:
             return self._pose_of(from_coordinates(*self._link.coordinates()))
-
-    def stop(self) -> None:
-        """Stop at once, past any waiting command, which then raises PositionUntrusted. Raises DeviceLost."""
-        was_trusted = self._trust.is_set()
-        self._trust.clear()
-        self.last_reason = STOPPED
-        self._link.halt()  # before anything that may take time, a log line included
-        if was_trusted:
-            log.warning("%s: position no longer trusted: %s", DEVICE, STOPPED)
-
-    def close(self) -> None:
-        """Give the port back. Whatever moves then finishes its one move; the servos keep their hold."""
-        self._closing.set()
-        self._distrust("the connection was closed")
-        self._link.line.close()
-
-    def __enter__(self) -> MyCobotArm:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     # -- connecting and homing --------------------------------------------------------------
 
@@ -311,16 +264,9 @@ class MyCobotArm:
 
     # -- at rest ----------------------------------------------------------------------------
 
-    def _watch(self, every_s: float) -> None:
-        """Power, released servos or a silence while nothing is commanded end the trust as well."""
-        while not self._closing.wait(every_s):
-            if self._trust.is_set() and self._lock.acquire(blocking=False):
-                try:
-                    self._require_readiness()
-                except DeviceError as error:
-                    self._distrust(error.message)
-                finally:
-                    self._lock.release()
+    def _look(self) -> None:
+        """Power, released servos or a silence while nothing is commanded."""
+        self._require_readiness()
 
     def _require_readiness(self) -> None:
         """Powered, at rest, and where it was left: a displacement nobody commanded means released servos, or a push."""
@@ -345,10 +291,6 @@ class MyCobotArm:
             log.warning("%s: position no longer trusted: %s", DEVICE, reason)
             self.last_reason = reason
         self._trust.clear()
-
-    def _require_trust(self) -> None:
-        if not self._trust.is_set():
-            raise PositionUntrusted(DEVICE, f"move refused: {self.last_reason}; home the arm first")
 
     def _check_limits(self, joints_deg: Sequence[float]) -> None:
         for number, (angle, (low, high)) in enumerate(zip(joints_deg, self.joint_limits_deg, strict=True), start=1):

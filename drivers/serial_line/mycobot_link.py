@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -13,18 +12,14 @@ from drivers.errors import DeviceLost, DeviceTimeout, PositionUntrusted
 from drivers.serial_line import mycobot_protocol as frames
 from drivers.serial_line.mycobot_protocol import Frame, FrameReader, Six
 from drivers.serial_line.port import Line
+from drivers.serial_line.replies import STOPPED, Halted, Replies
 
 log = logging.getLogger(__name__)
 
 ASK_ATTEMPTS = 3  # a question changes nothing: a lost or garbled answer is worth another
 STOP_REPEAT_S = 0.2
-STOPPED = "the arm was stopped"
 
 T = TypeVar("T")
-
-
-class Halted:
-    """Put before a waiting command by `halt`."""
 
 
 class MyCobotLink:
@@ -43,7 +38,7 @@ class MyCobotLink:
         self.acknowledged: set[int] = set()  # sets that this firmware was seen to acknowledge
         self._distrust = distrust
         self._reader = FrameReader()
-        self._replies: queue.SimpleQueue[Frame | Halted | DeviceLost] = queue.SimpleQueue()
+        self._replies: Replies[Frame | Halted] = Replies()
         self._gate = threading.Lock()  # held only while bytes leave: after a stop no set may follow
         self.line = Line(
             device, port, baud_rate=baud_rate, terminator=bytes([frames.END]), on_line=self._receive, on_lost=self._lose
@@ -108,7 +103,7 @@ class MyCobotLink:
 
     def _await(self, command: int, read: Callable[[Frame], T | None], timeout_s: float) -> T | None:
         deadline_s = time.monotonic() + timeout_s
-        while (reply := self._next(deadline_s)) is not None:
+        while (reply := self._replies.next(deadline_s)) is not None:
             if isinstance(reply, Halted):
                 raise PositionUntrusted(self.device, f"stopped; {self.come_to_rest()}; home the arm")
             if reply.command == command and (answer := read(reply)) is not None:
@@ -157,7 +152,7 @@ class MyCobotLink:
         return "IT DID NOT CONFIRM that it stands: cut its power"
 
     def _is_at_rest(self, deadline_s: float) -> bool:
-        while (reply := self._next(deadline_s)) is not None:
+        while (reply := self._replies.next(deadline_s)) is not None:
             if isinstance(reply, Frame) and reply.command == frames.IS_MOVING and frames.flag(reply) == 0:
                 return True
         return False
@@ -166,25 +161,8 @@ class MyCobotLink:
 
     def _drain(self) -> None:
         """Drop what nobody waits for; a loss and a halt are heard."""
-        while True:
-            try:
-                reply = self._replies.get_nowait()
-            except queue.Empty:
-                return
-            if isinstance(reply, DeviceLost):
-                self._replies.put(reply)
-                raise DeviceLost(reply.device, reply.message)
+        for reply in self._replies.waiting():
             if isinstance(reply, Frame) and not reply.data:
                 self.acknowledged.add(reply.command)
             if isinstance(reply, Halted) and self.blocked is not None:
                 raise PositionUntrusted(self.device, f"stopped; {self.come_to_rest()}; home the arm")
-
-    def _next(self, deadline_s: float) -> Frame | Halted | None:
-        try:
-            reply = self._replies.get(timeout=max(0.0, deadline_s - time.monotonic()))
-        except queue.Empty:
-            return None
-        if isinstance(reply, DeviceLost):
-            self._replies.put(reply)  # the next caller is to hear it too
-            raise DeviceLost(reply.device, reply.message)
-        return reply

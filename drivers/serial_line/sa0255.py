@@ -20,7 +20,7 @@ from drivers.protocols import DeviceIdentity
 from drivers.registry import DriverKind
 from drivers.serial_line import sa0255_protocol as sa
 from drivers.serial_line.light_line import DEVICE, LightLine
-from drivers.serial_line.light_requests import check_request, off_not_confirmed
+from drivers.serial_line.light_requests import check_request, off_with_one_retry
 from drivers.serial_line.port import Line
 from drivers.serial_line.sa0255_protocol import AllLetter
 from drivers.settings import Channels, DriverSettings, NotNegative, Positive, Text
@@ -121,14 +121,7 @@ class Sa0255Lights:
     def off(self) -> None:
         """The common switch, then every level that may not be 0; one retry. Raises LightStateUnknown."""
         with self._lock:
-            try:
-                self._all_off()
-            except DeviceError as first:
-                log.warning("%s: off is tried once more: %s", DEVICE, first)
-                try:
-                    self._all_off()
-                except DeviceError as error:
-                    raise off_not_confirmed(DEVICE, sorted(self._maybe_lit), error) from error
+            off_with_one_retry(DEVICE, self._all_off, lambda: self._maybe_lit)
 
     def check(self) -> None:
         """Raise DeviceLost for a line that is gone; this family reports nothing else by itself."""
