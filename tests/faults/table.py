@@ -118,6 +118,7 @@ class RigBench:
         content = load_rig(write_rig_file(folder, config)).model_dump(mode="json", exclude_none=True)
         for section, timeouts in (("arm", "reply_timeout_s"), ("lights", "reply_timeout_s")):
             content[section][timeouts] = REPLY_TIMEOUT_S
+        content["arm"]["watch_s"] = 0.0  # a row is what the move itself says; the watch at rest has tests of its own
         if content["arm"]["driver"] == "grbl":
             content["arm"]["speed"] = 0.5  # so that a fault finds it moving, on a busy machine too
         content["camera"]["frame_timeout_s"] = FRAME_TIMEOUT_S
