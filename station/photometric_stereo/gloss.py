@@ -27,6 +27,7 @@ ROUNDS = 10  # each leaves about 0.6 of the error: from 10 degrees to a few hund
 BLOCK_PIXELS = 16_384
 CLIPPED = 0.1  # of the albedo: a pixel that fits worse than this is of another material, and counts no more than that
 FIT_PIXELS = 600  # per view
+FIT_LIT_SHARE = 0.7  # of the lights must count on a pixel: a face that leans away loses one or two to its own horizon
 BRIGHT_SHARE = 0.3  # of the 90 % quantile of the albedo: darker pixels (the fixture) do not describe the part
 
 
@@ -130,15 +131,19 @@ def rounds_compiled(sample: Sampled, inverse: F64, views: F64, gloss: Gloss) -> 
 
 def counted_inverse(sample: Sampled, settings: SolverSettings) -> F64:
     """(n, 3, K): pseudo-inverse of the lights that count in the frames as they are; 0 where they decide nothing."""
-    counts = np.ones_like(sample.values)
-    if settings.method != "ls":
-        scale = np.sort(sample.values, axis=0)[quantile_index(len(sample.values))]
-        counts = (sample.usable & (sample.values > settings.shadow_fraction * scale)).astype(np.float64)
-    weighted = sample.directions * counts.T[:, :, None]
+    weighted = sample.directions * _counted(sample, settings).T[:, :, None]
     matrix = np.einsum("nkc,nkd->ncd", weighted, sample.directions)
     decided = np.linalg.det(matrix) > 1e-9 * np.trace(matrix, axis1=1, axis2=2) ** 3
     solved = np.linalg.inv(np.where(decided[:, None, None], matrix, np.eye(3)))
     return np.asarray(np.einsum("ncd,nkd->nck", solved, weighted) * decided[:, None, None])
+
+
+def _counted(sample: Sampled, settings: SolverSettings) -> F64:
+    """(K, n): 1 where a light counts in the frames as they are."""
+    if settings.method == "ls":
+        return np.ones_like(sample.values)
+    scale = np.sort(sample.values, axis=0)[quantile_index(len(sample.values))]
+    return np.asarray((sample.usable & (sample.values > settings.shadow_fraction * scale)).astype(np.float64))
 
 
 def _highlight(g: F64, sample: Sampled, views: F64, gloss: Gloss) -> F64:
@@ -176,15 +181,15 @@ class GlossView:
 def fit_gloss(views: Sequence[GlossView], settings: SolverSettings) -> GlossFit:
     """The gloss that explains the frames of a good part best, from the frames alone: no truth is needed.
 
-    Minimises the mean residual over the albedo, clipped, over pixels that every light reaches (Nelder and Mead).
-    Raises PhotometricStereoError where fewer than 100 such pixels are left.
+    Minimises the mean residual over the albedo, clipped, over pixels that most lights reach (Nelder and Mead). Every
+    light would leave only the fixture on a rig whose lights stand so that each face of the part loses one. Raises PhotometricStereoError where fewer than 100 such pixels are left.
     """
     from scipy.optimize import minimize
 
     samples = [(s, _views(v.lights, s, v.camera_mm)) for v in views for s in [_fit_sample(v, settings)]]
     count = sum(s.values.shape[1] for s, _ in samples)
     if count < 100:
-        raise PhotometricStereoError(f"gloss: only {count} pixels are lit by every light; 100 are needed for a fit")
+        raise PhotometricStereoError(f"gloss: only {count} pixels are lit by {FIT_LIT_SHARE:.0%} of the lights; 100 are needed for a fit")
 
     def cost(point: F64) -> float:
         gloss = Gloss(float(np.exp(min(point[0], 2.9))), float(np.clip(1 / (1 + np.exp(-point[1])), 0.02, 1)))
@@ -203,9 +208,10 @@ def fit_gloss(views: Sequence[GlossView], settings: SolverSettings) -> GlossFit:
 
 def _fit_sample(view: GlossView, settings: SolverSettings) -> Sampled:
     found = view.normal_map
-    bright = found.observable & (found.lit_count == len(view.lights.names)) & ~found.saturated
+    bright = found.observable & ~found.saturated
     if bright.any():
         bright &= found.albedo > BRIGHT_SHARE * np.quantile(found.albedo[bright], 0.9)
+    bright &= found.lit_count >= max(4, round(FIT_LIT_SHARE * len(view.lights.names)))
     where = np.flatnonzero(bright)
     y, x = np.divmod(where[:: max(1, where.size // FIT_PIXELS)], found.albedo.shape[1])
     return sample_pixels(view.frames, view.lights, settings, y, x, flat_field=view.flat_field)
@@ -216,4 +222,6 @@ def _misfit(sample: Sampled, views: F64, settings: SolverSettings, gloss: Gloss)
     taken = _highlight(g, sample, views, gloss)
     shaded = np.maximum(np.einsum("nkc,nc->kn", sample.directions, g), 0)
     albedo = np.maximum(np.linalg.norm(g, axis=1), 1e-9)
-    return np.asarray(np.minimum(np.abs(sample.values - taken - shaded).mean(axis=0) / albedo, CLIPPED))
+    counted = _counted(sample, settings)
+    missed = (counted * np.abs(sample.values - taken - shaded)).sum(axis=0) / np.maximum(counted.sum(axis=0), 1)
+    return np.asarray(np.minimum(missed / albedo, CLIPPED))
