@@ -39,9 +39,9 @@ def cap() -> np.ndarray:
     return np.stack([x, y, np.sqrt(1 - x**2 - y**2)]) * (np.hypot(x, y) < 0.55)
 
 
-def photographs(gloss: Gloss) -> list[Frame]:
-    truth, lights = cap(), ring()
-    n = truth.reshape(3, -1).T
+def photographs(gloss: Gloss, truth: np.ndarray | None = None) -> list[Frame]:
+    n = (cap() if truth is None else truth).reshape(3, -1).T
+    lights = ring()
     directions = np.broadcast_to(lights.directions, (len(n), 8, 3))
     views = np.broadcast_to(np.array([0.0, 0.0, 1.0]), n.shape)
     light = 0.3 * (np.maximum(n @ lights.directions.T, 0) + gloss.added(n, directions, views))
@@ -66,6 +66,28 @@ def test_gloss_is_found_in_the_frames_and_taken_off() -> None:
     assert before > 1
     assert after < 0.3 * before
     np.testing.assert_array_equal(refined.observable, first.observable)
+
+
+def test_gloss_is_found_where_each_face_of_the_part_loses_a_light_and_only_the_dark_fixture_loses_none() -> None:
+    lean = np.radians(60)  # toward +x: the light at -x stands behind the horizon of the middle of the cap
+    x, y, z = cap()
+    part = np.hypot(x, y) > 0
+    leaned = np.where(part, [np.cos(lean) * x + np.sin(lean) * z, y, np.cos(lean) * z - np.sin(lean) * x], 0)
+    least = np.einsum("kc,cyx->kyx", ring().directions, leaned).min(axis=0)
+    leaned[:, (leaned[2] < 0.25) | (least > 0.08)] = 0
+    board = np.broadcast_to(np.reshape([np.sin(np.radians(35)), 0, np.cos(np.radians(35))], (3, 1, 1)), leaned.shape)
+    frames, fixture = photographs(SATIN, leaned), photographs(Gloss(0.0, 0.4), board)
+    seen = leaned[2] > 0
+    mixed = []
+    for on_part, beside in zip(frames, fixture, strict=True):
+        pixels = np.where(seen, on_part.pixels, beside.pixels // 6).astype(np.uint16)
+        mixed.append(Frame(pixels, "Mono12", 12, 0.0, 1.0, 0.0, 0, on_part.frame_id))
+    first = solved(mixed, ring())
+    every = first.lit_count == 8
+    assert np.count_nonzero(every & seen) < 0.1 * np.count_nonzero(every)
+    found = fit_gloss([GlossView(mixed, ring(), first)], SolverSettings()).gloss
+    assert found.of_albedo == pytest.approx(SATIN.of_albedo, rel=0.15)
+    assert found.roughness == pytest.approx(SATIN.roughness, rel=0.15)
 
 
 def test_a_matte_part_is_left_as_it_is() -> None:
