@@ -23,6 +23,7 @@ _BAR_TEXT_WIDTH = 46
 _GAP = 10
 _BANNER_HEIGHT = 132
 _SIMULATED_HEIGHT = 34
+_FOOTER_SIZE, _FOOTER_LINE = 18, 28
 _GROUND = (200, 200, 200)
 _PANEL = (214, 214, 214)
 _INK = (24, 24, 24)
@@ -54,7 +55,9 @@ def draw_contact_sheet(inspection: Inspection, title: str = "") -> Image.Image:
     views_top = top + 36 + _BANNER_HEIGHT + _GAP
     cell_height = _cell_height(inspection, column_width)
     view_height = 44 + 3 * (cell_height + _GAP) + 128
-    height = views_top + view_height + 40 + _MARGIN
+    footer = footer_lines(inspection)
+    footer_top = views_top + view_height + _GAP
+    height = footer_top + len(footer) * _FOOTER_LINE + _MARGIN
     sheet = Image.new("RGB", (_WIDTH, height), _GROUND)
     draw = ImageDraw.Draw(sheet)
     if inspection.is_simulated:
@@ -67,7 +70,9 @@ def draw_contact_sheet(inspection: Inspection, title: str = "") -> Image.Image:
         box = (left, views_top, left + column_width, views_top + view_height)
         mark = _mark(inspection) if name == inspection.deciding_view else ""
         _draw_view(sheet, box, name, by_name.get(name), cell_height, mark)
-    _draw_footer(draw, inspection, height - _MARGIN - 24)
+    for number, line in enumerate(footer):
+        at = (_MARGIN, footer_top + (number + 0.5) * _FOOTER_LINE)
+        draw.text(at, line, font=_font(_FOOTER_SIZE), fill=_FAINT, anchor="lm")
     return sheet
 
 
@@ -266,9 +271,16 @@ def _observable(view: ViewResult) -> str:
     return f"normals observable on {100 * view.normal_map.observable_share:.0f} % of the view"
 
 
-def _draw_footer(draw: ImageDraw.ImageDraw, inspection: Inspection, top: int) -> None:
-    times = "   ".join(f"{stage} {ms:.0f} ms" for stage, ms in inspection.processing_times_ms.items())
-    partial = "   PARTIAL" if inspection.is_partial else ""
-    text = f"inspection {inspection.inspection_id}{partial}   {times}"
-    fitting = _shortened(draw, text, 18, _WIDTH - 2 * _MARGIN)
-    draw.text((_MARGIN, top + 12), fitting, font=_font(18), fill=_FAINT, anchor="lm")
+def footer_lines(inspection: Inspection) -> list[str]:
+    """Which inspection, and its time per stage: as many lines as that takes, none broken inside an entry."""
+    partial = ["PARTIAL"] if inspection.is_partial else []
+    times = [f"{stage.replace('_', ' ')} {ms:.0f} ms" for stage, ms in inspection.processing_times_ms.items()]
+    measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    lines = [f"inspection {inspection.inspection_id}"]
+    for entry in [*partial, *times]:
+        longer = f"{lines[-1]}   {entry}"
+        if _text_width(measure, longer, _FOOTER_SIZE) <= _WIDTH - 2 * _MARGIN:
+            lines[-1] = longer
+        else:
+            lines.append(entry)
+    return lines

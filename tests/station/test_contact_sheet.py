@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from station.contact_sheet import draw_contact_sheet, write_contact_sheet
+from station.contact_sheet import draw_contact_sheet, footer_lines, write_contact_sheet
 from station.inspection import Inspection, ViewResult
 
 RED, AMBER = (186, 12, 20), (255, 178, 0)
@@ -61,3 +61,15 @@ def test_pictures_of_any_shape_fit(good_inspection: Inspection, shape: tuple[int
     image = np.full((3, *shape), 0.5, dtype=np.float32)
     views = tuple(replace(view, image=image) for view in good_inspection.views)
     assert draw_contact_sheet(replace(good_inspection, views=views)).height < 1500
+
+
+def test_every_time_is_in_the_footer_and_inside_the_sheet(good_inspection: Inspection) -> None:
+    times = {f"a_stage_with_a_long_name_{k}": 1000.0 * k for k in range(20)}
+    long = replace(good_inspection, processing_times_ms=times, is_partial=True)
+    ink = np.any(np.asarray(draw_contact_sheet(long)) != 200, axis=-1)
+    assert not ink[:, -16:].any(axis=1)[-150:].any(), "the right margin beside the footer is free"
+    lines = footer_lines(long)
+    assert len(lines) > 2
+    assert "PARTIAL" in lines[0]
+    assert " ".join(lines).count("a stage with a long name") == 20
+    assert draw_contact_sheet(long).height > draw_contact_sheet(good_inspection).height
