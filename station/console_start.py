@@ -57,6 +57,9 @@ class ConsoleEngine:
         if prepared is not None:
             listener(prepared)
         listener(StateChanged(self._engine.state, self._engine.state_reason))
+        lights = self._engine.lights_event()
+        if lights is not None:
+            listener(lights)
         return unsubscribe
 
     def history(self, limit: int) -> list[HistoryRow]:

@@ -19,7 +19,7 @@ from station.events import (
     Event,
     Fault,
     JobStarted,
-    LightWarning,
+    LightsWatched,
     Listener,
     RecipePrepared,
     ResultReady,
@@ -29,7 +29,9 @@ from station.events import (
 from station.inspection import HistoryRow, Inspection
 from station.job import Job, JobResult, run_job
 from station.judge import ViewJudge
-from station.light_trend import light_trends
+from station.light_series import light_series
+from station.light_trend import light_histories, light_trends
+from station.light_warning import light_warnings
 from station.plan import CaptureStep, make_plan
 from station.recipe import LoadedRecipe, load_recipe
 from station.stages import StageTimes
@@ -85,7 +87,7 @@ class Engine:
         self._stop_lock = threading.Lock()  # between looking at the signal and replacing it; held for no longer
         self._thread: threading.Thread | None = None
         self._last: JobResult | None = None
-        self._warned: set[tuple[str, str]] = set()  # light and kind of flag
+        self._lights: LightsWatched | None = None  # as told last
 
     # -- listening --------------------------------------------------------------------------
 
@@ -116,6 +118,10 @@ class Engine:
             model_id=prepared.files.detector.model_id,
             is_simulated=rig.is_simulated,
         )
+
+    def lights_event(self) -> LightsWatched | None:
+        """How the lights did at last, for a listener that comes late; None before a recipe was prepared."""
+        return self._lights
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Events arrive on the engine's threads; returns the function that ends the subscription."""
@@ -315,6 +321,7 @@ class Engine:
         self._emit(event)
         self._unless_aborted(stop)
         self._enter(State.READY)
+        self._watch_lights(files.loaded.recipe.recipe_id)
 
     def _unless_aborted(self, stop: StopSignal) -> None:
         """Once aborted: lights off, Halted, and NotNow for whoever called the verb."""
@@ -355,19 +362,19 @@ class Engine:
             self._enter(State.READY)
 
     def _watch_lights(self, recipe_id: str) -> None:
-        """Tell of every light that came to stand out over the last parts, once per flag."""
+        """Tell how the lights did over the last parts; what is new among the warnings goes to the log too."""
         try:
-            flagged = light_trends(self._archive.light_readings(WATCHED, recipe_id)).flagged
+            readings = self._archive.light_readings(WATCHED, recipe_id)
         except ArchiveError:
             log.exception("the lights' trends could not be read")
             return
-        for trend in flagged:
-            for flag in trend.flags:
-                kind = flag.split()[0]
-                if (trend.light, kind) not in self._warned:
-                    self._warned.add((trend.light, kind))
-                    log.warning("light %s: %s", trend.light, flag)
-                    self._emit(LightWarning(trend.light, flag))
+        warnings = light_warnings(light_trends(readings).trends)
+        before = self._lights.warnings if self._lights is not None else ()
+        for warning in warnings:
+            if warning.key not in {told_before.key for told_before in before}:
+                log.warning("%s; what to do: %s", warning.text, warning.action)
+        self._lights = LightsWatched(recipe_id, warnings, light_histories(light_series(readings)))
+        self._emit(self._lights)
 
     def _store(self, result: JobResult) -> tuple[str, ArchiveError | None]:
         frames = [ArchivedFrame(c.step.view, c.step.light, c.frame, c.step.pose) for c in result.frames]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from station.inspection import Inspection, ViewResult
+from station.light_trend import LightHistory
+from station.light_warning import LightWarning
 
 
 class State(StrEnum):
@@ -82,11 +84,15 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class LightWarning:
-    """A light stands out over several parts; the work goes on, and no verdict changes."""
+class LightsWatched:
+    """How the recipe's lights did over the last parts: told with the recipe and after every part.
 
-    light: str
-    text: str
+    A warning that is no longer among these is over. The work goes on under every one of them, and no verdict changes.
+    """
+
+    recipe_id: str
+    warnings: tuple[LightWarning, ...]
+    histories: tuple[LightHistory, ...]
 
 
 Event = (
@@ -98,6 +104,6 @@ Event = (
     | AcquisitionDone
     | ResultReady
     | Fault
-    | LightWarning
+    | LightsWatched
 )
 Listener = Callable[[Event], None]

@@ -7,32 +7,38 @@ wrong place or strength in the calibration, or has changed. It is named, never r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 
 import numpy as np
 
+from station.light_series import LEAST_INSPECTIONS, LightReading, LightSeries, PerInspection, light_series
+
 STANDING_OUT = 1.8  # times the median light's left-out residual
 LEAST_LIGHTS = 6  # with fewer, every light's residual rises with one bad light
-LEAST_INSPECTIONS = 5
 RECENT = 20  # inspections
 REPEATEDLY = 0.5  # share of the recent inspections in which a light must stand out
 LEVEL_DRIFT = 0.05  # of a light against the others
 RISEN = 2.0  # times what the set's residual was at first
 
 
-@dataclass(frozen=True, slots=True)
-class LightReading:
-    """One light in one view of one inspection."""
+class FlagKind(StrEnum):
+    """What is wrong with a light."""
 
-    inspection_id: str  # sorts by time
-    creation_time: datetime
-    recipe_id: str
-    view: str
-    light: str
-    level: float | None  # mean over black, share of full scale
-    left_out_residual: float | None
+    STANDS_OUT = "stands out"
+    LEVEL = "level"
+    SET_RESIDUAL = "set residual"  # one of few lights: which, nobody can tell
+
+
+@dataclass(frozen=True, slots=True)
+class LightFlag:
+    """Something that holds of a light over its last inspections."""
+
+    kind: FlagKind
+    text: str
+    since: datetime | None  # of the inspection with which it began
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,18 @@ class LightTrend:
     residual_over_median_light: float | None  # the median of that ratio
     standing_out_share: float | None  # of the recent inspections: worst light, above STANDING_OUT times the median one
     level_drift: float | None  # recent level against the other lights, over what it was at first, minus 1
-    flags: tuple[str, ...]
+    flags: tuple[LightFlag, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LightHistory:
+    """One light to be drawn; entry by entry the same inspections, None where one tells nothing."""
+
+    light: str
+    times: tuple[datetime, ...]
+    levels: tuple[float | None, ...]  # against the other lights, 1 = as at first
+    residuals: tuple[float | None, ...]  # over the median light's, or for few lights over its own at first
+    residual_limit: float | None  # on that scale; None for a light that no residual tells of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,115 +88,71 @@ class TrendReport:
             figures = f"{_shown(t.median_residual, '.4f'):>10}{_shown(t.residual_over_median_light, '.2f'):>10}"
             figures += f"{_shown(t.standing_out_share, '.0%'):>12}{_shown(t.level_drift, '+.1%'):>13}"
             lines.append(f"{t.recipe_id:<18}{t.light:<10}{t.inspections:>6}{figures}")
-            lines += [f"    <- {flag}" for flag in t.flags]
+            lines += [f"    <- {flag.text}{_since_text(flag.since)}" for flag in t.flags]
         return "\n".join(lines)
 
 
 def light_trends(readings: Iterable[LightReading]) -> TrendReport:
-    """Trends per recipe and light, in the order of names."""
+    """Trends per recipe and light, in the order of names, since the recipe got its present calibration."""
     by_recipe: dict[str, list[LightReading]] = defaultdict(list)
     for reading in readings:
         by_recipe[reading.recipe_id].append(reading)
-    trends = [t for recipe_id in sorted(by_recipe) for t in _of_recipe(recipe_id, by_recipe[recipe_id])]
+    trends: list[LightTrend] = []
+    for recipe_id in sorted(by_recipe):
+        series = light_series(by_recipe[recipe_id])
+        trends += [_trend(recipe_id, name, series) for name in series.lights]
     return TrendReport(tuple(trends))
 
 
-def _of_recipe(recipe_id: str, readings: Sequence[LightReading]) -> list[LightTrend]:
-    residuals = _means(readings)
-    shares = _level_shares(readings)
-    known = [name for name in sorted({r.light for r in readings}) if residuals.get(name) or shares.get(name)]
-    directional = [name for name in known if residuals.get(name)]
-    ratios = _ratios(residuals, directional)
-    risen = _risen(residuals, directional)
-    return [_trend(recipe_id, name, residuals, shares, ratios, directional, risen) for name in known]
+def light_histories(series: LightSeries, latest: int = RECENT) -> tuple[LightHistory, ...]:
+    """Every light of one recipe over its latest inspections."""
+    ids = list(series.times)[-latest:]
+    times = tuple(series.times[i] for i in ids)
+    is_few = len(series.residuals) < LEAST_LIGHTS
+    histories = []
+    for light in series.lights:
+        figures = _over_first(series.residuals.get(light, {})) if is_few else series.over_median.get(light, {})
+        limit = None if not figures else RISEN if is_few else STANDING_OUT
+        levels = series.levels.get(light, {})
+        histories.append(
+            LightHistory(light, times, tuple(map(levels.get, ids)), tuple(map(figures.get, ids)), limit),
+        )
+    return tuple(histories)
 
 
-def _means(readings: Sequence[LightReading]) -> dict[str, dict[str, float]]:
-    """light -> inspection -> left-out residual, mean over its views."""
-    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for r in readings:
-        if r.left_out_residual is not None:
-            values[r.light][r.inspection_id].append(r.left_out_residual)
-    return {light: {i: float(np.mean(v)) for i, v in by.items()} for light, by in values.items()}
+def _over_first(residuals: PerInspection) -> PerInspection:
+    first = float(np.median(list(residuals.values())[:LEAST_INSPECTIONS])) if residuals else 0.0
+    return {i: value / first for i, value in residuals.items()} if first > 0 else {}
 
 
-def _level_shares(readings: Sequence[LightReading]) -> dict[str, dict[str, float]]:
-    """light -> inspection -> level over what that view had at first, over the same of the median light; mean of views.
-
-    So neither a dark part, nor exposure, nor what a view sees of a light counts as drift.
-    """
-    series: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)  # (view, light) -> inspection -> level
-    for r in sorted(readings, key=lambda r: r.inspection_id):
-        if r.level is not None:
-            series[r.view, r.light][r.inspection_id] = r.level
-    relative: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)  # (inspection, view) -> light
-    for (view, light), levels in series.items():
-        first = float(np.median(list(levels.values())[:LEAST_INSPECTIONS]))
-        if first > 0:
-            for inspection_id, level in levels.items():
-                relative[inspection_id, view][light] = level / first
-    shares: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for (inspection_id, _), by_light in relative.items():
-        middle = float(np.median(list(by_light.values())))
-        if middle > 0:
-            for light, value in by_light.items():
-                shares[light][inspection_id].append(value / middle)
-    return {light: {i: float(np.mean(v)) for i, v in by.items()} for light, by in shares.items()}
-
-
-def _ratios(residuals: dict[str, dict[str, float]], lights: Sequence[str]) -> dict[str, dict[str, float]]:
-    """light -> inspection -> residual over that of the median light of the inspection."""
-    ratios: dict[str, dict[str, float]] = {name: {} for name in lights}
-    for inspection_id in sorted({i for name in lights for i in residuals[name]}):
-        present = {name: residuals[name][inspection_id] for name in lights if inspection_id in residuals[name]}
-        middle = float(np.median(list(present.values())))
-        if middle > 0:
-            for name, value in present.items():
-                ratios[name][inspection_id] = value / middle
-    return ratios
-
-
-def _risen(residuals: dict[str, dict[str, float]], lights: Sequence[str]) -> float | None:
-    """The set's residual of late over what it was at first; None until there are inspections enough for both."""
-    inspections = sorted({i for name in lights for i in residuals[name]})
-    if len(inspections) < 2 * LEAST_INSPECTIONS:
-        return None
-    level = [float(np.mean([residuals[n][i] for n in lights if i in residuals[n]])) for i in inspections]
-    first = float(np.median(level[:LEAST_INSPECTIONS]))
-    return float(np.median(level[-LEAST_INSPECTIONS:])) / first if first > 0 else None
-
-
-def _trend(
-    recipe_id: str,
-    name: str,
-    residuals: dict[str, dict[str, float]],
-    shares: dict[str, dict[str, float]],
-    ratios: dict[str, dict[str, float]],
-    lights: Sequence[str],
-    risen: float | None,
-) -> LightTrend:
-    recent = sorted(residuals.get(name, {}))[-RECENT:]
-    mine = [ratios[name][i] for i in recent if i in ratios[name]] if name in ratios else []
+def _trend(recipe_id: str, name: str, series: LightSeries) -> LightTrend:
+    residuals, levels = series.residuals.get(name, {}), series.levels.get(name, {})
+    recent = list(residuals)[-RECENT:]
+    over_median = series.over_median.get(name, {})
+    ratios = [over_median[i] for i in recent if i in over_median]
+    worst = _worst(name, series)
     standing = None
-    if mine and len(lights) >= LEAST_LIGHTS:
-        worst = [i for i in recent if ratios[name].get(i, 0) > STANDING_OUT and _is_worst(name, i, ratios)]
-        standing = len(worst) / len(mine)
-    drift = _drift(list(dict(sorted(shares.get(name, {}).items())).values()))
-    inspections = len(set(residuals.get(name, {})) | set(shares.get(name, {})))
+    if ratios and len(series.residuals) >= LEAST_LIGHTS:
+        standing = sum(worst[i] for i in recent) / len(ratios)
     return LightTrend(
         recipe_id,
         name,
-        inspections,
-        float(np.median([residuals[name][i] for i in recent])) if recent else None,
-        float(np.median(mine)) if mine else None,
+        len({*residuals, *levels}),
+        float(np.median([residuals[i] for i in recent])) if recent else None,
+        float(np.median(ratios)) if ratios else None,
         standing,
-        drift,
-        _flags(len(recent), standing, drift, risen if name in lights and len(lights) < LEAST_LIGHTS else None),
+        _drift(list(levels.values())),
+        tuple(_flags(series, name, standing, worst, len(recent))),
     )
 
 
-def _is_worst(name: str, inspection_id: str, ratios: dict[str, dict[str, float]]) -> bool:
-    return all(by.get(inspection_id, 0) <= ratios[name][inspection_id] for by in ratios.values())
+def _worst(name: str, series: LightSeries) -> dict[str, bool]:
+    """Per inspection: is this light the worst of all, and far above the median one?"""
+    mine = series.over_median.get(name, {})
+    return {
+        i: mine.get(i, 0) > STANDING_OUT and all(by.get(i, 0) <= mine[i] for by in series.over_median.values())
+        for i in series.residuals.get(name, {})
+    }
 
 
 def _drift(shares: Sequence[float]) -> float | None:
@@ -189,15 +162,37 @@ def _drift(shares: Sequence[float]) -> float | None:
     return float(np.median(shares[-LEAST_INSPECTIONS:])) - 1
 
 
-def _flags(recent: int, standing: float | None, drift: float | None, risen: float | None) -> tuple[str, ...]:
-    flags = []
+def _flags(
+    series: LightSeries, name: str, standing: float | None, worst: Mapping[str, bool], recent: int
+) -> Iterable[LightFlag]:
     if standing is not None and recent >= LEAST_INSPECTIONS and standing > REPEATEDLY:
-        flags.append(f"worst light in {standing:.0%} of the last {recent} parts: measure its place and strength again")
+        text = f"worst light in {standing:.0%} of the last {recent} parts: measure its place and strength again"
+        yield LightFlag(FlagKind.STANDS_OUT, text, _since(series, worst))
+    levels = series.levels.get(name, {})
+    drift = _drift(list(levels.values()))
     if drift is not None and abs(drift) > LEVEL_DRIFT:
-        flags.append(f"its level changed by {drift:+.0%} against the other lights: clean or replace it, measure again")
-    if risen is not None and risen > RISEN:
-        flags.append(f"the set's residual is {risen:.1f} times what it was: one of these lights, too few to say which")
-    return tuple(flags)
+        text = f"its level changed by {drift:+.0%} against the other lights: clean or replace it, measure again"
+        beyond = {i: abs(level - 1) > LEVEL_DRIFT for i, level in levels.items()}
+        yield LightFlag(FlagKind.LEVEL, text, _since(series, beyond))
+    risen = _drift(list(series.set_rise.values()))
+    if name in series.residuals and len(series.residuals) < LEAST_LIGHTS and risen is not None and 1 + risen > RISEN:
+        text = f"the set's residual is {1 + risen:.1f} times what it was: one of these lights, too few to say which"
+        above = {i: rise > RISEN for i, rise in series.set_rise.items()}
+        yield LightFlag(FlagKind.SET_RESIDUAL, text, _since(series, above))
+
+
+def _since(series: LightSeries, holds: Mapping[str, bool]) -> datetime | None:
+    """When what holds now began: the first such inspection after the last LEAST_INSPECTIONS in a row without it."""
+    began, fine = None, 0
+    for inspection_id in sorted(holds, reverse=True):
+        began, fine = (inspection_id, 0) if holds[inspection_id] else (began, fine + 1)
+        if fine >= LEAST_INSPECTIONS:
+            break
+    return None if began is None else series.times[began]
+
+
+def _since_text(since: datetime | None) -> str:
+    return "" if since is None else f" (since {since:%Y-%m-%d %H:%M} UTC)"
 
 
 def _shown(value: float | None, form: str) -> str:

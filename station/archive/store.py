@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +32,7 @@ from station.archive.tables import InspectionRow, LightRow
 from station.archive.view_files import view_result
 from station.atomic import write_atomic
 from station.inspection import HistoryRow, Inspection, Verdict, ViewResult
-from station.light_trend import LightReading
+from station.light_series import LightReading
 
 log = logging.getLogger(__name__)
 
@@ -122,15 +123,12 @@ class Archive:
             latest = latest.where(InspectionRow.recipe_id == recipe_id)
         chosen = latest.subquery()
         query = (
-            select(LightRow, chosen.c.creation_time, chosen.c.recipe_id)
+            select(LightRow, chosen.c.creation_time, chosen.c.recipe_id, chosen.c.provenance)
             .join(chosen, chosen.c.inspection_id == LightRow.inspection_id)
             .order_by(LightRow.inspection_id, LightRow.view, LightRow.light)
         )
         with reading(self._engine) as session:
-            return [
-                LightReading(row.inspection_id, when, recipe, row.view, row.light, row.level, row.left_out_residual)
-                for row, when, recipe in session.execute(query)
-            ]
+            return [_light_reading(*found) for found in session.execute(query)]
 
     def load(self, inspection_id: str) -> Inspection:
         """One inspection with its arrays, each file checked against the manifest. Raises ArchiveError."""
@@ -192,6 +190,13 @@ class Archive:
             insert_record(self._engine, self._root, record)
         except ArchiveError:
             log.exception("%s has no row in the data base and could not be entered", folder)
+
+
+def _light_reading(row: LightRow, when: datetime, recipe_id: str, provenance: dict[str, str]) -> LightReading:
+    calibration = provenance.get("calibration", "")
+    return LightReading(
+        row.inspection_id, when, recipe_id, row.view, row.light, row.level, row.left_out_residual, calibration
+    )
 
 
 def _load_view(record: WrittenRecord, view: ViewRecord) -> ViewResult:

@@ -1,11 +1,14 @@
 """A light that stands out part after part is named; one part, or a dark part, proves nothing."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from station.light_trend import LightReading, TrendReport, light_trends
+from station.light_series import LightReading, light_series
+from station.light_trend import FlagKind, TrendReport, light_histories, light_trends
+from station.light_warning import light_warnings
 
 LIGHTS = tuple(f"L{45 * k}" for k in range(8))
 WHEN = datetime(2026, 11, 24, tzinfo=UTC)
@@ -28,7 +31,7 @@ def readings(
 
 
 def flags(report: TrendReport) -> dict[str, str]:
-    return {trend.light: "; ".join(trend.flags) for trend in report.flagged}
+    return {trend.light: "; ".join(flag.text for flag in trend.flags) for trend in report.flagged}
 
 
 def test_good_lights_are_not_flagged() -> None:
@@ -63,3 +66,45 @@ def test_a_fading_light_is_named_and_dark_parts_do_not_count() -> None:
     assert list(flags(report)) == ["L90"]
     drift = next(t.level_drift for t in report.trends if t.light == "L90")
     assert drift == pytest.approx(-0.15, abs=0.03)
+
+
+def test_a_flag_says_since_when_it_holds() -> None:
+    early, late = readings(30), readings(30, residual={"L90": 2.5})
+    found = [
+        replace(r, creation_time=WHEN + timedelta(hours=int(r.inspection_id)))
+        for r in (*early, *late)
+        if (int(r.inspection_id) >= 18) == (r in late)
+    ]
+    flag = next(f for t in light_trends(found).flagged for f in t.flags)
+    assert (flag.kind, flag.since) == (FlagKind.STANDS_OUT, WHEN + timedelta(hours=18))
+    assert "since 2026-11-24 18:00 UTC" in light_trends(found).as_text()
+
+
+def test_with_a_new_calibration_the_trend_begins_anew() -> None:
+    before = [replace(r, calibration="old") for r in readings(20, fading="L90")]
+    after = [replace(r, calibration="new", inspection_id=f"9{r.inspection_id[1:]}") for r in readings(7)]
+    assert [t.light for t in light_trends(before).flagged] == ["L90"]
+    trends = light_trends([*before, *after])
+    assert trends.flagged == ()
+    assert {t.inspections for t in trends.trends} == {7}
+
+
+def test_histories_are_aligned_and_carry_the_limit_that_is_judged() -> None:
+    many = {h.light: h for h in light_histories(light_series(readings(30)))}
+    assert len(many["L45"].times) == len(many["L45"].levels) == len(many["L45"].residuals) == 20
+    assert many["L45"].residual_limit == 1.8
+    assert (many["diffuse"].residual_limit, set(many["diffuse"].residuals)) == (None, {None})
+    few = light_histories(light_series(readings(12, LIGHTS[:4], residual=dict.fromkeys(LIGHTS[:4], 3.0))))
+    assert few[0].residual_limit == 2.0
+    assert few[0].residuals[0] == pytest.approx(1.0, abs=0.1), "for few lights: over its own at first"
+    assert light_histories(light_series([])) == ()
+
+
+def test_warnings_are_plain_words_and_the_set_is_told_of_once() -> None:
+    (faded,) = light_warnings(light_trends(readings(20, LIGHTS[:4], fading="L90")).trends)
+    assert faded.text == "Light L90 is 14% weaker than it was, against the other lights"
+    assert "wipe its window" in faded.action
+    early, late = readings(8, LIGHTS[:4]), readings(20, LIGHTS[:4], dict.fromkeys(LIGHTS[:4], 3.0))
+    report = light_trends([*early, *(r for r in late if int(r.inspection_id) >= 8)])
+    (one,) = light_warnings(report.trends)
+    assert (one.light, one.text) == ("", "One of the lights no longer fits the others")
