@@ -8,7 +8,8 @@ same frames, in turns. Medians over the rounds are printed, of the times and of 
 `ls` in the same round, which a machine that slows down for a while does not move. Ours deliver normals, albedo, lit
 count, residual, observable and saturated, and all of these count in the payload that the copy moves; of the peers,
 those "with quality" deliver the same, the others normals and albedo alone. The copy runs on as many threads as our
-solvers. A method whose first run takes over 2 CPU-s is run once.
+solvers. What ends in "16-bit out" writes packed maps, 13 bytes per pixel instead of 23, and is compared with a copy
+of that payload. A method whose first run takes over 2 CPU-s is run once.
 """
 
 from __future__ import annotations
@@ -35,11 +36,12 @@ from station.photometric_stereo.settings import METHODS, SolverSettings
 from station.photometric_stereo.solve import DirectionalLights, PhotometricStereo, default_threads, warm_up
 
 OUTPUT_BYTES = 23  # per pixel: normals 12, albedo 4, residual 4, lit count, observable, saturated 1 each
+PACKED_BYTES = 13  # the same with normals 6, albedo 2, residual 2
 LSTSQ_SHARE = 16  # lstsq is run on this fraction of the rows, and its time scaled up
 TILE_PX = 16_384
 SHADOW, SATURATED_DN = np.float32(0.08), 250  # what the peers call in shadow, and saturated
 SLOW_S = 2.0
-COPY, LS = "plain copy of the payload", "ours, ls"
+COPY, LS, PACKED = "plain copy of the payload", "ours, ls", ", 16-bit out"
 Planes = NDArray[np.uint8] | NDArray[np.uint16]
 Run = Callable[[], None]
 
@@ -85,10 +87,10 @@ def _copied(raw, scratch, out, first, last):  # type: ignore[no-untyped-def]
     return width
 
 
-def plain_copy(raw: Planes, pool: ThreadPoolExecutor, threads: int) -> Run:
+def plain_copy(raw: Planes, pool: ThreadPoolExecutor, threads: int, output_bytes: int = OUTPUT_BYTES) -> Run:
     """Of the payload, by each thread a share of the rows."""
     plain = raw.view(np.uint8)
-    out = np.zeros((raw.shape[1], OUTPUT_BYTES, raw.shape[2]), np.uint8)
+    out = np.zeros((raw.shape[1], output_bytes, raw.shape[2]), np.uint8)
     edges = np.linspace(0, raw.shape[1], threads + 1).astype(int)
 
     def share(part: int) -> None:
@@ -220,13 +222,13 @@ def frame(plane: Any, k: int) -> Frame:
     return Frame(plane, f"Mono{bits}", bits, 4.0 * (1 if bits == 8 else 16), 1000.0, 0.0, k, k)
 
 
-def ours(raw: Planes, lights: DirectionalLights, method: Any, threads: int) -> Run:
-    solver = PhotometricStereo(lights, raw.shape[1:], SolverSettings(method=method), threads=threads)
+def ours(raw: Planes, lights: DirectionalLights, method: Any, threads: int, *, packed: bool = False) -> Run:
+    solver = PhotometricStereo(lights, raw.shape[1:], SolverSettings(method=method), threads=threads, packed=packed)
     for k, plane in enumerate(raw):
         solver.add(k, frame(plane, k))
 
     def run() -> None:
-        solver.recycle(solver.solve())
+        solver.recycle(solver.solve_packed() if packed else solver.solve())
 
     return run
 
@@ -237,6 +239,8 @@ def methods(raw: Planes, lights: DirectionalLights, pool: ThreadPoolExecutor, th
     found = {COPY: plain_copy(raw, pool, threads)}
     found |= {f"ours, {m}": ours(raw, lights, m, threads) for m in METHODS}
     found["ours, ls, lights of unequal strength"] = ours(raw, unequal, "ls", threads)
+    found[COPY + PACKED] = plain_copy(raw, pool, threads, PACKED_BYTES)
+    found |= {f"ours, {m}{PACKED}": ours(raw, lights, m, threads, packed=True) for m in METHODS}
     found["memcpy of as many bytes"] = library_copy(raw)
     return found
 
@@ -270,7 +274,8 @@ def measured(runs: dict[str, Run], rounds: int) -> dict[str, dict[str, float]]:
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
             if turn > 0 or cpu > SLOW_S:
                 times[name].append((cpu * factor, wall * factor))
-    return {name: _medians(ts, times[COPY], times[LS]) for name, ts in times.items()}
+    copies = {name: COPY + PACKED if name.endswith(PACKED) else COPY for name in times}
+    return {name: _medians(ts, times[copies[name]], times[LS]) for name, ts in times.items()}
 
 
 def _medians(
@@ -343,6 +348,7 @@ def _one_count(count: int, options: argparse.Namespace) -> dict[str, Any]:
     lights, shape, threads = ring(count), (options.height, options.width), options.threads
     start = time.perf_counter()
     warm_up(lights)
+    warm_up(lights, packed=True)
     warm_up_s = time.perf_counter() - start
     small = photographed(lights, (options.height // 2, options.width // 2))
     quarter = {m: latency(small, lights, m, threads) for m in METHODS}
@@ -366,7 +372,7 @@ def _one_count(count: int, options: argparse.Namespace) -> dict[str, Any]:
 def _print(count: int, shape: tuple[int, int], found: dict[str, Any]) -> None:
     for bits, size in (("8 bit", 1), ("12 bit", 2)):
         payload_mb = shape[0] * shape[1] * (count * size + OUTPUT_BYTES) / 1e6
-        print(f"\nK = {count}, {shape[1]} x {shape[0]}, {bits} in, float32 out, payload {payload_mb:.0f} MB")
+        print(f"\nK = {count}, {shape[1]} x {shape[0]}, {bits} in, payload {payload_mb:.0f} MB")
         print(f"  {'':36s} {'CPU-ms':>8s} {'least':>7s} {'wall ms':>8s} {'x copy':>8s} {'x our ls':>8s}")
         for name, row in found[bits].items():
             print(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from station.inspection import NormalMap
 from station.photometric_stereo import pictures
 from station.photometric_stereo.checks import AngularErrors, angular_error_map, angular_errors, leave_one_out_residuals
+from station.photometric_stereo.packed import pack_levels
 from station.photometric_stereo.photographs import Photographs, PhotographsError, read_photographs
 from station.photometric_stereo.solve import Method, PhotometricStereo, SolverSettings, relighting_residuals
 from station.photometric_stereo.surfaces import height_mm, mean_curvature_per_mm, slope_deg
@@ -185,18 +186,18 @@ def _write_maps(
     scale = _albedo_full_scale(result)
     pictures.write_picture(folder / "normals.png", pictures.encode_normals(result.normals))
     np.save(folder / "normals.npy", result.normals)
-    pictures.write_picture(folder / "albedo.png", pictures.to_16_bit(result.albedo, scale))
+    pictures.write_picture(folder / "albedo.png", pack_levels(result.albedo, scale))
     np.save(folder / "albedo.npy", result.albedo)
     pictures.write_picture(folder / "lit_count.png", result.lit_count)
     pictures.write_picture(folder / "observable.png", result.observable.astype(np.uint8) * np.uint8(255))
-    pictures.write_picture(folder / "residual.png", pictures.to_16_bit(result.residual, pictures.RESIDUAL_FULL_SCALE))
+    pictures.write_picture(folder / "residual.png", pack_levels(result.residual, pictures.RESIDUAL_FULL_SCALE))
     np.save(folder / "residual.npy", result.residual)
     np.save(folder / "slope_deg.npy", products.slope_deg)
-    pictures.write_picture(folder / "slope.png", pictures.to_16_bit(_known(products.slope_deg), SLOPE_FULL_SCALE_DEG))
+    pictures.write_picture(folder / "slope.png", pack_levels(_known(products.slope_deg), SLOPE_FULL_SCALE_DEG))
     np.save(folder / f"curvature_per_{products.unit}.npy", products.curvature)
     pictures.write_picture(folder / "curvature.png", pictures.coloured_signed(products.curvature, _strongest(products)))
     np.save(folder / "uncertainty_deg.npy", products.uncertainty_deg)
-    shown = pictures.to_16_bit(_known(products.uncertainty_deg), UNCERTAINTY_FULL_SCALE_DEG)
+    shown = pack_levels(_known(products.uncertainty_deg), UNCERTAINTY_FULL_SCALE_DEG)
     pictures.write_picture(folder / "uncertainty.png", shown)
     if products.height is not None:
         np.save(folder / "height.npy", products.height)

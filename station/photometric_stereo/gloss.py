@@ -182,14 +182,17 @@ def fit_gloss(views: Sequence[GlossView], settings: SolverSettings) -> GlossFit:
     """The gloss that explains the frames of a good part best, from the frames alone: no truth is needed.
 
     Minimises the mean residual over the albedo, clipped, over pixels that most lights reach (Nelder and Mead). Every
-    light would leave only the fixture on a rig whose lights stand so that each face of the part loses one. Raises PhotometricStereoError where fewer than 100 such pixels are left.
+    light would leave only the fixture on a rig whose lights stand so that each face of the part loses one.
+    Raises PhotometricStereoError where fewer than 100 such pixels are left.
     """
     from scipy.optimize import minimize
 
     samples = [(s, _views(v.lights, s, v.camera_mm)) for v in views for s in [_fit_sample(v, settings)]]
     count = sum(s.values.shape[1] for s, _ in samples)
     if count < 100:
-        raise PhotometricStereoError(f"gloss: only {count} pixels are lit by {FIT_LIT_SHARE:.0%} of the lights; 100 are needed for a fit")
+        raise PhotometricStereoError(
+            f"gloss: only {count} pixels are lit by {FIT_LIT_SHARE:.0%} of the lights; 100 are needed for a fit"
+        )
 
     def cost(point: F64) -> float:
         gloss = Gloss(float(np.exp(min(point[0], 2.9))), float(np.clip(1 / (1 + np.exp(-point[1])), 0.02, 1)))

@@ -32,6 +32,9 @@ from station.photometric_stereo.vectors import (
     every,
     expect_store,
     extremes,
+    keep_albedo,
+    keep_unit,
+    lengths,
     line_or,
     load,
     load_alternate,
@@ -52,7 +55,11 @@ from station.photometric_stereo.vectors import (
     splat,
     splat_bytes,
     store,
+    store_albedo,
     store_counts,
+    store_if_packed,
+    store_residual,
+    store_unit,
 )
 
 PIECE_PX = 512  # of a row; a multiple of GROUP
@@ -313,7 +320,10 @@ def _sort_out(  # type: ignore[no-untyped-def]
 
 @_inner
 def _write(g, i, good, least_square, maps):  # type: ignore[no-untyped-def]
-    """Unit normal, albedo (both 0 where not `good`) and rms residual of eight pixels; returns good, albedo."""
+    """Unit normal, albedo (both 0 where not `good`) and rms residual of eight pixels; returns good, albedo.
+
+    Where maps are of 16 bits, the albedo stays in full in the first row of g.
+    """
     normals, albedo, _, residual, _, _, plane = maps
     zero, tiny = splat(_f32(0)), splat(_f32(1e-30))
     x, y, z = load(g, i), load(g, PIECE_PX + i), load(g, 2 * PIECE_PX + i)
@@ -321,12 +331,13 @@ def _write(g, i, good, least_square, maps):  # type: ignore[no-untyped-def]
     good = good & (z > zero) & (square > least_square) & (square < splat(_f32(np.inf)))
     inverse = select(good, reciprocal_root(square), zero)
     length = square * inverse
-    store(normals, i, x * inverse)
-    store(normals, plane + i, y * inverse)
-    store(normals, 2 * plane + i, z * inverse)
-    store(albedo, i, length)
+    store_unit(normals, i, x * inverse)
+    store_unit(normals, plane + i, y * inverse)
+    store_unit(normals, 2 * plane + i, z * inverse)
+    store_albedo(albedo, i, length)
+    store_if_packed(albedo, g, i, length)
     rest = maximum(load(g, 3 * PIECE_PX + i), tiny)
-    store(residual, i, rest * reciprocal_root(rest))
+    store_residual(residual, i, rest * reciprocal_root(rest))
     return good, length
 
 
@@ -371,20 +382,19 @@ def _withdraw(maps, j, was, number):  # type: ignore[no-untyped-def]
     store(maps[4], j, enough)
     if same(was, enough):
         return
-    zero, half = splat(_f32(0)), splat(_f32(0.5))
+    half = splat(_f32(0.5))
     for i in range(j, j + GROUP, LANES):
         good = load(maps[4], i) > half
         for c in range(3):
-            at = c * maps[6] + i
-            store(maps[0], at, select(good, load(maps[0], at), zero))
-        store(maps[1], i, select(good, load(maps[1], i), zero))
+            keep_unit(maps[0], c * maps[6] + i, good)
+        keep_albedo(maps[1], i, good)
 
 
 @_inner
-def _count(lights, frames, limit, top, thresholds, even, floors, maps, n):  # type: ignore[no-untyped-def]
+def _count(lights, frames, limit, top, thresholds, even, g, floors, maps, n):  # type: ignore[no-untyped-def]
     """Lit count of ls in the counts' own width, under far lights without a mosaic; none exceeds `top`."""
     raw, step, dark = frames
-    count = len(lights)
+    count, albedo = len(lights), lengths(maps[1], g)
     for j in range(0, n, GROUP):
         low, high = extremes(beyond(raw, j), step, lights)
         store(maps[5], j, reached(high, limit))
@@ -400,14 +410,14 @@ def _count(lights, frames, limit, top, thresholds, even, floors, maps, n):  # ty
                 for i in range(j, j + GROUP, LANES):
                     black = load_or(dark, i, load_splat(thresholds, 2 * k + 1))
                     share = load_splat(thresholds, 2 * k)
-                    store_counts(floors, i, _floor(load(maps[1], i), share, black, _f32(top)))
+                    store_counts(floors, i, _floor(load(albedo, i), share, black, _f32(top)))
                 floor = load_counts(floors, j)
             number = add_between(number, load_counts(raw, k * step + j), floor, limit)
         _withdraw(maps, j, was, number)
 
 
 @_inner
-def _count_near(lights, frames, signal, phase, near, x, limit, top, rules, floors, maps, n):  # type: ignore[no-untyped-def]
+def _count_near(lights, frames, signal, phase, near, x, limit, top, rules, g, floors, maps, n):  # type: ignore[no-untyped-def]
     """Lit count of ls where each pixel has a scale of its own."""
     raw, step, _ = frames
     zero, one, high_count = splat(_f32(0)), splat(_f32(1)), splat(_f32(limit))
@@ -416,7 +426,7 @@ def _count_near(lights, frames, signal, phase, near, x, limit, top, rules, floor
         store(maps[5], j, reached(high, limit))
         for i in range(j, j + GROUP, LANES):
             ends, steps = _near_at(near, len(lights), x + i)
-            albedo = load(maps[1], i)
+            albedo = load(lengths(maps[1], g), i)
             least = select(albedo > zero, splat(rules[1]) * albedo, splat(_f32(np.inf)))
             number = zero
             for k in range(len(lights)):
@@ -464,9 +474,9 @@ def _piece(  # type: ignore[no-untyped-def]
         return
     _finish_ls(frames[2], g, rules, _f32(top), thresholds, len(lights), floors, maps, n)
     if plain:
-        _count(lights, frames, limit, top, thresholds, even, floors, maps, n)
+        _count(lights, frames, limit, top, thresholds, even, g, floors, maps, n)
     else:
-        _count_near(lights, frames, signal, phase, near, x, limit, top, rules, floors, maps, n)
+        _count_near(lights, frames, signal, phase, near, x, limit, top, rules, g, floors, maps, n)
 
 
 @_inner
@@ -492,7 +502,8 @@ def _compiled(sources: int) -> Any:
         (K, 2, 2) per DN and phase of the mosaic; `limit` DN of saturation, in the ring's type; `vectors` and
         `inverse` (K, 3); `table` of projection.projection_table, used where `plain`; `thresholds` (K + 1, 2), `even`
         as of projection.is_even; `bounds` see `_certain`; `knots` (Y, X, K, 7) every 2^shift pixels of the region,
-        or None; `rules` see above. The maps: normals (3, h, w), the others (h, w); `seen`, `saturated` uint8. Every
+        or None; `rules` see above. The maps: normals (3, h, w), the others (h, w); normals, albedo and residual all
+        float32 or all uint16 (see `packed`), the rest uint8. Every
         row of the ring (and of `dark`) must have GROUP elements to spare after the region. All finite.
         """
         count, width = len(lights), albedo.shape[1]
@@ -500,7 +511,7 @@ def _compiled(sources: int) -> Any:
         eights = np.empty((3, count, LANES), np.float32)
         floats, bytes_ = np.empty((4, PIECE_PX), np.float32), np.empty((2, PIECE_PX), np.uint8)
         counts, extreme = np.empty(PIECE_PX, ring.dtype), np.empty(2 * GROUP, ring.dtype)
-        spare, spare_bytes = np.empty((5, GROUP), np.float32), np.empty((3, GROUP), np.uint8)
+        spare, spare_bytes = np.empty((5, GROUP), normals.dtype), np.empty((3, GROUP), np.uint8)
         light = pointer(eights), beyond(pointer(eights), count * LANES), beyond(pointer(eights), 2 * count * LANES)
         scratch = (
             light, pointer(floats), pointer(bytes_), beyond(pointer(bytes_), PIECE_PX), pointer(counts),

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from station.photometric_stereo.packed import pack_normals, unpack_normals
+
 Bgr = NDArray[np.uint8]
 LAMP = np.array([-0.5, 0.5, 0.7071])  # of the relit picture: from the upper left
 RESIDUAL_FULL_SCALE = 0.1  # of the residual and of its colours: a tenth of full scale
@@ -16,14 +18,12 @@ ERROR_FULL_SCALE_DEG = 20.0
 
 def encode_normals(normals: NDArray[np.float32]) -> NDArray[np.uint16]:
     """(H, W, 3) RGB = xyz: round(32767 n) + 32768; 32768 three times means not observable. Good to 0.0015 degrees."""
-    return (np.round(32767 * normals.astype(np.float64)) + 32768).astype(np.uint16).transpose(1, 2, 0)
+    return pack_normals(normals.astype(np.float64)).transpose(1, 2, 0)
 
 
 def decode_normals(pixels: NDArray[np.uint16]) -> NDArray[np.float32]:
     """(3, H, W) unit normals of `encode_normals`, 0 0 0 where not observable."""
-    n = (pixels.transpose(2, 0, 1).astype(np.float64) - 32768) / 32767
-    length = np.linalg.norm(n, axis=0)
-    return (n / np.where(length > 0, length, 1)).astype(np.float32)
+    return unpack_normals(pixels.transpose(2, 0, 1))
 
 
 def write_picture(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
@@ -33,11 +33,6 @@ def write_picture(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16]) ->
     if not done:
         raise OSError(f"{path}: could not be encoded as {path.suffix}")
     path.write_bytes(encoded.tobytes())
-
-
-def to_16_bit(values: NDArray[np.float32], full_scale: float) -> NDArray[np.uint16]:
-    """0..full_scale as 0..65535, clipped."""
-    return np.asarray(np.round(np.clip(values / full_scale, 0, 1) * 65535), np.uint16)
 
 
 def coloured_normals(normals: NDArray[np.float32]) -> NDArray[np.uint8]:

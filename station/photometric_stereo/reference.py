@@ -8,6 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.photometric_stereo.network import quantile_index
+from station.photometric_stereo.packed import (
+    ALBEDO_FULL_SCALE,
+    RESIDUAL_FULL_SCALE,
+    PackedNormalMap,
+    pack_levels,
+    pack_normals,
+)
 from station.photometric_stereo.settings import SolverSettings
 from station.photometric_stereo.work import Rows, Work
 
@@ -100,9 +107,13 @@ def _row(work: Work, y: int) -> None:
     usable = raw < radiometry.limit_dn
     tile = solve_tile(values / strengths.T, usable, directions if work.is_near else directions[0], work.settings)
     length = np.linalg.norm(tile.g, axis=1) * tile.observable
-    result.normals[:, y] = (tile.g * tile.observable[:, None] / np.where(length > 0, length, 1)[:, None]).T
-    result.albedo[y] = length
+    normals = (tile.g * tile.observable[:, None] / np.where(length > 0, length, 1)[:, None]).T
+    if isinstance(result, PackedNormalMap):
+        result.normals[:, y] = pack_normals(normals)
+        result.albedo[y] = pack_levels(length, ALBEDO_FULL_SCALE)
+        result.residual[y] = pack_levels(tile.residual, RESIDUAL_FULL_SCALE)
+    else:
+        result.normals[:, y], result.albedo[y], result.residual[y] = normals, length, tile.residual
     result.lit_count[y] = tile.lit_count
-    result.residual[y] = tile.residual
     result.observable[y] = tile.observable
     result.saturated[y] = ~usable.all(axis=0)

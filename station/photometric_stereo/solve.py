@@ -26,16 +26,19 @@ from station.photometric_stereo.lights import (
     light_vectors,
     mosaic_intensities,
 )
+from station.photometric_stereo.packed import PackedNormalMap
 from station.photometric_stereo.radiometry import grey_frame, reciprocal_signals, saturation_limit_dn
 from station.photometric_stereo.reference import plain_rows
 from station.photometric_stereo.settings import Method, PhotometricStereoError, SolverSettings
 from station.photometric_stereo.work import (
     DarkFrame,
+    Maps,
     Region,
     Ring,
     Rows,
     Work,
     empty_map,
+    empty_packed_map,
     empty_ring,
     padded,
     radiometry_of,
@@ -94,6 +97,7 @@ class PhotometricStereo:
     the cores of this process; fewer leave some to others, as onnxruntime). Holds the raw frames of one view.
     The maps that `solve` returns belong to the caller; hand them to `recycle` once nobody reads them any more and
     the next view is solved without touching fresh memory.
+    A `packed` solver writes 16-bit maps, and `solve_packed` returns them instead of `solve`.
     Not thread-safe: one view at a time.
     """
 
@@ -107,6 +111,7 @@ class PhotometricStereo:
         engine: Engine | None = None,
         flat_field: FlatField | None = None,
         dark_frame: DarkFrame | None = None,
+        packed: bool = False,
     ) -> None:
         self.condition = check_lights(lights)
         if len(lights.names) > MAXIMUM_LIGHTS:
@@ -125,7 +130,8 @@ class PhotometricStereo:
         self._dark = None if dark_frame is None else _checked_dark(dark_frame, shape)
         self._step_px = _step_px(lights, flat_field)
         self._ring: Ring | None = None
-        self._spare: list[NormalMap] = []
+        self._packed = packed
+        self._spare: list[Maps] = []
         self._frames: dict[int, Frame] = {}
         self._landed = [0] * len(lights.names)  # rows
         self._work: Work | None = None
@@ -205,6 +211,19 @@ class PhotometricStereo:
 
         The region's rows must have landed under all lights. A second call solves the same frames again.
         """
+        found = self._solve()
+        if not isinstance(found, NormalMap):
+            raise PhotometricStereoError("this solver was made for 16-bit maps, call solve_packed")
+        return found
+
+    def solve_packed(self) -> PackedNormalMap:
+        """The same in 16 bits, from a solver made with `packed`."""
+        found = self._solve()
+        if not isinstance(found, PackedNormalMap):
+            raise PhotometricStereoError("this solver was made for float32 maps, call solve")
+        return found
+
+    def _solve(self) -> Maps:
         last = self._region.top + self._region.height
         missing = [name for name, landed in zip(self.lights.names, self._landed, strict=True) if landed < last]
         if missing:
@@ -214,8 +233,10 @@ class PhotometricStereo:
         self._work, self._solved = None, 0
         return result
 
-    def recycle(self, normal_map: NormalMap) -> None:
-        """Take back a map that `solve` returned; its arrays will be overwritten by a later view."""
+    def recycle(self, normal_map: Maps) -> None:
+        """Take back a map that this solver returned; its arrays will be overwritten by a later view."""
+        if isinstance(normal_map, PackedNormalMap) != self._packed:
+            raise PhotometricStereoError("the map is not of the kind that this solver makes")
         if normal_map.albedo.shape not in (self.shape, self._region.shape):
             raise PhotometricStereoError(f"map of {normal_map.albedo.shape} handed to a solver of {self.shape}")
         if len(self._spare) < MOST_SPARE_MAPS:
@@ -244,9 +265,11 @@ class PhotometricStereo:
             )
         return self._work
 
-    def _map(self, shape: tuple[int, int]) -> NormalMap:
+    def _map(self, shape: tuple[int, int]) -> Maps:
         self._spare = [spare for spare in self._spare if spare.albedo.shape == shape]
-        return self._spare.pop() if self._spare else empty_map(shape)
+        if self._spare:
+            return self._spare.pop()
+        return empty_packed_map(shape) if self._packed else empty_map(shape)
 
     def _solve_rows(self, work: Work, first: int, last: int) -> None:
         rows = self._rows(work)
@@ -280,18 +303,18 @@ def _checked_dark(dark_frame: DarkFrame, shape: tuple[int, int]) -> DarkFrame:
     return copy
 
 
-def warm_up(lights: LightModel | None = None) -> None:
+def warm_up(lights: LightModel | None = None, *, packed: bool = False) -> None:
     """Compile, or load from the cache, the kernels for these lights (default: three far ones), once at start.
 
-    A kernel is made for a number of lights, far or near, and a depth: 8 bits or 16.
+    A kernel is made for a number of lights, far or near, a depth of frames (8 bits or 16), and float32 maps or packed.
     """
     lights = lights or DirectionalLights(("a", "b", "c"), np.eye(3), np.ones(3))
     pictures: tuple[Pixels, ...] = (np.ones((2, 2), np.uint8), np.ones((2, 2), np.uint16))
     for pixels in pictures:
-        solver = PhotometricStereo(lights, (2, 2), threads=1)
+        solver = PhotometricStereo(lights, (2, 2), threads=1, packed=packed)
         for k in range(len(lights.names)):
             solver.add(k, Frame(pixels, "Mono", 8, 0.0, 1.0, 0.0, 0, k))
-        solver.solve()
+        solver.solve_packed() if packed else solver.solve()
 
 
 def relighting_residuals(

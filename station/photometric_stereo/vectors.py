@@ -24,17 +24,19 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 from station.photometric_stereo.network import quantile_index, selection_network
+from station.photometric_stereo.packed import ALBEDO_FULL_SCALE, ORIGIN, RESIDUAL_FULL_SCALE, TOP, UNIT
 from station.photometric_stereo.projection import MOST_PROJECTED, supports
 
 _intrinsic: Any = intrinsic  # its type shows the typing context that callers do not give
 
 LANES = 8
+_WHOLE = 2.0**23
 _ROWS_AT_ONCE = 4  # of the projection: their sums take half the registers of AVX2
 GROUP = 32  # pixels whose raw counts are compared at a time, in their own width
 
 _FUSED = ("contract",)
 _ROUGH = ("fast",)  # only where an estimate with one Newton step will do: 1 / sqrt
-_I8, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
+_I8, _I16, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 _FLOATS = ir.VectorType(_F32, LANES)
 _INTS = ir.VectorType(_I32, LANES)
 _HAS_AVX = bool(get_host_cpu_features().get("avx"))
@@ -247,6 +249,93 @@ def store(_, base, offset, value):  # type: ignore[no-untyped-def]
     return types.none(base, types.int64, value), lambda context, builder, sig, args: _put(
         context, builder, sig.args[0], *args
     )
+
+
+@_intrinsic
+def store_unit(_, base, offset, value):  # type: ignore[no-untyped-def]
+    """Lanes -1..1: as they are into float32, as round(32767 value) + 32768 into uint16."""
+
+    def emit(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        value = _packed(builder, sig.args[0], args[2], UNIT, ORIGIN, is_bounded=True)
+        return _put(context, builder, sig.args[0], args[0], args[1], value)
+
+    return types.none(base, types.int64, FLOATS), emit
+
+
+def _level(context: Any, builder: Any, sig: Any, args: Any, full_scale: float) -> Any:
+    base, offset, value = args
+    return _put(context, builder, sig.args[0], base, offset, _packed(builder, sig.args[0], value, TOP / full_scale, 0))
+
+
+@_intrinsic
+def store_albedo(_, base, offset, value):  # type: ignore[no-untyped-def]
+    """Lanes >= 0: as they are into float32, as 0..65535 for 0..ALBEDO_FULL_SCALE into uint16."""
+    return types.none(base, types.int64, FLOATS), lambda context, builder, sig, args: _level(
+        context, builder, sig, args, ALBEDO_FULL_SCALE
+    )
+
+
+@_intrinsic
+def store_residual(_, base, offset, value):  # type: ignore[no-untyped-def]
+    """The same with RESIDUAL_FULL_SCALE."""
+    return types.none(base, types.int64, FLOATS), lambda context, builder, sig, args: _level(
+        context, builder, sig, args, RESIDUAL_FULL_SCALE
+    )
+
+
+def _packed(builder: Any, kind: Any, value: Any, factor: float, origin: int, *, is_bounded: bool = False) -> Any:
+    """round(factor value) + origin, 65535 at most, in 16 bits; the value itself where the elements are float32."""
+    if kind.element == types.float32:
+        return value
+
+    def all_lanes(number: float) -> Any:
+        return ir.Constant(_FLOATS, [number] * LANES)
+
+    # beyond 2^23 a float32 counts in whole numbers, and its low bits are the number
+    scaled = _fma(builder, value, all_lanes(factor), all_lanes(_WHOLE + origin))
+    if not is_bounded:
+        top = all_lanes(_WHOLE + TOP)
+        scaled = builder.select(builder.fcmp_ordered("<", scaled, top), scaled, top)
+    return builder.trunc(builder.bitcast(scaled, _INTS), ir.VectorType(_I16, LANES))
+
+
+@_intrinsic
+def keep_unit(_, base, offset, mask):  # type: ignore[no-untyped-def]
+    """What `store_unit` wrote stays where the mask is set, and is that of 0 elsewhere."""
+    return types.none(base, types.int64, MASK), lambda context, builder, sig, args: _keep(
+        context, builder, sig.args[0], args, ORIGIN
+    )
+
+
+@_intrinsic
+def keep_albedo(_, base, offset, mask):  # type: ignore[no-untyped-def]
+    """The same of `store_albedo`."""
+    return types.none(base, types.int64, MASK), lambda context, builder, sig, args: _keep(
+        context, builder, sig.args[0], args, 0
+    )
+
+
+def _keep(context: Any, builder: Any, kind: Any, args: Any, blank: int) -> Any:
+    base, offset, mask = args
+    value = _fetch(context, builder, kind, base, offset)
+    nothing = ir.Constant(value.type, [float(0) if kind.element == types.float32 else blank] * LANES)
+    return _put(context, builder, kind, base, offset, builder.select(mask, value, nothing))
+
+
+@_intrinsic
+def lengths(_, albedo, scratch):  # type: ignore[no-untyped-def]
+    """Where lengths of g are read again in full: from the map of albedo where that is float32, else from scratch."""
+    is_full = albedo.element == types.float32
+    return (albedo if is_full else scratch)(albedo, scratch), lambda _, __, ___, args: args[0 if is_full else 1]
+
+
+@_intrinsic
+def store_if_packed(_, albedo, scratch, offset, value):  # type: ignore[no-untyped-def]
+    """Into scratch, where the map of albedo does not hold the lengths in full."""
+    sig = types.none(albedo, scratch, types.int64, FLOATS)
+    if albedo.element == types.float32:
+        return sig, lambda context, _, __, ___: context.get_dummy_value()
+    return sig, lambda context, builder, sig, args: _put(context, builder, sig.args[1], *args[1:])
 
 
 @_intrinsic

@@ -14,6 +14,7 @@ from station.inspection import NormalMap
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.heights import Height
 from station.photometric_stereo.lights import LightModel, PointLights, light_vectors, mosaic_intensities
+from station.photometric_stereo.packed import PackedNormalMap
 from station.photometric_stereo.radiometry import reciprocal_signals, saturation_limit_dn
 from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
 
@@ -23,6 +24,7 @@ SPARE_PX = 32  # of a ring's row beyond the picture: kernels read whole groups o
 F64 = NDArray[np.float64]
 Ring = NDArray[np.uint8] | NDArray[np.uint16]  # (K, H, W + SPARE_PX or more), C-contiguous
 DarkFrame = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+Maps = NormalMap | PackedNormalMap
 Rows = Callable[[int, int], None]  # solves rows first..last (exclusive) of the region
 
 
@@ -68,7 +70,7 @@ class Work:
     radiometry: Radiometry
     ring: Ring
     region: Region
-    result: NormalMap
+    result: Maps
     flat_field: FlatField | None
     dark: DarkFrame | None  # (H, W + SPARE_PX or more): what to subtract instead of black_dn
     step_px: int  # between knots, where light is near
@@ -118,14 +120,20 @@ def _spread(step_bytes: int, count: int) -> int:
 
 def empty_map(shape: tuple[int, int]) -> NormalMap:
     """A map to be written; its planes begin at different places of CACHE_WAY (see `empty_ring`)."""
-    return NormalMap(
-        normals=_empty((3, *shape), np.float32, 0),
-        albedo=_empty(shape, np.float32, 1024),
-        lit_count=_empty(shape, np.uint8, 3072),
-        residual=_empty(shape, np.float32, 2048),
-        observable=_empty(shape, np.bool_, 3584),
-        saturated=_empty(shape, np.bool_, 512),
-    )
+    return NormalMap(*_planes(shape, np.float32))
+
+
+def empty_packed_map(shape: tuple[int, int]) -> PackedNormalMap:
+    """The same in 16 bits."""
+    return PackedNormalMap(*_planes(shape, np.uint16))
+
+
+def _planes(shape: tuple[int, int], dtype: type[np.generic]) -> tuple[NDArray[Any], ...]:
+    """Normals, albedo, lit count, residual, observable, saturated."""
+    return (
+        _empty((3, *shape), dtype, 0), _empty(shape, dtype, 1024), _empty(shape, np.uint8, 3072),
+        _empty(shape, dtype, 2048), _empty(shape, np.bool_, 3584), _empty(shape, np.bool_, 512),
+    )  # fmt: skip
 
 
 def _empty(shape: tuple[int, ...], dtype: type[np.generic], place: int) -> NDArray[Any]:
