@@ -48,6 +48,8 @@ class CalibratedLight(BaseModel):
     position_mm: Vector | None = None
     direction: Vector | None = None
     relative_intensity: Positive = 1.0
+    plane_level_per_ms: Positive | None = None  # signal over black of the white plane in the middle of the picture,
+    # share of full scale per ms, at full brightness and 0 dB: what compares lights of two calibrations
     lobe_exponent: Share | None = None  # of the LED, aimed at the target point; None where it was not measured
     direction_spread_deg: Share | None = None  # one sigma per axis, at the target point
     distance_spread_mm: Share | None = None

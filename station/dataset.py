@@ -24,6 +24,7 @@ from station.model_grid import block_mean, block_normals
 from station.picture import diffuse_rgb
 from station.plan import CaptureStep, make_plan
 from station.recipe import LoadedRecipe, load_recipe
+from station.reference_lights import reference_lights
 from station.view_solver import ViewSolver
 
 Progress = Callable[[str, float], None]  # what is being done, and its share done 0..1
@@ -104,6 +105,11 @@ def simulate_dataset(
     if (folder / "index.json").exists():
         raise BadInput(f"{folder} already holds a data set: choose another folder, or remove it first")
     loaded = load_recipe(recipe or RECIPES / f"{product}.yaml", need_model=False)
+    if loaded.calibration.provenance is not None:
+        raise BadInput(
+            f"{loaded.path} is bound to the record {loaded.calibration.calibration_id}, but simulated data sets are of "
+            "the rig as drawn: make them with the recipe that names the drawing"
+        )
     parts = parts_of_set(good, calibrate, defective, seed, test_good)
     photographer = Photographer(loaded, color)
     entries: list[dict[str, Any]] = []
@@ -137,6 +143,10 @@ def simulate_dataset(
             "lights": [light.name for light in loaded.recipe.directional_lights],
         },
         "reference_levels": _means(levels),
+        "reference_lights": {
+            name: light.model_dump(mode="json")
+            for name, light in reference_lights(loaded.calibration, loaded.recipe.lights).items()
+        },
         "items": sorted(entries, key=lambda e: (e["split"], e["part"], e["view"])),
     }
     write_atomic(folder / "index.json", json.dumps(index, indent=1).encode())

@@ -19,6 +19,7 @@ from station.photometric_stereo.uncertainty import uncertainty_summary
 from station.picture import diffuse_rgb
 from station.recipe import LoadedRecipe
 from station.recipe_lights import noise_for
+from station.reference_lights import expected_levels, strengths_now
 from station.stages import StageTimes
 from station.view_solver import ViewSolver
 
@@ -38,6 +39,7 @@ class ViewJudge:
         self._times = StageTimes()
         self._directional = [light.name for light in self._recipe.lights if light.kind == "directional"]
         self._diffuse = next(light.name for light in self._recipe.lights if light.kind == "diffuse")
+        self._strengths = strengths_now(self._recipe, loaded.calibration)
         self._limits = {v.name: v.limit for v in self._recipe.viewpoints}
         self._solver: ViewSolver | None = None
         self._frames: dict[str, Frame] = {}
@@ -116,7 +118,7 @@ class ViewJudge:
             normal_map = self._refined(normal_map)
             solvers = dict.fromkeys(solvers, self._solver.refined_name)
         with self._times.stage("picture"):
-            image = diffuse_rgb(frames[self._diffuse])
+            image = diffuse_rgb(frames[self._diffuse], self._strengths[self._diffuse])
         with self._times.stage("detect"):
             anomaly_map = self._detector.detect(image, normal_map.normals, view)
         reasons += self._check_observed(normal_map)
@@ -194,7 +196,7 @@ class ViewJudge:
             return ("the recipe has reference levels of other views, but not of this one: train or teach them",)
         return check_light_levels(
             levels,
-            self._recipe.reference_levels.get(view),
+            expected_levels(self._recipe.reference_levels.get(view, {}), self._strengths),
             limits.dead_below,
             limits.weak_below,
             limits.strong_above,

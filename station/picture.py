@@ -21,14 +21,15 @@ class PictureError(ValueError):
     """A frame that is no picture; the text names its format."""
 
 
-def diffuse_rgb(frame: Frame) -> NDArray[np.float32]:
+def diffuse_rgb(frame: Frame, strength: float = 1.0) -> NDArray[np.float32]:
     """(3, H, W) float32, linear, 0 = black level, 1 = full scale; noise may lie a little below 0.
 
+    Under a light of another `strength` than that under which the model learned, the picture is divided by it.
     A Mono frame gives three equal channels that share their memory: read-only. Raises PictureError for a
     format that is neither Mono, RGB nor Bayer, and for a black level at or above full scale.
     """
     black = np.float32(frame.black_level_dn)
-    span = np.float32(2**frame.significant_bits - 1) - black
+    span = (np.float32(2**frame.significant_bits - 1) - black) * np.float32(strength)
     if not span > 0:
         raise PictureError(f"black level {black} DN leaves nothing of {frame.significant_bits} bits")
     if frame.pixels.ndim == 3:

@@ -10,7 +10,7 @@ from station.atomic import write_atomic
 from station.document_errors import DocumentError
 from station.document_reader import FieldPath
 from station.documents import Document, dump_document, parse_document, read_document
-from station.recipe_fields import Recipe
+from station.recipe_fields import Recipe, ReferenceLight
 
 Levels = Mapping[str, Mapping[str, float]]
 
@@ -21,9 +21,11 @@ def update_recipe_values(
     limits: Mapping[str, float] | None = None,
     sha256: str | None = None,
     reference_levels: Levels | None = None,
+    reference_lights: Mapping[str, ReferenceLight] | None = None,
     calibration: tuple[str, str] | None = None,
 ) -> None:
-    """Set limits per view, the model's hash, the reference levels, the calibration (its file and SHA-256). Atomic.
+    """Set limits per view, the model's hash, the reference levels, the lights under which they were taken, the
+    calibration (its file and SHA-256). Atomic.
 
     What is None stays.
 
@@ -37,7 +39,11 @@ def update_recipe_values(
     if sha256 is not None:
         edits.append(_hash_edit(document, sha256))
     if reference_levels is not None:
-        edits.append(_levels_edit(document, reference_levels))
+        rows = {view: _pairs(of_view) for view, of_view in reference_levels.items()}
+        edits.append(_table_edit(document, "reference_levels", rows))
+    if reference_lights is not None:
+        rows = {name: _light_pairs(light) for name, light in reference_lights.items()}
+        edits.append(_table_edit(document, "reference_lights", rows))
     if calibration is not None:
         edits += _calibration_edits(document, *calibration)
     text = document.text
@@ -45,6 +51,8 @@ def update_recipe_values(
         text = text[:start] + replacement + text[end:]
     changed = parse_document(path, text).validated(Recipe)
     _check_result(path, changed, limits, sha256, reference_levels)
+    if reference_lights is not None and changed.reference_lights != dict(reference_lights):
+        raise _not_set(path, "reference_lights")
     if calibration is not None and (changed.calibration, changed.calibration_sha256) != calibration:
         raise _not_set(path, "calibration")
     write_atomic(path, text.encode("utf-8"))
@@ -75,14 +83,14 @@ def _calibration_edits(document: Document, file: str, sha256: str) -> list[tuple
     return [(span.start, span.end, f"{quoted}\ncalibration_sha256: '{sha256}'")]
 
 
-def _levels_edit(document: Document, levels: Levels) -> tuple[int, int, str]:
-    """One line per view, in braces."""
-    lines = [f"  {view}: {{{_pairs(of_view)}}}" for view, of_view in levels.items()]
+def _table_edit(document: Document, table: str, rows: Mapping[str, str]) -> tuple[int, int, str]:
+    """One line per view or light, in braces."""
+    lines = [f"  {name}: {{{content}}}" for name, content in rows.items()]
     block = "\n" + "\n".join(lines) if lines else " {}"
-    span = document.spans.get(("reference_levels",))
+    span = document.spans.get((table,))
     if span is None:
         text = document.text
-        return (len(text), len(text), f"{'' if text.endswith(chr(10)) else chr(10)}\nreference_levels:{block}\n")
+        return (len(text), len(text), f"{'' if text.endswith(chr(10)) else chr(10)}\n{table}:{block}\n")
     start = document.text.rindex(":", 0, span.start) + 1  # the value may begin on a later line than its key
     return (start, span.end, block)
 
@@ -94,6 +102,15 @@ def _replace(document: Document, at: FieldPath, text: str) -> tuple[int, int, st
 
 def _pairs(levels: Mapping[str, float]) -> str:
     return ", ".join(f"{light}: {_number(level)}" for light, level in levels.items())
+
+
+def _light_pairs(light: ReferenceLight) -> str:
+    pairs = [f"relative_intensity: {_number(light.relative_intensity)}"]
+    if light.plane_level_per_ms is not None:
+        pairs.append(f"plane_level_per_ms: {_number(light.plane_level_per_ms)}")
+    if light.direction is not None:
+        pairs.append(f"direction: [{', '.join(_number(v) for v in light.direction)}]")
+    return ", ".join(pairs)
 
 
 def _number(value: float) -> str:

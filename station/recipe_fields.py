@@ -112,6 +112,14 @@ class LightLevelLimits(_Strict):
     strong_above: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.25
 
 
+class ReferenceLight(_Strict):
+    """A light as it was when reference levels and the model's pictures were taken: from the calibration of then."""
+
+    relative_intensity: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    plane_level_per_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    direction: tuple[Finite, Finite, Finite] | None = None  # toward the light, camera axes; None of a diffuse one
+
+
 class Recipe(_Strict):
     recipe_id: Identifier
     revision: Annotated[int, Field(ge=1)] = 1
@@ -127,6 +135,8 @@ class Recipe(_Strict):
     reference_levels: dict[Name, dict[Name, Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]]] = Field(
         default_factory=dict
     )  # mean level of a good part's frame over black, share of full scale, per view and light
+    reference_lights: dict[Name, ReferenceLight] = Field(default_factory=dict)  # under which those were taken; without
+    # them it was the calibration named above; see station.reference_lights
 
     @property
     def directional_lights(self) -> tuple[LightChoice, ...]:
@@ -163,6 +173,11 @@ class Recipe(_Strict):
             _known(("reference_levels", view), "viewpoint", views)
             for light in levels:
                 _known(("reference_levels", view, light), "light", lights)
+        for light in self.reference_lights:
+            _known(("reference_lights", light), "light", lights)
+        missing = sorted(lights - set(self.reference_lights))
+        if self.reference_lights and missing:
+            raise FieldError(("reference_lights",), f"says nothing of light {missing[0]!r}: train, or bind anew")
 
 
 def _unique(table: str, items: Sequence[Viewpoint | LightChoice], key: str) -> None:

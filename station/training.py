@@ -6,14 +6,17 @@ import hashlib
 import importlib.util
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from station.bad_input import BadInput
 from station.dataset import RECIPES, Color, simulate_dataset
-from station.recipe import load_recipe
+from station.recipe import LoadedRecipe, load_recipe
 from station.recipe_edit import update_recipe_values
+from station.recipe_fields import ReferenceLight
+from station.reference_lights import reference_lights
 
 if TYPE_CHECKING:
     from models.train import TrainReport
@@ -104,8 +107,19 @@ def train(product: str, data: Path, recipe: Path | None, steps: int | None, colo
     config = TrainConfig(color=color) if steps is None else TrainConfig(color=color, steps=steps)
     report = train_product(folder, loaded.model_path, config, show_progress)
     sha256 = hashlib.sha256(loaded.model_path.read_bytes()).hexdigest()
-    update_recipe_values(path, limits=report.limits, sha256=sha256, reference_levels=index["reference_levels"])
+    update_recipe_values(
+        path, limits=report.limits, sha256=sha256, reference_levels=index["reference_levels"],
+        reference_lights=_lights_of(index, loaded),
+    )  # fmt: skip
     return TrainedRecipe(report, path, sha256)
+
+
+def _lights_of(index: Mapping[str, Any], loaded: LoadedRecipe) -> dict[str, ReferenceLight]:
+    """Under which the set was made; sets of before do not say: they were made under the rig as the recipe had it."""
+    kept = index.get("reference_lights")
+    if kept is None:
+        return loaded.recipe.reference_lights or reference_lights(loaded.calibration, loaded.recipe.lights)
+    return {name: ReferenceLight.model_validate_json(json.dumps(light)) for name, light in kept.items()}
 
 
 def _recipe_of(product: str, recipe: Path | None, color: Color) -> Path:

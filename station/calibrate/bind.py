@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 
 from calibration.record import Calibration
 from station.calibrate.records import RecordError
-from station.documents import load_document
+from station.documents import load_document, read_document
 from station.recipe import load_recipe
 from station.recipe_calibration import expiry_problem, release_problems
 from station.recipe_edit import update_recipe_values
+from station.recipe_fields import Recipe, ReferenceLight
+from station.reference_lights import moved_lights, reference_lights
 
 
 @dataclass(frozen=True)
@@ -25,18 +28,21 @@ class BindReport:
     sha256: str
     expires: str | None
     released_by: str | None
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def as_text(self) -> str:
         who = f"released by {self.released_by}, valid until {self.expires}"
-        return f"{self.recipe} uses {self.calibration_id} ({who})\nSHA-256 {self.sha256}"
+        lines = [f"{self.recipe} uses {self.calibration_id} ({who})", f"SHA-256 {self.sha256}"]
+        return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
 
 
 def bind_recipe(record: Path, recipe: Path, now: datetime | None = None) -> BindReport:
     """Write the record's place and hash into the recipe; the recipe stays as it was where that would not load.
 
+    What the recipe learned, it learned under the lights of the calibration before: those it keeps from now on.
     Raises RecordError for a record that is not released or has expired, DocumentError for the recipe.
     """
     calibration = load_document(record, Calibration)
@@ -46,12 +52,44 @@ def bind_recipe(record: Path, recipe: Path, now: datetime | None = None) -> Bind
     sha256 = hashlib.sha256(record.read_bytes()).hexdigest()
     before = recipe.read_bytes() if recipe.is_file() else b""
     file = Path(os.path.relpath(record.resolve(), recipe.resolve().parent)).as_posix()
-    update_recipe_values(recipe, calibration=(file, sha256))
+    update_recipe_values(recipe, calibration=(file, sha256), reference_lights=_learned_under(recipe))
     try:
-        load_recipe(recipe, need_model=False, now=now)
+        loaded = load_recipe(recipe, need_model=False, now=now)
     except BaseException:
         recipe.write_bytes(before)
         raise
     about = calibration.provenance
     assert about is not None
-    return BindReport(str(recipe), str(record), calibration.calibration_id, sha256, about.expires, about.released_by)
+    return BindReport(
+        str(recipe), str(record), calibration.calibration_id, sha256, about.expires, about.released_by,
+        tuple(_warnings(loaded.recipe, calibration)),
+    )  # fmt: skip
+
+
+def _learned_under(path: Path) -> dict[str, ReferenceLight] | None:
+    """Of the calibration that the recipe has now, if it learned under that and does not say so yet."""
+    document = read_document(path)
+    recipe = document.validated(Recipe)
+    if recipe.reference_lights or not recipe.reference_levels:
+        return None
+    file = path.parent / recipe.calibration
+    before = load_document(file, Calibration)
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if recipe.calibration_sha256 not in (None, found):
+        text = f"{file} has SHA-256 {found}, but the recipe learned under {recipe.calibration_sha256}"
+        raise RecordError(f"{document.where(('calibration',))}: {text}; restore that file, or train the recipe again")
+    try:
+        return reference_lights(before, recipe.lights)
+    except KeyError as error:
+        raise RecordError(f"{path}: {error.args[0]}; the recipe learned under other lights: train it again") from error
+
+
+def _warnings(recipe: Recipe, calibration: Calibration) -> Iterator[str]:
+    moved = moved_lights(recipe, calibration)
+    if moved:
+        worst = max(moved, key=lambda name: moved[name])
+        yield (
+            f"{len(moved)} of {len(recipe.directional_lights)} lights stand elsewhere than when the model learned "
+            f"({worst} by {moved[worst]:.1f} degrees): shadows lie elsewhere and good parts may fail; train the model "
+            "on parts seen under these lights"
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,7 +30,7 @@ from calibration.sensor import FramePair, SensorCharacter, photon_transfer
 from drivers.protocols import Frame
 from station.bad_input import BadInput
 from station.calibrate.bench import Bench, Progress, find_exposure_us, light_of, span_dn
-from station.calibrate.plane import photograph_plane
+from station.calibrate.plane import photograph_plane, plane_level_per_ms
 from station.calibrate.stand import Stand, stand_of
 from station.photometric_stereo.radiometry import full_scale_dn
 
@@ -91,6 +91,7 @@ class MeasuredLights:
     white: tuple[Frame, ...]  # of the plane, averaged, one per light
     stand: Stand
     part_intensities: F64  # (K,) semi-calibrated, from the matte sphere as if it were a part; mean 1
+    plane_levels_per_ms: Mapping[int, float]  # by channel, the diffuse one too; see `plane_level_per_ms`
 
 
 def pinhole(calibration: Calibration, binning: int) -> Pinhole:
@@ -117,7 +118,9 @@ def measure_lights(
         dark = measure_dark(bench, settings, progress)
         near, outline_rms, own = _mirror(bench, reference, channels, names, settings, stand, progress)
         diffuse, left_out, semi = _matte(bench, reference, channels, names, near, settings, stand, progress)
-        white = photograph_plane(bench, channels, names, settings.binning, progress)
+        lit = (*channels, settings.diffuse_channel)
+        seen = photograph_plane(bench, lit, (*names, "diffuse"), settings.binning, progress)
+        white = seen[: len(channels)]
         plane = _plane(white, reference, names, near, settings, stand)
     except (LightCalibrationError, ValueError) as error:
         raise CalibrationRefused(f"lights: {error}") from error
@@ -142,6 +145,7 @@ def measure_lights(
     return MeasuredLights(
         channels, names, near, diffuse, angles, left_out, plane, matte, set_condition(directions, names), dark,
         outline_rms, tuple(flags), tilt, white, stand, semi,
+        {channel: plane_level_per_ms(frame) for channel, frame in zip(lit, seen, strict=True)},
     )  # fmt: skip
 
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from calibration.field import check_level
 from drivers.protocols import Frame
-from station.calibrate.bench import Bench, Progress, find_exposure_us
+from station.calibrate.bench import Bench, Progress, find_exposure_us, light_of, span_dn
 from station.photometric_stereo.radiometry import full_scale_dn
 
 PLANE_FRAMES = 4
+MIDDLE = 8  # the plane's level is read in the middle eighth of the picture, each way
 
 
 def photograph_plane(
@@ -29,3 +30,11 @@ def photograph_plane(
         mean = np.mean([f.pixels for f in frames], axis=0)
         averaged.append(replace(frames[0], pixels=np.rint(mean).astype(np.uint16)))
     return tuple(averaged)
+
+
+def plane_level_per_ms(frame: Frame) -> float:
+    """Mean signal over black in the middle of a picture of the plane, share of full scale per ms of exposure."""
+    rows, columns = (n // MIDDLE for n in frame.pixels.shape[:2])
+    top, left = (frame.pixels.shape[0] - rows) // 2, (frame.pixels.shape[1] - columns) // 2
+    middle = light_of(frame)[top : top + rows, left : left + columns]
+    return float(middle.mean()) / span_dn(frame) / (frame.exposure_us / 1000)

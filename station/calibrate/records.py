@@ -158,8 +158,9 @@ def make_record(
 
 def _light(reference: Calibration, lights: MeasuredLights, channel: int) -> object:
     light = reference.light(channel)
+    level = lights.plane_levels_per_ms.get(channel)
     if channel not in lights.channels:
-        return light
+        return light if level is None else light.model_copy(update={"plane_level_per_ms": round(level, 6)})
     k = lights.channels.index(channel)
     near = lights.near[k]
     x, y, z = (round(float(v), 4) for v in near.position_mm)
@@ -168,6 +169,7 @@ def _light(reference: Calibration, lights: MeasuredLights, channel: int) -> obje
             "position_mm": (x, y, z),
             "direction": None,
             "relative_intensity": round(float(lights.plane.intensities[k]), 6),
+            "plane_level_per_ms": None if level is None else round(level, 6),
             "lobe_exponent": round(max(lights.plane.lobe_exponent, 0.0), 4),
             "direction_spread_deg": round(near.spread_deg, 5),
             "distance_spread_mm": round(near.distance_spread_mm, 4),

@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 
 from calibration.record import Calibration, Provenance
+from drivers.simulated.scene import LightHead
 from station.archive import Archive, ArchiveError
 from station.calibrate.bind import bind_recipe
+from station.calibrate.plane import photograph_plane, plane_level_per_ms
 from station.calibrate.records import RecordError, record_hash, write_record
+from station.calibrate.scene_bench import SceneBench
+from station.calibrate.stand import TOP
 from station.document_errors import DocumentError
 from station.documents import load_document
 from station.recipe import load_recipe
+from station.reference_lights import expected_levels, strengths_now
 
 SHIPPED = Path(__file__).parents[3] / "station" / "recipes"
 THEN = datetime(2026, 11, 25, tzinfo=UTC)
@@ -141,3 +146,64 @@ def test_the_archive_keeps_the_calibration_of_old_inspections(released: Path, tm
         assert kept.read_bytes() == content
         with pytest.raises(ArchiveError, match="changed while it was being read"):
             archive.keep_document(released, sha256)
+
+
+def test_a_bound_recipe_keeps_the_lights_under_which_it_learned(recipe: Path, tmp_path: Path) -> None:
+    drawn = record("drawn").lights
+    twice = tuple(
+        light.model_copy(update={"plane_level_per_ms": 2 * (light.plane_level_per_ms or 0.0)}) for light in drawn
+    )
+    first = bind_recipe(write_record(tmp_path / "records", record("first", lights=twice)), recipe, THEN)
+    assert first.warnings == ()
+    for name in ("second", "third"):
+        bind_recipe(write_record(tmp_path / "records", record(name, lights=twice)), recipe, THEN)
+        loaded = load_recipe(recipe, need_model=False, now=THEN)
+        assert strengths_now(loaded.recipe, loaded.calibration) == pytest.approx(
+            {light.name: 2.0 for light in loaded.recipe.lights}
+        )
+        levels = loaded.recipe.reference_levels["top"]
+        doubled = expected_levels(levels, strengths_now(loaded.recipe, loaded.calibration))
+        assert doubled == pytest.approx({light: 2 * level for light, level in levels.items()})
+
+
+def test_without_the_planes_level_lights_are_compared_by_their_intensities(recipe: Path, tmp_path: Path) -> None:
+    dim = {"relative_intensity": 0.7, "plane_level_per_ms": None}
+    lights = tuple(light.model_copy(update=dim if light.name == "L45" else {}) for light in record("x").lights)
+    bind_recipe(write_record(tmp_path / "records", record("first", lights=lights)), recipe, THEN)
+    loaded = load_recipe(recipe, need_model=False, now=THEN)
+    expected = {light.name: 0.7 if light.name == "L45" else 1.0 for light in loaded.recipe.lights}
+    assert strengths_now(loaded.recipe, loaded.calibration) == pytest.approx(expected)
+
+
+def test_lights_that_stand_elsewhere_than_the_model_learned_are_told_when_bound(recipe: Path, tmp_path: Path) -> None:
+    moved = {"position_mm": (123.6, 113.6, 191.5)}
+    lights = tuple(light.model_copy(update=moved if light.name == "L45" else {}) for light in record("x").lights)
+    report = bind_recipe(write_record(tmp_path / "records", record("first", lights=lights)), recipe, THEN)
+    assert len(report.warnings) == 1
+    assert "1 of 4 lights stand elsewhere than when the model learned (L45 by 2.0 degrees)" in report.warnings[0]
+    assert report.warnings[0] in report.as_text()
+
+
+def test_a_recipe_whose_calibration_of_then_was_changed_is_not_bound(recipe: Path, released: Path) -> None:
+    bind_recipe(released, recipe, THEN)
+    text = recipe.read_text()
+    recipe.write_text(text[: text.index("reference_lights:")])
+    released.chmod(0o644)
+    released.write_text(released.read_text().replace("160.6969", "161.0"))
+    other = write_record(released.parent, record("second"))
+    with pytest.raises(RecordError, match=r"connector.yaml:6:1: .* but the recipe learned under .*; restore that file"):
+        bind_recipe(other, recipe, THEN)
+
+
+def test_reference_lights_name_every_light_of_the_recipe(recipe: Path) -> None:
+    recipe.write_text(recipe.read_text() + "\nreference_lights:\n  L45: {relative_intensity: 1.0}\n")
+    with pytest.raises(DocumentError, match="reference_lights: says nothing of light 'L135'"):
+        load_recipe(recipe, need_model=False, now=THEN)
+
+
+def test_the_drawing_says_what_the_simulated_rig_gives_on_the_white_plane() -> None:
+    drawn = load_document(SHIPPED / "simulated_rig.calibration.yaml", Calibration)
+    bench = SceneBench(LightHead.nominal(), TOP, 1)
+    chosen = [light for light in drawn.lights if light.channel in (1, 9)]
+    frames = photograph_plane(bench, [c.channel for c in chosen], [c.name for c in chosen], 8, lambda _: None)
+    assert [plane_level_per_ms(f) for f in frames] == pytest.approx([c.plane_level_per_ms for c in chosen], rel=2e-3)

@@ -1,0 +1,117 @@
+"""An inspection under a bound record whose lamps differ by 20 %: their levels are expected, a dead light is told."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibration.field import PlaneTilt
+from calibration.record import Calibration, Provenance
+from drivers.simulated.config import Imperfections, SimulatedRigConfig
+from drivers.simulated.control import RigControl
+from station.archive import Archive
+from station.calibrate.bench import LiveBench
+from station.calibrate.bind import bind_recipe
+from station.calibrate.measure_field import MeasuredField, field_maps
+from station.calibrate.plane import photograph_plane, plane_level_per_ms
+from station.calibrate.records import with_field, write_record
+from station.calibrate.stand import TOP, stand_of
+from station.calibrate.station_open import REFERENCE
+from station.calibrated_lights import directional_channels
+from station.devices import open_rig
+from station.documents import load_document
+from station.engine import Engine
+from station.inspection import Verdict
+from station.recipe import load_recipe
+from station.reference_lights import strengths_now
+from station.simulated_rig import running_rig
+
+LAMPS = Imperfections(light_intensity_percent=20.0)
+RELEASED = Provenance(
+    measured=("light intensities",), released_by="engineer", released="2026-11-24T12:00:00Z",
+    expires="2099-11-24T12:00:00Z",
+)  # fmt: skip
+BINNING = 8
+
+
+def measured_record(rig_file: Path, control: RigControl, records: Path) -> Path:
+    """Intensities and flat field from the rig's own white plane; the lamps stand as drawn."""
+    drawn = load_document(REFERENCE, Calibration)
+    channels = [light.channel for light in drawn.lights]
+    with open_rig(rig_file) as rig:
+        bench = LiveBench(rig, TOP, control.place)
+        frames = photograph_plane(bench, channels, [light.name for light in drawn.lights], BINNING, lambda _: None)
+    levels = dict(zip(channels, map(plane_level_per_ms, frames), strict=True))
+    lit = np.array([levels[channel] for channel in directional_channels(drawn)])
+    lights = tuple(
+        light.model_copy(update={
+            "plane_level_per_ms": levels[light.channel],
+            "relative_intensity": 1.0 if light.kind == "diffuse" else levels[light.channel] / float(lit.mean()),
+        })
+        for light in drawn.lights
+    )  # fmt: skip
+    bare = drawn.model_copy(update={"calibration_id": "spread", "lights": lights, "provenance": RELEASED})
+    maps = field_maps(bare, frames[: len(lit)], BINNING, stand_of(bare))
+    tilt = PlaneTilt(0.0, 0.0, 0.05, ())
+    record = with_field(bare, MeasuredField(maps, tilt, lit / lit.mean()))
+    return write_record(records, record, maps)
+
+
+@dataclass
+class Bound:
+    """A rig with unequal lamps, and a recipe bound to its record."""
+
+    control: RigControl
+    record: Path
+    recipe: Path
+    engine: Engine
+    archive: Archive
+
+
+@pytest.fixture(scope="module")
+def bound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bound]:
+    folder = tmp_path_factory.mktemp("bound")
+    recipe = Path(shutil.copy(REFERENCE.parent / "connector.yaml", folder))
+    shutil.copy(REFERENCE, folder)
+    shutil.copytree(REFERENCE.parent / "models", folder / "models")
+    config = SimulatedRigConfig(seed=1, clock_speed=20.0, imperfections=LAMPS)
+    with running_rig(folder / "rig", config) as (rig, rig_file), Archive.open(folder / "archive") as archive:
+        record = measured_record(rig_file, rig.control, folder / "records")
+        bind_recipe(record, recipe)
+        engine = Engine(rig_file, archive)
+        try:
+            engine.initialize()
+            engine.prepare_recipe(recipe)
+            yield Bound(rig.control, record, recipe, engine, archive)
+        finally:
+            engine.close()
+
+
+def test_the_lamps_differ_by_more_than_the_recipe_allows(bound: Bound) -> None:
+    loaded = load_recipe(bound.recipe)
+    strengths = strengths_now(loaded.recipe, loaded.calibration)
+    truth = {int(light["channel"]): float(light["power"]) for light in bound.control.call("truth")["lights"]}
+    for light in loaded.recipe.directional_lights:
+        assert strengths[light.name] == pytest.approx(truth[light.channel], rel=0.01)
+    own = [strengths[light.name] for light in loaded.recipe.directional_lights]
+    assert min(own) / np.median(own) < loaded.recipe.light_level_limits.weak_below
+
+
+def test_a_good_part_passes_under_unequal_lamps_that_were_calibrated(bound: Bound) -> None:
+    bound.control.load("connector", 601)
+    inspection = bound.engine.inspect("GOOD")
+    assert inspection.verdict is Verdict.PASS, inspection.reasons
+
+
+def test_a_dead_light_is_still_undecided(bound: Bound) -> None:
+    bound.control.load("connector", 601)
+    bound.control.inject("lights.light_dead", "4")
+    inspection = bound.engine.inspect("DEAD")
+    assert inspection.verdict is Verdict.UNDECIDED
+    assert any("'L135' is dead" in reason for reason in inspection.reasons)
+    bound.control.inject("lights.light_repaired", "4")
