@@ -6,9 +6,10 @@ wrong place or strength in the calibration, or has changed. It is named, never r
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -62,7 +63,8 @@ class LightHistory:
     light: str
     times: tuple[datetime, ...]
     levels: tuple[float | None, ...]  # against the other lights, 1 = as at first
-    residuals: tuple[float | None, ...]  # over the median light's, or for few lights over its own at first
+    residuals: tuple[float | None, ...]  # left out, over what `residual_basis` says
+    residual_basis: str  # empty for a light that no residual tells of
     residual_limit: float | None  # on that scale; None for a light that no residual tells of
 
 
@@ -110,14 +112,18 @@ def light_histories(series: LightSeries, latest: int = RECENT) -> tuple[LightHis
     times = tuple(series.times[i] for i in ids)
     is_few = len(series.residuals) < LEAST_LIGHTS
     histories = []
-    for light in series.lights:
+    for light in sorted(series.lights, key=_natural):
         figures = _over_first(series.residuals.get(light, {})) if is_few else series.over_median.get(light, {})
-        limit = None if not figures else RISEN if is_few else STANDING_OUT
+        limit, basis = (RISEN, "its own at first") if is_few else (STANDING_OUT, "that of the median light")
         levels = series.levels.get(light, {})
-        histories.append(
-            LightHistory(light, times, tuple(map(levels.get, ids)), tuple(map(figures.get, ids)), limit),
-        )
+        found = LightHistory(light, times, tuple(map(levels.get, ids)), tuple(map(figures.get, ids)), basis, limit)
+        histories.append(found if figures else replace(found, residual_basis="", residual_limit=None))
     return tuple(histories)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """L45 before L135."""
+    return [(int(piece), "") if piece.isdigit() else (0, piece) for piece in re.split(r"(\d+)", name)]
 
 
 def _over_first(residuals: PerInspection) -> PerInspection:

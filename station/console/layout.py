@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QResizeEvent
-from PyQt6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from station.console import theme
 from station.console.banner import VerdictBanner
@@ -14,6 +24,8 @@ from station.console.detail_view import DetailView
 from station.console.fault_strip import FaultStrip
 from station.console.header import Header, SimulationStrip
 from station.console.history_table import HistoryTable
+from station.console.light_strip import LightStrip
+from station.console.lights_view import LightsView
 from station.console.pictures import Mode
 from station.console.shown import Shown
 from station.console.situation import Situation
@@ -21,6 +33,7 @@ from station.console.view_tile import TileRow
 from station.events import State
 
 _MODE_LABELS = {Mode.IMAGE: "IMAGE  F2", Mode.NORMALS: "NORMALS  F3", Mode.HEAT: "HEAT MAP  F4"}
+_LIGHTS_LABEL = "LIGHTS  F7"
 _BANNER_SHARE = 0.137  # of the window's height
 _BANNER_PX = (100, 160)
 
@@ -37,14 +50,20 @@ class Panels(QWidget):
         self.viewing = QLabel()
         self.viewing.setObjectName("viewing")
         self.mode_buttons = self._make_mode_buttons()
+        self.lights_button = _button("showLightTrends", _LIGHTS_LABEL, "Show how the lights did over the last parts")
+        self.lights_button.setCheckable(True)
+        self._modes.addButton(self.lights_button)
         self.live_button = _button("backToLive", "BACK TO LIVE  F6", "Leave the archived inspection")
         self.tiles = TileRow(views)
         self.detail = DetailView()
+        self.lights = LightsView()
+        self.pane = QStackedWidget()
         self.part_id = QLineEdit()
         self.start_button = _button("startButton", "START  F9", "Start the inspection")
         self.stop_button = _button("stopButton", "STOP  F12", "Stop the inspection")
         self.reset_button = _button("resetButton", "RESET  F8", "Reset after a stop or a fault")
         self.history = HistoryTable()
+        self.light_strip = LightStrip()
         self.faults = FaultStrip()
         self._prepare_part_id()
         self._lay_out()
@@ -57,13 +76,23 @@ class Panels(QWidget):
         self.start_button.setEnabled(can_start)
         self.reset_button.setEnabled(situation.state in (State.HALTED, State.ERROR, State.PREOPERATIONAL))
         self.faults.show_fault(situation.fault, notice)
+        self._show_lights(situation)
 
-    def show_inspection(self, shown: Shown, mode: Mode) -> None:
-        """Tiles and detail: the live inspection or an archived one."""
+    def _show_lights(self, situation: Situation) -> None:
+        watched = situation.lights
+        holding = () if watched is None else watched.warnings
+        self.light_strip.show_warnings(situation.light_warnings)
+        self.lights.show_lights(() if watched is None else watched.histories, holding)
+        self.lights_button.setText(f"{_LIGHTS_LABEL} ({len(holding)})" if holding else _LIGHTS_LABEL)
+
+    def show_inspection(self, shown: Shown, mode: Mode, *, with_lights: bool = False) -> None:
+        """Tiles and detail: the live inspection or an archived one; `with_lights`, the lights' curves for a detail."""
         self.viewing.setText(_viewing_text(shown))
         self.viewing.setToolTip("The verdict above is the live part's." if shown.is_archived else "")
         self.live_button.setVisible(shown.is_archived)
-        self.mode_buttons[mode].setChecked(True)
+        self.pane.setCurrentWidget(self.lights if with_lights else self.detail)
+        self.tiles.setVisible(not with_lights)  # the curves need their room
+        (self.lights_button if with_lights else self.mode_buttons[mode]).setChecked(True)
         if shown.views:
             self.tiles.set_views(shown.views)
         for view, tile in self.tiles.tiles.items():
@@ -112,9 +141,12 @@ class Panels(QWidget):
         layout.addLayout(self._viewing_row())
         layout.addWidget(self.tiles, 6)
         lower = QHBoxLayout()
-        lower.addWidget(self.detail, 3)
+        self.pane.addWidget(self.detail)
+        self.pane.addWidget(self.lights)
+        lower.addWidget(self.pane, 3)
         lower.addLayout(self._control_column(), 2)
         layout.addLayout(lower, 8)
+        layout.addWidget(self.light_strip)
         layout.addWidget(self.faults)
 
     def _viewing_row(self) -> QHBoxLayout:
@@ -125,6 +157,7 @@ class Panels(QWidget):
         row.addWidget(self.live_button)
         for button in self.mode_buttons.values():
             row.addWidget(button)
+        row.addWidget(self.lights_button)
         row.addSpacing(16)
         row.addLayout(self.detail.controls())
         return row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from station.events import (
@@ -10,6 +10,7 @@ from station.events import (
     Event,
     Fault,
     JobStarted,
+    LightsWatched,
     RecipePrepared,
     ResultReady,
     State,
@@ -17,6 +18,7 @@ from station.events import (
     StepDone,
 )
 from station.inspection import Inspection, Verdict, inspection_without_pictures
+from station.light_warning import LightWarning
 
 # Ready comes a moment before the result of the job that it ends; in these states a job has broken off.
 _STATES_WITHOUT_A_RESULT_TO_COME = (State.ERROR, State.HALTED, State.PREOPERATIONAL, State.INITIALIZED)
@@ -61,6 +63,8 @@ class Situation:
     part_may_move: bool = False
     result: Inspection | None = None  # the last one, until the next job starts
     fault: Fault | None = None  # until acknowledged, or the next job starts
+    lights: LightsWatched | None = None
+    seen_lights: set[tuple[str, str]] = field(default_factory=set)  # keys of warnings that were acknowledged
 
     @property
     def is_busy(self) -> bool:
@@ -74,6 +78,16 @@ class Situation:
     def is_simulated(self) -> bool:
         """Simulated if the recipe's rig is, or if the last result was: once in doubt, say so."""
         return bool(self.recipe and self.recipe.is_simulated) or bool(self.result and self.result.is_simulated)
+
+    @property
+    def light_warnings(self) -> tuple[LightWarning, ...]:
+        """Those that hold and that nobody has acknowledged."""
+        holding = () if self.lights is None else self.lights.warnings
+        return tuple(warning for warning in holding if warning.key not in self.seen_lights)
+
+    def acknowledge_lights(self) -> None:
+        """What is told now is not told again until it is over and comes back."""
+        self.seen_lights |= {warning.key for warning in self.light_warnings}
 
     def take(self, event: Event) -> None:
         """Fold one event in."""
@@ -94,6 +108,9 @@ class Situation:
             self.result = inspection_without_pictures(event.inspection)
         elif isinstance(event, Fault):
             self.fault = event
+        elif isinstance(event, LightsWatched):
+            self.lights = event
+            self.seen_lights &= {warning.key for warning in event.warnings}
 
     def _start(self, event: JobStarted) -> None:
         self.job, self.result, self.fault = event, None, None

@@ -40,6 +40,7 @@ class ConsoleWindow(QMainWindow):
         self._live = Shown()
         self._archived: Shown | None = None
         self._mode = Mode.HEAT
+        self._with_lights = False
         self._start_pending = self._stop_pressed = self._reset_pending = False
         self._notice = ""
         self._history_asked = 0  # requests not answered yet
@@ -116,11 +117,17 @@ class ConsoleWindow(QMainWindow):
 
     def show_mode(self, mode: Mode) -> None:
         """Image, normals or score map, in tiles and detail alike."""
-        self._mode = mode
+        self._mode, self._with_lights = mode, False
+        self._show_all()
+
+    def show_lights(self) -> None:
+        """How the lights did over the last parts, where else one view is large."""
+        self._with_lights = True
         self._show_all()
 
     def select_view(self, view: str) -> None:
         """Show one view large."""
+        self._with_lights = False
         self.shown.selected = view
         self._show_all()
 
@@ -248,6 +255,10 @@ class ConsoleWindow(QMainWindow):
         self._situation.fault = None
         self._show_all()
 
+    def _acknowledge_lights(self) -> None:
+        self._situation.acknowledge_lights()
+        self._show_all()
+
     def _why_not(self) -> str:
         if self._situation.is_busy or self._start_pending:
             return "a part is being inspected"
@@ -264,7 +275,7 @@ class ConsoleWindow(QMainWindow):
 
     def _show_all(self) -> None:
         self._show_situation()
-        self.panels.show_inspection(self.shown, self._mode)
+        self.panels.show_inspection(self.shown, self._mode, with_lights=self._with_lights)
         self.changed.emit()
 
     def _connect(self) -> None:
@@ -278,6 +289,9 @@ class ConsoleWindow(QMainWindow):
         panels.tiles.selected.connect(self.select_view)
         panels.history.opened.connect(self.open_archived)
         panels.faults.acknowledged.connect(self._acknowledge)
+        panels.light_strip.acknowledged.connect(self._acknowledge_lights)
+        panels.light_strip.asked.connect(self.show_lights)
+        panels.lights_button.clicked.connect(self.show_lights)
         for mode, button in panels.mode_buttons.items():
             button.clicked.connect(lambda _checked, mode=mode: self.show_mode(mode))
 
@@ -288,6 +302,7 @@ class ConsoleWindow(QMainWindow):
             "F4": lambda: self.show_mode(Mode.HEAT),
             "F5": self.panels.detail.picture.fit,
             "F6": self.back_to_live,
+            "F7": self.show_lights,
             "F8": self.reset,
             "F9": self.start,
             "F12": self.stop,

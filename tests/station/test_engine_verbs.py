@@ -12,7 +12,7 @@ import pytest
 
 from station.devices import Rig
 from station.engine import Engine, NotNow, Prepared
-from station.events import Event, ResultReady, State, StateChanged
+from station.events import Event, LightsWatched, ResultReady, State, StateChanged
 from station.inspection import Inspection
 
 WAIT_S = 20.0
@@ -256,3 +256,15 @@ def test_closing_goes_on_to_the_next_device_whatever_a_foreign_driver_raises() -
 def refused(verb: Callable[[], None]) -> None:
     with pytest.raises(NotNow):
         verb()
+
+
+def test_lights_are_told_of_with_the_recipe_and_after_every_part(bench: Bench) -> None:
+    told: list[LightsWatched] = []
+    bench.engine.subscribe(lambda event: told.append(event) if isinstance(event, LightsWatched) else None)
+    assert bench.engine.lights_event() is None
+    engine = bench.ready()
+    assert [event.recipe_id for event in told] == ["r1"]
+    bench.gate.set()
+    engine.inspect("P-1")
+    assert len(told) == 2
+    assert engine.lights_event() is told[-1]
