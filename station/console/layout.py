@@ -33,6 +33,7 @@ from station.console.view_tile import TileRow
 from station.events import State
 
 _MODE_LABELS = {Mode.IMAGE: "IMAGE  F2", Mode.NORMALS: "NORMALS  F3", Mode.HEAT: "HEAT MAP  F4"}
+_WANTED = f"font-size: 22px; font-weight: bold; background: {theme.SELECTED.name()}; color: white;"
 _LIGHTS_LABEL = "LIGHTS  F7"
 _BANNER_SHARE = 0.137  # of the window's height
 _BANNER_PX = (100, 160)
@@ -74,9 +75,17 @@ class Panels(QWidget):
         self.simulation.setVisible(situation.is_simulated)
         self.banner.show_content(situation.banner())
         self.start_button.setEnabled(can_start)
-        self.reset_button.setEnabled(situation.state in (State.HALTED, State.ERROR, State.PREOPERATIONAL))
+        self._show_reset(situation)
         self.faults.show_fault(situation.fault, notice)
         self._show_lights(situation)
+
+    def _show_reset(self, situation: Situation) -> None:
+        """As loud as START while it is the one button that leads on."""
+        can_reset = situation.state in (State.HALTED, State.ERROR, State.PREOPERATIONAL)
+        is_wanted = situation.state in (State.HALTED, State.ERROR)
+        self.reset_button.setEnabled(can_reset and not situation.is_resetting)
+        self.reset_button.setText("RESETTING" if situation.is_resetting else "RESET  F8")
+        self.reset_button.setStyleSheet(_WANTED if is_wanted and not situation.is_resetting else "")
 
     def _show_lights(self, situation: Situation) -> None:
         watched = situation.lights

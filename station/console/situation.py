@@ -37,6 +37,13 @@ class BannerKind(StrEnum):
     FAULT = "FAULT"
 
 
+_HELD = "The arm stands still and all lights are off."
+_LEAVE_HALT = (
+    "Look at the cell, then press RESET (F8): the arm drives to its reference switches, and you can START again."
+)
+_RESETTING = ("RESET is running: keep clear, the arm drives to its reference switches.", "STOP (F12) breaks it off.")
+
+
 @dataclass(frozen=True, slots=True)
 class BannerContent:
     kind: BannerKind
@@ -63,6 +70,7 @@ class Situation:
     part_may_move: bool = False
     result: Inspection | None = None  # the last one, until the next job starts
     fault: Fault | None = None  # until acknowledged, or the next job starts
+    is_resetting: bool = False  # the console's own knowledge: it asked for a reset that has not ended
     lights: LightsWatched | None = None
     seen_lights: set[tuple[str, str]] = field(default_factory=set)  # keys of warnings that were acknowledged
 
@@ -127,11 +135,12 @@ class Situation:
         """The one word for now. A fault or a stop beats an old verdict; a running inspection beats both."""
         if self.is_busy:
             return self._inspecting()
+        if self.is_resetting:
+            return BannerContent(BannerKind.NOT_READY, _RESETTING)
         if self.state is State.ERROR:
             return BannerContent(BannerKind.FAULT, (*self._fault_lines(), *self._last_part_lines()))
         if self.state is State.HALTED:
-            lines = (self.reason or "stopped by the operator", "Press RESET to go on")
-            return BannerContent(BannerKind.STOPPED, (*lines, *self._last_part_lines()))
+            return BannerContent(BannerKind.STOPPED, (*self._halt_lines(), *self._last_part_lines()))
         if self.result is not None:
             return BannerContent(BannerKind(self.result.verdict.value), result_lines(self.result))
         if self.fault is not None and self.state is not State.READY:
@@ -154,9 +163,16 @@ class Situation:
         where = f"view {number}/{max(len(views), 1)} {self.view}   light {self.view_steps_done}/{per_view} {self.light}"
         return BannerContent(BannerKind.INSPECTING, (first, where), self.steps_done / max(self.job.steps, 1))
 
+    def _halt_lines(self) -> tuple[str, ...]:
+        """What happened, what that means for the machine, what to press."""
+        reason = self.reason or "stopped by the operator"
+        held = () if "not confirmed" in reason else (_HELD,)
+        return (f"{reason[0].upper()}{reason[1:]}", *held, _LEAVE_HALT)
+
     def _fault_lines(self) -> tuple[str, ...]:
         if self.fault is None:
-            return (self.reason or "the engine reports an error without a cause", "Press RESET after a look at the rig")
+            reason = self.reason or "the engine reports an error without a cause"
+            return reason, "Look at the cell, clear the cause, then press RESET (F8)"
         return self.fault.text, f"What to do: {self.fault.action}"
 
     def _last_part_lines(self) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class ConsoleWindow(QMainWindow):
         self._archived: Shown | None = None
         self._mode = Mode.HEAT
         self._with_lights = False
-        self._start_pending = self._stop_pressed = self._reset_pending = False
+        self._start_pending = self._stop_pressed = False
         self._notice = ""
         self._history_asked = 0  # requests not answered yet
         self.panels = Panels(station_name, _NO_RECIPE_VIEWS)
@@ -110,10 +110,14 @@ class ConsoleWindow(QMainWindow):
         self._show_all()
 
     def reset(self) -> None:
-        """RESET: leave a stop or a fault, once a person has looked; pressed again before it is over: nothing."""
-        if not self._reset_pending:
-            self._reset_pending = True
+        """RESET: leave a stop or a fault, once a person has looked; pressed again before it is over: nothing.
+
+        Whoever presses it has read the fault; what comes up during the reset is shown anew.
+        """
+        if not self._situation.is_resetting:
+            self._situation.is_resetting, self._situation.fault, self._notice = True, None, ""
             self._bridge.run(Lane.RESET, self._engine.reset, self._was_reset, self._no_reset)
+            self._show_all()
 
     def show_mode(self, mode: Mode) -> None:
         """Image, normals or score map, in tiles and detail alike."""
@@ -239,10 +243,11 @@ class ConsoleWindow(QMainWindow):
         self._verb_failed("start", error)
 
     def _was_reset(self, _answer: object) -> None:
-        self._reset_pending = False
+        self._situation.is_resetting = False
+        self._show_all()
 
     def _no_reset(self, error: Exception) -> None:
-        self._reset_pending = False
+        self._situation.is_resetting = False
         self._verb_failed("reset", error)
 
     def _verb_failed(self, verb: str, error: Exception) -> None:
@@ -262,7 +267,10 @@ class ConsoleWindow(QMainWindow):
     def _why_not(self) -> str:
         if self._situation.is_busy or self._start_pending:
             return "a part is being inspected"
-        return f"the station is {self._situation.banner().word}"
+        word = self._situation.banner().word
+        if self._situation.state in (State.HALTED, State.ERROR) and not self._situation.is_resetting:
+            return f"the station is {word}: look at the cell, then press RESET (F8) first"
+        return f"the station is {word}"
 
     def _refuse(self, notice: str) -> None:
         self._notice = notice

@@ -72,7 +72,24 @@ def test_a_fault_beats_an_old_pass_and_names_the_part(good_inspection: Inspectio
 def test_a_halt_says_stopped_and_why() -> None:
     banner = situation(StateChanged(State.HALTED, "aborted by the operator")).banner()
     assert banner.kind is BannerKind.STOPPED
-    assert "aborted by the operator" in banner.lines
+    assert banner.lines[0] == "Aborted by the operator"
+    assert "arm stands still and all lights are off" in banner.lines[1]
+    assert "press RESET (F8)" in banner.lines[2]
+
+
+def test_a_halt_without_acknowledge_of_the_lights_does_not_say_that_they_are_off() -> None:
+    banner = situation(StateChanged(State.HALTED, "aborted; lights off not confirmed: lights: silent")).banner()
+    assert banner.lines[0].startswith("Aborted; lights off not confirmed")
+    assert not any("all lights are off" in line for line in banner.lines)
+
+
+def test_while_a_reset_runs_the_banner_warns_of_the_arm() -> None:
+    resetting = situation(StateChanged(State.HALTED, "aborted"))
+    resetting.is_resetting = True
+    for state in (State.HALTED, State.PREOPERATIONAL, State.INITIALIZED):
+        resetting.take(StateChanged(state))
+        assert "the arm drives to its reference switches" in resetting.banner().lines[0]
+        assert "STOP" in resetting.banner().lines[1]
 
 
 def test_a_job_that_broke_off_does_not_leave_the_station_busy() -> None:

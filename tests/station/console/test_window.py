@@ -210,9 +210,29 @@ def test_a_fault_shows_cause_and_action_and_reset_leads_out(
     assert window.panels.reset_button.isEnabled()
     qtbot.mouseClick(window.panels.reset_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: window.situation.state is State.READY, timeout=20000)
+    qtbot.waitUntil(lambda: not window.situation.is_resetting, timeout=20000)
     assert window.panels.banner.content.word == "UNDECIDED"
-    qtbot.mouseClick(window.panels.faults.button, Qt.MouseButton.LeftButton)
-    assert window.panels.faults.text.text() == "No fault"
+    assert window.panels.faults.text.text() == "No fault", "whoever presses RESET has read it"
+
+
+def test_stop_while_nothing_runs_says_what_to_press_and_reset_stands_out(
+    qtbot: QtBot, open_window: Any, make_engine: Any
+) -> None:
+    engine = make_engine(hold_reset=True)
+    window = open_window(engine)
+    engine.tell(StateChanged(State.HALTED, "aborted by the operator"))
+    qtbot.waitUntil(lambda: window.situation.state is State.HALTED, timeout=20000)
+    assert any("press RESET (F8)" in line for line in window.panels.banner.content.lines)
+    assert "bold" in window.panels.reset_button.styleSheet()
+    window.start_part("P-9")
+    assert "STOPPED: look at the cell, then press RESET (F8) first" in window.panels.faults.text.text()
+    qtbot.mouseClick(window.panels.reset_button, Qt.MouseButton.LeftButton)
+    assert window.panels.reset_button.text() == "RESETTING"
+    assert not window.panels.reset_button.isEnabled()
+    assert "keep clear" in window.panels.banner.content.lines[0]
+    engine.gate.set()
+    qtbot.waitUntil(lambda: window.panels.reset_button.text() == "RESET  F8", timeout=20000)
+    assert window.panels.banner.content.kind is BannerKind.READY
 
 
 def test_a_refused_start_is_told_and_start_is_possible_again(qtbot: QtBot, open_window: Any, make_engine: Any) -> None:
