@@ -7,6 +7,7 @@ lies in all frames at once, leaves nothing to leave out, and bends all normals. 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +19,9 @@ from station.photometric_stereo.checks import Sampled, sample_pixels
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel, PointLights
 from station.photometric_stereo.network import quantile_index
-from station.photometric_stereo.reference import solve_tile
+from station.photometric_stereo.reference import Tile, solve_tile
 from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
-from station.photometric_stereo.solve import default_engine
+from station.photometric_stereo.solve import default_engine, default_threads
 
 F64 = NDArray[np.float64]
 ROUNDS = 10  # each leaves about 0.6 of the error: from 10 degrees to a few hundredths
@@ -77,59 +78,69 @@ def without_gloss(
     *,
     camera_mm: float | None = None,
     flat_field: FlatField | None = None,
+    threads: int | None = None,
 ) -> NormalMap:
     """A new map with the highlight taken off; `frames` in the lights' order, `normal_map` their first solution.
 
     `camera_mm` is the distance of the camera from the target point, far if None. Pixels that were not observable
-    stay so. float64 in blocks.
+    stay so. float64 in blocks, on as many `threads` (default: the cores of this process).
     """
     normals, albedo = normal_map.normals.copy(), normal_map.albedo.copy()
     lit_count, residual = normal_map.lit_count.copy(), normal_map.residual.copy()
     observable = normal_map.observable.copy()
-    columns = albedo.shape[1]
     where = np.flatnonzero(normal_map.observable)
-    for start in range(0, where.size, BLOCK_PIXELS):
-        y, x = np.divmod(where[start : start + BLOCK_PIXELS], columns)
+
+    def block(start: int) -> None:
+        y, x = np.divmod(where[start : start + BLOCK_PIXELS], albedo.shape[1])
         sample = sample_pixels(frames, lights, settings, y, x, flat_field=flat_field)
-        g, number, rms, seen = _solved(sample, _views(lights, sample, camera_mm), settings, gloss)
-        length = np.linalg.norm(g, axis=1)
-        normals[:, y, x] = (g / np.where(seen & (length > 0), length, np.inf)[:, None]).T
-        albedo[y, x], lit_count[y, x], residual[y, x], observable[y, x] = length * seen, number, rms, seen
+        tile = _solved(sample, _views(lights, sample, camera_mm), settings, gloss)
+        seen, length = tile.observable, np.linalg.norm(tile.g, axis=1)
+        normals[:, y, x] = (tile.g / np.where(seen & (length > 0), length, np.inf)[:, None]).T
+        albedo[y, x], residual[y, x] = length * seen, tile.residual
+        lit_count[y, x], observable[y, x] = tile.lit_count, seen
+
+    with ThreadPoolExecutor(threads or default_threads()) as pool:
+        list(pool.map(block, range(0, where.size, BLOCK_PIXELS)))
     return NormalMap(normals, albedo, lit_count, residual, observable, normal_map.saturated.copy())
 
 
-def _solved(
-    sample: Sampled, views: F64, settings: SolverSettings, gloss: Gloss
-) -> tuple[F64, NDArray[np.intp], F64, NDArray[np.bool_]]:
-    """g (n, 3), lights that counted, rms residual, observable."""
-    inverse = counted_inverse(sample, settings)
-    rounds = rounds_compiled if default_engine() == "numba" else rounds_in_arrays
-    taken = rounds(sample, inverse, views, gloss)
-    tile = solve_tile(sample.values - taken, sample.usable, sample.directions, settings)
-    return tile.g, tile.lit_count, tile.residual, tile.observable
+def _solved(sample: Sampled, views: F64, settings: SolverSettings, gloss: Gloss) -> Tile:
+    solved = solved_compiled if default_engine() == "numba" else solved_in_arrays
+    return solved(sample, views, settings, gloss)
 
 
-def rounds_in_arrays(sample: Sampled, inverse: F64, views: F64, gloss: Gloss) -> F64:
-    """(K, n) what the highlight adds to the values."""
-    taken = np.zeros_like(sample.values)
+def solved_in_arrays(sample: Sampled, views: F64, settings: SolverSettings, gloss: Gloss) -> Tile:
+    """The pixels solved from what the highlight leaves."""
+    inverse = _counted_inverse(sample, settings)
+    taken = np.zeros_like(sample.values)  # (K, n)
     for _ in range(ROUNDS):
         g = np.einsum("nck,kn->nc", inverse, sample.values - taken)
         taken += 0.5 * (_highlight(g, sample, views, gloss) - taken)  # the whole step would overshoot
-    return taken
+    return solve_tile(sample.values - taken, sample.usable, sample.directions, settings)
 
 
-def rounds_compiled(sample: Sampled, inverse: F64, views: F64, gloss: Gloss) -> F64:
+def solved_compiled(sample: Sampled, views: F64, settings: SolverSettings, gloss: Gloss) -> Tile:
     """The same, compiled."""
-    from station.photometric_stereo.gloss_kernel import taken_off
+    from station.photometric_stereo.gloss_kernel import solve_glossy
 
     values, usable = np.ascontiguousarray(sample.values.T), np.ascontiguousarray(sample.usable.T)
-    taken = np.empty_like(values)
-    directions = np.ascontiguousarray(sample.directions)
-    taken_off(values, usable, directions, inverse, views, gloss.of_albedo, gloss.roughness, ROUNDS, taken)
-    return np.asarray(taken.T)
+    pixels, count = values.shape
+    g, rms, taken = np.empty((pixels, 3)), np.empty(pixels), np.empty_like(values)
+    number, observable = np.empty(pixels, np.int64), np.empty(pixels, np.bool_)
+    worst = np.inf if settings.method == "ls" else settings.maximum_condition
+    rules = (
+        settings.method == "ls", quantile_index(count), settings.shadow_fraction, settings.dark_fraction, float(worst),
+    )  # fmt: skip
+    solve_glossy(
+        values, usable, np.ascontiguousarray(sample.directions), views, gloss.of_albedo, gloss.roughness, ROUNDS,
+        rules, g, number, rms, observable, taken,
+    )  # fmt: skip
+    if settings.method == "robust":
+        return solve_tile((values - taken).T, sample.usable, sample.directions, settings)
+    return Tile(g, number, rms, np.full(pixels, np.nan), observable)
 
 
-def counted_inverse(sample: Sampled, settings: SolverSettings) -> F64:
+def _counted_inverse(sample: Sampled, settings: SolverSettings) -> F64:
     """(n, 3, K): pseudo-inverse of the lights that count in the frames as they are; 0 where they decide nothing."""
     weighted = sample.directions * _counted(sample, settings).T[:, :, None]
     matrix = np.einsum("nkc,nkd->ncd", weighted, sample.directions)
@@ -221,7 +232,7 @@ def _fit_sample(view: GlossView, settings: SolverSettings) -> Sampled:
 
 
 def _misfit(sample: Sampled, views: F64, settings: SolverSettings, gloss: Gloss) -> F64:
-    g, _, _, _ = _solved(sample, views, settings, gloss)
+    g = _solved(sample, views, settings, gloss).g
     taken = _highlight(g, sample, views, gloss)
     shaded = np.maximum(np.einsum("nkc,nc->kn", sample.directions, g), 0)
     albedo = np.maximum(np.linalg.norm(g, axis=1), 1e-9)
