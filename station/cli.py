@@ -234,6 +234,24 @@ def gloss(
     say(report.as_dict(), as_json, report.as_text())
 
 
+@app.command()
+def rejudge(
+    inspection_id: Annotated[str, typer.Argument(help="An archived inspection.")],
+    archive: Annotated[Path, typer.Option("--archive", help="Folder of the archive, as `inspect` writes it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Judge an archived inspection again, from the archive alone; ends with 1 if the verdict differs."""
+    from station.archive import Archive
+    from station.rejudge import rejudge as judge_again
+
+    if not archive.is_dir():
+        raise typer.BadParameter(f"--archive {archive}: no such folder")
+    with Archive.open(archive) as store:
+        report = judge_again(store, inspection_id)
+    say(report.as_dict(), as_json, report.as_text())
+    raise typer.Exit(ExitCode.DONE if report.is_same else ExitCode.FOUND)
+
+
 @app.command("lights-trend")
 def lights_trend(
     archive: Annotated[Path, typer.Option("--archive", help="Folder of the archive, as `inspect` writes it.")],

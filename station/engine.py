@@ -314,7 +314,8 @@ class Engine:
         self._prepared = None
         self._enter(State.INITIALIZED)
         files = recipe if isinstance(recipe, RecipeFiles) else read_recipe_files(recipe)
-        self._archive.keep_document(files.loaded.calibration_path, files.loaded.sha256s["calibration"])
+        for path, sha256, suffix in files.loaded.files():
+            self._archive.keep_document(path, sha256, suffix)
         self._prepared = prepare(files, self._rig)
         event = self.prepared_event()
         assert event is not None

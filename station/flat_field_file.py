@@ -107,7 +107,10 @@ def read_maps(path: Path, sha256: str) -> FieldMaps:
     return maps
 
 
-def load_field(calibration: Calibration, record: Path) -> FieldMaps | None:
-    """The maps that the record at that path names; None where it names none. Raises FlatFieldFileError."""
+def load_field(calibration: Calibration, record: Path, kept: Path | None = None) -> FieldMaps | None:
+    """The maps that the record at that path names, or their copy `kept`; None where it names none.
+
+    Raises FlatFieldFileError.
+    """
     named = calibration.flat_field
-    return None if named is None else read_maps(record.parent / named.file, named.sha256)
+    return None if named is None else read_maps(kept or record.parent / named.file, named.sha256)

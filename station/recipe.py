@@ -21,6 +21,16 @@ from station.recipe_fields import LightChoice, ModelChoice, Recipe, Viewpoint
 __all__ = ["LightChoice", "LoadedRecipe", "Recipe", "Viewpoint", "load_recipe"]
 
 FieldPath = tuple[str | int, ...]
+SUFFIXES = {"recipe": ".yaml", "calibration": ".yaml", "flat_field": ".npz", "model": ".onnx"}  # of copies
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFiles:
+    """Copies of what a recipe refers to, to be read instead of the files at the places that it names."""
+
+    calibration: Path
+    model: Path
+    flat_field: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +42,18 @@ class LoadedRecipe:
     path: Path
     calibration_path: Path
     model_path: Path
-    sha256s: dict[str, str]  # recipe, calibration, and model unless it was not needed
+    sha256s: dict[str, str]  # recipe, calibration, flat_field if there is one, and model unless it was not needed
     document: Document
     flat_field: FieldMaps | None = None
+
+    def files(self) -> list[tuple[Path, str, str]]:
+        """Every file that a verdict under this recipe rests on, with its SHA-256 and the suffix of a copy."""
+        named = self.calibration.flat_field
+        places = {
+            "recipe": self.path, "calibration": self.calibration_path, "model": self.model_path,
+            **({} if named is None else {"flat_field": self.calibration_path.parent / named.file}),
+        }  # fmt: skip
+        return [(places[what], sha256, SUFFIXES[what]) for what, sha256 in self.sha256s.items()]
 
     def line_of(self, field_path: str | Sequence[str | int]) -> str:
         """`file:line:column` of a field such as `viewpoints.top.pose` or ("viewpoints", 0, "pose")."""
@@ -73,7 +92,9 @@ class LoadedRecipe:
         return (table, *rest)
 
 
-def load_recipe(path: Path, *, need_model: bool = True, now: datetime | None = None) -> LoadedRecipe:
+def load_recipe(
+    path: Path, *, need_model: bool = True, now: datetime | None = None, kept: KeptFiles | None = None
+) -> LoadedRecipe:
     """Read a recipe with its calibration and check everything that can be known without devices.
 
     The calibration must be the one that the recipe is bound to, released, and valid at `now`.
@@ -83,17 +104,20 @@ def load_recipe(path: Path, *, need_model: bool = True, now: datetime | None = N
     """
     document = read_document(path)
     recipe = document.validated(Recipe)
-    calibration_path = _existing(document, ("calibration",), recipe.calibration)
+    calibration_path = _existing(document, ("calibration",), recipe.calibration) if kept is None else kept.calibration
     calibration = load_document(calibration_path, Calibration)
     calibration_sha256 = _sha256(calibration_path)
     for at, text in binding_problems(calibration, calibration_sha256, recipe.calibration_sha256):
         raise _problem(document, at, text)
     _check_lights(document, recipe, calibration)
-    field = _field(document, recipe, calibration, calibration_path)
-    model_path = path.parent / recipe.model.file
+    field_path = None if kept is None else kept.flat_field
+    field = _field(document, recipe, calibration, calibration_path, field_path)
+    model_path = path.parent / recipe.model.file if kept is None else kept.model
     sha256s = {"recipe": _sha256(path), "calibration": calibration_sha256}
+    if calibration.flat_field is not None:
+        sha256s["flat_field"] = calibration.flat_field.sha256
     if need_model:
-        sha256s["model"] = _model_sha256(document, recipe.model)
+        sha256s["model"] = _model_sha256(document, recipe.model, model_path)
     loaded = LoadedRecipe(recipe, calibration, path, calibration_path, model_path, sha256s, document, field)
     loaded.check_calibration(now)
     return loaded
@@ -102,12 +126,17 @@ def load_recipe(path: Path, *, need_model: bool = True, now: datetime | None = N
 def _existing(document: Document, at: FieldPath, file: str) -> Path:
     path = document.path.parent / file
     if not path.is_file():
-        raise _problem(document, at, f"there is no file {path} (paths are relative to the recipe)")
+        raise _no_file(document, at, path)
     return path
 
 
-def _model_sha256(document: Document, choice: ModelChoice) -> str:
-    path = _existing(document, ("model", "file"), choice.file)
+def _no_file(document: Document, at: FieldPath, path: Path) -> DocumentError:
+    return _problem(document, at, f"there is no file {path} (paths are relative to the recipe)")
+
+
+def _model_sha256(document: Document, choice: ModelChoice, path: Path) -> str:
+    if not path.is_file():
+        raise _no_file(document, ("model", "file"), path)
     found = _sha256(path)
     if choice.sha256 is not None and found != choice.sha256:
         action = "restore the model that was released, or train and release again"
@@ -127,9 +156,11 @@ def _check_lights(document: Document, recipe: Recipe, calibration: Calibration) 
         raise _problem(document, ("lights",), f"{error} (channels {channels} of {recipe.calibration})") from error
 
 
-def _field(document: Document, recipe: Recipe, calibration: Calibration, path: Path) -> FieldMaps | None:
+def _field(
+    document: Document, recipe: Recipe, calibration: Calibration, record: Path, kept: Path | None
+) -> FieldMaps | None:
     try:
-        maps = load_field(calibration, path)
+        maps = load_field(calibration, record, kept)
         if maps is not None:
             maps.flat_field([light.channel for light in recipe.directional_lights], 1, (1, 1))
     except FlatFieldFileError as error:

@@ -20,6 +20,7 @@ from station.archive.folder import (
     PARTIAL_PREFIX,
     ArchivedFrame,
     WrittenRecord,
+    read_bytes,
     read_record,
     read_verified,
     verify_record,
@@ -89,12 +90,12 @@ class Archive:
             raise
         return record.folder
 
-    def keep_document(self, path: Path, sha256: str) -> Path:
+    def keep_document(self, path: Path, sha256: str, suffix: str = ".yaml") -> Path:
         """Keep a copy of a file that inspections name by its SHA-256, once per content; returns the copy's path.
 
         Raises ArchiveError: it cannot be copied, or is no longer the file of that hash.
         """
-        kept = self.document(sha256)
+        kept = self.document(sha256, suffix)
         try:
             data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() != sha256:
@@ -106,9 +107,18 @@ class Archive:
             raise ArchiveError(f"{path}: could not be kept as {kept}: {error.strerror or error}") from error
         return kept
 
-    def document(self, sha256: str) -> Path:
+    def document(self, sha256: str, suffix: str = ".yaml") -> Path:
         """Where the copy of the document of that hash lies if it was kept, such as an old inspection's calibration."""
-        return self._root / DOCUMENTS / f"{sha256}.yaml"
+        return self._root / DOCUMENTS / f"{sha256}{suffix}"
+
+    def kept_document(self, sha256: str, suffix: str = ".yaml") -> Path:
+        """That copy, read and found to be of that hash. Raises ArchiveError."""
+        path = self.document(sha256, suffix)
+        if not path.is_file():
+            raise ArchiveError(f"{path}: is not in the archive; versions of before kept the calibration record alone")
+        if hashlib.sha256(read_bytes(path)).hexdigest() != sha256:
+            raise ArchiveError(f"{path}: is not what was kept under this SHA-256; restore it from a backup")
+        return path
 
     def history(self, limit: int = 200) -> list[HistoryRow]:
         """The latest inspections, newest first. Raises ArchiveError."""

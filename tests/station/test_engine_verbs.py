@@ -85,7 +85,7 @@ class Bench:
     def _files(self) -> SimpleNamespace:
         recipe = SimpleNamespace(recipe_id="r1", product="p", viewpoints=[])
         loaded = SimpleNamespace(
-            recipe=recipe, calibration_path=Path("c"), sha256s={"calibration": "0"}, check_calibration=lambda: None
+            recipe=recipe, files=list, sha256s={"calibration": "0"}, check_calibration=lambda: None
         )
         return SimpleNamespace(path=Path("recipe.yaml"), loaded=loaded, plan=(), detector=SimpleNamespace(model_id="m"))
 

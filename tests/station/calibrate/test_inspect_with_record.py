@@ -14,7 +14,7 @@ from calibration.field import PlaneTilt
 from calibration.record import Calibration, Provenance
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
-from station.archive import Archive
+from station.archive import Archive, ArchiveError
 from station.calibrate.bench import LiveBench
 from station.calibrate.bind import bind_recipe
 from station.calibrate.measure_field import MeasuredField, field_maps
@@ -29,6 +29,7 @@ from station.engine import Engine
 from station.inspection import Verdict
 from station.recipe import load_recipe
 from station.reference_lights import strengths_now
+from station.rejudge import rejudge
 from station.simulated_rig import running_rig
 
 LAMPS = Imperfections(light_intensity_percent=20.0)
@@ -115,3 +116,32 @@ def test_a_dead_light_is_still_undecided(bound: Bound) -> None:
     assert inspection.verdict is Verdict.UNDECIDED
     assert any("'L135' is dead" in reason for reason in inspection.reasons)
     bound.control.inject("lights.light_repaired", "4")
+
+
+def test_an_old_inspection_is_judged_again_from_the_archive_alone(bound: Bound, tmp_path: Path) -> None:
+    inspection = bound.archive.load(bound.archive.history(50)[-1].inspection_id)
+    kept = bound.archive.document(inspection.provenance["flat_field"], ".npz")
+    assert len(list(kept.parent.glob("*.npz"))) == 1
+    gone = tmp_path / "elsewhere"
+    for folder in (bound.record.parent, bound.recipe.parent / "models"):
+        folder.rename(gone.with_name(folder.name))  # the records, their maps and the model are not where they were
+    try:
+        report = rejudge(bound.archive, inspection.inspection_id)
+        maps = kept.read_bytes()
+        kept.write_bytes(maps[:-1])
+        with pytest.raises(ArchiveError, match="is not what was kept under this SHA-256"):
+            rejudge(bound.archive, inspection.inspection_id)
+        kept.unlink()
+        with pytest.raises(ArchiveError, match=r"\.npz: is not in the archive"):
+            rejudge(bound.archive, inspection.inspection_id)
+    finally:
+        kept.write_bytes(maps)
+        for folder in (bound.record.parent, bound.recipe.parent / "models"):
+            gone.with_name(folder.name).rename(folder)
+    assert report.is_same
+    assert len(report.views) == 5
+    assert [v.score_now for v in report.views] == pytest.approx([v.score_then for v in report.views], rel=1e-4)
+    for then, now in zip(inspection.views, report.results, strict=True):
+        assert then.normal_map is not None
+        assert now.normal_map is not None
+        np.testing.assert_allclose(now.normal_map.normals, then.normal_map.normals, atol=1e-4)
