@@ -179,29 +179,57 @@ def _matrices(lights: DirectionalLights) -> tuple[NDArray[np.float32], NDArray[n
     return np.linalg.pinv(lights.directions).astype(np.float32), lights.directions.astype(np.float32)
 
 
-def opencv(raw: Planes, inverse: NDArray[np.float32]) -> Run:
+def opencv(raw: Planes, lights: DirectionalLights, *, quality: bool) -> Run:
+    inverse, directions = _matrices(lights)
+
+    def grade(g: list[Any], albedo: Any) -> None:
+        squares, least = np.zeros_like(albedo), cv2.multiply(albedo, float(SHADOW))
+        lit, saturated = np.zeros((2, *albedo.shape), np.uint8)
+        for plane, direction in zip(raw, directions, strict=True):
+            value = rest = plane.astype(np.float32)
+            for component, factor in zip(g, direction, strict=True):
+                rest = cv2.scaleAdd(component, -float(factor), rest)
+            cv2.accumulateSquare(rest, squares)
+            clipped = cv2.compare(plane, SATURATED_DN, cv2.CMP_GE)
+            cv2.bitwise_or(saturated, clipped, saturated)
+            counts = cv2.bitwise_and(cv2.compare(value, least, cv2.CMP_GT), cv2.bitwise_not(clipped))
+            cv2.add(lit, cv2.bitwise_and(counts, 1), lit)
+        cv2.sqrt(cv2.multiply(squares, 1 / len(raw)))
+        cv2.bitwise_and(cv2.compare(lit, 3, cv2.CMP_GE), cv2.compare(g[2], 0, cv2.CMP_GT))
+
     def run() -> None:
-        planes = [np.zeros(raw.shape[1:], np.float32) for _ in range(3)]
+        planes: list[Any] = [np.zeros(raw.shape[1:], np.float32) for _ in range(3)]
         for k, plane in enumerate(raw):
             value = plane.astype(np.float32)
             for c in range(3):
                 cv2.scaleAdd(value, float(inverse[c, k]), planes[c], planes[c])
         albedo = cv2.magnitude(cv2.magnitude(planes[0], planes[1]), planes[2])
+        if quality:
+            grade(planes, albedo)
         for plane in planes:
             cv2.divide(plane, albedo, plane)
 
     return run
 
 
-def torch_matmul(raw: Planes, inverse: NDArray[np.float32]) -> Run | None:
+def torch_matmul(raw: Planes, lights: DirectionalLights, *, quality: bool) -> Run | None:
     if importlib.util.find_spec("torch") is None:
         return None
     torch: Any = importlib.import_module("torch")
     torch.set_num_threads(2)
+    inverse, directions = (torch.from_numpy(matrix) for matrix in _matrices(lights))
+    counts = torch.from_numpy(raw.reshape(len(raw), -1))
 
     def run() -> None:
-        g = torch.from_numpy(inverse) @ torch.from_numpy(raw.reshape(len(raw), -1)).float()
+        value = counts.float()
+        g = inverse @ value
         albedo = g.norm(dim=0)
+        if quality:
+            ((value - directions @ g) ** 2).mean(dim=0).sqrt()
+            clipped = counts >= SATURATED_DN
+            lit = ((value > float(SHADOW) * albedo) & ~clipped).sum(dim=0, dtype=torch.uint8)
+            clipped.any(dim=0)
+            torch.logical_and(lit >= 3, g[2] > 0)
         g /= albedo.clamp_min(1e-6)
 
     return run
@@ -246,17 +274,14 @@ def methods(raw: Planes, lights: DirectionalLights, pool: ThreadPoolExecutor, th
 
 
 def peers(raw: Planes, lights: DirectionalLights) -> dict[str, Run]:
-    inverse = np.linalg.pinv(lights.directions).astype(np.float32)
-    found = {
-        "numpy tiled": tiled(raw, lights, quality=False),
-        "numpy tiled, with quality": tiled(raw, lights, quality=True),
-        "numpy whole frames": whole_frames(raw, lights, quality=False),
-        "numpy whole frames, with quality": whole_frames(raw, lights, quality=True),
-        "OpenCV scaleAdd": opencv(raw, inverse),
-    }
-    torch = torch_matmul(raw, inverse)
-    if torch is not None:
-        found["torch matmul, CPU"] = torch
+    found: dict[str, Run] = {}
+    for quality, more in ((False, ""), (True, ", with quality")):
+        found["numpy tiled" + more] = tiled(raw, lights, quality=quality)
+        found["numpy whole frames" + more] = whole_frames(raw, lights, quality=quality)
+        found["OpenCV scaleAdd" + more] = opencv(raw, lights, quality=quality)
+        torch = torch_matmul(raw, lights, quality=quality)
+        if torch is not None:
+            found["torch matmul, CPU" + more] = torch
     found[f"numpy lstsq, float64 (x {LSTSQ_SHARE})"] = lstsq(raw, lights.directions)
     return found
 
