@@ -208,14 +208,15 @@ def _pictures(view: ViewResult | None, box: tuple[int, int]) -> list[tuple[str, 
     """Image, normals and map of a view, each fitted to the box (width, height), or None where there is none."""
     image = normals = heat = None
     if view is not None and view.image is not None:
-        image = image_rgb(view.image, fitted(view.image.shape[1:], box))
+        image = image_rgb(view.image, fitted(view.image.shape[1:], box), view.white_balance)
     if view is not None and view.normal_map is not None:
         field = view.normal_map.normals
         normals = normals_rgb(field, fitted(field.shape[1:], box))
     if view is not None and view.anomaly_map is not None and view.limit > 0:
         scores = view.anomaly_map.scores
         shape = scores.shape if view.image is None else view.image.shape[1:]
-        heat = heat_rgb(scores, view.limit, grey_ground(view.image, fitted((shape[0], shape[1]), box)))
+        ground = grey_ground(view.image, fitted((shape[0], shape[1]), box), view.white_balance)
+        heat = heat_rgb(scores, view.limit, ground)
     return [("image", image), ("normals", normals), ("score map", heat)]
 
 

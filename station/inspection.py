@@ -58,6 +58,7 @@ class ViewResult:
     light_levels: dict[str, float] = field(default_factory=dict)  # mean level over black of each frame, of full scale
     quality: dict[str, float] = field(default_factory=dict)  # figures of the normals, see station.judge
     solvers: dict[str, str] = field(default_factory=dict)  # whose normals the `detector` got, and this `map` has
+    white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)  # times red, green, blue when `image` is drawn
 
     @property
     def pred_score(self) -> float | None:

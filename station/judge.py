@@ -144,6 +144,7 @@ class ViewJudge:
             levels,
             quality,
             solvers,
+            self._recipe.display.white_balance.gains,
         )
 
     def _may_still_refine(self) -> bool:

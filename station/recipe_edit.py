@@ -10,7 +10,7 @@ from station.atomic import write_atomic
 from station.document_errors import DocumentError
 from station.document_reader import FieldPath
 from station.documents import Document, dump_document, parse_document, read_document
-from station.recipe_fields import Recipe, ReferenceLight
+from station.recipe_fields import Recipe, ReferenceLight, WhiteBalance
 
 Levels = Mapping[str, Mapping[str, float]]
 
@@ -23,9 +23,10 @@ def update_recipe_values(
     reference_levels: Levels | None = None,
     reference_lights: Mapping[str, ReferenceLight] | None = None,
     calibration: tuple[str, str] | None = None,
+    white_balance: WhiteBalance | None = None,
 ) -> None:
     """Set limits per view, the model's hash, the reference levels, the lights under which they were taken, the
-    calibration (its file and SHA-256). Atomic.
+    calibration (its file and SHA-256), the display's white balance. Atomic.
 
     What is None stays.
 
@@ -46,6 +47,9 @@ def update_recipe_values(
         edits.append(_table_edit(document, "reference_lights", rows))
     if calibration is not None:
         edits += _calibration_edits(document, *calibration)
+    if white_balance is not None:
+        pairs = _pairs(white_balance.model_dump())
+        edits.append(_table_edit(document, "display", {"white_balance": pairs}))
     text = document.text
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
@@ -55,6 +59,8 @@ def update_recipe_values(
         raise _not_set(path, "reference_lights")
     if calibration is not None and (changed.calibration, changed.calibration_sha256) != calibration:
         raise _not_set(path, "calibration")
+    if white_balance is not None and changed.display.white_balance != white_balance:
+        raise _not_set(path, "display.white_balance")
     write_atomic(path, text.encode("utf-8"))
 
 

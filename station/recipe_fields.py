@@ -18,6 +18,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
 FileName = Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,255}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Gain = Annotated[float, Field(ge=1, le=16, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -30,6 +31,10 @@ class CaptureChoice(_Strict):
     binning: Literal[1, 2, 4, 8] = 1
     gain_db: Annotated[float, Field(ge=0, le=48, allow_inf_nan=False)] = 0.0
     settle_s: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0  # wait after each move
+
+    @property
+    def is_color(self) -> bool:
+        return not self.pixel_format.startswith("Mono")
 
 
 class PoseChoice(_Strict):
@@ -104,6 +109,24 @@ class ModelChoice(_Strict):
     sha256: Sha256 | None = None  # of the file, once one is pinned
 
 
+class WhiteBalance(_Strict):
+    """Gains of at least 1, so that what saturates stays white; `station calibrate white` measures them."""
+
+    red: Gain = 1.0
+    green: Gain = 1.0
+    blue: Gain = 1.0
+
+    @property
+    def gains(self) -> tuple[float, float, float]:
+        return self.red, self.green, self.blue
+
+
+class DisplayChoice(_Strict):
+    """How pictures are drawn for people. No pixel that is solved, judged or archived is changed by it."""
+
+    white_balance: WhiteBalance = WhiteBalance()
+
+
 class LightLevelLimits(_Strict):
     """Mean level of a frame over its reference; see station.light_check."""
 
@@ -131,6 +154,7 @@ class Recipe(_Strict):
     lights: tuple[LightChoice, ...]
     photometric_stereo: PhotometricStereoChoice = PhotometricStereoChoice()
     model: ModelChoice
+    display: DisplayChoice = DisplayChoice()
     light_level_limits: LightLevelLimits = LightLevelLimits()
     reference_levels: dict[Name, dict[Name, Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]]] = Field(
         default_factory=dict
@@ -152,6 +176,9 @@ class Recipe(_Strict):
         _unique("viewpoints", self.viewpoints, "name")
         _unique("lights", self.lights, "name")
         _unique("lights", self.lights, "channel")
+        if not self.capture.is_color and self.display.white_balance != WhiteBalance():
+            text = f"{self.capture.pixel_format} pictures have no colours to balance: leave it out"
+            raise FieldError(("display", "white_balance"), text)
         self._check_kinds_of_light()
         self._check_reference_levels()
         return self

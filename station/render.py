@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from station.heatmap import colour_map, hatch, limit_segments, linear_to_srgb, normals_to_rgb, over_ground
 
 Size = tuple[int, int]  # width, height in pixels
+Gains = tuple[float, float, float]
 _OUTLINE_RGB = (0, 0, 0)
 _OUTLINE_HALO_RGB = (255, 255, 255)
 _SUBPIXEL_BITS = 4
@@ -30,9 +31,10 @@ def shrink(plane: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(plane, size, interpolation=way), dtype=np.float32)
 
 
-def image_rgb(image: NDArray[np.float32], size: Size) -> NDArray[np.uint8]:
-    """A linear image (3, H, W) as sRGB (h, w, 3), averaged in linear light."""
-    return linear_to_srgb(np.stack([shrink(image[c], size) for c in range(3)], axis=-1))
+def image_rgb(image: NDArray[np.float32], size: Size, white_balance: Gains = (1.0, 1.0, 1.0)) -> NDArray[np.uint8]:
+    """A linear image (3, H, W) as sRGB (h, w, 3), averaged in linear light; gains for red, green and blue."""
+    planes = [shrink(image[c], size) * np.float32(white_balance[c]) for c in range(3)]
+    return linear_to_srgb(np.stack(planes, axis=-1))
 
 
 def normals_rgb(normals: NDArray[np.float32], size: Size) -> NDArray[np.uint8]:
@@ -43,12 +45,14 @@ def normals_rgb(normals: NDArray[np.float32], size: Size) -> NDArray[np.uint8]:
     return normals_to_rgb(small.astype(np.float32))
 
 
-def grey_ground(image: NDArray[np.float32] | None, size: Size) -> NDArray[np.uint8]:
+def grey_ground(
+    image: NDArray[np.float32] | None, size: Size, white_balance: Gains = (1.0, 1.0, 1.0)
+) -> NDArray[np.uint8]:
     """The image in grey (h, w, 3), for colours to lie on; hatched when there is none."""
     if image is None:
         grey = hatch((size[1], size[0]))
     else:
-        grey = np.asarray(cv2.cvtColor(image_rgb(image, size), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        grey = np.asarray(cv2.cvtColor(image_rgb(image, size, white_balance), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)
 
 

@@ -26,10 +26,11 @@ class ViewRecord(_Record):
     pred_score: float | None  # "NaN" where the model gave that
     reasons: tuple[str, ...]
     light_residuals: dict[str, float]
-    left_out_residuals: dict[str, float] = {}  # these four came later: older records have none
+    left_out_residuals: dict[str, float] = {}  # these five came later: older records have none
     light_levels: dict[str, float] = {}
     quality: dict[str, float] = {}
     solvers: dict[str, str] = {}
+    white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
     files: dict[str, str]  # image, normals, albedo, residual, quality, anomaly -> path inside the record
 
     @classmethod
@@ -45,6 +46,7 @@ class ViewRecord(_Record):
             light_levels=result.light_levels,
             quality=result.quality,
             solvers=result.solvers,
+            white_balance=result.white_balance,
             files=files,
         )
 

@@ -64,6 +64,7 @@ def view_result(record: ViewRecord, files: Mapping[str, bytes]) -> ViewResult:
         light_levels=record.light_levels,
         quality=record.quality,
         solvers=record.solvers,
+        white_balance=record.white_balance,
     )
 
 

@@ -192,6 +192,21 @@ def bind(
     say(report.as_dict(), as_json, report.as_text())
 
 
+@calibrate_app.command("white")
+def white_balance(
+    recipe: Annotated[Path, typer.Argument(help="Recipe with colour pictures; its display.white_balance is written.")],
+    rig: Annotated[str, typer.Option("--rig", help="Rig file.")],
+    as_json: JsonOption = False,
+) -> None:
+    """White balance of what is drawn on screen, from the white plane under the diffuse light; no pixel is changed."""
+    from station.calibrate.station_open import opened
+    from station.calibrate.white_balance import calibrate_white
+
+    with opened(rig, Path("out/calibration"), _ask) as station_open:
+        report = calibrate_white(station_open.rig, station_open.bench.place, recipe)
+    say(report.as_dict(), as_json, report.as_text())
+
+
 @calibrate_app.command()
 def sensor(
     rig: RigOption = "simulated",

@@ -13,7 +13,7 @@ from PyQt6.QtGui import QImage, QPainterPath
 
 from station.heatmap import colour_map, limit_segments, linear_to_srgb, normals_to_rgb, over_ground
 from station.inspection import ViewResult
-from station.render import draw_outline, fitted, shrink
+from station.render import Gains, draw_outline, fitted, shrink
 
 _SMALLEST_LEVEL_PX = 512
 _THUMBNAIL_BOX = (640, 440)
@@ -54,7 +54,7 @@ def make_pictures(result: ViewResult) -> ViewPictures:
     mips: dict[Mode, Mips] = {}
     thumbnails: dict[Mode, QImage] = {}
     if result.image is not None:
-        levels = _bgrx_levels(_image_bgrx(result.image))
+        levels = _bgrx_levels(_image_bgrx(result.image, result.white_balance))
         mips[Mode.IMAGE] = _mips(levels)
         mips[Mode.HEAT] = _mips([_grey(level) for level in levels])
     if result.normal_map is not None:
@@ -83,13 +83,13 @@ def _picture_size(result: ViewResult) -> tuple[int, int]:
     return 1, 1
 
 
-def _image_bgrx(image: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _image_bgrx(image: NDArray[np.float32], white_balance: Gains) -> NDArray[np.uint8]:
     """Linear (3, H, W) as sRGB (H, W, 4) in the byte order of Format_RGB32, in blocks to keep memory low."""
     out = np.full((*image.shape[1:], 4), 255, dtype=np.uint8)
     for top in range(0, image.shape[1], _BLOCK_ROWS):
         rows = slice(top, top + _BLOCK_ROWS)
         for channel in range(3):
-            out[rows, :, 2 - channel] = linear_to_srgb(image[channel, rows])
+            out[rows, :, 2 - channel] = linear_to_srgb(image[channel, rows] * np.float32(white_balance[channel]))
     return out
 
 

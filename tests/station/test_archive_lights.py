@@ -26,6 +26,7 @@ def with_lights(inspection: Inspection, bad: str = "") -> Inspection:
         light_levels={**dict.fromkeys(LIGHTS, 0.3), "diffuse": 0.4},
         quality={"uncertainty_median_deg": 0.4},
         solvers={"detector": "masked", "map": "robust"},
+        white_balance=(1.2, 1.0, 1.3),
     )
     return replace(inspection, inspection_id=new_inspection_id(), views=(view,))
 
@@ -44,6 +45,7 @@ def test_the_lights_of_an_inspection_are_listed(tmp_path: Path, good_inspection:
     assert loaded.left_out_residuals == inspection.views[0].left_out_residuals
     assert loaded.light_levels == inspection.views[0].light_levels
     assert (loaded.quality, loaded.solvers) == (inspection.views[0].quality, inspection.views[0].solvers)
+    assert loaded.white_balance == (1.2, 1.0, 1.3), "an old part is drawn as it was"
 
 
 def test_a_data_base_from_before_gets_the_table(tmp_path: Path, good_inspection: Inspection) -> None:

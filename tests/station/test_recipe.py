@@ -16,6 +16,7 @@ from station import recipe_edit
 from station.document_errors import DocumentError
 from station.recipe import load_recipe
 from station.recipe_edit import update_recipe_values
+from station.recipe_fields import WhiteBalance
 
 SHIPPED = Path(__file__).parents[2] / "station" / "recipes"
 MODEL = b"stands for a model: only its hash is looked at here"
@@ -176,9 +177,7 @@ def test_a_device_that_refuses_a_viewpoint_is_told_with_the_viewpoints_line(path
     with pytest.raises(DocumentError) as caught, loaded.naming("viewpoints.right"):
         raise OutOfTravel("gantry", "x_mm 300.0 is outside -220.0 to 220.0")
     line = line_with(path, "name: right")
-    assert str(caught.value) == (
-        f"{path}:{line}:5: viewpoints[2]: gantry: x_mm 300.0 is outside -220.0 to 220.0"
-    )
+    assert str(caught.value) == (f"{path}:{line}:5: viewpoints[2]: gantry: x_mm 300.0 is outside -220.0 to 220.0")
     assert loaded.line_of(("lights", 4, "exposure_us")).startswith(f"{path}:{line_with(path, 'name: diffuse')}:")
 
 
@@ -195,6 +194,18 @@ def test_values_are_written_in_place_and_comments_stay(path: Path) -> None:
     ]
     update_recipe_values(path, reference_levels={})
     assert load_recipe(path, need_model=False).recipe.reference_levels == {}
+
+
+def test_the_displays_white_balance_is_written_and_belongs_to_colour_pictures(path: Path) -> None:
+    balance = WhiteBalance(red=1.5, green=1.0, blue=2.0)
+    update_recipe_values(path, white_balance=balance)
+    update_recipe_values(path, white_balance=balance)
+    assert load_recipe(path).recipe.display.white_balance == balance
+    assert path.read_text().count("white_balance:") == 1
+    path.write_text(replaced("BayerRG12", "Mono12")(path.read_text()))
+    assert "display.white_balance: Mono12 pictures have no colours" in error_of(path)
+    path.write_text(replaced("red: 1.5", "red: 0.5")(path.read_text()))
+    assert "display.white_balance.red" in error_of(path)
 
 
 def test_writing_the_same_values_again_changes_nothing(path: Path) -> None:
