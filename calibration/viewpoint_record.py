@@ -80,6 +80,7 @@ class ViewpointsRecord(_Strict):
     camera: PinholeRecord
     arm_repeatability_mm: Positive
     arm_repeatability_deg: Positive
+    diffuse_channel: Annotated[int, Field(ge=1)] | None = None  # the light under which the board was seen
     board_bow_mm: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)  # of the fiducial, as in `camera_adjust.Solution`
     board_frame_mm: tuple[Finite, Finite, Positive] = (0.0, 0.0, 1.0)
     viewpoints: tuple[FiducialView, ...] = Field(min_length=1)

@@ -19,6 +19,7 @@ from drivers.simulated.scene.board import COLS, ROWS, SQUARE_MM, BoardMake, Boar
 from drivers.simulated.scene.mounted import MountedCamera, arm_frame
 from station.bad_input import BadInput
 from station.calibrate.bench import PIXEL_FORMAT
+from station.calibrate.rig_choice import RigChoiceError
 from station.devices import Rig
 
 BOARD = Board("charuco", COLS, ROWS, SQUARE_MM)  # the simulated rig's own
@@ -93,10 +94,13 @@ class BoardBench(Protocol):
 
 
 class LiveBoardBench:
-    """A rig's own camera, arm and diffuse light; the board is put down by `place`."""
+    """A rig's own camera, arm and diffuse light; the board is put down by `place`.
+
+    `diffuse_channel` None is to be set before the first picture: only a drawing, a record or a person knows it.
+    """
 
     def __init__(
-        self, rig: Rig, place: Callable[[BoardPlace], None], diffuse_channel: int = 9, board: Board = BOARD,
+        self, rig: Rig, place: Callable[[BoardPlace], None], diffuse_channel: int | None, board: Board = BOARD,
         expected: Repeatability = Repeatability(0.05, 0.01),  # noqa: B008 - frozen
     ) -> None:  # fmt: skip
         self._rig, self._place = rig, place
@@ -123,6 +127,8 @@ class LiveBoardBench:
         if settings != self._settings:
             self._rig.camera.configure(settings)
             self._settings = settings
+        if self.diffuse_channel is None:
+            raise RigChoiceError("nobody said which light is the diffuse one: --reference FILE, or --diffuse-channel N")
         self._rig.lights.on(self.diffuse_channel, 1.0)
         return self._rig.camera.expose(exposure_us)
 

@@ -11,7 +11,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from station.bad_input import BadInput
-from station.calibrate.cli_viewpoints import BoardOption, add_viewpoint_commands
+from station.calibrate.cli_viewpoints import (
+    BoardChoice,
+    BoardOption,
+    DiffuseOption,
+    DrawingOption,
+    add_viewpoint_commands,
+    camera_on_rig,
+)
 from station.exit_codes import ExitCode
 
 PatternName = Literal["chessboard", "charuco", "circles"]
@@ -35,6 +42,8 @@ def camera(
         str | None, typer.Option("--rig", help="Rig file, or `simulated`: its own camera photographs its own board.")
     ] = None,
     board_on_rig: BoardOption = None,
+    diffuse_channel: DiffuseOption = None,
+    reference: DrawingOption = None,
     binning: Annotated[int, typer.Option(help="With --rig: of the pictures.")] = 4,
     pattern: Annotated[PatternName, typer.Option(help="What the board shows.")] = "chessboard",
     cols: Annotated[int, typer.Option(help="Inner corners (chessboard), squares (charuco) or circles per row.")] = 9,
@@ -53,9 +62,8 @@ def camera(
     if (folder is None) == (rig is None):
         raise CalibrationFileRefused("give either a folder of pictures or --rig, not both and not neither")
     if rig is not None:
-        from station.calibrate.cli_viewpoints import camera_on_rig
-
-        return camera_on_rig(rig, board_on_rig, binning, out, as_json)
+        choice = BoardChoice(board_on_rig, diffuse_channel, reference)
+        return camera_on_rig(rig, choice, binning, out, as_json)
     assert folder is not None
     from calibration.boards import Board
     from station.calibrate.picture_folder import calibrate_camera_folder

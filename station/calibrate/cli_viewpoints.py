@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,11 +13,19 @@ import typer
 from station.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from calibration.record import Calibration
+    from calibration.viewpoint_record import ViewpointsRecord
     from station.calibrate.board_bench import LiveBoardBench
     from station.calibrate.station_open import Station
 
 BoardOption = Annotated[
     str | None, typer.Option("--board", help="ChArUco board as COLSxROWSxSQUARE_MM; 24x20x3 without it.")
+]
+DiffuseOption = Annotated[
+    int | None, typer.Option("--diffuse-channel", min=1, help="The light that shows the board; else the reference's.")
+]
+DrawingOption = Annotated[
+    Path | None, typer.Option("--reference", help="Calibration with the lights as drawn, which says the diffuse one.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
@@ -34,20 +42,33 @@ def _ask(words: str) -> None:
     typer.prompt(f"{words}. Then press Enter", default="", show_default=False, err=True)
 
 
-def _bench(station_open: Station, board: str | None) -> LiveBoardBench:
+@dataclass(frozen=True, slots=True)
+class BoardChoice:
+    """What a person says of the board and of the light that shows it."""
+
+    board: str | None
+    diffuse_channel: int | None
+    reference: Path | None
+
+
+def _bench(
+    station_open: Station, choice: BoardChoice, record: Calibration | ViewpointsRecord | None = None
+) -> LiveBoardBench:
     from station.calibrate.board_bench import BOARD, LiveBoardBench, board_from_text, board_placer
+    from station.calibrate.station_open import diffuse_channel_for
 
-    its = BOARD if board is None else board_from_text(board)
-    return LiveBoardBench(station_open.rig, board_placer(station_open.control, _ask), board=its)
+    its = BOARD if choice.board is None else board_from_text(choice.board)
+    channel = diffuse_channel_for(station_open.rig, choice.diffuse_channel, choice.reference, record)
+    return LiveBoardBench(station_open.rig, board_placer(station_open.control, _ask), channel, its)
 
 
-def camera_on_rig(rig: str, board: str | None, binning: int, out: Path | None, as_json: bool) -> None:
+def camera_on_rig(rig: str, choice: BoardChoice, binning: int, out: Path | None, as_json: bool) -> None:
     """The board photographed all round by the rig's own camera; `out` as for a folder of pictures."""
     from station.calibrate.measure_camera import measure_camera
     from station.calibrate.station_open import opened
 
     with opened(rig, Path("out/calibration"), _ask) as station_open:
-        found = measure_camera(_bench(station_open, board), _progress, binning)
+        found = measure_camera(_bench(station_open, choice), _progress, binning)
     if out is not None:
         from station.calibrate.camera_files import write_camera_files
 
@@ -66,6 +87,8 @@ def viewpoints(
     ] = None,
     returns: Annotated[int, typer.Option(min=2, help="Visits to each viewpoint.")] = 4,
     board: BoardOption = None,
+    diffuse_channel: DiffuseOption = None,
+    reference: DrawingOption = None,
     binning: Annotated[int, typer.Option(help="Of the pictures: 4, or 8 for speed.")] = 4,
     out: Annotated[Path, typer.Option("--out", help="The record: written by calibration, never over another.")] = Path(
         "out/viewpoints.yaml"
@@ -73,8 +96,9 @@ def viewpoints(
     as_json: JsonOption = False,
 ) -> None:
     """Camera, its mount and every viewpoint from a board; ends with 1 if anything is flagged or has moved."""
+    choice = BoardChoice(board, diffuse_channel, reference)
     if check is not None:
-        _check(rig, check, board, binning, as_json)
+        _check(rig, check, choice, binning, as_json)
     from station.calibrate.drift_check import viewpoints_record
     from station.calibrate.measure_camera import measure_camera
     from station.calibrate.station_open import opened
@@ -85,10 +109,13 @@ def viewpoints(
     _refuse_existing(out)
     poses = STATION_VIEWS if views is None else taught_poses(views)
     with opened(rig, Path("out/calibration"), _ask) as station_open:
-        bench = _bench(station_open, board)
+        bench = _bench(station_open, choice)
         camera = measure_camera(bench, _progress, binning)
         found = measure_viewpoints(bench, camera, _progress, poses, returns)
-        record = viewpoints_record(found, station_open.identity(), is_simulated=station_open.rig.is_simulated)
+        record = viewpoints_record(
+            found, station_open.identity(), is_simulated=station_open.rig.is_simulated,
+            diffuse_channel=bench.diffuse_channel,
+        )  # fmt: skip
         record = record.model_copy(update={"flags": (*camera.flags, *found.flags)})
         against = "" if station_open.control is None else truth_text(found, station_open.control)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -111,11 +138,10 @@ def _refuse_existing(out: Path) -> None:
         raise DriftRefused(f"{out} is there already; a record is never overwritten: choose another name with --out")
 
 
-def _check(rig: str, file: Path, board: str | None, binning: int, as_json: bool) -> None:
+def _check(rig: str, file: Path, choice: BoardChoice, binning: int, as_json: bool) -> None:
     from calibration.record import Calibration
     from calibration.viewpoint_record import ViewpointsRecord
     from station.calibrate.drift_check import check_same_camera, drift_reference, measure_drift
-    from station.calibrate.measure import diffuse_channel_of
     from station.calibrate.measure_camera import FLAT
     from station.calibrate.station_open import opened
     from station.documents import load_document, read_document
@@ -125,9 +151,7 @@ def _check(rig: str, file: Path, board: str | None, binning: int, as_json: bool)
     reference = drift_reference(record)
     with opened(rig, Path("out/calibration"), _ask) as station_open:
         check_same_camera(record, station_open.identity())
-        bench = _bench(station_open, board)
-        if isinstance(record, Calibration):
-            bench.diffuse_channel = diffuse_channel_of(record)
+        bench = _bench(station_open, choice, record)
         if station_open.control is not None:
             bench.place_board(FLAT)  # a simulated board goes back exactly where calibration had it
         report = measure_drift(bench, reference, _progress, binning=binning)

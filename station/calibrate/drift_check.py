@@ -36,7 +36,9 @@ class DriftRefused(BadInput, ValueError):
     """The check cannot be made with this record; the text says why."""
 
 
-def viewpoints_record(found: ViewpointsResult, identity: Identity, *, is_simulated: bool) -> ViewpointsRecord:
+def viewpoints_record(
+    found: ViewpointsResult, identity: Identity, *, is_simulated: bool, diffuse_channel: int | None = None
+) -> ViewpointsRecord:
     """What is kept of a calibration of viewpoints."""
     return ViewpointsRecord(
         created=utc(datetime.now(UTC)),
@@ -45,6 +47,7 @@ def viewpoints_record(found: ViewpointsResult, identity: Identity, *, is_simulat
         camera=camera_record(found.camera),
         arm_repeatability_mm=found.hand_eye.repeatability.mm,
         arm_repeatability_deg=found.hand_eye.repeatability.deg,
+        diffuse_channel=diffuse_channel,
         board_bow_mm=_three(found.hand_eye.shape_mm),
         board_frame_mm=found.hand_eye.solution.frame,
         viewpoints=tuple(viewpoint_record(v, found.fiducials.get(v.name)) for v in found.viewpoints),

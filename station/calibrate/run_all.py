@@ -115,7 +115,7 @@ def calibrate_all(
     record = with_field(bare, field)
     path = write_record(out, record, field.maps)
     if geometry is not None:
-        _write_viewpoints(out, record, geometry, identity)
+        _write_viewpoints(out, record, geometry, identity, chosen.diffuse_channel)
     comparison: tuple[Comparison, ...] = ()
     normals: tuple[NormalErrors, ...] = ()
     if station_open.control is not None:
@@ -145,9 +145,13 @@ def calibrate_all(
     )  # fmt: skip
 
 
-def _write_viewpoints(out: Path, record: Calibration, geometry: MeasuredGeometry, identity: Identity) -> None:
+def _write_viewpoints(
+    out: Path, record: Calibration, geometry: MeasuredGeometry, identity: Identity, diffuse_channel: int
+) -> None:
     """What `station calibrate viewpoints --check` compares with, each shift."""
-    kept = viewpoints_record(geometry.viewpoints, identity, is_simulated=record.is_simulated)
+    kept = viewpoints_record(
+        geometry.viewpoints, identity, is_simulated=record.is_simulated, diffuse_channel=diffuse_channel
+    )
     save_document(out / f"{record.calibration_id}.viewpoints.yaml", kept, header=f"Of {record.calibration_id}.")
 
 

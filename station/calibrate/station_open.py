@@ -9,10 +9,12 @@ from pathlib import Path
 
 import station
 from calibration.record import Calibration
+from calibration.viewpoint_record import ViewpointsRecord
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
 from station.calibrate.bench import Identity, LiveBench, Place, Target
 from station.calibrate.board_bench import LiveBoardBench, board_placer
+from station.calibrate.measure import diffuse_channel_of
 from station.calibrate.rig_choice import RigChoiceError
 from station.calibrate.stand import TOP
 from station.devices import Rig, open_rig
@@ -66,7 +68,7 @@ def _station(file: Path, ask: Ask) -> Iterator[Station]:
     simulated = load_rig(file).simulated
     control = RigControl(file.parent) if simulated else None
     with open_rig(file) as rig:
-        board = LiveBoardBench(rig, board_placer(control, ask))
+        board = LiveBoardBench(rig, board_placer(control, ask), None)
         yield Station(rig, control, LiveBench(rig, TOP, _placer(control, ask)), board)
 
 
@@ -85,3 +87,23 @@ def load_reference(path: Path | None, rig: Rig) -> Calibration:
     if path is None and not rig.is_simulated:
         raise RigChoiceError("a real rig needs --reference: a calibration file with its camera and its lights as drawn")
     return load_document(path or REFERENCE, Calibration)
+
+
+def diffuse_channel_for(
+    rig: Rig, chosen: int | None, reference: Path | None, record: Calibration | ViewpointsRecord | None = None
+) -> int:
+    """The light that shows the board: as chosen by a person, of the record, or of the reference.
+
+    Raises RigChoiceError where nothing says it, CalibrationRefused for a reference without one.
+    """
+    if chosen is not None:
+        return chosen
+    if isinstance(record, Calibration):
+        return diffuse_channel_of(record)
+    if record is not None and record.diffuse_channel is not None:
+        return record.diffuse_channel
+    if reference is None and not rig.is_simulated:
+        raise RigChoiceError(
+            "which light is the diffuse one? Give --diffuse-channel N, or --reference with the lights as drawn"
+        )
+    return diffuse_channel_of(load_reference(reference, rig))

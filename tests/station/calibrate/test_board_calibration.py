@@ -123,7 +123,7 @@ def test_over_the_wires_a_bumped_viewpoint_is_named(
     control = RigControl(rig[1].parent)
     top, left = STATION_VIEWS["top"], STATION_VIEWS["left"]
     with open_rig(rig[1]) as station_rig:
-        bench = LiveBoardBench(station_rig, board_placer(control, quiet))
+        bench = LiveBoardBench(station_rig, board_placer(control, quiet), 9)
         bench.place_board(FLAT)
         few = record.model_copy(
             update={"viewpoints": tuple(v for v in record.viewpoints if v.name in ("top", "left", "right"))}

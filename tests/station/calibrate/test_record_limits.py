@@ -12,17 +12,20 @@ import pytest
 
 from calibration.field import PlaneTilt
 from calibration.record import Calibration, Provenance
+from calibration.viewpoint_record import ViewpointsRecord
 from station.calibrate.bench import Identity
+from station.calibrate.board_bench import LiveBoardBench
 from station.calibrate.demo_part import NormalErrors, When
 from station.calibrate.drift_check import DriftRefused, check_same_camera
 from station.calibrate.measure import CalibrationRefused, LightSettings, diffuse_channel_of
 from station.calibrate.measure_field import MeasuredField
 from station.calibrate.records import LIMITS, limit_flags, with_field
+from station.calibrate.rig_choice import RigChoiceError
 from station.calibrate.run_all import calibrate_all, normals_wanted
 from station.calibrate.run_field import calibrate_field
 from station.calibrate.stand import TOP
-from station.calibrate.station_open import REFERENCE, Station
-from station.documents import load_document
+from station.calibrate.station_open import REFERENCE, Station, diffuse_channel_for
+from station.documents import load_document, save_document
 from station.flat_field_file import FieldMaps
 
 NAN = float("nan")
@@ -117,3 +120,32 @@ def test_normals_must_be_bad_before_and_good_after() -> None:
     assert not normals_wanted((good[0], replace(good[1], mean_deg=1.2)))
     assert not normals_wanted((replace(good[0], mean_deg=0.5), good[1]))
     assert not normals_wanted((good[0], errors("after", NAN)))
+
+
+def test_the_light_that_shows_the_board_is_told_by_a_person_the_record_or_the_drawing(
+    reference: Calibration, tmp_path: Path
+) -> None:
+    drawn = reference.lights[-1].model_copy(update={"channel": 12})
+    other = reference.model_copy(update={"lights": (*reference.lights[:-1], drawn)})
+    save_document(tmp_path / "drawing.yaml", other)
+    views = cast(ViewpointsRecord, SimpleNamespace(diffuse_channel=11))
+    silent = cast(ViewpointsRecord, SimpleNamespace(diffuse_channel=None))  # of before this was kept
+    real, simulated = (cast(Any, SimpleNamespace(is_simulated=flag)) for flag in (False, True))
+    assert diffuse_channel_for(real, 3, tmp_path / "drawing.yaml", other) == 3
+    assert diffuse_channel_for(real, None, None, other) == 12
+    assert diffuse_channel_for(real, None, None, views) == 11
+    assert diffuse_channel_for(real, None, tmp_path / "drawing.yaml", silent) == 12
+    assert diffuse_channel_for(simulated, None, None) == 9
+    with pytest.raises(RigChoiceError, match="which light is the diffuse one"):
+        diffuse_channel_for(real, None, None, silent)
+
+
+def test_the_board_is_lit_by_that_light_and_by_none_that_nobody_named() -> None:
+    lit: list[int] = []
+    lights = SimpleNamespace(on=lambda channel, _brightness: lit.append(channel), off=lambda: None)
+    camera = SimpleNamespace(configure=lambda _settings: None, expose=lambda exposure_us: exposure_us)
+    rig = cast(Any, SimpleNamespace(lights=lights, camera=camera))
+    assert cast(Any, LiveBoardBench(rig, lambda _: None, 12).photograph(100.0, 4)) == 100.0
+    assert lit == [12]
+    with pytest.raises(RigChoiceError, match="nobody said which light"):
+        LiveBoardBench(rig, lambda _: None, None).photograph(100.0, 4)
