@@ -53,10 +53,13 @@ class CameraModel:
     def distortion_shift_px(self, steps: int = 33) -> F64:
         """(steps, steps, 2): how far the lens moves the pixels of a grid over the whole image."""
         x, y = np.meshgrid(np.linspace(0, self.width_px - 1, steps), np.linspace(0, self.height_px - 1, steps))
-        straight = np.column_stack([x.ravel(), y.ravel()])
+        return self.distortion_shift_at(np.column_stack([x.ravel(), y.ravel()])).reshape(steps, steps, 2)
+
+    def distortion_shift_at(self, straight: F64) -> F64:
+        """(N, 2): how far the lens moves what would lie at these pixels (N, 2) without distortion."""
         flat = (straight - [self.cx_px, self.cy_px]) / [self.fx_px, self.fy_px]
         bent = self.project(np.column_stack([flat, np.ones(len(flat))]))
-        return np.asarray((bent - straight).reshape(steps, steps, 2), np.float64)
+        return np.asarray(bent - straight, np.float64)
 
     def has_center_inside(self) -> bool:
         return -0.5 <= self.cx_px <= self.width_px - 0.5 and -0.5 <= self.cy_px <= self.height_px - 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -14,6 +15,8 @@ from calibration.camera_model import F64, CameraModel
 
 Canvas = NDArray[np.uint8]  # (H, W, 3) RGB
 WIDTH_PX, MARGIN_PX = 900, 40
+CELLS = 17  # of the longer side, an arrow of the distortion in each
+NOTHING_PX = 1e-4  # of distortion; below, there is nothing to draw
 _INK, _GREY, _BLUE, _RED = (30, 30, 30), (170, 170, 170), (30, 90, 190), (200, 50, 40)
 
 
@@ -43,8 +46,11 @@ def _write(canvas: Canvas, text: str, at: tuple[int, int], ink: tuple[int, int, 
 
 
 def _arrow(frame: _Frame, start: F64, shift: F64, gain: float, ink: tuple[int, int, int]) -> None:
-    a, b = frame.at(start), frame.at(start) + np.round(shift * gain).astype(np.int32)
-    cv2.arrowedLine(frame.canvas, (int(a[0]), int(a[1])), (int(b[0]), int(b[1])), ink, 1, cv2.LINE_AA, 0, 0.25)
+    """Cut off where it would leave the frame."""
+    inside = frame.canvas[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
+    a = frame.at(start) - MARGIN_PX
+    b = a + np.round(shift * gain).astype(np.int32)
+    cv2.arrowedLine(inside, (int(a[0]), int(a[1])), (int(b[0]), int(b[1])), ink, 1, cv2.LINE_AA, 0, 0.25)
 
 
 def residual_plot(report: CameraReport) -> Canvas:
@@ -55,7 +61,8 @@ def residual_plot(report: CameraReport) -> Canvas:
     found = [(v, residuals(v, pose, fit)) for v, pose in zip(report.views, fit.poses, strict=True)]
     longest = max(float(np.percentile(np.linalg.norm(r, axis=1), 95)) for _, r in found)
     gain = 25 / max(longest, 1e-6)
-    frame = _frame(report.size_px, f"residuals, rms {report.rms_px:.3f} px; an arrow of 25 dots is {longest:.2f} px")
+    scale = f"an arrow of 25 dots is {_figures(longest)} px"
+    frame = _frame(report.size_px, f"residuals, rms {report.rms_px:.3f} px; {scale}")
     for view, rest in found:
         for at, shift in zip(view.pixels, rest, strict=True):
             length = float(np.linalg.norm(shift))
@@ -65,17 +72,43 @@ def residual_plot(report: CameraReport) -> Canvas:
 
 
 def distortion_plot(camera: CameraModel) -> Canvas:
-    """How far the lens moves each place of the picture, and where the principal point lies."""
-    shift = camera.distortion_shift_px(steps=17)
-    longest = float(np.linalg.norm(shift, axis=2).max())
-    frame = _frame((camera.width_px, camera.height_px), f"distortion, at most {longest:.1f} px")
-    x, y = np.meshgrid(np.linspace(0, camera.width_px - 1, 17), np.linspace(0, camera.height_px - 1, 17))
-    for at, arrow in zip(np.column_stack([x.ravel(), y.ravel()]), shift.reshape(-1, 2), strict=True):
-        _arrow(frame, at, arrow, 40 / max(longest, 1e-6), _BLUE)
+    """How far the lens moves each place of the picture, magnified so far that the longest arrow still stays in its own
+    cell, and where the principal point lies."""
+    cell = max(camera.width_px, camera.height_px) / CELLS
+    x, y = (_middles(size, cell) for size in (camera.width_px, camera.height_px))
+    starts = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    shift = camera.distortion_shift_at(starts)
+    farthest = float(np.linalg.norm(camera.distortion_shift_px(), axis=2).max())
+    longest = float(np.linalg.norm(shift, axis=1).max())
+    gain = _magnification(cell / 2 / longest) if NOTHING_PX < farthest < math.inf else 0.0
+    moves = f"at most {_figures(farthest)} px, arrows {gain:g} times as long" if gain else f"below {NOTHING_PX:.4f} px"
+    moves = moves if math.isfinite(farthest) else "the model gives no finite pixels"
+    frame = _frame((camera.width_px, camera.height_px), f"distortion: {moves}")
+    if gain:
+        for at, arrow in zip(starts, shift, strict=True):
+            _arrow(frame, at, arrow, gain * frame.scale, _BLUE)
     if camera.has_center_inside():
         center = frame.at(np.array([camera.cx_px, camera.cy_px]))
         cv2.drawMarker(frame.canvas, (int(center[0]), int(center[1])), _RED, cv2.MARKER_CROSS, 18, 2)
     return frame.canvas
+
+
+def _middles(size_px: int, cell_px: float) -> F64:
+    """Of as many whole cells as fit along a side."""
+    count = max(1, int(size_px / cell_px))
+    return np.asarray((np.arange(count) + 0.5) * size_px / count - 0.5, np.float64)
+
+
+def _magnification(most: float) -> float:
+    """The largest of 1, 2, 5 times a power of ten that is not above `most`."""
+    power = 10.0 ** math.floor(math.log10(most))
+    return max(step * power for step in (1, 2, 5) if step * power <= most)
+
+
+def _figures(value: float) -> str:
+    """Two significant digits, never in powers of ten."""
+    decimals = max(0, 1 - math.floor(math.log10(value))) if value > 0 else 0
+    return f"{value:.{decimals}f}"
 
 
 def view_plot(report: CameraReport) -> Canvas:

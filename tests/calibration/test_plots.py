@@ -7,6 +7,8 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
+from calibration import camera_plots
+from calibration.camera_model import CameraModel
 from calibration.plots import GREEN, RED, Curve, Plot, curve_svg, dome_svg, maps_svg
 from calibration.record import Calibration
 from calibration.report import html_report
@@ -76,3 +78,26 @@ def test_a_viewpoint_must_be_a_rigid_pose() -> None:
     rows[0][0] = -1.0
     with pytest.raises(ValueError, match="no rigid pose"):
         record(viewpoints=[good])
+
+
+@pytest.mark.parametrize(
+    ("k1", "caption"),
+    [(2e-4, "distortion: at most 0.012 px, arrows 10000 times as long"),
+     (-0.6, "distortion: at most 36 px, arrows 5 times as long"), (0.0, "distortion: below 0.0001 px")],
+)  # fmt: skip
+def test_arrows_of_the_distortion_are_magnified_to_be_seen_and_stay_inside_the_frame(
+    k1: float, caption: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(camera_plots, "_write", lambda _canvas, text, _at: told.append(text))
+    plot = camera_plots.distortion_plot(CameraModel(5472, 3648, 24429.0, 24429.0, 2740.0, 1810.0, (k1,)))
+    assert told == [caption]
+    margin = camera_plots.MARGIN_PX
+    outside = plot.copy()
+    outside[margin : -margin + 1, margin : -margin + 1] = 255
+    assert (outside == 255).all()
+    blue = (plot[..., 2].astype(int) - plot[..., 0]) > 60
+    whole = blue.copy()
+    whole[margin + 2 : -margin - 2, margin + 2 : -margin - 2] = False
+    assert not whole.any()  # none reaches the frame, where it would be cut off
+    assert blue.any() == (k1 != 0.0)
