@@ -13,6 +13,7 @@ from calibration.lights_rays import F64, angle_deg, unit
 OUTLIER_RATIO = 2.5  # of the median light
 LEAST_DISAGREEMENT_DEG = 1.0
 LEFT_OUT_RATIO = 1.8
+FEWEST_FOR_STRENGTHS = 4  # see `intensities_from_part`
 TABLE_TOLERANCE_DEG = 3.0
 SIGMAS = 3.0
 BEST_SLANT_DEG = 54.7  # where a ring's L^T L is a multiple of the identity
@@ -152,11 +153,13 @@ def intensities_from_part(values: F64, directions: F64, iterations: int = 30) ->
     """(K,) relative strengths, mean 1, from matte points with many normals: values (K, N), directions (K, 3).
 
     Semi-calibrated: normals with the strengths held, then strengths with the normals held, in turn. On a flat
-    part strength and tilt cannot be told apart.
+    part strength and tilt cannot be told apart. NaN for fewer than 4 lights: three always explain a point.
     """
+    if len(values) < FEWEST_FOR_STRENGTHS:
+        return np.full(len(values), np.nan)
     strengths: F64 = np.asarray(values.mean(axis=1) / values.mean(), np.float64)
     lit = (values > 0.15 * np.quantile(values, 0.7, axis=0)).astype(np.float64)
-    keep = lit.sum(axis=0) >= 4
+    keep = lit.sum(axis=0) >= FEWEST_FOR_STRENGTHS
     seen, weights = values[:, keep], lit[:, keep]
     for _ in range(iterations):
         normals = _solve(directions * strengths[:, None], seen, weights)

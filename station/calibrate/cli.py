@@ -41,6 +41,14 @@ ReferenceOption = Annotated[
     Path | None, typer.Option("--reference", help="Calibration with the camera, and the lights as drawn.")
 ]
 RecordsOption = Annotated[Path, typer.Option("--out", help="Folder that keeps calibration records; made if absent.")]
+MirrorExposureOption = Annotated[
+    float | None,
+    typer.Option("--mirror-us", min=1, help="Exposure of the mirror sphere's highlights; found for each light."),
+]
+PlaneExposureOption = Annotated[
+    float | None, typer.Option("--plane-us", min=1, help="Exposure of the white plane; found for each light without.")
+]
+BinningOption = Annotated[int, typer.Option(help="Of the pictures: 1, 2, 4 or 8.")]
 SphereOption = Annotated[float, typer.Option("--sphere-mm", help="Diameter of the calibration spheres.")]
 
 
@@ -63,6 +71,9 @@ def lights(
     ] = None,
     reference: ReferenceOption = None,
     sphere_mm: SphereOption = 16.0,
+    binning: BinningOption = 4,
+    mirror_us: MirrorExposureOption = None,
+    plane_us: PlaneExposureOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Directions of the lights from a sphere, in a folder or on the rig; ends with 1 if anything is flagged."""
@@ -72,7 +83,7 @@ def lights(
     if folder is not None:
         report = _lights_of_folder(folder, sphere, second)
     else:
-        report = _lights_of_rig(rig, reference, sphere_mm)
+        report = _lights_of_rig(rig, reference, (sphere_mm, binning, mirror_us, plane_us))
     say(report.as_dict(), as_json, report.as_text())
     raise typer.Exit(ExitCode.DONE if report.is_clean else ExitCode.FOUND)
 
@@ -83,14 +94,18 @@ def _lights_of_folder(folder: Path, sphere: SphereKind, second: Path | None) -> 
     return calibrate_lights_folder(folder, sphere, second)
 
 
-def _lights_of_rig(rig: str | None, reference: Path | None, sphere_mm: float) -> LiveLightsReport:
+def _lights_of_rig(
+    rig: str | None, reference: Path | None, how: tuple[float, int, float | None, float | None]
+) -> LiveLightsReport:
     from station.calibrate.live_lights import calibrate_lights_live
     from station.calibrate.measure import LightSettings
     from station.calibrate.station_open import SIMULATED, load_reference, opened
 
+    sphere_mm, binning, mirror_us, plane_us = how
+    settings = LightSettings(binning, sphere_mm / 2, mirror_exposure_us=mirror_us, plane_exposure_us=plane_us)
     with opened(rig or SIMULATED, Path("out/calibration"), _ask) as station_open:
         known = load_reference(reference, station_open.rig)
-        return calibrate_lights_live(station_open, known, progress, LightSettings(sphere_radius_mm=sphere_mm / 2))
+        return calibrate_lights_live(station_open, known, progress, settings)
 
 
 @calibrate_app.command("all")
@@ -162,7 +177,8 @@ def field_maps(
     rig: Annotated[str, typer.Option("--rig", help="Rig file.")],
     out: RecordsOption = Path("out/calibration"),
     release_by: Annotated[str, typer.Option(help="Who releases the record if nothing is flagged.")] = "unattended",
-    binning: Annotated[int, typer.Option(help="Of the pictures: 1, 2, 4 or 8.")] = 4,
+    binning: BinningOption = 4,
+    plane_us: PlaneExposureOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Flat-field maps per light from the white plane, in a new record; ends with 1 if anything is flagged."""
@@ -174,7 +190,8 @@ def field_maps(
 
     with opened(rig, out, _ask) as station_open:
         known = load_document(record, Calibration)
-        report = calibrate_field(station_open, known, out, release_by, progress, LightSettings(binning=binning))
+        settings = LightSettings(binning=binning, plane_exposure_us=plane_us)
+        report = calibrate_field(station_open, known, out, release_by, progress, settings)
     say(report.as_dict(), as_json, report.as_text())
     raise typer.Exit(ExitCode.DONE if report.released else ExitCode.FOUND)
 

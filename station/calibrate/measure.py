@@ -65,6 +65,8 @@ class LightSettings:
     binning: int = 4
     sphere_radius_mm: float = 8.0
     diffuse_channel: int = 9  # the simulated rig's; `for_lights_of` takes a rig's own
+    mirror_exposure_us: float | None = None  # of highlights and of the plane: searched for each light without these
+    plane_exposure_us: float | None = None
 
     def for_lights_of(self, reference: Calibration) -> LightSettings:
         """The same with the diffuse light of that reference. Raises CalibrationRefused."""
@@ -119,7 +121,9 @@ def measure_lights(
         near, outline_rms, own = _mirror(bench, reference, channels, names, settings, stand, progress)
         diffuse, left_out, semi = _matte(bench, reference, channels, names, near, settings, stand, progress)
         lit = (*channels, settings.diffuse_channel)
-        seen = photograph_plane(bench, lit, (*names, "diffuse"), settings.binning, progress)
+        seen = photograph_plane(
+            bench, lit, (*names, "diffuse"), settings.binning, progress, settings.plane_exposure_us
+        )
         white = seen[: len(channels)]
         plane = _plane(white, reference, names, near, settings, stand)
     except (LightCalibrationError, ValueError) as error:
@@ -186,7 +190,10 @@ def _mirror(
         bench.place("sphere_mirror", *at)
         if not exposures:
             outline_us = find_exposure_us(bench, settings.diffuse_channel, settings.binning, 8000.0, 0.999)
-            exposures = [find_exposure_us(bench, c, settings.binning, 100.0, 1.0) for c in channels]
+            exposures = [
+                settings.mirror_exposure_us or find_exposure_us(bench, c, settings.binning, 100.0, 1.0)
+                for c in channels
+            ]
         sphere = _find(bench, rays, settings, stand, at, outline_us)
         outline_rms.append(sphere.outline_rms_px)
         for k, channel in enumerate(channels):
@@ -204,8 +211,17 @@ def _mirror(
     return (
         near,
         float(np.mean(outline_rms)),
-        [tuple(dict.fromkeys(f for s in seen for f in s.flags)) for seen in sightings],
+        [_once(seen) for seen in sightings],
     )
+
+
+def _once(seen: Sequence[MirrorSighting]) -> tuple[str, ...]:
+    """What was told at several places is told once, with their number."""
+    kinds: dict[str, list[str]] = {}
+    for sighting in seen:
+        for flag in sighting.flags:
+            kinds.setdefault(flag.partition(":")[0].partition(" (")[0], []).append(flag)
+    return tuple(f"{own[0]} (at {len(own)} of {len(seen)} places)" for own in kinds.values())
 
 
 def _matte(

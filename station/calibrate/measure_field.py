@@ -63,7 +63,9 @@ def measure_field(
     if positions is None:
         raise CalibrationRefused("flat field: the record knows no positions of the lights; calibrate the lights first")
     try:
-        frames = photograph_plane(bench, channels, names, settings.binning, progress)
+        frames = photograph_plane(
+            bench, channels, names, settings.binning, progress, settings.plane_exposure_us
+        )
         signals = np.array([block_means(light_of(f)) / f.exposure_us for f in frames])
         size = (frames[0].pixels.shape[0], frames[0].pixels.shape[1])
         plane = fit_plane(

@@ -17,14 +17,18 @@ MIDDLE = 8  # the plane's level is read in the middle eighth of the picture, eac
 
 
 def photograph_plane(
-    bench: Bench, channels: Sequence[int], names: Sequence[str], binning: int, progress: Progress
-) -> tuple[Frame, ...]:
-    """One averaged frame per light. Raises LightCalibrationError, ValueError for a plane clipped or dark."""
+    bench: Bench, channels: Sequence[int], names: Sequence[str], binning: int, progress: Progress,
+    exposure_us: float | None = None,
+) -> tuple[Frame, ...]:  # fmt: skip
+    """One averaged frame per light, at that exposure or one found for it.
+
+    Raises LightCalibrationError, ValueError for a plane clipped or dark.
+    """
     progress("white plane")
     bench.place("plane_white")
     averaged = []
     for channel, name in zip(channels, names, strict=True):
-        exposure = find_exposure_us(bench, channel, binning, 4000.0, 0.95, 0.65)
+        exposure = exposure_us or find_exposure_us(bench, channel, binning, 4000.0, 0.95, 0.65)
         frames = [bench.photograph(channel, exposure, binning) for _ in range(PLANE_FRAMES)]
         check_level(f"light {name}", frames[0].pixels, frames[0].black_level_dn, full_scale_dn(frames[0]))
         mean = np.mean([f.pixels for f in frames], axis=0)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from calibration.lights_check import FEWEST_FOR_STRENGTHS
 from calibration.record import Calibration, FlatFieldRecord, Part, Picture, Provenance, SensorRecord
 from calibration.sensor import SensorCharacter
 from station.atomic import write_atomic
@@ -68,7 +69,6 @@ def figures_of(lights: MeasuredLights, sensor: SensorCharacter | None) -> dict[s
         "intensity_spread_percent": 100 * float(lights.plane.spreads.max()),
         "mirror_to_matte_deg": float(lights.disagreement_deg.max()),
         "matte_to_plane_percent": 100 * float(apart.max()),
-        "semi_calibrated_percent": 100 * float(parts.max()),
         "plane_tilt_deg": lights.tilt.tilt_deg,
         "condition": lights.condition.condition,
         "outline_rms_px": lights.outline_rms_px,
@@ -76,6 +76,8 @@ def figures_of(lights: MeasuredLights, sensor: SensorCharacter | None) -> dict[s
         "dark_noise_dn": lights.dark.noise_dn,
         "hot_pixels": float(lights.dark.hot_pixels),
     }
+    if len(lights.names) >= FEWEST_FOR_STRENGTHS:
+        found["semi_calibrated_percent"] = 100 * float(parts.max())
     if len(lights.names) >= FEWEST_FOR_LEFT_OUT:  # fewer lights say nothing of each other: nothing is judged then
         found["left_out_ratio"] = float(lights.left_out.ratios.max())
     if sensor is not None:

@@ -198,6 +198,7 @@ def test_leaving_each_light_out_names_the_one_that_is_off() -> None:
     judged = leave_one_out(values, wrong, strengths)
     assert [k for k, flag in enumerate(judged.flags) if flag] == [5]
     np.testing.assert_allclose(intensities_from_part(values, ring()), strengths / strengths.mean(), rtol=0.01)
+    assert np.isnan(intensities_from_part(values[:3], ring()[:3])).all()  # three lights always explain a point
 
 
 def test_a_poor_arrangement_says_which_light_to_move_where() -> None:

@@ -14,7 +14,7 @@ from station.calibrate.measure import LightSettings
 from station.calibrate.run_all import calibrate_all
 from station.calibrate.station_open import REFERENCE, opened
 from station.cli import app
-from station.documents import load_document
+from station.documents import load_document, save_document
 from station.exit_codes import ExitCode, run_guarded
 from station.flat_field_file import load_field
 from station.simulated_rig import PATIENT_FRAME_TIMEOUT_S, running_rig
@@ -66,3 +66,23 @@ def test_lights_then_field_are_calibrated_over_the_wires_and_the_record_is_verif
         assert np.abs(maps.shared_and_own()[1] - 1).max() < 0.01
         code, report = run("verify", path, "--target", "plane")
         assert (code, report["accepted"], report["target"]) == (ExitCode.DONE, True, "plane")
+
+
+def test_saturated_highlights_and_a_saturated_plane_are_named_over_the_wires(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawing = load_document(REFERENCE, Calibration)
+    few = tuple(light for light in drawing.lights if light.channel in (1, 4, 6, 9))
+    save_document(tmp_path / "few.yaml", drawing.model_copy(update={"lights": few}))
+    with running_rig(tmp_path / "rig", SimulatedRigConfig(clock_speed=30.0), PATIENT_FRAME_TIMEOUT_S) as (_, file):
+        words = ["--rig", str(file), "--reference", str(tmp_path / "few.yaml"), "--binning", "8", "--json"]
+        monkeypatch.setattr("sys.argv", ["station", "calibrate", "lights", *words, "--mirror-us", "2000"])
+        assert run_guarded(app) == ExitCode.FOUND
+        lights = json.loads(capsys.readouterr().out)["lights"]
+        assert [light["name"] for light in lights] == ["L0", "L135", "L225"]
+        for light in lights:
+            assert light["flags"][0].startswith("saturated highlight: ")
+            assert light["flags"][0].endswith("places)")
+        monkeypatch.setattr("sys.argv", ["station", "calibrate", "lights", *words, "--plane-us", "50000"])
+        assert run_guarded(app) == ExitCode.BAD_INPUT
+        assert "light L0: the white plane is saturated; expose less" in capsys.readouterr().err
