@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 
@@ -60,17 +60,27 @@ class CapturedFrame:
     position: Pose
 
 
+SeeDark = Callable[[str, Frame], None]
+
+
 def capture(
-    rig: Rig, plan: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, settle_s: float = 0.0
+    rig: Rig,
+    plan: tuple[CaptureStep, ...],
+    stop: StopSignal,
+    times: StageTimes,
+    settle_s: float = 0.0,
+    see_dark: SeeDark | None = None,
 ) -> Iterator[CapturedFrame]:
     """Walk the plan: move, light, expose; lights are off during every move and whatever happens.
+
+    `see_dark` gets the first view's name and one frame of it with every light off, before any other frame.
 
     A frame belongs to a light because the driver triggered it, its id follows the last one, and its
     exposure began after the light was acknowledged and settled, on the camera's own clock. With strobes it
     also was over, on that clock, before the next light was armed.
     """
     try:
-        yield from _walk(rig, plan, stop, times, settle_s)
+        yield from _walk(rig, plan, stop, times, settle_s, see_dark)
     except BaseException:
         _lights_off_after_fault(rig)
         raise
@@ -80,17 +90,33 @@ def capture(
 
 
 def _walk(
-    rig: Rig, plan: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, settle_s: float
+    rig: Rig,
+    plan: tuple[CaptureStep, ...],
+    stop: StopSignal,
+    times: StageTimes,
+    settle_s: float,
+    see_dark: SeeDark | None,
 ) -> Iterator[CapturedFrame]:
-    for pose, steps in groupby(plan, key=lambda step: step.pose):
+    for pose, of_pose in groupby(plan, key=lambda step: step.pose):
+        steps = tuple(of_pose)
         stop.check(at_view_boundary=True)
         position = _go(rig, pose, settle_s, times)
+        if see_dark is not None and steps[0].index == plan[0].index:
+            see_dark(steps[0].view, _dark(rig, steps, times))
         if rig.strobes is None:
-            frames = _by_software(rig, tuple(steps), stop, times)
+            frames = _by_software(rig, steps, stop, times)
         else:
-            frames = _by_strobe(rig.strobes, tuple(steps), stop, times)
+            frames = _by_strobe(rig.strobes, steps, stop, times)
         for step, frame in frames:
             yield CapturedFrame(step, frame, position)
+
+
+def _dark(rig: Rig, steps: tuple[CaptureStep, ...], times: StageTimes) -> Frame:
+    """As long as the longest of these steps; the lights went off, acknowledged, before the arm moved here."""
+    with times.stage("dark_frame"):
+        frame = rig.camera.expose(max(step.exposure_us for step in steps), steps[0].gain_db)
+        rig.lights.check()
+    return frame
 
 
 def _by_software(

@@ -31,7 +31,7 @@ from station.job import Job, JobResult, run_job
 from station.judge import ViewJudge
 from station.light_series import light_series
 from station.light_trend import light_histories, light_trends
-from station.light_warning import light_warnings
+from station.light_warning import LightWarning, ambient_warning, light_warnings
 from station.plan import CaptureStep, make_plan
 from station.recipe import LoadedRecipe, load_recipe
 from station.stages import StageTimes
@@ -88,6 +88,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._last: JobResult | None = None
         self._lights: LightsWatched | None = None  # as told last
+        self._ambient: LightWarning | None = None
 
     # -- listening --------------------------------------------------------------------------
 
@@ -351,6 +352,8 @@ class Engine:
         self._last = replace(result, frames=())  # they are in the archive
         self._after(result, storage_fault, stop)
         self._emit(ResultReady(result.inspection, folder))
+        told_above = job.loaded.recipe.light_level_limits.ambient_told_above
+        self._ambient = ambient_warning(result.inspection, told_above, self._ambient)
         self._watch_lights(job.loaded.recipe.recipe_id)
 
     def _after(self, result: JobResult, storage_fault: ArchiveError | None, stop: StopSignal) -> None:
@@ -369,7 +372,8 @@ class Engine:
         except ArchiveError:
             log.exception("the lights' trends could not be read")
             return
-        warnings = light_warnings(light_trends(readings).trends)
+        of_all = () if self._ambient is None else (self._ambient,)
+        warnings = (*of_all, *light_warnings(light_trends(readings).trends))
         before = self._lights.warnings if self._lights is not None else ()
         for warning in warnings:
             if warning.key not in {told_before.key for told_before in before}:

@@ -101,7 +101,7 @@ def run_job(
     reasons: list[str] = []
     last_frame = started
     try:
-        for captured in capture(rig, job.plan, stop, times, recipe.capture.settle_s):
+        for captured in capture(rig, job.plan, stop, times, recipe.capture.settle_s, judge.see_dark):
             last_frame = time.perf_counter()
             frames.append(captured)
             step = captured.step

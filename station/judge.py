@@ -9,6 +9,7 @@ from math import isqrt
 import numpy as np
 
 from drivers.protocols import CameraSettings, Frame, Pixels
+from station.ambient import DARK_LEVEL, SHARE, DarkLevel, ambient_share, check_ambient, dark_level
 from station.capture import CapturedFrame
 from station.detector import AnomalyDetector
 from station.inspection import AnomalyMap, NormalMap, Verdict, ViewResult, judge_score
@@ -43,6 +44,7 @@ class ViewJudge:
         self._limits = {v.name: v.limit for v in self._recipe.viewpoints}
         self._solver: ViewSolver | None = None
         self._frames: dict[str, Frame] = {}
+        self.dark: DarkLevel | None = None  # of this part
         self.is_behind: Callable[[], bool] = lambda: False  # asked before what could also be left undone
 
     def warm_up(self, settings: CameraSettings) -> None:
@@ -63,6 +65,11 @@ class ViewJudge:
         """Forget what an earlier job left behind; stage times go to `times` from now on."""
         self._times = times
         self._frames = {}
+        self.dark = None
+
+    def see_dark(self, view: str, frame: Frame) -> None:
+        """One frame of the part with every light off, before its first view is begun."""
+        self.dark = dark_level(view, frame)
 
     def add(self, captured: CapturedFrame) -> None:
         """Take one frame of the current view; directional ones go straight into the solver's ring."""
@@ -111,6 +118,9 @@ class ViewJudge:
         levels = {name: mean_level(frame) for name, frame in frames.items()}
         with self._times.stage("check_lights"):
             reasons = list(self._check_lights(view, levels))
+            ambient = self._ambient(levels)
+            if SHARE in ambient:
+                reasons += check_ambient(ambient[SHARE], self._recipe.light_level_limits.ambient_above)
         with self._times.stage("photometric_stereo"):
             normal_map = self._solver.first()
         solvers = {"detector": self._solver.first_name, "map": self._solver.first_name}
@@ -127,7 +137,7 @@ class ViewJudge:
         with self._times.stage("relight"):
             relit, left_out = self._residuals(normal_map)
         with self._times.stage("uncertainty"):
-            quality = self._quality(normal_map)
+            quality = {**self._quality(normal_map), **ambient}
         if self._may_still_refine():
             normal_map = self._refined(normal_map)
             solvers["map"] = self._solver.refined_name
@@ -202,6 +212,15 @@ class ViewJudge:
             limits.weak_below,
             limits.strong_above,
         )
+
+    def _ambient(self, levels: Mapping[str, float]) -> dict[str, float]:
+        """Figures of the part's dark frame, against the references of its view, or without any against this view."""
+        if self.dark is None:
+            return {}
+        references = expected_levels(self._recipe.reference_levels.get(self.dark.view, {}), self._strengths)
+        exposures_us = {light.name: light.exposure_us for light in self._recipe.directional_lights}
+        share = ambient_share(self.dark, exposures_us, references or levels)
+        return {DARK_LEVEL: self.dark.level_per_ms, SHARE: share}
 
     def _check_observed(self, normal_map: NormalMap) -> list[str]:
         least = self._recipe.photometric_stereo.minimum_observable_share

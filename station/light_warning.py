@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from station.ambient import SHARE
+from station.inspection import Inspection
 from station.light_trend import FlagKind, LightFlag, LightTrend
 
 ONE_OF_THEM = ""  # the light of a warning that no single light can be blamed for
@@ -35,6 +37,19 @@ def light_warnings(trends: Sequence[LightTrend]) -> tuple[LightWarning, ...]:
             warning = _warning(trend, flag)
             found.setdefault(warning.key, warning)
     return tuple(found.values())
+
+
+def ambient_warning(inspection: Inspection, told_above: float, before: LightWarning | None) -> LightWarning | None:
+    """Whether other light fell on this part; `before` is what was told after the last one."""
+    shares = [view.quality[SHARE] for view in inspection.views if SHARE in view.quality]
+    if not shares:
+        return before
+    if max(shares) <= told_above:
+        return None
+    text = f"Other light falls on the part: {max(shares):.1%} of the lights' level while all of them are off"
+    action = "close the hood, shade the cell, see whether a light stays on"
+    since = inspection.creation_time if before is None else before.since
+    return LightWarning(ONE_OF_THEM, "ambient", text, action, since)
 
 
 def _warning(trend: LightTrend, flag: LightFlag) -> LightWarning:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from station.ambient import archived_dark_level
 from station.archive import Archive, ArchivedFrame, ArchiveError
 from station.capture import CapturedFrame
 from station.detector import AnomalyDetector
@@ -68,7 +69,9 @@ def rejudge(archive: Archive, inspection_id: str) -> RejudgeReport:
     loaded = recipe_of(archive, before)
     detector = AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256)
     detector.check_fits(loaded.recipe)
-    results = _judged(ViewJudge(loaded, detector), loaded, archive.load_frames(inspection_id))
+    judge = ViewJudge(loaded, detector)
+    judge.dark = archived_dark_level(before, loaded.recipe.viewpoints[0].name)
+    results = _judged(judge, loaded, archive.load_frames(inspection_id))
     verdict, reasons, _ = judge_part(results, before.expected_views)
     ended = _what_ended(before)
     then = {view.view: view for view in before.views}

@@ -15,9 +15,10 @@ from drivers.simulated.process import RigProcess
 from station.archive import Archive
 from station.demo import RECIPES, peak_inside, true_defect_mask
 from station.engine import Engine, NotNow
-from station.events import Event, State, StepDone
+from station.events import Event, LightsWatched, State, StepDone
 from station.inspection import Inspection, Verdict
 from station.recipe import load_recipe
+from station.rejudge import rejudge
 from station.simulated_rig import write_rig_file
 
 RECIPE = RECIPES / "connector.yaml"
@@ -185,3 +186,18 @@ def test_abort_holds_the_arm_puts_lights_off_and_demands_a_reset(station: Statio
     assert station.archive.history(1)[0].verdict is Verdict.UNDECIDED
     station.engine.reset()
     assert station.engine.inspect("AFTER-ABORT").verdict is Verdict.PASS
+
+
+def test_ambient_light_is_told_makes_the_part_undecided_and_is_over_when_it_is_gone(station: Station) -> None:
+    told: list[LightsWatched] = []
+    unsubscribe = station.engine.subscribe(lambda e: told.append(e) if isinstance(e, LightsWatched) else None)
+    station.load()
+    station.rig.control.inject("ambient", "0.05")
+    inspection = station.engine.inspect("AMBIENT")
+    station.rig.control.inject("ambient", "0")
+    assert inspection.verdict is Verdict.UNDECIDED
+    assert all("with every light off" in view.reasons[0] for view in inspection.views)
+    assert rejudge(station.archive, inspection.inspection_id).verdict_now is Verdict.UNDECIDED
+    assert station.engine.inspect("AFTER-AMBIENT").verdict is Verdict.PASS
+    unsubscribe()
+    assert [[w.kind for w in event.warnings] for event in told] == [["ambient"], []]

@@ -46,6 +46,7 @@ ROWS = [
     PictureFault("lights.light_stuck_on 4", "lights.light_repaired 4", "light"),
     PictureFault("lights.light_stuck_on 3 0.3", "lights.light_repaired 3", "every light is above"),
     PictureFault("lights.lights_swapped 2 6", "lights.lights_swapped 2 6", "light 'L225' is too bright"),
+    PictureFault("ambient 0.05", "ambient 0", "with every light off there is still"),
     PictureFault("ambient 0.3", "ambient 0", "every light is above"),
     PictureFault("camera.saturation 50", "camera.saturation 1", "light"),
 ]
@@ -71,7 +72,7 @@ class ViewBench:
     def look(self) -> ViewResult:
         times = StageTimes()
         self._judge.begin_job(times)
-        for captured in capture(self.rig, self._steps, StopSignal(), times):
+        for captured in capture(self.rig, self._steps, StopSignal(), times, see_dark=self._judge.see_dark):
             self._judge.add(captured)
         return self._judge.finish(VIEW)
 

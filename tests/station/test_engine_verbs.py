@@ -83,7 +83,8 @@ class Bench:
         )
 
     def _files(self) -> SimpleNamespace:
-        recipe = SimpleNamespace(recipe_id="r1", product="p", viewpoints=[])
+        limits = SimpleNamespace(ambient_told_above=0.01)
+        recipe = SimpleNamespace(recipe_id="r1", product="p", viewpoints=[], light_level_limits=limits)
         loaded = SimpleNamespace(
             recipe=recipe, files=list, sha256s={"calibration": "0"}, check_calibration=lambda: None
         )

@@ -101,6 +101,21 @@ def test_every_frame_saw_its_own_light_alone(running: Any, rig: Rig) -> None:
     assert set(process.control.call("status")["light_levels"].values()) == {0.0}
 
 
+def test_the_dark_frame_of_a_part_saw_no_light(running: Any, rig: Rig) -> None:
+    process, _ = running
+    dark: list[CapturedFrame] = []
+    steps = PLAN[: len(LIGHTS)]
+    frames = list(
+        capture(
+            rig, steps, StopSignal(), StageTimes(),
+            see_dark=lambda _view, frame: dark.append(CapturedFrame(steps[0], frame, steps[0].pose)),
+        )
+    )  # fmt: skip
+    assert len(dark) == 1
+    assert lights_of(process, dark[0]) == {}
+    assert_right(process, frames)
+
+
 @pytest.mark.parametrize(
     ("fault", "after"), [("drop_reply", 0), ("drop_reply", 2), ("drop_reply", 6), ("garble_reply", 2), ("refuse", 2)]
 )
