@@ -39,7 +39,7 @@ class Identity:
 
     camera: str
     lights: str
-    temperature_c: float | None
+    temperature_c: float | None  # of the camera as it was asked; None where it does not tell
 
 
 class LiveBench:
@@ -76,11 +76,12 @@ class LiveBench:
         return self._rig.camera.expose(exposure_us)
 
     def identity(self) -> Identity:
-        temperature = getattr(self._rig.camera, "temperature_c", None)
+        read = getattr(self._rig.camera, "temperature_c", None)  # not every driver has it, nor every camera
+        temperature: float | None = read() if callable(read) else None
         return Identity(
             self._rig.camera.identity.serial_number,
             self._rig.lights.identity.serial_number or self._rig.lights.identity.model,
-            float(temperature) if isinstance(temperature, float | int) else None,
+            None if temperature is None else round(temperature, 1),
         )
 
 

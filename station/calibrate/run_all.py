@@ -98,7 +98,6 @@ def calibrate_all(
     chosen = (settings or LightSettings()).for_lights_of(reference)
     station_open.board_bench.diffuse_channel = chosen.diffuse_channel
     began = datetime.now(UTC)
-    identity = station_open.identity()
     geometry = measure_geometry(station_open.board_bench, progress, views=views) if with_camera else None
     known = reference if geometry is None else with_geometry(reference, geometry)
     stand = None if geometry is None else geometry.stand(LIGHTS_VIEW, known.working_distance_mm)
@@ -106,6 +105,7 @@ def calibrate_all(
     recorder = Recorder(station_open.bench)
     lights = measure_lights(recorder, known, chosen, progress, stand)
     sensor = measure_sensor(recorder, known, chosen, progress) if with_sensor else None
+    identity = station_open.identity()  # now: the camera is as warm as it was for most of the pictures
     release = Release(release_by, datetime.now(UTC), lens=lens)
     name = f"{identity.camera}-{release.at.strftime('%Y%m%dT%H%M%SZ')}"
     pictures = [*(geometry.pictures if geometry is not None else ()), *recorder.pictures]

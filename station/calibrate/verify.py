@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from station.recipe_calibration import utc
 
 DIRECTION_LIMIT_DEG = 1.0
 INTENSITY_LIMIT_PERCENT = 3.0
+TEMPERATURE_APART_C = 8.0  # a lens refocuses, a sensor's dark signal doubles
 FIELD_LIMIT_PERCENT = 1.5
 
 
@@ -126,7 +127,7 @@ def _report(
     reasons: list[str], began: float,
 ) -> VerifyReport:  # fmt: skip
     reasons = [*reasons, *_of_the_record(record, identity)]
-    warnings = () if record.provenance is not None else ("the record says nothing of its release and expiry",)
+    warnings = tuple(_warnings(record, identity))
     seconds = time.monotonic() - began
     return VerifyReport(
         record.calibration_id, target, seconds, not reasons, tuple(reasons), warnings, tuple(checks)
@@ -143,3 +144,12 @@ def _of_the_record(record: Calibration, identity: Identity) -> list[str]:
         if record.provenance.is_expired(utc(datetime.now(UTC))):
             reasons.append(f"the record expired on {record.provenance.expires}")
     return reasons
+
+
+def _warnings(record: Calibration, identity: Identity) -> Iterator[str]:
+    if record.provenance is None:
+        yield "the record says nothing of its release and expiry"
+        return
+    then, now = record.provenance.temperature_c, identity.temperature_c
+    if then is not None and now is not None and abs(now - then) > TEMPERATURE_APART_C:
+        yield f"the camera is at {now:.0f} degrees C, but was calibrated at {then:.0f}: let it warm up, verify again"

@@ -43,6 +43,9 @@ def test_lights_then_field_are_calibrated_over_the_wires_and_the_record_is_verif
         first = load_document(Path(whole.record), Calibration)
         assert first.provenance is not None
         assert first.provenance.lens_serial_number == "L-7"
+        assert first.provenance.temperature_c is not None
+        assert 20.0 < first.provenance.temperature_c < 60.0
+        assert "degrees C" in Path(whole.report).read_text(encoding="utf-8")
         assert first.provenance.nominal == ("camera", "viewpoints", "sensor")
         record = Path(whole.record)
 

@@ -119,8 +119,12 @@ def test_verify_accepts_the_rig_it_was_made_on_and_refuses_one_that_was_touched(
     moved = replace(HEAD.lights[3], position_mm=(HEAD.lights[3].position_mm[0] + 14.0, *HEAD.lights[3].position_mm[1:]))
     weak = replace(HEAD.lights[6], power=HEAD.lights[6].power * 0.9)
     touched = LightHead((*HEAD.lights[:3], moved, *HEAD.lights[4:6], weak, *HEAD.lights[7:]))
-    report = verify(SceneBench(touched, TOP, 5), record, replace(IDENTITY, camera="OTHER"), SETTINGS, quiet)
+    cold = replace(IDENTITY, camera="OTHER", temperature_c=20.0)
+    report = verify(SceneBench(touched, TOP, 5), record, cold, SETTINGS, quiet)
     assert not report.accepted
+    assert report.warnings == (
+        "the camera is at 20 degrees C, but was calibrated at 32: let it warm up, verify again",
+    )
     assert [check.name for check in report.lights if not check.ok] == ["L135", "L270"]
     assert any("the camera is OTHER" in reason for reason in report.reasons)
 
