@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from station.atomic import write_atomic
 from station.heatmap import LIMIT_POSITION, SCALE_END, colour_bar, hatch
-from station.inspection import Inspection, Verdict, ViewResult
+from station.inspection import Inspection, Verdict, ViewResult, told_once
 from station.render import fitted, grey_ground, heat_rgb, image_rgb, normals_rgb
 
 _WIDTH = 1920
@@ -149,7 +149,7 @@ def _draw_banner(draw: ImageDraw.ImageDraw, inspection: Inspection, box: Box) ->
     left = box[0] + 136 + _text_width(draw, inspection.verdict.value, 84) + 40
     width = box[2] - left - 20
     lines = [_deciding_line(inspection)]
-    for reason in inspection.reasons:
+    for reason in told_once(inspection):
         lines += _wrapped(draw, reason, 22, width, 2)
     if len(lines) > 4:
         lines = [*lines[:3], f"and {len(lines) - 3} more lines: see the record"]

@@ -323,7 +323,7 @@ class Engine:
         self._emit(event)
         self._unless_aborted(stop)
         self._enter(State.READY)
-        self._watch_lights(files.loaded.recipe.recipe_id)
+        self._watch_lights(files.loaded.recipe.recipe_id, "")
 
     def _unless_aborted(self, stop: StopSignal) -> None:
         """Once aborted: lights off, Halted, and NotNow for whoever called the verb."""
@@ -354,7 +354,7 @@ class Engine:
         self._emit(ResultReady(result.inspection, folder))
         told_above = job.loaded.recipe.light_level_limits.ambient_told_above
         self._ambient = ambient_warning(result.inspection, told_above, self._ambient)
-        self._watch_lights(job.loaded.recipe.recipe_id)
+        self._watch_lights(job.loaded.recipe.recipe_id, job.inspection_id)
 
     def _after(self, result: JobResult, storage_fault: ArchiveError | None, stop: StopSignal) -> None:
         if result.fault is not None:
@@ -365,7 +365,7 @@ class Engine:
         elif not stop.aborted:
             self._enter(State.READY)
 
-    def _watch_lights(self, recipe_id: str) -> None:
+    def _watch_lights(self, recipe_id: str, inspection_id: str) -> None:
         """Tell how the lights did over the last parts; what is new among the warnings goes to the log too."""
         try:
             readings = self._archive.light_readings(WATCHED, recipe_id)
@@ -378,7 +378,7 @@ class Engine:
         for warning in warnings:
             if warning.key not in {told_before.key for told_before in before}:
                 log.warning("%s; what to do: %s", warning.text, warning.action)
-        self._lights = LightsWatched(recipe_id, warnings, light_histories(light_series(readings)))
+        self._lights = LightsWatched(recipe_id, inspection_id, warnings, light_histories(light_series(readings)))
         self._emit(self._lights)
 
     def _store(self, result: JobResult) -> tuple[str, ArchiveError | None]:

@@ -91,6 +91,7 @@ class LightsWatched:
     """
 
     recipe_id: str
+    inspection_id: str  # after which it is told; empty with the recipe
     warnings: tuple[LightWarning, ...]
     histories: tuple[LightHistory, ...]
 

@@ -113,6 +113,25 @@ def judge_score(score: float, limit: float) -> Verdict:
     return Verdict.PASS if score <= limit else Verdict.FAIL
 
 
+def told_once(inspection: Inspection) -> tuple[str, ...]:
+    """The inspection's reasons, what holds of several views in one line."""
+    views: dict[str, list[str]] = {}
+    for view in inspection.views:
+        for reason in view.reasons:
+            views.setdefault(reason, []).append(view.view)
+    lines: dict[str, None] = {}  # as a set that keeps its order
+    for line in inspection.reasons:
+        told = next((r for r, names in views.items() if line in {f"view {name!r}: {r}" for name in names}), None)
+        lines[line if told is None else _of_views(views[told], told, len(inspection.expected_views))] = None
+    return tuple(lines)
+
+
+def _of_views(names: list[str], reason: str, expected: int) -> str:
+    if len(names) == 1:
+        return f"view {names[0]!r}: {reason}"
+    return f"every view: {reason}" if len(names) == expected else f"views {', '.join(names)}: {reason}"
+
+
 def judge_part(views: tuple[ViewResult, ...], expected: tuple[str, ...]) -> tuple[Verdict, tuple[str, ...], str | None]:
     """The part's verdict, its reasons, and the view that decided.
 

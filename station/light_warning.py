@@ -30,13 +30,18 @@ class LightWarning:
 
 
 def light_warnings(trends: Sequence[LightTrend]) -> tuple[LightWarning, ...]:
-    """One per light and kind; what only the whole set shows is told once."""
+    """One per light and kind. What only the whole set shows is told once, and not beside a light that explains it."""
     found: dict[tuple[str, str], LightWarning] = {}
     for trend in trends:
         for flag in trend.flags:
             warning = _warning(trend, flag)
             found.setdefault(warning.key, warning)
-    return tuple(found.values())
+    is_explained = any(trend.median_residual is not None and _names_it(trend) for trend in trends)
+    return tuple(w for w in found.values() if not (is_explained and w.kind == FlagKind.SET_RESIDUAL))
+
+
+def _names_it(trend: LightTrend) -> bool:
+    return any(flag.kind is not FlagKind.SET_RESIDUAL for flag in trend.flags)
 
 
 def ambient_warning(inspection: Inspection, told_above: float, before: LightWarning | None) -> LightWarning | None:

@@ -30,6 +30,7 @@ from station.console.window import ConsoleWindow
 _log = logging.getLogger(__name__)
 SCREENSHOT_SIZE = (1920, 1080)
 _DONE, _RIG_FAULT = 0, 3
+_AFTER_RESULT_MS = 1000
 _AFTER_FAULT_MS = 2000  # a result usually follows a fault; this long it is waited for
 _SIGNAL_POLL_MS = 200
 _UNNAMED_PART = "UNNAMED"
@@ -61,13 +62,20 @@ def write_screenshot(engine: EnginePort, path: Path, *, part_id: str, timeout_s:
     after_fault.setSingleShot(True)
     after_fault.timeout.connect(lambda: loop.quit() if window.situation.result is None else None)
 
+    after_result = QTimer(window)  # the lights are told of a moment after the result
+    after_result.setSingleShot(True)
+    after_result.timeout.connect(loop.quit)
+
     waiting_to_start = [part_id or _UNNAMED_PART]
 
     def look() -> None:
         if waiting_to_start and window.can_start:
             window.start_part(waiting_to_start.pop())
         elif window.is_settled:
-            loop.quit()
+            if window.knows_the_lights:
+                loop.quit()
+            elif not after_result.isActive():
+                after_result.start(_AFTER_RESULT_MS)
         elif window.has_failed and not after_fault.isActive():
             after_fault.start(_AFTER_FAULT_MS)
 

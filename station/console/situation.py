@@ -17,7 +17,7 @@ from station.events import (
     StateChanged,
     StepDone,
 )
-from station.inspection import Inspection, Verdict, inspection_without_pictures
+from station.inspection import Inspection, Verdict, inspection_without_pictures, told_once
 from station.light_warning import LightWarning
 
 # Ready comes a moment before the result of the job that it ends; in these states a job has broken off.
@@ -189,7 +189,7 @@ def result_lines(inspection: Inspection) -> tuple[str, ...]:
     if view is not None and view.pred_score is not None:
         name = "decided by" if inspection.verdict is Verdict.FAIL else "highest score"
         lines.append(f"{name} {view.view}: {view.pred_score:.3g}, limit {view.limit:.3g}")
-    return (*lines, *inspection.reasons)
+    return (*lines, *told_once(inspection))
 
 
 def _why_not_ready(state: State) -> str:

@@ -70,6 +70,12 @@ class ConsoleWindow(QMainWindow):
         return self._live.inspection is not None and not self._live.awaits_pictures and not self._history_asked
 
     @property
+    def knows_the_lights(self) -> bool:
+        """What came of the lights with the last part is on the window too."""
+        lights, result = self._situation.lights, self._situation.result
+        return lights is not None and result is not None and lights.inspection_id == result.inspection_id
+
+    @property
     def has_failed(self) -> bool:
         """A person is needed, and no result has come."""
         situation = self._situation

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from station.inspection import AnomalyMap, Verdict, ViewResult, judge_part, judge_score
+from station.inspection import AnomalyMap, Inspection, Verdict, ViewResult, judge_part, judge_score, told_once
 
 EXPECTED = ("top", "front")
 
@@ -48,3 +49,20 @@ def test_an_undecided_view_hands_its_reason_to_the_part() -> None:
 
 def test_no_expected_view_is_never_pass() -> None:
     assert judge_part((), ())[0] is Verdict.UNDECIDED
+
+
+def test_what_holds_of_several_views_is_told_in_one_line(make_inspection: Callable[..., Inspection]) -> None:
+    names = ("top", "front", "right", "back", "left")
+    scores = dict.fromkeys(names, 0.5)
+    every = make_inspection(scores, view_reasons=dict.fromkeys(names, ("ambient light",)))
+    assert told_once(every) == ("every view: ambient light",)
+    assert len(every.reasons) == 5, "the record keeps each"
+    some = make_inspection(
+        {name: 0.5 for name in names if name != "left"},
+        view_reasons={"top": ("light 'L45' is weak", "few pixels"), "back": ("light 'L45' is weak",)},
+    )
+    assert told_once(some) == (
+        "view 'left' was not captured",
+        "views top, back: light 'L45' is weak",
+        "view 'top': few pixels",
+    )

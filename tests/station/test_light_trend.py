@@ -108,3 +108,11 @@ def test_warnings_are_plain_words_and_the_set_is_told_of_once() -> None:
     report = light_trends([*early, *(r for r in late if int(r.inspection_id) >= 8)])
     (one,) = light_warnings(report.trends)
     assert (one.light, one.text) == ("", "One of the lights no longer fits the others")
+
+
+def test_the_set_is_not_told_of_beside_the_light_that_explains_it() -> None:
+    late = readings(20, LIGHTS[:4], dict.fromkeys(LIGHTS[:4], 3.0), fading="L90")
+    both = [*(r for r in readings(8, LIGHTS[:4])), *(r for r in late if int(r.inspection_id) >= 8)]
+    trends = light_trends(both).trends
+    assert {f.kind for t in trends for f in t.flags} == {FlagKind.LEVEL, FlagKind.SET_RESIDUAL}
+    assert [w.light for w in light_warnings(trends)] == ["L90"]

@@ -14,6 +14,7 @@ from station.events import (
     Event,
     Fault,
     JobStarted,
+    LightsWatched,
     Listener,
     RecipePrepared,
     ResultReady,
@@ -23,6 +24,7 @@ from station.events import (
     ViewJudged,
 )
 from station.inspection import HistoryRow, Inspection
+from station.light_warning import LightWarning
 
 LIGHTS = ("diffuse", "north", "east", "south", "west")
 VIEWS = ("top", "front", "right", "back", "left")
@@ -38,6 +40,7 @@ class ScriptedEngine:
     hold: bool = False
     hold_reset: bool = False
     refusal: Exception | None = None
+    light_warnings: tuple[LightWarning, ...] = ()
     calls: list[str] = field(default_factory=list)
     threads: set[str] = field(default_factory=set)
     finished: list[Inspection] = field(default_factory=list)
@@ -76,6 +79,7 @@ class ScriptedEngine:
         if self.fault is not None:
             self.tell(self.fault)
         self.tell(ResultReady(inspection, "archive/0001"))
+        self.tell(LightsWatched("housing", inspection.inspection_id, self.light_warnings, ()))
         self.tell(StateChanged(State.READY if self.fault is None else State.ERROR))
 
     def stop(self) -> None:

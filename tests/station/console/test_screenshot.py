@@ -11,6 +11,7 @@ from PIL import Image
 from station.console import ConsoleUnavailable, requirements, run_console
 from station.events import Fault
 from station.inspection import Inspection
+from station.light_warning import LightWarning
 
 
 @pytest.mark.usefixtures("qtbot")
@@ -18,13 +19,16 @@ def test_a_screenshot_shows_the_result_at_1920_by_1080(
     make_engine: Any, failed_inspection: Inspection, tmp_path: Path
 ) -> None:
     path = tmp_path / "pictures" / "console.png"
-    engine = make_engine(failed_inspection)
+    weak = LightWarning("L90", "level", "Light L90 is 15% weaker than it was", "wipe its window", None)
+    engine = make_engine(failed_inspection, light_warnings=(weak,))
     assert run_console(engine, screenshot=path, part_id="SN-1", timeout_s=30) == 0
     assert engine.calls == ["start SN-1"]
     with Image.open(path) as picture:
         assert picture.size == (1920, 1080)
         pixels = np.asarray(picture.convert("RGB"))
     assert np.mean(np.all(pixels == (186, 12, 20), axis=-1)) > 0.08, "the FAIL banner fills its place"
+    amber = np.all(pixels[-180:-76, :70] == (255, 178, 0), axis=-1)
+    assert amber.mean() > 0.2, "the light warning that came with the part is on it"
     assert not [t.name for t in threading.enumerate() if t.name.startswith("console-")]
 
 
