@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from drivers.protocols import Frame, Pose
 from drivers.simulated.scene import DEFECT_KINDS, Scene, make_part, random_defect
+from station.aimed_views import reference_camera
 from station.atomic import write_atomic
 from station.bad_input import BadInput
 from station.inspection import NormalMap
@@ -147,6 +148,7 @@ def simulate_dataset(
             name: light.model_dump(mode="json")
             for name, light in reference_lights(loaded.calibration, loaded.recipe.lights).items()
         },
+        "reference_camera": reference_camera(loaded.calibration).model_dump(mode="json"),
         "items": sorted(entries, key=lambda e: (e["split"], e["part"], e["view"])),
     }
     write_atomic(folder / "index.json", json.dumps(index, indent=1).encode())

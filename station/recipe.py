@@ -11,6 +11,7 @@ from pathlib import Path
 
 from calibration.record import Calibration
 from drivers.errors import DeviceError
+from station.aimed_views import aimed
 from station.document_errors import DocumentError, field_name
 from station.documents import Document, load_document, read_document
 from station.flat_field_file import FieldMaps, FlatFieldFileError, load_field
@@ -35,7 +36,10 @@ class KeptFiles:
 
 @dataclass(frozen=True, slots=True)
 class LoadedRecipe:
-    """A recipe with all that it refers to, found, checked against each other and hashed."""
+    """A recipe with all that it refers to, found, checked against each other and hashed.
+
+    The poses of its viewpoints are the arm's under this calibration: see `station.aimed_views`.
+    """
 
     recipe: Recipe
     calibration: Calibration
@@ -118,6 +122,7 @@ def load_recipe(
         sha256s["flat_field"] = calibration.flat_field.sha256
     if need_model:
         sha256s["model"] = _model_sha256(document, recipe.model, model_path)
+    recipe = aimed(recipe, calibration)
     loaded = LoadedRecipe(recipe, calibration, path, calibration_path, model_path, sha256s, document, field)
     loaded.check_calibration(now)
     return loaded

@@ -10,7 +10,7 @@ from station.atomic import write_atomic
 from station.document_errors import DocumentError
 from station.document_reader import FieldPath
 from station.documents import Document, dump_document, parse_document, read_document
-from station.recipe_fields import Recipe, ReferenceLight, WhiteBalance
+from station.recipe_fields import Recipe, ReferenceCamera, ReferenceLight, WhiteBalance
 
 Levels = Mapping[str, Mapping[str, float]]
 
@@ -22,11 +22,12 @@ def update_recipe_values(
     sha256: str | None = None,
     reference_levels: Levels | None = None,
     reference_lights: Mapping[str, ReferenceLight] | None = None,
+    reference_camera: ReferenceCamera | None = None,
     calibration: tuple[str, str] | None = None,
     white_balance: WhiteBalance | None = None,
 ) -> None:
-    """Set limits per view, the model's hash, the reference levels, the lights under which they were taken, the
-    calibration (its file and SHA-256), the display's white balance. Atomic.
+    """Set limits per view, the model's hash, the reference levels, the lights and the camera with which they were
+    taken, the calibration (its file and SHA-256), the display's white balance. Atomic.
 
     What is None stays.
 
@@ -40,15 +41,18 @@ def update_recipe_values(
     if sha256 is not None:
         edits.append(_hash_edit(document, sha256))
     if reference_levels is not None:
-        rows = {view: _pairs(of_view) for view, of_view in reference_levels.items()}
+        rows = {view: f"{{{_pairs(of_view)}}}" for view, of_view in reference_levels.items()}
         edits.append(_table_edit(document, "reference_levels", rows))
     if reference_lights is not None:
-        rows = {name: _light_pairs(light) for name, light in reference_lights.items()}
+        rows = {name: f"{{{_light_pairs(light)}}}" for name, light in reference_lights.items()}
         edits.append(_table_edit(document, "reference_lights", rows))
+    if reference_camera is not None:
+        fields = {name: _value(value) for name, value in reference_camera.model_dump().items()}
+        edits.append(_table_edit(document, "reference_camera", fields))
     if calibration is not None:
         edits += _calibration_edits(document, *calibration)
     if white_balance is not None:
-        pairs = _pairs(white_balance.model_dump())
+        pairs = f"{{{_pairs(white_balance.model_dump())}}}"
         edits.append(_table_edit(document, "display", {"white_balance": pairs}))
     text = document.text
     for start, end, replacement in sorted(edits, reverse=True):
@@ -57,6 +61,8 @@ def update_recipe_values(
     _check_result(path, changed, limits, sha256, reference_levels)
     if reference_lights is not None and changed.reference_lights != dict(reference_lights):
         raise _not_set(path, "reference_lights")
+    if reference_camera is not None and changed.reference_camera != reference_camera:
+        raise _not_set(path, "reference_camera")
     if calibration is not None and (changed.calibration, changed.calibration_sha256) != calibration:
         raise _not_set(path, "calibration")
     if white_balance is not None and changed.display.white_balance != white_balance:
@@ -91,7 +97,7 @@ def _calibration_edits(document: Document, file: str, sha256: str) -> list[tuple
 
 def _table_edit(document: Document, table: str, rows: Mapping[str, str]) -> tuple[int, int, str]:
     """One line per view or light, in braces."""
-    lines = [f"  {name}: {{{content}}}" for name, content in rows.items()]
+    lines = [f"  {name}: {content}" for name, content in rows.items()]
     block = "\n" + "\n".join(lines) if lines else " {}"
     span = document.spans.get((table,))
     if span is None:
@@ -115,8 +121,12 @@ def _light_pairs(light: ReferenceLight) -> str:
     if light.plane_level_per_ms is not None:
         pairs.append(f"plane_level_per_ms: {_number(light.plane_level_per_ms)}")
     if light.direction is not None:
-        pairs.append(f"direction: [{', '.join(_number(v) for v in light.direction)}]")
+        pairs.append(f"direction: {_value(light.direction)}")
     return ", ".join(pairs)
+
+
+def _value(value: float | tuple[float, ...]) -> str:
+    return f"[{', '.join(map(_number, value))}]" if isinstance(value, tuple) else _number(value)
 
 
 def _number(value: float) -> str:

@@ -145,6 +145,15 @@ class ReferenceLight(_Strict):
     direction: tuple[Finite, Finite, Finite] | None = None  # toward the light, camera axes; None of a diffuse one
 
 
+class ReferenceCamera(_Strict):
+    """The camera with which a recipe learned: its lens, in pixels of the full sensor, and how it sat on its arm."""
+
+    focal_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    center_px: tuple[Finite, Finite]
+    on_arm_mm: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)  # in the frame in which the arm says it stands:
+    on_arm_deg: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)  # x right, y down, z ahead; a rotation vector
+
+
 class Recipe(_Strict):
     recipe_id: Identifier
     revision: Annotated[int, Field(ge=1)] = 1
@@ -163,6 +172,8 @@ class Recipe(_Strict):
     )  # mean level of a good part's frame over black, share of full scale, per view and light
     reference_lights: dict[Name, ReferenceLight] = Field(default_factory=dict)  # under which those were taken; without
     # them it was the calibration named above; see station.reference_lights
+    reference_camera: ReferenceCamera | None = None  # with which those were taken: `pose` says where that one stood;
+    # None: `pose` is where the arm goes, whatever the calibration; see station.aimed_views
 
     @property
     def directional_lights(self) -> tuple[LightChoice, ...]:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from station.aimed_views import reference_camera
 from station.bad_input import BadInput
 from station.dataset import RECIPES, Color, simulate_dataset
 from station.recipe import LoadedRecipe, load_recipe
 from station.recipe_edit import update_recipe_values
-from station.recipe_fields import ReferenceLight
+from station.recipe_fields import ReferenceCamera, ReferenceLight
 from station.reference_lights import reference_lights
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def train(product: str, data: Path, recipe: Path | None, steps: int | None, colo
     sha256 = hashlib.sha256(loaded.model_path.read_bytes()).hexdigest()
     update_recipe_values(
         path, limits=report.limits, sha256=sha256, reference_levels=index["reference_levels"],
-        reference_lights=_lights_of(index, loaded),
+        reference_lights=_lights_of(index, loaded), reference_camera=_camera_of(index, loaded),
     )  # fmt: skip
     return TrainedRecipe(report, path, sha256)
 
@@ -120,6 +121,13 @@ def _lights_of(index: Mapping[str, Any], loaded: LoadedRecipe) -> dict[str, Refe
     if kept is None:
         return loaded.recipe.reference_lights or reference_lights(loaded.calibration, loaded.recipe.lights)
     return {name: ReferenceLight.model_validate_json(json.dumps(light)) for name, light in kept.items()}
+
+
+def _camera_of(index: Mapping[str, Any], loaded: LoadedRecipe) -> ReferenceCamera:
+    kept = index.get("reference_camera")
+    if kept is None:
+        return loaded.recipe.reference_camera or reference_camera(loaded.calibration)
+    return ReferenceCamera.model_validate_json(json.dumps(kept))
 
 
 def _recipe_of(product: str, recipe: Path | None, color: Color) -> Path:

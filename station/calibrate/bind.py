@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from calibration.record import Calibration
+from station.aimed_views import reference_camera
 from station.calibrate.records import RecordError
 from station.documents import load_document, read_document
 from station.recipe import load_recipe
 from station.recipe_calibration import expiry_problem, release_problems
 from station.recipe_edit import update_recipe_values
-from station.recipe_fields import Recipe, ReferenceLight
+from station.recipe_fields import Recipe, ReferenceCamera, ReferenceLight
 from station.reference_lights import moved_lights, reference_lights
 
 
@@ -29,6 +31,7 @@ class BindReport:
     expires: str | None
     released_by: str | None
     warnings: tuple[str, ...] = ()
+    aimed_mm: float = 0.0  # how far the arm goes from the recipe's poses, at most
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -36,6 +39,8 @@ class BindReport:
     def as_text(self) -> str:
         who = f"released by {self.released_by}, valid until {self.expires}"
         lines = [f"{self.recipe} uses {self.calibration_id} ({who})", f"SHA-256 {self.sha256}"]
+        if self.aimed_mm > 0:
+            lines.append(f"viewpoints are aimed for this camera: the arm goes up to {self.aimed_mm:.2f} mm elsewhere")
         return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
 
 
@@ -52,7 +57,8 @@ def bind_recipe(record: Path, recipe: Path, now: datetime | None = None) -> Bind
     sha256 = hashlib.sha256(record.read_bytes()).hexdigest()
     before = recipe.read_bytes() if recipe.is_file() else b""
     file = Path(os.path.relpath(record.resolve(), recipe.resolve().parent)).as_posix()
-    update_recipe_values(recipe, calibration=(file, sha256), reference_lights=_learned_under(recipe))
+    lights, camera = _learned_with(recipe)
+    update_recipe_values(recipe, calibration=(file, sha256), reference_lights=lights, reference_camera=camera)
     try:
         loaded = load_recipe(recipe, need_model=False, now=now)
     except BaseException:
@@ -62,16 +68,24 @@ def bind_recipe(record: Path, recipe: Path, now: datetime | None = None) -> Bind
     assert about is not None
     return BindReport(
         str(recipe), str(record), calibration.calibration_id, sha256, about.expires, about.released_by,
-        tuple(_warnings(loaded.recipe, calibration)),
+        tuple(_warnings(loaded.recipe, calibration)), _aimed_mm(read_document(recipe).validated(Recipe), loaded.recipe),
     )  # fmt: skip
 
 
-def _learned_under(path: Path) -> dict[str, ReferenceLight] | None:
-    """Of the calibration that the recipe has now, if it learned under that and does not say so yet."""
+def _aimed_mm(written: Recipe, aimed: Recipe) -> float:
+    poses = zip(written.viewpoints, aimed.viewpoints, strict=True)
+    return max(math.dist(a.as_pose().as_tuple()[:3], b.as_pose().as_tuple()[:3]) for a, b in poses)
+
+
+def _learned_with(path: Path) -> tuple[dict[str, ReferenceLight] | None, ReferenceCamera | None]:
+    """Lights and camera of the calibration that the recipe has now, if it learned under that and does not say so yet.
+
+    A recipe that says its lights but not its camera has poses for the arm: they stay.
+    """
     document = read_document(path)
     recipe = document.validated(Recipe)
     if recipe.reference_lights or not recipe.reference_levels:
-        return None
+        return None, None
     file = path.parent / recipe.calibration
     before = load_document(file, Calibration)
     found = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -79,7 +93,7 @@ def _learned_under(path: Path) -> dict[str, ReferenceLight] | None:
         text = f"{file} has SHA-256 {found}, but the recipe learned under {recipe.calibration_sha256}"
         raise RecordError(f"{document.where(('calibration',))}: {text}; restore that file, or train the recipe again")
     try:
-        return reference_lights(before, recipe.lights)
+        return reference_lights(before, recipe.lights), reference_camera(before)
     except KeyError as error:
         raise RecordError(f"{path}: {error.args[0]}; the recipe learned under other lights: train it again") from error
 

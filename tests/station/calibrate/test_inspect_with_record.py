@@ -1,4 +1,5 @@
-"""An inspection under a bound record whose lamps differ by 20 %: their levels are expected, a dead light is told."""
+"""An inspection under a bound record, lamps 20 % unequal and the camera askew on its arm: a good part passes, a dead
+light is told, and the archive alone can judge it again."""
 
 from __future__ import annotations
 
@@ -11,17 +12,19 @@ import numpy as np
 import pytest
 
 from calibration.field import PlaneTilt
-from calibration.record import Calibration, Provenance
+from calibration.record import Calibration, Provenance, ViewpointRecord
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
 from station.archive import Archive, ArchiveError
 from station.calibrate.bench import LiveBench
 from station.calibrate.bind import bind_recipe
+from station.calibrate.compare import CAMERA_FIELDS
 from station.calibrate.measure_field import MeasuredField, field_maps
 from station.calibrate.plane import photograph_plane, plane_level_per_ms
 from station.calibrate.records import with_field, write_record
 from station.calibrate.stand import TOP, stand_of
 from station.calibrate.station_open import REFERENCE
+from station.calibrate.viewpoints import STATION_VIEWS
 from station.calibrated_lights import directional_channels
 from station.devices import open_rig
 from station.documents import load_document
@@ -32,7 +35,10 @@ from station.reference_lights import strengths_now
 from station.rejudge import rejudge
 from station.simulated_rig import running_rig
 
-LAMPS = Imperfections(light_intensity_percent=20.0)
+WRONG = Imperfections(
+    light_intensity_percent=20.0, focal_length_percent=0.5, principal_point_px=30.0, camera_mount_mm=0.5,
+    camera_mount_deg=0.3,
+)  # fmt: skip
 RELEASED = Provenance(
     measured=("light intensities",), released_by="engineer", released="2026-11-24T12:00:00Z",
     expires="2099-11-24T12:00:00Z",
@@ -40,9 +46,21 @@ RELEASED = Provenance(
 BINNING = 8
 
 
+def with_true_camera(drawn: Calibration, control: RigControl) -> Calibration:
+    views = [
+        ViewpointRecord.model_validate({
+            "name": name, "arm": pose.as_tuple(), "factor95": 2.0, "covariance": (1e-12 * np.eye(6)).tolist(),
+            "camera_to_station": control.call("truth", arm=list(pose.as_tuple()))["viewpoint"],
+        })
+        for name, pose in STATION_VIEWS.items()
+    ]  # fmt: skip
+    camera = control.call("truth")["camera"]
+    return drawn.model_copy(update={**{name: camera[name] for name in CAMERA_FIELDS}, "viewpoints": tuple(views)})
+
+
 def measured_record(rig_file: Path, control: RigControl, records: Path) -> Path:
-    """Intensities and flat field from the rig's own white plane; the lamps stand as drawn."""
-    drawn = load_document(REFERENCE, Calibration)
+    """Intensities and flat field from the rig's own white plane, the camera from its truth; lamps stand as drawn."""
+    drawn = with_true_camera(load_document(REFERENCE, Calibration), control)
     channels = [light.channel for light in drawn.lights]
     with open_rig(rig_file) as rig:
         bench = LiveBench(rig, TOP, control.place)
@@ -80,7 +98,7 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bound]:
     recipe = Path(shutil.copy(REFERENCE.parent / "connector.yaml", folder))
     shutil.copy(REFERENCE, folder)
     shutil.copytree(REFERENCE.parent / "models", folder / "models")
-    config = SimulatedRigConfig(seed=1, clock_speed=20.0, imperfections=LAMPS)
+    config = SimulatedRigConfig(seed=1, clock_speed=20.0, imperfections=WRONG)
     with running_rig(folder / "rig", config) as (rig, rig_file), Archive.open(folder / "archive") as archive:
         record = measured_record(rig_file, rig.control, folder / "records")
         bind_recipe(record, recipe)
@@ -93,7 +111,7 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bound]:
             engine.close()
 
 
-def test_the_lamps_differ_by_more_than_the_recipe_allows(bound: Bound) -> None:
+def test_the_lamps_differ_by_more_than_the_recipe_allows_and_the_arm_goes_elsewhere(bound: Bound) -> None:
     loaded = load_recipe(bound.recipe)
     strengths = strengths_now(loaded.recipe, loaded.calibration)
     truth = {int(light["channel"]): float(light["power"]) for light in bound.control.call("truth")["lights"]}
@@ -101,9 +119,11 @@ def test_the_lamps_differ_by_more_than_the_recipe_allows(bound: Bound) -> None:
         assert strengths[light.name] == pytest.approx(truth[light.channel], rel=0.01)
     own = [strengths[light.name] for light in loaded.recipe.directional_lights]
     assert min(own) / np.median(own) < loaded.recipe.light_level_limits.weak_below
+    top, drawn = loaded.recipe.viewpoints[0].as_pose(), STATION_VIEWS["top"]
+    assert 1.0 < np.hypot(top.x_mm - drawn.x_mm, top.y_mm - drawn.y_mm) < 5.0
 
 
-def test_a_good_part_passes_under_unequal_lamps_that_were_calibrated(bound: Bound) -> None:
+def test_a_good_part_passes_with_unequal_lamps_and_a_camera_askew_that_were_calibrated(bound: Bound) -> None:
     bound.control.load("connector", 601)
     inspection = bound.engine.inspect("GOOD")
     assert inspection.verdict is Verdict.PASS, inspection.reasons

@@ -7,9 +7,11 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from calibration.record import Calibration, Provenance
+from calibration.poses import arm_pose, pose_of
+from calibration.record import Calibration, Provenance, ViewpointRecord
 from drivers.simulated.scene import LightHead
 from station.archive import Archive, ArchiveError
 from station.calibrate.bind import bind_recipe
@@ -18,8 +20,8 @@ from station.calibrate.records import RecordError, record_hash, write_record
 from station.calibrate.scene_bench import SceneBench
 from station.calibrate.stand import TOP
 from station.document_errors import DocumentError
-from station.documents import load_document
-from station.recipe import load_recipe
+from station.documents import load_document, read_document
+from station.recipe import Recipe, load_recipe
 from station.reference_lights import expected_levels, strengths_now
 
 SHIPPED = Path(__file__).parents[3] / "station" / "recipes"
@@ -207,3 +209,23 @@ def test_the_drawing_says_what_the_simulated_rig_gives_on_the_white_plane() -> N
     chosen = [light for light in drawn.lights if light.channel in (1, 9)]
     frames = photograph_plane(bench, [c.channel for c in chosen], [c.name for c in chosen], 8, lambda _: None)
     assert [plane_level_per_ms(f) for f in frames] == pytest.approx([c.plane_level_per_ms for c in chosen], rel=2e-3)
+
+
+def test_a_camera_askew_on_its_arm_is_aimed_and_the_recipes_poses_stay(recipe: Path, tmp_path: Path) -> None:
+    written = load_recipe(recipe, need_model=False).recipe.viewpoints
+    mount = pose_of(np.radians([0.2, -0.4, 0.1]), np.array([0.5, 0.3, -0.4]))
+    top = written[0].as_pose().as_tuple()
+    view = ViewpointRecord.model_validate({
+        "name": "top", "arm": top, "camera_to_station": (arm_pose(top) @ mount).tolist(), "factor95": 2.0,
+        "covariance": (1e-6 * np.eye(6)).tolist(),
+    })  # fmt: skip
+    askew = write_record(tmp_path / "records", record("askew", viewpoints=(view,)))
+    report = bind_recipe(askew, recipe, THEN)
+    assert 1.0 < report.aimed_mm < 4.0
+    assert "viewpoints are aimed for this camera" in report.as_text()
+    poses = [v.as_pose() for v in load_recipe(recipe, need_model=False, now=THEN).recipe.viewpoints]
+    assert all(a != b.as_pose() for a, b in zip(poses, written, strict=True))
+    assert read_document(recipe).validated(Recipe).viewpoints == written
+    back = bind_recipe(write_record(tmp_path / "records", record("as-drawn")), recipe, THEN)
+    assert back.aimed_mm == 0.0
+    assert load_recipe(recipe, need_model=False, now=THEN).recipe.viewpoints == written
