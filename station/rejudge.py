@@ -10,6 +10,7 @@ from station.capture import CapturedFrame
 from station.detector import AnomalyDetector
 from station.inspection import Inspection, Verdict, ViewResult, judge_part
 from station.judge import ViewJudge
+from station.photometric_stereo.settings import PhotometricStereoError
 from station.plan import CaptureStep, make_plan
 from station.recipe import SUFFIXES, KeptFiles, LoadedRecipe, load_recipe
 
@@ -73,7 +74,7 @@ def rejudge(archive: Archive, inspection_id: str) -> RejudgeReport:
     judge.dark = archived_dark_level(before, loaded.recipe.viewpoints[0].name)
     results = _judged(judge, loaded, archive.load_frames(inspection_id))
     verdict, reasons, _ = judge_part(results, before.expected_views)
-    ended = _what_ended(before)
+    ended = what_ended(before)
     then = {view.view: view for view in before.views}
     views = tuple(
         RejudgedView(
@@ -115,14 +116,17 @@ def _view(
         step = steps.get((view, archived.light))
         if step is None:
             raise ArchiveError(f"a frame of view {view!r} under light {archived.light!r} is not in the recipe's plan")
-        judge.add(CapturedFrame(step, archived.frame, archived.pose))
+        try:
+            judge.add(CapturedFrame(step, archived.frame, archived.pose))
+        except PhotometricStereoError as error:
+            return judge.refuse(view, error)
     return judge.finish(view)
 
 
-def _what_ended(before: Inspection) -> tuple[str, ...]:
+def what_ended(before: Inspection) -> tuple[str, ...]:
     """The reasons that no view gave."""
     of_views = judge_part(before.views, before.expected_views)[1]
-    return before.reasons[: len(before.reasons) - len(of_views)]
+    return tuple(reason for reason in before.reasons if reason not in of_views)
 
 
 def _score(value: float | None) -> str:
