@@ -179,7 +179,7 @@ class Situation:
         if self.result is None:
             return ()
         reason = "" if not self.result.reasons else f" ({self.result.reasons[0]})"
-        return (f"part {self.result.part_id}: {self.result.verdict.value}{reason}",)
+        return (f"Last part {self.result.part_id}: {self.result.verdict.value}{reason}",)
 
 
 def result_lines(inspection: Inspection) -> tuple[str, ...]:

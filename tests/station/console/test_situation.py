@@ -66,7 +66,7 @@ def test_a_fault_beats_an_old_pass_and_names_the_part(good_inspection: Inspectio
     assert banner.kind is BannerKind.FAULT
     assert banner.lines[0] == FAULT.text
     assert FAULT.action in banner.lines[1]
-    assert banner.lines[2].startswith("part P-0001: PASS")
+    assert banner.lines[2].startswith("Last part P-0001: PASS")
 
 
 def test_a_halt_says_stopped_and_why() -> None:
