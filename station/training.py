@@ -110,12 +110,12 @@ def train(product: str, data: Path, recipe: Path | None, steps: int | None, colo
     sha256 = hashlib.sha256(loaded.model_path.read_bytes()).hexdigest()
     update_recipe_values(
         path, limits=report.limits, sha256=sha256, reference_levels=index["reference_levels"],
-        reference_lights=_lights_of(index, loaded), reference_camera=_camera_of(index, loaded),
+        reference_lights=lights_of_set(index, loaded), reference_camera=camera_of_set(index, loaded),
     )  # fmt: skip
     return TrainedRecipe(report, path, sha256)
 
 
-def _lights_of(index: Mapping[str, Any], loaded: LoadedRecipe) -> dict[str, ReferenceLight]:
+def lights_of_set(index: Mapping[str, Any], loaded: LoadedRecipe) -> dict[str, ReferenceLight]:
     """Under which the set was made; sets of before do not say: they were made under the rig as the recipe had it."""
     kept = index.get("reference_lights")
     if kept is None:
@@ -123,7 +123,8 @@ def _lights_of(index: Mapping[str, Any], loaded: LoadedRecipe) -> dict[str, Refe
     return {name: ReferenceLight.model_validate_json(json.dumps(light)) for name, light in kept.items()}
 
 
-def _camera_of(index: Mapping[str, Any], loaded: LoadedRecipe) -> ReferenceCamera:
+def camera_of_set(index: Mapping[str, Any], loaded: LoadedRecipe) -> ReferenceCamera:
+    """With which the set was made."""
     kept = index.get("reference_camera")
     if kept is None:
         return loaded.recipe.reference_camera or reference_camera(loaded.calibration)

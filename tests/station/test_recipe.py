@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,12 @@ from drivers.errors import OutOfTravel
 from drivers.protocols import Pose
 from station import recipe_edit
 from station.document_errors import DocumentError
-from station.recipe import load_recipe
+from station.documents import read_document
+from station.recipe import Recipe, load_recipe
 from station.recipe_edit import update_recipe_values
-from station.recipe_fields import WhiteBalance
+from station.recipe_fields import ReferenceCamera, WhiteBalance
+from station.reference_lights import reference_lights
+from station.training import camera_of_set, lights_of_set
 
 SHIPPED = Path(__file__).parents[2] / "station" / "recipes"
 MODEL = b"stands for a model: only its hash is looked at here"
@@ -213,6 +217,25 @@ def test_writing_the_same_values_again_changes_nothing(path: Path) -> None:
     update_recipe_values(path, sha256="ab" * 32, reference_levels=levels)
     once = path.read_text()
     update_recipe_values(path, sha256="ab" * 32, reference_levels=levels)
+    assert path.read_text() == once
+
+
+def test_a_recipe_keeps_the_lights_and_the_camera_with_which_it_learned(path: Path) -> None:
+    loaded = load_recipe(path, need_model=False)
+    lights = reference_lights(loaded.calibration, loaded.recipe.lights)
+    camera = ReferenceCamera(focal_px=24300.5, center_px=(2710.25, 1830.0), on_arm_mm=(0.5, -0.1, 0.0))
+    index = {"reference_lights": {n: v.model_dump(mode="json") for n, v in lights.items()},
+             "reference_camera": camera.model_dump(mode="json")}  # fmt: skip
+    for known in (index, json.loads(json.dumps(index))):  # a data set's, as made and as read
+        assert (lights_of_set(known, loaded), camera_of_set(known, loaded)) == (lights, camera)
+    assert lights_of_set({}, loaded) == lights
+    update_recipe_values(path, reference_lights=lights, reference_camera=camera)
+    once, changed = path.read_text(), load_recipe(path, need_model=False)
+    written = read_document(path).validated(Recipe)
+    assert (written.reference_lights, written.reference_camera) == (lights, camera)
+    assert written.viewpoints == loaded.recipe.viewpoints
+    assert changed.recipe.viewpoints != loaded.recipe.viewpoints  # aimed: the calibration's camera is another
+    update_recipe_values(path, reference_lights=lights, reference_camera=camera)
     assert path.read_text() == once
 
 
