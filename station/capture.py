@@ -103,6 +103,7 @@ def _walk(
         position = _go(rig, pose, settle_s, times)
         if see_dark is not None and steps[0].index == plan[0].index:
             see_dark(steps[0].view, _dark(rig, steps, times))
+            stop.check(at_view_boundary=False)
         if rig.strobes is None:
             frames = _by_software(rig, steps, stop, times)
         else:

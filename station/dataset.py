@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,8 +35,6 @@ FIRST_SEED = {"train": 1000, "calibrate": 3000, "test": 7000}
 SEED_STRIDE = 100_000  # another `seed` of the data set is another thousand parts
 SIGMA_MM, SIGMA_DEG = 0.02, 0.005  # pose repeatability of one visit
 SCENE_SEED = 1  # of the sensor's fixed pattern
-# Lamps age and warm up: a model that never saw them differ would fail good parts when one is 2 % weaker.
-SIGMA_LAMP, LAMP_SEED = 0.02, 77  # relative, of each lamp on one part
 FORMAT = {"rgb": "BayerRG12", "mono": "Mono12"}
 BINNING = 8  # the model's grid; finer captures are averaged down to it
 # A mono model serves full-resolution captures, whose block means differ along edges from pictures that the sensor
@@ -181,7 +179,7 @@ class Photographer:
         defects = () if part.kind == "good" else (random_defect(product, part.kind, part.seed),)
         scene = Scene(make_part(product, part.seed, defects), seed=SCENE_SEED)
         rng = np.random.default_rng([part.seed, len(part.kind)])
-        steps = _as_lit(make_plan(self._loaded.recipe), part.seed)
+        steps = make_plan(self._loaded.recipe)
         for viewpoint in self._loaded.recipe.viewpoints:
             mine = [step for step in steps if step.view == viewpoint.name]
             yield viewpoint.name, self._solve(scene, _visited(viewpoint.as_pose(), rng), mine, part.seed)
@@ -229,13 +227,6 @@ class Photographer:
             black_level_dn=black_dn,
         )
         return Frame(pixels, self._format, 12, black_dn, step.exposure_us, step.gain_db, 0, step.index)
-
-
-def _as_lit(steps: Sequence[CaptureStep], seed: int) -> list[CaptureStep]:
-    """The steps as strong as the lamps really are on this part."""
-    rng = np.random.default_rng([seed, LAMP_SEED])
-    strengths = {c: max(1 + SIGMA_LAMP * rng.standard_normal(), 0) for c in sorted({step.channel for step in steps})}
-    return [replace(step, brightness=step.brightness * strengths[step.channel]) for step in steps]
 
 
 def _visited(pose: Pose, rng: np.random.Generator) -> Pose:

@@ -29,7 +29,7 @@ from station.events import (
 from station.inspection import HistoryRow, Inspection
 from station.job import Job, JobResult, run_job
 from station.judge import ViewJudge
-from station.light_series import light_series
+from station.light_series import LEAST_INSPECTIONS, LightReading, light_series
 from station.light_trend import light_histories, light_trends
 from station.light_warning import LightWarning, ambient_warning, light_warnings
 from station.plan import CaptureStep, make_plan
@@ -323,7 +323,7 @@ class Engine:
         self._emit(event)
         self._unless_aborted(stop)
         self._enter(State.READY)
-        self._watch_lights(files.loaded.recipe.recipe_id, "")
+        self._watch_lights(files.loaded, "")
 
     def _unless_aborted(self, stop: StopSignal) -> None:
         """Once aborted: lights off, Halted, and NotNow for whoever called the verb."""
@@ -354,7 +354,7 @@ class Engine:
         self._emit(ResultReady(result.inspection, folder))
         told_above = job.loaded.recipe.light_level_limits.ambient_told_above
         self._ambient = ambient_warning(result.inspection, told_above, self._ambient)
-        self._watch_lights(job.loaded.recipe.recipe_id, job.inspection_id)
+        self._watch_lights(job.loaded, job.inspection_id)
 
     def _after(self, result: JobResult, storage_fault: ArchiveError | None, stop: StopSignal) -> None:
         if result.fault is not None:
@@ -365,13 +365,19 @@ class Engine:
         elif not stop.aborted:
             self._enter(State.READY)
 
-    def _watch_lights(self, recipe_id: str, inspection_id: str) -> None:
-        """Tell how the lights did over the last parts; what is new among the warnings goes to the log too."""
+    def _watch_lights(self, loaded: LoadedRecipe, inspection_id: str) -> None:
+        """Tell how the lights did over the last parts; what is new among the warnings goes to the log too.
+
+        Without an archive to read, what needs none is told all the same.
+        """
+        recipe_id = loaded.recipe.recipe_id
+        readings: list[LightReading] = []
         try:
-            readings = self._archive.light_readings(WATCHED, recipe_id)
+            readings = self._archive.light_readings(
+                WATCHED, recipe_id, calibration=loaded.sha256s["calibration"], with_first=LEAST_INSPECTIONS
+            )
         except ArchiveError:
             log.exception("the lights' trends could not be read")
-            return
         of_all = () if self._ambient is None else (self._ambient,)
         warnings = (*of_all, *light_warnings(light_trends(readings).trends))
         before = self._lights.warnings if self._lights is not None else ()

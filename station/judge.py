@@ -60,6 +60,7 @@ class ViewJudge:
         for index in range(len(self._directional)):
             solver.add(index, dark)
         solver.recycle(solver.first())
+        solver.warm_refinement()
 
     def begin_job(self, times: StageTimes) -> None:
         """Forget what an earlier job left behind; stage times go to `times` from now on."""

@@ -30,18 +30,22 @@ class LightWarning:
 
 
 def light_warnings(trends: Sequence[LightTrend]) -> tuple[LightWarning, ...]:
-    """One per light and kind. What only the whole set shows is told once, and not beside a light that explains it."""
+    """One per light and kind. What only the whole set shows is told once, and not beside a light that explains it:
+
+    one that drifts since then or later. A lamp that had been a little weaker before does not explain a knocked holder.
+    """
     found: dict[tuple[str, str], LightWarning] = {}
     for trend in trends:
         for flag in trend.flags:
             warning = _warning(trend, flag)
             found.setdefault(warning.key, warning)
-    is_explained = any(trend.median_residual is not None and _names_it(trend) for trend in trends)
-    return tuple(w for w in found.values() if not (is_explained and w.kind == FlagKind.SET_RESIDUAL))
+    flags = [flag for trend in trends if trend.median_residual is not None for flag in trend.flags]
+    named = [flag.since for flag in flags if flag.kind is not FlagKind.SET_RESIDUAL]
+    return tuple(w for w in found.values() if w.kind != FlagKind.SET_RESIDUAL or not _explained(w.since, named))
 
 
-def _names_it(trend: LightTrend) -> bool:
-    return any(flag.kind is not FlagKind.SET_RESIDUAL for flag in trend.flags)
+def _explained(since: datetime | None, named: Sequence[datetime | None]) -> bool:
+    return any(since is None or began is None or began >= since for began in named)
 
 
 def ambient_warning(inspection: Inspection, told_above: float, before: LightWarning | None) -> LightWarning | None:

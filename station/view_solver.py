@@ -7,7 +7,7 @@ from dataclasses import replace
 from drivers.protocols import Frame
 from station.inspection import NormalMap
 from station.photometric_stereo.flat_field import FlatField
-from station.photometric_stereo.gloss import Gloss, without_gloss
+from station.photometric_stereo.gloss import Gloss, warm_up_gloss, without_gloss
 from station.photometric_stereo.lights import LightModel
 from station.photometric_stereo.solve import PhotometricStereo
 from station.recipe import LoadedRecipe
@@ -84,6 +84,11 @@ class ViewSolver:
             self.frames, self.lights, first, self.settings, Gloss(gloss.of_albedo, gloss.roughness),
             camera_mm=self._loaded.calibration.working_distance_mm, flat_field=self.flat_field,
         )  # fmt: skip
+
+    def warm_refinement(self) -> None:
+        """Compile, or load, what the refinement would otherwise wait for."""
+        if self._choice.refine == "gloss":
+            warm_up_gloss()
 
     def recycle(self, normal_map: NormalMap) -> None:
         """Take back a map that nobody reads any more."""

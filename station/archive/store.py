@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, union
 
 from station.archive.database import insert_record, open_database, reading, sqlite_url
 from station.archive.errors import ArchiveError
@@ -126,15 +126,26 @@ class Archive:
         with reading(self._engine) as session:
             return [self._history_row(row) for row in session.scalars(query)]
 
-    def light_readings(self, limit: int = 1000, recipe_id: str | None = None) -> list[LightReading]:
-        """What the latest `limit` inspections (of a recipe) tell of their lights, oldest first. Raises ArchiveError."""
-        latest = select(InspectionRow).order_by(InspectionRow.inspection_id.desc()).limit(limit)
+    def light_readings(
+        self, limit: int = 1000, recipe_id: str | None = None, *, calibration: str | None = None, with_first: int = 0
+    ) -> list[LightReading]:
+        """What the latest `limit` inspections tell of their lights, oldest first. Raises ArchiveError.
+
+        Those of a recipe, and under a calibration (SHA-256 of the record), where they are given. `with_first` of the
+        oldest come besides: what lights were at first must not slide along with the latest.
+        """
+        wanted = select(InspectionRow.inspection_id)
         if recipe_id is not None:
-            latest = latest.where(InspectionRow.recipe_id == recipe_id)
-        chosen = latest.subquery()
+            wanted = wanted.where(InspectionRow.recipe_id == recipe_id)
+        if calibration is not None:
+            wanted = wanted.where(InspectionRow.provenance["calibration"].as_string() == calibration)
+        latest = wanted.order_by(InspectionRow.inspection_id.desc()).limit(limit).subquery()
+        first = wanted.order_by(InspectionRow.inspection_id).limit(with_first).subquery()
+        chosen = union(select(latest.c.inspection_id), select(first.c.inspection_id)).subquery()
         query = (
-            select(LightRow, chosen.c.creation_time, chosen.c.recipe_id, chosen.c.provenance)
+            select(LightRow, InspectionRow.creation_time, InspectionRow.recipe_id, InspectionRow.provenance)
             .join(chosen, chosen.c.inspection_id == LightRow.inspection_id)
+            .join(InspectionRow, InspectionRow.inspection_id == LightRow.inspection_id)
             .order_by(LightRow.inspection_id, LightRow.view, LightRow.light)
         )
         with reading(self._engine) as session:

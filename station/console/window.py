@@ -143,7 +143,7 @@ class ConsoleWindow(QMainWindow):
 
     def open_archived(self, inspection_id: str) -> None:
         """Open an earlier inspection below the live verdict."""
-        self._notice = "Loading from the archive ..."
+        self._notice, self._with_lights = "Loading from the archive ...", False
         self._bridge.run(
             Lane.READ,
             lambda: self._engine.load(inspection_id),

@@ -104,6 +104,14 @@ def without_gloss(
     return NormalMap(normals, albedo, lit_count, residual, observable, normal_map.saturated.copy())
 
 
+def warm_up_gloss() -> None:
+    """Compile the kernel, or load it from the cache, once at start."""
+    if default_engine() == "numba":
+        nothing, x = np.zeros((3, 1)), np.zeros(1)
+        sample = Sampled(nothing, nothing > 0, np.eye(3)[None], nothing, nothing.astype(np.uint16), x, x)
+        solved_compiled(sample, np.array([[0.0, 0.0, 1.0]]), SolverSettings(), Gloss(0.1, 0.4))
+
+
 def _solved(sample: Sampled, views: F64, settings: SolverSettings, gloss: Gloss) -> Tile:
     solved = solved_compiled if default_engine() == "numba" else solved_in_arrays
     return solved(sample, views, settings, gloss)

@@ -48,6 +48,26 @@ def test_the_lights_of_an_inspection_are_listed(tmp_path: Path, good_inspection:
     assert loaded.white_balance == (1.2, 1.0, 1.3), "an old part is drawn as it was"
 
 
+def test_the_first_under_a_calibration_stay_with_the_latest(tmp_path: Path, good_inspection: Inspection) -> None:
+    with Archive.open(tmp_path) as archive:
+        made = []
+        for k in range(9):
+            sha256 = "old" if k < 2 else "new"
+            made.append(replace(with_lights(good_inspection), provenance={"calibration": sha256}))
+            archive.record(made[-1], [])
+        recipe_id, ids = made[0].recipe_id, [inspection.inspection_id for inspection in made]
+
+        def listed(**more: object) -> list[str]:
+            readings = archive.light_readings(2, recipe_id, **more)  # type: ignore[arg-type]
+            assert [r.inspection_id for r in readings] == sorted(r.inspection_id for r in readings)
+            return sorted({r.inspection_id for r in readings})
+
+        assert listed() == ids[-2:]
+        assert listed(calibration="new", with_first=3) == [*ids[2:5], *ids[-2:]]
+        assert listed(calibration="old", with_first=5) == ids[:2], "none twice"
+        assert listed(calibration="never used", with_first=5) == []
+
+
 def test_a_data_base_from_before_gets_the_table(tmp_path: Path, good_inspection: Inspection) -> None:
     old = replace(good_inspection, inspection_id=new_inspection_id())
     with Archive.open(tmp_path) as archive:

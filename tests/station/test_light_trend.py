@@ -1,7 +1,7 @@
 """A light that stands out part after part is named; one part, or a dark part, proves nothing."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timedelta
 
 import numpy as np
 import pytest
@@ -116,3 +116,10 @@ def test_the_set_is_not_told_of_beside_the_light_that_explains_it() -> None:
     trends = light_trends(both).trends
     assert {f.kind for t in trends for f in t.flags} == {FlagKind.LEVEL, FlagKind.SET_RESIDUAL}
     assert [w.light for w in light_warnings(trends)] == ["L90"]
+
+
+def test_a_lamp_that_was_a_little_weaker_before_does_not_hide_a_holder_that_is_knocked_later() -> None:
+    late = readings(20, LIGHTS[:4], dict.fromkeys(LIGHTS[:4], 3.0), fading="L90")
+    both = [*readings(14, LIGHTS[:4], fading="L90"), *(r for r in late if int(r.inspection_id) >= 14)]
+    both = [replace(r, creation_time=WHEN + timedelta(hours=int(r.inspection_id))) for r in both]
+    assert {w.light for w in light_warnings(light_trends(both).trends)} == {"L90", ""}
