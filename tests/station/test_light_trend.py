@@ -1,7 +1,7 @@
 """A light that stands out part after part is named; one part, or a dark part, proves nothing."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
