@@ -146,7 +146,9 @@ def simulate_dataset(
         "reference_levels": _means(levels),
         "reference_lights": {
             name: light.model_dump(mode="json")
-            for name, light in reference_lights(loaded.calibration, loaded.recipe.lights).items()
+            for name, light in reference_lights(
+                loaded.calibration, loaded.recipe.lights, loaded.recipe.capture.gain_db
+            ).items()
         },
         "reference_camera": reference_camera(loaded.calibration).model_dump(mode="json"),
         "items": sorted(entries, key=lambda e: (e["split"], e["part"], e["view"])),

@@ -122,6 +122,8 @@ def _light_pairs(light: ReferenceLight) -> str:
         pairs.append(f"plane_level_per_ms: {_number(light.plane_level_per_ms)}")
     if light.direction is not None:
         pairs.append(f"direction: {_value(light.direction)}")
+    use = {"exposure_us": light.exposure_us, "brightness": light.brightness, "gain_db": light.gain_db}
+    pairs += [f"{name}: {_number(value)}" for name, value in use.items() if value is not None]
     return ", ".join(pairs)
 
 

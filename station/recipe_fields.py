@@ -143,6 +143,9 @@ class ReferenceLight(_Strict):
     relative_intensity: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     plane_level_per_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     direction: tuple[Finite, Finite, Finite] | None = None  # toward the light, camera axes; None of a diffuse one
+    exposure_us: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None  # how it was used; None: as the
+    brightness: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None  # recipe says now
+    gain_db: Annotated[float, Field(ge=0, le=48, allow_inf_nan=False)] | None = None
 
 
 class ReferenceCamera(_Strict):

@@ -119,7 +119,8 @@ def lights_of_set(index: Mapping[str, Any], loaded: LoadedRecipe) -> dict[str, R
     """Under which the set was made; sets of before do not say: they were made under the rig as the recipe had it."""
     kept = index.get("reference_lights")
     if kept is None:
-        return loaded.recipe.reference_lights or reference_lights(loaded.calibration, loaded.recipe.lights)
+        recipe = loaded.recipe
+        return recipe.reference_lights or reference_lights(loaded.calibration, recipe.lights, recipe.capture.gain_db)
     return {name: ReferenceLight.model_validate_json(json.dumps(light)) for name, light in kept.items()}
 
 

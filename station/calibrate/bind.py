@@ -93,7 +93,7 @@ def _learned_with(path: Path) -> tuple[dict[str, ReferenceLight] | None, Referen
         text = f"{file} has SHA-256 {found}, but the recipe learned under {recipe.calibration_sha256}"
         raise RecordError(f"{document.where(('calibration',))}: {text}; restore that file, or train the recipe again")
     try:
-        return reference_lights(before, recipe.lights), reference_camera(before)
+        return reference_lights(before, recipe.lights, recipe.capture.gain_db), reference_camera(before)
     except KeyError as error:
         raise RecordError(f"{path}: {error.args[0]}; the recipe learned under other lights: train it again") from error
 

@@ -222,7 +222,7 @@ def test_writing_the_same_values_again_changes_nothing(path: Path) -> None:
 
 def test_a_recipe_keeps_the_lights_and_the_camera_with_which_it_learned(path: Path) -> None:
     loaded = load_recipe(path, need_model=False)
-    lights = reference_lights(loaded.calibration, loaded.recipe.lights)
+    lights = reference_lights(loaded.calibration, loaded.recipe.lights, loaded.recipe.capture.gain_db)
     camera = ReferenceCamera(focal_px=24300.5, center_px=(2710.25, 1830.0), on_arm_mm=(0.5, -0.1, 0.0))
     index = {"reference_lights": {n: v.model_dump(mode="json") for n, v in lights.items()},
              "reference_camera": camera.model_dump(mode="json")}  # fmt: skip

@@ -168,6 +168,33 @@ def test_a_bound_recipe_keeps_the_lights_under_which_it_learned(recipe: Path, tm
         assert doubled == pytest.approx({light: 2 * level for light, level in levels.items()})
 
 
+def test_exposure_brightness_and_gain_changed_since_count_into_what_is_expected(recipe: Path, tmp_path: Path) -> None:
+    learned = read_document(recipe).validated(Recipe)
+    lights = tuple(
+        light.model_copy(update={"plane_level_per_ms": 1.8 * (light.plane_level_per_ms or 0.0)})
+        for light in record("x").lights
+    )
+    bind_recipe(write_record(tmp_path / "records", record("first", lights=lights)), recipe, THEN)
+    loaded = load_recipe(recipe, need_model=False, now=THEN)
+
+    def strengths(gain_db: float = learned.capture.gain_db, **changes: float) -> dict[str, float]:
+        capture = loaded.recipe.capture.model_copy(update={"gain_db": gain_db})
+        use = [light.model_copy(update={k: getattr(light, k) * by for k, by in changes.items()})
+               for light in loaded.recipe.lights]  # fmt: skip
+        changed = loaded.recipe.model_copy(update={"capture": capture, "lights": tuple(use)})
+        return strengths_now(changed, loaded.calibration)
+
+    names = [light.name for light in learned.lights]
+    assert strengths() == pytest.approx(dict.fromkeys(names, 1.8))
+    assert strengths(exposure_us=1 / 1.8) == pytest.approx(dict.fromkeys(names, 1.0))
+    assert strengths(brightness=0.5) == pytest.approx(dict.fromkeys(names, 0.9))
+    assert strengths(gain_db=learned.capture.gain_db + 20) == pytest.approx(dict.fromkeys(names, 18.0))
+    unknown = {n: v.model_copy(update={"exposure_us": None, "brightness": None, "gain_db": None})
+               for n, v in loaded.recipe.reference_lights.items()}  # fmt: skip
+    old = loaded.recipe.model_copy(update={"reference_lights": unknown})
+    assert strengths_now(old, loaded.calibration) == pytest.approx(dict.fromkeys(names, 1.8))
+
+
 def test_without_the_planes_level_lights_are_compared_by_their_intensities(recipe: Path, tmp_path: Path) -> None:
     dim = {"relative_intensity": 0.7, "plane_level_per_ms": None}
     lights = tuple(light.model_copy(update=dim if light.name == "L45" else {}) for light in record("x").lights)
