@@ -13,7 +13,7 @@ from station.ambient import DARK_LEVEL, SHARE, DarkLevel, ambient_share, check_a
 from station.capture import CapturedFrame
 from station.detector import AnomalyDetector
 from station.inspection import AnomalyMap, NormalMap, Verdict, ViewResult, judge_score
-from station.light_check import check_light_levels, mean_level
+from station.light_check import check_clipped, check_light_levels, mean_level
 from station.photometric_stereo.checks import leave_one_out_residuals
 from station.photometric_stereo.solve import relighting_residuals
 from station.photometric_stereo.uncertainty import uncertainty_summary
@@ -119,9 +119,11 @@ class ViewJudge:
         levels = {name: mean_level(frame) for name, frame in frames.items()}
         with self._times.stage("check_lights"):
             reasons = list(self._check_lights(view, levels))
+            limits = self._recipe.light_level_limits
+            reasons += check_clipped(self._diffuse, frames[self._diffuse], limits.clipped_above)
             ambient = self._ambient(levels)
             if SHARE in ambient:
-                reasons += check_ambient(ambient[SHARE], self._recipe.light_level_limits.ambient_above)
+                reasons += check_ambient(ambient[SHARE], limits.ambient_above)
         with self._times.stage("photometric_stereo"):
             normal_map = self._solver.first()
         solvers = {"detector": self._solver.first_name, "map": self._solver.first_name}
@@ -215,12 +217,13 @@ class ViewJudge:
         )
 
     def _ambient(self, levels: Mapping[str, float]) -> dict[str, float]:
-        """Figures of the part's dark frame, against the references of its view, or without any against this view."""
+        """Figures of the part's dark frame, against the references of its view if it has them all, else this view."""
         if self.dark is None:
             return {}
         references = expected_levels(self._recipe.reference_levels.get(self.dark.view, {}), self._strengths)
+        are_all_known = references.keys() >= set(self._directional)
         exposures_us = {light.name: light.exposure_us for light in self._recipe.directional_lights}
-        share = ambient_share(self.dark, exposures_us, references or levels)
+        share = ambient_share(self.dark, exposures_us, references if are_all_known else levels)
         return {DARK_LEVEL: self.dark.level_per_ms, SHARE: share}
 
     def _check_observed(self, normal_map: NormalMap) -> list[str]:

@@ -11,6 +11,8 @@ from drivers.protocols import Frame
 BLIND_DARK_LEVEL = 0.002  # without references: of full scale; less than half a step of 8 bits
 BLIND_DEAD_SHARE = 0.15  # without references: of the median of the view's other directional lights
 
+CLIPPED = 0.98  # of full scale, as far as noise lets a saturated pixel fall
+
 
 def mean_level(frame: Frame) -> float:
     """Mean signal over black, as a share of full scale; every other pair of rows keeps Bayer phases."""
@@ -19,6 +21,20 @@ def mean_level(frame: Frame) -> float:
     sample = rows[:even].reshape(-1, 4, rows.shape[1])[:, :2] if even else rows
     full = 2**frame.significant_bits - 1
     return float((np.mean(sample, dtype=np.float64) - frame.black_level_dn) / (full - frame.black_level_dn))
+
+
+def clipped_share(frame: Frame) -> float:
+    """Share of the pixels at full scale, where one brighter than the other looks the same."""
+    clipped = frame.pixels >= int(CLIPPED * (2**frame.significant_bits - 1))
+    return int(np.count_nonzero(clipped)) / max(clipped.size, 1)
+
+
+def check_clipped(light: str, frame: Frame, limit: float) -> tuple[str, ...]:
+    """Why a picture under this light cannot show every defect."""
+    share = clipped_share(frame)
+    if share <= limit:
+        return ()
+    return (f"light {light!r} saturates {share:.1%} of the pixels (limit {limit:.1%}): shorten its exposure",)
 
 
 def check_light_levels(

@@ -133,6 +133,7 @@ class LightLevelLimits(_Strict):
     dead_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.15
     weak_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.8
     strong_above: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.25
+    clipped_above: Share = 0.005  # pixels at full scale under the diffuse light: UNDECIDED. The demo parts have none
     ambient_told_above: Share = 0.01  # level with every light off, over the references: a warning
     ambient_above: Share = 0.025  # the same: UNDECIDED. At 2.6 % the demo parts' scores double, at 5 % good parts FAIL
 

@@ -19,7 +19,9 @@ from station.recipe import load_recipe
 from station.recipe_calibration import expiry_problem, release_problems
 from station.recipe_edit import update_recipe_values
 from station.recipe_fields import Recipe, ReferenceCamera, ReferenceLight
-from station.reference_lights import moved_lights, reference_lights
+from station.reference_lights import moved_lights, reference_lights, strengths_now
+
+USUAL_STRENGTH = (0.7, 1.4)  # beyond, over when the recipe learned, frames clip or show noise that the model never saw
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,14 @@ def _learned_with(path: Path) -> tuple[dict[str, ReferenceLight] | None, Referen
 
 
 def _warnings(recipe: Recipe, calibration: Calibration) -> Iterator[str]:
+    least, most = USUAL_STRENGTH
+    other = {n: s for n, s in strengths_now(recipe, calibration).items() if not least <= s <= most}
+    if other:
+        told = ", ".join(f"{name} {strength:.2f}" for name, strength in other.items())
+        yield (
+            f"lights give another level than when the model learned ({told} times as much): frames may saturate or be "
+            "noisy; set their exposures so that they give what they gave"
+        )
     moved = moved_lights(recipe, calibration)
     if moved:
         worst = max(moved, key=lambda name: moved[name])

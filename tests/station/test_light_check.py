@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from drivers.protocols import Frame
-from station.light_check import check_light_levels, mean_level
+from station.light_check import check_clipped, check_light_levels, mean_level
 
 REFERENCES = {"L45": 0.30, "L135": 0.28, "L225": 0.22, "L315": 0.20, "diffuse": 0.40}
 LIMITS = {"dead_below": 0.15, "weak_below": 0.6, "strong_above": 1.6}
@@ -63,3 +63,12 @@ def test_a_view_in_the_dark_is_told_without_references_too() -> None:
     reasons = check_light_levels({"L0": 0.0, "L1": 0.0005, "diffuse": 0.001}, None, 0.15, 0.8, 1.25)
     assert len(reasons) == 1
     assert "every picture is dark" in reasons[0]
+
+
+def test_a_picture_that_saturates_is_told_and_a_few_highlights_are_not() -> None:
+    pixels = np.full((100, 100), 3000, np.uint16)
+    pixels[0, :50] = 4095
+    frame = Frame(pixels, "Mono12", 12, 64.0, 1000.0, 0.0, 0, 0)
+    assert check_clipped("diffuse", frame, 0.005) == ()
+    pixels[1, 0] = 4040
+    assert "light 'diffuse' saturates 0.5% of the pixels" in check_clipped("diffuse", frame, 0.005)[0]

@@ -9,6 +9,7 @@ import yaml
 
 from drivers.protocols import Frame
 from drivers.simulated.scene import Scene, make_part
+from station.ambient import SHARE
 from station.archive import Archive, ArchivedFrame, new_inspection_id
 from station.capture import CapturedFrame
 from station.detector import AnomalyDetector
@@ -81,6 +82,33 @@ def test_every_view_tells_its_doubt_and_how_its_lights_fit(top: list[CapturedFra
     assert all(0 < value < 0.1 for value in result.left_out_residuals.values())
     assert set(result.light_levels) == {*result.left_out_residuals, "diffuse"}
     assert 0.01 < result.quality["uncertainty_median_deg"] < result.quality["uncertainty_p95_deg"] < 5
+
+
+def test_a_saturated_diffuse_picture_makes_the_view_undecided(top: list[CapturedFrame]) -> None:
+    bright = []
+    for taken in top:
+        frame = taken.frame
+        if taken.step.kind == "diffuse":
+            frame = replace(frame, pixels=np.minimum(frame.pixels.astype(np.float64) * 4, 4095).astype(np.uint16))
+        bright.append(replace(taken, frame=frame))
+    result, _ = judged(changed("none", "first"), bright)
+    assert result.verdict is Verdict.UNDECIDED
+    assert len(result.reasons) == 1
+    assert "light 'diffuse' saturates" in result.reasons[0]
+
+
+def test_ambient_light_is_told_against_the_view_where_its_references_lack_a_light(top: list[CapturedFrame]) -> None:
+    loaded = changed("none", "first")
+    partial = loaded.recipe.model_copy(update={"reference_levels": {"top": {"diffuse": 0.4, "L45": 0.4}}})
+    shares = []
+    for recipe in (loaded.recipe, partial):
+        judge = ViewJudge(replace(loaded, recipe=recipe), Listening())
+        judge.see_dark("top", replace(top[0].frame, pixels=np.full_like(top[0].frame.pixels, 70)))
+        for frame in top:
+            judge.add(frame)
+        shares.append(judge.finish("top").quality[SHARE])
+    assert 0 < shares[0] < 0.1
+    assert shares[1] == shares[0]
 
 
 def test_the_detector_gets_the_first_normals_and_the_archive_the_refined(top: list[CapturedFrame]) -> None:

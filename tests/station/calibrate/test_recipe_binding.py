@@ -156,7 +156,8 @@ def test_a_bound_recipe_keeps_the_lights_under_which_it_learned(recipe: Path, tm
         light.model_copy(update={"plane_level_per_ms": 2 * (light.plane_level_per_ms or 0.0)}) for light in drawn
     )
     first = bind_recipe(write_record(tmp_path / "records", record("first", lights=twice)), recipe, THEN)
-    assert first.warnings == ()
+    assert len(first.warnings) == 1
+    assert "another level than when the model learned (L45 2.00, " in first.warnings[0]
     for name in ("second", "third"):
         bind_recipe(write_record(tmp_path / "records", record(name, lights=twice)), recipe, THEN)
         loaded = load_recipe(recipe, need_model=False, now=THEN)
@@ -198,7 +199,8 @@ def test_exposure_brightness_and_gain_changed_since_count_into_what_is_expected(
 def test_without_the_planes_level_lights_are_compared_by_their_intensities(recipe: Path, tmp_path: Path) -> None:
     dim = {"relative_intensity": 0.7, "plane_level_per_ms": None}
     lights = tuple(light.model_copy(update=dim if light.name == "L45" else {}) for light in record("x").lights)
-    bind_recipe(write_record(tmp_path / "records", record("first", lights=lights)), recipe, THEN)
+    report = bind_recipe(write_record(tmp_path / "records", record("first", lights=lights)), recipe, THEN)
+    assert report.warnings == ()
     loaded = load_recipe(recipe, need_model=False, now=THEN)
     expected = {light.name: 0.7 if light.name == "L45" else 1.0 for light in loaded.recipe.lights}
     assert strengths_now(loaded.recipe, loaded.calibration) == pytest.approx(expected)
