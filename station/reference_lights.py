@@ -68,6 +68,16 @@ def _use(now: ReferenceLight, then: ReferenceLight) -> float:
     return ratio
 
 
+def with_use(recipe: Recipe) -> dict[str, ReferenceLight]:
+    """The recipe's reference lights; where they do not say how they were used, that is as the recipe says now."""
+    kept = dict(recipe.reference_lights)
+    for light in recipe.lights:
+        now = {"exposure_us": light.exposure_us, "brightness": light.brightness, "gain_db": recipe.capture.gain_db}
+        then = kept[light.name]
+        kept[light.name] = then.model_copy(update={n: v for n, v in now.items() if getattr(then, n) is None})
+    return kept
+
+
 def expected_levels(levels: Mapping[str, float], strengths: Mapping[str, float]) -> dict[str, float]:
     """A view's reference levels as these lights should give them."""
     return {name: level * strengths[name] for name, level in levels.items()}

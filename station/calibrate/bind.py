@@ -19,7 +19,7 @@ from station.recipe import load_recipe
 from station.recipe_calibration import expiry_problem, release_problems
 from station.recipe_edit import update_recipe_values
 from station.recipe_fields import Recipe, ReferenceCamera, ReferenceLight
-from station.reference_lights import moved_lights, reference_lights, strengths_now
+from station.reference_lights import moved_lights, reference_lights, strengths_now, with_use
 
 USUAL_STRENGTH = (0.7, 1.4)  # beyond, over when the recipe learned, frames clip or show noise that the model never saw
 
@@ -86,7 +86,9 @@ def _learned_with(path: Path) -> tuple[dict[str, ReferenceLight] | None, Referen
     """
     document = read_document(path)
     recipe = document.validated(Recipe)
-    if recipe.reference_lights or not recipe.reference_levels:
+    if recipe.reference_lights:
+        return with_use(recipe), None
+    if not recipe.reference_levels:
         return None, None
     file = path.parent / recipe.calibration
     before = load_document(file, Calibration)

@@ -22,7 +22,7 @@ from station.calibrate.stand import TOP
 from station.document_errors import DocumentError
 from station.documents import load_document, read_document
 from station.recipe import Recipe, load_recipe
-from station.reference_lights import expected_levels, strengths_now
+from station.reference_lights import expected_levels, strengths_now, with_use
 
 SHIPPED = Path(__file__).parents[3] / "station" / "recipes"
 THEN = datetime(2026, 11, 25, tzinfo=UTC)
@@ -194,6 +194,7 @@ def test_exposure_brightness_and_gain_changed_since_count_into_what_is_expected(
                for n, v in loaded.recipe.reference_lights.items()}  # fmt: skip
     old = loaded.recipe.model_copy(update={"reference_lights": unknown})
     assert strengths_now(old, loaded.calibration) == pytest.approx(dict.fromkeys(names, 1.8))
+    assert with_use(old) == loaded.recipe.reference_lights == with_use(loaded.recipe)
 
 
 def test_without_the_planes_level_lights_are_compared_by_their_intensities(recipe: Path, tmp_path: Path) -> None:
