@@ -9,9 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from calibration.aim import CameraOnArm, aim, mount_of
-from calibration.poses import pose_of, rotation_vector
+from calibration.poses import arm_pose, pose_of, rotation_vector
 from calibration.record import Calibration
 from station.recipe_fields import PoseChoice, Recipe, ReferenceCamera, Viewpoint
+
+# A mount that was taken off and put back, or another lens of the same kind, needs less. Beyond, the part leaves the
+# working distance that lights and plane heights are meant for, or it is another camera altogether.
+MOST_MM, MOST_DEG = 6.0, 3.0
 
 
 def reference_camera(calibration: Calibration) -> ReferenceCamera:
@@ -42,6 +46,21 @@ def aimed(recipe: Recipe, calibration: Calibration) -> Recipe:
         return recipe
     views = tuple(_aimed(view, then, now, calibration.working_distance_mm) for view in recipe.viewpoints)
     return recipe.model_copy(update={"viewpoints": views})
+
+
+def aim_problem(written: Recipe, recipe: Recipe, calibration: Calibration) -> str | None:
+    """Why the arm must not go to the aimed poses of `recipe` instead of the written ones; None where it may."""
+    for before, after in zip(written.viewpoints, recipe.viewpoints, strict=True):
+        there, here = (arm_pose(view.as_pose().as_tuple()) for view in (before, after))
+        mm = float(np.linalg.norm(here[:3, 3] - there[:3, 3]))
+        deg = float(np.degrees(np.linalg.norm(rotation_vector(there[:3, :3].T @ here[:3, :3]))))
+        if not (mm <= MOST_MM and deg <= MOST_DEG):
+            return (
+                f"view {before.name!r}: for {calibration.calibration_id} the arm would stand {mm:.1f} mm and {deg:.1f} "
+                f"degrees from the recipe's pose to see what the model learned (at most {MOST_MM:g} mm and "
+                f"{MOST_DEG:g} degrees): mount camera and lens as they were, or train the model with this calibration"
+            )
+    return None
 
 
 def _aimed(view: Viewpoint, then: CameraOnArm, now: CameraOnArm, distance_mm: float) -> Viewpoint:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from calibration.record import Calibration
 from drivers.errors import DeviceError
-from station.aimed_views import aimed
+from station.aimed_views import aim_problem, aimed
 from station.document_errors import DocumentError, field_name
 from station.documents import Document, load_document, read_document
 from station.flat_field_file import FieldMaps, FlatFieldFileError, load_field
@@ -122,7 +122,10 @@ def load_recipe(
         sha256s["flat_field"] = calibration.flat_field.sha256
     if need_model:
         sha256s["model"] = _model_sha256(document, recipe.model, model_path)
-    recipe = aimed(recipe, calibration)
+    written, recipe = recipe, aimed(recipe, calibration)
+    far = aim_problem(written, recipe, calibration)
+    if far is not None:
+        raise _problem(document, ("calibration",), far)
     loaded = LoadedRecipe(recipe, calibration, path, calibration_path, model_path, sha256s, document, field)
     loaded.check_calibration(now)
     return loaded

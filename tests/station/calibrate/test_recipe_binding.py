@@ -259,3 +259,24 @@ def test_a_camera_askew_on_its_arm_is_aimed_and_the_recipes_poses_stay(recipe: P
     back = bind_recipe(write_record(tmp_path / "records", record("as-drawn")), recipe, THEN)
     assert back.aimed_mm == 0.0
     assert load_recipe(recipe, need_model=False, now=THEN).recipe.viewpoints == written
+
+
+ANOTHER_CAMERA = [((0.0, 0.0, 180.0), 1.0), ((4.0, 0.0, 0.0), 1.0), ((0.0, 0.0, 0.0), 0.5)]
+
+
+@pytest.mark.parametrize(("turn_deg", "focal"), ANOTHER_CAMERA)
+def test_a_camera_for_which_the_arm_would_go_far_is_refused_and_the_recipe_stays(
+    turn_deg: tuple[float, float, float], focal: float, recipe: Path, tmp_path: Path
+) -> None:
+    top = load_recipe(recipe, need_model=False).recipe.viewpoints[0].as_pose().as_tuple()
+    mount = pose_of(np.radians(turn_deg), np.zeros(3))
+    view = ViewpointRecord.model_validate({
+        "name": "top", "arm": top, "camera_to_station": (arm_pose(top) @ mount).tolist(), "factor95": 2.0,
+        "covariance": (1e-6 * np.eye(6)).tolist(),
+    })  # fmt: skip
+    drawn = record("other")
+    other = record("other", viewpoints=(view,), fx_px=focal * drawn.fx_px, fy_px=focal * drawn.fy_px)
+    before = recipe.read_bytes()
+    with pytest.raises(DocumentError, match=r"view 'top': for other the arm would stand .* train the model"):
+        bind_recipe(write_record(tmp_path / "records", other), recipe, THEN)
+    assert recipe.read_bytes() == before
