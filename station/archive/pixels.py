@@ -16,6 +16,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from station.photometric_stereo.packed import pack_normals as packed_normals
+
 ROWS_PER_STRIP = 64
 OBSERVABLE = 64  # bits of the quality plane; the low six are the number of lights that counted
 SATURATED = 128
@@ -69,8 +71,7 @@ def pack_normals(normals: NDArray[np.float32]) -> NDArray[np.uint16]:
     _, height, width = normals.shape
     packed = np.empty((height, width, 3), np.uint16)
     for row in range(0, height, _BLOCK_ROWS):
-        block = np.rint(normals[:, row : row + _BLOCK_ROWS] * 32767.0) + 32768.0
-        packed[row : row + _BLOCK_ROWS] = np.moveaxis(block, 0, 2)
+        packed[row : row + _BLOCK_ROWS] = np.moveaxis(packed_normals(normals[:, row : row + _BLOCK_ROWS]), 0, 2)
     return packed
 
 

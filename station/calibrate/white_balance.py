@@ -14,6 +14,7 @@ from station.bad_input import BadInput
 from station.calibrate.bench import LONGEST_EXPOSURE_US, Place
 from station.devices import Rig
 from station.documents import load_document
+from station.photometric_stereo.radiometry import full_scale_dn
 from station.picture import diffuse_rgb
 from station.recipe_edit import update_recipe_values
 from station.recipe_fields import LightChoice, Recipe, WhiteBalance
@@ -93,4 +94,4 @@ def _levels(frame: Frame) -> NDArray[np.float64]:
 
 
 def _clipped_share(frame: Frame) -> float:
-    return float(np.mean(frame.pixels >= 2**frame.significant_bits - 1))
+    return float(np.mean(frame.pixels >= full_scale_dn(frame)))
