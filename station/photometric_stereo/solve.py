@@ -82,8 +82,8 @@ def default_threads() -> int:
 
 
 @cache
-def _threads(count: int) -> ThreadPoolExecutor:
-    """One pool for all solvers of the process: views are solved one after the other, and cores are few."""
+def shared_threads(count: int) -> ThreadPoolExecutor:
+    """One pool for all that solves in the process: views are solved one after the other, and cores are few."""
     return ThreadPoolExecutor(count, thread_name_prefix="photometric-stereo")
 
 
@@ -125,7 +125,7 @@ class PhotometricStereo:
         self.settings = settings or SolverSettings()
         self._engine: Engine = engine or default_engine()
         self._threads = threads or default_threads()
-        self._pool = _threads(self._threads)
+        self._pool = shared_threads(self._threads)
         self._flat_field = flat_field
         self._dark = None if dark_frame is None else _checked_dark(dark_frame, shape)
         self._step_px = _step_px(lights, flat_field)
