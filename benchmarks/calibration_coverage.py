@@ -25,15 +25,16 @@ from calibration.record import Calibration
 from drivers.protocols import Pose
 from drivers.simulated.scene import LightHead, Sensor
 from drivers.simulated.scene.mounted import MountedCamera, arm_frame
-from station.calibrate.bench import Identity
-from station.calibrate.compare import compare
-from station.calibrate.measure import LightSettings, measure_lights, measure_sensor
-from station.calibrate.records import Release, make_record
-from station.calibrate.scene_bench import SceneBench
-from station.calibrate.stand import TOP, Stand
-from station.calibrate.station_open import REFERENCE, UNCALIBRATED
-from station.calibrate.viewpoints import simulated_viewpoint_calibration
-from station.documents import load_document
+from station.calibrate.bench.bench import Identity
+from station.calibrate.runs.opened import UNCALIBRATED
+from station.calibrate.bench.stand import TOP, Stand
+from station.calibrate.lights.measure import LightSettings, measure_lights, measure_sensor
+from station.calibrate.records.folder import Release, make_record
+from station.calibrate.studies.compare import compare
+from station.calibrate.studies.scene_bench import SceneBench
+from station.calibrate.viewpoints.measure import simulated_viewpoint_calibration
+from station.documents.document import load_document
+from station.recipe.demo import SIMULATED_RIG_DRAWING
 
 Row = tuple[str, str, float, int, int]  # quantity, unit, error, in how many cases inside, of how many
 LEAST_SHARE = 0.9
@@ -95,7 +96,7 @@ def main() -> int:
     parser.add_argument("--only", choices=("lights", "geometry"))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    reference = load_document(REFERENCE, Calibration)
+    reference = load_document(SIMULATED_RIG_DRAWING, Calibration)
     rows: dict[str, list[Row]] = defaultdict(list)
     began = time.process_time()
     for seed in range(options.first_seed, options.first_seed + options.runs):

@@ -33,7 +33,7 @@ RIG = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from drivers.simulated.camera_link import CameraLink, Exposed
+from drivers.simulated.camera.wire import CameraLink, Exposed
 pictures = {}
 def expose(request):
     key = (request.pixel_format, request.height, request.width)

@@ -23,13 +23,14 @@ from typing import Any, get_args
 from drivers.genicam.pixels import BY_NAME
 from drivers.protocols import CameraSettings
 from drivers.simulated.config import Imperfections, LightsKind, SimulatedRigConfig
-from station.capture import StopSignal, capture
-from station.devices import Rig, open_rig
-from station.plan import CaptureStep, make_plan
-from station.recipe import load_recipe
-from station.rig import Stepping, load_rig
-from station.simulated_rig import running_rig
-from station.stages import StageTimes
+from station.acquire.capture import StopSignal, capture
+from station.acquire.plan import CaptureStep, make_plan
+from station.acquire.stage_times import StageTimes
+from station.recipe.demo import DEMO_RECIPES
+from station.recipe.loaded import load_recipe
+from station.rig.devices import Rig, open_rig
+from station.rig.file import Stepping, load_rig
+from station.rig.simulated import running_rig
 
 SENSOR_WIDTH, SENSOR_HEIGHT = 5472, 3648
 SEED = 1
@@ -146,7 +147,7 @@ def print_result(result: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = Path(__file__).parents[1] / "station" / "recipes" / "connector.yaml"
+    default = DEMO_RECIPES / "connector.yaml"
     parser.add_argument("--recipe", type=Path, default=default)
     parser.add_argument("--lights", choices=[k for k in get_args(LightsKind) if k != "ccs_strobe"], default="gardasoft")
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds; the fastest is shown")

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from drivers.protocols import Frame, Pose
 from drivers.simulated.scene import DEFAULT_BLACK_LEVEL_DN, LightHead, Scene, ViewTruth, make_part
 from drivers.simulated.scene.patches import Material
-from station.inspection import NormalMap
+from station.inspection.result import NormalMap
 from station.photometric_stereo.checks import AngularErrors, angular_error_map, angular_errors
 from station.photometric_stereo.flat_field import FlatField, flat_field_from_plane
 from station.photometric_stereo.gloss import Gloss, GlossFit, GlossView, fit_gloss, without_gloss

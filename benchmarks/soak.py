@@ -28,11 +28,11 @@ from drivers.process_memory import peak_memory_mb
 from drivers.protocols import CameraSettings, Pose
 from drivers.simulated.config import LightsKind, SimulatedRigConfig
 from drivers.simulated.control import RigControl
-from station.capture import CapturedFrame, StopSignal, capture
-from station.devices import Rig, open_rig
-from station.plan import CaptureStep
-from station.simulated_rig import running_rig
-from station.stages import StageTimes
+from station.acquire.capture import CapturedFrame, StopSignal, capture
+from station.acquire.plan import CaptureStep
+from station.acquire.stage_times import StageTimes
+from station.rig.devices import Rig, open_rig
+from station.rig.simulated import running_rig
 
 log = logging.getLogger(__name__)
 

@@ -27,13 +27,13 @@ OWN_PACKAGE = "facet-station"
 BUILT_IN: Mapping[Group, Mapping[str, str]] = {
     "cameras": {"genicam": "drivers.genicam.camera:DRIVER"},
     "arms": {
-        "grbl": "drivers.serial_line.grbl:DRIVER",
-        "mycobot": "drivers.serial_line.mycobot:DRIVER",
+        "grbl": "drivers.serial_line.grbl.arm:DRIVER",
+        "mycobot": "drivers.serial_line.mycobot.arm:DRIVER",
     },
     "lights": {
-        "gardasoft": "drivers.serial_line.gardasoft:DRIVER",
-        "ccs": "drivers.serial_line.ccs:DRIVER",
-        "sa0255": "drivers.serial_line.sa0255:DRIVER",
+        "gardasoft": "drivers.serial_line.lights.gardasoft:DRIVER",
+        "ccs": "drivers.serial_line.lights.ccs:DRIVER",
+        "sa0255": "drivers.serial_line.lights.sa0255:DRIVER",
     },
 }
 

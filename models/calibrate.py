@@ -54,9 +54,7 @@ def _smoothed(network: AnomalyNetwork, held_out: HeldOut, view: int) -> NDArray[
     return np.concatenate(found)
 
 
-def _local(
-    held_out: HeldOut, n_views: int, config: TrainConfig
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _local(held_out: HeldOut, n_views: int, config: TrainConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     shape = (n_views, *held_out.distances.shape[1:])
     center, spread = np.zeros(shape, np.float32), np.ones(shape, np.float32)
     if not config.score.local:

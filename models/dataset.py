@@ -68,9 +68,7 @@ def load_dataset(folder: Path) -> Dataset:
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{path}: field missing or of the wrong kind: {error!r}") from error
     _check(path, items, views)
-    return Dataset(
-        folder, product, views, (int(height), int(width)), settings, items, hashlib.sha256(text).hexdigest()
-    )
+    return Dataset(folder, product, views, (int(height), int(width)), settings, items, hashlib.sha256(text).hexdigest())
 
 
 def _item(folder: Path, entry: dict[str, Any]) -> Item:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.boards import Board
-from calibration.camera_adjust import BoardView, Solution, adjust, first_solution
+from calibration.boards.board import Board
+from calibration.camera.adjust import BoardView, Solution, adjust, first_solution
 from calibration.camera_model import CameraModel
-from calibration.hand_eye import Repeatability, Visit
-from calibration.poses import arm_pose, inverse, pose_of
+from calibration.hand_eye.adjust import Repeatability, Visit
+from calibration.hand_eye.poses import arm_pose, inverse, pose_of
 
 F64 = NDArray[np.float64]
 BOARD = Board("charuco", 16, 12, 4.0)

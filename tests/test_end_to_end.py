@@ -13,15 +13,16 @@ import pytest
 from drivers.simulated.config import SimulatedRigConfig
 from drivers.simulated.process import RigProcess
 from station.archive import Archive
-from station.demo import RECIPES, peak_inside, true_defect_mask
-from station.engine import Engine, NotNow
-from station.events import Event, LightsWatched, State, StepDone
-from station.inspection import Inspection, Verdict
-from station.recipe import load_recipe
-from station.rejudge import rejudge
-from station.simulated_rig import write_rig_file
+from station.commands.demo import peak_inside, true_defect_mask
+from station.engine.engine import Engine, NotNow
+from station.engine.events import Event, LightsWatched, State, StepDone
+from station.inspection.result import Inspection, Verdict
+from station.judge.rejudge import rejudge
+from station.recipe.demo import DEMO_RECIPES
+from station.recipe.loaded import load_recipe
+from station.rig.simulated import write_rig_file
 
-RECIPE = RECIPES / "connector.yaml"
+RECIPE = DEMO_RECIPES / "connector.yaml"
 CONFIG = SimulatedRigConfig(clock_speed=20.0, serial_number="FACET-SIM-TEST")
 FRAME_TIMEOUT_S = 5.0
 GOOD_SEED = 601

@@ -10,7 +10,7 @@ import pytest
 
 from drivers.simulated import simcam
 from drivers.simulated.config import SimulatedRigConfig
-from station.simulated_rig import running_rig
+from station.rig.simulated import running_rig
 
 ROOT = Path(__file__).parents[1]
 

@@ -70,7 +70,7 @@ def test_each_package_name_resolves_inside_this_tree(package: str) -> None:
 
 def test_the_command_line_starts_without_torch_and_without_qt() -> None:
     code = (
-        "import sys, station.cli, station.engine; "
+        "import sys, station.commands.app, station.engine.engine; "
         "bad = sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'PyQt6', 'onnx', 'models'}); "
         "sys.exit(', '.join(bad) or 0)"
     )

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-import station
 from drivers.simulated.config import SimulatedRigConfig
 from drivers.simulated.control import RigControl, Verb
 from drivers.simulated.rig import SimulatedRig
-from station.cli import app
-from station.exit_codes import run_guarded
-from station.inspect_part import inspect_part
-from station.inspection import Verdict
-from station.rig import load_rig
-from station.simulated_rig import running_rig
+from station.commands.app import app
+from station.commands.exit_codes import run_guarded
+from station.commands.inspect import inspect_part
+from station.inspection.result import Verdict
+from station.recipe.demo import DEMO_RECIPES
+from station.rig.file import load_rig
+from station.rig.simulated import running_rig
 
-RECIPE = Path(station.__file__).parent / "recipes" / "connector.yaml"
+RECIPE = DEMO_RECIPES / "connector.yaml"
 ENDPOINTS = "FACET_SIMCAM_ENDPOINTS"
 
 

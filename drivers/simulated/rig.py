@@ -13,12 +13,12 @@ import numpy as np
 
 from drivers.process_memory import peak_memory_mb
 from drivers.protocols import Pixels, Pose
-from drivers.simulated.camera_faults import CameraFaults
-from drivers.simulated.camera_link import CameraLink, Exposed, ExposureRequest
+from drivers.simulated.camera.faults import CameraFaults
+from drivers.simulated.camera.wire import CameraLink, Exposed, ExposureRequest
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.config import SimulatedBoard, SimulatedDefect, SimulatedPart, SimulatedRigConfig
 from drivers.simulated.control import ControlServer, Verb
-from drivers.simulated.firmware import ARMS, LIGHTS, line_class
+from drivers.simulated.firmware.kinds import ARMS, LIGHTS, line_class
 from drivers.simulated.scene import (
     DEFECT_KINDS,
     PRODUCTS,
@@ -32,7 +32,7 @@ from drivers.simulated.scene import (
 from drivers.simulated.scene.board import BoardMake, BoardPlacement, BoardScene, compile_board_kernels
 from drivers.simulated.scene.head import WORKING_DISTANCE_MM
 from drivers.simulated.scene.mounted import MountedCamera, arm_frame
-from drivers.simulated.wire import FaultAction, fault_words, inject_fault
+from drivers.simulated.wires.outbox import FaultAction, fault_words, inject_fault
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from station.bad_input import StationFault
+from station.errors import StationFault
 
 
 class ArchiveError(StationFault):

@@ -24,8 +24,8 @@ from station.archive.ids import is_inspection_id
 from station.archive.pixels import tiff_bytes
 from station.archive.records import FrameRecord, FramesRecord, InspectionRecord, Manifest, StoredFile, ViewRecord
 from station.archive.view_files import view_planes
-from station.atomic import sync_folder, write_synced
-from station.inspection import Inspection
+from station.documents.atomic import sync_folder, write_synced
+from station.inspection.result import Inspection
 
 MANIFEST = "manifest.json"
 VERDICT = "verdict.json"
@@ -180,9 +180,7 @@ def _plan_views(inspection: Inspection) -> tuple[tuple[ViewRecord, ...], list[_J
     return tuple(views), jobs
 
 
-def _plan_frames(
-    inspection: Inspection, frames: Sequence[ArchivedFrame]
-) -> tuple[tuple[FrameRecord, ...], list[_Job]]:
+def _plan_frames(inspection: Inspection, frames: Sequence[ArchivedFrame]) -> tuple[tuple[FrameRecord, ...], list[_Job]]:
     records: list[FrameRecord] = []
     jobs: list[_Job] = []
     taken: Counter[tuple[str, str]] = Counter()

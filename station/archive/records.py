@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from drivers.protocols import Frame, Pixels, Pose
-from station.inspection import Inspection, Verdict, ViewResult
+from station.inspection.result import Inspection, Verdict, ViewResult
 
 FORMAT_VERSION = 1
 FRAME_FIELDS = (

@@ -31,9 +31,9 @@ from station.archive.pixels import read_tiff
 from station.archive.records import ViewRecord
 from station.archive.tables import InspectionRow, LightRow
 from station.archive.view_files import view_result
-from station.atomic import write_atomic
-from station.inspection import HistoryRow, Inspection, Verdict, ViewResult
-from station.light_series import LightReading
+from station.documents.atomic import write_atomic
+from station.inspection.result import HistoryRow, Inspection, Verdict, ViewResult
+from station.lights.series import LightReading
 
 log = logging.getLogger(__name__)
 

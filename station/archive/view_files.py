@@ -20,7 +20,7 @@ from station.archive.pixels import (
     unpack_scaled,
 )
 from station.archive.records import ViewRecord
-from station.inspection import AnomalyMap, NormalMap, ViewResult
+from station.inspection.result import AnomalyMap, NormalMap, ViewResult
 
 Description = Mapping[str, Any]
 Planes = dict[str, tuple[NDArray[Any], dict[str, Any]]]

@@ -22,10 +22,10 @@ from PyQt6.QtCore import (
 from PyQt6.QtGui import QFontDatabase
 from PyQt6.QtWidgets import QApplication
 
-from station.atomic import write_atomic
 from station.console.engine_port import EnginePort
 from station.console.requirements import FONT_PACKAGE, ConsoleUnavailable
 from station.console.window import ConsoleWindow
+from station.documents.atomic import write_atomic
 
 _log = logging.getLogger(__name__)
 SCREENSHOT_SIZE = (1920, 1080)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from PyQt6.QtCore import QObject, pyqtSignal, pyqtSlot
 
 from station.console.engine_port import EnginePort
-from station.events import Event
+from station.engine.events import Event
 
 _log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")

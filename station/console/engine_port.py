@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from station.events import Listener
-from station.inspection import HistoryRow, Inspection
+from station.engine.events import Listener
+from station.inspection.result import HistoryRow, Inspection
 
 
 class EnginePort(Protocol):

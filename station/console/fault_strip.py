@@ -9,7 +9,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidg
 from station.console import theme
 from station.console.situation import BannerKind
 from station.console.symbols import draw_symbol
-from station.events import Fault
+from station.engine.events import Fault
 
 
 class FaultStrip(QWidget):

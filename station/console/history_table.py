@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTable
 from station.console import theme
 from station.console.situation import BannerKind
 from station.console.symbols import draw_symbol
-from station.inspection import HistoryRow, Verdict
+from station.inspection.result import HistoryRow, Verdict
 
 _COLUMNS = ("time", "part", "verdict", "highest view", "rig")
 _DISPENSABLE = (3, 4)

@@ -30,7 +30,7 @@ from station.console.pictures import Mode
 from station.console.shown import Shown
 from station.console.situation import Situation
 from station.console.view_tile import TileRow
-from station.events import State
+from station.engine.events import State
 
 _MODE_LABELS = {Mode.IMAGE: "IMAGE  F2", Mode.NORMALS: "NORMALS  F3", Mode.HEAT: "HEAT MAP  F4"}
 _WANTED = f"font-size: 22px; font-weight: bold; background: {theme.SELECTED.name()}; color: white;"

@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidg
 from station.console import theme
 from station.console.situation import BannerKind
 from station.console.symbols import draw_symbol
-from station.light_warning import LightWarning
+from station.lights.warning import LightWarning
 
 _SIGN_PX = 60
 

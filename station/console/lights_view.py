@@ -12,8 +12,8 @@ from PyQt6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidg
 
 from station.console import theme
 from station.console.light_strip import warning_text
-from station.light_trend import LEVEL_DRIFT, LightHistory
-from station.light_warning import LightWarning
+from station.lights.trend import LEVEL_DRIFT, LightHistory
+from station.lights.warning import LightWarning
 
 _LEAST_LEVEL_SPAN = 2 * LEVEL_DRIFT
 _ROOM_OVER_LIMIT = 1.25

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PyQt6.QtCore import QPointF
 from PyQt6.QtGui import QImage, QPainterPath
 
-from station.heatmap import colour_map, limit_segments, linear_to_srgb, normals_to_rgb, over_ground
-from station.inspection import ViewResult
-from station.render import Gains, draw_outline, fitted, shrink
+from station.inspection.result import ViewResult
+from station.report.colours import colour_map, limit_segments, linear_to_srgb, normals_to_rgb, over_ground
+from station.report.thumbnails import Gains, draw_outline, fitted, shrink
 
 _SMALLEST_LEVEL_PX = 512
 _THUMBNAIL_BOX = (640, 440)

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 
-from station.bad_input import StationFault
+from station.errors import StationFault
 
 # shared library -> its package in Debian 12
 _ALWAYS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from station.console.pictures import ViewPictures
-from station.inspection import Inspection, Verdict, ViewResult, inspection_without_pictures, without_pictures
+from station.inspection.result import Inspection, Verdict, ViewResult, inspection_without_pictures, without_pictures
 
 
 @dataclass(slots=True)

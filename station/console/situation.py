@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from station.events import (
+from station.engine.events import (
     AcquisitionDone,
     Event,
     Fault,
@@ -17,8 +17,8 @@ from station.events import (
     StateChanged,
     StepDone,
 )
-from station.inspection import Inspection, Verdict, inspection_without_pictures, told_once
-from station.light_warning import LightWarning
+from station.inspection.result import Inspection, Verdict, inspection_without_pictures, told_once
+from station.lights.warning import LightWarning
 
 # Ready comes a moment before the result of the job that it ends; in these states a job has broken off.
 _STATES_WITHOUT_A_RESULT_TO_COME = (State.ERROR, State.HALTED, State.PREOPERATIONAL, State.INITIALIZED)

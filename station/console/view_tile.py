@@ -11,8 +11,8 @@ from PyQt6.QtWidgets import QAbstractButton, QButtonGroup, QHBoxLayout, QSizePol
 from station.console import theme
 from station.console.situation import BannerKind
 from station.console.symbols import draw_symbol
-from station.heatmap import LIMIT_POSITION
-from station.inspection import Verdict, ViewResult
+from station.inspection.result import Verdict, ViewResult
+from station.report.colours import LIMIT_POSITION
 
 _HEAD_PX = 36
 _FOOT_PX = 46

@@ -15,8 +15,8 @@ from station.console.layout import Panels
 from station.console.pictures import Mode, ViewPictures, make_pictures
 from station.console.shown import Shown
 from station.console.situation import Situation
-from station.events import Event, Fault, JobStarted, RecipePrepared, ResultReady, State, StepDone, ViewJudged
-from station.inspection import HistoryRow, Inspection, ViewResult, without_pictures
+from station.engine.events import Event, Fault, JobStarted, RecipePrepared, ResultReady, State, StepDone, ViewJudged
+from station.inspection.result import HistoryRow, Inspection, ViewResult, without_pictures
 
 _HISTORY_ROWS = 200
 _NO_RECIPE_VIEWS = ("view 1", "view 2", "view 3", "view 4", "view 5")

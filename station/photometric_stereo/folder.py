@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from station.inspection import NormalMap
+from station.inspection.result import NormalMap
 from station.photometric_stereo import pictures
 from station.photometric_stereo.checks import AngularErrors, angular_error_map, angular_errors, leave_one_out_residuals
 from station.photometric_stereo.packed import pack_levels

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
-from station.inspection import NormalMap
+from station.inspection.result import NormalMap
 from station.photometric_stereo.checks import Sampled, sample_pixels
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel, PointLights

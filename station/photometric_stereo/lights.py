@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from station.bad_input import BadInput
+from station.errors import BadInput
 
 SEGMENT_PX = 256  # of a row, solved at a time: its scratch stays in the first cache
 MAXIMUM_SET_CONDITION = 1000.0  # of L^T L; a ring at 45 degrees slant has 2, one at 10 degrees 64

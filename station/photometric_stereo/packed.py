@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from station.inspection import NormalMap
+from station.inspection.result import NormalMap
 
 F32 = NDArray[np.float32]
 U16 = NDArray[np.uint16]

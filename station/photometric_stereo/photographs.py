@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from drivers.protocols import Frame, Pixels
-from station.bad_input import BadInput
+from station.errors import BadInput
 from station.photometric_stereo.lights import DirectionalLights, LightGeometryError, check_lights
 from station.photometric_stereo.radiometry import grey_frame
 

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from drivers.protocols import Frame, Pixels
-from station.inspection import NormalMap
+from station.inspection.result import NormalMap
 from station.photometric_stereo.checks import relative_residual
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.heights import Height, HeightMap

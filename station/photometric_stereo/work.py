@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
-from station.inspection import NormalMap
+from station.inspection.result import NormalMap
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.heights import Height
 from station.photometric_stereo.lights import LightModel, PointLights, light_vectors, mosaic_intensities

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from calibration.boards import Board
-from calibration.camera_adjust import BoardView
+from calibration.boards.board import Board
+from calibration.camera.adjust import BoardView
 from calibration.camera_model import CameraModel
 
 # the long lens at a quarter of the pixels: the same angles

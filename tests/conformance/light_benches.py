@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from drivers.protocols import Lights
-from drivers.serial_line.ccs import CcsLights
-from drivers.serial_line.gardasoft import GardasoftLights
-from drivers.serial_line.sa0255 import Sa0255Lights
-from drivers.simulated.ccs_firmware import CcsFirmware
+from drivers.serial_line.lights.ccs import CcsLights
+from drivers.serial_line.lights.gardasoft import GardasoftLights
+from drivers.serial_line.lights.sa0255 import Sa0255Lights
 from drivers.simulated.clock import SimulatedClock
-from drivers.simulated.device_line import DeviceLine
-from drivers.simulated.firmware import LightFirmware
-from drivers.simulated.gardasoft_firmware import GardasoftFirmware
-from drivers.simulated.pty_line import PtyLine
-from drivers.simulated.sa0255_firmware import Sa0255Firmware
+from drivers.simulated.firmware.kinds import LightFirmware
+from drivers.simulated.firmware.lights.ccs import CcsFirmware
+from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
+from drivers.simulated.firmware.lights.sa0255 import Sa0255Firmware
+from drivers.simulated.wires.pty_wire import PtyLine
+from drivers.simulated.wires.wire import DeviceLine
 
 CHANNELS = tuple(range(1, 10))
 KINDS: Mapping[str, tuple[Callable[[SimulatedClock], LightFirmware], Callable[..., Lights]]] = {

@@ -15,19 +15,19 @@ from typing import Any
 import pytest
 
 from drivers.protocols import Pose
-from drivers.serial_line.gardasoft import GardasoftLights
-from drivers.serial_line.grbl import GrblArm
-from drivers.serial_line.grbl_axes import AxisLimits
-from drivers.serial_line.mycobot import MyCobotArm
-from drivers.simulated import mycobot_geometry as stated
+from drivers.serial_line.grbl.arm import GrblArm
+from drivers.serial_line.grbl.axes import AxisLimits
+from drivers.serial_line.lights.gardasoft import GardasoftLights
+from drivers.serial_line.mycobot.arm import MyCobotArm
 from drivers.simulated.clock import SimulatedClock
-from drivers.simulated.gantry import SIMULATED_GANTRY, SimulatedAxis
-from drivers.simulated.gardasoft_firmware import GardasoftFirmware
-from drivers.simulated.grbl_dialect import DialectName
-from drivers.simulated.grbl_firmware import GrblFirmware
-from drivers.simulated.mycobot_firmware import MyCobotFirmware
-from drivers.simulated.pty_line import PtyLine
-from drivers.simulated.socket_line import SocketLine
+from drivers.simulated.firmware.grbl.dialect import DialectName
+from drivers.simulated.firmware.grbl.firmware import GrblFirmware
+from drivers.simulated.firmware.grbl.gantry import SIMULATED_GANTRY, SimulatedAxis
+from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
+from drivers.simulated.firmware.mycobot import geometry as stated
+from drivers.simulated.firmware.mycobot.firmware import MyCobotFirmware
+from drivers.simulated.wires.pty_wire import PtyLine
+from drivers.simulated.wires.socket_wire import SocketLine
 
 SPEED = 25.0
 NEAR_HOME = (215.0, 215.0, 315.0, 58.0, 195.0)

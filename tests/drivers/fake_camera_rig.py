@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from drivers.protocols import Pixels
-from drivers.simulated.camera_link import CameraLink, Exposed, ExposureRequest
+from drivers.simulated.camera.wire import CameraLink, Exposed, ExposureRequest
 
 TEMPERATURE_C = 41.5
 

@@ -15,8 +15,8 @@ from typing import Any
 from drivers.errors import DeviceError
 from drivers.simulated.config import SimulatedPart, SimulatedRigConfig
 from drivers.simulated.process import RigProcess
-from station.rig import RigFile, Section, load_rig, make_rig
-from station.simulated_rig import write_rig_file
+from station.rig.file import RigFile, Section, load_rig, make_rig
+from station.rig.simulated import write_rig_file
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "faults.md"

@@ -6,23 +6,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import station
 from drivers.simulated.config import SimulatedRigConfig
-from station.capture import StopSignal, capture
-from station.devices import Rig, open_rig
-from station.engine import read_recipe_files
-from station.inspection import Verdict, ViewResult
-from station.judge import ViewJudge
-from station.plan import make_plan
-from station.simulated_rig import running_rig
-from station.stages import StageTimes
+from station.acquire.capture import StopSignal, capture
+from station.acquire.plan import make_plan
+from station.acquire.stage_times import StageTimes
+from station.engine.engine import read_recipe_files
+from station.inspection.result import Verdict, ViewResult
+from station.judge.view_judge import ViewJudge
+from station.recipe.demo import DEMO_RECIPES
+from station.rig.devices import Rig, open_rig
+from station.rig.simulated import running_rig
 
-RECIPE = Path(station.__file__).parent / "recipes" / "connector.yaml"
+RECIPE = DEMO_RECIPES / "connector.yaml"
 VIEW = "right"
 PART_SEED = 7
 CLOCK_SPEED = 20.0

@@ -22,7 +22,7 @@ from drivers.errors import (
 )
 from drivers.genicam.camera import GenicamCamera
 from drivers.protocols import CameraSettings, Frame
-from station.devices import open_camera
+from station.rig.devices import open_camera
 
 SETTINGS = CameraSettings("Mono8", binning=8, width=64, height=48, offset_x=312, offset_y=204)
 DRIVER = "genicam"

@@ -13,7 +13,7 @@ from faults.table import reported_by
 
 from drivers.errors import CommandRefused, DeviceError, DeviceLost, DeviceTimeout, LightFault, LightStateUnknown
 from drivers.protocols import Lights
-from station.devices import open_lights
+from station.rig.devices import open_lights
 
 CHANNEL, LEVEL = 4, 0.5
 GARDASOFT, CCS, SA0255 = "gardasoft", "ccs", "sa0255"

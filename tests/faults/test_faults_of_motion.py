@@ -17,7 +17,7 @@ from faults.table import reported_by
 
 from drivers.errors import DeviceError, DeviceLost, DeviceTimeout, PositionError, PositionUntrusted
 from drivers.protocols import Arm, Pose
-from station.devices import open_arm
+from station.rig.devices import open_arm
 
 HERE, THERE = Pose(-60.0, 40.0, 258.0, 0.0, -90.0), Pose(100.0, -90.0, 220.0, 20.0, -90.0)
 NOISY_MOVES = 6

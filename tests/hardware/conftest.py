@@ -16,10 +16,10 @@ import pytest
 
 from drivers.errors import PositionUntrusted
 from drivers.protocols import Arm, Camera, CameraSettings, Lights, Pose
-from station.check_rig import EXPOSURE_US, configure_any
-from station.devices import open_arm, open_camera, open_lights
-from station.light_check import mean_level
-from station.rig import RigFile, load_rig
+from station.commands.check_rig import EXPOSURE_US, configure_any
+from station.lights.levels import mean_level
+from station.rig.devices import open_arm, open_camera, open_lights
+from station.rig.file import RigFile, load_rig
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,7 +10,7 @@ import pytest
 from conformance.arm import ArmPromises
 
 from drivers.protocols import Arm, Pose
-from station.rig import RigFile
+from station.rig.file import RigFile
 
 STEP_SHARE = 0.1  # of the travel, between the two places
 MOVING_AFTER_S = 0.03

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from conformance.lights import LightsPromises
 
-from station.check_rig import LIT_ABOVE_DARK
-from station.devices import open_lights
-from station.rig import RigFile
+from station.commands.check_rig import LIT_ABOVE_DARK
+from station.rig.devices import open_lights
+from station.rig.file import RigFile
 
 
 @pytest.mark.hardware

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from station.inspection import AnomalyMap, Inspection, NormalMap, Verdict, ViewResult, judge_part, judge_score
+from station.inspection.result import AnomalyMap, Inspection, NormalMap, Verdict, ViewResult, judge_part, judge_score
 
 VIEW_NAMES = ("top", "front", "right", "back", "left")
 LIMIT = 1.6

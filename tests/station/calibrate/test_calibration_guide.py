@@ -10,7 +10,7 @@ import click
 import pytest
 import typer.main
 
-from station.cli import app
+from station.commands.app import app
 
 GUIDE = Path(__file__).parents[3] / "docs" / "calibration.md"
 COMMANDS = re.findall(r"^station .*$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)

@@ -11,29 +11,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.field import PlaneTilt
+from calibration.lights.field import PlaneTilt
 from calibration.record import Calibration, Provenance, ViewpointRecord
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
 from station.archive import Archive, ArchiveError
-from station.calibrate.bench import LiveBench
-from station.calibrate.bind import bind_recipe
-from station.calibrate.compare import CAMERA_FIELDS
-from station.calibrate.measure_field import MeasuredField, field_maps
-from station.calibrate.plane import photograph_plane, plane_level_per_ms
-from station.calibrate.records import with_field, write_record
-from station.calibrate.stand import TOP, stand_of
-from station.calibrate.station_open import REFERENCE
-from station.calibrate.viewpoints import STATION_VIEWS
-from station.calibrated_lights import directional_channels
-from station.devices import open_rig
-from station.documents import load_document
-from station.engine import Engine
-from station.inspection import Verdict
-from station.recipe import load_recipe
-from station.reference_lights import strengths_now
-from station.rejudge import rejudge
-from station.simulated_rig import running_rig
+from station.calibrate.bench.bench import LiveBench
+from station.calibrate.bench.stand import TOP, stand_of
+from station.calibrate.field.measure import MeasuredField, field_maps
+from station.calibrate.lights.plane import photograph_plane, plane_level_per_ms
+from station.calibrate.records.bind import bind_recipe
+from station.calibrate.records.folder import with_field, write_record
+from station.calibrate.studies.compare import CAMERA_FIELDS
+from station.calibrate.viewpoints.measure import STATION_VIEWS
+from station.documents.document import load_document
+from station.engine.engine import Engine
+from station.inspection.result import Verdict
+from station.judge.rejudge import rejudge
+from station.recipe.calibrated_lights import directional_channels
+from station.recipe.demo import SIMULATED_RIG_DRAWING
+from station.recipe.loaded import load_recipe
+from station.recipe.reference_lights import strengths_now
+from station.rig.devices import open_rig
+from station.rig.simulated import running_rig
 
 WRONG = Imperfections(
     light_intensity_percent=20.0, focal_length_percent=0.5, principal_point_px=30.0, camera_mount_mm=0.5,
@@ -60,7 +60,7 @@ def with_true_camera(drawn: Calibration, control: RigControl) -> Calibration:
 
 def measured_record(rig_file: Path, control: RigControl, records: Path) -> Path:
     """Intensities and flat field from the rig's own white plane, the camera from its truth; lamps stand as drawn."""
-    drawn = with_true_camera(load_document(REFERENCE, Calibration), control)
+    drawn = with_true_camera(load_document(SIMULATED_RIG_DRAWING, Calibration), control)
     channels = [light.channel for light in drawn.lights]
     with open_rig(rig_file) as rig:
         bench = LiveBench(rig, TOP, control.place)
@@ -95,9 +95,9 @@ class Bound:
 @pytest.fixture(scope="module")
 def bound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bound]:
     folder = tmp_path_factory.mktemp("bound")
-    recipe = Path(shutil.copy(REFERENCE.parent / "connector.yaml", folder))
-    shutil.copy(REFERENCE, folder)
-    shutil.copytree(REFERENCE.parent / "models", folder / "models")
+    recipe = Path(shutil.copy(SIMULATED_RIG_DRAWING.parent / "connector.yaml", folder))
+    shutil.copy(SIMULATED_RIG_DRAWING, folder)
+    shutil.copytree(SIMULATED_RIG_DRAWING.parent / "models", folder / "models")
     config = SimulatedRigConfig(seed=1, clock_speed=20.0, imperfections=WRONG)
     with running_rig(folder / "rig", config) as (rig, rig_file), Archive.open(folder / "archive") as archive:
         record = measured_record(rig_file, rig.control, folder / "records")

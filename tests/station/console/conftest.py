@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from station.events import (
+from station.engine.events import (
     AcquisitionDone,
     Event,
     Fault,
@@ -23,8 +23,8 @@ from station.events import (
     StepDone,
     ViewJudged,
 )
-from station.inspection import HistoryRow, Inspection
-from station.light_warning import LightWarning
+from station.inspection.result import HistoryRow, Inspection
+from station.lights.warning import LightWarning
 
 LIGHTS = ("diffuse", "north", "east", "south", "west")
 VIEWS = ("top", "front", "right", "back", "left")

@@ -16,10 +16,10 @@ from station.console.lights_view import LightsView, level_curve, residual_curve
 from station.console.pictures import Mode
 from station.console.situation import BannerKind, Situation
 from station.console.window import ConsoleWindow
-from station.events import LightsWatched
-from station.inspection import Inspection
-from station.light_trend import LightHistory
-from station.light_warning import LightWarning
+from station.engine.events import LightsWatched
+from station.inspection.result import Inspection
+from station.lights.trend import LightHistory
+from station.lights.warning import LightWarning
 
 SINCE = datetime(2026, 11, 24, 13, 2, tzinfo=UTC)
 WEAK = LightWarning("L90", "level", "Light L90 is 15% weaker than it was", "wipe its window", SINCE)

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from station.console import ConsoleUnavailable, requirements, run_console
-from station.events import Fault
-from station.inspection import Inspection
-from station.light_warning import LightWarning
+from station.engine.events import Fault
+from station.inspection.result import Inspection
+from station.lights.warning import LightWarning
 
 
 @pytest.mark.usefixtures("qtbot")

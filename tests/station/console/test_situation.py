@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from station.console.situation import BannerKind, Situation
-from station.events import (
+from station.engine.events import (
     AcquisitionDone,
     Fault,
     JobStarted,
@@ -15,7 +15,7 @@ from station.events import (
     StateChanged,
     StepDone,
 )
-from station.inspection import Inspection
+from station.inspection.result import Inspection
 
 FAULT = Fault("camera: no frame within 1200 ms", "check the cable, then RESET")
 RECIPE = RecipePrepared("r1", "housing", ("top", "front"), (1.0, 1.0), "m1", False)

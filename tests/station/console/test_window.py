@@ -14,8 +14,8 @@ from pytestqt.qtbot import QtBot
 from station.console.pictures import Mode
 from station.console.situation import BannerKind
 from station.console.window import ConsoleWindow
-from station.events import Fault, State, StateChanged
-from station.inspection import Inspection
+from station.engine.events import Fault, State, StateChanged
+from station.inspection.result import Inspection
 
 Engine = Any  # the stand-in of this folder's conftest
 FAULT = Fault("camera: no frame within 1200 ms", "check the cable, then RESET")

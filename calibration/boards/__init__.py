@@ -1,0 +1,1 @@
+"""Calibration boards: what they are, and where their points are in a picture."""

@@ -1,0 +1,81 @@
+"""Where a near light stands: the point nearest to the directions seen from several places of a mirror sphere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from calibration.lights.rays import F64, LightCalibrationError, angle_deg, unit
+
+LEAST_BASE_MM = 5.0  # spread of the sphere's places; with less the distance of a light at 250 mm is a guess
+GROWING_SHARE = 0.5  # of one sighting's uncertainty that may grow with the sphere's distance from the middle
+
+
+@dataclass(frozen=True)
+class NearLight:
+    """A light's position, in camera axes from the target point."""
+
+    position_mm: F64  # (3,)
+    direction: F64  # (3,) unit, seen from the target point
+    spread_deg: float  # of the direction, one sigma per axis: jackknife over places, and one sighting's own
+    distance_mm: float
+    distance_spread_mm: float
+    residual_deg: float  # rms angle between the seen directions and the position
+    places: int
+    flags: tuple[str, ...]
+
+
+def nearest_point(points: F64, directions: F64, weights: F64) -> F64:
+    """(3,) point of least weighted squared distance to the lines points (N, 3) + s directions (N, 3)."""
+    across = np.eye(3) - directions[:, :, None] * directions[:, None, :]
+    across = across * weights[:, None, None]
+    return np.asarray(np.linalg.solve(across.sum(0), np.einsum("nij,nj->i", across, points)), np.float64)
+
+
+def locate_light(points: F64, directions: F64, spreads_deg: F64) -> NearLight:
+    """From reflecting points (N, 3) mm, directions toward the light (N, 3), and their one-sigma angles (N,).
+
+    Raises LightCalibrationError for fewer than three places, or places too close together.
+    """
+    count = len(points)
+    if count < 3:
+        raise LightCalibrationError(f"near light: {count} places of the sphere, at least 3 are needed")
+    weights = 1 / np.maximum(spreads_deg, 0.01) ** 2
+    position = nearest_point(points, directions, weights)
+    distance = float(np.linalg.norm(position))
+    base = float(np.sqrt(((points - points.mean(0)) ** 2).sum(-1).mean()))
+    if base < LEAST_BASE_MM:
+        raise LightCalibrationError(
+            f"near light: the sphere's places spread by {base:.1f} mm only; at least {LEAST_BASE_MM:g} mm are needed"
+        )
+    misses = angle_deg(directions, unit(position - points))
+    left_out = np.array([
+        nearest_point(np.delete(points, i, 0), np.delete(directions, i, 0), np.delete(weights, i)) for i in range(count)
+    ])  # fmt: skip
+    factor = (count - 1) / count
+    widen = float(student.ppf(0.975, count - 1)) / 1.96
+    turned = angle_deg(unit(left_out), unit(position))
+    scatter = widen * float(np.sqrt(factor * (turned**2).sum() / 2))
+    # the places cannot show what they share, such as a highlight's centre that is not its peak: it does not average out
+    spread = float(np.hypot(scatter, np.median(spreads_deg)))
+    lengths = np.linalg.norm(left_out, axis=1)
+    loose = widen * float(np.sqrt(factor * ((lengths - lengths.mean()) ** 2).sum()))
+    # nor what grows with the place, as of a sphere taken for larger than it is: it turns into distance
+    growing = GROWING_SHARE * np.radians(float(np.median(spreads_deg))) * distance**2 / base
+    flags = []
+    worst = int(misses.argmax())
+    others = float(np.median(np.delete(misses, worst)))
+    if count >= 4 and misses[worst] > max(4 * others, 1.0):
+        flags.append(f"place {worst + 1} of the sphere disagrees with the others by {misses[worst]:.1f} degrees")
+    return NearLight(
+        position,
+        unit(position),
+        spread,
+        distance,
+        float(np.hypot(loose, growing)),
+        float(np.sqrt((misses**2).mean())),
+        count,
+        tuple(flags),
+    )

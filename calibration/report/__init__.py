@@ -1,0 +1,1 @@
+"""The report of a calibration: plots in SVG and one HTML page."""

@@ -1,0 +1,1 @@
+"""The sensor after EMVA 1288: dark frame and photon transfer."""

@@ -1,0 +1,165 @@
+"""Once per shift: does the camera still see the fiducial from each viewpoint as on the day of calibration?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.camera_model import F64
+from calibration.hand_eye.adjust import Repeatability
+from calibration.hand_eye.poses import inverse, mean_pose, move_between, small_move
+
+LIMIT_SIGMAS = 4.5  # of the length of three axes' shift: 0.01 % of good checks per view pass it
+FLOOR_MM, FLOOR_DEG = 0.02, 0.005
+FEWEST_FOR_CONSENSUS = 3  # of two views that differ neither can be blamed, and one always agrees with itself
+COMMON_UNSEEN = "a shift common to all viewpoints cannot be seen this way: they place the board themselves"
+COMMON_SHARE = 0.5  # of the views: if more than these have moved, one cause is sought
+
+
+@dataclass(frozen=True)
+class ViewDrift:
+    """One viewpoint against its calibration."""
+
+    name: str
+    shift_mm: tuple[float, float, float]  # of the camera, along the station's x, y, z
+    turn_deg: tuple[float, float, float]  # about the camera's right, down, ahead
+    shift_px: float  # of the picture's middle on the fiducial
+    limit_mm: float
+    limit_deg: float
+    visits: int
+
+    @property
+    def length_mm(self) -> float:
+        return float(np.linalg.norm(self.shift_mm))
+
+    @property
+    def angle_deg(self) -> float:
+        return float(np.linalg.norm(self.turn_deg))
+
+    @property
+    def ok(self) -> bool:
+        return self.length_mm <= self.limit_mm and self.angle_deg <= self.limit_deg
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """`reasons` is empty where everything stands as it stood; `warnings` say what the check cannot see."""
+
+    views: tuple[ViewDrift, ...]
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        return not self.reasons
+
+    def as_text(self) -> str:
+        lines = [
+            f"{'ok ' if v.ok else 'NOT'} {v.name}: {v.length_mm:.3f} mm (limit {v.limit_mm:.3f}), {v.angle_deg:.4f} "
+            f"degrees (limit {v.limit_deg:.4f}), {v.shift_px:.1f} px"
+            for v in self.views
+        ]
+        lines += [f"! {reason}" for reason in self.reasons]
+        return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
+
+
+@dataclass(frozen=True)
+class Fiducial:
+    """What calibration says of one viewpoint: (4, 4) camera to fiducial, camera to station, and its visits."""
+
+    camera_to_board: F64
+    camera_to_station: F64
+    visits: int
+
+
+class TooFewViews(ValueError):
+    """Too few viewpoints saw the fiducial to place it by them; the text says how many are needed."""
+
+
+def fiducials_by_consensus(
+    viewpoints: Mapping[str, F64], seen: Mapping[str, Sequence[F64]]
+) -> dict[str, Fiducial]:  # fmt: skip
+    """Where no fiducial lay at calibration: what each view should see of one that lies somewhere now.
+
+    viewpoints: (4, 4) camera to station; seen as for `check_drift`. The fiducial's place is the median over the views,
+    so that one bumped viewpoint does not bend it; it cannot be told from a fiducial that moves between visits, and
+    a shift that all viewpoints share is not seen. Raises TooFewViews below FEWEST_FOR_CONSENSUS that saw the fiducial.
+    """
+    places = [viewpoints[name] @ inverse(mean_pose(poses)) for name, poses in seen.items() if poses]
+    if len(places) < FEWEST_FOR_CONSENSUS:
+        raise TooFewViews(
+            f"the board was seen from {len(places)} viewpoints of {len(viewpoints)}, at least {FEWEST_FOR_CONSENSUS} "
+            "are needed where no fiducial is known: lay it so that they see it, or check against a record of "
+            "`station calibrate viewpoints` with the board untouched since"
+        )
+    steps = np.array([move_between(places[0], place) for place in places])
+    board = places[0] @ small_move(np.median(steps, axis=0))
+    visits = max(sum(len(poses) for poses in seen.values()) // 2, 1)  # the median is worth half of as many means
+    return {name: Fiducial(inverse(board) @ pose, pose, visits) for name, pose in viewpoints.items()}
+
+
+def check_drift(
+    calibrated: Mapping[str, Fiducial], seen: Mapping[str, Sequence[F64]], arm: Repeatability, focal_px: float,
+    distance_mm: float,
+) -> DriftReport:  # fmt: skip
+    """seen: by viewpoint, (4, 4) camera to fiducial at each visit now; arm: its repeatability, one sigma per axis.
+
+    A viewpoint whose fiducial was not seen is a reason. Raises KeyError for a viewpoint that was never calibrated.
+    """
+    views = [
+        _drift(name, calibrated[name], poses, arm, focal_px, distance_mm) for name, poses in seen.items() if poses
+    ]  # fmt: skip
+    reasons = [f"viewpoint {name}: the fiducial is not to be seen" for name, poses in seen.items() if not poses]
+    moved = [view for view in views if not view.ok]
+    if len(moved) > COMMON_SHARE * len(views) and len(views) > 2:
+        return DriftReport(tuple(views), (*reasons, _common_cause(calibrated, seen, arm)))
+    return DriftReport(tuple(views), (*reasons, *(_bumped(view) for view in moved)))
+
+
+def _drift(
+    name: str, was: Fiducial, poses: Sequence[F64], arm: Repeatability, focal_px: float, distance_mm: float
+) -> ViewDrift:
+    move = move_between(was.camera_to_board, mean_pose(poses))
+    shift = was.camera_to_station[:3, :3] @ move[3:]
+    turn = np.degrees(move[:3])
+    factor = LIMIT_SIGMAS * np.sqrt(1 / len(poses) + 1 / max(was.visits, 1))
+    across = np.array([move[1], -move[0]]) + move[3:5] / distance_mm
+    return ViewDrift(
+        name, _three(shift), _three(turn), float(focal_px * np.linalg.norm(across)),
+        max(float(factor * arm.mm), FLOOR_MM), max(float(factor * arm.deg), FLOOR_DEG), len(poses),
+    )  # fmt: skip
+
+
+def _bumped(view: ViewDrift) -> str:
+    x, y, z = view.shift_mm
+    return (
+        f"bumped viewpoint {view.name}: the camera stands {view.length_mm:.3f} mm and {view.angle_deg:.3f} degrees off "
+        f"where it was calibrated (x {x:+.3f}, y {y:+.3f}, z {z:+.3f} mm); teach and calibrate it anew"
+    )
+
+
+def _three(v: F64) -> tuple[float, float, float]:
+    return float(v[0]), float(v[1]), float(v[2])
+
+
+def _common_cause(calibrated: Mapping[str, Fiducial], seen: Mapping[str, Sequence[F64]], arm: Repeatability) -> str:
+    """Whether one move of the camera on its arm, or one of the fiducial, explains most of what moved."""
+    pairs = [(calibrated[name].camera_to_board, mean_pose(poses)) for name, poses in seen.items() if poses]
+    on_arm = np.array([move_between(was, now) for was, now in pairs])
+    middle = np.mean([was[:3, 3] + 250.0 * was[:3, 2] for was, _ in pairs], axis=0)  # near where all of them look
+    to_middle = np.eye(4)
+    to_middle[:3, 3] = middle
+    of_board = np.array([
+        move_between(np.eye(4), inverse(to_middle) @ now @ inverse(was) @ to_middle) for was, now in pairs
+    ])  # fmt: skip
+    scale = np.array([np.radians(arm.deg)] * 3 + [arm.mm] * 3)
+    camera, board = (np.median(moves, axis=0) for moves in (on_arm, of_board))
+    left = [float(np.median(np.linalg.norm((m - c) / scale, axis=1))) for m, c in ((on_arm, camera), (of_board, board))]
+    chosen, who = (camera, "the camera sits otherwise on its arm") if left[0] <= left[1] else (
+        board, "the fiducial, or the fixture under it, has moved"
+    )  # fmt: skip
+    mm, deg = float(np.linalg.norm(chosen[3:])), float(np.degrees(np.linalg.norm(chosen[:3])))
+    done = "calibrate the viewpoints anew" if left[0] <= left[1] else "put it back, or calibrate the viewpoints anew"
+    return f"most viewpoints have moved alike, by {mm:.3f} mm and {deg:.3f} degrees: {who}; {done}"

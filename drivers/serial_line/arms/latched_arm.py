@@ -1,0 +1,123 @@
+"""What every arm on a serial line shares: the latch of trust in its position, the stop past any command, the watch."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from typing import Generic, Protocol, Self, TypeVar
+
+from drivers.errors import DeviceError, OutOfTravel, PositionUntrusted
+from drivers.protocols import DeviceIdentity, Pose
+from drivers.serial_line.arms.waypoints import NoSafeWay, SafeWays
+from drivers.serial_line.port import Line
+from drivers.serial_line.replies import STOPPED
+
+log = logging.getLogger(__name__)
+
+
+class ArmLink(Protocol):
+    """The conversation with an arm's controller, as far as the latch needs it."""
+
+    line: Line
+
+    def halt(self) -> None:
+        """Hold now, from any thread; the command that waits is told."""
+        ...
+
+
+Link = TypeVar("Link", bound=ArmLink)
+
+
+class LatchedArm(ABC, Generic[Link]):
+    """The position is trusted only while nothing has happened that may have moved the axes unseen.
+
+    A subclass sets `_link` and `_identity`, and raises the latch in its homing.
+    """
+
+    _link: Link
+    _identity: DeviceIdentity
+
+    def __init__(self, device: str, ways: SafeWays | None) -> None:
+        self.last_reason = "not homed since the connection was made"
+        self._device = device
+        self._ways = ways or SafeWays()
+        self._is_at_home = False  # and has not moved since
+        self._trust = threading.Event()
+        self._closing = threading.Event()
+        self._lock = threading.RLock()  # one conversation at a time; stop() does not take it
+
+    @property
+    def wire(self) -> Line:
+        """The port, with the log of every byte that left."""
+        return self._link.line
+
+    @property
+    def identity(self) -> DeviceIdentity:
+        return self._identity
+
+    @property
+    def position_trusted(self) -> bool:
+        return self._trust.is_set()
+
+    def stop(self) -> None:
+        """Hold at once, past any waiting command, which then raises PositionUntrusted. Raises DeviceLost."""
+        was_trusted = self._trust.is_set()
+        self._trust.clear()
+        self.last_reason = STOPPED
+        self._link.halt()  # before anything that may take time, a log line included
+        if was_trusted:
+            log.warning("%s: position no longer trusted: %s", self._device, STOPPED)
+
+    def close(self) -> None:
+        """Give the port back. Whatever moves then finishes its one move; servos keep their hold."""
+        self._closing.set()
+        self._distrust("the connection was closed")
+        self._link.line.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def _distrust(self, reason: str) -> None:
+        """The latch falls, from whichever thread notices."""
+
+    @abstractmethod
+    def _look(self) -> None:
+        """Ask a resting arm whether it may still be trusted: `_distrust`, or raise DeviceError, if not."""
+
+    def _start_watch(self, every_s: float) -> None:
+        if every_s > 0:
+            name = f"watch {self._link.line.port}"
+            threading.Thread(target=self._watch, args=(every_s,), name=name, daemon=True).start()
+
+    def _watch(self, every_s: float) -> None:
+        """What happens while nothing is commanded ends the trust as well."""
+        while not self._closing.wait(every_s):
+            if self._trust.is_set() and self._lock.acquire(blocking=False):
+                try:
+                    self._look()
+                except DeviceError as error:
+                    self._distrust(error.message)
+                finally:
+                    self._lock.release()
+
+    def _require_trust(self) -> None:
+        if not self._trust.is_set():
+            raise PositionUntrusted(self._device, f"move refused: {self.last_reason}; home the arm first")
+
+    def _check_ways(self, pose: Pose) -> None:
+        try:
+            self._ways.check_target(pose)
+        except NoSafeWay as error:
+            raise OutOfTravel(self._device, str(error)) from error
+
+    def _stops(self, start: Pose, target: Pose) -> tuple[Pose, ...]:
+        """Where the way to the target leads. Raises OutOfTravel where there is none."""
+        try:
+            return self._ways.route(start, target, is_from_home=self._is_at_home)
+        except NoSafeWay as error:
+            raise OutOfTravel(self._device, str(error)) from error

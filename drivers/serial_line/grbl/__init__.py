@@ -1,0 +1,1 @@
+"""A gantry of three to six axes behind Grbl 1.1 or grblHAL."""

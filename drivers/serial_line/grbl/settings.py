@@ -1,0 +1,95 @@
+"""What a rig file says of a gantry."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from drivers.serial_line.arms.ways_settings import EXAMPLE as WAYS_EXAMPLE
+from drivers.serial_line.arms.ways_settings import WaysSettings
+from drivers.settings import DriverSettings, Finite, NotNegative, Positive, SettingsError, Text
+
+FieldName = Literal["x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg"]
+Letter = Literal["X", "Y", "Z", "A", "B", "C"]
+AXES: tuple[FieldName, ...] = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
+
+
+class AxisSettings(DriverSettings):
+    """One axis of the arm: machine position = station position + offset."""
+
+    name: FieldName
+    machine_axis: Letter
+    minimum: Finite  # of the station position; nothing outside is ever sent to the controller
+    maximum: Finite
+    offset: Finite = 0.0
+
+
+class GrblSettings(DriverSettings):
+    port: Text
+    axes: tuple[AxisSettings, ...] = Field(min_length=3)
+    fixed: dict[FieldName, Finite] = Field(default_factory=dict)  # fields of Pose that no axis drives
+    parked: dict[Letter, Finite] = Field(default_factory=dict)  # machine axes that move no camera: machine position
+    ways: WaysSettings | None = None
+    baud_rate: Annotated[int, Field(gt=0)] = 115200
+    tolerance_mm: Positive = 0.05
+    tolerance_deg: Positive = 0.05
+    settle_s: NotNegative = 0.0
+    speed: Annotated[float, Field(gt=0, le=1)] = 1.0
+    reply_timeout_s: Positive = 1.0
+    homing_timeout_s: Positive = 120.0
+    watch_s: NotNegative = 0.5  # how often a resting arm is asked for door, hold and inputs; 0 = never
+
+    @model_validator(mode="after")
+    def _every_field_stands_somewhere(self) -> GrblSettings:
+        names = [axis.name for axis in self.axes]
+        for name in AXES:
+            if name not in names and name not in self.fixed:
+                raise SettingsError(
+                    ("axes",), f"the axis {name} is missing: name its machine axis, or under `fixed` where it stands"
+                )
+            if name in names and name in self.fixed:
+                raise SettingsError(("fixed", name), "an axis drives it")
+        return self
+
+    @model_validator(mode="after")
+    def _axes_are_distinct(self) -> GrblSettings:
+        names = [axis.name for axis in self.axes]
+        letters: dict[str, int] = {}
+        for index, axis in enumerate(self.axes):
+            if names.index(axis.name) != index:
+                raise SettingsError(("axes", index, "name"), f"{axis.name} stands here twice")
+            if letters.setdefault(axis.machine_axis, index) != index:
+                raise SettingsError(("axes", index, "machine_axis"), f"{axis.machine_axis} already drives another axis")
+            if not axis.minimum < axis.maximum:
+                found = f"{axis.minimum} is not below the maximum {axis.maximum}"
+                raise SettingsError(("axes", index, "minimum"), found)
+        for letter in self.parked:
+            if letter in letters:
+                raise SettingsError(("parked", letter), f"{letter} drives {self.axes[letters[letter]].name}")
+        return self
+
+    def travel(self) -> dict[str, tuple[float, float]]:
+        driven: dict[str, tuple[float, float]] = {axis.name: (axis.minimum, axis.maximum) for axis in self.axes}
+        return driven | {name: (value, value) for name, value in self.fixed.items()}
+
+
+_OWN_EXAMPLE = """\
+driver: grbl
+port: /dev/serial/by-id/usb-Maker_Gantry_0001-if00
+tolerance_mm: 0.05       # how far from the target a move may end
+reply_timeout_s: 1.0     # for one line; moves and homing have computed times of their own
+axes:                    # machine = station + offset; nothing outside minimum .. maximum is ever sent
+  - {name: x_mm, machine_axis: X, minimum: -220, maximum: 220, offset: -221}
+  - {name: y_mm, machine_axis: Y, minimum: -220, maximum: 220, offset: -221}
+  - {name: z_mm, machine_axis: Z, minimum: 40, maximum: 320, offset: -321}
+  - {name: tilt_deg, machine_axis: A, minimum: 0, maximum: 60, offset: -61}
+  - {name: pan_deg, machine_axis: B, minimum: -200, maximum: 200, offset: -201}
+# fixed: {tilt_deg: 0, pan_deg: -90}   # instead of an axis, where there is none: other poses are refused
+# parked: {C: -1}                      # a machine axis that moves no camera, and where it is to stand
+# speed: 1.0                           # of what the axes can do
+# settle_s: 0.0                        # after the axes stand, before the position is read
+# homing_timeout_s: 120
+# watch_s: 0.5                         # how often a resting arm is asked for door, hold and inputs; 0 = never
+"""
+EXAMPLE = _OWN_EXAMPLE + WAYS_EXAMPLE

@@ -1,0 +1,1 @@
+"""Light controllers: Gardasoft RT, CCS and the `SA0255#` family."""

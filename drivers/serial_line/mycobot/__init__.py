@@ -1,0 +1,1 @@
+"""The six-axis arms myCobot 280 and 320."""

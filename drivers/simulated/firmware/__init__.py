@@ -1,0 +1,1 @@
+"""Stand-ins for the controllers' firmware, in simulated time."""

@@ -1,0 +1,1 @@
+"""Stand-ins for the light controllers, with the lamps behind them."""

@@ -1,0 +1,204 @@
+"""The only code that commands devices: it walks a plan and yields each frame with its step."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby, zip_longest
+
+from drivers.errors import DeviceError, FrameOutOfOrder
+from drivers.protocols import Frame, Pose
+from station.acquire.plan import CaptureStep
+from station.acquire.stage_times import StageTimes
+from station.rig.devices import Rig, Strobes
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """The job was told to stop or abort; the text says by what."""
+
+
+class StopSignal:
+    """Asked at every step. `stop` waits for the view's end, `abort` does not."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stop_reason: str | None = None
+        self._abort_reason: str | None = None
+
+    def stop(self, reason: str) -> None:
+        with self._lock:
+            self._stop_reason = self._stop_reason or reason
+
+    def abort(self, reason: str) -> None:
+        with self._lock:
+            self._abort_reason = self._abort_reason or reason
+
+    @property
+    def aborted(self) -> bool:
+        return self._abort_reason is not None
+
+    def check(self, *, at_view_boundary: bool) -> None:
+        """Raise Stopped if the job must not go on from here."""
+        with self._lock:
+            if self._abort_reason is not None:
+                raise Stopped(self._abort_reason)
+            if at_view_boundary and self._stop_reason is not None:
+                raise Stopped(self._stop_reason)
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedFrame:
+    """A frame bound to the step that made it, with the position read back."""
+
+    step: CaptureStep
+    frame: Frame
+    position: Pose
+
+
+SeeDark = Callable[[str, Frame], None]
+
+
+def capture(
+    rig: Rig,
+    plan: tuple[CaptureStep, ...],
+    stop: StopSignal,
+    times: StageTimes,
+    settle_s: float = 0.0,
+    see_dark: SeeDark | None = None,
+) -> Iterator[CapturedFrame]:
+    """Walk the plan: move, light, expose; lights are off during every move and whatever happens.
+
+    `see_dark` gets the first view's name and one frame of it with every light off, before any other frame.
+
+    A frame belongs to a light because the driver triggered it, its id follows the last one, and its
+    exposure began after the light was acknowledged and settled, on the camera's own clock. With strobes it
+    also was over, on that clock, before the next light was armed.
+    """
+    try:
+        yield from _walk(rig, plan, stop, times, settle_s, see_dark)
+    except BaseException:
+        _lights_off_after_fault(rig)
+        raise
+    with times.stage("light"):
+        rig.lights.off()
+        rig.lights.check()
+
+
+def _walk(
+    rig: Rig,
+    plan: tuple[CaptureStep, ...],
+    stop: StopSignal,
+    times: StageTimes,
+    settle_s: float,
+    see_dark: SeeDark | None,
+) -> Iterator[CapturedFrame]:
+    for pose, of_pose in groupby(plan, key=lambda step: step.pose):
+        steps = tuple(of_pose)
+        stop.check(at_view_boundary=True)
+        position = _go(rig, pose, settle_s, times)
+        if see_dark is not None and steps[0].index == plan[0].index:
+            see_dark(steps[0].view, _dark(rig, steps, times))
+            stop.check(at_view_boundary=False)
+        if rig.strobes is None:
+            frames = _by_software(rig, steps, stop, times)
+        else:
+            frames = _by_strobe(rig.strobes, steps, stop, times)
+        for step, frame in frames:
+            yield CapturedFrame(step, frame, position)
+
+
+def _dark(rig: Rig, steps: tuple[CaptureStep, ...], times: StageTimes) -> Frame:
+    """As long as the longest of these steps; the lights went off, acknowledged, before the arm moved here."""
+    with times.stage("dark_frame"):
+        frame = rig.camera.expose(max(step.exposure_us for step in steps), steps[0].gain_db)
+        rig.lights.check()
+    return frame
+
+
+def _by_software(
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes
+) -> Iterator[tuple[CaptureStep, Frame]]:
+    for step in steps:
+        stop.check(at_view_boundary=False)
+        with times.stage("light"):
+            rig.lights.on(step.channel, step.brightness)
+            lit_ns = rig.camera.time_ns()
+        stop.check(at_view_boundary=False)
+        with times.stage("expose"):
+            frame = rig.camera.expose(step.exposure_us, step.gain_db)
+        _prove_lit(step, frame, lit_ns)
+        rig.lights.check()
+        yield step, frame
+
+
+def _by_strobe(
+    strobes: Strobes, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes
+) -> Iterator[tuple[CaptureStep, Frame]]:
+    """While a frame is read out, the next light is armed; never while the sensor may still gather light."""
+    camera, lights = strobes.camera, strobes.lights
+    armed_ns = _arm(strobes, steps[0], times)
+    for step, following in zip_longest(steps, steps[1:]):
+        stop.check(at_view_boundary=False)
+        with times.stage("expose"):
+            camera.trigger(step.exposure_us, step.gain_db)
+            is_over = following is not None and camera.wait_exposed()
+        over_ns = camera.time_ns() if is_over else None
+        next_ns = _arm(strobes, following, times) if is_over else 0
+        with times.stage("expose"):
+            frame = camera.collect()
+        _prove_lit(step, frame, armed_ns)
+        if over_ns is not None:
+            _prove_over(step, frame, over_ns)
+        lights.check()
+        if following is not None and not is_over:
+            next_ns = _arm(strobes, following, times)
+        yield step, frame
+        armed_ns = next_ns
+
+
+def _arm(strobes: Strobes, step: CaptureStep, times: StageTimes) -> int:
+    """Returns the camera's clock once the armed light is acknowledged."""
+    with times.stage("light"):
+        strobes.lights.arm(step.channel, step.brightness, step.exposure_us)
+        return strobes.camera.time_ns()
+
+
+def _prove_lit(step: CaptureStep, frame: Frame, lit_ns: int) -> None:
+    if frame.timestamp_ns < lit_ns:
+        raise FrameOutOfOrder(
+            "camera",
+            f"frame {frame.frame_id} for view {step.view!r}, light {step.light!r} began "
+            f"{(lit_ns - frame.timestamp_ns) / 1e6:.3f} ms before the light was stable",
+        )
+
+
+def _prove_over(step: CaptureStep, frame: Frame, next_light_ns: int) -> None:
+    ended_ns = frame.timestamp_ns + round(frame.exposure_us * 1e3)
+    if ended_ns > next_light_ns:
+        raise FrameOutOfOrder(
+            "camera",
+            f"frame {frame.frame_id} for view {step.view!r}, light {step.light!r} was still being exposed "
+            f"{(ended_ns - next_light_ns) / 1e6:.3f} ms after the next light had begun to be armed",
+        )
+
+
+def _go(rig: Rig, pose: Pose, settle_s: float, times: StageTimes) -> Pose:
+    with times.stage("light"):
+        rig.lights.off()
+    with times.stage("move"):
+        position = rig.arm.move_to(pose)
+        time.sleep(settle_s)
+    return position
+
+
+def _lights_off_after_fault(rig: Rig) -> None:
+    """The first fault is the one to report; that the lights stayed on comes with it in the log."""
+    try:
+        rig.lights.off()
+    except DeviceError:
+        log.exception("lights off could not be confirmed after a fault")

@@ -1,0 +1,1 @@
+"""The place where calibration measures: an opened rig, a target, one light, one frame."""

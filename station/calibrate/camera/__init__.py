@@ -1,0 +1,1 @@
+"""The camera, measured from pictures of a board."""

@@ -1,0 +1,1 @@
+"""The white plane: flat-field maps and white balance."""

@@ -1,0 +1,1 @@
+"""The lights, measured from a sphere and the white plane, and verified each shift."""

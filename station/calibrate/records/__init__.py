@@ -1,0 +1,1 @@
+"""Calibration records: made, kept, plotted, and bound to recipes."""

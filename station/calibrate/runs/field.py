@@ -1,0 +1,87 @@
+"""`station calibrate field`: flat-field maps for a record whose lights are known, kept as a new record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from calibration.lights.field import PlaneTilt
+from calibration.record import Calibration
+from station.calibrate.bench.bench import Progress, Recorder
+from station.calibrate.runs.opened import Station
+from station.calibrate.field.measure import measure_field
+from station.calibrate.lights.measure import CalibrationRefused, LightSettings
+from station.calibrate.records.folder import VALID_FOR_DAYS, record_hash, with_field, write_record
+from station.recipe.binding import utc
+
+
+@dataclass(frozen=True)
+class FieldReport:
+    record: str
+    maps: str
+    calibration_id: str
+    sha256: str
+    released: bool
+    flags: tuple[str, ...]
+    departure_percent: float  # rms of the maps beside the light model and what all lights share
+    channels: tuple[int, ...]
+    tilt: PlaneTilt  # of the white plane, against the record's intensities
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def as_text(self) -> str:
+        lines = [
+            f"{len(self.channels)} maps, {self.departure_percent:.2f} % rms beside the light model; white plane tilted "
+            f"by {self.tilt.tilt_deg:.2f} +- {1.96 * self.tilt.spread_deg:.2f} degrees",
+            *(f"! {flag}" for flag in self.flags),
+            f"{'released' if self.released else 'NOT released'}: {self.record}",
+        ]
+        return "\n".join(lines)
+
+
+def calibrate_field(
+    station_open: Station, record: Calibration, out: Path, release_by: str, progress: Progress, settings: LightSettings
+) -> FieldReport:
+    """A new record: the old one's lights with flat-field maps measured now.
+
+    Raises CalibrationRefused, RecordError, DeviceError.
+    """
+    about = record.provenance
+    if about is None:
+        raise CalibrationRefused(f"{record.calibration_id} is no record of measurements: station calibrate all first")
+    own = station_open.identity().camera
+    if own != record.camera_serial_number:
+        raise CalibrationRefused(f"the camera is {own}, the record is of {record.camera_serial_number}")
+    if about.is_expired(utc(datetime.now(UTC))):
+        raise CalibrationRefused(
+            f"{record.calibration_id} expired at {about.expires}: its lights are too old for new maps; "
+            "station calibrate all"
+        )
+    recorder = Recorder(station_open.bench)
+    field = measure_field(recorder, record, settings, progress)
+    now = datetime.now(UTC)
+    released = {} if about.released_by is None else {
+        "released_by": release_by, "released": utc(now), "expires": utc(now + timedelta(days=VALID_FOR_DAYS)),
+    }  # fmt: skip
+    if about.released_by is not None and about.expires is not None:
+        released["expires"] = min(released["expires"], about.expires)  # the lights in it are as old as they were
+    pictures = (*about.pictures, *recorder.pictures)
+    bare = record.model_copy(
+        update={
+            "calibration_id": f"{record.camera_serial_number}-{now.strftime('%Y%m%dT%H%M%SZ')}",
+            "created": utc(now),
+            "provenance": about.model_copy(update={"pictures": pictures, **released}),
+        }
+    )
+    made = with_field(bare, field)
+    path = write_record(out, made, field.maps)
+    found = made.provenance
+    assert found is not None
+    assert made.flat_field is not None
+    return FieldReport(
+        str(path), str(out / made.flat_field.file), made.calibration_id, record_hash(made),
+        found.released_by is not None, found.flags, field.departure_percent, field.maps.channels, field.tilt,
+    )  # fmt: skip

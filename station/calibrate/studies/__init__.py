@@ -1,0 +1,1 @@
+"""What a calibration is worth, against the simulated rig's truth."""

@@ -1,0 +1,1 @@
+"""Viewpoints: taught, measured, entered into the record, checked for drift."""

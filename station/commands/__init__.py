@@ -1,0 +1,1 @@
+"""Every command of `station`: its arguments, its text, its exit code."""

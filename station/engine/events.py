@@ -1,0 +1,110 @@
+"""What the engine tells the world: frozen events to plain callables. The console knows no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from station.inspection.result import Inspection, ViewResult
+from station.lights.trend import LightHistory
+from station.lights.warning import LightWarning
+
+
+class State(StrEnum):
+    """The states of OPC 40100-1, operational ones flattened."""
+
+    PREOPERATIONAL = "Preoperational"  # devices not open, or not homed
+    INITIALIZED = "Initialized"  # devices open, no recipe
+    READY = "Ready"  # recipe prepared, waiting for a part
+    SINGLE_EXECUTION = "SingleExecution"  # a part is being inspected
+    HALTED = "Halted"
+    ERROR = "Error"
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipePrepared:
+    recipe_id: str
+    product: str
+    views: tuple[str, ...]
+    limits: tuple[float, ...]
+    model_id: str
+    is_simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted:
+    inspection_id: str
+    part_id: str
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """One frame captured: `index` of `steps`, at `view` under `light`."""
+
+    inspection_id: str
+    index: int
+    steps: int
+    view: str
+    light: str
+
+
+@dataclass(frozen=True, slots=True)
+class ViewJudged:
+    inspection_id: str
+    result: ViewResult
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionDone:
+    """The last frame is in: the part may be moved."""
+
+    inspection_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultReady:
+    inspection: Inspection
+    archive_folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something needs a person: what, and what to do about it."""
+
+    text: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class LightsWatched:
+    """How the recipe's lights did over the last parts: told with the recipe and after every part.
+
+    A warning that is no longer among these is over. The work goes on under every one of them, and no verdict changes.
+    """
+
+    recipe_id: str
+    inspection_id: str  # after which it is told; empty with the recipe
+    warnings: tuple[LightWarning, ...]
+    histories: tuple[LightHistory, ...]
+
+
+Event = (
+    StateChanged
+    | RecipePrepared
+    | JobStarted
+    | StepDone
+    | ViewJudged
+    | AcquisitionDone
+    | ResultReady
+    | Fault
+    | LightsWatched
+)
+Listener = Callable[[Event], None]

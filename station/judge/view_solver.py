@@ -1,0 +1,98 @@
+"""Photometric stereo as a recipe asks for it: each view under its own lights, first at once, then refined."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from drivers.protocols import Frame
+from station.inspection.result import NormalMap
+from station.photometric_stereo.flat_field import FlatField
+from station.photometric_stereo.gloss import Gloss, warm_up_gloss, without_gloss
+from station.photometric_stereo.lights import LightModel
+from station.photometric_stereo.solve import PhotometricStereo
+from station.recipe.loaded import LoadedRecipe
+from station.recipe.solver_inputs import flat_field_for, lights_for, solver_settings
+
+
+class ViewSolver:
+    """Solves one view after the other at one picture size: `begin`, `add` each directional frame, `first`, `refined`.
+
+    Views under the same lights share a solver. Not thread-safe.
+    """
+
+    def __init__(self, loaded: LoadedRecipe, shape: tuple[int, int]) -> None:
+        self.shape = shape
+        self.settings = solver_settings(loaded.recipe)
+        self.flat_field: FlatField | None = flat_field_for(loaded, shape)
+        self._loaded = loaded
+        self._choice = loaded.recipe.photometric_stereo
+        self._heights_mm = {v.name: v.plane_height_mm for v in loaded.recipe.viewpoints}
+        self._height_mm = self._heights_mm[loaded.recipe.viewpoints[0].name]
+        self._stereo = self._solver(loaded.recipe.viewpoints[0].name)
+        self._frames: dict[int, Frame] = {}
+
+    @property
+    def lights(self) -> LightModel:
+        """Those of the current view."""
+        return self._stereo.lights
+
+    @property
+    def frames(self) -> list[Frame]:
+        """Those of the current view, in the lights' order."""
+        return [self._frames[k] for k in sorted(self._frames)]
+
+    @property
+    def first_name(self) -> str:
+        return self._choice.method
+
+    @property
+    def refined_name(self) -> str:
+        """`none` where the recipe asks for no refinement."""
+        choice = self._choice
+        return f"{choice.method}, {choice.refine}" if choice.refine == "gloss" else choice.refine
+
+    def begin(self, view: str) -> None:
+        """Forget the frames of the last view."""
+        if self._heights_mm[view] != self._height_mm:
+            self._height_mm = self._heights_mm[view]
+            self._stereo = self._solver(view)  # the old one's ring goes before the new one's is made
+        self._stereo.begin()
+        self._frames.clear()
+
+    def add(self, index: int, frame: Frame) -> None:
+        """Take the frame under light `index`. Raises PhotometricStereoError."""
+        self._stereo.add(index, frame)
+        self._frames[index] = frame
+
+    def first(self) -> NormalMap:
+        """What the recipe's method finds. Raises PhotometricStereoError naming lights without a frame."""
+        return self._stereo.solve()
+
+    def refined(self, first: NormalMap) -> NormalMap:
+        """What the recipe's refinement finds, in arrays of its own; `first` itself where there is none."""
+        if self._choice.refine == "robust":
+            robust = PhotometricStereo(
+                self.lights, self.shape, replace(self.settings, method="robust"), flat_field=self.flat_field
+            )
+            for index, frame in self._frames.items():
+                robust.add(index, frame)
+            return robust.solve()
+        gloss = self._choice.gloss
+        if self._choice.refine == "none" or gloss is None:
+            return first
+        return without_gloss(
+            self.frames, self.lights, first, self.settings, Gloss(gloss.of_albedo, gloss.roughness),
+            camera_mm=self._loaded.calibration.working_distance_mm, flat_field=self.flat_field,
+        )  # fmt: skip
+
+    def warm_refinement(self) -> None:
+        """Compile, or load, what the refinement would otherwise wait for."""
+        if self._choice.refine == "gloss":
+            warm_up_gloss()
+
+    def recycle(self, normal_map: NormalMap) -> None:
+        """Take back a map that nobody reads any more."""
+        self._stereo.recycle(normal_map)
+
+    def _solver(self, view: str) -> PhotometricStereo:
+        return PhotometricStereo(lights_for(self._loaded, view), self.shape, self.settings, flat_field=self.flat_field)

@@ -1,0 +1,1 @@
+"""The recipe: everything chosen for a product, checked against its calibration."""

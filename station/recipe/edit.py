@@ -1,0 +1,156 @@
+"""Writes measured values into a recipe file and leaves its comments and layout as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from station.documents.atomic import write_atomic
+from station.documents.document import Document, dump_document, parse_document, read_document
+from station.documents.errors import DocumentError
+from station.documents.reader import FieldPath
+from station.recipe.fields import Recipe, ReferenceCamera, ReferenceLight, WhiteBalance
+
+Levels = Mapping[str, Mapping[str, float]]
+
+
+def update_recipe_values(
+    path: Path,
+    *,
+    limits: Mapping[str, float] | None = None,
+    sha256: str | None = None,
+    reference_levels: Levels | None = None,
+    reference_lights: Mapping[str, ReferenceLight] | None = None,
+    reference_camera: ReferenceCamera | None = None,
+    calibration: tuple[str, str] | None = None,
+    white_balance: WhiteBalance | None = None,
+) -> None:
+    """Set limits per view, the model's hash, the reference levels, the lights and the camera with which they were
+    taken, the calibration (its file and SHA-256), the display's white balance. Atomic.
+
+    What is None stays.
+
+    Raises DocumentError: the file is no valid recipe, would not be one afterwards, or lacks a view named here.
+    """
+    document = read_document(path)
+    recipe = document.validated(Recipe)
+    edits: list[tuple[int, int, str]] = []
+    if limits is not None:
+        edits += [_limit_edit(document, recipe, view, limit) for view, limit in limits.items()]
+    if sha256 is not None:
+        edits.append(_hash_edit(document, sha256))
+    if reference_levels is not None:
+        rows = {view: f"{{{_pairs(of_view)}}}" for view, of_view in reference_levels.items()}
+        edits.append(_table_edit(document, "reference_levels", rows))
+    if reference_lights is not None:
+        rows = {name: f"{{{_light_pairs(light)}}}" for name, light in reference_lights.items()}
+        edits.append(_table_edit(document, "reference_lights", rows))
+    if reference_camera is not None:
+        fields = {name: _value(value) for name, value in reference_camera.model_dump().items()}
+        edits.append(_table_edit(document, "reference_camera", fields))
+    if calibration is not None:
+        edits += _calibration_edits(document, *calibration)
+    if white_balance is not None:
+        pairs = f"{{{_pairs(white_balance.model_dump())}}}"
+        edits.append(_table_edit(document, "display", {"white_balance": pairs}))
+    text = document.text
+    for start, end, replacement in sorted(edits, reverse=True):
+        text = text[:start] + replacement + text[end:]
+    changed = parse_document(path, text).validated(Recipe)
+    _check_result(path, changed, limits, sha256, reference_levels)
+    if reference_lights is not None and changed.reference_lights != dict(reference_lights):
+        raise _not_set(path, "reference_lights")
+    if reference_camera is not None and changed.reference_camera != reference_camera:
+        raise _not_set(path, "reference_camera")
+    if calibration is not None and (changed.calibration, changed.calibration_sha256) != calibration:
+        raise _not_set(path, "calibration")
+    if white_balance is not None and changed.display.white_balance != white_balance:
+        raise _not_set(path, "display.white_balance")
+    write_atomic(path, text.encode("utf-8"))
+
+
+def _limit_edit(document: Document, recipe: Recipe, view: str, limit: float) -> tuple[int, int, str]:
+    names = [viewpoint.name for viewpoint in recipe.viewpoints]
+    if view not in names:
+        raise DocumentError(document.path, (f"{document.path}: no viewpoint {view!r}; there are {', '.join(names)}",))
+    return _replace(document, ("viewpoints", names.index(view), "limit"), _number(limit))
+
+
+def _hash_edit(document: Document, sha256: str) -> tuple[int, int, str]:
+    if ("model", "sha256") in document.spans:
+        return _replace(document, ("model", "sha256"), f"'{sha256}'")
+    file = document.spans["model", "file"]
+    in_braces = document.text[document.spans["model",].start] == "{"
+    separator = ", " if in_braces else f"\n{' ' * (file.column - 1)}"
+    return (file.end, file.end, f"{separator}sha256: '{sha256}'")
+
+
+def _calibration_edits(document: Document, file: str, sha256: str) -> list[tuple[int, int, str]]:
+    quoted = json.dumps(file, ensure_ascii=False)
+    if ("calibration_sha256",) in document.spans:
+        hash_edit = _replace(document, ("calibration_sha256",), f"'{sha256}'")
+        return [_replace(document, ("calibration",), quoted), hash_edit]
+    span = document.spans["calibration",]
+    return [(span.start, span.end, f"{quoted}\ncalibration_sha256: '{sha256}'")]
+
+
+def _table_edit(document: Document, table: str, rows: Mapping[str, str]) -> tuple[int, int, str]:
+    """One line per view or light, in braces."""
+    lines = [f"  {name}: {content}" for name, content in rows.items()]
+    block = "\n" + "\n".join(lines) if lines else " {}"
+    span = document.spans.get((table,))
+    if span is None:
+        text = document.text
+        return (len(text), len(text), f"{'' if text.endswith(chr(10)) else chr(10)}\n{table}:{block}\n")
+    start = document.text.rindex(":", 0, span.start) + 1  # the value may begin on a later line than its key
+    return (start, span.end, block)
+
+
+def _replace(document: Document, at: FieldPath, text: str) -> tuple[int, int, str]:
+    span = document.spans[at]
+    return (span.start, span.end, text)
+
+
+def _pairs(levels: Mapping[str, float]) -> str:
+    return ", ".join(f"{light}: {_number(level)}" for light, level in levels.items())
+
+
+def _light_pairs(light: ReferenceLight) -> str:
+    pairs = [f"relative_intensity: {_number(light.relative_intensity)}"]
+    if light.plane_level_per_ms is not None:
+        pairs.append(f"plane_level_per_ms: {_number(light.plane_level_per_ms)}")
+    if light.direction is not None:
+        pairs.append(f"direction: {_value(light.direction)}")
+    use = {"exposure_us": light.exposure_us, "brightness": light.brightness, "gain_db": light.gain_db}
+    pairs += [f"{name}: {_number(value)}" for name, value in use.items() if value is not None]
+    return ", ".join(pairs)
+
+
+def _value(value: float | tuple[float, ...]) -> str:
+    return f"[{', '.join(map(_number, value))}]" if isinstance(value, tuple) else _number(value)
+
+
+def _number(value: float) -> str:
+    return dump_document(float(value)).split("\n")[0]
+
+
+def _check_result(
+    path: Path,
+    changed: Recipe,
+    limits: Mapping[str, float] | None,
+    sha256: str | None,
+    reference_levels: Levels | None,
+) -> None:
+    """What stands in the text now is what was asked for, whatever the layout was."""
+    found_limits = {viewpoint.name: viewpoint.limit for viewpoint in changed.viewpoints}
+    wrong = [view for view, limit in (limits or {}).items() if found_limits[view] != float(limit)]
+    wrong += ["model.sha256"] if sha256 is not None and changed.model.sha256 != sha256 else []
+    if reference_levels is not None and changed.reference_levels != {v: dict(of) for v, of in reference_levels.items()}:
+        wrong.append("reference_levels")
+    if wrong:
+        raise _not_set(path, ", ".join(wrong))
+
+
+def _not_set(path: Path, what: str) -> DocumentError:
+    return DocumentError(path, (f"{path}: {what} could not be set in this layout (an alias?); write it plainly",))

@@ -1,0 +1,238 @@
+"""The recipe: everything that is chosen for a product - how it is lit, photographed and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from drivers.protocols import CameraSettings, Pose
+from station.documents.errors import FieldError
+
+WINDOWS_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+MINIMUM_DIRECTIONAL_LIGHTS = 3
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
+FileName = Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,255}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Gain = Annotated[float, Field(ge=1, le=16, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CaptureChoice(_Strict):
+    pixel_format: Literal["Mono8", "Mono12", "BayerRG8", "BayerRG12"]
+    binning: Literal[1, 2, 4, 8] = 1
+    gain_db: Annotated[float, Field(ge=0, le=48, allow_inf_nan=False)] = 0.0
+    settle_s: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0  # wait after each move
+
+    @property
+    def is_color(self) -> bool:
+        return not self.pixel_format.startswith("Mono")
+
+
+class PoseChoice(_Strict):
+    """The camera's entrance pupil in the station frame, and how it looks (see drivers.protocols)."""
+
+    x_mm: Finite
+    y_mm: Finite
+    z_mm: Finite
+    tilt_deg: Finite
+    pan_deg: Finite
+
+
+class Viewpoint(_Strict):
+    name: Name
+    pose: PoseChoice
+    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]  # a score above it fails
+    plane_height_mm: Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)] = 0.0  # of the part's surface, see
+    # station.recipe.solver_inputs: mean height over the plane through the target point, toward this view's camera
+
+    def as_pose(self) -> Pose:
+        return Pose(**self.pose.model_dump())
+
+
+class LightChoice(_Strict):
+    name: Name
+    channel: Annotated[int, Field(ge=1, le=255)]
+    kind: Literal["directional", "diffuse"]
+    brightness: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+    exposure_us: Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
+
+
+class GlossChoice(_Strict):
+    """The product's broad highlight; see station.photometric_stereo.gloss, which fits it from frames."""
+
+    of_albedo: Annotated[float, Field(gt=0, le=20, allow_inf_nan=False)]
+    roughness: Annotated[float, Field(ge=0.02, le=1, allow_inf_nan=False)]
+
+
+class PhotometricStereoChoice(_Strict):
+    """How a view's normals are solved: `method` at once, then `refine`.
+
+    The detector must get normals from the solver that its training set was made with: `detector_normals` says which.
+    With `first`, a refined map is made only while the station keeps up, and goes to archive and screen; with
+    `refined`, it is always made.
+    """
+
+    method: Literal["ls", "masked", "robust"] = "masked"
+    shadow_fraction: Share = 0.08  # a light under this share of the pixel's bright quantile counts as shadowed
+    minimum_observable_share: Share = 0.5  # of a view's pixels; fewer make it UNDECIDED
+    refine: Literal["none", "robust", "gloss"] = "none"
+    detector_normals: Literal["first", "refined"] = "first"
+    gloss: GlossChoice | None = None
+
+    @model_validator(mode="after")
+    def _refinement_is_whole(self) -> PhotometricStereoChoice:
+        if self.refine == "gloss" and self.gloss is None:
+            raise FieldError(("gloss",), "refine: gloss needs the product's gloss (of_albedo and roughness)")
+        if self.detector_normals == "refined" and self.refine == "none":
+            raise FieldError(("detector_normals",), "'refined' needs a refinement: choose refine: robust or gloss")
+        return self
+
+    @property
+    def gloss_of_detector(self) -> tuple[float, float] | None:
+        """of_albedo and roughness, where they change the normals that the detector gets."""
+        if self.gloss is None or self.refine != "gloss" or self.detector_normals != "refined":
+            return None
+        return self.gloss.of_albedo, self.gloss.roughness
+
+
+class ModelChoice(_Strict):
+    file: FileName  # relative to the recipe
+    sha256: Sha256 | None = None  # of the file, once one is pinned
+
+
+class WhiteBalance(_Strict):
+    """Gains of at least 1, so that what saturates stays white; `station calibrate white` measures them."""
+
+    red: Gain = 1.0
+    green: Gain = 1.0
+    blue: Gain = 1.0
+
+    @property
+    def gains(self) -> tuple[float, float, float]:
+        return self.red, self.green, self.blue
+
+
+class DisplayChoice(_Strict):
+    """How pictures are drawn for people. No pixel that is solved, judged or archived is changed by it."""
+
+    white_balance: WhiteBalance = WhiteBalance()
+
+
+class LightLevelLimits(_Strict):
+    """Mean level of a frame over its reference; see station.lights.levels."""
+
+    dead_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.15
+    weak_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.8
+    strong_above: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.25
+    clipped_above: Share = 0.005  # pixels at full scale under the diffuse light: UNDECIDED. The demo parts have none
+    ambient_told_above: Share = 0.01  # level with every light off, over the references: a warning
+    ambient_above: Share = 0.025  # the same: UNDECIDED. At 2.6 % the demo parts' scores double, at 5 % good parts FAIL
+
+
+class ReferenceLight(_Strict):
+    """A light as it was when reference levels and the model's pictures were taken: from the calibration of then."""
+
+    relative_intensity: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    plane_level_per_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    direction: tuple[Finite, Finite, Finite] | None = None  # toward the light, camera axes; None of a diffuse one
+    exposure_us: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None  # how it was used; None: as the
+    brightness: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None  # recipe says now
+    gain_db: Annotated[float, Field(ge=0, le=48, allow_inf_nan=False)] | None = None
+
+
+class ReferenceCamera(_Strict):
+    """The camera with which a recipe learned: its lens, in pixels of the full sensor, and how it sat on its arm."""
+
+    focal_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    center_px: tuple[Finite, Finite]
+    on_arm_mm: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)  # in the frame in which the arm says it stands:
+    on_arm_deg: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)  # x right, y down, z ahead; a rotation vector
+
+
+class Recipe(_Strict):
+    recipe_id: Identifier
+    revision: Annotated[int, Field(ge=1)] = 1
+    product: Identifier
+    calibration: FileName  # relative to the recipe
+    calibration_sha256: Sha256 | None = None  # of that file; see station.recipe.binding
+    capture: CaptureChoice
+    viewpoints: tuple[Viewpoint, ...] = Field(min_length=1)
+    lights: tuple[LightChoice, ...]
+    photometric_stereo: PhotometricStereoChoice = PhotometricStereoChoice()
+    model: ModelChoice
+    display: DisplayChoice = DisplayChoice()
+    light_level_limits: LightLevelLimits = LightLevelLimits()
+    reference_levels: dict[Name, dict[Name, Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]]] = Field(
+        default_factory=dict
+    )  # mean level of a good part's frame over black, share of full scale, per view and light
+    reference_lights: dict[Name, ReferenceLight] = Field(default_factory=dict)  # under which those were taken; without
+    # them it was the calibration named above; see station.recipe.reference_lights
+    reference_camera: ReferenceCamera | None = None  # with which those were taken: `pose` says where that one stood;
+    # None: `pose` is where the arm goes, whatever the calibration; see station.recipe.aimed_views
+
+    @property
+    def directional_lights(self) -> tuple[LightChoice, ...]:
+        return tuple(light for light in self.lights if light.kind == "directional")
+
+    def camera_settings(self) -> CameraSettings:
+        return CameraSettings(pixel_format=self.capture.pixel_format, binning=self.capture.binning)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Recipe:
+        if self.recipe_id in WINDOWS_RESERVED:
+            raise FieldError(("recipe_id",), f"{self.recipe_id!r} cannot be a file name on every system")
+        _unique("viewpoints", self.viewpoints, "name")
+        _unique("lights", self.lights, "name")
+        _unique("lights", self.lights, "channel")
+        if not self.capture.is_color and self.display.white_balance != WhiteBalance():
+            text = f"{self.capture.pixel_format} pictures have no colours to balance: leave it out"
+            raise FieldError(("display", "white_balance"), text)
+        self._check_kinds_of_light()
+        self._check_reference_levels()
+        return self
+
+    def _check_kinds_of_light(self) -> None:
+        diffuse = [index for index, light in enumerate(self.lights) if light.kind == "diffuse"]
+        if len(diffuse) != 1:
+            at = ("lights", diffuse[1], "kind") if diffuse else ("lights",)
+            raise FieldError(at, f"exactly one light must be diffuse, found {len(diffuse)}")
+        count = len(self.directional_lights)
+        if count < MINIMUM_DIRECTIONAL_LIGHTS:
+            wanted = f"photometric stereo needs at least {MINIMUM_DIRECTIONAL_LIGHTS} directional lights"
+            raise FieldError(("lights",), f"{wanted}, found {count}")
+
+    def _check_reference_levels(self) -> None:
+        views = {viewpoint.name for viewpoint in self.viewpoints}
+        lights = {light.name for light in self.lights}
+        for view, levels in self.reference_levels.items():
+            _known(("reference_levels", view), "viewpoint", views)
+            for light in levels:
+                _known(("reference_levels", view, light), "light", lights)
+        for light in self.reference_lights:
+            _known(("reference_lights", light), "light", lights)
+        missing = sorted(lights - set(self.reference_lights))
+        if self.reference_lights and missing:
+            raise FieldError(("reference_lights",), f"says nothing of light {missing[0]!r}: train, or bind anew")
+
+
+def _unique(table: str, items: Sequence[Viewpoint | LightChoice], key: str) -> None:
+    first: dict[object, int] = {}
+    for index, item in enumerate(items):
+        value = getattr(item, key)
+        other = first.setdefault(value, index)
+        if other != index:
+            raise FieldError((table, index, key), f"{value!r} is already that of {table}[{other}]")
+
+
+def _known(at: tuple[str, ...], what: str, names: Iterable[str]) -> None:
+    if at[-1] not in names:
+        raise FieldError(at, f"no {what} is named {at[-1]!r} (there are {', '.join(sorted(names))})")

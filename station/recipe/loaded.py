@@ -1,0 +1,195 @@
+"""A recipe file with all that it refers to: read, checked against each other, hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from calibration.record import Calibration
+from drivers.errors import DeviceError
+from station.documents.document import Document, load_document, read_document
+from station.documents.errors import DocumentError, field_name
+from station.photometric_stereo.lights import DirectionalLights, LightGeometryError, check_lights
+from station.recipe.aimed_views import aim_problem, aimed
+from station.recipe.binding import binding_problems, camera_problem, expiry_problem, simulation_problem
+from station.recipe.fields import LightChoice, ModelChoice, Recipe, Viewpoint
+from station.recipe.flat_field_file import FieldMaps, FlatFieldFileError, load_field
+
+__all__ = ["LightChoice", "LoadedRecipe", "Recipe", "Viewpoint", "load_recipe"]
+
+FieldPath = tuple[str | int, ...]
+SUFFIXES = {"recipe": ".yaml", "calibration": ".yaml", "flat_field": ".npz", "model": ".onnx"}  # of copies
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFiles:
+    """Copies of what a recipe refers to, to be read instead of the files at the places that it names."""
+
+    calibration: Path
+    model: Path
+    flat_field: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRecipe:
+    """A recipe with all that it refers to, found, checked against each other and hashed.
+
+    The poses of its viewpoints are the arm's under this calibration: see `station.recipe.aimed_views`.
+    """
+
+    recipe: Recipe
+    calibration: Calibration
+    path: Path
+    calibration_path: Path
+    model_path: Path
+    sha256s: dict[str, str]  # recipe, calibration, flat_field if there is one, and model unless it was not needed
+    document: Document
+    flat_field: FieldMaps | None = None
+
+    def files(self) -> list[tuple[Path, str, str]]:
+        """Every file that a verdict under this recipe rests on, with its SHA-256 and the suffix of a copy."""
+        named = self.calibration.flat_field
+        places = {
+            "recipe": self.path, "calibration": self.calibration_path, "model": self.model_path,
+            **({} if named is None else {"flat_field": self.calibration_path.parent / named.file}),
+        }  # fmt: skip
+        return [(places[what], sha256, SUFFIXES[what]) for what, sha256 in self.sha256s.items()]
+
+    def line_of(self, field_path: str | Sequence[str | int]) -> str:
+        """`file:line:column` of a field such as `viewpoints.top.pose` or ("viewpoints", 0, "pose")."""
+        return self.document.where(self._indexed(field_path))
+
+    @contextmanager
+    def naming(self, field_path: str | Sequence[str | int]) -> Iterator[None]:
+        """A device that refuses what this field asks for becomes a DocumentError with the field's line."""
+        try:
+            yield
+        except DeviceError as error:
+            raise _problem(self.document, self._indexed(field_path), str(error)) from error
+
+    def check_calibration(
+        self, now: datetime | None = None, camera: str | None = None, *, is_simulated_rig: bool | None = None
+    ) -> None:
+        """Raises DocumentError once the calibration has expired, or does not hold for this rig.
+
+        That is a record of another `camera` (serial number), or a simulated one on a real rig.
+        """
+        problem = expiry_problem(self.calibration, now)
+        if problem is None and is_simulated_rig is False:
+            problem = simulation_problem(self.calibration)
+        if problem is None and camera is not None:
+            problem = camera_problem(self.calibration, camera)
+        if problem is not None:
+            raise _problem(self.document, ("calibration",), problem)
+
+    def _indexed(self, field_path: str | Sequence[str | int]) -> FieldPath:
+        """Entries of viewpoints and lights may be named instead of counted."""
+        table, *rest = field_path.split(".") if isinstance(field_path, str) else field_path
+        if rest and table in ("viewpoints", "lights"):
+            items = self.recipe.viewpoints if table == "viewpoints" else self.recipe.lights
+            names = [item.name for item in items]
+            rest[0] = names.index(str(rest[0])) if rest[0] in names else rest[0]
+        return (table, *rest)
+
+
+def load_recipe(
+    path: Path, *, need_model: bool = True, now: datetime | None = None, kept: KeptFiles | None = None
+) -> LoadedRecipe:
+    """Read a recipe with its calibration and check everything that can be known without devices.
+
+    The calibration must be the one that the recipe is bound to, released, and valid at `now`.
+
+    `need_model=False` is for what comes before the model: making its training data, and training.
+    Raises DocumentError with file, line and field.
+    """
+    document = read_document(path)
+    recipe = document.validated(Recipe)
+    calibration_path = _existing(document, ("calibration",), recipe.calibration) if kept is None else kept.calibration
+    calibration = load_document(calibration_path, Calibration)
+    calibration_sha256 = _sha256(calibration_path)
+    for at, text in binding_problems(calibration, calibration_sha256, recipe.calibration_sha256):
+        raise _problem(document, at, text)
+    _check_lights(document, recipe, calibration)
+    field_path = None if kept is None else kept.flat_field
+    field = _field(document, recipe, calibration, calibration_path, field_path)
+    model_path = path.parent / recipe.model.file if kept is None else kept.model
+    sha256s = {"recipe": _sha256(path), "calibration": calibration_sha256}
+    if calibration.flat_field is not None:
+        sha256s["flat_field"] = calibration.flat_field.sha256
+    if need_model:
+        sha256s["model"] = _model_sha256(document, recipe.model, model_path)
+    written, recipe = recipe, aimed(recipe, calibration)
+    far = aim_problem(written, recipe, calibration)
+    if far is not None:
+        raise _problem(document, ("calibration",), far)
+    loaded = LoadedRecipe(recipe, calibration, path, calibration_path, model_path, sha256s, document, field)
+    loaded.check_calibration(now)
+    return loaded
+
+
+def _existing(document: Document, at: FieldPath, file: str) -> Path:
+    path = document.path.parent / file
+    if not path.is_file():
+        raise _no_file(document, at, path)
+    return path
+
+
+def _no_file(document: Document, at: FieldPath, path: Path) -> DocumentError:
+    return _problem(document, at, f"there is no file {path} (paths are relative to the recipe)")
+
+
+def _model_sha256(document: Document, choice: ModelChoice, path: Path) -> str:
+    if not path.is_file():
+        raise _no_file(document, ("model", "file"), path)
+    found = _sha256(path)
+    if choice.sha256 is not None and found != choice.sha256:
+        action = "restore the model that was released, or train and release again"
+        raise _problem(document, ("model", "sha256"), f"{path} has SHA-256 {found}, not {choice.sha256}; {action}")
+    return found
+
+
+def _check_lights(document: Document, recipe: Recipe, calibration: Calibration) -> None:
+    for index, light in enumerate(recipe.lights):
+        _check_calibrated(document, index, light, calibration)
+    directional = recipe.directional_lights
+    channels = [light.channel for light in directional]
+    names = tuple(light.name for light in directional)
+    try:
+        check_lights(DirectionalLights(names, calibration.directions(channels), calibration.intensities(channels)))
+    except LightGeometryError as error:
+        raise _problem(document, ("lights",), f"{error} (channels {channels} of {recipe.calibration})") from error
+
+
+def _field(
+    document: Document, recipe: Recipe, calibration: Calibration, record: Path, kept: Path | None
+) -> FieldMaps | None:
+    try:
+        maps = load_field(calibration, record, kept)
+        if maps is not None:
+            maps.flat_field([light.channel for light in recipe.directional_lights], 1, (1, 1))
+    except FlatFieldFileError as error:
+        raise _problem(document, ("calibration",), str(error)) from error
+    return maps
+
+
+def _check_calibrated(document: Document, index: int, light: LightChoice, calibration: Calibration) -> None:
+    try:
+        kind = calibration.light(light.channel).kind
+    except KeyError as error:
+        raise _problem(document, ("lights", index, "channel"), str(error.args[0])) from error
+    if kind != light.kind:
+        text = f"{light.name!r} is {light.kind} here, but channel {light.channel} is calibrated as {kind}"
+        raise _problem(document, ("lights", index, "kind"), text)
+
+
+def _problem(document: Document, at: FieldPath, text: str) -> DocumentError:
+    return DocumentError(document.path, (f"{document.where(at)}: {field_name(at)}: {text}",))
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

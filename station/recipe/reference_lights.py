@@ -1,0 +1,97 @@
+"""What a recipe expects of its lights now, when it learned under the lights of another calibration.
+
+Reference levels and the model's pictures belong to the lights that shone then. Under another calibration each light is
+as much stronger or weaker as the two calibrations say, and that is no fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from calibration.record import CalibratedLight, Calibration
+from station.recipe.fields import LightChoice, Recipe, ReferenceLight
+
+MOVED_DEG = 0.5  # from there on shadows lie elsewhere than in what the demo models learned, and scores rise
+
+
+def reference_lights(
+    calibration: Calibration, lights: Sequence[LightChoice], gain_db: float
+) -> dict[str, ReferenceLight]:
+    """What a recipe keeps of the calibration under which it learns and of how it uses its lights, by light."""
+    kept = {}
+    for light in lights:
+        found = calibration.light(light.channel)
+        kept[light.name] = ReferenceLight(
+            relative_intensity=found.relative_intensity, plane_level_per_ms=found.plane_level_per_ms,
+            direction=_direction(found), exposure_us=light.exposure_us, brightness=light.brightness, gain_db=gain_db,
+        )  # fmt: skip
+    return kept
+
+
+def _direction(light: CalibratedLight) -> tuple[float, float, float] | None:
+    if light.kind == "diffuse":
+        return None
+    x, y, z = light.unit_direction()
+    return round(x, 5), round(y, 5), round(z, 5)
+
+
+def strengths_now(recipe: Recipe, calibration: Calibration) -> dict[str, float]:
+    """By light: what it gives in a frame of this recipe under this calibration, over what it gave when that learned.
+
+    Of the lamp, and of exposure, brightness and gain, which an operator may have changed since. Lamps are compared by
+    the white plane where both know it, which compares the diffuse light and the camera's aperture too; else by the
+    intensities, which compare directional lights with each other alone.
+    """
+    now = reference_lights(calibration, recipe.lights, recipe.capture.gain_db)
+    then = recipe.reference_lights or now
+    return {n: strength * _use(now[n], then[n]) for n, strength in _lamps(now, then).items()}
+
+
+def _lamps(now: Mapping[str, ReferenceLight], then: Mapping[str, ReferenceLight]) -> dict[str, float]:
+    plane = {n: (now[n].plane_level_per_ms, then[n].plane_level_per_ms) for n in now}
+    known = {n: a / b for n, (a, b) in plane.items() if a is not None and b is not None}
+    if len(known) == len(now):
+        return known
+    return {n: now[n].relative_intensity / then[n].relative_intensity for n in now}
+
+
+def _use(now: ReferenceLight, then: ReferenceLight) -> float:
+    """Exposure x brightness x gain, now over then; what is not known of then is as now."""
+    ratio = 1.0
+    for a, b in ((now.exposure_us, then.exposure_us), (now.brightness, then.brightness)):
+        if a is not None and b is not None:
+            ratio *= a / b
+    if now.gain_db is not None and then.gain_db is not None:
+        ratio *= 10 ** ((now.gain_db - then.gain_db) / 20)
+    return ratio
+
+
+def with_use(recipe: Recipe) -> dict[str, ReferenceLight]:
+    """The recipe's reference lights; where they do not say how they were used, that is as the recipe says now."""
+    kept = dict(recipe.reference_lights)
+    for light in recipe.lights:
+        now = {"exposure_us": light.exposure_us, "brightness": light.brightness, "gain_db": recipe.capture.gain_db}
+        then = kept[light.name]
+        kept[light.name] = then.model_copy(update={n: v for n, v in now.items() if getattr(then, n) is None})
+    return kept
+
+
+def expected_levels(levels: Mapping[str, float], strengths: Mapping[str, float]) -> dict[str, float]:
+    """A view's reference levels as these lights should give them."""
+    return {name: level * strengths[name] for name, level in levels.items()}
+
+
+def moved_lights(recipe: Recipe, calibration: Calibration) -> dict[str, float]:
+    """Degrees by light, of those that stand elsewhere than where the recipe learned, by more than MOVED_DEG."""
+    now = reference_lights(calibration, recipe.lights, recipe.capture.gain_db)
+    angles = {name: _apart_deg(now[name], then) for name, then in recipe.reference_lights.items()}
+    return {name: angle for name, angle in angles.items() if angle > MOVED_DEG}
+
+
+def _apart_deg(a: ReferenceLight, b: ReferenceLight) -> float:
+    if a.direction is None or b.direction is None:
+        return 0.0
+    u, v = (np.asarray(d, np.float64) / np.linalg.norm(d) for d in (a.direction, b.direction))
+    return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(u, v)), u @ v)))

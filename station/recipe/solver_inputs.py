@@ -1,0 +1,59 @@
+"""From a recipe and its calibration to the lights, flat field and settings that photometric stereo solves with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from drivers.protocols import Frame
+from station.photometric_stereo.flat_field import FlatField
+from station.photometric_stereo.lights import LightModel, PointLights
+from station.photometric_stereo.radiometry import full_scale_dn
+from station.photometric_stereo.solve import SolverSettings
+from station.photometric_stereo.uncertainty import SensorNoise, usual_noise
+from station.recipe.calibrated_lights import light_model
+from station.recipe.loaded import LoadedRecipe, Recipe
+
+
+def solver_settings(recipe: Recipe) -> SolverSettings:
+    stereo = recipe.photometric_stereo
+    return SolverSettings(method=stereo.method, shadow_fraction=stereo.shadow_fraction)
+
+
+def lights_for(loaded: LoadedRecipe, view: str | None = None) -> LightModel:
+    """The recipe's directional lights on the grid of its captures, brightness folded in.
+
+    Near lights are taken to shine on a plane through the target point, or, for `view`, as far above it as the recipe
+    says of that viewpoint: 5 mm of unknown height cost about 0.5 degrees at a light distance of 250 mm.
+    """
+    lights = loaded.recipe.directional_lights
+    found = light_model(
+        loaded.calibration, [light.channel for light in lights], loaded.recipe.capture.binning,
+        names=[light.name for light in lights], brightness=np.array([light.brightness for light in lights]),
+    )  # fmt: skip
+    if view is None or not isinstance(found, PointLights):
+        return found
+    heights_mm = {v.name: v.plane_height_mm for v in loaded.recipe.viewpoints}
+    return replace(found, plane_height_mm=heights_mm[view])
+
+
+def noise_for(loaded: LoadedRecipe, frame: Frame) -> SensorNoise:
+    """The sensor's noise in such frames: as calibrated, at the frame's gain, depth and binning, or a usual sensor's."""
+    binning = loaded.recipe.capture.binning
+    sensor = loaded.calibration.sensor
+    if sensor is None:
+        usual = usual_noise(frame)
+        return SensorNoise(usual.system_gain_dn_per_e / binning**2, usual.dark_noise_e * binning)
+    bits = 8 if sensor.pixel_format.endswith("8") else 12
+    gain = sensor.gain_dn_per_e * 10 ** ((frame.gain_db - sensor.gain_db) / 20) * full_scale_dn(frame) / (2**bits - 1)
+    # binned pixels are means of binning^2: shot noise as of one electron's share, dark noise less by the binning
+    return SensorNoise(gain / binning**2, sensor.read_noise_e * binning)
+
+
+def flat_field_for(loaded: LoadedRecipe, shape: tuple[int, int]) -> FlatField | None:
+    """The calibration's flat field for pictures (H, W); None where it holds none."""
+    if loaded.flat_field is None:
+        return None
+    channels = [light.channel for light in loaded.recipe.directional_lights]
+    return loaded.flat_field.flat_field(channels, loaded.recipe.capture.binning, shape)

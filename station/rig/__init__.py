@@ -1,0 +1,1 @@
+"""The rig: its file, its opened devices, and the simulated rig's process."""

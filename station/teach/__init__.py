@@ -1,0 +1,1 @@
+"""From parts to a model: data sets, training, gloss."""

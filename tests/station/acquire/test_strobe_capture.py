@@ -1,0 +1,202 @@
+"""Stepping by strobe on a simulated rig: whose light a frame saw is told by the Scene, not by the station."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.errors import CommandRefused, DeviceError, DeviceTimeout, FeatureMissing, FrameOutOfOrder, LightFault
+from drivers.protocols import CameraSettings, Pose
+from drivers.serial_line.lights.gardasoft import GardasoftLights
+from drivers.simulated import simcam
+from drivers.simulated.config import SimulatedRigConfig
+from drivers.simulated.process import RigProcess
+from station.acquire.capture import CapturedFrame, Stopped, StopSignal, capture
+from station.acquire.plan import CaptureStep
+from station.acquire.stage_times import StageTimes
+from station.rig.devices import Rig, Strobes, open_rig, set_up_strobes
+from station.rig.file import RigFile, load_rig
+from station.rig.simulated import running_rig
+
+pytestmark = pytest.mark.skipif(
+    not Path(simcam.__file__).with_name("simcam.cti").is_file(), reason="simcam.cti was not built: no C compiler"
+)
+SMALL = CameraSettings("Mono8", binning=8, width=64, height=48)
+POSES = {"top": Pose(0.0, 0.0, 258.0, 0.0, -90.0), "near": Pose(5.0, 0.0, 258.0, 0.0, -90.0)}
+LIGHTS = (2, 4, 6, 8, 9)
+PLAN = tuple(
+    CaptureStep(i, view, pose, f"L{channel}", channel, "directional", 0.5, 2000.0 + 100.0 * channel, 0.0)
+    for i, (view, pose, channel) in enumerate((v, p, c) for v, p in POSES.items() for c in LIGHTS)
+)
+
+
+@pytest.fixture(scope="module", params=["gardasoft", "ccs_strobe"])
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[RigProcess, RigFile]]:
+    config = SimulatedRigConfig(
+        name="strobes", serial_number=f"STROBE-{request.param[:3]}", clock_speed=20.0, prerendered=True,
+        lights_kind=request.param, stepping="strobe",
+    )  # fmt: skip
+    with running_rig(tmp_path_factory.mktemp("strobes"), config, frame_timeout_s=60.0) as (process, path):
+        file = load_rig(path)
+        yield process, file.model_copy(update={"lights": file.lights.model_copy(update={"reply_timeout_s": 1.0})})
+
+
+@pytest.fixture(scope="module")
+def open_one(running: tuple[RigProcess, RigFile]) -> Iterator[Rig]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACET_SIMCAM_ENDPOINTS", "")  # what opening sets is undone
+        with open_rig(running[1]) as rig:
+            rig.arm.home()
+            rig.camera.configure(SMALL)
+            yield rig
+
+
+@pytest.fixture
+def rig(running: tuple[RigProcess, RigFile], open_one: Rig) -> Iterator[Rig]:
+    yield open_one
+    running[0].control.inject("lights.strobe_line_mended")
+    if isinstance(open_one.lights, GardasoftLights):
+        open_one.lights.clear_errors()
+
+
+def captured(
+    rig: Rig, then: Callable[[int], object] = lambda _count: None, stop: StopSignal | None = None
+) -> tuple[list[CapturedFrame], DeviceError | Stopped | None]:
+    """All frames until the end or the first fault; `then` is called after each with their number."""
+    frames: list[CapturedFrame] = []
+    try:
+        for frame in capture(rig, PLAN, stop or StopSignal(), StageTimes()):
+            frames.append(frame)
+            then(len(frames))
+    except (DeviceError, Stopped) as error:
+        return frames, error
+    return frames, None
+
+
+def lights_of(process: RigProcess, frame: CapturedFrame) -> dict[int, float]:
+    """What really shone during this frame."""
+    for entry in process.control.call("frames", since_ns=frame.frame.timestamp_ns)["frames"]:
+        if entry["timestamp_ns"] == frame.frame.timestamp_ns:
+            return {int(channel): level for channel, level in entry["lights"].items()}
+    raise AssertionError(f"frame {frame.frame.frame_id} was never exposed")
+
+
+def assert_right(process: RigProcess, frames: list[CapturedFrame]) -> None:
+    for frame in frames:
+        assert lights_of(process, frame) == pytest.approx({frame.step.channel: 0.5}, abs=0.01)
+
+
+def test_every_frame_saw_its_own_light_alone(running: Any, rig: Rig) -> None:
+    process, _ = running
+    frames, error = captured(rig)
+    assert error is None
+    assert [f.step for f in frames] == list(PLAN)
+    assert_right(process, frames)
+    assert set(process.control.call("status")["light_levels"].values()) == {0.0}
+
+
+def test_the_dark_frame_of_a_part_saw_no_light(running: Any, rig: Rig) -> None:
+    process, _ = running
+    dark: list[CapturedFrame] = []
+    steps = PLAN[: len(LIGHTS)]
+    frames = list(
+        capture(
+            rig, steps, StopSignal(), StageTimes(),
+            see_dark=lambda _view, frame: dark.append(CapturedFrame(steps[0], frame, steps[0].pose)),
+        )
+    )  # fmt: skip
+    assert len(dark) == 1
+    assert lights_of(process, dark[0]) == {}
+    assert_right(process, frames)
+
+
+@pytest.mark.parametrize(
+    ("fault", "after"), [("drop_reply", 0), ("drop_reply", 2), ("drop_reply", 6), ("garble_reply", 2), ("refuse", 2)]
+)
+def test_a_lost_acknowledge_of_arming_never_makes_a_frame_of_another_light(
+    running: Any, rig: Rig, fault: str, after: int
+) -> None:
+    process, _ = running
+    frames, error = captured(rig, lambda n: process.control.inject(f"lights.{fault}") if n == after + 1 else None)
+    assert isinstance(error, (DeviceTimeout, CommandRefused))
+    assert after < len(frames) <= after + 2
+    assert_right(process, frames)
+    frames, error = captured(rig)  # the conversation is in step again
+    assert (len(frames), error) == (len(PLAN), None)
+    assert_right(process, frames)
+
+
+def test_a_frame_still_exposed_when_the_next_light_was_armed_is_refused(rig: Rig) -> None:
+    """As of a camera that tells the end of its exposure too early."""
+    assert rig.strobes is not None
+
+    class Hasty:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(rig.camera, name)
+
+        def wait_exposed(self) -> bool:
+            return True
+
+    hasty: Any = Hasty()
+    long = tuple(replace(step, exposure_us=30_000.0) for step in PLAN[:2])
+    with pytest.raises(FrameOutOfOrder, match="still being exposed"):
+        list(capture(replace(rig, strobes=Strobes(hasty, rig.strobes.lights)), long, StopSignal(), StageTimes()))
+
+
+def test_a_camera_that_does_not_tell_its_exposure_is_waited_for(running: Any, rig: Rig) -> None:
+    process, _ = running
+    assert rig.strobes is not None
+
+    class Silent:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(rig.camera, name)
+
+        def wait_exposed(self) -> bool:
+            return False
+
+    silent: Any = Silent()
+    frames = list(
+        capture(replace(rig, strobes=Strobes(silent, rig.strobes.lights)), PLAN[:3], StopSignal(), StageTimes())
+    )
+    assert len(frames) == 3
+    assert_right(process, frames)
+
+
+def test_a_cut_exposure_line_leaves_frames_dark(running: Any, rig: Rig) -> None:
+    process, _ = running
+    process.control.inject("lights.strobe_line_cut")
+    frames, error = captured(rig)
+    assert error is None
+    assert [lights_of(process, frame) for frame in frames] == [{}] * len(PLAN)
+
+
+def test_a_stop_disarms(running: Any, rig: Rig) -> None:
+    stop = StopSignal()
+    _, error = captured(rig, lambda _count: stop.abort("enough"), stop)
+    assert isinstance(error, Stopped)
+    before = rig.camera.expose(2000.0)
+    process, _ = running
+    last = process.control.call("frames", since_ns=before.timestamp_ns)["frames"]
+    assert [entry["lights"] for entry in last] == [{}]
+
+
+def test_a_lighting_error_fails_the_step(running: Any, rig: Rig) -> None:
+    process, _ = running
+    if not isinstance(rig.lights, GardasoftLights):
+        pytest.skip("only this controller tells lighting errors")
+    frames, error = captured(rig, lambda n: process.control.inject("lights.lighting_error", "6") if n == 2 else None)
+    assert isinstance(error, LightFault)
+    assert "channel 6" in str(error)
+    assert [f.step.channel for f in frames] == [2, 4]
+
+
+def test_a_driver_that_cannot_is_named() -> None:
+    camera: Any = object()
+    with pytest.raises(FeatureMissing, match="set_strobe, trigger, wait_exposed, collect; choose `stepping: software`"):
+        set_up_strobes(camera, camera, "Line1")

@@ -1,0 +1,117 @@
+"""Other light on the part is told before it spoils normals, and never becomes a verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from drivers.protocols import Frame, Pose
+from station.acquire.capture import StopSignal, capture
+from station.acquire.plan import CaptureStep
+from station.acquire.stage_times import StageTimes
+from station.inspection.result import Inspection
+from station.lights.ambient import (
+    DARK_LEVEL,
+    SHARE,
+    DarkLevel,
+    ambient_share,
+    archived_dark_level,
+    check_ambient,
+    dark_level,
+)
+from station.lights.warning import ambient_warning
+from station.rig.devices import Rig
+
+POSES = (Pose(0.0, 0.0, 258.0, 0.0, -90.0), Pose(5.0, 0.0, 258.0, 0.0, -90.0))
+PLAN = tuple(
+    CaptureStep(2 * v + k, f"view{v}", pose, f"L{k}", k + 1, "directional", 1.0, 4000.0 + 1000.0 * k, 0.0)
+    for v, pose in enumerate(POSES)
+    for k in range(2)
+)
+
+
+def frame(level_dn: int, exposure_us: float = 8000.0) -> Frame:
+    return Frame(np.full((8, 8), 64 + level_dn, np.uint16), "Mono12", 12, 64.0, exposure_us, 0.0, 1, 1)
+
+
+class NotedRig:
+    """Notes every call; its frames tell how many channels were lit."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.lit = 0
+        self.arm = SimpleNamespace(move_to=self._move)
+        self.lights = SimpleNamespace(on=self._on, off=self._off, check=lambda: None)
+        self.camera = SimpleNamespace(time_ns=lambda: 0, expose=self._expose)
+        self.strobes = None
+
+    def _move(self, pose: Pose) -> Pose:
+        self.told.append("move")
+        return pose
+
+    def _on(self, channel: int, _brightness: float) -> None:
+        self.told.append(f"on {channel}")
+        self.lit = channel
+
+    def _off(self) -> None:
+        self.lit = 0
+
+    def _expose(self, exposure_us: float, _gain_db: float) -> Frame:
+        self.told.append(f"expose {exposure_us:g} lit {self.lit}")
+        return frame(self.lit, exposure_us)
+
+
+def test_one_dark_frame_a_part_at_its_first_view_before_any_light() -> None:
+    rig = NotedRig()
+    seen: list[tuple[str, Frame]] = []
+    take: Callable[[str, Frame], None] = lambda view, dark: seen.append((view, dark))  # noqa: E731
+    frames = list(capture(cast(Rig, rig), PLAN, StopSignal(), StageTimes(), see_dark=take))
+    assert len(frames) == 4
+    assert rig.told[:4] == ["move", "expose 5000 lit 0", "on 1", "expose 4000 lit 1"]
+    assert sum("lit 0" in call for call in rig.told) == 1
+    assert [view for view, _ in seen] == ["view0"]
+
+
+def test_the_share_is_of_what_the_lights_give_whatever_the_exposures() -> None:
+    dark = dark_level("top", frame(round(0.002 * 4031), exposure_us=4000.0))
+    levels = {"L0": 0.1, "L1": 0.1, "L2": 0.1, "diffuse": 0.9}
+    share = ambient_share(dark, {"L0": 8000.0, "L1": 8000.0, "L2": 16000.0}, levels)
+    assert share == pytest.approx(0.04, rel=0.02)
+    assert math.isnan(ambient_share(dark, {"L0": 8000.0}, {}))
+
+
+def test_above_its_limit_it_is_a_reason_and_not_knowing_is_one_too() -> None:
+    assert check_ambient(0.025, 0.025) == ()
+    assert "still 2.6% of the lights' level (limit 2.5%)" in check_ambient(0.026, 0.025)[0]
+    assert len(check_ambient(float("nan"), 0.025)) == 1
+
+
+def with_share(inspection: Inspection, share: float) -> Inspection:
+    views = tuple(replace(v, quality={SHARE: share, DARK_LEVEL: share / 100}) for v in inspection.views)
+    return replace(inspection, views=views)
+
+
+def test_the_warning_names_share_and_remedy_lasts_and_ends(good_inspection: Inspection) -> None:
+    assert ambient_warning(with_share(good_inspection, 0.01), 0.01, None) is None
+    first = ambient_warning(with_share(good_inspection, 0.018), 0.01, None)
+    assert first is not None
+    assert "1.8% of the lights' level while all of them are off" in first.text
+    assert first.since == good_inspection.creation_time
+    later = replace(with_share(good_inspection, 0.02), creation_time=good_inspection.creation_time + timedelta(hours=1))
+    again: Any = ambient_warning(later, 0.01, first)
+    assert (again.key, again.since) == (first.key, first.since)
+    nothing_seen = replace(good_inspection, views=())
+    assert ambient_warning(nothing_seen, 0.01, again) == again
+    assert ambient_warning(with_share(good_inspection, 0.0), 0.01, again) is None
+
+
+def test_an_archived_part_is_judged_again_with_its_dark_frame(good_inspection: Inspection) -> None:
+    assert archived_dark_level(with_share(good_inspection, 0.02), "top") == DarkLevel("top", 0.0002)
+    assert archived_dark_level(good_inspection, "top") is None
