@@ -5,12 +5,13 @@ It fills shadows: where a shadow is brighter than the recipe's `shadow_fraction`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from drivers.protocols import Frame
+from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection
 from station.lights.levels import mean_level
 
@@ -45,11 +46,9 @@ def ambient_share(dark: DarkLevel, exposures_us: Mapping[str, float], levels: Ma
     return float(np.median(shares)) if shares else float("nan")
 
 
-def check_ambient(share: float, limit: float) -> Sequence[str]:
+def check_ambient(share: float, limit: float) -> tuple[Reason, ...]:
     """Why normals cannot be trusted in this light; NaN never passes."""
     if share <= limit:
         return ()
-    return (
-        f"with every light off there is still {share:.1%} of the lights' level (limit {limit:.1%}): "
-        "other light falls in, or a light stays on",
-    )
+    text = f"with every light off there is still {share:.1%} of the lights' level (limit {limit:.1%})"
+    return (Reason(ReasonKind.AMBIENT_LIGHT, text, "keep other light out, or find the light that stays on"),)

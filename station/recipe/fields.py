@@ -12,6 +12,7 @@ from station.documents.errors import FieldError
 
 WINDOWS_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 MINIMUM_DIRECTIONAL_LIGHTS = 3
+DARK = "dark"  # in place of a light's name: the frame that is taken with every light off
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
@@ -201,6 +202,10 @@ class Recipe(_Strict):
         return self
 
     def _check_kinds_of_light(self) -> None:
+        for index, light in enumerate(self.lights):
+            if light.name == DARK:
+                text = f"{DARK!r} names the frame with every light off; give this light another name"
+                raise FieldError(("lights", index, "name"), text)
         diffuse = [index for index, light in enumerate(self.lights) if light.kind == "diffuse"]
         if len(diffuse) != 1:
             at = ("lights", diffuse[1], "kind") if diffuse else ("lights",)
