@@ -23,7 +23,10 @@ class Stopped(Exception):
 
 
 class StopSignal:
-    """Asked at every step. `stop` waits for the view's end, `abort` does not."""
+    """How a job is ended from another thread; the capture asks it before every step.
+
+    `stop` takes effect at the next view boundary, `abort` at the next step. The first reason given stays.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

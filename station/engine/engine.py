@@ -1,4 +1,8 @@
-"""The engine: OPC 40100-1's states and verbs over one rig. No Qt here; whoever listens gets events."""
+"""The engine: the states and verbs of OPC 40100-1 over one rig. It knows no Qt; whoever listens gets events.
+
+Verbs may come from any thread. `abort` alone does not wait for the verb that is running: it latches the stop signal,
+holds the arm and switches the lights off at once, and the running verb then ends by itself.
+"""
 
 from __future__ import annotations
 
@@ -68,14 +72,17 @@ class Engine:
 
     @property
     def state(self) -> State:
+        """The present state of OPC 40100-1."""
         return self._state
 
     @property
     def state_reason(self) -> str:
+        """Why the engine is in Error or Halted; empty in other states."""
         return self._reason
 
     @property
     def is_prepared(self) -> bool:
+        """Whether a recipe is prepared; a refused one leaves none."""
         return self._prepared is not None
 
     def prepared_event(self) -> RecipePrepared | None:
@@ -120,11 +127,10 @@ class Engine:
             self._open_and_home(stop)
 
     def prepare_recipe(self, recipe: Path | RecipeFiles) -> None:
-        """Check recipe, calibration, model and reach; warm up. On an error the old recipe is gone.
+        """Check recipe, calibration, model and reach, and warm up. After an error no recipe is prepared.
 
-        `RecipeFiles` are not read again.
-        Raises DocumentError, ModelRefused, LightGeometryError, OutOfTravel: each names file or device;
-        NotNow (state Halted) once aborted.
+        `RecipeFiles` are not read again. Raises DocumentError, ModelRefused, LightGeometryError
+        and OutOfTravel, each naming file or device, and NotNow (state Halted) once aborted.
         """
         with self._lock:
             self._prepare(recipe, self._stop)
@@ -135,7 +141,7 @@ class Engine:
         Raises NotNow, and DocumentError once the recipe's calibration has expired.
         """
         self._require(State.READY)
-        self._join()  # before the lock: a job that ends needs it to tell so
+        self._join()  # before the lock: a job that ends needs it
         with self._lock:
             self._require(State.READY)
             assert self._prepared is not None
@@ -159,7 +165,10 @@ class Engine:
             return job.inspection_id
 
     def inspect(self, part_id: str) -> Inspection:
-        """`start_single_job`, and wait for its verdict."""
+        """`start_single_job`, then wait for its verdict.
+
+        Raises as that does, and NotNow where the inspection broke off without a verdict.
+        """
         self.start_single_job(part_id)
         self._join()
         if self._last is None:
@@ -167,13 +176,14 @@ class Engine:
         return self._last.inspection
 
     def stop(self) -> None:
-        """End the running job at the next view boundary; its part is UNDECIDED."""
+        """End the running job at the next view boundary; its part is UNDECIDED. Without a job nothing happens."""
         self._stop.stop("stopped by the operator")
 
     def abort(self, reason: str = "aborted by the operator") -> None:
-        """Now: latch, hold the arm, lights off. Any thread may call it, at any time.
+        """Latch the stop signal, hold the arm, switch the lights off, all of it now; then enter Halted.
 
-        While the devices are being opened there is nothing to hold yet: the verb that opens them halts itself.
+        Any thread may call it at any time; it returns once the running verb has ended. While the devices are being
+        opened there is nothing to hold yet, and the verb that opens them halts by itself.
         """
         with self._stop_lock:
             self._stop.abort(reason)
@@ -190,9 +200,9 @@ class Engine:
             self._lock.release()
 
     def reset(self) -> None:
-        """Out of Error or Halted: close everything, open again, home, prepare the recipe again.
+        """Leave Error or Halted: close the devices, open and home them, and prepare the recipe again.
 
-        Raises NotNow while a part is inspected and when there is nothing to leave; else as those verbs do.
+        Raises NotNow while a part is inspected and in Ready; otherwise as `initialize` and `prepare_recipe` do.
         """
         self._require(*RESETTABLE)
         stop = self._fresh_signal()
@@ -207,7 +217,7 @@ class Engine:
                 self._prepare(recipe, stop)
 
     def close(self) -> None:
-        """End the running job, lights off, devices closed."""
+        """End the running job at its next view boundary, switch the lights off, close the devices."""
         self._stop.stop("the station is closing")
         self._join()
         with self._lock:
@@ -220,9 +230,11 @@ class Engine:
         return self._last is not None and self._last.fault is not None
 
     def history(self, limit: int = 200) -> list[HistoryRow]:
+        """The latest inspections of the archive, newest first. Raises ArchiveError."""
         return self._archive.history(limit)
 
     def load(self, inspection_id: str) -> Inspection:
+        """One archived inspection with its pictures. Raises ArchiveError."""
         return self._archive.load(inspection_id)
 
     # -- inside -----------------------------------------------------------------------------
@@ -248,7 +260,7 @@ class Engine:
             return self._stop
 
     def _signal_of_a_job(self) -> StopSignal:
-        """Raises NotNow if an abort has been given that is about to lead to Halted."""
+        """A new stop signal. Raises NotNow if an abort was given that has not reached Halted yet."""
         with self._stop_lock:
             if self._stop.aborted:
                 raise NotNow("not possible: the station is being aborted; reset first")
@@ -285,7 +297,7 @@ class Engine:
         self._listeners.emit(self._lights.with_recipe(files.loaded))
 
     def _unless_aborted(self, stop: StopSignal) -> None:
-        """Once aborted: lights off, Halted, and NotNow for whoever called the verb."""
+        """If aborted: hold, enter Halted, and raise NotNow for the caller of the verb."""
         try:
             stop.check(at_view_boundary=False)
         except Stopped as stopped:

@@ -46,7 +46,10 @@ class AnomalyMap:
 
 @dataclass(frozen=True, slots=True)
 class ViewResult:
-    """One view: what was seen, what was found, and what was wrong if anything."""
+    """One view: what was seen, what was found, and why it is UNDECIDED if it is.
+
+    The figures per light and of quality are recorded and trended; the checks of station.judge read some of them.
+    """
 
     view: str
     verdict: Verdict
@@ -58,18 +61,21 @@ class ViewResult:
     light_residuals: dict[str, float] = field(default_factory=dict)  # relative relighting residual per light
     left_out_residuals: dict[str, float] = field(default_factory=dict)  # each light against the rest; NaN at K = 3
     light_levels: dict[str, float] = field(default_factory=dict)  # mean level over black of each frame, of full scale
-    quality: dict[str, float] = field(default_factory=dict)  # figures of the normals, see station.judge.view_judge
-    solvers: dict[str, str] = field(default_factory=dict)  # whose normals the `detector` got, and this `map` has
-    white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)  # times red, green, blue when `image` is drawn
+    quality: dict[str, float] = field(default_factory=dict)  # figures of the normals; see station.judge.view_figures
+    solvers: dict[str, str] = field(
+        default_factory=dict
+    )  # the solver of the normals that the `detector` got, and of this `map`
+    white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)  # factors of red, green, blue when `image` is drawn
 
     @property
     def pred_score(self) -> float | None:
+        """The model's score of the view, in its calibrated units; None where the view was not scored."""
         return None if self.anomaly_map is None else self.anomaly_map.pred_score
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """One part, inspected once. What the archive stores and the console shows."""
+    """One part, inspected once: what the archive stores and the console shows."""
 
     inspection_id: str
     part_id: str

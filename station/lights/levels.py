@@ -1,4 +1,4 @@
-"""Is the light that was commanded the light that shone? Asked of the pictures alone (faults 5 and 6)."""
+"""Whether the light that was commanded is the light that shone, asked of the pictures alone (faults 5 and 6)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from station.inspection.reasons import Reason, ReasonKind
 BLIND_DARK_LEVEL = 0.002  # without references: of full scale; less than half a step of 8 bits
 BLIND_DEAD_SHARE = 0.15  # without references: of the median of the view's other directional lights
 
-CLIPPED = 0.98  # of full scale, as far as noise lets a saturated pixel fall
+CLIPPED = 0.98  # of full scale: noise lets a saturated pixel fall no lower
 
 
 def mean_level(frame: Frame) -> float:
-    """Mean signal over black, as a share of full scale; every other pair of rows keeps Bayer phases."""
+    """Mean signal over black, as a share of full scale over black.
+
+    Every other pair of rows is read: this halves the time and keeps the phases of a Bayer mosaic.
+    """
     rows = frame.pixels.reshape(frame.pixels.shape[0], -1)
     even = rows.shape[0] - rows.shape[0] % 4
     sample = rows[:even].reshape(-1, 4, rows.shape[1])[:, :2] if even else rows
@@ -25,7 +28,7 @@ def mean_level(frame: Frame) -> float:
 
 
 def clipped_share(frame: Frame) -> float:
-    """Share of the pixels at full scale, where one brighter than the other looks the same."""
+    """Share of the pixels at full scale, where differences in brightness no longer show."""
     clipped = frame.pixels >= int(CLIPPED * (2**frame.significant_bits - 1))
     return int(np.count_nonzero(clipped)) / max(clipped.size, 1)
 
