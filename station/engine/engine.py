@@ -34,7 +34,7 @@ from station.lights.series import LEAST_INSPECTIONS, LightReading, light_series
 from station.lights.trend import light_histories, light_trends
 from station.lights.warning import LightWarning, ambient_warning, light_warnings
 from station.recipe.loaded import LoadedRecipe, load_recipe
-from station.rig.devices import Rig, open_rig, told
+from station.rig.devices import Rig, error_text, open_rig
 
 log = logging.getLogger(__name__)
 
@@ -432,7 +432,7 @@ def _hold(rig: Rig) -> list[str]:
             step()
         except Exception as error:  # whatever a driver of another package raises, the lights go off
             log.warning("%s not confirmed", what, exc_info=error)
-            problems.append(f"{what} not confirmed: {told(error)}")
+            problems.append(f"{what} not confirmed: {error_text(error)}")
     return problems
 
 

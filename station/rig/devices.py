@@ -54,7 +54,7 @@ class Rig:
                 step()
             except Exception as error:  # whatever a driver of another package raises, the next device is closed
                 log.warning("%s not confirmed", what, exc_info=error)
-                problems.append(f"{what} not confirmed: {told(error)}")
+                problems.append(f"{what} not confirmed: {error_text(error)}")
         return problems
 
     def __enter__(self) -> Rig:
@@ -66,8 +66,8 @@ class Rig:
         self.close()
 
 
-def told(error: Exception) -> str:
-    """A DeviceError names its device; what else a driver raises says little without its kind."""
+def error_text(error: Exception) -> str:
+    """One line: a DeviceError already names its device; any other exception needs its type to mean something."""
     return str(error) if isinstance(error, DeviceError) else f"{type(error).__name__}: {error}"
 
 
