@@ -34,7 +34,7 @@ def lights_trend(
     limit: Annotated[int, typer.Option(help="How many of the latest inspections to look at.")] = 1000,
     as_json: JsonOption = False,
 ) -> None:
-    """Each light over the archived parts: its residual against the others and its level; ends with 1 if one stands out."""
+    """Each light over the archived parts: residual against the others, and level; ends with 1 if one stands out."""
     from station.lights.trend import light_trends
 
     with _opened(archive) as store:
