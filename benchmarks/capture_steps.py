@@ -144,6 +144,7 @@ def run(recipe_file: Path, rounds: int, lights: LightsKind) -> dict[str, Any]:
 
 
 def print_result(result: dict[str, Any]) -> None:
+    """A column per way of stepping: the whole round and its moves in ms, everything else per frame."""
     ways = [way for way in ("software", "strobe") if way in result]
     print(f"{result['recipe']}: {result['frames']} frames, {result['lights']}, load {result['load average']}")
     print(f"{'ms':<28}" + "".join(f"{way:>12}" for way in ways))

@@ -120,6 +120,7 @@ class Soak:
         return self.report
 
     def _cycle(self, index: int) -> None:
+        """Draw plan, delay and fault, capture, and judge every frame; a device's fault ends the cycle."""
         plan = self._draw_plan(index)
         if self._random.random() < BENIGN_SHARE:
             self._inject(self._random.choice(BENIGN))
@@ -141,11 +142,13 @@ class Soak:
             self.report.unnoticed[fault] += 1
 
     def _draw_plan(self, index: int) -> tuple[CaptureStep, ...]:
+        """All steps of a cycle share one pose, drawn well inside the travel."""
         r = self._random
         pose = Pose(r.uniform(-40, 40), r.uniform(-40, 40), r.uniform(240, 270), r.uniform(0, 20), r.uniform(-120, -60))
         return tuple(self._draw_step(index, pose) for _ in range(self._steps))
 
     def _draw_step(self, index: int, pose: Pose) -> CaptureStep:
+        """A random channel, brightness and exposure; channel 9 is the diffuse light."""
         r = self._random
         channel = r.randint(1, 9)
         kind: Literal["directional", "diffuse"] = "diffuse" if channel == 9 else "directional"

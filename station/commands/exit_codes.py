@@ -1,6 +1,6 @@
 """The exit codes of `station`, and which fault leads to which.
 
-A script can tell a bad part (1) from a typing error (2) and from a rig that needs a person (3).
+A script can distinguish a bad part (1) from a typing error (2) and from a rig that needs a person (3).
 """
 
 from __future__ import annotations

@@ -95,6 +95,7 @@ class _Builder:
     values: int = 0
 
     def document(self) -> Any:
+        """The whole document's data; afterwards `spans` is complete. May raise yaml.YAMLError for bad syntax."""
         next(self.events)  # stream start
         if isinstance(next(self.events), yaml.StreamEndEvent):
             raise DocumentError(self.path, (f"{self.path}: the file is empty; it must hold one YAML document",))
@@ -150,12 +151,14 @@ class _Builder:
         return data, _end(item) if event.flow_style else end
 
     def _remember(self, event: Any, at: FieldPath, data: Any) -> None:
+        """Keep an anchored value with the paths inside it, for aliases later in the file."""
         if len(self.anchors) >= MAXIMUM_ANCHORS:
             raise self._error(event, at, f"more than {MAXIMUM_ANCHORS} anchors (&name); write the values out")
         inner = tuple(key[len(at) :] for key in self.spans if key[: len(at)] == at)
         self.anchors[event.anchor] = _Anchored(data, inner)
 
     def _alias(self, event: Any, at: FieldPath) -> Any:
+        """The value marked before; errors in it point to where the alias stands, not to the anchor."""
         anchored = self.anchors.get(event.anchor)
         if anchored is None:
             raise self._error(

@@ -92,6 +92,7 @@ def _mark(inspection: Inspection) -> str:
 
 
 def _draw_simulated(sheet: Image.Image, box: Box) -> None:
+    """The yellow band that keeps a simulated part from being taken for production (IsSimulated, OPC 40100-1)."""
     stripes = hatch((box[3] - box[1], box[2] - box[0]))
     yellow = np.where(stripes[..., None] > 130, (255, 221, 60), (60, 60, 60)).astype(np.uint8)
     sheet.paste(Image.fromarray(yellow), box[:2])
@@ -113,6 +114,7 @@ def _draw_heading(draw: ImageDraw.ImageDraw, inspection: Inspection, title: str,
 
 
 def _draw_banner(draw: ImageDraw.ImageDraw, inspection: Inspection, box: Box) -> None:
+    """The verdict in large letters and, beside it, what decided it: four lines at most, the rest counted."""
     fill, ink = WORD_COLOURS[inspection.verdict]
     draw.rectangle(box, fill=fill, outline=FAINT)
     height = box[3] - box[1]

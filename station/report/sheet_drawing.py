@@ -22,10 +22,12 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's built-in font in pixels, so that a sheet looks the same on machines without fonts."""
     return ImageFont.load_default(size=size)
 
 
 def text_width(draw: ImageDraw.ImageDraw, text: str, size: int) -> int:
+    """Width in pixels of one line of text."""
     return round(draw.textlength(text, font=font(size)))
 
 

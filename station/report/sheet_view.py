@@ -68,6 +68,7 @@ def _pictures(view: ViewResult | None, box: tuple[int, int]) -> list[tuple[str, 
 
 
 def _draw_cell(sheet: Image.Image, cell: Box, label: str, picture: NDArray[np.uint8] | None, absent: str) -> None:
+    """One picture centred in its cell with its label, or hatching with the words of `absent`."""
     draw = ImageDraw.Draw(sheet)
     width, height = cell[2] - cell[0], cell[3] - cell[1]
     if picture is None:
@@ -98,6 +99,7 @@ def _draw_bar(sheet: Image.Image, box: Box, limit: float) -> None:
 
 
 def _draw_score(draw: ImageDraw.ImageDraw, box: Box, view: ViewResult | None) -> None:
+    """Verdict, score and limit, and up to two lines of reasons; without reasons, how much was observable."""
     verdict = Verdict.UNDECIDED if view is None else view.verdict
     fill, ink = WORD_COLOURS[verdict]
     draw.rectangle((box[0], box[1], box[2], box[1] + 34), fill=fill, outline=FAINT)

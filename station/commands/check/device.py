@@ -37,6 +37,7 @@ class DeviceCheck(Generic[D]):
         return f"{self.section} ({self.file.driver_of(self.section)}) at {self.file.place_of(self.section)}"
 
     def open(self) -> D:
+        """The open device; neither moved nor lit. Raises what the driver raises."""
         return self.opener(self.file)
 
     def introduced(self, device: D) -> Finding:
@@ -52,6 +53,7 @@ class DeviceCheck(Generic[D]):
         return replace(found, ok=False, action=cure)
 
     def failed(self, error: Exception) -> Finding:
+        """The finding for a device that could not be opened or asked."""
         return Finding(self.name, False, cause_of(error), CURE)
 
 
@@ -68,9 +70,11 @@ def described(device: Device) -> dict[str, object]:
 
 
 def light_details(lights: Lights) -> dict[str, object]:
+    """The channels of the rig file, and what the controller reports."""
     return {"channels": tuple(lights.channels), **described(lights)}
 
 
 def arm_details(arm: Arm, travel: Travel) -> dict[str, object]:
+    """Travel per axis (mm, degrees) from the rig file, whether the arm is homed, and what its controller reports."""
     limits = {f"travel {name}": f"{low:g} .. {high:g}" for name, (low, high) in travel.items()}
     return {**limits, "position trusted": "yes" if arm.position_trusted else "no: not homed", **described(arm)}

@@ -67,6 +67,7 @@ def _levels(frame: Frame) -> dict[str, float]:
 
 
 def _show_channel(camera: Camera, lights: Lights, channel: int, dark_level: float) -> Finding:
+    """Light the channel for one exposure and compare with the dark frame; the light is off again in any case."""
     what = f"light channel {channel}"
     try:
         try:

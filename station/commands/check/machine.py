@@ -60,6 +60,7 @@ def _package(name: str, why: str) -> Finding:
 
 
 def _simulated_camera() -> Finding:
+    """The GenTL producer `simcam.cti`, which pip builds from C; a machine without a compiler has none."""
     try:
         return Finding("simulated camera", True, find_producer("simcam").name)
     except DeviceNotFound as missing:
@@ -73,6 +74,7 @@ def _simulated_camera() -> Finding:
 
 
 def _console() -> Finding:
+    """PyQt6 and the system libraries that it loads; checked offscreen, because a station may have no screen here."""
     try:
         require_qt(is_offscreen=True)
     except ConsoleUnavailable as unavailable:
@@ -82,6 +84,7 @@ def _console() -> Finding:
 
 
 def _training() -> Finding:
+    """Always ok: a station that only inspects needs no torch."""
     there = importlib.util.find_spec("torch") is not None
     found = "torch" if there else "torch is not installed; only `station train` needs it: pip install -e '.[train]'"
     return Finding("training (optional)", True, found)
@@ -107,6 +110,7 @@ def _is_recipe(path: Path) -> bool:
 
 
 def _recipe(path: Path) -> Finding:
+    """A demo recipe with its calibration record and its model, read and compared as an inspection would."""
     try:
         load_recipe(path)
     except BadInput as error:

@@ -55,6 +55,7 @@ def _close(device: Device, name: str, findings: list[Finding]) -> None:
 
 
 def _lights_out(lights: Lights, findings: list[Finding]) -> None:
+    """Runs when the devices are closed, after everything else, whatever happened before."""
     try:
         lights.off()
         findings.append(Finding("lights off", True, "acknowledged"))

@@ -49,9 +49,11 @@ class DemoReport:
 
     @property
     def as_promised(self) -> bool:
+        """Whether every promise of every part was kept; it decides between exit code 0 and 1."""
         return all(kept for outcome in self.outcomes for _, kept in outcome.promises)
 
     def as_dict(self) -> dict[str, object]:
+        """The `--json` document; memory is the peak of each process in MB."""
         return {
             "inspections": [
                 {
@@ -67,6 +69,7 @@ class DemoReport:
         }
 
     def closing_text(self) -> str:
+        """The last lines of the demo: the verdicts, whether all was as promised, and where the files are."""
         verdicts = ", ".join(f"{o.part.part_id} {o.inspection.verdict.value}" for o in self.outcomes)
         end = "All as promised." if self.as_promised else "NOT as promised: see the lines marked BROKEN above."
         return (

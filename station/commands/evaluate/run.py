@@ -59,6 +59,7 @@ class EvaluationReport:
         return sum(n for truth, row in self.confusion().items() for v, n in row.items() if v != expected[truth])
 
     def as_dict(self) -> dict[str, object]:
+        """The `--json` document: the counts, and each part's own inspection document with its kind and seed."""
         return {
             "product": self.product,
             "is_simulated": True,
@@ -68,6 +69,7 @@ class EvaluationReport:
         }
 
     def as_text(self) -> str:
+        """The confusion table, then a line per part with the deciding view and its score as a multiple of its limit."""
         table = self.confusion()
         lines = [f"{self.product}, simulated parts, seeds from {FIRST_GOOD_SEED} and {FIRST_DEFECTIVE_SEED}"]
         lines.append(f"{'':<12}" + "".join(f"{v.value:>11}" for v in Verdict))

@@ -29,10 +29,12 @@ class InspectReport:
         return ExitCode.FAULT if self.device_fault else ExitCode.FOUND
 
     def as_dict(self) -> dict[str, object]:
+        """The `--json` document: the inspection's own, with the paths of contact sheet and archive."""
         paths = {"contact_sheet": str(self.contact_sheet), "archive": str(self.archive)}
         return {**inspection_document(self.inspection), **paths}
 
     def as_text(self) -> str:
+        """The inspection in words, the wall time per stage, and where the files are."""
         lines = inspection_lines(self.inspection) + stage_lines(self.inspection.processing_times_ms)
         return "\n".join([*lines, f"contact sheet: {self.contact_sheet}", f"archive: {self.archive}"])
 

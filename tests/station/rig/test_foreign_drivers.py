@@ -1,4 +1,4 @@
-"""A plant's own driver comes as a package with an entry point; a bad one harms nobody but itself."""
+"""A plant's own driver comes as a package with an entry point; a broken one harms only itself."""
 
 from __future__ import annotations
 
