@@ -86,7 +86,8 @@ def _console() -> Finding:
 def _training() -> Finding:
     """Always ok: a station that only inspects needs no torch."""
     there = importlib.util.find_spec("torch") is not None
-    found = "torch is installed" if there else "torch is not installed; only `station train` needs it: pip install -e '.[train]'"
+    absent = "torch is not installed; only `station train` needs it: pip install -e '.[train]'"
+    found = "torch is installed" if there else absent
     return Finding("training (optional)", True, found)
 
 
