@@ -1,8 +1,8 @@
 """Frames per second and copies per frame of the camera driver at 20 megapixels, beside the machine's copy rate.
 
-`python benchmarks/camera.py [--seconds S] [--json FILE]`: a rig process that hands out one picture without
-exposure or readout time, `simcam.cti`, harvesters and the driver, for Mono8, Mono12 and BayerRG12p; running
-freely (what the chain can carry) and by software trigger (frame by frame).
+`python benchmarks/camera.py [--seconds S] [--json FILE]` runs a rig process that hands out one picture without
+exposure or readout time, and takes it through `simcam.cti`, harvesters and the driver. It measures Mono8, Mono12
+and BayerRG12p, once running freely (what the chain can carry) and once by software trigger (frame by frame).
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ link.close()
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """One pixel format's figures, all at full resolution."""
+
     pixel_format: str
     megabytes: float  # on the wire
     free_fps: float
@@ -63,7 +65,7 @@ class Row:
 
 
 def copy_rate_gb_s() -> float:
-    """Bytes copied per second by one thread between two buffers of a frame's size, warm."""
+    """GB copied per second by one thread between two warm buffers of a 16-bit frame's size; the best of seven."""
     source, target = np.ones(WIDTH * HEIGHT * 2, np.uint8), np.empty(WIDTH * HEIGHT * 2, np.uint8)
     np.copyto(target, source)
     best_s = min(_timed(lambda: np.copyto(target, source)) for _ in range(7))
@@ -77,20 +79,21 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def measure(camera: GenicamCamera, pixel_format: str, seconds: float) -> Row:
+    """Take frames for `seconds` by trigger, then as long running freely; an exposure of 10 us costs nothing."""
     settings = CameraSettings(pixel_format)
     camera.configure(settings)
-    camera.expose(10.0)  # the first one allocates and draws
+    camera.expose(10.0)  # the first frame allocates buffers and draws the picture
     cpu_s = time.thread_time()
     frames, elapsed_s = _count(lambda: camera.expose(10.0), seconds)
     cpu_ms = (time.thread_time() - cpu_s) / frames * 1e3
     free_fps = _free_running(camera, settings, seconds)
     size_mb = BY_NAME[pixel_format].row_bytes(WIDTH) * HEIGHT / 1e6
-    # into the announced buffer by the producer, into the caller's array by the driver (12p: while unpacking)
+    # The producer copies into the announced buffer, the driver into the caller's array (for 12p while unpacking).
     return Row(pixel_format, size_mb, free_fps, frames / elapsed_s, cpu_ms, copies=2)
 
 
 def _free_running(camera: GenicamCamera, settings: CameraSettings, seconds: float) -> float:
-    """By the camera's own count: frames that nobody fetched in time were carried all the same."""
+    """Frames per second that the driver fetched while the camera ran freely; 0 if the frame ids did not advance."""
     camera.configure_free_running(settings, frame_rate_hz=1000.0)
     first = camera.grab()
     started_s, last = time.perf_counter(), first
@@ -102,6 +105,7 @@ def _free_running(camera: GenicamCamera, settings: CameraSettings, seconds: floa
 
 
 def _count(shoot: Callable[[], Frame], seconds: float) -> tuple[int, float]:
+    """How many frames came in at least `seconds`, and how long that took."""
     started_s, count = time.perf_counter(), 0
     while time.perf_counter() - started_s < seconds:
         frame = shoot()
@@ -111,6 +115,7 @@ def _count(shoot: Callable[[], Frame], seconds: float) -> tuple[int, float]:
 
 
 def run(seconds: float) -> dict[str, Any]:
+    """All formats on one rig process; the copy rate is measured before and after to show a busy machine."""
     with tempfile.TemporaryDirectory() as folder:
         root = str(Path(__file__).parents[1])
         rig = subprocess.Popen(

@@ -1,12 +1,12 @@
-"""What stepping by software and by strobe cost per frame beside the simulated hardware's own times.
+"""What stepping by software and by strobe costs per frame beyond the simulated hardware's own times.
 
-`python benchmarks/capture_steps.py [--recipe NAME] [--lights KIND] [--rounds N] [--json FILE]`: the rig process at the
-hardware's own times, the station's devices and its capture loop, over the recipe's plan. The rig renders each
-picture once, in a round that is not counted, so that rendering is not taken for hardware.
+`python benchmarks/capture_steps.py [--recipe FILE] [--lights KIND] [--rounds N] [--json FILE]` walks the recipe's plan
+with the station's devices and capture loop, on a rig process that keeps the hardware's own times. The rig renders
+each picture in a first round that is not counted, so that rendering is not taken for hardware.
 
-Own time of a step by software: settling of the light, the way of its commands on the wire, exposure, readout or
-transfer (the longer). By strobe the commands travel during readout, so the longer of both counts; at the first
-step of each view nothing is read out, and they count whole.
+A step by software has an own time of: settling of the light, its commands on the wire, exposure, and readout or
+transfer, whichever is longer. By strobe the commands travel during readout, so only the longer of the two counts.
+At the first step of each view nothing is read out, and both count in full.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ from station.rig.simulated import running_rig
 SENSOR_WIDTH, SENSOR_HEIGHT = 5472, 3648
 SEED = 1
 BITS_PER_BYTE = 10
-BAUD_RATES = {"ccs": 9600, "ccs_strobe": 9600, "sa0255": 19200}  # of the stand-ins that reckon with it
+BAUD_RATES = {
+    "ccs": 9600,
+    "ccs_strobe": 9600,
+    "sa0255": 19200,
+}  # of the simulated controllers whose baud rate takes time
 REPLY_BYTES = {"ccs": 8, "ccs_strobe": 8, "sa0255": 3}  # of one reply, on average
 
 
@@ -52,13 +56,14 @@ class Round:
 
 
 def readout_ms(settings: CameraSettings, config: SimulatedRigConfig) -> float:
-    """Readout or transfer, as the rig itself reckons them."""
+    """The longer of readout and transfer, computed as the simulated camera computes them."""
     width, height = SENSOR_WIDTH // settings.binning, SENSOR_HEIGHT // settings.binning
     size = BY_NAME[settings.pixel_format].row_bytes(width) * height
     return max(config.camera.readout_ms_full, size / config.camera.link_bytes_per_s * 1e3)
 
 
 def round_of(rig: Rig, plan: tuple[CaptureStep, ...], config: SimulatedRigConfig, settle_ms: float) -> Round:
+    """Capture the whole plan once; the wire's time is computed from the commands that the lights' driver sent."""
     times = StageTimes()
     written = rig.lights.wire.written  # type: ignore[attr-defined] - each serial driver keeps this log
     before = len(written)
@@ -76,6 +81,7 @@ def round_of(rig: Rig, plan: tuple[CaptureStep, ...], config: SimulatedRigConfig
 
 
 def measured(config: SimulatedRigConfig, plan: tuple[CaptureStep, ...], settings: CameraSettings, rounds: int) -> Round:
+    """The fastest of `rounds` on a fresh rig, after one round that is not counted."""
     with (
         tempfile.TemporaryDirectory() as folder,
         running_rig(Path(folder), config, frame_timeout_s=120.0) as (_, rig_file),
@@ -91,7 +97,7 @@ def measured(config: SimulatedRigConfig, plan: tuple[CaptureStep, ...], settings
 def report(
     stepping: Stepping, done: Round, plan: tuple[CaptureStep, ...], settings: CameraSettings, config: SimulatedRigConfig
 ) -> dict[str, float]:
-    """Per frame, in ms."""
+    """Measured stages, own times and the difference (`overhead`), in ms per frame."""
     frames, views = len(plan), len({step.pose for step in plan})
     exposure = sum(step.exposure_us for step in plan) / 1e3 / frames
     readout, wire = readout_ms(settings, config), done.wire / frames
@@ -114,6 +120,7 @@ def report(
 
 
 def run(recipe_file: Path, rounds: int, lights: LightsKind) -> dict[str, Any]:
+    """Both ways of stepping that this kind of lights offers, on rigs without errors of the arm."""
     recipe = load_recipe(recipe_file, need_model=False).recipe
     plan = lit_steps(make_plan(recipe))
     settings = CameraSettings(recipe.capture.pixel_format, binning=recipe.capture.binning)
@@ -137,6 +144,7 @@ def run(recipe_file: Path, rounds: int, lights: LightsKind) -> dict[str, Any]:
 
 
 def print_result(result: dict[str, Any]) -> None:
+    """A column per way of stepping: the whole round and its moves in ms, everything else per frame."""
     ways = [way for way in ("software", "strobe") if way in result]
     print(f"{result['recipe']}: {result['frames']} frames, {result['lights']}, load {result['load average']}")
     print(f"{'ms':<28}" + "".join(f"{way:>12}" for way in ways))

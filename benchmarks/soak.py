@@ -1,12 +1,12 @@
 """Capture cycles on the simulated rig, each judged by the Scene's truth.
 
 `python benchmarks/soak.py [--cycles N] [--fault-rate R] [--seed S] [--stepping WAY] [--steps N] [--lights KIND]
-[--json FILE]`: one cycle is a move to a random pose and, there, one or more steps with a random light and a
-frame of low resolution, through the station's own capture loop and drivers.
-Replies and frames come late at random (benign latency); with a fault rate some steps are hit by a fault of
-camera, lights or gantry, after which the devices are brought back as an operator would and the cycle counts
-as lost. No frame may ever be given to a step whose light, pose or exposure is not what the rig had.
-Exit code 1 when one was, when memory grows, or when a run without faults reports anything or lacks a frame.
+[--json FILE]` runs cycles through the station's own capture loop and drivers. A cycle is a move to a random pose
+and one or more steps there, each with a random light and a frame of low resolution.
+Replies and frames come late at random (benign latency). With a fault rate, some cycles are hit by a fault of
+camera, lights or gantry; the devices are then brought back as an operator would, and the cycle counts as lost.
+No frame may ever be given to a step whose light, pose or exposure is not what the rig had.
+The exit code is 1 if one was, if memory grows, or if a run without faults reports anything or lacks a frame.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ FAULTS = (
     "gantry.limit X",
     "gantry.reset",
 )
-OWN_PICTURE = (None, "late", "duplicate")  # a number that repeats one which no frame has had cannot be noticed
-POSE_TOLERANCE_MM_DEG = 0.15  # the rig's own repeatability, four sigma and more, and the step size
+OWN_PICTURE = (None, "late", "duplicate")  # a duplicate id of a frame that was never delivered cannot be noticed
+POSE_TOLERANCE_MM_DEG = 0.15  # over four sigma of the rig's repeatability, plus the step size
 LEVEL_TOLERANCE = 0.02
 AUDIT_EVERY = 50  # cycles
 RECOVERY_ATTEMPTS = 6
@@ -73,22 +73,22 @@ class Report:
     frames: int = 0
     benign_delays: int = 0
     injected: Counter[str] = field(default_factory=Counter)
-    reported: Counter[str] = field(default_factory=Counter)  # fault and the exception that told of it
-    unnoticed: Counter[str] = field(default_factory=Counter)  # injected, and the frame was right all the same
+    reported: Counter[str] = field(default_factory=Counter)  # fault and the exception that reported it
+    unnoticed: Counter[str] = field(default_factory=Counter)  # injected, and yet the frame was right
     wrong: list[str] = field(default_factory=list)
     peak_memory_mb: list[float] = field(default_factory=list)  # of this process, at each audit
     rig_peak_memory_mb: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
     def faultless_failures(self, steps: int) -> list[str]:
-        """Of a run without faults, in words: then nothing may be reported and no frame may be missing."""
+        """What went wrong in a run without faults, in which nothing may be reported and no frame may be missing."""
         failures = [f"{count} x {what}" for what, count in self.reported.items()]
         if self.frames != self.cycles * steps:
             failures.append(f"{self.frames} frames of {self.cycles * steps} that were asked")
         return failures
 
     def memory_growth_mb(self) -> dict[str, float]:
-        """Of the peak, from the first third of the audits, when caches and logs have filled, to the last."""
+        """Growth of each process's peak from one third of the audits, when caches and logs have filled, to the last."""
         settled = len(self.peak_memory_mb) // 3
         return {
             "station": round(self.peak_memory_mb[-1] - self.peak_memory_mb[settled], 1),
@@ -97,7 +97,7 @@ class Report:
 
 
 class Soak:
-    """One run over open devices."""
+    """One run over open devices; the same seed draws the same poses, lights and faults."""
 
     def __init__(self, rig: Rig, control: RigControl, seed: int, fault_rate: float, steps: int = 1) -> None:
         self._rig = rig
@@ -108,6 +108,7 @@ class Soak:
         self.report = Report()
 
     def run(self, cycles: int) -> Report:
+        """Home, then run the cycles with an audit every 50. Raises RuntimeError if the devices do not come back."""
         started_s = time.monotonic()
         self._rig.arm.home()
         self._rig.camera.configure(SETTINGS)
@@ -120,6 +121,7 @@ class Soak:
         return self.report
 
     def _cycle(self, index: int) -> None:
+        """Draw plan, delay and fault, capture, and judge every frame; a device's fault ends the cycle."""
         plan = self._draw_plan(index)
         if self._random.random() < BENIGN_SHARE:
             self._inject(self._random.choice(BENIGN))
@@ -141,11 +143,13 @@ class Soak:
             self.report.unnoticed[fault] += 1
 
     def _draw_plan(self, index: int) -> tuple[CaptureStep, ...]:
+        """All steps of a cycle share one pose, drawn well inside the travel."""
         r = self._random
         pose = Pose(r.uniform(-40, 40), r.uniform(-40, 40), r.uniform(240, 270), r.uniform(0, 20), r.uniform(-120, -60))
         return tuple(self._draw_step(index, pose) for _ in range(self._steps))
 
     def _draw_step(self, index: int, pose: Pose) -> CaptureStep:
+        """A random channel, brightness and exposure; channel 9 is the diffuse light."""
         r = self._random
         channel = r.randint(1, 9)
         kind: Literal["directional", "diffuse"] = "diffuse" if channel == 9 else "directional"
@@ -158,7 +162,7 @@ class Soak:
         self._control.inject(name, *arguments)
 
     def _judge(self, index: int, captured: CapturedFrame, fault: str | None) -> None:
-        """The rig knows every frame by its start of exposure: what it says of this one is the truth."""
+        """Compare the frame with the rig's record, which is the truth; the start of exposure identifies it."""
         frame, step = captured.frame, captured.step
         taken = self._control.call("frames", since_ns=frame.timestamp_ns)["frames"]
         truth = next((t for t in taken if t["timestamp_ns"] == frame.timestamp_ns), None)
@@ -179,7 +183,7 @@ class Soak:
             self.report.wrong.append(f"{where}: a {truth['fault']} frame of {frame.pixels.shape} was accepted")
 
     def _audit(self, index: int) -> None:
-        """Were an acknowledge ever taken for another, what the drivers believe would now differ from the rig."""
+        """Compare what the drivers believe with the rig: an acknowledge taken for another would show here."""
         self._rig.lights.off()
         position = self._rig.arm.position().as_tuple()
         status = self._control.call("status")
@@ -192,7 +196,10 @@ class Soak:
         self.report.rig_peak_memory_mb.append(round(float(status["peak_memory_mb"]), 1))
 
     def _recover(self, index: int) -> None:
-        """As an operator would: camera plugged in, lights off, arm homed. Faults may still be on their way."""
+        """Bring the devices back as an operator would: camera plugged in, lights off, arm homed.
+
+        Several attempts, because injected faults may still be pending.
+        """
         for _ in range(RECOVERY_ATTEMPTS):
             try:
                 camera = self._rig.camera
@@ -218,7 +225,7 @@ def run(
     steps: int = 1,
     **devices: Any,  # fields of SimulatedRigConfig
 ) -> Report:
-    """A rig process in `folder`, the station's devices on it, and the cycles. Reports; raises only if it is stuck."""
+    """Start a rig process in `folder`, open the station's devices on it and run the cycles; raises only if stuck."""
     config = SimulatedRigConfig(name="soak", serial_number="SOAK-1", seed=seed, clock_speed=clock_speed, **devices)
     with running_rig(folder, config, frame_timeout_s=2.0) as (process, rig_file), open_rig(rig_file) as rig:
         return Soak(rig, process.control, seed, fault_rate, steps).run(cycles)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Does a Windows compiler accept the simulated camera's C sources? Cross-compiles them with zig and looks at the
-# result; nothing is installed into the station's environment. Not part of CI: zig is a download of about 100 MB and
-# its first build compiles the target's C library, which takes minutes.
+# Checks that a Windows compiler accepts the simulated camera's C sources: cross-compiles them with zig and looks at
+# the result. Nothing is installed into the station's environment. It is not part of CI, because zig is a download of
+# about 100 MB and its first build compiles the target's C library, which takes minutes.
 #
 #   scripts/check_windows_build.sh [TARGET [FOLDER]]    x86_64-windows-gnu unless given; FOLDER keeps zig for next time
 set -eu

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Make .venv with locked versions, and install the system packages that are missing (as root through
-# apt; otherwise they are named and set-up goes on as far as it can).
-#   sh scripts/setup.sh station    what inspects: no torch
-#   sh scripts/setup.sh dev        the same, and what trains and tests
+# Makes .venv with locked versions and installs missing system packages. As root it installs them through apt;
+# otherwise it names them and goes on as far as it can.
+#   sh scripts/setup.sh station    what an inspecting station needs: no torch
+#   sh scripts/setup.sh dev        the same, plus training and tests
 set -eu
 kind=${1:?usage: setup.sh station|dev}
 cd "$(dirname "$0")/.."
@@ -25,7 +25,7 @@ missing_packages() {
 
 install_system_packages() {
     if ! command -v dpkg-query >/dev/null 2>&1; then
-        command -v cc >/dev/null 2>&1 || echo "setup: no C compiler found: the simulated camera will be missing" >&2
+        command -v cc >/dev/null 2>&1 || echo "setup: no C compiler (cc or gcc) was found: without one the simulated camera cannot be built" >&2
         return 0
     fi
     missing=$(missing_packages)
@@ -42,14 +42,14 @@ install_system_packages() {
 }
 
 if ! command -v "$python" >/dev/null 2>&1; then
-    echo "setup: $python was not found; install Python 3.11 to 3.13, or say make PYTHON=/path/to/python3" >&2
+    echo "setup: $python was not found; install Python 3.11 to 3.13, or run make PYTHON=/path/to/python3" >&2
     exit 2
 fi
 if ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'; then
-    echo "setup: $("$python" --version) found; Facet needs 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.11" >&2
+    echo "setup: $("$python" --version) was found; Facet needs 3.11, 3.12 or 3.13: run make PYTHON=/path/to/python3.11" >&2
     exit 2
 fi
-# What was set up, and from what: a change in any of these sets up again.
+# The stamp names what was set up and from what; a change in any of these files sets up again.
 wanted=$(cat "$lock" pyproject.toml setup.py scripts/setup.sh $(find drivers/simulated/simcam -name '*.[ch]') | cksum)
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
     exit 0

@@ -13,7 +13,7 @@ import pytest
 from drivers.simulated.config import SimulatedRigConfig
 from drivers.simulated.process import RigProcess
 from station.archive import Archive
-from station.commands.demo import peak_inside, true_defect_mask
+from station.commands.demo.truth import peak_inside, true_defect_mask
 from station.engine.engine import Engine, NotNow
 from station.engine.events import Event, LightsWatched, State, StepDone
 from station.inspection.result import Inspection, Verdict

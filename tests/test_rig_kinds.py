@@ -14,7 +14,7 @@ from drivers.simulated.control import RigControl, Verb
 from drivers.simulated.rig import SimulatedRig
 from station.commands.app import app
 from station.commands.exit_codes import run_guarded
-from station.commands.inspect import inspect_part
+from station.commands.inspect.part import inspect_part
 from station.inspection.result import Verdict
 from station.recipe.demo import DEMO_RECIPES
 from station.rig.file import load_rig

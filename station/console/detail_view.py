@@ -21,7 +21,7 @@ from PyQt6.QtWidgets import (
 from station.console import theme
 from station.console.mip_item import MipItem
 from station.console.pictures import Mode, ViewPictures
-from station.report.colours import LIMIT_POSITION, SCALE_END, colour_bar
+from station.report.heat_map import LIMIT_POSITION, SCALE_END, colour_bar
 
 _ZOOM_STEP = 1.25
 _LARGEST_ZOOM = 16.0

@@ -12,8 +12,10 @@ from PyQt6.QtCore import QPointF
 from PyQt6.QtGui import QImage, QPainterPath
 
 from station.inspection.result import ViewResult
-from station.report.colours import colour_map, limit_segments, linear_to_srgb, normals_to_rgb, over_ground
-from station.report.thumbnails import Gains, draw_outline, fitted, shrink
+from station.report.display_rgb import linear_to_srgb, normals_to_rgb
+from station.report.heat_map import colour_map, over_ground
+from station.report.limit_outline import draw_outline, limit_segments
+from station.report.thumbnails import Gains, fitted, shrink
 
 _SMALLEST_LEVEL_PX = 512
 _THUMBNAIL_BOX = (640, 440)

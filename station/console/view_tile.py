@@ -12,7 +12,7 @@ from station.console import theme
 from station.console.situation import BannerKind
 from station.console.symbols import draw_symbol
 from station.inspection.result import Verdict, ViewResult
-from station.report.colours import LIMIT_POSITION
+from station.report.heat_map import LIMIT_POSITION
 
 _HEAD_PX = 36
 _FOOT_PX = 46

@@ -1,1 +1,1 @@
-"""Files that people write: YAML read strictly, every complaint with its line, and files written whole."""
+"""Files that people write: YAML read strictly, every problem reported with its line, and files written whole."""

@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, never half of one."""
+"""Files that after a crash or power cut are either the old ones or the new ones, never half of one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def write_synced(path: Path, data: bytes | memoryview) -> None:
-    """Write a file that did not exist before and return once the disk has it."""
+    """Write a new file and return once the disk has it. Raises FileExistsError for one that is there."""
     with open(path, "xb") as file:
         file.write(data)
         file.flush()
@@ -32,7 +32,7 @@ def write_synced(path: Path, data: bytes | memoryview) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` survive a power cut, where the system can do that for folders."""
+    """Make renames inside `folder` survive a power cut; does nothing on Windows, which cannot fsync a folder."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

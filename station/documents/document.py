@@ -1,6 +1,6 @@
-"""YAML documents that people write: read strictly, validated by a model, every complaint with its line.
+"""YAML documents that people write: read strictly, validated by a model, every problem reported with its line.
 
-Plain scalars mean what they look like (YAML 1.2 core, narrowed): `true`, `false`, `null`, decimal
+Plain scalars mean what they look like (YAML 1.2 core schema, narrowed): `true`, `false`, `null`, decimal
 integers and floats such as `1e-3` are typed; `on`, `yes`, `010`, `12:30` and dates stay text.
 """
 
@@ -17,7 +17,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from station.documents.atomic import write_atomic
-from station.documents.errors import DocumentError, explain
+from station.documents.errors import DocumentError
+from station.documents.explain import explain
 from station.documents.reader import FLOAT, FieldPath, Span, read_yaml
 
 MAXIMUM_BYTES = 1_000_000
@@ -27,7 +28,10 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's content as plain data (dict, list, str, int, float, bool, None) and the place of every value."""
+    """A file's content as plain data (dict, list, str, int, float, bool, None) and the place of every value.
+
+    `text` is the file as it was read, so that an editor can change one value and keep the author's comments.
+    """
 
     path: Path
     text: str
@@ -35,7 +39,7 @@ class Document:
     spans: dict[FieldPath, Span]
 
     def where(self, field_path: Sequence[str | int]) -> str:
-        """`file:line:column` of a field, or of the nearest thing around it that is in the file."""
+        """`file:line:column` of a field, or of the nearest enclosing field that is in the file."""
         at = tuple(field_path)
         while at and at not in self.spans:
             at = at[:-1]
@@ -52,18 +56,22 @@ class Document:
 
 
 def read_document(path: Path) -> Document:
-    """Read a YAML file. Raises DocumentError: missing, too large, not UTF-8, bad syntax, duplicate key, tag ..."""
+    """Read a YAML file of at most 1 MB.
+
+    Raises DocumentError for a file that is missing, too large or not UTF-8, and for bad syntax, a duplicate key,
+    a tag, or more nesting, anchors or values than `reader` allows.
+    """
     return parse_document(path, _text_of(path))
 
 
 def parse_document(path: Path, text: str) -> Document:
-    """Like `read_document`, for text that is to stand at `path`."""
+    """Like `read_document`, for text that is not yet in the file at `path`; errors name that path."""
     data, spans = read_yaml(path, text)
     return Document(path, text, data, spans)
 
 
 def load_document(path: Path, model: type[M]) -> M:
-    """Read and validate in one go. Raises DocumentError."""
+    """Read a file and validate it as `model`. Raises DocumentError."""
     return read_document(path).validated(model)
 
 
@@ -83,17 +91,18 @@ def _text_of(path: Path) -> str:
     try:
         size = path.stat().st_size
         if size > MAXIMUM_BYTES:
-            raise DocumentError(path, (f"{path}: the file has {size} bytes; at most {MAXIMUM_BYTES} are read",))
+            problem = f"{path}: the file has {size} bytes; at most {MAXIMUM_BYTES} are read: is this the right file?"
+            raise DocumentError(path, (problem,))
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise DocumentError(path, (f"{path}: cannot be read: {error.strerror or error}",)) from error
+        raise DocumentError(path, (f"{path}: cannot be read: {error.strerror or error}; check the path",)) from error
     except UnicodeDecodeError as error:
         problem = f"{path}: byte {error.start} is not UTF-8 text; save the file as UTF-8"
         raise DocumentError(path, (problem,)) from error
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what our reader would type; what YAML 1.1 readers would type it quotes already."""
+    """Also quotes the text that our reader would take for a number, as PyYAML does for its own rules (YAML 1.1)."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True

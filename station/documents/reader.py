@@ -1,4 +1,8 @@
-"""YAML text to plain data with the place of every value; only what a configuration needs is let in."""
+"""YAML text to plain data with the place of every value; only what a configuration needs is let in.
+
+Tags, non-text keys, duplicate keys and further documents are refused, and nesting, anchors and expanded values
+are bounded, so that neither a slip nor a hostile file does more than fail with its line.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ FieldPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a field stands: 1-based line and column of its key, and the slice of the text that is its value."""
+    """Where a field stands: 1-based line and column of its key, and its value as the slice `start:end`."""
 
     line: int
     column: int
@@ -38,7 +42,10 @@ class Span:
 
 
 def read_yaml(path: Path, text: str) -> tuple[Any, dict[FieldPath, Span]]:
-    """The one document in `text`. Raises DocumentError, naming `path`, line and column."""
+    """The data of the one document in `text`, and the span of every field, keyed by its path from the root.
+
+    Raises DocumentError with `path`, line and column.
+    """
     builder = _Builder(path, iter(yaml.parse(text, Loader=yaml.SafeLoader)))
     try:
         return builder.document(), builder.spans
@@ -47,7 +54,7 @@ def read_yaml(path: Path, text: str) -> tuple[Any, dict[FieldPath, Span]]:
 
 
 def plain_scalar(text: str) -> Any:
-    """What an unquoted word means."""
+    """The value of an unquoted word; text unless it is one of the words or numbers of the narrowed core schema."""
     if text in _WORDS:
         return _WORDS[text]
     if len(text) <= MAXIMUM_NUMBER_LENGTH:
@@ -68,13 +75,18 @@ def _syntax_error(path: Path, error: yaml.YAMLError) -> DocumentError:
 
 @dataclass(slots=True)
 class _Anchored:
+    """A value marked `&name`, and the fields in it."""
+
     data: Any
     fields: tuple[FieldPath, ...]  # relative to the anchored value
 
 
 @dataclass(slots=True)
 class _Builder:
-    """Builds data from parser events, counting what it builds; an alias counts as what it stands for."""
+    """Builds data from PyYAML's parser events and counts the values; an alias counts as all that it stands for.
+
+    Counting before building keeps a file with nested aliases (the "billion laughs") from filling memory.
+    """
 
     path: Path
     events: Iterator[Any]  # yaml.Event: the stubs leave most of its attributes out
@@ -83,9 +95,10 @@ class _Builder:
     values: int = 0
 
     def document(self) -> Any:
+        """The whole document's data; afterwards `spans` is complete. May raise yaml.YAMLError for bad syntax."""
         next(self.events)  # stream start
         if isinstance(next(self.events), yaml.StreamEndEvent):
-            raise DocumentError(self.path, (f"{self.path}: the file is empty",))
+            raise DocumentError(self.path, (f"{self.path}: the file is empty; it must hold one YAML document",))
         data = self._value(next(self.events), ())
         next(self.events)  # document end
         following = next(self.events)
@@ -115,11 +128,13 @@ class _Builder:
         end = _end(event)
         while not isinstance(key := next(self.events), yaml.MappingEndEvent):
             if not isinstance(key, yaml.ScalarEvent) or key.tag is not None:
-                raise self._error(key, at, "a key must be plain text")
+                raise self._error(key, at, "a key must be plain text, such as `name: value`")
             inner = (*at, key.value)
             if key.value in data:
                 first = self.spans[inner].line
-                raise self._error(key, inner, f"the key {key.value!r} stands here again (first on line {first})")
+                raise self._error(
+                    key, inner, f"the key {key.value!r} stands here again (first on line {first}); keep one"
+                )
             data[key.value] = self._value(next(self.events), inner)
             value = self.spans[inner]
             self.spans[inner] = _span(key, value.start, value.end)
@@ -136,15 +151,19 @@ class _Builder:
         return data, _end(item) if event.flow_style else end
 
     def _remember(self, event: Any, at: FieldPath, data: Any) -> None:
+        """Keep an anchored value with the paths inside it, for aliases later in the file."""
         if len(self.anchors) >= MAXIMUM_ANCHORS:
-            raise self._error(event, at, f"more than {MAXIMUM_ANCHORS} anchors (&name)")
+            raise self._error(event, at, f"more than {MAXIMUM_ANCHORS} anchors (&name); write the values out")
         inner = tuple(key[len(at) :] for key in self.spans if key[: len(at)] == at)
         self.anchors[event.anchor] = _Anchored(data, inner)
 
     def _alias(self, event: Any, at: FieldPath) -> Any:
+        """The value marked before; errors in it point to where the alias stands, not to the anchor."""
         anchored = self.anchors.get(event.anchor)
         if anchored is None:
-            raise self._error(event, at, f"no value before this is marked &{event.anchor}")
+            raise self._error(
+                event, at, f"no value before this is marked &{event.anchor}; quote the text if no alias is meant"
+            )
         self._count(event, at, len(anchored.fields))
         here = _span(event, event.start_mark.index, _end(event))
         self.spans.update({at + inner: here for inner in anchored.fields})
@@ -153,9 +172,13 @@ class _Builder:
     def _count(self, event: Any, at: FieldPath, added: int) -> None:
         self.values += added
         if self.values > MAXIMUM_VALUES:
-            raise self._error(event, (), f"more than {MAXIMUM_VALUES} values once aliases (*name) are expanded")
+            raise self._error(
+                event, (), f"more than {MAXIMUM_VALUES} values once aliases (*name) are expanded; use fewer"
+            )
         if len(at) > MAXIMUM_DEPTH:
-            raise self._error(event, (), f"nested deeper than {MAXIMUM_DEPTH} levels")
+            raise self._error(
+                event, (), f"nested deeper than {MAXIMUM_DEPTH} levels, which no document of the station is"
+            )
 
     def _error(self, event: Any, at: FieldPath, problem: str) -> DocumentError:
         place = f"{self.path}:{event.start_mark.line + 1}:{event.start_mark.column + 1}"

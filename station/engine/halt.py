@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from station.rig.devices import Rig, told
+from station.rig.devices import Rig, error_text
 
 log = logging.getLogger(__name__)
 
@@ -20,5 +20,5 @@ def hold(rig: Rig) -> list[str]:
             step()
         except Exception as error:  # whatever a driver of another package raises, the lights go off
             log.warning("%s not confirmed", what, exc_info=error)
-            problems.append(f"{what} not confirmed: {told(error)}")
+            problems.append(f"{what} not confirmed: {error_text(error)}")
     return problems

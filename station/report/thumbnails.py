@@ -1,4 +1,7 @@
-"""Views drawn small: image, normals and score map at a given size, for the contact sheet and for tiles."""
+"""Views drawn small: image, normals and score map at a given size, for the contact sheet and the console's tiles.
+
+Planes are float32 (3, H, W) as the station measures them; pictures are uint8 (h, w, 3) for a screen.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from station.report.colours import colour_map, hatch, limit_segments, linear_to_srgb, normals_to_rgb, over_ground
+from station.report.display_rgb import hatch, linear_to_srgb, normals_to_rgb
+from station.report.heat_map import colour_map, over_ground
+from station.report.limit_outline import draw_outline
 
 Size = tuple[int, int]  # width, height in pixels
-Gains = tuple[float, float, float]
-_OUTLINE_RGB = (0, 0, 0)
-_OUTLINE_HALO_RGB = (255, 255, 255)
-_SUBPIXEL_BITS = 4
+Gains = tuple[float, float, float]  # white balance: factors for red, green, blue
 
 
 def fitted(shape: tuple[int, int], box: Size) -> Size:
@@ -23,7 +25,11 @@ def fitted(shape: tuple[int, int], box: Size) -> Size:
 
 
 def shrink(plane: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
-    """One plane (H, W) averaged down (or interpolated up) to the size; halved first, which is what is fast."""
+    """One plane (H, W) averaged down, or interpolated up, to the size.
+
+    Exact halving comes first while the plane is four times too large, because it is much faster than one
+    area-weighted step.
+    """
     while plane.shape[1] >= 4 * size[0] and plane.shape[0] >= 4 * size[1]:
         half = plane[: plane.shape[0] // 2 * 2, : plane.shape[1] // 2 * 2]
         plane = np.asarray(cv2.resize(half, (half.shape[1] // 2, half.shape[0] // 2), interpolation=cv2.INTER_AREA))
@@ -32,7 +38,7 @@ def shrink(plane: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
 
 
 def image_rgb(image: NDArray[np.float32], size: Size, white_balance: Gains = (1.0, 1.0, 1.0)) -> NDArray[np.uint8]:
-    """A linear image (3, H, W) as sRGB (h, w, 3), averaged in linear light; gains for red, green and blue."""
+    """A linear image (3, H, W) as sRGB (h, w, 3). It is averaged in linear light, as the eye at a distance would."""
     planes = [shrink(image[c], size) * np.float32(white_balance[c]) for c in range(3)]
     return linear_to_srgb(np.stack(planes, axis=-1))
 
@@ -48,7 +54,7 @@ def normals_rgb(normals: NDArray[np.float32], size: Size) -> NDArray[np.uint8]:
 def grey_ground(
     image: NDArray[np.float32] | None, size: Size, white_balance: Gains = (1.0, 1.0, 1.0)
 ) -> NDArray[np.uint8]:
-    """The image in grey (h, w, 3), for colours to lie on; hatched when there is none."""
+    """The image in grey (h, w, 3), as the ground of a heat map; hatched when there is no image."""
     if image is None:
         grey = hatch((size[1], size[0]))
     else:
@@ -64,12 +70,3 @@ def heat_rgb(
     rgb = over_ground(colour_map(shrink(scores, size), limit), ground, opacity)
     draw_outline(rgb, scores, limit)
     return rgb
-
-
-def draw_outline(rgb: NDArray[np.uint8], scores: NDArray[np.float32], limit: float) -> None:
-    """Draw the line where the scores cross the limit into a picture that the map covers from edge to edge."""
-    segments = limit_segments(scores, limit)
-    scale = np.array([rgb.shape[1] / scores.shape[1], rgb.shape[0] / scores.shape[0]])
-    points = (((segments + 0.5) * scale - 0.5) * (1 << _SUBPIXEL_BITS)).round().astype(np.int32)
-    for colour, thickness in ((_OUTLINE_HALO_RGB, 3), (_OUTLINE_RGB, 1)):
-        cv2.polylines(rgb, list(points), False, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)

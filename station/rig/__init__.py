@@ -1,1 +1,1 @@
-"""The rig: its file, its opened devices, and the simulated rig's process."""
+"""The rig: its file, its open devices, and the simulated rig's process."""

@@ -1,4 +1,4 @@
-"""From a rig file to open devices, by the drivers that it names."""
+"""Opens the devices of a rig file with the drivers that it names, and closes them in a safe order."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from station.rig.file import GROUPS, RigFile, Section, load_rig
 
 log = logging.getLogger(__name__)
 
-
+# What a driver needs beside its Protocol for `stepping: strobe` (StrobeCamera, StrobeLights).
 STROBE_CAMERA, STROBE_LIGHTS = ("set_strobe", "trigger", "wait_exposed", "collect"), ("arm", "disarm")
 
 
 @dataclass(frozen=True, slots=True)
 class Strobes:
-    """Camera and lights again, as what they are where the one fires the other."""
+    """The same camera and lights, typed for strobing: the camera's exposure line fires the light that is armed."""
 
     camera: StrobeCamera
     lights: StrobeLights
@@ -31,7 +31,7 @@ class Strobes:
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """Three open devices. Closing goes in the order of an abort: lights, arm, camera."""
+    """Three open devices; a context manager that closes them in the order of an abort: lights, arm, camera."""
 
     name: str
     is_simulated: bool
@@ -41,7 +41,11 @@ class Rig:
     strobes: Strobes | None = None  # None: lights are stepped by software
 
     def close(self) -> list[str]:
-        """Lights off, then close all; returns what could not be confirmed, and never raises."""
+        """Put the lights out, then close every device.
+
+        Returns a line for each step that was not confirmed and never raises, so that no device stays open or lit
+        because another failed.
+        """
         problems: list[str] = []
         steps: tuple[tuple[str, Callable[[], None]], ...] = (
             ("lights off", self.lights.off),
@@ -54,7 +58,7 @@ class Rig:
                 step()
             except Exception as error:  # whatever a driver of another package raises, the next device is closed
                 log.warning("%s not confirmed", what, exc_info=error)
-                problems.append(f"{what} not confirmed: {told(error)}")
+                problems.append(f"{what} not confirmed: {error_text(error)}")
         return problems
 
     def __enter__(self) -> Rig:
@@ -66,25 +70,28 @@ class Rig:
         self.close()
 
 
-def told(error: Exception) -> str:
-    """A DeviceError names its device; what else a driver raises says little without its kind."""
+def error_text(error: Exception) -> str:
+    """One line: a DeviceError already names its device; any other exception needs its type to mean something."""
     return str(error) if isinstance(error, DeviceError) else f"{type(error).__name__}: {error}"
 
 
 def open_lights(file: RigFile) -> Lights:
+    """The rig's light controller, connected. Raises DeviceError naming port and cause, as do the two below."""
     return cast(Lights, _open(file, "lights", Lights))
 
 
 def open_arm(file: RigFile) -> Arm:
+    """The rig's arm, connected and not moved; `position_trusted` says whether it needs homing."""
     return cast(Arm, _open(file, "arm", Arm))
 
 
 def open_camera(file: RigFile) -> Camera:
+    """The rig's camera, connected; it takes pictures once it has been configured."""
     return cast(Camera, _open(file, "camera", Camera))
 
 
 def _open(file: RigFile, section: Section, promised: type) -> Any:
-    """Raises FeatureMissing for a driver without a method that its Protocol has, before it is ever called for."""
+    """Raises FeatureMissing for a driver that lacks a method of its Protocol, before anything needs that method."""
     name = file.driver_of(section)
     device = driver_kind(GROUPS[section], name).open(getattr(file, section))
     methods = sorted(name for name in vars(promised) if not name.startswith("_"))
@@ -96,9 +103,9 @@ def _open(file: RigFile, section: Section, promised: type) -> Any:
 
 
 def open_rig(rig: RigFile | Path) -> Rig:
-    """Open every device of the rig file; those already open are closed again if a later one fails.
+    """Open every device of the rig file, with the lights off; if one fails, those already open are closed again.
 
-    Raises DeviceNotFound, DeviceTimeout and the like, naming the device; DocumentError for the file.
+    Raises DocumentError for the file; DeviceNotFound, DeviceTimeout and the like, naming the device.
     """
     file = load_rig(rig) if isinstance(rig, Path) else rig
     with ExitStack() as opened:
@@ -115,7 +122,10 @@ def open_rig(rig: RigFile | Path) -> Rig:
 
 
 def set_up_strobes(camera: Camera, lights: Lights, line: str) -> Strobes:
-    """Raises FeatureMissing for drivers, or a camera, that cannot do it."""
+    """Set the camera's output `line` to its exposure, which fires the armed light.
+
+    Raises FeatureMissing if a driver lacks the methods for it, or the camera the features.
+    """
     for name, device, needed in (("camera", camera, STROBE_CAMERA), ("lights", lights, STROBE_LIGHTS)):
         lacking = [method for method in needed if not callable(getattr(device, method, None))]
         if lacking:

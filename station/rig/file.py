@@ -1,6 +1,7 @@
 """The rig file: which devices there are, how to reach them, how far they may travel.
 
-Each section names its driver and holds that driver's settings; `drivers/registry.py` knows both.
+Each section names its driver and holds that driver's settings. `drivers/registry.py` finds both, so the model of a
+rig file is built for each combination of drivers and every field is checked with its line.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ DEFAULT_DRIVERS: Mapping[Section, str] = {"camera": "genicam", "arm": "grbl", "l
 
 
 class RigFile(BaseModel):
-    """A section is the settings of its driver, with the driver's name as its first field, `driver`."""
+    """A rig: three sections, each the settings of its driver with the driver's name as the field `driver`.
+
+    Instances are of a subclass made by `load_rig` or `make_rig`, whose sections have their drivers' own types.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -49,52 +53,63 @@ class RigFile(BaseModel):
     strobe_line: Text = "Line1"  # the camera's output that goes to the light controller's trigger input
 
     def driver_of(self, section: Section) -> str:
+        """The name of the section's driver, such as `grbl`."""
         return str(getattr(getattr(self, section), "driver"))  # noqa: B009 - the field is added to each section
 
     def place_of(self, section: Section) -> str:
-        """Where the device is, for people: its port or producer, else its driver's name."""
+        """Where the device is, for messages: its port or GenTL producer, else its driver's name."""
         settings = getattr(self, section)
         place = getattr(settings, "port", None) or getattr(settings, "producer", None)
         return str(place or self.driver_of(section))
 
     def travel(self) -> Travel:
-        """Field of Pose -> least and greatest value, as far as the arm's settings alone tell."""
+        """Field of Pose -> least and greatest value (mm, degrees), as far as the arm's settings alone give it.
+
+        Empty for a driver that does not derive it from its settings; then only the open arm knows its reach.
+        """
         kind = driver_kind("arms", self.driver_of("arm"))
         return {} if kind.travel is None else kind.travel(self.arm)
 
 
 class _Driver(BaseModel):
+    """The field that every section has beside its driver's settings."""
+
     driver: str
 
 
 def load_rig(path: Path) -> RigFile:
-    """Raises DocumentError; names file and line of what is wrong, an unknown or broken driver included."""
+    """Read a rig file; opens nothing.
+
+    Raises DocumentError with file and line of every problem, an unknown driver or a broken driver package included.
+    """
     document = read_document(path)
     return document.validated(_model_for(document.data))
 
 
 def make_rig(content: Mapping[str, Any]) -> RigFile:
-    """A rig from plain data, as a file would hold it. Raises pydantic's ValidationError."""
+    """A rig from plain data of the same shape as the file. Raises pydantic's ValidationError."""
     return _model_for(content).model_validate_json(json.dumps(content), strict=True)
 
 
 def save_rig(path: Path, rig: RigFile) -> None:
-    """Atomic; `load_rig` reads the same back."""
+    """Write a file that `load_rig` reads back equal; atomic."""
     save_document(path, rig, header="A rig of the Facet station: its devices and how to reach them.")
 
 
 def _model_for(content: Any) -> type[RigFile]:
-    """RigFile with each section typed by the driver that it names."""
+    """RigFile with each section typed by the driver that the content names for it."""
     return _rig_model(*(_section_model(section, _driver_named(content, section)) for section in GROUPS))
 
 
 def _driver_named(content: Any, section: Section) -> str:
+    """The driver named in the section; the default where none is, or where the section is not a mapping at all."""
     found = content.get(section) if isinstance(content, Mapping) else None
     name = found.get("driver") if isinstance(found, Mapping) else None
     return name if isinstance(name, str) else DEFAULT_DRIVERS[section]
 
 
 def _section_model(section: Section, name: str) -> type[BaseModel]:
+    """The section's model; for a driver that cannot be used, one that refuses `driver` with the reason."""
     group = GROUPS[section]
     if name not in driver_names(group):
         return _unknown_driver(section, driver_names(group))
@@ -114,12 +129,14 @@ def _typed_section(source: DriverSource, kind: DriverKind, is_default: bool) -> 
 
 
 def _unknown_driver(section: Section, names: tuple[str, ...]) -> type[BaseModel]:
-    """Refuses the name, by a choice of those that exist; what else stands there cannot be judged."""
+    """Refuses the name with the choice of those that exist; the settings cannot be checked without their driver."""
     choice: Any = Literal[names]
     return create_model(section, __config__=ConfigDict(extra="ignore"), driver=(choice, ...))
 
 
 def _refused_driver(section: Section, why: str) -> type[BaseModel]:
+    """Refuses a driver whose package cannot be loaded, at the line that names it."""
+
     def refuse(_name: str) -> str:
         raise FieldError((), why)
 

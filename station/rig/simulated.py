@@ -1,4 +1,7 @@
-"""The simulated rig seen from the station: its rig file, and a context that starts and stops it."""
+"""The simulated rig seen from the station: its rig file, and a context that starts and stops it.
+
+Its rig file is of the same kind as one for hardware and reaches the rig through the same drivers.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,19 @@ Content = dict[str, Any]
 RIG_FILE = "rig.yaml"
 
 FRAME_TIMEOUT_S = 5.0
-REPLY_TIMEOUT_S = 5.0  # its firmware is a process among others, and waits for its turn on a busy machine
+REPLY_TIMEOUT_S = 5.0  # the simulated firmware is an ordinary process and waits for its turn on a busy machine
 PATIENT_FRAME_TIMEOUT_S = 180.0  # at full resolution rendering takes longer than any camera would
 
 
 class UnknownKind(BadInput):
-    """A device of a kind that the simulated rig does not have."""
+    """A device of a kind that the simulated rig does not have; the text lists those that it has."""
 
 
 def rig_file_for(folder: Path, config: SimulatedRigConfig, frame_timeout_s: float) -> RigFile:
-    """The rig file of a simulated rig in `folder`: the same kind of file as for hardware."""
+    """The rig file of a simulated rig in `folder`, whose endpoints keep their names over a restart of the rig.
+
+    A `ccs_strobe` controller steps by strobe whatever the configuration says: in strobe mode it cannot shine steadily.
+    """
     place = folder.resolve()
     camera = {
         "driver": "genicam",
@@ -114,7 +120,7 @@ LIGHT_SECTIONS: Mapping[LightsKind, Callable[[Path], Content]] = {
 
 
 def configure(file: Path | None, **kinds: str | None) -> SimulatedRigConfig:
-    """The file's configuration, or the demo rig's, with other kinds of device where they are given.
+    """The file's configuration, or the demo rig's, with the given fields replaced where they are not None.
 
     Raises DocumentError for the file, UnknownKind for a kind that does not exist.
     """
@@ -129,18 +135,19 @@ def configure(file: Path | None, **kinds: str | None) -> SimulatedRigConfig:
 
 
 def config_text(config: SimulatedRigConfig) -> str:
-    """What `--config` takes, every field with its value."""
+    """The configuration as YAML that `station rig up --config` takes, every field with its value."""
     return dump_document(config.model_dump(mode="json", exclude_none=True))
 
 
 def run_in_foreground(folder: Path, config: SimulatedRigConfig) -> None:
-    """Until Ctrl-C or the back door's stop; prints the rig file once the devices can be opened."""
+    """Run until Ctrl-C, SIGTERM or `stop` at the rig's back door; print the rig file once its devices can be opened."""
     path = write_rig_file(folder, config)
     text = path.read_text(encoding="utf-8")
     run(folder, config, announce=f"{text}# rig file: {path}\n# rig ready")
 
 
 def write_rig_file(folder: Path, config: SimulatedRigConfig, frame_timeout_s: float = FRAME_TIMEOUT_S) -> Path:
+    """Write `folder/rig.yaml`, making the folder if need be, and return its path; the rig need not run yet."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / RIG_FILE
     save_rig(path, rig_file_for(folder, config, frame_timeout_s))
@@ -151,7 +158,10 @@ def write_rig_file(folder: Path, config: SimulatedRigConfig, frame_timeout_s: fl
 def running_rig(
     folder: Path, config: SimulatedRigConfig, frame_timeout_s: float = FRAME_TIMEOUT_S
 ) -> Iterator[tuple[RigProcess, Path]]:
-    """A simulated rig in a process of its own, and the rig file that reaches it."""
+    """A simulated rig in a process of its own, and the rig file that reaches it; the process ends with the context.
+
+    `frame_timeout_s` is how long the camera driver waits for a frame. Raises DeviceError if the rig does not start.
+    """
     path = write_rig_file(folder, config, frame_timeout_s)
     with RigProcess(folder, config) as process:
         yield process, path

@@ -16,7 +16,7 @@ import pytest
 
 from drivers.errors import PositionUntrusted
 from drivers.protocols import Arm, Camera, CameraSettings, Lights, Pose
-from station.commands.check_rig import EXPOSURE_US, configure_any
+from station.commands.check.light_response import EXPOSURE_US, configure_any
 from station.lights.levels import mean_level
 from station.rig.devices import open_arm, open_camera, open_lights
 from station.rig.file import RigFile, load_rig

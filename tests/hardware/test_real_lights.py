@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from conformance.lights import LightsPromises
 
-from station.commands.check_rig import LIT_ABOVE_DARK
+from station.commands.check.light_response import LIT_ABOVE_DARK
 from station.rig.devices import open_lights
 from station.rig.file import RigFile
 

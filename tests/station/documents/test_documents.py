@@ -1,4 +1,4 @@
-"""YAML means what it looks like, and every mistake is told with its line."""
+"""YAML means what it looks like, and every mistake is reported with its line."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_aliases_may_save_typing_but_not_build_a_bomb() -> None:
         data_of(bomb)
 
 
-def test_an_unknown_key_is_told_with_its_line_and_the_nearest_name() -> None:
+def test_an_unknown_key_is_reported_with_its_line_and_the_nearest_name() -> None:
     (problem,) = problems_of("name: a\nsteps:\n  - exposure_us: 5\n    metod: ls\n")
     assert problem == (
         "somewhere.yaml:4:5: steps[0].metod: unknown key 'metod'; "
@@ -137,7 +137,7 @@ def test_an_unknown_key_is_told_with_its_line_and_the_nearest_name() -> None:
         ("count: 2\n", "name: is missing"),
     ],
 )  # fmt: skip
-def test_a_wrong_value_is_told_with_what_was_found_and_wanted(text: str, expected: str) -> None:
+def test_a_wrong_value_is_reported_with_what_was_found_and_wanted(text: str, expected: str) -> None:
     assert expected in "\n".join(problems_of(text))
 
 

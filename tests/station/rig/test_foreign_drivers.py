@@ -1,4 +1,4 @@
-"""A plant's own driver comes as a package with an entry point; a bad one harms nobody but itself."""
+"""A plant's own driver comes as a package with an entry point; a broken one harms only itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from drivers.errors import FeatureMissing
 from drivers.registry import DriverUnavailable, driver_kind, driver_names, foreign_drivers
-from station.commands.check_rig import check_rig
+from station.commands.check.rig import check_rig
 from station.documents.errors import DocumentError
 from station.rig.devices import open_lights
 from station.rig.file import RigFile, load_rig
@@ -154,8 +154,8 @@ def test_what_it_raises_besides_device_errors_is_a_finding_and_the_others_are_lo
     broken = MODULE.replace("def close(self): ...", "def close(self): raise OSError('handle is invalid')")
     broken = broken.replace("def off(self): ...", "def off(self): raise ValueError('no such lamp')")
     install("acme_lights", broken)
-    monkeypatch.setattr("station.commands.check_rig.open_arm", unplugged)
-    monkeypatch.setattr("station.commands.check_rig.open_camera", unplugged)
+    monkeypatch.setattr("station.commands.check.rig.open_arm", unplugged)
+    monkeypatch.setattr("station.commands.check.rig.open_camera", unplugged)
     found = {finding.what.split()[0]: finding for finding in check_rig(rig_file(tmp_path), move=move) if not finding.ok}
     assert found["arm"].found == found["camera"].found == "OSError: no such handle"
     closing = found["closing" if move else "lights"]

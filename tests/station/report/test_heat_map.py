@@ -1,17 +1,11 @@
+"""A colour means the same score against the limit in every picture, for every kind of colour vision."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from station.report.colours import (
-    colour_bar,
-    colour_map,
-    hatch,
-    limit_segments,
-    linear_to_srgb,
-    normals_to_rgb,
-    over_ground,
-)
+from station.report.heat_map import colour_bar, colour_map, over_ground
 
 # Viénot, Brettel, Mollon 1999: linear RGB as a deuteranope sees it.
 DEUTERANOPE = np.array([[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]])
@@ -62,47 +56,3 @@ def test_the_bar_has_its_mark_in_the_middle_and_the_colours_of_the_map() -> None
     assert np.all(bar[99:101] == 0)
     assert bar[10, 0, 0] > bar[10, 0, 2]
     assert bar[150, 0, 2] > bar[150, 0, 0]
-
-
-def test_the_outline_of_a_disc_lies_on_its_edge() -> None:
-    rows, columns = np.mgrid[:60, :80].astype(np.float32)
-    distance = np.hypot(columns - 40, rows - 30)
-    segments = limit_segments((2.0 - distance / 12.0).astype(np.float32), 1.0)
-    radii = np.hypot(segments[..., 0] - 40, segments[..., 1] - 30)
-    assert np.abs(radii - 12.0).max() < 0.2
-    lengths = np.linalg.norm(segments[:, 0] - segments[:, 1], axis=1)
-    assert lengths.sum() == pytest.approx(2 * np.pi * 12, rel=0.02)
-
-
-def test_an_outline_is_closed_at_the_edge_and_absent_under_the_limit() -> None:
-    assert limit_segments(np.full((5, 7), 0.9, dtype=np.float32), 1.0).shape == (0, 2, 2)
-    segments = limit_segments(np.full((5, 7), 3.0, dtype=np.float32), 1.0)
-    ends = {tuple(p) for p in np.round(segments.reshape(-1, 2), 3).tolist()}
-    assert all(sum(tuple(q) == p for q in np.round(segments.reshape(-1, 2), 3).tolist()) == 2 for p in ends)
-
-
-def test_two_scores_that_touch_at_a_corner_have_closed_outlines() -> None:
-    scores = np.zeros((4, 4), dtype=np.float32)
-    scores[1, 1] = scores[2, 2] = 2.0
-    points = np.round(limit_segments(scores, 1.0).reshape(-1, 2), 3).tolist()
-    assert len(points) == 16
-    assert all(points.count(point) == 2 for point in points)
-
-
-def test_scores_that_are_not_finite_are_outlined() -> None:
-    scores = np.zeros((5, 5), dtype=np.float32)
-    scores[2, 2] = np.nan
-    assert len(limit_segments(scores, 1.0)) == 4
-
-
-def test_normals_facing_the_camera_are_blue_and_unobservable_ones_hatched() -> None:
-    normals = np.zeros((3, 20, 20), dtype=np.float32)
-    normals[2, :10] = 1.0
-    rgb = normals_to_rgb(normals)
-    assert tuple(rgb[0, 0]) == (128, 128, 255)
-    assert np.array_equal(rgb[10:], np.repeat(hatch((20, 20))[10:, :, None], 3, axis=2))
-
-
-def test_linear_light_is_coded_as_srgb_says() -> None:
-    coded = linear_to_srgb(np.array([0.0, 0.0031308, 0.214041, 1.0, 7.0, -1.0, np.nan], dtype=np.float32))
-    assert coded.tolist() == [0, 10, 127, 255, 255, 0, 0] or coded.tolist() == [0, 10, 128, 255, 255, 0, 0]

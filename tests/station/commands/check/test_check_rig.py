@@ -1,4 +1,4 @@
-"""`station check --rig`: every device tells what it is; nothing moves or shines unless `--move` says so."""
+"""`station check --rig`: every device states what it is; nothing moves or shines without `--move`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def about(findings: dict[str, Any], start: str) -> dict[str, Any]:
     return found
 
 
-def test_it_tells_identity_features_travel_and_channels_and_moves_nothing(
+def test_it_reports_identity_features_travel_and_channels_and_moves_nothing(
     rig: tuple[RigControl, Path],
     written: dict[str, bytes],
     monkeypatch: pytest.MonkeyPatch,
@@ -124,7 +124,7 @@ def test_a_missing_device_hides_no_other(
     assert "homing" not in findings
 
 
-def test_a_camera_that_lacks_what_is_needed_is_told_what(
+def test_a_camera_that_lacks_features_has_them_listed(
     rig: tuple[RigControl, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

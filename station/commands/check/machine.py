@@ -1,58 +1,26 @@
-"""`station check`: what is missing on this machine or rig, in plain words, each with what to do."""
+"""`station check`: what this machine lacks, each with what to do about it.
+
+Every finding is made without opening a device or a window, and without importing torch.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from drivers.errors import DeviceNotFound
 from drivers.genicam.producers import find_producer
 from drivers.registry import DriverUnavailable, foreign_drivers
+from station.commands.check.finding import Finding
 from station.console.requirements import ConsoleUnavailable, require_qt
 from station.errors import BadInput
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import load_recipe
 from station.rig.file import GROUPS
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    what: str
-    ok: bool
-    found: str
-    action: str = ""
-    details: dict[str, object] = field(default_factory=dict)  # words -> text, number or tuple of texts
-
-    def as_text(self) -> str:
-        lines = [f"{'ok     ' if self.ok else 'MISSING'} {self.what}: {self.found}"]
-        lines += [f"{name}: {_shown(value)}" for name, value in self.details.items()]
-        lines += [self.action] if self.action and not self.ok else []
-        return "\n        ".join(lines)
-
-
-def _shown(value: object) -> str:
-    return (", ".join(map(str, value)) or "none") if isinstance(value, tuple | list) else str(value)
-
-
-def check_machine() -> list[Finding]:
-    """Python, packages, the simulated camera's library, what the window needs, the demo recipes and models."""
-    return [
-        _python(),
-        *(_package(name, why) for name, why in NEEDED.items()),
-        _simulated_camera(),
-        _console(),
-        _training(),
-        *_foreign_drivers(),
-        *(_recipe(path) for path in sorted(DEMO_RECIPES.glob("*.yaml")) if _is_recipe(path)),
-    ]
-
-
-NEEDED = {
+NEEDED = {  # package -> what the station needs it for
     "harvesters": "cameras",
     "genicam": "cameras",
     "serial": "arm and lights",
@@ -64,6 +32,22 @@ NEEDED = {
 }
 
 
+def check_machine() -> list[Finding]:
+    """Check Python, packages, the simulated camera, the window's needs, other packages' drivers and the demo recipes.
+
+    Never raises for what is missing; a bad finding carries the cure as its action.
+    """
+    return [
+        _python(),
+        *(_package(name, why) for name, why in NEEDED.items()),
+        _simulated_camera(),
+        _console(),
+        _training(),
+        *_foreign_drivers(),
+        *(_recipe(path) for path in sorted(DEMO_RECIPES.glob("*.yaml")) if _is_recipe(path)),
+    ]
+
+
 def _python() -> Finding:
     found = ".".join(map(str, sys.version_info[:3]))
     return Finding("Python", (3, 11) <= sys.version_info[:2] <= (3, 13), found, "use Python 3.11, 3.12 or 3.13")
@@ -71,10 +55,12 @@ def _python() -> Finding:
 
 def _package(name: str, why: str) -> Finding:
     there = importlib.util.find_spec(name) is not None
-    return Finding(f"package {name}", there, f"for {why}", "run `make setup`, or pip install -e .")
+    found = f"{'installed' if there else 'not installed'}; needed for {why}"
+    return Finding(f"package {name}", there, found, "run `make setup-station`, or pip install -e .")
 
 
 def _simulated_camera() -> Finding:
+    """The GenTL producer `simcam.cti`, which pip builds from C; a machine without a compiler has none."""
     try:
         return Finding("simulated camera", True, find_producer("simcam").name)
     except DeviceNotFound as missing:
@@ -83,26 +69,30 @@ def _simulated_camera() -> Finding:
             "simulated camera",
             False,
             f"{missing.message} ({compiler}); real cameras work without it, the simulated rig does not",
-            "install gcc and the C library's headers, then pip install -e . again",
+            "install gcc and the C library's headers, then run pip install -e . again",
         )
 
 
 def _console() -> Finding:
+    """PyQt6 and the system libraries that it loads; checked offscreen, because a station may have no screen here."""
     try:
         require_qt(is_offscreen=True)
     except ConsoleUnavailable as unavailable:
-        return Finding("console", False, str(unavailable), "all other commands work without it")
+        action = "install what is named there; every other command works without the window"
+        return Finding("console", False, str(unavailable), action)
     return Finding("console", True, "PyQt6 and its system libraries")
 
 
 def _training() -> Finding:
+    """Always ok: a station that only inspects needs no torch."""
     there = importlib.util.find_spec("torch") is not None
-    found = "torch" if there else "torch is not installed; only `station train` needs it: pip install -e '.[train]'"
+    absent = "torch is not installed; only `station train` needs it: pip install -e '.[train]'"
+    found = "torch is installed" if there else absent
     return Finding("training (optional)", True, found)
 
 
 def _foreign_drivers() -> list[Finding]:
-    """Drivers that other packages bring: a broken one is told here before a rig file asks for it."""
+    """Drivers that other packages bring: a broken one is reported here before a rig file asks for it."""
     findings = []
     for group in GROUPS.values():
         for source in foreign_drivers(group):
@@ -111,7 +101,8 @@ def _foreign_drivers() -> list[Finding]:
                 source.load()
                 findings.append(Finding(what, True, source.target))
             except DriverUnavailable as error:
-                findings.append(Finding(what, False, str(error), "rig files that do not name it work all the same"))
+                action = f"repair or uninstall {source.package}; rig files that do not name this driver still work"
+                findings.append(Finding(what, False, str(error), action))
     return findings
 
 
@@ -120,8 +111,10 @@ def _is_recipe(path: Path) -> bool:
 
 
 def _recipe(path: Path) -> Finding:
+    """A demo recipe with its calibration record and its model, read and compared as an inspection would."""
     try:
         load_recipe(path)
     except BadInput as error:
-        return Finding(f"recipe {path.name}", False, str(error), "run `station train`, or restore the file")
-    return Finding(f"recipe {path.name}", True, "complete: calibration and model are there and fit")
+        action = "restore the file, or make the model again with `station train`"
+        return Finding(f"recipe {path.name}", False, str(error), action)
+    return Finding(f"recipe {path.name}", True, "complete: its calibration and its model are there and fit it")

@@ -1,0 +1,1 @@
+"""`station console`: the operator's window on an engine of its own."""

@@ -1,0 +1,119 @@
+"""Runs the demo: a simulated rig, three parts through the real drivers, and a report of what was promised and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.process_memory import peak_memory_mb
+from drivers.simulated.config import SimulatedRigConfig
+from drivers.simulated.control import RigControl
+from station.commands.demo.parts import PARTS, DemoPart
+from station.commands.demo.promises import Promise, promises_of
+from station.commands.inspect.ready_engine import ready_engine
+from station.engine.engine import Engine
+from station.inspection.result import Inspection, inspection_without_pictures
+from station.recipe.demo import DEMO_RECIPES
+from station.recipe.loaded import LoadedRecipe, load_recipe
+from station.report.contact_sheet import write_contact_sheet
+from station.report.inspection_text import inspection_document, inspection_lines, stage_lines
+from station.rig.simulated import FRAME_TIMEOUT_S, PATIENT_FRAME_TIMEOUT_S, running_rig
+
+Progress = Callable[[str], None]
+FULL_REMARK = (
+    "full resolution: shows capture, time and memory. The demo model learned from binned pictures;\n"
+    "PASS and FAIL of this run mean nothing yet, and good parts may FAIL"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One demo part, its inspection, and each promise with whether it was kept."""
+
+    part: DemoPart
+    inspection: Inspection  # without its pictures: three parts at full resolution would not fit into 8 GB
+    contact_sheet: Path
+    promises: tuple[Promise, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    """All three outcomes, where their files are, and the peak resident memory of both processes."""
+
+    outcomes: tuple[Outcome, ...]
+    folder: Path
+    recipe: Path
+    peak_memory_mb: float
+    rig_peak_memory_mb: float
+
+    @property
+    def as_promised(self) -> bool:
+        """Whether every promise of every part was kept; it decides between exit code 0 and 1."""
+        return all(kept for outcome in self.outcomes for _, kept in outcome.promises)
+
+    def as_dict(self) -> dict[str, object]:
+        """The `--json` document; memory is the peak of each process in MB."""
+        return {
+            "inspections": [
+                {
+                    **inspection_document(o.inspection),
+                    "contact_sheet": str(o.contact_sheet),
+                    "promises": dict(o.promises),
+                }
+                for o in self.outcomes
+            ],
+            "as_promised": self.as_promised,
+            "peak_memory_mb": {"station": self.peak_memory_mb, "rig": self.rig_peak_memory_mb},
+            "folder": str(self.folder),
+        }
+
+    def closing_text(self) -> str:
+        """The last lines of the demo: the verdicts, whether all was as promised, and where the files are."""
+        verdicts = ", ".join(f"{o.part.part_id} {o.inspection.verdict.value}" for o in self.outcomes)
+        end = "All as promised." if self.as_promised else "NOT as promised: see the lines marked BROKEN above."
+        return (
+            f"{verdicts}. {end}\n"
+            f"Peak memory: station {self.peak_memory_mb:.0f} MB, simulated rig {self.rig_peak_memory_mb:.0f} MB.\n"
+            f"Everything is in {self.folder}"
+        )
+
+
+def run_demo(out: Path, *, product: str, full: bool, progress: Progress) -> DemoReport:
+    """Start a simulated rig at the hardware's own times, inspect the three parts, check the promises.
+
+    `full` takes the recipe at 5472 x 3648, whose pictures take minutes to render. Each finished step goes to
+    `progress` as text. Raises DocumentError for an unknown product and DeviceError if the rig does not start.
+    """
+    recipe = DEMO_RECIPES / (f"{product}_full.yaml" if full else f"{product}.yaml")
+    loaded = load_recipe(recipe)
+    out.mkdir(parents=True, exist_ok=True)
+    if full:
+        progress(FULL_REMARK)
+    progress("starting the simulated rig (the first start on a machine compiles the renderer: about a minute)")
+    config = SimulatedRigConfig()
+    patience_s = PATIENT_FRAME_TIMEOUT_S if full else FRAME_TIMEOUT_S
+    with running_rig(out / "rig", config, patience_s) as (process, rig_file):
+        progress(f"rig file: {rig_file}")
+        with ready_engine(rig_file, recipe, out / "archive") as engine:
+            progress(f"recipe {loaded.recipe.recipe_id}, {len(loaded.recipe.viewpoints)} views ready")
+            outcomes = tuple(_inspect(part, engine, process.control, loaded, out, progress) for part in PARTS)
+        rig_memory = float(process.control.call("status")["peak_memory_mb"])
+    return DemoReport(outcomes, out, recipe, peak_memory_mb(), rig_memory)
+
+
+def _inspect(
+    part: DemoPart, engine: Engine, control: RigControl, loaded: LoadedRecipe, out: Path, progress: Progress
+) -> Outcome:
+    """One part through fixture, station and archive; prints its lines and writes its contact sheet."""
+    control.load(loaded.recipe.product, part.seed, part.defects)
+    if part.dead_channel is not None:
+        control.inject("lights.light_dead", str(part.dead_channel))
+    inspection = engine.inspect(part.part_id)
+    sheet = out / f"contact_sheet_{part.part_id}.png"
+    write_contact_sheet(inspection, sheet)
+    promises = promises_of(part, inspection, control, loaded)
+    marks = [f"    {'kept  ' if kept else 'BROKEN'} {text}" for text, kept in promises]
+    progress("\n".join(inspection_lines(inspection) + marks + stage_lines(inspection.processing_times_ms)))
+    progress(f"    contact sheet: {sheet}")
+    return Outcome(part, inspection_without_pictures(inspection), sheet, promises)

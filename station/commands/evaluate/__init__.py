@@ -1,0 +1,1 @@
+"""`station evaluate`: unseen simulated parts, and how many the station judged right."""

@@ -1,0 +1,1 @@
+"""`station inspect`: one part from the fixture to the archive."""

@@ -1,0 +1,52 @@
+"""One part from the fixture to the archive, with its contact sheet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from station.commands.exit_codes import ExitCode
+from station.commands.inspect.ready_engine import ready_engine
+from station.inspection.result import Inspection, Verdict
+from station.report.contact_sheet import write_contact_sheet
+from station.report.inspection_text import inspection_document, inspection_lines, stage_lines
+
+
+@dataclass(frozen=True, slots=True)
+class InspectReport:
+    """One inspection, the files written for it, and whether a device's fault ended it."""
+
+    inspection: Inspection
+    contact_sheet: Path
+    archive: Path
+    device_fault: bool
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """DONE for a PASS; otherwise FAULT if a device ended the inspection, else FOUND."""
+        if self.inspection.verdict is Verdict.PASS:
+            return ExitCode.DONE
+        return ExitCode.FAULT if self.device_fault else ExitCode.FOUND
+
+    def as_dict(self) -> dict[str, object]:
+        """The `--json` document: the inspection's own, with the paths of contact sheet and archive."""
+        paths = {"contact_sheet": str(self.contact_sheet), "archive": str(self.archive)}
+        return {**inspection_document(self.inspection), **paths}
+
+    def as_text(self) -> str:
+        """The inspection in words, the wall time per stage, and where the files are."""
+        lines = inspection_lines(self.inspection) + stage_lines(self.inspection.processing_times_ms)
+        return "\n".join([*lines, f"contact sheet: {self.contact_sheet}", f"archive: {self.archive}"])
+
+
+def inspect_part(rig: Path, recipe: Path, part_id: str, out: Path) -> InspectReport:
+    """Inspect the part in the fixture; archive under `out/archive`, contact sheet `out/<inspection id>.png`.
+
+    Raises DocumentError, ModelRefused and DeviceError before anything is captured. A device fault after that
+    makes the part UNDECIDED and is reported in the result.
+    """
+    with ready_engine(rig, recipe, out / "archive") as engine:
+        inspection = engine.inspect(part_id)
+        sheet = out / f"{inspection.inspection_id}.png"
+        write_contact_sheet(inspection, sheet)
+        return InspectReport(inspection, sheet, out / "archive", engine.ended_by_device)

@@ -1,0 +1,86 @@
+"""`station rig`: the simulated rig in a process of its own, its part, and its faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from station.commands.options import JsonOption
+from station.commands.say import say
+
+rig_app = typer.Typer(help="The simulated rig: start it, load a part, inject a fault.", no_args_is_help=True)
+
+FolderOption = Annotated[Path, typer.Option("--folder", help="The rig's folder, where its endpoints are.")]
+
+DEFAULT_RIG_FOLDER = Path("out/rig")
+
+
+@rig_app.command("up")
+def rig_up(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="YAML of the simulated rig; default: the demo rig. `--show-config` prints one."),
+    ] = None,
+    lights: Annotated[str | None, typer.Option(help="Light controller: gardasoft, ccs ...")] = None,
+    arm: Annotated[str | None, typer.Option(help="Motion controller: grbl ...")] = None,
+    line: Annotated[str | None, typer.Option(help="Serial lines: pty, or socket.")] = None,
+    stepping: Annotated[str | None, typer.Option(help="What steps the lights: software, or strobe.")] = None,
+    show_config: Annotated[bool, typer.Option("--show-config", help="Print the whole configuration and end.")] = False,
+    folder: FolderOption = DEFAULT_RIG_FOLDER,
+) -> None:
+    """Run the simulated rig in the foreground and print the rig file with its endpoints. Ctrl-C ends it."""
+    from station.rig.simulated import config_text, configure, run_in_foreground
+
+    settings = configure(config, lights_kind=lights, arm_kind=arm, line_kind=line, stepping=stepping)
+    if show_config:
+        print(config_text(settings), end="")
+        return
+    run_in_foreground(folder, settings)
+
+
+@rig_app.command("load")
+def rig_load(
+    product: Annotated[str, typer.Argument(help="connector, knob, or a target such as sphere_diffuse.")],
+    seed: Annotated[int, typer.Option(help="Which individual part.")] = 1,
+    defect: Annotated[list[str] | None, typer.Option("--defect", help="KIND or KIND:SEED; may be repeated.")] = None,
+    folder: FolderOption = DEFAULT_RIG_FOLDER,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a part into the running simulated rig's fixture."""
+    from drivers.simulated.control import RigControl
+
+    answer = RigControl(folder).load(product, seed, tuple(_defect(d, seed) for d in defect or ()))
+    say(answer, as_json, f"loaded {answer['loaded']}")
+
+
+def _defect(text: str, seed: int) -> tuple[str, int]:
+    """Kind and seed of `KIND` or `KIND:SEED`; without a seed of its own the defect takes the part's."""
+    kind, _, own = text.partition(":")
+    try:
+        return kind, int(own) if own else seed
+    except ValueError:
+        raise typer.BadParameter(f"--defect {text!r}: expected KIND or KIND:SEED with a whole number") from None
+
+
+@rig_app.command("inject")
+def rig_inject(
+    fault: Annotated[str | None, typer.Argument(help="DEVICE.NAME, such as lights.light_dead, or `ambient`.")] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(help="What the fault needs, such as a channel.")] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="Print every fault of this rig with its arguments.")] = False,
+    folder: FolderOption = DEFAULT_RIG_FOLDER,
+    as_json: JsonOption = False,
+) -> None:
+    """Inject a fault into the running simulated rig."""
+    from drivers.simulated.control import RigControl
+
+    control = RigControl(folder)
+    if list_all:
+        faults: dict[str, str] = control.call("faults")["faults"]
+        say(faults, as_json, "\n".join(f"{name} {words}".rstrip() for name, words in faults.items()))
+        return
+    if fault is None:
+        raise typer.BadParameter("no fault was given: name one as DEVICE.NAME, or list this rig's faults with --list")
+    answer = control.inject(fault, *(arguments or ()))
+    say(answer, as_json, str(answer["injected"]))

@@ -1,0 +1,77 @@
+"""`station solve`: photometric stereo on a folder of photographs, without a rig and without a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from station.commands.options import JsonOption, OutOption
+from station.commands.say import say
+from station.photometric_stereo.settings import Method
+
+if TYPE_CHECKING:
+    from station.photometric_stereo.folder import SolveReport
+
+
+def solve(
+    folder: Annotated[Path, typer.Argument(help="Folder with filenames.txt, light_directions.txt, mask.png.")],
+    out: OutOption,
+    method: Annotated[Method, typer.Option(help="Solver.")] = "ls",
+    lights: Annotated[str | None, typer.Option(help="Only these: names or file names, separated by commas.")] = None,
+    height: Annotated[bool, typer.Option("--height", help="Also integrate the height.")] = False,
+    mm_per_px: Annotated[
+        float | None, typer.Option(help="Size of a pixel on the part; height and curvature are in pixels without.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Photometric stereo on a folder of photographs: normals, albedo, slope, curvature, expected error, residuals."""
+    from station.photometric_stereo.folder import solve_folder
+
+    report = solve_folder(
+        folder, out, method, None if lights is None else lights.split(","), height=height, mm_per_px=mm_per_px
+    )
+    say(asdict(report), as_json, "\n".join(_lines(report)))
+
+
+def _lines(report: SolveReport) -> list[str]:
+    """Coverage, residuals per light, and the angular errors where the folder has true normals."""
+    lines = [
+        f"{report.folder}: {len(report.lights)} lights, method {report.method}, condition {report.condition:.2f}",
+        f"    {report.width_px} x {report.height_px} px, mask {report.mask_pixels} px, "
+        f"observable {report.observable_share:.1%}, with saturation {report.saturated_share:.2%}",
+        f"    lights counted per pixel {report.mean_lit_count:.1f}, "
+        f"median residual {report.median_residual:.4f} of full scale",
+        f"    {'light':<16}{'relighting':>12}{'left out':>12}   (residual / mean signal)",
+    ]
+    for name in report.lights:
+        relit, left_out = report.relighting_residuals.get(name), report.leave_one_out_residuals.get(name)
+        mark = "   <- look at this light" if name in report.suspicious_lights else ""
+        lines.append(f"    {name:<16}{_share(relit):>12}{_share(left_out):>12}{mark}")
+    return [*lines, *_error_lines(report), f"written to {report.out}: {', '.join(report.files)}"]
+
+
+def _error_lines(report: SolveReport) -> list[str]:
+    """What is known of the normals' error, and the height's range if it was integrated."""
+    lines = []
+    if report.uncertainty_median_deg is not None:
+        lines.append(
+            f"    error expected from a typical sensor's noise alone: median {report.uncertainty_median_deg:.3f}, "
+            f"p95 {report.uncertainty_p95_deg:.3f} degrees"
+        )
+    if report.height_range is not None:
+        low, high = report.height_range
+        lines.append(f"    height {low:.2f} to {high:.2f} {report.length_unit}, relative (mean 0)")
+    if report.truth is not None:
+        truth = report.truth
+        lines.append(
+            f"    against the truth: mean {truth.mean_deg:.3f}, median {truth.median_deg:.3f}, "
+            f"p95 {truth.p95_deg:.3f} degrees, above 5 degrees {truth.share_above_5_deg:.1%}"
+        )
+    return lines
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -1,0 +1,72 @@
+"""`station dataset`, `station train` and `station gloss`: what a recipe learns about its product.
+
+The work is `station.teach`; only `train` needs torch, and it is loaded when that command runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from station.commands.options import ArchiveOption, JsonOption, OutOption
+from station.commands.say import say
+
+dataset_app = typer.Typer(help="Datasets of simulated or captured parts.", no_args_is_help=True)
+
+ProductArgument = Annotated[str, typer.Argument(help="connector or knob.")]
+MonoOption = Annotated[bool, typer.Option("--mono", help="Grey pictures, for recipes with a Mono pixel format.")]
+
+
+def _color(mono: bool) -> Literal["rgb", "mono"]:
+    return "mono" if mono else "rgb"
+
+
+@dataset_app.command("simulate")
+def dataset_simulate(
+    product: ProductArgument,
+    out: OutOption = Path("data"),
+    good: Annotated[int, typer.Option(help="Good parts to train on.")] = 60,
+    calibrate: Annotated[int, typer.Option(help="Good parts held out for limits.")] = 80,
+    defective: Annotated[int, typer.Option(help="Defective test parts, mixed kinds; as many good ones.")] = 10,
+    seed: Annotated[int, typer.Option(help="Another seed is another dataset.")] = 0,
+    mono: MonoOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Render parts as the rig would see them and solve them as the station would."""
+    from station.teach.training import simulate
+
+    folder = simulate(product, out, good=good, calibrate=calibrate, defective=defective, seed=seed, color=_color(mono))
+    say({"folder": str(folder)}, as_json, f"dataset: {folder}")
+
+
+def train(
+    product: ProductArgument,
+    data: Annotated[Path, typer.Option(help="Dataset folder; simulated there if absent.")] = Path("data"),
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="Recipe to receive model, limits and reference levels; default: the demo recipe."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps; default: the trainer's.")] = None,
+    mono: MonoOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the product's model, export it, and write hash, limits and light levels into its recipe."""
+    from station.teach import training
+
+    report = training.train(product, data, recipe, steps, _color(mono))
+    say(report.as_dict(), as_json, report.as_text())
+
+
+def gloss(
+    inspection_id: Annotated[str, typer.Argument(help="An archived good part.")],
+    recipe: Annotated[Path, typer.Option("--recipe", help="The recipe whose lights, heights and calibration hold.")],
+    archive: ArchiveOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Find a satin product's broad highlight in its frames, and print the lines for the recipe."""
+    from station.teach.gloss import teach_gloss
+
+    report = teach_gloss(recipe, archive, inspection_id)
+    say(report.as_dict(), as_json, report.as_text())

@@ -1,0 +1,51 @@
+"""One inspection in words: a few lines for a terminal, or one document for `--json`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from station.inspection.result import Inspection
+
+
+def inspection_lines(inspection: Inspection) -> list[str]:
+    """Verdict with its reasons, and a line per captured view with score and limit."""
+    simulated = " (simulated)" if inspection.is_simulated else ""
+    lines = [f"{inspection.part_id}: {inspection.verdict.value}{simulated}"]
+    for view in inspection.views:
+        score = "no score" if view.pred_score is None else f"score {view.pred_score:8.3f}"
+        mark = "  <- decides" if view.view == inspection.deciding_view else ""
+        lines.append(f"    {view.view:<8} {view.verdict.value:<10} {score}  limit {view.limit:.3f}{mark}")
+    lines += [f"    reason: {reason}" for reason in inspection.reasons]
+    return lines
+
+
+def inspection_document(inspection: Inspection) -> dict[str, object]:
+    """The same as plain data, with the keys that `--json` promises; pictures and maps stay in the archive."""
+    return {
+        "inspection_id": inspection.inspection_id,
+        "part_id": inspection.part_id,
+        "product": inspection.product,
+        "recipe_id": inspection.recipe_id,
+        "verdict": inspection.verdict.value,
+        "reasons": [str(reason) for reason in inspection.reasons],
+        "reason_records": [asdict(reason) for reason in inspection.reasons],
+        "deciding_view": inspection.deciding_view,
+        "is_simulated": inspection.is_simulated,
+        "is_partial": inspection.is_partial,
+        "views": {
+            v.view: {
+                "verdict": v.verdict.value,
+                "pred_score": v.pred_score,
+                "limit": v.limit,
+                "reasons": [reason.advice for reason in v.reasons],
+            }
+            for v in inspection.views
+        },
+        "processing_times_ms": inspection.processing_times_ms,
+    }
+
+
+def stage_lines(times_ms: dict[str, float]) -> list[str]:
+    """Wall milliseconds per stage. Stages on the two threads overlap, so they do not add up to the total."""
+    width = max(map(len, times_ms), default=0)
+    return [f"    {name:<{width}} {value:10.1f} ms" for name, value in times_ms.items()]
