@@ -209,8 +209,8 @@ def check_parity(
     report = ParityReport(map_difference, score_difference, flips)
     if not (map_difference <= MAP_TOLERANCE and score_difference <= SCORE_TOLERANCE and flips == 0):
         raise ParityError(
-            f"{path.name}: onnxruntime differs from torch ({report}; allowed: map {MAP_TOLERANCE}, score {SCORE_TOLERANCE}, "
-            "no flip); the model was not written. Compare the versions of torch, onnx and onnxruntime "
+            f"{path.name}: onnxruntime differs from torch ({report}; allowed: {MAP_TOLERANCE}, {SCORE_TOLERANCE} "
+            "and no flip); the model was not written. Compare the versions of torch, onnx and onnxruntime "
             "with requirements/dev.txt"
         )
     return report

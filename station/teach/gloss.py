@@ -1,16 +1,17 @@
-"""`station gloss`: a product's broad highlight, found in the archived frames of a good part."""
+"""`station gloss`: a satin product's broad highlight, fitted to the archived frames of a good part."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.protocols import Frame
 from station.archive import Archive
 from station.errors import BadInput
 from station.judge.view_solver import ViewSolver
 from station.photometric_stereo.gloss import GlossFit, GlossView, fit_gloss
 from station.photometric_stereo.settings import PhotometricStereoError
-from station.recipe.loaded import load_recipe
+from station.recipe.loaded import LoadedRecipe, load_recipe
 
 
 class GlossNotFound(BadInput, ValueError):
@@ -19,7 +20,7 @@ class GlossNotFound(BadInput, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class GlossReport:
-    """What was found, and what to write into the recipe."""
+    """The fitted gloss, how well it fits, and what to write into the recipe."""
 
     recipe: str
     inspection_id: str
@@ -28,6 +29,7 @@ class GlossReport:
     fit: GlossFit
 
     def as_dict(self) -> dict[str, object]:
+        """The fields of `station gloss --json`."""
         gloss = self.fit.gloss
         return {
             "recipe": self.recipe,
@@ -41,8 +43,9 @@ class GlossReport:
         }
 
     def as_text(self) -> str:
+        """The finding in two lines, then the lines for the recipe."""
         gloss, fit = self.fit.gloss, self.fit
-        few = "" if self.lights >= 8 else f"; {self.lights} lights tell little: inspect a good part under 8 for this"
+        few = "" if self.lights >= 8 else f"; {self.lights} lights tell little about gloss: inspect a good part under 8"
         return (
             f"{self.inspection_id}, views {', '.join(self.views)}, {self.lights} lights{few}\n"
             f"mean residual {fit.residual_of_albedo:.4f} of the albedo with this gloss, "
@@ -56,33 +59,38 @@ class GlossReport:
 def teach_gloss(recipe: Path, archive: Path, inspection_id: str) -> GlossReport:
     """Fit the gloss to an archived good part, under the recipe's lights, heights and calibration.
 
-    Raises ArchiveError, DocumentError, GlossNotFound.
+    The recipe itself is not changed. Raises ArchiveError for frames that cannot be read, DocumentError for the recipe,
+    GlossNotFound for a missing folder or frame and where no gloss shows.
     """
     loaded = load_recipe(recipe, need_model=False)
-    names = [light.name for light in loaded.recipe.directional_lights]
     if not archive.is_dir():
-        raise GlossNotFound(f"{archive}: no such folder")
+        raise GlossNotFound(f"{archive}: no such folder; name the archive that `station inspect` wrote with --archive")
     with Archive.open(archive) as store:
         archived = store.load_frames(inspection_id)
-    found: list[GlossView] = []
-    views: list[str] = []
-    for viewpoint in loaded.recipe.viewpoints:
-        frames = {a.light: a.frame for a in archived if a.view == viewpoint.name}
-        missing = [name for name in names if name not in frames]
-        if missing:
-            raise GlossNotFound(
-                f"{inspection_id}: view {viewpoint.name!r} lacks {', '.join(missing)}, which {recipe} lists"
-            )
-        shape = frames[names[0]].pixels.shape
-        solver = ViewSolver(loaded, (shape[0], shape[1]))
-        solver.begin(viewpoint.name)
-        for index, name in enumerate(names):
-            solver.add(index, frames[name])
-        distance_mm = loaded.calibration.working_distance_mm
-        found.append(GlossView(solver.frames, solver.lights, solver.first(), distance_mm, solver.flat_field))
-        views.append(viewpoint.name)
+    views = tuple(viewpoint.name for viewpoint in loaded.recipe.viewpoints)
+    frames_of = {view: {a.light: a.frame for a in archived if a.view == view} for view in views}
+    solvers = [_filled_solver(loaded, inspection_id, view, frames) for view, frames in frames_of.items()]
+    distance_mm = loaded.calibration.working_distance_mm
+    found = [GlossView(s.frames, s.lights, s.first(), distance_mm, s.flat_field) for s in solvers]
     try:
-        fit = fit_gloss(found, solver.settings)
+        fit = fit_gloss(found, solvers[-1].settings)
     except PhotometricStereoError as error:
         raise GlossNotFound(f"{inspection_id}: {error}") from error
-    return GlossReport(str(recipe), inspection_id, tuple(views), len(names), fit)
+    return GlossReport(str(recipe), inspection_id, views, len(loaded.recipe.directional_lights), fit)
+
+
+def _filled_solver(loaded: LoadedRecipe, inspection_id: str, view: str, frames: dict[str, Frame]) -> ViewSolver:
+    """A solver that holds the view's frames under every light of the recipe; GlossNotFound if one is missing."""
+    names = [light.name for light in loaded.recipe.directional_lights]
+    missing = [name for name in names if name not in frames]
+    if missing:
+        raise GlossNotFound(
+            f"{inspection_id}: view {view!r} lacks {', '.join(missing)}, which {loaded.path} lists: "
+            "name the recipe of that inspection"
+        )
+    shape = frames[names[0]].pixels.shape
+    solver = ViewSolver(loaded, (shape[0], shape[1]))
+    solver.begin(view)
+    for index, name in enumerate(names):
+        solver.add(index, frames[name])
+    return solver
