@@ -45,7 +45,7 @@ class NetworkConfig:
     place_components: int = 16  # of what good parts show at each place of each view; 0 = row and column alone
     prototype_residual: bool = True  # eq. 3 is printed without a residual around its FFN
     added_norms: bool = True  # LayerNorms before attention and FFN that the paper does not print
-    embedding: bool = True  # tokens are widened and told their place; off: they enter as the encoder gave them
+    embedding: bool = True  # tokens are widened, their place added; off: they enter as the encoder gave them
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Cpga(nn.Module):
 
     def forward(self, E_l: Tensor, P_ucmp: Tensor) -> Tensor:
         """Equation 4 and the refinement named below it: (B, N, D), (B, M, D) -> rebuilt E_l (B, N, D)."""
-        V = self.norm_prototypes(P_ucmp)
+        V = self.norm_prototypes(P_ucmp)  # before K: in another order gradients sum up otherwise in the last bit
         Q, K = self.norm_query(E_l), self.norm_prototypes(P_ucmp)
         F_dec = self.attention(Q, K, V)  # (4)
         if self.query_residual:

@@ -1,4 +1,4 @@
-"""What a token is told about its place: row, column, view, and what good parts show there. An addition to the paper.
+"""What a token carries about its place: row, column, view, and what good parts show there. An addition to the paper.
 
 The paper's ViT encoders carry position embeddings of their own; the filter bank has none.
 """
