@@ -1,1 +1,1 @@
-"""Models: the training side. CPRN over frozen encoders, exported to one `.onnx` file."""
+"""Models: the training side. CPRN over a weight-free encoder, exported to one `.onnx` file for each product."""

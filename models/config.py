@@ -1,4 +1,4 @@
-"""What a training run is told: encoder, network, score and optimiser, as plain records that go into the model file."""
+"""Settings of a training run: encoder, network, score and optimiser, as plain records that go into the model file."""
 
 from __future__ import annotations
 
@@ -23,34 +23,40 @@ class EncoderConfig:
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """CPRN: the sound reading by default, each departure from the paper's letter a switch."""
+    """CPRN: the sound reading by default; each departure from the paper's equations is a switch (docs/cprn.md).
+
+    `heads` must divide the numbers per token, which are `width`, or the encoder's components without `embedding`.
+    """
 
     width: int = 96
     heads: int = 3
-    prototypes: int = 16
-    stages: int = 3
+    prototypes: int = 16  # M; the paper gives no number
+    stages: int = 3  # L, as many as encoder levels in the paper; the filter bank has one level
     ffn_ratio: int = 2
-    targets: Literal["both", "rgb"] = "both"
-    query: Literal["chain", "skip"] = "chain"
-    attention: Literal["relu", "softmax"] = "relu"
+    targets: Literal["both", "rgb"] = "both"  # the paper rebuilds rgb
+    query: Literal["chain", "skip"] = "chain"  # skip: each stage gets the encoder's tokens (eq. 4)
+    attention: Literal["relu", "softmax", "dot_product"] = "relu"  # eq. 4; the first two are cosine attention
     query_residual: bool = False  # an identity path: the loss falls to zero without prototypes
-    lp_sign: Literal["corrected", "literal"] = "corrected"
-    lp_weight: float = 0.02
-    groups: int = 1
-    map_from: Literal["groups", "last"] = "groups"
+    lp_sign: Literal["corrected", "literal"] = "corrected"  # eq. 6
+    lp_weight: float = 0.02  # lambda_p; the paper gives no number
+    groups: int = 1  # of stages whose outputs are averaged; eq. 5 has one
+    map_from: Literal["groups", "last"] = "groups"  # last: the last stage alone makes the map (section 4.4)
     dropout: float = 0.1
     place_components: int = 16  # of what good parts show at each place of each view; 0 = row and column alone
+    prototype_residual: bool = True  # eq. 3 is printed without a residual around its FFN
+    added_norms: bool = True  # LayerNorms before attention and FFN that the paper does not print
+    embedding: bool = True  # tokens are widened, their place added; off: they enter as the encoder gave them
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreConfig:
     """From token distances to one calibrated map and one number."""
 
-    sigma_px: float = 9.0  # smoothing of the map, after upsampling
+    sigma_px: float = 9.0  # smoothing of the map, after upsampling; 0 = none
     top_fraction: float = 0.0005  # the score is the mean of this share of the highest pixels
     local: bool = True  # distances are first expressed in spreads of good parts at the same token
     local_floor: float = 0.5  # of the view's median spread
-    spread_minimum: float = 0.005  # of a distance (0..2): below it rounding would be told apart
+    spread_minimum: float = 0.005  # of a distance (0..2); a smaller spread would make rounding count
     fuse: Literal["max", "sum"] = "max"
 
 
@@ -65,12 +71,12 @@ class TrainConfig:
     mono_weights: tuple[float, float, float] = (0.294, 0.55, 0.25)  # grey of the demo sensor without colour filters
     steps: int = 900
     batch_views: int = 8
-    tokens_per_view: int = 512
+    tokens_per_view: int = 512  # drawn at random for each step; 0 = all of them
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     warm_up_steps: int = 30
     clip_norm: float = 1.0
-    token_noise: float = 0.2
+    token_noise: float = 0.2  # standard deviation added to whitened tokens; the target stays clean
     seed: int = 0
     threads: int = 1  # more only helps on an idle machine: under load they wait for each other
     limit_false_alarm: float = 1e-3  # per view, of the tail fitted to held-out good parts
@@ -78,7 +84,7 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> TrainConfig:
-        """What `to_dict` gave, lists for tuples."""
+        """Reads what `to_dict` wrote and JSON kept, lists for tuples; switches that came later take their defaults."""
         encoder = {**raw["encoder"], "sigmas_px": tuple(raw["encoder"]["sigmas_px"])}
         parts = {
             "encoder": EncoderConfig(**encoder),
@@ -89,19 +95,33 @@ class TrainConfig:
         return cls(**{**raw, **parts})
 
     def to_dict(self) -> dict[str, Any]:
+        """Nested dictionaries of plain values; they stand in the model's metadata under `config`."""
         return dataclasses.asdict(self)
 
 
 def preset(name: Literal["sound", "paper"]) -> TrainConfig:
-    """`sound` is the default. `paper` is the letter of sections 4.1 to 4.4, with eq. 6 by its text.
+    """`sound` is the default, which the demo models use. `paper` is the letter of equations 1 to 6, for comparisons.
 
-    `paper` reconstructs RGB features alone, so a defect that leaves the colour picture unchanged
-    (a shallow dent) cannot raise its map: keep it for comparisons.
+    As printed, `paper` rebuilds colour tokens alone: a defect that leaves the colour picture unchanged (a shallow dent)
+    cannot raise its map. Its L_p has the printed sign, which ends with one prototype in use; `lp_sign="corrected"` is
+    the text's reading. It cannot follow the paper in three things: the tokens are those of the whitened filter bank
+    instead of two frozen ViTs, they have one level, which every stage gets, and the score is the mean of the map,
+    scaled by good parts, where the paper computes it from L_r.
     """
     if name == "sound":
         return TrainConfig()
     network = NetworkConfig(
-        targets="rgb", query="skip", attention="softmax", map_from="last", dropout=0.0, place_components=0
+        heads=1,
+        targets="rgb",
+        query="skip",
+        attention="dot_product",
+        lp_sign="literal",
+        map_from="last",
+        dropout=0.0,
+        place_components=0,
+        prototype_residual=False,
+        added_norms=False,
+        embedding=False,
     )
-    score = ScoreConfig(top_fraction=1.0, local=False, sigma_px=4.0)
-    return TrainConfig(network=network, score=score)
+    score = ScoreConfig(sigma_px=0.0, top_fraction=1.0, local=False)
+    return TrainConfig(network=network, score=score, tokens_per_view=0, token_noise=0.0)

@@ -1,4 +1,8 @@
-"""The data set on disk: one `index.json` that joins colour, normals and mask by part and view."""
+"""The data set on disk: one `index.json` that joins colour, normals and mask by part and view.
+
+Pictures are 16-bit PNG on the model's grid. Colour is linear, 65535 for 1; a component of a normal is
+round(32767 n) + 32768, and 32768 three times where the normal is unobservable. Masks are 8-bit, not 0 on a defect.
+"""
 
 from __future__ import annotations
 
@@ -36,22 +40,27 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What `index.json` says, every file checked to be there."""
+    """The content of `index.json`; every file that it lists was there when it was read."""
 
     folder: Path
     product: str
     views: tuple[str, ...]
     input_size: tuple[int, int]  # H, W
-    photometric_stereo: dict[str, Any]
+    photometric_stereo: dict[str, Any]  # how the normals were solved; goes into the model's metadata
     items: tuple[Item, ...]
     sha256: str  # of index.json, which holds the hash of every picture
 
     def of(self, split: str, kind: str | None = None) -> tuple[Item, ...]:
+        """The views of one split, of one kind of part or of all, in the index's order."""
         return tuple(i for i in self.items if i.split == split and (kind is None or i.kind == kind))
 
 
 def load_dataset(folder: Path) -> Dataset:
-    """Read `<folder>/index.json`; a missing picture or an unpaired view is a DatasetError."""
+    """Read and check `<folder>/index.json`.
+
+    Raises DatasetError for a missing or broken index, a missing picture, a part without one of the views, and a part
+    in two splits.
+    """
     path = folder / INDEX
     try:
         text = path.read_bytes()
@@ -59,14 +68,16 @@ def load_dataset(folder: Path) -> Dataset:
     except FileNotFoundError:
         raise DatasetError(f"{path} is missing: give the folder that `station dataset simulate` wrote") from None
     except json.JSONDecodeError as error:
-        raise DatasetError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
+        raise DatasetError(f"{path}:{error.lineno}: not JSON ({error.msg}): make the data set again") from error
     try:
         items = tuple(_item(folder, entry) for entry in raw["items"])
         height, width = raw["input_size"]
         views, settings = tuple(raw["views"]), dict(raw["photometric_stereo"])
         product = str(raw["product"])
     except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(f"{path}: field missing or of the wrong kind: {error!r}") from error
+        raise DatasetError(
+            f"{path}: field missing or of the wrong kind ({error!r}): make the data set again"
+        ) from error
     _check(path, items, views)
     return Dataset(folder, product, views, (int(height), int(width)), settings, items, hashlib.sha256(text).hexdigest())
 
@@ -85,8 +96,9 @@ def _item(folder: Path, entry: dict[str, Any]) -> Item:
 
 
 def _check(path: Path, items: tuple[Item, ...], views: tuple[str, ...]) -> None:
+    """Every part in one split, with each view once, and every file there; DatasetError names the first that is not."""
     if not items:
-        raise DatasetError(f"{path} lists no pictures")
+        raise DatasetError(f"{path} lists no pictures: make the data set with at least one part")
     seen: set[tuple[str, str, str]] = set()
     split_of: dict[str, str] = {}
     for item in items:
@@ -97,7 +109,7 @@ def _check(path: Path, items: tuple[Item, ...], views: tuple[str, ...]) -> None:
         if item.view not in views:
             raise DatasetError(f"{path}: {item.part} has the view {item.view!r}; the set's views are {views}")
         if split_of.setdefault(item.part, item.split) != item.split:
-            raise DatasetError(f"{path}: {item.part} is in {split_of[item.part]} and in {item.split}")
+            raise DatasetError(f"{path}: {item.part} is in {split_of[item.part]} and in {item.split}: keep one of them")
         for file in (item.rgb, item.normal, item.mask):
             if file is not None and not file.is_file():
                 raise DatasetError(f"{path}: {item.part} / {item.view}: {file} is missing")
@@ -111,12 +123,12 @@ def _read_16_bit(path: Path) -> NDArray[np.float32]:
     """(3, H, W) raw counts, RGB order."""
     picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if picture is None or picture.dtype != np.uint16 or picture.ndim != 3:
-        raise DatasetError(f"{path} is not a 16-bit RGB picture")
+        raise DatasetError(f"{path} is missing, or not a 16-bit RGB picture")
     return np.ascontiguousarray(picture[:, :, ::-1].transpose(2, 0, 1).astype(np.float32))
 
 
 def read_rgb(path: Path, config: TrainConfig) -> NDArray[np.float32]:
-    """(3, H, W) float32 linear 0..1; for a mono model, grey three times."""
+    """(3, H, W) float32 linear 0..1; for a mono model, grey three times. DatasetError if it cannot be read."""
     rgb = _read_16_bit(path) / np.float32(65535)
     if config.color == "rgb":
         return rgb
@@ -125,7 +137,7 @@ def read_rgb(path: Path, config: TrainConfig) -> NDArray[np.float32]:
 
 
 def read_normals(path: Path) -> NDArray[np.float32]:
-    """(3, H, W) float32, x right, y up, z to the camera; exactly 0 0 0 where unobservable."""
+    """(3, H, W) float32 unit vectors, x right, y up, z to the camera; exactly 0 0 0 where unobservable."""
     normals = (_read_16_bit(path) - np.float32(32768)) / np.float32(32767)
     length = np.sqrt((normals**2).sum(axis=0))
     seen = length > 0.5
@@ -138,5 +150,5 @@ def read_mask(path: Path | None, shape: tuple[int, int]) -> NDArray[np.bool_]:
         return np.zeros(shape, bool)
     mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if mask is None or mask.shape != shape:
-        raise DatasetError(f"{path} is not a grey picture of {shape[1]} x {shape[0]} pixels")
+        raise DatasetError(f"{path} is missing, or not a grey picture of {shape[1]} x {shape[0]} pixels")
     return np.asarray(mask > 0)

@@ -1,4 +1,8 @@
-"""The weight-free encoder: a fixed bank of Gaussian, gradient and Laplacian filters, pooled to tokens and whitened."""
+"""The weight-free encoder: a fixed bank of Gaussian, gradient and Laplacian filters, pooled to tokens and whitened.
+
+It stands where the paper has two frozen pre-trained ViTs. Its filters see a few pixels around a token, so a part must
+lie in the same place to a pixel or two.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,9 @@ RESPONSES = 5  # G, |grad G|, Lap G, |Lap G|, |c - G|
 
 
 def gaussian_kernel(sigma_px: float) -> NDArray[np.float64]:
-    """A normalised Gaussian, cut at four sigma."""
+    """(n,) a normalised Gaussian, cut at four sigma; one for sigma 0, which changes nothing."""
+    if sigma_px == 0:
+        return np.ones(1)
     radius = math.ceil(4 * sigma_px)
     x = np.arange(-radius, radius + 1, dtype=np.float64)
     k = np.exp(-0.5 * (x / sigma_px) ** 2)
@@ -39,6 +45,7 @@ class DepthwiseFilter(nn.Module):
         self.register_buffer("kernel", weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) -> the same shape; a kernel's radius must be smaller than either side."""
         return functional.conv2d(functional.pad(x, self.pad, mode="reflect"), self.kernel, groups=self.channels)
 
 
@@ -95,7 +102,7 @@ class Whitening(nn.Module):
 
 @dataclass(slots=True)
 class TokenMoments:
-    """Running mean and covariance of bank responses, both modalities."""
+    """Running sums for mean and covariance of bank responses, both modalities; F responses per token."""
 
     count: int
     total: NDArray[np.float64]  # (2, F)
@@ -103,17 +110,21 @@ class TokenMoments:
 
     @classmethod
     def empty(cls, responses: int) -> TokenMoments:
+        """No token counted yet."""
         return cls(0, np.zeros((2, responses)), np.zeros((2, responses, responses)))
 
     def add(self, features: Tensor) -> None:
-        """Fold in (B, 2, F, h, w)."""
+        """Fold in (B, 2, F, h, w) in float64."""
         f = features.detach().permute(1, 0, 3, 4, 2).reshape(2, -1, features.shape[2]).numpy().astype(np.float64)
         self.count += f.shape[1]
         self.total += f.sum(axis=1)
         self.products += f.transpose(0, 2, 1) @ f
 
     def whitening(self, config: EncoderConfig) -> Whitening:
-        """PCA whitening: M = V diag(1 / sqrt(w + floor w_1)), after unit variance per filter if asked for."""
+        """PCA whitening: M = V diag(1 / sqrt(w + floor w_1)), after unit variance per filter if asked for.
+
+        w are the `components` largest eigenvalues of the covariance, V their vectors, w_1 the largest.
+        """
         responses = self.total.shape[1]
         components = min(config.components, responses)
         white = Whitening(responses, components)

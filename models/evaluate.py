@@ -1,9 +1,11 @@
-"""Evaluation of a model file on a data set's test split: per view, per part, per pixel, per kind of defect."""
+"""Evaluation of a model file on a data set's test split: per view, per part, per pixel, per kind of defect.
+
+It compares models and presets on pictures (docs/cprn.md); `station evaluate` inspects parts over the wires instead.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,8 @@ from models.config import TrainConfig
 from models.dataset import Dataset, DatasetError, Item, load_dataset, read_mask, read_normals, read_rgb
 from models.export import INPUTS, METADATA_KEY, OUTPUTS
 from models.metrics import AUPRO_LIMIT, PixelMetrics, auroc, f1_max
+from models.progress import Progress, silent
 
-Progress = Callable[[str, float], None]  # what is being done, and its share done 0..1
 PILOT_STEP = 7  # every seventh pixel of the first maps sets the histogram's edges
 PILOT_VIEWS = 20
 
@@ -35,7 +37,7 @@ class KindReport:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """How the figures were made stands beside them: they are comparable only when all of it agrees."""
+    """The paper's metrics, and beside them how they were made: two reports compare only when all of that agrees."""
 
     product: str
     views: int
@@ -54,28 +56,32 @@ class EvaluationReport:
     good_ratios: dict[str, float]
 
     def to_json(self) -> str:
+        """Indented JSON, one field for each of this record's."""
         return json.dumps(asdict(self), indent=2)
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
+    """One test view: what the model gave, its suggested limit and the truth."""
+
     item: Item
     score: float
     limit: float
-    fused: NDArray[np.float32]
-    mask: NDArray[np.bool_]
+    fused: NDArray[np.float32]  # (H, W), the map
+    mask: NDArray[np.bool_]  # (H, W)
 
 
-def evaluate_model(
-    dataset_folder: Path, model_file: Path, progress: Progress = lambda _what, _share: None
-) -> EvaluationReport:
+def evaluate_model(dataset_folder: Path, model_file: Path, progress: Progress = silent) -> EvaluationReport:
     """Run the model over the test split. Raises DatasetError when there is none, or it is of another product."""
     dataset = load_dataset(dataset_folder)
     session = onnxruntime.InferenceSession(str(model_file), providers=["CPUExecutionProvider"])
     metadata = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
     items = dataset.of("test")
     if not items or metadata["product"] != dataset.product:
-        raise DatasetError(f"{dataset_folder}: no test parts of {metadata['product']!r} (it holds {dataset.product!r})")
+        raise DatasetError(
+            f"{dataset_folder}: no test parts of {metadata['product']!r} (it holds {len(items)} test views of "
+            f"{dataset.product!r}): make it with `station dataset simulate {metadata['product']} --defective N`"
+        )
     judged = []
     for n, item in enumerate(items):
         judged.append(_judge(session, metadata, dataset, item))
@@ -84,6 +90,7 @@ def evaluate_model(
 
 
 def _judge(session: Any, metadata: dict[str, Any], dataset: Dataset, item: Item) -> _Judged:
+    """Run the model on one view."""
     index = np.array([metadata["views"].index(item.view)], np.int64)
     config = TrainConfig.from_dict(metadata["config"])
     arrays = (read_rgb(item.rgb, config)[None], read_normals(item.normal)[None], index)
@@ -93,6 +100,7 @@ def _judge(session: Any, metadata: dict[str, Any], dataset: Dataset, item: Item)
 
 
 def _pixels(judged: list[_Judged]) -> PixelMetrics:
+    """Pixel metrics over these views' maps, histogram edges from a sample of them."""
     pilot = np.concatenate([j.fused.ravel()[::PILOT_STEP] for j in judged[:: max(1, len(judged) // PILOT_VIEWS)]])
     metrics = PixelMetrics.from_pilot(pilot)
     for j in judged:
@@ -109,6 +117,7 @@ def _ratios(judged: list[_Judged]) -> dict[str, float]:
 
 
 def _report(dataset: Dataset, judged: list[_Judged]) -> EvaluationReport:
+    """All figures; scores are shares of their view's limit, so that views compare."""
     good = [j for j in judged if j.item.kind == "good"]
     good_ratios = _ratios(good)
     kinds = {}
@@ -145,5 +154,6 @@ def _report(dataset: Dataset, judged: list[_Judged]) -> EvaluationReport:
 
 
 def _auroc(good: dict[str, float], bad: dict[str, float]) -> float:
+    """AUROC over parts, from the ratios of good and of defective ones."""
     scores = np.array([*good.values(), *bad.values()])
     return auroc(scores, np.arange(len(scores)) >= len(good))

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from models.config import TrainConfig
 from models.encoder import ENCODER_ID
-from models.network import AnomalyNetwork, Calibration
+from models.network import AnomalyNetwork
+from models.scoring import ScoreCalibration
 
 FORMAT_VERSION = 1
 METADATA_KEY = "facet"
@@ -33,21 +34,21 @@ OPSET = 17
 
 
 class ParityError(Exception):
-    """onnxruntime does not reproduce torch; no file was written."""
+    """onnxruntime does not reproduce torch, so no file was written; the text holds the differences."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """What the file says about itself."""
+    """What the file states about itself; `metadata_of` turns it into the JSON that the station reads."""
 
     product: str
     views: tuple[str, ...]
-    input_size: tuple[int, int]
-    photometric_stereo: dict[str, Any]
+    input_size: tuple[int, int]  # H, W
+    photometric_stereo: dict[str, Any]  # how the normals were solved, as the data set's index states it
     config: TrainConfig
-    modalities: tuple[str, ...]
-    calibration: Calibration
-    limits: dict[str, float]
+    modalities: tuple[str, ...]  # names along the T axis of `calibration`
+    calibration: ScoreCalibration
+    limits: dict[str, float]  # per view
     dataset_sha256: str
     n_train_parts: int
 
@@ -63,6 +64,8 @@ class ParityReport:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
+    """The written file's hash and size, and how far onnxruntime was from torch."""
+
     sha256: str
     bytes: int
     parity: ParityReport
@@ -113,11 +116,11 @@ def export_network(
 
 
 def _write_graph(network: AnomalyNetwork, description: ModelDescription, path: Path) -> None:
+    """The bare graph, batch axis free, through the TorchScript exporter."""
     rgb, normals, view = golden_inputs(description.input_size, 0, GOLDEN_SEED)
     arguments = (torch.from_numpy(rgb), torch.from_numpy(normals), torch.from_numpy(view))
     with warnings.catch_warnings():
-        # the TorchScript exporter is deprecated; it takes seconds where its successor takes minutes,
-        # and the parity gate judges what it wrote
+        # deprecated, but it takes seconds where its successor takes minutes, and the parity gate checks what it wrote
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
@@ -132,12 +135,14 @@ def _write_graph(network: AnomalyNetwork, description: ModelDescription, path: P
 
 
 def _torch_outputs(network: AnomalyNetwork, arrays: Arrays) -> Outputs:
+    """What onnxruntime has to reproduce."""
     with torch.no_grad():
         score, fused = network(*(torch.from_numpy(a) for a in arrays))
     return float(score[0]), fused[0].numpy()
 
 
 def _describe(path: Path, description: ModelDescription, golden_scores: list[float]) -> None:
+    """Put the metadata into the file at `path`, in place."""
     model = onnx.load(str(path))
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, json.dumps(metadata_of(description, golden_scores), sort_keys=True)
@@ -146,7 +151,10 @@ def _describe(path: Path, description: ModelDescription, golden_scores: list[flo
 
 
 def metadata_of(description: ModelDescription, golden_scores: list[float]) -> dict[str, Any]:
-    """The JSON under the key `facet`: all that a station must know before it trusts the file."""
+    """The JSON under the key `facet`: all that a station must know before it trusts the file.
+
+    Its fields are a contract with station/judge/model_metadata.py and with files written before: names stay.
+    """
     d = description
     per_view = {
         view: {
@@ -183,9 +191,10 @@ def metadata_of(description: ModelDescription, golden_scores: list[float]) -> di
 def check_parity(
     path: Path, description: ModelDescription, inputs: Sequence[Arrays], expected: Sequence[Outputs]
 ) -> ParityReport:
-    """Run the file on each input. Differences are shares of the view's limit, or of the larger value above it.
+    """Run the file on each input; raises ParityError where a tolerance is exceeded or a label flips.
 
-    The map's own unit is arbitrary; what counts is how near to its limit a score must lie to be judged differently.
+    Differences are shares of the view's limit, or of the map's or score's own size where that is larger. The map's
+    unit is arbitrary; what counts is how near to its limit a score must lie to be judged differently.
     """
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     map_difference = score_difference = 0.0
@@ -199,5 +208,9 @@ def check_parity(
         flips += (float(got_score[0]) <= limit) != (score <= limit)
     report = ParityReport(map_difference, score_difference, flips)
     if not (map_difference <= MAP_TOLERANCE and score_difference <= SCORE_TOLERANCE and flips == 0):
-        raise ParityError(f"{path.name}: onnxruntime differs from torch ({report}); the model was not written")
+        raise ParityError(
+            f"{path.name}: onnxruntime differs from torch ({report}; allowed: {MAP_TOLERANCE}, {SCORE_TOLERANCE} "
+            "and no flip); the model was not written. Compare the versions of torch, onnx and onnxruntime "
+            "with requirements/dev.txt"
+        )
     return report

@@ -90,6 +90,8 @@ class PixelMetrics:
         self.regions += count - 1
 
     def _curves(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """False-positive rate, recall over defect pixels and mean recall over regions, threshold falling."""
+
         def from_top(h: NDArray[np.float64], total: float) -> NDArray[np.float64]:
             return np.concatenate([[0.0], np.cumsum(h[::-1]) / max(total, 1e-300)])
 
@@ -97,14 +99,14 @@ class PixelMetrics:
         return fpr, from_top(self.defect, self.defect.sum()), from_top(self.defect_by_region, float(self.regions))
 
     def p_auroc(self) -> float:
-        """NaN without defect pixels or without normal ones."""
+        """P-AUROC over everything added so far; NaN without defect pixels or without normal ones."""
         if self.defect.sum() == 0 or self.normal.sum() == 0:
             return float("nan")
         fpr, tpr, _ = self._curves()
         return float(np.trapezoid(tpr, fpr))
 
     def p_aupro(self, limit: float = AUPRO_LIMIT) -> float:
-        """NaN without regions or without normal pixels."""
+        """P-AUPRO up to the false-positive rate `limit`; NaN without regions or without normal pixels."""
         if self.regions == 0 or self.normal.sum() == 0:
             return float("nan")
         fpr, _, pro = self._curves()

@@ -1,1 +1,1 @@
-"""From parts to a model: data sets, training, gloss."""
+"""From good parts to what a recipe needs: data sets, the trained model, the product's gloss."""

@@ -1,16 +1,18 @@
-"""`station gloss`: a product's broad highlight, found in the archived frames of a good part."""
+"""`station gloss`: a satin product's broad highlight, fitted to the archived frames of a good part."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.protocols import Frame
 from station.archive import Archive
 from station.errors import BadInput
 from station.judge.view_solver import ViewSolver
 from station.photometric_stereo.gloss import GlossFit, GlossView, fit_gloss
 from station.photometric_stereo.settings import PhotometricStereoError
-from station.recipe.loaded import load_recipe
+from station.recipe.loaded import LoadedRecipe, load_recipe
+from station.recipe.solver_inputs import solver_settings
 
 
 class GlossNotFound(BadInput, ValueError):
@@ -19,7 +21,7 @@ class GlossNotFound(BadInput, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class GlossReport:
-    """What was found, and what to write into the recipe."""
+    """The fitted gloss, how well it fits, and what to write into the recipe."""
 
     recipe: str
     inspection_id: str
@@ -28,6 +30,7 @@ class GlossReport:
     fit: GlossFit
 
     def as_dict(self) -> dict[str, object]:
+        """The fields of `station gloss --json`."""
         gloss = self.fit.gloss
         return {
             "recipe": self.recipe,
@@ -41,8 +44,9 @@ class GlossReport:
         }
 
     def as_text(self) -> str:
+        """The finding in two lines, then the lines for the recipe."""
         gloss, fit = self.fit.gloss, self.fit
-        few = "" if self.lights >= 8 else f"; {self.lights} lights tell little: inspect a good part under 8 for this"
+        few = "" if self.lights >= 8 else f"; {self.lights} lights tell little about gloss: inspect a good part under 8"
         return (
             f"{self.inspection_id}, views {', '.join(self.views)}, {self.lights} lights{few}\n"
             f"mean residual {fit.residual_of_albedo:.4f} of the albedo with this gloss, "
@@ -56,34 +60,38 @@ class GlossReport:
 def teach_gloss(recipe: Path, archive: Path, inspection_id: str) -> GlossReport:
     """Fit the gloss to an archived good part, under the recipe's lights, heights and calibration.
 
-    Raises ArchiveError, DocumentError, GlossNotFound.
+    The recipe itself is not changed. Raises ArchiveError for frames that cannot be read, DocumentError for the recipe,
+    GlossNotFound for a missing folder or frame and where no gloss shows.
     """
     loaded = load_recipe(recipe, need_model=False)
-    names = [light.name for light in loaded.recipe.directional_lights]
     if not archive.is_dir():
-        raise GlossNotFound(f"{archive}: no such folder")
+        raise GlossNotFound(f"{archive}: no such folder; name the archive that `station inspect` wrote with --archive")
     with Archive.open(archive) as store:
         archived = store.load_frames(inspection_id)
-    found: list[GlossView] = []
-    views: list[str] = []
-    for viewpoint in loaded.recipe.viewpoints:
-        frames = {a.light: a.frame for a in archived if a.view == viewpoint.name}
-        missing = [name for name in names if name not in frames]
-        if missing:
-            raise GlossNotFound(
-                f"{inspection_id}: view {viewpoint.name!r} lacks {', '.join(missing)}, which {recipe} lists"
-            )
-        shape = frames[names[0]].pixels.shape
-        solver = ViewSolver(loaded, (shape[0], shape[1]))
-        solver.begin(viewpoint.name)
-        directional = [frames[name] for name in names]
-        for index, frame in enumerate(directional):
-            solver.add(index, frame)
-        distance_mm = loaded.calibration.working_distance_mm
-        found.append(GlossView(directional, solver.lights, solver.first(), distance_mm, solver.flat_field))
-        views.append(viewpoint.name)
+    views = tuple(viewpoint.name for viewpoint in loaded.recipe.viewpoints)
+    frames_of = {view: {a.light: a.frame for a in archived if a.view == view} for view in views}
+    found = [_gloss_view(loaded, inspection_id, view, frames) for view, frames in frames_of.items()]
     try:
-        fit = fit_gloss(found, solver.settings)
+        fit = fit_gloss(found, solver_settings(loaded.recipe))
     except PhotometricStereoError as error:
         raise GlossNotFound(f"{inspection_id}: {error}") from error
-    return GlossReport(str(recipe), inspection_id, tuple(views), len(names), fit)
+    return GlossReport(str(recipe), inspection_id, views, len(loaded.recipe.directional_lights), fit)
+
+
+def _gloss_view(loaded: LoadedRecipe, inspection_id: str, view: str, frames: dict[str, Frame]) -> GlossView:
+    """The view's frames under every light of the recipe, solved; GlossNotFound if one is missing."""
+    names = [light.name for light in loaded.recipe.directional_lights]
+    missing = [name for name in names if name not in frames]
+    if missing:
+        raise GlossNotFound(
+            f"{inspection_id}: view {view!r} lacks {', '.join(missing)}, which {loaded.path} lists: "
+            "name the recipe of that inspection"
+        )
+    shape = frames[names[0]].pixels.shape
+    solver = ViewSolver(loaded, (shape[0], shape[1]))
+    solver.begin(view)
+    directional = [frames[name] for name in names]
+    for index, frame in enumerate(directional):
+        solver.add(index, frame)
+    distance_mm = loaded.calibration.working_distance_mm
+    return GlossView(directional, solver.lights, solver.first(), distance_mm, solver.flat_field)

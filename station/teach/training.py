@@ -1,4 +1,7 @@
-"""`station train`: dataset, training, export, and what the recipe must know of it. torch is loaded only here."""
+"""`station train`: data set, training, and what the recipe must know of the model.
+
+torch is imported inside `train` alone, so that a station without the extra `train` runs.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ from station.recipe.edit import update_recipe_values
 from station.recipe.fields import ReferenceCamera, ReferenceLight
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.recipe.reference_lights import reference_lights
-from station.teach.dataset import Color, simulate_dataset
+from station.teach.dataset import simulate_dataset
+from station.teach.photographer import Color
 
 if TYPE_CHECKING:
     from models.train import TrainReport
@@ -26,13 +30,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainedRecipe:
-    """What training gave, and the recipe that received it."""
+    """The trainer's report, and the recipe that received the model, its hash and its limits."""
 
     report: TrainReport
     recipe: Path
     sha256: str
 
     def as_dict(self) -> dict[str, object]:
+        """The fields of `station train --json`."""
         r = self.report
         return {
             "product": r.product,
@@ -56,6 +61,7 @@ class TrainedRecipe:
         }
 
     def as_text(self) -> str:
+        """Four lines for the screen."""
         r = self.report
         limits = ", ".join(f"{view} {limit:.3f}" for view, limit in r.limits.items())
         return (
@@ -89,11 +95,11 @@ def train(product: str, data: Path, recipe: Path | None, steps: int | None, colo
     """Train on `<data>/<product>` (simulated there if absent) and write the result into the recipe.
 
     A mono model serves full-resolution captures; it learns from `<data>/mono/<product>`, whose pictures are averaged
-    from finer ones. Raises BadInput when torch is not installed or the data set has other colours, DocumentError
-    for the recipe.
+    from finer ones. `steps` None is the trainer's default. Raises BadInput when torch is not installed, no recipe is
+    there or the data set has other colours, DocumentError for the recipe, and what `train_product` raises.
     """
     if importlib.util.find_spec("torch") is None:
-        raise BadInput("training needs torch, which is not installed: pip install -e '.[train]'")
+        raise BadInput("training needs torch, which is not installed: run pip install -e '.[train]'")
     from models.config import TrainConfig
     from models.train import train_product
 
@@ -105,7 +111,7 @@ def train(product: str, data: Path, recipe: Path | None, steps: int | None, colo
         simulate(product, sets, good=60, calibrate=80, defective=0, seed=0, color=color)
     index = json.loads((folder / "index.json").read_text("utf-8"))
     if index["color"] != color:
-        raise BadInput(f"{folder} holds {index['color']} pictures, not {color} ones; name another folder with --data")
+        raise BadInput(f"{folder} holds {index['color']} pictures, not {color} ones: name another folder with --data")
     config = TrainConfig(color=color) if steps is None else TrainConfig(color=color, steps=steps)
     report = train_product(folder, loaded.model_path, config, show_progress)
     sha256 = hashlib.sha256(loaded.model_path.read_bytes()).hexdigest()
@@ -117,7 +123,10 @@ def train(product: str, data: Path, recipe: Path | None, steps: int | None, colo
 
 
 def lights_of_set(index: Mapping[str, Any], loaded: LoadedRecipe) -> dict[str, ReferenceLight]:
-    """Under which the set was made; sets of before do not say: they were made under the rig as the recipe had it."""
+    """The lights under which the set was made.
+
+    Older sets do not list them: these were made under the rig as the recipe had it.
+    """
     kept = index.get("reference_lights")
     if kept is None:
         recipe = loaded.recipe
@@ -126,7 +135,7 @@ def lights_of_set(index: Mapping[str, Any], loaded: LoadedRecipe) -> dict[str, R
 
 
 def camera_of_set(index: Mapping[str, Any], loaded: LoadedRecipe) -> ReferenceCamera:
-    """With which the set was made."""
+    """The camera with which the set was made; for an older set, that of the recipe."""
     kept = index.get("reference_camera")
     if kept is None:
         return loaded.recipe.reference_camera or reference_camera(loaded.calibration)
@@ -134,15 +143,16 @@ def camera_of_set(index: Mapping[str, Any], loaded: LoadedRecipe) -> ReferenceCa
 
 
 def _recipe_of(product: str, recipe: Path | None, color: Color) -> Path:
+    """The given recipe, or the product's demo recipe for this colour; BadInput if there is no such file."""
     path = recipe or DEMO_RECIPES / (f"{product}.yaml" if color == "rgb" else f"{product}_full.yaml")
     if not path.is_file():
         known = sorted(p.stem for p in DEMO_RECIPES.glob("*.yaml") if "calibration" not in p.name)
-        raise BadInput(f"there is no recipe {path}; name one with --recipe, or a demo product of {', '.join(known)}")
+        raise BadInput(f"there is no recipe {path}: name one with --recipe, or a demo product of {', '.join(known)}")
     return path
 
 
 def show_progress(what: str, share: float) -> None:
-    """One line on stderr, rewritten on a terminal, every tenth otherwise."""
+    """Progress on stderr: one line rewritten on a terminal, or a line for every tenth of the work elsewhere."""
     if sys.stderr.isatty():
         print(f"\r{share:6.1%} {what:<50}", end="" if share < 1 else "\n", file=sys.stderr, flush=True)
     elif int(share * 1000) % 100 == 0:

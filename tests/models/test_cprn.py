@@ -9,15 +9,8 @@ import pytest
 import torch
 
 from models.config import NetworkConfig, preset
-from models.cprn import (
-    Cprn,
-    PrototypeGuidedStage,
-    Reconstruction,
-    UnifiedPrototypes,
-    cosine_distance,
-    prototype_loss,
-    reconstruction_loss,
-)
+from models.cprn import Cpga, L_p, L_r, Ucp, assignment, cosine_distance
+from models.reconstruction import Cprn
 
 CONFIG = NetworkConfig(width=32, heads=2, prototypes=5, stages=2, dropout=0.0)
 GRID, COMPONENTS, VIEWS = (4, 6), 8, 3
@@ -42,24 +35,26 @@ def test_one_distance_per_target_and_token_within_0_and_2(config: NetworkConfig)
 
 def test_prototypes_follow_equations_1_to_3() -> None:
     torch.manual_seed(0)
-    ucp = UnifiedPrototypes(CONFIG)
+    ucp = Ucp(CONFIG, 32)
     rgb, normals = torch.randn(1, 7, 32), torch.randn(1, 7, 32)
 
-    def attended(block: torch.nn.Module, tokens: torch.Tensor) -> torch.Tensor:
-        t = block.norm(tokens)[0]
+    def attended(norm: torch.nn.Module, block: torch.nn.Module, tokens: torch.Tensor) -> torch.Tensor:
+        t = norm(tokens)[0]
         heads = []
         for h in range(2):
             part = slice(16 * h, 16 * h + 16)
-            q, k, v = (f(x)[:, part] for f, x in ((block.q, ucp.learned[0]), (block.k, t), (block.v, t)))
+            q, k, v = (f(x)[:, part] for f, x in ((block.W_q, ucp.Q_learn[0]), (block.W_k, t), (block.W_v, t)))
             heads.append(torch.softmax(q @ k.T / 4.0, dim=1) @ v)
-        return block.out(torch.cat(heads, dim=1))
+        return block.W_o(torch.cat(heads, dim=1))
 
-    u = ucp.norm(ucp.learned[0] + (attended(ucp.from_rgb, rgb) + attended(ucp.from_normals, normals)) / 2)
-    torch.testing.assert_close(ucp(rgb, normals)[0], u + ucp.ffn(u))
+    from_rgb = attended(ucp.norm_rgb, ucp.attention_rgb, rgb)
+    from_nv = attended(ucp.norm_nv, ucp.attention_nv, normals)
+    u = ucp.LayerNorm(ucp.Q_learn[0] + (from_rgb + from_nv) / 2)
+    torch.testing.assert_close(ucp(rgb, normals)[0], u + ucp.FFN(u))
 
 
 def test_both_modalities_reach_the_prototypes() -> None:
-    ucp = UnifiedPrototypes(CONFIG)
+    ucp = Ucp(CONFIG, 32)
     rgb, normals = (torch.randn(1, 7, 32, requires_grad=True) for _ in range(2))
     ucp(rgb, normals).square().sum().backward()
     assert rgb.grad is not None
@@ -71,7 +66,7 @@ def test_both_modalities_reach_the_prototypes() -> None:
 def test_a_token_reaches_the_output_only_through_attention_weights() -> None:
     """With one value for all prototypes, softmax weights (which sum to one) can carry nothing."""
     torch.manual_seed(0)
-    stage = PrototypeGuidedStage(dataclasses.replace(CONFIG, attention="softmax")).eval()
+    stage = Cpga(dataclasses.replace(CONFIG, attention="softmax"), 32).eval()
     alike = torch.randn(1, 1, 32).expand(1, 5, 32)
     a, b = stage(torch.randn(1, 9, 32), alike), stage(torch.randn(1, 9, 32), alike)
     torch.testing.assert_close(a, b)
@@ -79,7 +74,7 @@ def test_a_token_reaches_the_output_only_through_attention_weights() -> None:
 
 def test_the_query_residual_opens_that_way() -> None:
     torch.manual_seed(0)
-    stage = PrototypeGuidedStage(dataclasses.replace(CONFIG, attention="softmax", query_residual=True)).eval()
+    stage = Cpga(dataclasses.replace(CONFIG, attention="softmax", query_residual=True), 32).eval()
     alike = torch.randn(1, 1, 32).expand(1, 5, 32)
     assert not torch.allclose(stage(torch.randn(1, 9, 32), alike), stage(torch.randn(1, 9, 32), alike))
 
@@ -89,7 +84,7 @@ def test_rgb_targets_alone_are_blind_to_normals_of_a_token_but_both_are_not() ->
     for targets, moves_there in (("rgb", False), ("both", True)):
         net = _cprn(dataclasses.replace(CONFIG, targets=targets)).eval()
         tokens = _tokens()[:1]
-        embedded = [e.reshape(1, 24, 32) for e in net.place(tokens, torch.tensor([0]))]
+        embedded = [e.reshape(1, 24, 32) for e in net.places(tokens, torch.tensor([0]))]
         truth = [tokens[:, m].reshape(1, 24, COMPONENTS) for m in range(2)]
         dented = truth[1].clone()
         dented[0, 5] += 3.0
@@ -104,7 +99,7 @@ def test_reconstruction_loss_is_0_when_identical_and_2_when_opposite() -> None:
     assert float(cosine_distance(a, a).mean()) == pytest.approx(0, abs=1e-6)
     assert float(cosine_distance(a, -a).mean()) == pytest.approx(2, abs=1e-6)
     distances = torch.tensor([[[0.0, 2.0]]])
-    assert float(reconstruction_loss(Reconstruction(distances, a, a))) == 1.0
+    assert float(L_r(distances)) == 1.0
 
 
 def _entropy_after_descent(sign: str) -> float:
@@ -113,11 +108,11 @@ def _entropy_after_descent(sign: str) -> float:
     prototypes = torch.nn.Parameter(torch.randn(1, 4, 6))
     optimiser = torch.optim.SGD([prototypes], lr=0.3)
     for _ in range(300):
-        loss = prototype_loss(Reconstruction(torch.zeros(1), prototypes, fused), sign)
+        loss = L_p(assignment(fused, prototypes), sign)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    return -float(prototype_loss(Reconstruction(torch.zeros(1), prototypes, fused), "corrected").detach())
+    return -float(L_p(assignment(fused, prototypes), "corrected").detach())
 
 
 def test_descending_l_p_evens_out_prototype_use_and_the_printed_sign_does_not() -> None:
@@ -129,6 +124,6 @@ def test_training_places_tokens_where_the_exported_graph_does() -> None:
     net, tokens, view = _cprn().eval(), _tokens(), torch.tensor([1, 2])
     where = torch.tensor([[0, 7, 23], [5, 6, 11]])
     chosen = [torch.gather(tokens[:, m].reshape(2, 24, 8), 1, where[:, :, None].expand(-1, -1, 8)) for m in range(2)]
-    whole = [e.reshape(2, 24, 32) for e in net.place(tokens, view)]
-    for part, full in zip(net.place_at(chosen, where, view), whole, strict=True):
+    whole = [e.reshape(2, 24, 32) for e in net.places(tokens, view)]
+    for part, full in zip(net.places.at(chosen, where, view), whole, strict=True):
         torch.testing.assert_close(part, torch.gather(full, 1, where[:, :, None].expand(-1, -1, 32)))

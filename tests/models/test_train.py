@@ -13,11 +13,12 @@ import onnxruntime
 import pytest
 import torch
 
-from models.calibrate import suggested_limit
 from models.config import EncoderConfig, NetworkConfig, ScoreConfig, TrainConfig, preset
 from models.dataset import DatasetError, load_dataset, read_normals, read_rgb
 from models.export import INPUTS, METADATA_KEY, OUTPUTS, ParityError, golden_inputs
+from models.limits import suggested_limit
 from models.train import train_product
+from station.recipe.demo import DEMO_RECIPES
 
 QUICK = TrainConfig(
     encoder=EncoderConfig(sigmas_px=(1.0,), components=8, floor=0.02),
@@ -92,6 +93,13 @@ def test_the_file_describes_itself(small_model: Path) -> None:
     assert [o.name for o in model.graph.output] == list(OUTPUTS)
 
 
+def test_a_model_from_before_a_switch_existed_has_its_default() -> None:
+    model = onnx.load(str(DEMO_RECIPES / "models" / "connector.onnx"))
+    written = json.loads({p.key: p.value for p in model.metadata_props}[METADATA_KEY])["config"]
+    assert "embedding" not in written["network"]
+    assert TrainConfig.from_dict(written).network == NetworkConfig()
+
+
 def test_the_batch_axis_is_free_and_views_do_not_mix(small_model: Path) -> None:
     session = onnxruntime.InferenceSession(str(small_model))
     singles = [golden_inputs((48, 72), v, 3) for v in (0, 1)]
@@ -134,10 +142,7 @@ def test_a_limit_lies_above_every_good_score_and_rises_with_their_spread() -> No
 
 
 def test_the_paper_s_letter_trains_too(small_dataset: Path, tmp_path: Path) -> None:
-    paper = preset("paper")
-    config = TrainConfig(
-        encoder=QUICK.encoder, network=paper.network, score=paper.score, steps=2, tokens_per_view=16, threads=1
-    )
+    config = replace(preset("paper"), encoder=QUICK.encoder, steps=2, threads=1)
     report = train_product(small_dataset, tmp_path / "paper.onnx", config)
     assert np.isfinite(report.last_loss)
     assert torch.get_num_threads() >= 1

@@ -15,7 +15,8 @@ from drivers.simulated.scene import Scene, make_part
 from station.errors import BadInput
 from station.judge.model_grid import block_mean, block_normals
 from station.teach import training
-from station.teach.dataset import BINNING, CAPTURE_BINNING, simulate_dataset
+from station.teach.dataset import simulate_dataset
+from station.teach.photographer import BINNING, CAPTURE_BINNING
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Calibration of distances on held-out good parts, and the limits it suggests."""
+"""What held-out good parts decide: the calibration of scores, and the limit that it suggests for each view."""
 
 from __future__ import annotations
 
@@ -10,41 +10,70 @@ import torch
 from numpy.typing import NDArray
 
 from models.config import TrainConfig
-from models.network import AnomalyNetwork, Calibration
+from models.network import AnomalyNetwork
+from models.scoring import ScoreCalibration
 
 EULER_GAMMA = 0.5772156649015329
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Distances of held-out good views: (n, T, h, w), with view and part of each."""
+    """Distances of held-out good views, with view and part of each."""
 
-    distances: NDArray[np.float32]
-    view_index: NDArray[np.int64]
+    distances: NDArray[np.float32]  # (n, T, h, w)
+    view_index: NDArray[np.int64]  # (n,)
     part: tuple[str, ...]
 
     def subset(self, keep: NDArray[np.bool_]) -> HeldOut:
+        """The views where `keep` (n,) is true."""
         parts = tuple(p for p, k in zip(self.part, keep, strict=True) if k)
         return HeldOut(self.distances[keep], self.view_index[keep], parts)
 
 
-def calibration_of(network: AnomalyNetwork, held_out: HeldOut, n_views: int, config: TrainConfig) -> Calibration:
-    """Local centre and spread per token, then median and 99th percentile of the smoothed maps per view and target."""
+@dataclass(frozen=True, slots=True)
+class ViewLimits:
+    """Per view: the suggested limit, and the held-out good scores from which it was taken."""
+
+    limits: dict[str, float]
+    good_scores: dict[str, tuple[float, float]]  # mean and highest
+
+
+def set_limits(
+    network: AnomalyNetwork, held_out: HeldOut, views: tuple[str, ...], config: TrainConfig
+) -> tuple[ScoreCalibration, ViewLimits]:
+    """Take limits from scores of parts that their calibration has not seen, then calibrate on all held-out parts.
+
+    The network keeps that final calibration. ValueError where a view has fewer than two good parts in a fold.
+    """
+    scores = cross_scores(network, held_out, len(views), config)
+    calibration = calibrate_scores(network, held_out, len(views), config)
+    per_view = {name: scores[held_out.view_index == v] for v, name in enumerate(views)}
+    limits = {name: round(suggested_limit(s, config), 3) for name, s in per_view.items()}
+    good = {name: (round(float(s.mean()), 3), round(float(s.max()), 3)) for name, s in per_view.items()}
+    return calibration, ViewLimits(limits, good)
+
+
+def calibrate_scores(network: AnomalyNetwork, held_out: HeldOut, n_views: int, config: TrainConfig) -> ScoreCalibration:
+    """Local centre and spread per token, then median and 99th percentile of the smoothed maps per view and target.
+
+    The network holds the result when this returns. ValueError where a view has fewer than two good parts.
+    """
     center, spread = _local(held_out, n_views, config)
     n_targets = held_out.distances.shape[1]
     median, p99 = np.zeros((n_views, n_targets), np.float32), np.ones((n_views, n_targets), np.float32)
-    draft = Calibration(center, spread, median, p99, len(set(held_out.part)))
+    draft = ScoreCalibration(center, spread, median, p99, len(set(held_out.part)))
     network.scoring.calibrate(draft)
     for view in range(n_views):
         maps = _smoothed(network, held_out, view)
         median[view] = np.median(maps, axis=(0, 2, 3))
         p99[view] = np.maximum(np.percentile(maps, 99, axis=(0, 2, 3)), median[view] + 1e-6)
-    final = Calibration(center, spread, median, p99, len(set(held_out.part)))
+    final = ScoreCalibration(center, spread, median, p99, len(set(held_out.part)))
     network.scoring.calibrate(final)
     return final
 
 
 def _smoothed(network: AnomalyNetwork, held_out: HeldOut, view: int) -> NDArray[np.float32]:
+    """(n, T, H, W) of one view's held-out parts, one at a time: a batch would take gigabytes."""
     chosen = np.flatnonzero(held_out.view_index == view)
     with torch.no_grad():
         found = [
@@ -55,6 +84,10 @@ def _smoothed(network: AnomalyNetwork, held_out: HeldOut, view: int) -> NDArray[
 
 
 def _local(held_out: HeldOut, n_views: int, config: TrainConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and spread of distances at each token, both (V, T, h, w), smoothed over neighbours; 0 and 1 if not wanted.
+
+    A floor of a share of the view's median spread keeps tokens that hardly vary from dominating the map.
+    """
     shape = (n_views, *held_out.distances.shape[1:])
     center, spread = np.zeros(shape, np.float32), np.ones(shape, np.float32)
     if not config.score.local:
@@ -62,7 +95,10 @@ def _local(held_out: HeldOut, n_views: int, config: TrainConfig) -> tuple[NDArra
     for view in range(n_views):
         d = held_out.distances[held_out.view_index == view]
         if len(d) < 2:
-            raise ValueError(f"calibration needs two good parts or more per view; view {view} has {len(d)}")
+            raise ValueError(
+                f"view {view} has {len(d)} held-out good parts, but the spread at a token needs two or more: "
+                "make the data set with more `calibrate` parts"
+            )
         center[view] = d.mean(axis=0)
         variance = d.var(axis=0, ddof=1)
         for t in range(shape[1]):
@@ -87,13 +123,16 @@ def scores_of(network: AnomalyNetwork, held_out: HeldOut) -> NDArray[np.float64]
 def cross_scores(
     network: AnomalyNetwork, held_out: HeldOut, n_views: int, config: TrainConfig, folds: int = 5
 ) -> NDArray[np.float64]:
-    """Scores of held-out good views, each under a calibration that has not seen its part; leaves the last fold's."""
+    """(n,) scores of held-out good views, each under a calibration that has not seen its part.
+
+    The network is left with the last fold's calibration.
+    """
     names = sorted(set(held_out.part))
     fold_of = {name: i % folds for i, name in enumerate(names)}
     fold = np.array([fold_of[p] for p in held_out.part])
     scores = np.zeros(len(held_out.part))
     for k in range(min(folds, len(names))):
-        calibration_of(network, held_out.subset(fold != k), n_views, config)
+        calibrate_scores(network, held_out.subset(fold != k), n_views, config)
         scores[fold == k] = scores_of(network, held_out.subset(fold == k))
     return scores
 
@@ -101,8 +140,8 @@ def cross_scores(
 def suggested_limit(scores: NDArray[np.float64], config: TrainConfig) -> float:
     """A limit above which a good view is expected with probability `limit_false_alarm`.
 
-    The score is the mean of the most extreme pixels, so held-out good scores are fitted by a Gumbel law
-    (method of moments) and its quantile is taken; never less than the highest score seen, with a margin.
+    The score is the mean of the most extreme pixels, so held-out good scores are fitted by a Gumbel law (method of
+    moments) and its quantile is taken; never less than the highest score seen, with a margin.
     """
     beta = float(np.std(scores, ddof=1)) * np.sqrt(6.0) / np.pi
     location = float(np.mean(scores)) - EULER_GAMMA * beta
