@@ -50,12 +50,16 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps; default: the trainer's.")] = None,
     mono: MonoOption = False,
+    preset: Annotated[
+        Literal["sound", "paper"],
+        typer.Option(help="`paper` is the letter of the paper's equations 1 to 6, for comparisons: docs/cprn.md."),
+    ] = "sound",
     as_json: JsonOption = False,
 ) -> None:
     """Train the product's model, export it, and write hash, limits and light levels into its recipe."""
     from station.teach import training
 
-    report = training.train(product, data, recipe, steps, _color(mono))
+    report = training.train(product, data, recipe, steps, _color(mono), preset)
     say(report.as_dict(), as_json, report.as_text())
 
 

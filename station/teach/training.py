@@ -10,9 +10,9 @@ import importlib.util
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from station.errors import BadInput
 from station.recipe.aimed_views import reference_camera
@@ -91,16 +91,24 @@ def simulate(
     )
 
 
-def train(product: str, data: Path, recipe: Path | None, steps: int | None, color: Color = "rgb") -> TrainedRecipe:
+def train(
+    product: str,
+    data: Path,
+    recipe: Path | None,
+    steps: int | None,
+    color: Color = "rgb",
+    preset_name: Literal["sound", "paper"] = "sound",
+) -> TrainedRecipe:
     """Train on `<data>/<product>` (simulated there if absent) and write the result into the recipe.
 
     A mono model serves full-resolution captures; it learns from `<data>/mono/<product>`, whose pictures are averaged
-    from finer ones. `steps` None is the trainer's default. Raises BadInput when torch is not installed, no recipe is
+    from finer ones. `steps` None is the trainer's default; `preset_name` is one of
+    `models.config.preset`. Raises BadInput when torch is not installed, no recipe is
     there or the data set has other colours, DocumentError for the recipe, and what `train_product` raises.
     """
     if importlib.util.find_spec("torch") is None:
         raise BadInput("training needs torch, which is not installed: run pip install -e '.[train]'")
-    from models.config import TrainConfig
+    from models.config import preset
     from models.train import train_product
 
     path = _recipe_of(product, recipe, color)
@@ -112,7 +120,8 @@ def train(product: str, data: Path, recipe: Path | None, steps: int | None, colo
     index = json.loads((folder / "index.json").read_text("utf-8"))
     if index["color"] != color:
         raise BadInput(f"{folder} holds {index['color']} pictures, not {color} ones: name another folder with --data")
-    config = TrainConfig(color=color) if steps is None else TrainConfig(color=color, steps=steps)
+    config = replace(preset(preset_name), color=color)
+    config = config if steps is None else replace(config, steps=steps)
     report = train_product(folder, loaded.model_path, config, show_progress)
     sha256 = hashlib.sha256(loaded.model_path.read_bytes()).hexdigest()
     update_recipe_values(
