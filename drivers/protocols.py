@@ -17,6 +17,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.geometry.pose import Pose as Pose  # the rig's callers find every value of the Protocols here
+
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
@@ -28,20 +30,6 @@ class DeviceIdentity:
     model: str
     serial_number: str
     firmware: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pose:
-    """Where the camera stands (its entrance pupil, station frame) and how it looks."""
-
-    x_mm: float
-    y_mm: float
-    z_mm: float
-    tilt_deg: float
-    pan_deg: float
-
-    def as_tuple(self) -> tuple[float, float, float, float, float]:
-        return (self.x_mm, self.y_mm, self.z_mm, self.tilt_deg, self.pan_deg)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""Rigid transforms, (4, 4) float64 in millimetres: a camera's Pose and an arm's coordinates as one thing."""
+"""Rigid transforms: rotation vectors, a camera's Pose and an arm's coordinates as (4, 4) float64 in millimetres.
+
+The camera's frame is x right, y down, z forward (OpenCV). Angles are degrees, except in rotation vectors.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 
-Transform = NDArray[np.float64]  # (4, 4); maps points of the inner frame to the outer one
+F64 = NDArray[np.float64]
+Transform = F64  # (4, 4); maps points of the inner frame to the outer one
 
 UPRIGHT = 1e-9  # sine below which a direction counts as an axis
 
@@ -40,7 +44,37 @@ def to_coordinates(transform: Transform) -> tuple[float, float, float, float, fl
     return (*place, math.degrees(rx), math.degrees(ry), math.degrees(rz))
 
 
+def cross_matrix(v: F64) -> F64:
+    """(3, 3): `cross_matrix(v) @ w` is v x w."""
+    x, y, z = v
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
+def rotation(vector_rad: F64) -> F64:
+    """(3, 3) of a rotation vector (3,), by Rodrigues' formula; to second order below 1e-9 rad."""
+    angle = float(np.linalg.norm(vector_rad))
+    k = cross_matrix(np.asarray(vector_rad, np.float64))
+    if angle < 1e-9:
+        return np.asarray(np.eye(3) + k + 0.5 * k @ k, np.float64)
+    return np.asarray(np.eye(3) + np.sin(angle) / angle * k + (1 - np.cos(angle)) / angle**2 * k @ k, np.float64)
+
+
+def rotation_vector(turn: F64) -> F64:
+    """(3,) in rad of a rotation (3, 3), at most pi long: the inverse of `rotation`."""
+    axis = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]]) / 2
+    sine, cosine = float(np.linalg.norm(axis)), float((np.trace(turn) - 1) / 2)
+    angle = np.arctan2(sine, cosine)
+    if sine > 1e-9:
+        return np.asarray(axis / sine * angle, np.float64)
+    if cosine > 0:
+        return np.asarray(axis, np.float64)
+    column = int(np.argmax(np.diag(turn)))  # half a turn: the axis from the largest column of (turn + 1) / 2
+    v = (turn[:, column] + np.eye(3)[:, column]) / np.sqrt(max(2 * (1 + turn[column, column]), 1e-300))
+    return np.asarray(v * np.pi, np.float64)
+
+
 def inverse(transform: Transform) -> Transform:
+    """The way back: `inverse(a) @ a` is the identity. For rigid transforms only."""
     turned = transform[:3, :3].T
     result = np.eye(4)
     result[:3, :3] = turned
@@ -49,7 +83,7 @@ def inverse(transform: Transform) -> Transform:
 
 
 def camera_in_station(pose: Pose) -> Transform:
-    """The camera's own frame is x right, y down, z forward (`drivers/protocols.py` has forward and up)."""
+    """Maps points of the camera's frame into the station frame (`Pose` has the formula of forward and up)."""
     (ct, st), (cp, sp) = _cos_sin(pose.tilt_deg), _cos_sin(pose.pan_deg)
     forward = np.array([-st * cp, -st * sp, -ct])
     up = np.array([-ct * cp, -ct * sp, st])
@@ -73,6 +107,7 @@ def pose_of_camera(transform: Transform, near_pan_deg: float = 0.0) -> Pose:
 
 
 def distance_mm(a: Transform, b: Transform) -> float:
+    """Between the two origins."""
     return float(np.linalg.norm(a[:3, 3] - b[:3, 3]))
 
 
@@ -84,7 +119,7 @@ def angle_between_deg(a: Transform, b: Transform) -> float:
 
 
 def rigid_from_rows(rows: Sequence[Sequence[float]]) -> Transform:
-    """A 4x4 matrix as written in a file; raises ValueError unless it is a rotation and a translation."""
+    """A 4x4 matrix as written in a file. Raises ValueError unless it is a rotation (to 1e-3) and a translation."""
     matrix = np.array(rows, dtype=np.float64)
     if matrix.shape != (4, 4) or not np.all(np.isfinite(matrix)):
         raise ValueError("a transform is 4 rows of 4 finite numbers")
