@@ -31,9 +31,9 @@ BUILT_IN: Mapping[Group, Mapping[str, str]] = {
         "mycobot": "drivers.serial_line.mycobot.arm:DRIVER",
     },
     "lights": {
-        "gardasoft": "drivers.serial_line.lights.gardasoft:DRIVER",
-        "ccs": "drivers.serial_line.lights.ccs:DRIVER",
-        "sa0255": "drivers.serial_line.lights.sa0255:DRIVER",
+        "gardasoft": "drivers.serial_line.lights.gardasoft.lights:DRIVER",
+        "ccs": "drivers.serial_line.lights.ccs.lights:DRIVER",
+        "sa0255": "drivers.serial_line.lights.sa0255.lights:DRIVER",
     },
 }
 

@@ -8,7 +8,7 @@ x to the right and y up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +24,6 @@ class Pose:
     def as_tuple(self) -> tuple[float, float, float, float, float]:
         """The five numbers in the order of the fields."""
         return (self.x_mm, self.y_mm, self.z_mm, self.tilt_deg, self.pan_deg)
+
+
+POSE_FIELDS = tuple(field.name for field in fields(Pose))

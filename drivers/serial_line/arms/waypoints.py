@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.serial_line.arms.keep_out import KeepOutBox, Point, first_crossed
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.serial_line.arms.keep_out import KeepOutBox
 from drivers.serial_line.arms.waypoints import SafeWays
 from drivers.settings import DriverSettings, Finite, NotNegative, SettingsError

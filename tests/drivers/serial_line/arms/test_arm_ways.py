@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.serial_line.arms.keep_out import KeepOutBox, Point, first_crossed
 from drivers.serial_line.arms.waypoints import NoSafeWay, SafeWays
 
