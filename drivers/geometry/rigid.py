@@ -20,7 +20,7 @@ UPRIGHT = 1e-9  # sine below which a direction counts as an axis
 
 
 def from_coordinates(x_mm: float, y_mm: float, z_mm: float, rx_deg: float, ry_deg: float, rz_deg: float) -> Transform:
-    """Position and Euler angles as robot makers write them: R = Rz(rz) Ry(ry) Rx(rx), about fixed x, then y, then z."""
+    """From position and Euler angles as robot makers write them: R = Rz(rz) Ry(ry) Rx(rx), about fixed x, then y, z."""
     (cx, sx), (cy, sy), (cz, sz) = (_cos_sin(a) for a in (rx_deg, ry_deg, rz_deg))
     return np.array(
         [
@@ -33,7 +33,7 @@ def from_coordinates(x_mm: float, y_mm: float, z_mm: float, rx_deg: float, ry_de
 
 
 def to_coordinates(transform: Transform) -> tuple[float, float, float, float, float, float]:
-    """x, y, z, rx, ry, rz with ry in -90..90; where ry is +-90 only rz -+ rx is defined, and rz is 0."""
+    """x, y, z, rx, ry, rz; ry in -90..90. Where ry is +-90 only rz -+ rx is defined, and rz is set to 0."""
     r = transform
     ry = math.atan2(-r[2, 0], math.hypot(r[0, 0], r[1, 0]))
     if math.hypot(r[0, 0], r[1, 0]) > UPRIGHT:
@@ -112,7 +112,7 @@ def distance_mm(a: Transform, b: Transform) -> float:
 
 
 def angle_between_deg(a: Transform, b: Transform) -> float:
-    """The one rotation that turns `a` into `b`; accurate for small angles."""
+    """The angle of the one rotation that turns `a` into `b`, 0..180; accurate for small angles."""
     relative = a[:3, :3].T @ b[:3, :3]
     axis = [relative[2, 1] - relative[1, 2], relative[0, 2] - relative[2, 0], relative[1, 0] - relative[0, 1]]
     return math.degrees(math.atan2(math.hypot(*axis), float(np.trace(relative)) - 1.0))

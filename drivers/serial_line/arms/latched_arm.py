@@ -37,7 +37,8 @@ Conversation = TypeVar("Conversation", bound=ArmConversation)
 class LatchedArm(ABC, Generic[Conversation]):
     """The position is trusted only while nothing has happened that may have moved the axes unseen.
 
-    A subclass sets `_conversation` and `_identity`, and raises the latch in its homing.
+    A subclass sets `_conversation`, calls `_start` as the last step of its constructor, and raises the latch in its
+    homing.
     """
 
     _conversation: Conversation
@@ -87,6 +88,10 @@ class LatchedArm(ABC, Generic[Conversation]):
         self.close()
 
     @abstractmethod
+    def _connect(self) -> None:
+        """Find out that the right controller listens, and set `_identity`. Moves nothing. Raises DeviceError."""
+
+    @abstractmethod
     def _distrust(self, reason: str) -> None:
         """Let the latch fall, from whichever thread notices the reason."""
 
@@ -94,7 +99,13 @@ class LatchedArm(ABC, Generic[Conversation]):
     def _look(self) -> None:
         """Ask a resting arm whether it may still be trusted; if not, call `_distrust` or raise DeviceError."""
 
-    def _start_watch(self, every_s: float) -> None:
+    def _start(self, every_s: float) -> None:
+        """Connect, then look at the arm as often as this while it rests (0: never); else give the port back."""
+        try:
+            self._connect()
+        except DeviceError:
+            self.port.close()
+            raise
         if every_s > 0:
             name = f"watch {self._conversation.port.name}"
             threading.Thread(target=self._watch, args=(every_s,), name=name, daemon=True).start()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 
-from drivers.errors import DeviceError, PositionError, PositionUntrusted
+from drivers.errors import PositionError, PositionUntrusted
 from drivers.geometry.pose import Pose
 from drivers.registry import DriverKind
 from drivers.serial_line.arms.latched_arm import LatchedArm
@@ -40,12 +40,7 @@ class GrblArm(LatchedArm[GrblConversation]):
         self._conversation = GrblConversation(
             DEVICE, settings.port, settings.baud_rate, settings.reply_timeout_s, self._distrust
         )
-        try:
-            self._connect()
-        except DeviceError:
-            self.port.close()
-            raise
-        self._start_watch(settings.watch_s)
+        self._start(settings.watch_s)
 
     @classmethod
     def open(cls, settings: GrblSettings) -> GrblArm:

@@ -40,12 +40,7 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         self._settings = settings
         self._camera = CameraOnArm(settings)
         self._conversation = MyCobotConversation(DEVICE, settings.port, settings.reply_timeout_s, self._distrust)
-        try:
-            self._identity = self._identify()
-        except DeviceError:
-            self.port.close()
-            raise
-        self._start_watch(settings.watch_s)
+        self._start(settings.watch_s)
 
     @classmethod
     def open(cls, settings: MyCobotSettings) -> MyCobotArm:
@@ -126,14 +121,14 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
 
     # -- connecting and homing --------------------------------------------------------------
 
-    def _identify(self) -> DeviceIdentity:
+    def _connect(self) -> None:
         if not self._conversation.ask(frames.IS_CONNECTED, frames.flag):
             raise FeatureMissing(DEVICE, "its controller has no contact with the joints; check the cable at the base")
         version = self._conversation.ask_once(frames.VERSION, lambda f: f.data[0] if len(f.data) == 1 else None)
-        firmware = "not told" if version is None else f"{version / 10:.1f}"
+        firmware = "not reported" if version is None else f"{version / 10:.1f}"
         model = f"myCobot {self._settings.model}"
         log.info("%s: %s on %s, firmware %s", DEVICE, model, self.port.name, firmware)
-        return DeviceIdentity("Elephant Robotics", model, "", firmware)
+        self._identity = DeviceIdentity("Elephant Robotics", model, "", firmware)
 
     def _power_on(self) -> None:
         self._conversation.set(frames.POWER_ON)
