@@ -1,4 +1,4 @@
-"""Rigid poses as (4, 4) matrices: rotation vectors, small moves, and the arm's five numbers as a pose."""
+"""Rigid poses as (4, 4) matrices: small moves, means, and the arm's five numbers as a pose."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class GantryAxes:
             )
 
     def machine_position(self, report: Status) -> Axes:
-        """Where a status report says the axes are. Raises FeatureMissing for a report that lacks one."""
+        """The axes of a status report. Raises FeatureMissing for a report that lacks one."""
         if report.mpos is None or len(report.mpos) < max(self.columns) + 1:
             raise FeatureMissing(DEVICE, f"a status report has no MPos for all axes: {report}; set $10=1")
         return tuple(report.mpos[column] for column in self.columns)

@@ -22,7 +22,7 @@ def no_acknowledge(command: str | bytes, timeout_s: float, port: Port) -> Device
     """The fault to raise when a command was not answered in time."""
     return DeviceTimeout(
         DEVICE,
-        f"no acknowledge of {command!r} within {timeout_s:g} s on {port.name}. Check its power and cable",
+        f"no acknowledge of {command!r} within {timeout_s:g} s on {port.name}. Check power and cable",
     )
 
 

@@ -22,7 +22,7 @@ def off_not_confirmed(device: str, channels: Iterable[int], problem: DeviceError
     """The fault to raise when lights may still be on; the channels are named in the order given."""
     names = ", ".join(map(str, channels))
     return LightStateUnknown(
-        device, f"off was not confirmed for channel {names}: {problem}. If in doubt, cut the lights' power"
+        device, f"off was not confirmed for channel {names} ({problem}). If in doubt, cut the lights' power"
     )
 
 
