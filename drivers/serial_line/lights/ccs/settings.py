@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from drivers.serial_line.lights.ccs.protocol import MOST_CHANNELS, CcsDialect
-from drivers.settings import Channels, DriverSettings, NotNegative, Positive, SettingsError, Text
+from drivers.serial_line.lights.settings import BaudRate, SerialLightsSettings
+from drivers.settings import Channels, SettingsError
 
 
 def _within_two_digits(channels: tuple[int, ...]) -> tuple[int, ...]:
@@ -17,14 +18,11 @@ def _within_two_digits(channels: tuple[int, ...]) -> tuple[int, ...]:
     return channels
 
 
-class CcsSettings(DriverSettings):
+class CcsSettings(SerialLightsSettings):
     """The section `lights:` of a rig file with `driver: ccs`; numbering and trailing digits differ between models."""
 
-    port: Text
     channels: Annotated[Channels, AfterValidator(_within_two_digits)]
-    settle_s: NotNegative = 0.005  # from acknowledge to stable light
-    reply_timeout_s: Positive = 0.5
-    baud_rate: Annotated[int, Field(ge=300, le=921600)] = 9600
+    baud_rate: BaudRate = 9600
     first_number: Annotated[int, Field(ge=0, le=99)] = 1  # of channel 1 in a frame; 0 on PDS
     all_number: Annotated[int, Field(ge=0, le=99)] | None = None  # where one number means all channels
     intensity_suffix: Annotated[str, Field(pattern=r"^[0-9]{0,4}$")] = "00"

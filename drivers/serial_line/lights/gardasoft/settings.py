@@ -6,21 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from drivers.settings import Channels, DriverSettings, NotNegative, Positive, Text
+from drivers.serial_line.lights.settings import BaudRate, SerialLightsSettings
+from drivers.settings import NotNegative, Positive
 
 
-class GardasoftSettings(DriverSettings):
+class GardasoftSettings(SerialLightsSettings):
     """The section `lights:` of a rig file with `driver: gardasoft`.
 
     An armed channel is lit while the trigger input is high (`switched`), or for a pulse that begins
     `strobe_delay_us` after the trigger and ends with the on time (`pulsed`).
     """
 
-    port: Text
-    channels: Channels
-    settle_s: NotNegative = 0.005  # from acknowledge to stable light
-    reply_timeout_s: Positive = 0.5
-    baud_rate: Annotated[int, Field(ge=300, le=921600)] = 115200
+    baud_rate: BaudRate = 115200
     strobe: Literal["switched", "pulsed"] = "switched"  # for stepping by strobe
     strobe_delay_us: NotNegative = 20.0  # less than the controller can is answered with Err 5, and refused
     trigger_input: Annotated[int, Field(ge=1, le=255)] | None = None  # of all channels; None leaves the unit's own

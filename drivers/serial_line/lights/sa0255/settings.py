@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from drivers.serial_line.lights.sa0255.protocol import MOST_CHANNELS, AllLetter
-from drivers.settings import Channels, DriverSettings, NotNegative, Positive, SettingsError, Text
+from drivers.serial_line.lights.settings import BaudRate, SerialLightsSettings
+from drivers.settings import SettingsError
 
 
-class Sa0255Settings(DriverSettings):
+class Sa0255Settings(SerialLightsSettings):
     """The section `lights:` of a rig file with `driver: sa0255`."""
 
-    port: Text
-    channels: Channels
-    settle_s: NotNegative = 0.005  # from acknowledge to stable light
-    reply_timeout_s: Positive = 0.5
-    baud_rate: Annotated[int, Field(ge=300, le=921600)] = 19200
+    baud_rate: BaudRate = 19200
     all_letter: AllLetter = "S"  # SH# and SL# switch all, up to seven channels; TH# and TL# on larger units
 
     @model_validator(mode="after")
