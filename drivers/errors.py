@@ -1,10 +1,16 @@
-"""What can go wrong with a device: every driver raises these and nothing else."""
+"""What can go wrong with a device. Every driver raises these, and nothing else once it was constructed.
+
+A message states what was asked of which device, what came back, and what an operator is to do.
+"""
 
 from __future__ import annotations
 
 
 class DeviceError(Exception):
-    """A device did not do what was asked; the text says what was asked and what came back."""
+    """A device did not do what was asked.
+
+    `device` names it (camera, gantry, arm, lights); `message` is the text without that name.
+    """
 
     def __init__(self, device: str, message: str) -> None:
         super().__init__(f"{device}: {message}")
@@ -16,7 +22,7 @@ class DeviceError(Exception):
 
 
 class DeviceNotFound(DeviceError):
-    """No such device, port or producer; the text says what was looked for and what is there."""
+    """No such device, port or producer; the text names what was looked for and what is there."""
 
 
 class DeviceLost(DeviceError):
@@ -52,12 +58,12 @@ class PositionUntrusted(DeviceError):
 
 
 class PositionError(DeviceError):
-    """The arm says that it has stopped, but not where it was sent."""
+    """The arm reports that it stands, but not where it was sent."""
 
 
 class LightStateUnknown(DeviceError):
-    """Lights off was commanded and not acknowledged: a light may still be on."""
+    """The lights were switched off and did not acknowledge it: one may still be on."""
 
 
 class LightFault(DeviceError):
-    """The light controller itself reports that something is wrong with a light."""
+    """The light controller itself reports a fault of a light."""

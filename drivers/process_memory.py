@@ -1,4 +1,4 @@
-"""How much memory this process has ever held."""
+"""The most memory that this process has ever held."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def peak_memory_mb() -> float:
-    """Peak resident size in MB; NaN where the system does not say (Windows)."""
+    """Peak resident size in MB; NaN where the system does not report it (Windows)."""
     if sys.platform == "win32":
         return float("nan")
     import resource

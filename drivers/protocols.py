@@ -1,12 +1,11 @@
-"""All that hardware is, to the floors above: three Protocols, two for strobes, and the values that pass through them.
+"""All that hardware is to the rest of the station: three Protocols, two for strobes, and the values they exchange.
 
 Frames of reference. Station frame: millimetres, origin on the fixture where the part sits, x right
 and y away from the operator, z up. Camera frame of pictures: origin at the top left pixel, x right,
 y down, pixel centres at integers. Normals and light directions: x right, y up, z toward the camera.
 
-A camera at tilt t and pan p looks along f = -(sin t cos p, sin t sin p, cos t); the picture's up
-direction is u = (-cos t cos p, -cos t sin p, sin t) and its right is f x u. Tilt 0, pan -90 is
-the top view with the station's x to the right and y up.
+A `Pose` is the camera's entrance pupil with its tilt and pan; `drivers/geometry/pose.py` has the formula. Every method
+that talks to a device raises DeviceError (`drivers/errors.py`); the docstrings name what to expect beyond DeviceLost.
 """
 
 from __future__ import annotations
@@ -17,31 +16,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.geometry.pose import Pose as Pose  # the rig's callers find every value of the Protocols here
+
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceIdentity:
-    """Who answered: written into every archive record."""
+    """Who answered, as the device reports it; empty where it does not. Written into every archive record."""
 
     vendor: str
     model: str
     serial_number: str
     firmware: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pose:
-    """Where the camera stands (its entrance pupil, station frame) and how it looks."""
-
-    x_mm: float
-    y_mm: float
-    z_mm: float
-    tilt_deg: float
-    pan_deg: float
-
-    def as_tuple(self) -> tuple[float, float, float, float, float]:
-        return (self.x_mm, self.y_mm, self.z_mm, self.tilt_deg, self.pan_deg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +38,7 @@ class Frame:
     pixels: Pixels  # (H, W) or (H, W, 3); linear DN, uint8, or uint16 with `significant_bits` in the low bits
     pixel_format: str  # PFNC name as delivered: Mono8, Mono12, BayerRG8, BayerRG12 ...
     significant_bits: int  # 8, 10, 12 or 16: saturation is at 2**significant_bits - 1
-    black_level_dn: float  # the DN of no light, to be subtracted
+    black_level_dn: float  # the level without light, to be subtracted
     exposure_us: float  # actual, from the chunk where there is one
     gain_db: float  # actual
     timestamp_ns: int  # device clock at the start of exposure
@@ -60,7 +47,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class CameraSettings:
-    """What a recipe asks of the camera once; exposure and gain are asked per frame."""
+    """What a recipe asks of the camera once; exposure and gain are asked for each frame."""
 
     pixel_format: str
     binning: int = 1  # both directions; pixels are averaged
@@ -71,7 +58,7 @@ class CameraSettings:
 
 
 class Camera(Protocol):
-    """A camera that exposes one frame when told to. Use as a context manager, or call `close`."""
+    """A camera that exposes one frame when triggered. Use as a context manager, or call `close`."""
 
     @property
     def identity(self) -> DeviceIdentity: ...
@@ -82,7 +69,7 @@ class Camera(Protocol):
         ...
 
     def configure(self, settings: CameraSettings) -> CameraSettings:
-        """Stop, apply, read back, start. Returns what the camera really does.
+        """Stop, apply, read back, start. Returns the settings that the camera really uses.
 
         Raises FeatureMissing when the camera lacks a feature or the value is out of range.
         """
@@ -99,11 +86,13 @@ class Camera(Protocol):
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give the camera back; safe to call twice."""
+        ...
 
 
 class Arm(Protocol):
-    """What carries the camera: a gantry, or an arm."""
+    """A gantry or a robot arm that carries the camera."""
 
     @property
     def identity(self) -> DeviceIdentity: ...
@@ -118,20 +107,24 @@ class Arm(Protocol):
         ...
 
     def check_reachable(self, pose: Pose) -> None:
-        """Raise OutOfTravel, naming axis, value and limits, if the pose is outside the travel."""
+        """Raise OutOfTravel, naming axis, value and limits, if the pose is outside the travel. Sends nothing."""
         ...
 
     def move_to(self, pose: Pose) -> Pose:
         """Move; returns the position read back, once the arm stands still within tolerance."""
         ...
 
-    def position(self) -> Pose: ...
-
-    def stop(self) -> None:
-        """Hold now: the first byte leaves within 50 ms, from any thread. The latch falls."""
+    def position(self) -> Pose:
+        """As the controller reports it, trusted or not. Raises PositionUntrusted while it cannot know."""
         ...
 
-    def close(self) -> None: ...
+    def stop(self) -> None:
+        """Hold now: the first byte leaves within 50 ms, from any thread. The position is not trusted afterwards."""
+        ...
+
+    def close(self) -> None:
+        """Give the port back. A move in progress runs to its end."""
+        ...
 
 
 class Lights(Protocol):
@@ -141,10 +134,15 @@ class Lights(Protocol):
     def identity(self) -> DeviceIdentity: ...
 
     @property
-    def channels(self) -> tuple[int, ...]: ...
+    def channels(self) -> tuple[int, ...]:
+        """The channels of the rig file, which `on` takes."""
+        ...
 
     def on(self, channel: int, brightness: float) -> None:
-        """All others off, this one on at 0..1; returns when acknowledged and settled."""
+        """All others off, this one on at 0..1; returns when acknowledged and settled.
+
+        Raises FeatureMissing, CommandRefused, DeviceTimeout, LightFault; then the light counts as possibly on.
+        """
         ...
 
     def off(self) -> None:
@@ -155,30 +153,35 @@ class Lights(Protocol):
         """Raise what the controller has reported unasked since `on`: LightFault, DeviceLost. Sends nothing."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give the port back; it switches nothing."""
+        ...
 
 
 class StrobeLights(Lights, Protocol):
     """A controller whose trigger input, fired by the camera's exposure, lights the armed channel."""
 
     def arm(self, channel: int, brightness: float, on_time_us: float) -> None:
-        """All others dark and deaf to the trigger, this one dark until it comes; returns when acknowledged.
+        """Leave all others dark and deaf to the trigger, this one dark until it comes; returns when acknowledged.
 
-        It then shines for `on_time_us`, or for as long as the trigger input is high, at each trigger.
+        It then shines at each trigger, for `on_time_us` or for as long as the trigger input is high.
         Raises as `on` does; then nothing may be exposed before `off` has succeeded.
         """
         ...
 
     def disarm(self) -> None:
-        """No channel answers the trigger, acknowledged; raises LightStateUnknown. `off` does it too."""
+        """Let no channel answer the trigger, acknowledged; raises LightStateUnknown. `off` does it too."""
         ...
 
 
 class StrobeCamera(Camera, Protocol):
-    """A camera that tells its exposure on an output line, and when it is over, before the frame has arrived."""
+    """A camera that puts its exposure out on a line, and reports its end before the frame has arrived."""
 
     def set_strobe(self, line: str = "Line1", source: str = "ExposureActive") -> str:
-        """Give the exposure out on an output line, now and after each `configure`. Raises FeatureMissing."""
+        """Put the exposure out on an output line, now and after each `configure`; returns the line's name.
+
+        Raises FeatureMissing.
+        """
         ...
 
     def trigger(self, exposure_us: float, gain_db: float = 0.0) -> None:
@@ -186,7 +189,7 @@ class StrobeCamera(Camera, Protocol):
         ...
 
     def wait_exposed(self) -> bool:
-        """Return True once the triggered exposure is over; False at once where the camera cannot tell."""
+        """Return True once the triggered exposure is over; False at once where the camera does not report it."""
         ...
 
     def collect(self) -> Frame:

@@ -1,7 +1,7 @@
-"""Which drivers there are: those of this package, and those that other packages bring.
+"""The drivers of this package, and those that other packages bring.
 
-A driver module ends with `DRIVER = DriverKind(...)`. A package of a plant's own names it in an entry point
-of the group `facet.cameras`, `facet.arms` or `facet.lights`:
+A driver module ends with `DRIVER = DriverKind(...)`. A plant's own package names it in an entry point of the group
+`facet.cameras`, `facet.arms` or `facet.lights`:
 
     [project.entry-points."facet.lights"]
     acme = "acme_lights.driver:DRIVER"
@@ -31,9 +31,9 @@ BUILT_IN: Mapping[Group, Mapping[str, str]] = {
         "mycobot": "drivers.serial_line.mycobot.arm:DRIVER",
     },
     "lights": {
-        "gardasoft": "drivers.serial_line.lights.gardasoft:DRIVER",
-        "ccs": "drivers.serial_line.lights.ccs:DRIVER",
-        "sa0255": "drivers.serial_line.lights.sa0255:DRIVER",
+        "gardasoft": "drivers.serial_line.lights.gardasoft.lights:DRIVER",
+        "ccs": "drivers.serial_line.lights.ccs.lights:DRIVER",
+        "sa0255": "drivers.serial_line.lights.sa0255.lights:DRIVER",
     },
 }
 
@@ -44,11 +44,11 @@ class DriverUnavailable(Exception):
 
 @dataclass(frozen=True)
 class DriverKind:
-    """One kind of device: what a rig file may say of it, how it is opened, and a section that works.
+    """One kind of device: the model of its rig file section, how it is opened, and a section that works.
 
-    `settings` forbids unknown keys. `open` takes such settings, connects, and moves and lights nothing;
-    it raises DeviceError. `example` is YAML: the section's lines, `driver:` included. `travel` tells an
-    arm's limits from its settings alone, so that a recipe can be checked before a port is opened.
+    `settings` forbids unknown keys. `open` takes such a settings object and connects; it moves and lights nothing, and
+    raises DeviceError. `example` is YAML: the section's lines, `driver:` included. `travel` reads an arm's limits from
+    its settings alone, so that a recipe can be checked before a port is opened.
     """
 
     settings: type[BaseModel]
@@ -59,10 +59,10 @@ class DriverKind:
 
 @runtime_checkable
 class Describes(Protocol):
-    """A device that can say more of itself than its identity."""
+    """A device that can report more of itself than its identity."""
 
     def describe(self) -> Mapping[str, object]:
-        """What it offers, read from it: words -> text, number or tuple of texts. Moves and lights nothing."""
+        """What it offers, read from it: name -> text, number or tuple of texts. Moves and lights nothing."""
         ...
 
 
@@ -75,7 +75,7 @@ class DriverSource:
     package: str  # as pip knows it, with its version
 
     def load(self) -> DriverKind:
-        """Raises DriverUnavailable, whatever is wrong with the package."""
+        """Import the driver. Raises DriverUnavailable, whatever is wrong with the package."""
         try:
             kind = EntryPoint(self.name, self.target, "").load()
         except Exception as error:  # a foreign module may raise anything, and must not take the others along
@@ -83,7 +83,7 @@ class DriverSource:
         if not isinstance(kind, DriverKind):
             raise self._broken(f"{self.target} is a {type(kind).__name__}, not a DriverKind")
         if not (isinstance(kind.settings, type) and issubclass(kind.settings, BaseModel)):
-            raise self._broken("its settings are no pydantic model")
+            raise self._broken(f"its settings are {kind.settings!r}, not a pydantic model")
         if kind.settings.model_config.get("extra") != "forbid":
             raise self._broken("its settings accept unknown keys: a misspelt one would go unnoticed (extra='forbid')")
         return kind
@@ -95,12 +95,12 @@ class DriverSource:
 
 
 def driver_names(group: Group) -> tuple[str, ...]:
-    """All that a rig file may name, usable or not."""
+    """Every name that a rig file may use after `driver:`, sorted; whether it works shows when it is loaded."""
     return tuple(sorted(_sources(group)))
 
 
 def driver_source(group: Group, name: str) -> DriverSource:
-    """The one package that offers `name`. Raises DriverUnavailable for none, and for two."""
+    """Where `name` leads. Raises DriverUnavailable where no package offers it, or more than one."""
     offered = _sources(group).get(name, ())
     if not offered:
         raise DriverUnavailable(f"there is no driver {name!r} of {group}; there are {', '.join(driver_names(group))}")
@@ -116,7 +116,7 @@ def driver_kind(group: Group, name: str) -> DriverKind:
 
 
 def foreign_drivers(group: Group) -> tuple[DriverSource, ...]:
-    """What other packages bring."""
+    """The drivers that other packages bring, not yet imported."""
     return tuple(source for found in _sources(group).values() for source in found if source.package != OWN_PACKAGE)
 
 

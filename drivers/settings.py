@@ -1,6 +1,7 @@
 """What the settings of all drivers share: strict models, and field types with their limits.
 
-A driver's settings are one section of a rig file, without its `driver:` line.
+A driver's settings are one section of a rig file, without its `driver:` line. The settings object is passed whole to
+the driver, so each default stands in one place.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class SettingsError(ValueError):
-    """Raised by a model's own check: `field_path` says which field below the model is meant."""
+    """Raised by a model's own check, and reported with file and line.
+
+    `field_path` leads from that model to the field that is meant: names of fields, and indices of lists.
+    """
 
     def __init__(self, field_path: Sequence[str | int], message: str) -> None:
         super().__init__(message)
@@ -25,7 +29,7 @@ class SettingsError(ValueError):
 
 
 class DriverSettings(BaseModel):
-    """An unknown key is refused, nothing is converted silently, nothing changes afterwards."""
+    """Refuses unknown keys, converts nothing silently, and does not change afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 

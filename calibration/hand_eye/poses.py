@@ -1,4 +1,4 @@
-"""Rigid poses as (4, 4) matrices: rotation vectors, small moves, and the arm's five numbers as a pose."""
+"""Rigid poses as (4, 4) matrices: small moves, means, and the arm's five numbers as a pose."""
 
 from __future__ import annotations
 
@@ -7,37 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from calibration.camera_model import F64
+from drivers.geometry.pose import Pose
+from drivers.geometry.rigid import camera_in_station, cross_matrix
+from drivers.geometry.rigid import inverse as inverse
+from drivers.geometry.rigid import rotation as rotation
+from drivers.geometry.rigid import rotation_vector as rotation_vector
 
 ARM_AXES = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
-
-
-def cross_matrix(v: F64) -> F64:
-    """(3, 3): cross_matrix(v) @ w is v x w."""
-    x, y, z = v
-    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-
-
-def rotation(vector_rad: F64) -> F64:
-    """(3, 3) of a rotation vector (Rodrigues)."""
-    angle = float(np.linalg.norm(vector_rad))
-    k = cross_matrix(np.asarray(vector_rad, np.float64))
-    if angle < 1e-9:
-        return np.asarray(np.eye(3) + k + 0.5 * k @ k, np.float64)
-    return np.asarray(np.eye(3) + np.sin(angle) / angle * k + (1 - np.cos(angle)) / angle**2 * k @ k, np.float64)
-
-
-def rotation_vector(turn: F64) -> F64:
-    """(3,) rad, at most pi long."""
-    axis = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]]) / 2
-    sine, cosine = float(np.linalg.norm(axis)), float((np.trace(turn) - 1) / 2)
-    angle = np.arctan2(sine, cosine)
-    if sine > 1e-9:
-        return np.asarray(axis / sine * angle, np.float64)
-    if cosine > 0:
-        return np.asarray(axis, np.float64)
-    column = int(np.argmax(np.diag(turn)))
-    v = (turn[:, column] + np.eye(3)[:, column]) / np.sqrt(max(2 * (1 + turn[column, column]), 1e-300))
-    return np.asarray(v * np.pi, np.float64)
 
 
 def pose_of(vector_rad: F64, shift_mm: F64) -> F64:
@@ -45,13 +21,6 @@ def pose_of(vector_rad: F64, shift_mm: F64) -> F64:
     out = np.eye(4)
     out[:3, :3] = rotation(vector_rad)
     out[:3, 3] = shift_mm
-    return out
-
-
-def inverse(pose: F64) -> F64:
-    out = np.eye(4)
-    out[:3, :3] = pose[:3, :3].T
-    out[:3, 3] = -pose[:3, :3].T @ pose[:3, 3]
     return out
 
 
@@ -77,17 +46,10 @@ def adjoint(pose: F64) -> F64:
 def arm_pose(axes: Sequence[float] | F64) -> F64:
     """(4, 4): camera frame (x right, y down, z ahead) to station frame of a camera that sits on the arm as drawn.
 
-    axes: x, y, z in mm, tilt and pan in degrees: at tilt t and pan p it looks along
-    -(sin t cos p, sin t sin p, cos t), and down in its picture is (cos t cos p, cos t sin p, -sin t).
+    axes: x, y, z in mm, tilt and pan in degrees; `Pose` has the formula.
     """
-    x, y, z, tilt, pan = axes
-    t, p = np.radians([tilt, pan])
-    ahead = -np.array([np.sin(t) * np.cos(p), np.sin(t) * np.sin(p), np.cos(t)])
-    down = np.array([np.cos(t) * np.cos(p), np.cos(t) * np.sin(p), -np.sin(t)])
-    out = np.eye(4)
-    out[:3, :3] = np.column_stack([cross_matrix(down) @ ahead, down, ahead])
-    out[:3, 3] = (x, y, z)
-    return out
+    x, y, z, tilt, pan = (float(value) for value in axes)
+    return camera_in_station(Pose(x, y, z, tilt, pan))
 
 
 def arm_slopes(axes: Sequence[float] | F64) -> F64:

@@ -1,1 +1,4 @@
-"""Geometry on the ground floor: rigid transforms and arm kinematics, for drivers and calibration alike."""
+"""The ground floor: poses, rigid transforms and arm kinematics, used by the drivers and by the calibration.
+
+Nothing here imports another part of the project.
+"""

@@ -27,7 +27,7 @@ SINGULAR = 1e-6  # sine of joint 5 below which joints 4 and 6 turn about one axi
 
 @dataclass(frozen=True, slots=True)
 class ArmGeometry:
-    """Link lengths in millimetres, and joint limits in degrees as the documents give them."""
+    """Link lengths in millimetres, and the maker's joint limits in degrees."""
 
     d1_mm: float
     a2_mm: float
@@ -38,14 +38,14 @@ class ArmGeometry:
     limits_deg: Limits
 
     def flange(self, joints_deg: Sequence[float]) -> Transform:
-        """The flange in the frame of the arm's base."""
+        """The flange in the frame of the arm's base, at joints 1 to 6."""
         result = np.eye(4)
         for link in self._links(joints_deg):
             result = result @ link
         return result
 
     def joints_for(self, flange: Transform) -> list[Joints]:
-        """Every way (at most eight) to stand so, whatever the limits; empty when out of reach."""
+        """Every set of joint angles (at most eight) for this flange, whatever the limits; empty when out of reach."""
         found: list[Joints] = []
         for theta1 in self._bases(flange):
             in_first = inverse(_link(theta1, self.d1_mm, 0.0, TWISTS[0])) @ flange
@@ -57,6 +57,7 @@ class ArmGeometry:
         return found
 
     def within_limits(self, joints_deg: Sequence[float], limits_deg: Limits | None = None) -> bool:
+        """Whether every angle lies within `limits_deg`, or the maker's limits without it."""
         limits = limits_deg or self.limits_deg
         return all(low <= q <= high for q, (low, high) in zip(joints_deg, limits, strict=True))
 
@@ -70,6 +71,7 @@ class ArmGeometry:
         return [direction + aside, direction + math.pi - aside]
 
     def _elbows(self, theta1: float, theta5: float, in_first: Transform) -> list[Joints]:
+        """Joints 2 to 4, which move in one plane, for given joints 1 and 5; at joint 5 = 0 joint 6 is set to 0."""
         sine = math.sin(theta5)
         theta6 = 0.0
         if abs(sine) > SINGULAR:
@@ -111,7 +113,7 @@ GEOMETRIES: dict[ModelName, ArmGeometry] = {
 
 
 def nearest(candidates: Sequence[Joints], to_deg: Sequence[float]) -> Joints | None:
-    """The one whose worst joint has the least way to go."""
+    """The candidate whose farthest joint has the least way to go; None when there is none."""
     return min(candidates, key=lambda c: max(abs(a - b) for a, b in zip(c, to_deg, strict=True)), default=None)
 
 

@@ -1,4 +1,7 @@
-"""Rigid transforms, (4, 4) float64 in millimetres: a camera's Pose and an arm's coordinates as one thing."""
+"""Rigid transforms: rotation vectors, a camera's Pose and an arm's coordinates as (4, 4) float64 in millimetres.
+
+The camera's frame is x right, y down, z forward (OpenCV). Angles are degrees, except in rotation vectors.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 
-Transform = NDArray[np.float64]  # (4, 4); maps points of the inner frame to the outer one
+F64 = NDArray[np.float64]
+Transform = F64  # (4, 4); maps points of the inner frame to the outer one
 
 UPRIGHT = 1e-9  # sine below which a direction counts as an axis
 
 
 def from_coordinates(x_mm: float, y_mm: float, z_mm: float, rx_deg: float, ry_deg: float, rz_deg: float) -> Transform:
-    """Position and Euler angles as robot makers write them: R = Rz(rz) Ry(ry) Rx(rx), about fixed x, then y, then z."""
+    """From position and Euler angles as robot makers write them: R = Rz(rz) Ry(ry) Rx(rx), about fixed x, then y, z."""
     (cx, sx), (cy, sy), (cz, sz) = (_cos_sin(a) for a in (rx_deg, ry_deg, rz_deg))
     return np.array(
         [
@@ -29,7 +33,7 @@ def from_coordinates(x_mm: float, y_mm: float, z_mm: float, rx_deg: float, ry_de
 
 
 def to_coordinates(transform: Transform) -> tuple[float, float, float, float, float, float]:
-    """x, y, z, rx, ry, rz with ry in -90..90; where ry is +-90 only rz -+ rx is defined, and rz is 0."""
+    """x, y, z, rx, ry, rz; ry in -90..90. Where ry is +-90 only rz -+ rx is defined, and rz is set to 0."""
     r = transform
     ry = math.atan2(-r[2, 0], math.hypot(r[0, 0], r[1, 0]))
     if math.hypot(r[0, 0], r[1, 0]) > UPRIGHT:
@@ -40,7 +44,37 @@ def to_coordinates(transform: Transform) -> tuple[float, float, float, float, fl
     return (*place, math.degrees(rx), math.degrees(ry), math.degrees(rz))
 
 
+def cross_matrix(v: F64) -> F64:
+    """(3, 3): `cross_matrix(v) @ w` is v x w."""
+    x, y, z = v
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
+def rotation(vector_rad: F64) -> F64:
+    """(3, 3) of a rotation vector (3,), by Rodrigues' formula; to second order below 1e-9 rad."""
+    angle = float(np.linalg.norm(vector_rad))
+    k = cross_matrix(np.asarray(vector_rad, np.float64))
+    if angle < 1e-9:
+        return np.asarray(np.eye(3) + k + 0.5 * k @ k, np.float64)
+    return np.asarray(np.eye(3) + np.sin(angle) / angle * k + (1 - np.cos(angle)) / angle**2 * k @ k, np.float64)
+
+
+def rotation_vector(turn: F64) -> F64:
+    """(3,) in rad of a rotation (3, 3), at most pi long: the inverse of `rotation`."""
+    axis = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]]) / 2
+    sine, cosine = float(np.linalg.norm(axis)), float((np.trace(turn) - 1) / 2)
+    angle = np.arctan2(sine, cosine)
+    if sine > 1e-9:
+        return np.asarray(axis / sine * angle, np.float64)
+    if cosine > 0:
+        return np.asarray(axis, np.float64)
+    column = int(np.argmax(np.diag(turn)))  # half a turn: the axis from the largest column of (turn + 1) / 2
+    v = (turn[:, column] + np.eye(3)[:, column]) / np.sqrt(max(2 * (1 + turn[column, column]), 1e-300))
+    return np.asarray(v * np.pi, np.float64)
+
+
 def inverse(transform: Transform) -> Transform:
+    """The way back: `inverse(a) @ a` is the identity. For rigid transforms only."""
     turned = transform[:3, :3].T
     result = np.eye(4)
     result[:3, :3] = turned
@@ -49,7 +83,7 @@ def inverse(transform: Transform) -> Transform:
 
 
 def camera_in_station(pose: Pose) -> Transform:
-    """The camera's own frame is x right, y down, z forward (`drivers/protocols.py` has forward and up)."""
+    """Maps points of the camera's frame into the station frame (`Pose` has the formula of forward and up)."""
     (ct, st), (cp, sp) = _cos_sin(pose.tilt_deg), _cos_sin(pose.pan_deg)
     forward = np.array([-st * cp, -st * sp, -ct])
     up = np.array([-ct * cp, -ct * sp, st])
@@ -73,18 +107,19 @@ def pose_of_camera(transform: Transform, near_pan_deg: float = 0.0) -> Pose:
 
 
 def distance_mm(a: Transform, b: Transform) -> float:
+    """Between the two origins."""
     return float(np.linalg.norm(a[:3, 3] - b[:3, 3]))
 
 
 def angle_between_deg(a: Transform, b: Transform) -> float:
-    """The one rotation that turns `a` into `b`; accurate for small angles."""
+    """The angle of the one rotation that turns `a` into `b`, 0..180; accurate for small angles."""
     relative = a[:3, :3].T @ b[:3, :3]
     axis = [relative[2, 1] - relative[1, 2], relative[0, 2] - relative[2, 0], relative[1, 0] - relative[0, 1]]
     return math.degrees(math.atan2(math.hypot(*axis), float(np.trace(relative)) - 1.0))
 
 
 def rigid_from_rows(rows: Sequence[Sequence[float]]) -> Transform:
-    """A 4x4 matrix as written in a file; raises ValueError unless it is a rotation and a translation."""
+    """A 4x4 matrix as written in a file. Raises ValueError unless it is a rotation (to 1e-3) and a translation."""
     matrix = np.array(rows, dtype=np.float64)
     if matrix.shape != (4, 4) or not np.all(np.isfinite(matrix)):
         raise ValueError("a transform is 4 rows of 4 finite numbers")

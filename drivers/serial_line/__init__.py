@@ -1,1 +1,1 @@
-"""Devices on a serial line: the port's owner, the Grbl gantry and the Gardasoft lights."""
+"""Devices on a serial port: the owner of the port, Grbl gantries, myCobot arms and three families of lights."""

@@ -1,4 +1,7 @@
-"""The owner of one serial port: one reader thread, a log of every byte written, closed at the first error."""
+"""The owner of one serial port: one reader thread, a log of every byte written, closed at the first error.
+
+A port is found anew at each opening (`resolve_port`), since a device that is plugged in again may have another name.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ from drivers.errors import DeviceError, DeviceLost, DeviceNotFound
 
 log = logging.getLogger(__name__)
 
-READ_TIMEOUT_S = 0.05  # how long the reader may sleep before it looks whether it should end
+READ_TIMEOUT_S = 0.05  # the reader wakes at least this often, to see whether it should end
 WRITE_TIMEOUT_S = 1.0
-LONGEST_LINE_BYTES = 1024  # what is longer without a terminator is noise, handed on as it is
+LONGEST_PIECE_BYTES = 1024  # what is longer without a terminator is noise, and is handed on as it is
 LOG_ENTRIES = 20_000
 
 _USB = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})(?::([^:/]+))?")
@@ -37,35 +40,35 @@ class Written:
     data: bytes
 
 
-class Line:
-    """A serial port, open and owned. `on_line` runs in the reader thread, once per terminated piece.
+class Port:
+    """A serial port, open and owned. `on_piece` runs in the reader thread, once per terminated piece.
 
-    `port` is what `resolve_port` takes, looked up anew at each opening. Without a terminator every piece that
-    arrives is handed on as it is. Raises DeviceNotFound when it cannot be opened. After the first error the
-    port is closed, `on_lost` has been called once, and every write raises DeviceLost.
+    `name` is what `resolve_port` takes. An empty terminator hands on every piece as it arrives. The constructor
+    raises DeviceNotFound when the port cannot be opened. After the first error the port is closed, `on_lost` has
+    been called once, and every write raises DeviceLost.
     """
 
     def __init__(
         self,
         device: str,
-        port: str,
+        name: str,
         *,
         baud_rate: int,
         terminator: bytes,
-        on_line: Callable[[bytes], None],
+        on_piece: Callable[[bytes], None],
         on_lost: Callable[[DeviceLost], None],
     ) -> None:
         self.device = device
-        self.port = port
+        self.name = name
         self.written: deque[Written] = deque(maxlen=LOG_ENTRIES)
         self._terminator = terminator
-        self._on_line = on_line
+        self._on_piece = on_piece
         self._on_lost = on_lost
         self._loss: DeviceLost | None = None
         self._ending = threading.Event()
         self._write_lock = threading.Lock()  # held only while bytes leave, never while waiting for a reply
-        self._serial = _open(device, port, baud_rate)
-        self._reader = threading.Thread(target=self._read_all, name=f"serial {port}", daemon=True)
+        self._serial = _open(device, name, baud_rate)
+        self._reader = threading.Thread(target=self._read_all, name=f"serial {name}", daemon=True)
         self._reader.start()
 
     def write(self, data: bytes) -> None:
@@ -74,9 +77,9 @@ class Line:
             if self._loss is not None:
                 raise DeviceLost(self._loss.device, self._loss.message)
             if self._ending.is_set():
-                raise DeviceLost(self.device, f"port {self.port} is closed; open the device again")
+                raise DeviceLost(self.device, f"port {self.name} is closed: open the device again")
             self.written.append(Written(time.monotonic(), data))
-            log.debug("%s <- %r", self.port, data)
+            log.debug("%s <- %r", self.name, data)
             try:
                 self._serial.write(data)
             except OSError as error:
@@ -89,7 +92,7 @@ class Line:
             self._reader.join()
 
     def written_bytes(self) -> bytes:
-        """All that was written, in order."""
+        """All that was written, in order; the oldest writes are forgotten after `LOG_ENTRIES`."""
         return b"".join(w.data for w in list(self.written))
 
     def _read_all(self) -> None:
@@ -106,26 +109,26 @@ class Line:
     def _read_some(self) -> bytes:
         data: bytes = self._serial.read(max(1, self._serial.in_waiting))
         if data:
-            log.debug("%s -> %r", self.port, data)
+            log.debug("%s -> %r", self.name, data)
         return data
 
     def _deliver(self, pending: bytes) -> bytes:
         if not self._terminator:
             if pending:
-                self._on_line(pending)
+                self._on_piece(pending)
             return b""
-        *lines, rest = pending.split(self._terminator)
-        for line in lines:
-            self._on_line(line)
-        if len(rest) > LONGEST_LINE_BYTES:
-            self._on_line(rest)
+        *pieces, rest = pending.split(self._terminator)
+        for piece in pieces:
+            self._on_piece(piece)
+        if len(rest) > LONGEST_PIECE_BYTES:
+            self._on_piece(rest)
             return b""
         return rest
 
     def _lose(self, what: str) -> DeviceLost:
         if self._loss is None:
             self._loss = DeviceLost(
-                self.device, f"port {self.port}: {what}. Check cable and power, then open the device again"
+                self.device, f"port {self.name}: {what}. Check cable and power, then open the device again"
             )
             self._ending.set()  # the reader closes the port on its way out
             self._on_lost(self._loss)
@@ -140,11 +143,11 @@ class Line:
                 if connection is not None:
                     connection.close()
             except OSError as error:
-                log.warning("%s: closing port %s: %s", self.device, self.port, error)
+                log.warning("%s: closing port %s: %s", self.device, self.name, error)
 
 
 def resolve_port(device: str, port: str) -> str:
-    """What pyserial is to open, found anew each time, since a device that is plugged in again may have another name.
+    """What pyserial is to open: a path, a COM name or a URL, looked up now.
 
     `port` is a path (best one of /dev/serial/by-id), a COM name, a pyserial URL (`socket://host:port`), a file that
     holds such a URL, or `VID:PID` or `VID:PID:SERIAL` of a USB device. Raises DeviceNotFound.
@@ -175,7 +178,10 @@ def _address_in(device: str, file: Path) -> str:
     """The URL in a small text file, as a simulated rig without pseudo-terminals writes it."""
     text = file.read_bytes()[:256].decode("ascii", "replace").strip()
     if not _URL.fullmatch(text):
-        raise DeviceNotFound(device, f"{file} is no serial port, and holds no address of one (scheme://host:port)")
+        raise DeviceNotFound(
+            device,
+            f"{file} is no serial port, and holds no address of one (scheme://host:port)",
+        )
     return text
 
 
@@ -192,7 +198,7 @@ def _open(device: str, port: str, baud_rate: int) -> Any:
 
 def _not_found(device: str, port: str, error: Exception) -> DeviceError:
     if getattr(error, "errno", None) == errno.EAGAIN or "exclusively lock" in str(error):
-        return DeviceNotFound(device, f"port {port} is in use by another program; close that first")
+        return DeviceNotFound(device, f"port {port} is in use by another program: close that first")
     return DeviceNotFound(device, f"port {port} cannot be opened ({error}). {_ports_here()}")
 
 
@@ -201,7 +207,7 @@ def _ports_here() -> str:
 
 
 def available_ports() -> list[str]:
-    """This machine's serial ports, with USB identity; stable names (by-id) first where there are any."""
+    """This machine's serial ports, each with its USB identity; the stable names of /dev/serial/by-id come first."""
     by_id = Path("/dev/serial/by-id")
     stable = sorted(str(p) for p in by_id.iterdir()) if by_id.is_dir() else []
     return stable + sorted(_with_identity(p) for p in list_ports.comports())

@@ -1,4 +1,4 @@
-"""What the reader thread hands to the command that waits, in order; a loss of the line is heard by every caller."""
+"""What the reader thread hands, in order, to the command that waits. Every caller hears of a lost port."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ Reply = TypeVar("Reply")
 
 
 class Halted:
-    """Put before a waiting command of an arm by its `halt`."""
+    """Put into an arm's replies by `halt`, so that the waiting command ends."""
 
 
 class Replies(Generic[Reply]):
-    """A queue that ends waiting for good once a DeviceLost was put into it."""
+    """A queue from the reader thread to one waiting command. Once it holds a DeviceLost, every wait raises it."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Reply | DeviceLost] = queue.SimpleQueue()
 
     def put(self, reply: Reply | DeviceLost) -> None:
-        """From any thread."""
+        """Append a reply, or the loss of the port; from any thread."""
         self._queue.put(reply)
 
     def empty(self) -> bool:
+        """Whether nothing waits to be taken now."""
         return self._queue.empty()
 
     def next(self, deadline_s: float) -> Reply | None:
-        """None when nothing came by `deadline_s` (`time.monotonic`). Raises DeviceLost."""
+        """The oldest reply; None when nothing came by `deadline_s` (`time.monotonic`). Raises DeviceLost."""
         try:
             reply = self._queue.get(timeout=max(0.0, deadline_s - time.monotonic()))
         except queue.Empty:
@@ -43,6 +44,6 @@ class Replies(Generic[Reply]):
         return reply
 
     def waiting(self) -> Iterator[Reply]:
-        """What is there by now, taken out one by one. Raises DeviceLost."""
+        """Take out, one by one, what has arrived by now. Raises DeviceLost."""
         while (reply := self.next(0.0)) is not None:
             yield reply

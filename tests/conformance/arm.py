@@ -1,7 +1,7 @@
 """What every arm promises, whatever the protocol behind it: one class, run on each implementation.
 
-A bench has `open()` and `homed()`, which give an Arm; `true_pose()`, as well as it can be known from outside
-(None where it cannot); `is_still()`. A simulated bench asks the machine behind the wire, a real one the controller.
+A bench has `open()` and `homed()`, which return an Arm; `true_pose()`, the best that can be known from outside (None
+where nothing is); `is_still()`. A simulated bench asks the machine behind the wire, a real one the controller.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from drivers.errors import DeviceError, OutOfTravel, PositionUntrusted
-from drivers.protocols import Arm, Pose
+from drivers.geometry.pose import POSE_FIELDS, Pose
+from drivers.protocols import Arm
 
 QUESTIONS = re.compile(  # change nothing: Grbl's `?`, and frames of a myCobot that only ask
     rb"\?|\xfe\xfe\x02[\x02\x12\x14\x20\x23\x2b]\xfa|\xfe\xfe\x0f\x2a.{13}\xfa", re.DOTALL
 )
-FIELDS = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
 
 
 class ArmPromises:
@@ -29,15 +29,15 @@ class ArmPromises:
     places: tuple[Pose, Pose] = (Pose(0.0, 0.0, 258.0, 0.0, -90.0), Pose(120.0, -90.0, 185.0, 45.0, 0.0))
     long_way: tuple[Pose, Pose] = (Pose(0.0, 0.0, 258.0, 45.0, 180.0), Pose(-220.0, 0.0, 258.0, 45.0, 180.0))
     tolerance = 0.051  # mm or degrees, of a target
-    reading_tolerance = 0.01  # between what the arm says and where it is
+    reading_tolerance = 0.01  # between the reported and the true position
 
     @staticmethod
     def sent(arm: Any) -> bytes:
-        """What left for the arm, mere questions left out; empty where the driver keeps no log."""
-        wire = getattr(arm, "wire", None)
-        return b"" if wire is None else QUESTIONS.sub(b"", bytes(wire.written_bytes()))
+        """What was sent to the arm, without mere questions; empty where the driver keeps no log."""
+        port = getattr(arm, "port", None)
+        return b"" if port is None else QUESTIONS.sub(b"", bytes(port.written_bytes()))
 
-    def test_it_says_who_it_is(self, bench: Any) -> None:
+    def test_it_reports_who_it_is(self, bench: Any) -> None:
         arm: Arm = bench.open()
         assert arm.identity.vendor
         assert arm.identity.firmware
@@ -55,7 +55,7 @@ class ArmPromises:
             arm.move_to(self.places[0])
         assert (self.sent(arm), bench.true_pose()) == before
 
-    def test_it_stands_where_it_says_and_still(self, bench: Any) -> None:
+    def test_it_stands_still_where_it_reports(self, bench: Any) -> None:
         arm: Arm = bench.homed()
         first, second = self.places
         for pose in (first, second, second, first):
@@ -65,7 +65,7 @@ class ArmPromises:
             assert bench.true_pose().as_tuple() == pytest.approx(found.as_tuple(), abs=self.reading_tolerance)
             assert arm.position().as_tuple() == pytest.approx(found.as_tuple(), abs=self.reading_tolerance)
 
-    @pytest.mark.parametrize("field", FIELDS)
+    @pytest.mark.parametrize("field", POSE_FIELDS)
     def test_nothing_is_sent_for_a_target_out_of_travel(self, homed: Any, field: str) -> None:
         for value in (1e4, -1e4, math.nan, math.inf):
             before = self.sent(homed)
@@ -74,7 +74,7 @@ class ArmPromises:
             assert self.sent(homed) == before
             assert homed.position_trusted
 
-    def test_check_reachable_tells_without_moving(self, bench: Any) -> None:
+    def test_check_reachable_answers_without_moving(self, bench: Any) -> None:
         arm: Arm = bench.open()
         arm.check_reachable(self.places[0])
         with pytest.raises(OutOfTravel, match="x_mm"):

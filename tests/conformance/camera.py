@@ -25,7 +25,7 @@ class CameraPromises:
     small = CameraSettings("Mono8", binning=8, width=64, height=48)
     longest_us = 9_000_000.0
 
-    def test_it_says_who_it_is(self, camera: Camera) -> None:
+    def test_it_reports_who_it_is(self, camera: Camera) -> None:
         identity = camera.identity
         assert all((identity.vendor, identity.model, identity.serial_number, identity.firmware))
         assert camera.frame_timeout_s > 0
@@ -34,7 +34,7 @@ class CameraPromises:
         with pytest.raises(CommandRefused, match="configure"):
             camera.expose(100.0)
 
-    def test_configure_tells_what_is_and_can_be_repeated(self, camera: Camera) -> None:
+    def test_configure_returns_what_is_set_and_can_be_repeated(self, camera: Camera) -> None:
         assert camera.configure(self.small) == self.small
         full = camera.configure(CameraSettings(self.small.pixel_format, binning=self.small.binning))
         assert full.width is not None

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from drivers.protocols import Lights
-from drivers.serial_line.lights.ccs import CcsLights
-from drivers.serial_line.lights.gardasoft import GardasoftLights
-from drivers.serial_line.lights.sa0255 import Sa0255Lights
+from drivers.registry import driver_kind
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.firmware.kinds import LightFirmware
 from drivers.simulated.firmware.lights.ccs import CcsFirmware
@@ -21,10 +18,10 @@ from drivers.simulated.wires.pty_wire import PtyLine
 from drivers.simulated.wires.wire import DeviceLine
 
 CHANNELS = tuple(range(1, 10))
-KINDS: Mapping[str, tuple[Callable[[SimulatedClock], LightFirmware], Callable[..., Lights]]] = {
-    "gardasoft": (GardasoftFirmware, GardasoftLights.open),
-    "ccs": (CcsFirmware, CcsLights.open),
-    "sa0255": (Sa0255Firmware, partial(Sa0255Lights.open, all_letter="T")),
+KINDS: Mapping[str, tuple[Callable[[SimulatedClock], LightFirmware], Mapping[str, Any]]] = {
+    "gardasoft": (GardasoftFirmware, {}),
+    "ccs": (CcsFirmware, {"all_number": 0}),
+    "sa0255": (Sa0255Firmware, {"all_letter": "T"}),
 }
 
 
@@ -44,8 +41,10 @@ class LightsBench:
         self.line = self.line_kind(self.folder / "lights", self.firmware).start()
 
     def open(self, **options: Any) -> Any:
-        choices = {"channels": CHANNELS, "reply_timeout_s": 1.0, "settle_s": 0.001, **options}
-        lights = KINDS[self.kind][1](str(self.line.path), **choices)
+        place = {"port": str(self.line.path), "channels": CHANNELS, **KINDS[self.kind][1]}
+        kind = driver_kind("lights", self.kind)
+        settings = kind.settings.model_validate({**place, "reply_timeout_s": 1.0, "settle_s": 0.001, **options})
+        lights: Any = kind.open(settings)
         self.drivers.append(lights)
         return lights
 

@@ -22,7 +22,7 @@ class LightsPromises:
     def check_lit(self, bench: Any, wanted: dict[int, float]) -> None:
         assert bench.lit() == pytest.approx(wanted, abs=self.level_tolerance)
 
-    def test_it_says_who_it_is_and_what_it_has(self, bench: Any) -> None:
+    def test_it_reports_who_it_is_and_what_it_has(self, bench: Any) -> None:
         lights: Lights = bench.open()
         assert lights.identity.vendor
         assert lights.channels == self.channels

@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
+from drivers.geometry.rigid import Transform
 from drivers.serial_line.grbl.arm import GrblArm
-from drivers.serial_line.grbl.axes import AxisLimits
-from drivers.serial_line.lights.gardasoft import GardasoftLights
+from drivers.serial_line.grbl.settings import AxisSettings, GrblSettings
+from drivers.serial_line.lights.gardasoft.lights import GardasoftLights
+from drivers.serial_line.lights.gardasoft.settings import GardasoftSettings
 from drivers.serial_line.mycobot.arm import MyCobotArm
+from drivers.serial_line.mycobot.settings import MyCobotSettings, TravelSettings
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.firmware.grbl.dialect import DialectName
 from drivers.simulated.firmware.grbl.firmware import GrblFirmware
@@ -31,7 +34,10 @@ from drivers.simulated.wires.socket_wire import SocketLine
 
 SPEED = 25.0
 NEAR_HOME = (215.0, 215.0, 315.0, 58.0, 195.0)
-AXES = tuple(AxisLimits(a.name, a.minimum, a.maximum, a.machine_axis, a.offset) for a in SIMULATED_GANTRY)
+AXES = tuple(
+    AxisSettings.model_validate({field: getattr(axis, field) for field in AxisSettings.model_fields})
+    for axis in SIMULATED_GANTRY
+)
 
 
 def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
@@ -40,6 +46,11 @@ def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline_s, "waited in vain"
         time.sleep(0.001)
+
+
+def rows(transform: Transform) -> tuple[tuple[float, ...], ...]:
+    """A transform as settings hold it."""
+    return tuple(tuple(row) for row in transform.tolist())
 
 
 @dataclass
@@ -59,7 +70,8 @@ class GantryBench:
         return str(self.line.path)
 
     def open(self, **options: Any) -> GrblArm:
-        arm = GrblArm.open(self.port, **{"axes": AXES, "reply_timeout_s": 2.0, "watch_s": 0.0, **options})
+        choices = {"port": self.port, "axes": AXES, "reply_timeout_s": 2.0, "watch_s": 0.0, **options}
+        arm = GrblArm.open(GrblSettings.model_validate(choices))
         self.arms.append(arm)
         return arm
 
@@ -91,9 +103,9 @@ class LampBench:
         return str(self.line.path)
 
     def open(self, **options: Any) -> GardasoftLights:
-        lights = GardasoftLights.open(
-            self.port, **{"channels": tuple(range(1, 10)), "reply_timeout_s": 1.0, "settle_s": 0.001, **options}
-        )
+        nine = tuple(range(1, 10))
+        choices = {"port": self.port, "channels": nine, "reply_timeout_s": 1.0, "settle_s": 0.001, **options}
+        lights = GardasoftLights.open(GardasoftSettings.model_validate(choices))
         self.drivers.append(lights)
         return lights
 
@@ -147,9 +159,11 @@ class CobotBench:
         return str(self.line.path)
 
     def open(self, **options: Any) -> MyCobotArm:
-        geometry = {"model": stated.MODEL, "base": stated.BASE, "mount": stated.MOUNT, "travel": stated.TRAVEL}
-        quick = {"reply_timeout_s": 1.0, "speed_percent": 100, "watch_s": 0.0}
-        arm = MyCobotArm.open(self.port, **{**geometry, **quick, **options})
+        travel = TravelSettings.model_validate(stated.TRAVEL)
+        geometry = {"model": stated.MODEL, "base": rows(stated.BASE), "mount": rows(stated.MOUNT)}
+        quick = {"reply_timeout_s": 1.0, "speed_percent": 100, "settle_s": 0.0, "watch_s": 0.0}
+        choices = {"port": self.port, **geometry, "travel_limits": travel, **quick, **options}
+        arm = MyCobotArm.open(MyCobotSettings.model_validate(choices))
         self.arms.append(arm)
         return arm
 

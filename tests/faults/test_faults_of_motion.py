@@ -227,7 +227,7 @@ def test_on_a_noisy_wire_every_move_is_right_or_told(
 
 def made_good(one: OpenArm, error: DeviceError | None) -> None:
     """Homed by the operator, the arm goes where it is sent; no unlock and no resume was ever written."""
-    written = getattr(one.arm, "wire").written_bytes()  # noqa: B009 - every serial arm has one; the Protocol has not
+    written = getattr(one.arm, "port").written_bytes()  # noqa: B009 - every serial arm has one; the Protocol has not
     if b"$I" in written:
         assert b"~" not in written
         assert b"$X" not in written

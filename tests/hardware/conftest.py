@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from drivers.errors import PositionUntrusted
-from drivers.protocols import Arm, Camera, CameraSettings, Lights, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Arm, Camera, CameraSettings, Lights
 from station.commands.check.light_response import EXPOSURE_US, configure_any
 from station.lights.levels import mean_level
 from station.rig.devices import open_arm, open_camera, open_lights
@@ -27,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One parameter more for everything here, so that a skipped test says for which rig it waits."""
+    """Add the rig as a parameter of every test here, so that a skipped test names the rig it waits for."""
     if "rig_path" in metafunc.fixturenames:
         rig = metafunc.config.getoption("--rig", default=None)
         metafunc.parametrize("rig_path", [rig], ids=[str(rig.name) if rig else "no rig"], scope="session")
@@ -41,7 +42,7 @@ def rig(rig_path: Path | None) -> RigFile:
 
 
 class ArmBench:
-    """The arm of the rig file; where it stands is what its controller says."""
+    """The arm of the rig file; it stands where its controller reports."""
 
     def __init__(self, rig: RigFile) -> None:
         self._rig = rig
@@ -58,7 +59,7 @@ class ArmBench:
         return arm
 
     def true_pose(self) -> Pose | None:
-        """None where the controller does not tell before homing."""
+        """None where the controller does not report it before homing."""
         assert self._arm is not None
         try:
             return self._arm.position()
@@ -71,7 +72,7 @@ class ArmBench:
         time.sleep(0.05)
         after = self.true_pose()
         if before is None or after is None:
-            pytest.skip("the controller does not tell where the axes stand: whether they do cannot be tested")
+            pytest.skip("the controller does not report where the axes stand: whether they do cannot be tested")
         return after == before
 
     def close(self) -> None:
@@ -125,7 +126,7 @@ def middle(rig: RigFile) -> Pose:
     """The middle of every axis' travel."""
     travel = rig.travel()
     if not travel:
-        pytest.skip(f"driver {rig.driver_of('arm')!r} tells no travel in its settings")
+        pytest.skip(f"driver {rig.driver_of('arm')!r} has no travel in its settings")
     return Pose(**{name: (low + high) / 2 for name, (low, high) in travel.items()})
 
 

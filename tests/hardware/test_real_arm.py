@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from conformance.arm import ArmPromises
 
-from drivers.protocols import Arm, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Arm
 from station.rig.file import RigFile
 
 STEP_SHARE = 0.1  # of the travel, between the two places
 MOVING_AFTER_S = 0.03
-LEAST_TOLERANCE, RESOLUTION = 0.05, 0.001  # mm or degrees; a rig file that says more is taken at its word
+LEAST_TOLERANCE, RESOLUTION = 0.05, 0.001  # mm or degrees; a rig file with more is believed
 
 
 @pytest.mark.hardware
@@ -47,7 +48,7 @@ class TestRealArm(ArmPromises):
         time.sleep(MOVING_AFTER_S)
 
     def witness(self, bench: Any, stopped: Arm) -> Arm:
-        """The stopped one is blocked, and tells nothing: another says, untrusted, where the axes stand."""
+        """The stopped arm is blocked and reports nothing; one opened anew reports, untrusted, where the axes stand."""
         stopped.close()
         opened: Arm = bench.open()
         assert not opened.position_trusted

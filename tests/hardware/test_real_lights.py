@@ -1,4 +1,4 @@
-"""The promises of a light controller, on the one of the rig file; its camera tells light from dark."""
+"""The promises of a light controller, on the one of the rig file; its camera sees light and dark."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ class TestRealLights(LightsPromises):
         return lights_bench
 
     def check_lit(self, bench: Any, wanted: dict[int, float]) -> None:
-        """The picture tells that something shines, not what; which light it is, `station check --move` shows."""
+        """A picture shows that something shines, not which light; `station check --move` shows that."""
         is_bright = bench.brightness() >= self.dark + LIT_ABOVE_DARK
         assert is_bright == bool(wanted)

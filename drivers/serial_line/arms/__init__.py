@@ -1,1 +1,1 @@
-"""What every arm on a serial line shares: the latch, the ways around keep-out boxes, their settings."""
+"""What every arm on a serial port shares: the latch of trust, the ways around keep-out boxes, their settings."""

@@ -11,7 +11,7 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class KeepOutBox:
-    """Parallel to the station's axes, its faces included. Raises ValueError where low is not below high."""
+    """A box parallel to the station's axes, its faces included. Raises ValueError where low is not below high."""
 
     name: str
     low: Point
@@ -22,13 +22,10 @@ class KeepOutBox:
             raise ValueError(f"keep-out box {self.name}: {self.low} is not below {self.high} in x, y and z")
 
     def grown(self, by_mm: float) -> KeepOutBox:
-        """Larger on every side: the camera is no point, and its housing stays this far from the entrance pupil."""
+        """A box larger on every side, as the camera's housing reaches this far from its entrance pupil."""
         x0, y0, z0 = (v - by_mm for v in self.low)
         x1, y1, z1 = (v + by_mm for v in self.high)
         return KeepOutBox(self.name, (x0, y0, z0), (x1, y1, z1))
-
-    def contains(self, point: Point) -> bool:
-        return all(low <= p <= high for low, p, high in zip(self.low, point, self.high, strict=True))
 
     def is_crossed_by(self, start: Point, end: Point) -> bool:
         """Whether the straight way from `start` to `end`, both included, touches the box (the slab method)."""
@@ -45,5 +42,5 @@ class KeepOutBox:
 
 
 def first_crossed(boxes: Iterable[KeepOutBox], start: Point, end: Point) -> KeepOutBox | None:
-    """Any box that the way touches; None when it is free."""
+    """The first box that the straight way touches; None when it is free."""
     return next((box for box in boxes if box.is_crossed_by(start, end)), None)

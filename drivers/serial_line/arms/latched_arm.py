@@ -1,4 +1,8 @@
-"""What every arm on a serial line shares: the latch of trust in its position, the stop past any command, the watch."""
+"""What every arm on a serial port shares: the latch of trust in its position, the stop, and the watch at rest.
+
+The latch falls with anything that may have moved the axes unseen, in whichever thread it is noticed; only homing
+raises it again. The stop does not wait for the command in progress.
+"""
 
 from __future__ import annotations
 
@@ -8,49 +12,51 @@ from abc import ABC, abstractmethod
 from typing import Generic, Protocol, Self, TypeVar
 
 from drivers.errors import DeviceError, OutOfTravel, PositionUntrusted
-from drivers.protocols import DeviceIdentity, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import DeviceIdentity
 from drivers.serial_line.arms.waypoints import NoSafeWay, SafeWays
-from drivers.serial_line.port import Line
+from drivers.serial_line.port import Port
 from drivers.serial_line.replies import STOPPED
 
 log = logging.getLogger(__name__)
 
 
-class ArmLink(Protocol):
+class ArmConversation(Protocol):
     """The conversation with an arm's controller, as far as the latch needs it."""
 
-    line: Line
+    port: Port
 
     def halt(self) -> None:
-        """Hold now, from any thread; the command that waits is told."""
+        """Hold now, from any thread; the command that waits ends with PositionUntrusted."""
         ...
 
 
-Link = TypeVar("Link", bound=ArmLink)
+Conversation = TypeVar("Conversation", bound=ArmConversation)
 
 
-class LatchedArm(ABC, Generic[Link]):
+class LatchedArm(ABC, Generic[Conversation]):
     """The position is trusted only while nothing has happened that may have moved the axes unseen.
 
-    A subclass sets `_link` and `_identity`, and raises the latch in its homing.
+    A subclass sets `_conversation`, calls `_start` as the last step of its constructor, and raises the latch in its
+    homing.
     """
 
-    _link: Link
+    _conversation: Conversation
     _identity: DeviceIdentity
 
     def __init__(self, device: str, ways: SafeWays | None) -> None:
         self.last_reason = "not homed since the connection was made"
         self._device = device
         self._ways = ways or SafeWays()
-        self._is_at_home = False  # and has not moved since
+        self._is_at_home = False  # homed, and not moved since
         self._trust = threading.Event()
         self._closing = threading.Event()
         self._lock = threading.RLock()  # one conversation at a time; stop() does not take it
 
     @property
-    def wire(self) -> Line:
+    def port(self) -> Port:
         """The port, with the log of every byte that left."""
-        return self._link.line
+        return self._conversation.port
 
     @property
     def identity(self) -> DeviceIdentity:
@@ -61,19 +67,19 @@ class LatchedArm(ABC, Generic[Link]):
         return self._trust.is_set()
 
     def stop(self) -> None:
-        """Hold at once, past any waiting command, which then raises PositionUntrusted. Raises DeviceLost."""
+        """Hold at once, from any thread; a waiting command then raises PositionUntrusted. Raises DeviceLost."""
         was_trusted = self._trust.is_set()
         self._trust.clear()
         self.last_reason = STOPPED
-        self._link.halt()  # before anything that may take time, a log line included
+        self._conversation.halt()  # before anything that may take time, a log line included
         if was_trusted:
             log.warning("%s: position no longer trusted: %s", self._device, STOPPED)
 
     def close(self) -> None:
-        """Give the port back. Whatever moves then finishes its one move; servos keep their hold."""
+        """Give the port back. A move in progress runs to its end; servos keep their hold."""
         self._closing.set()
         self._distrust("the connection was closed")
-        self._link.line.close()
+        self._conversation.port.close()
 
     def __enter__(self) -> Self:
         return self
@@ -82,20 +88,30 @@ class LatchedArm(ABC, Generic[Link]):
         self.close()
 
     @abstractmethod
+    def _connect(self) -> None:
+        """Find out that the right controller listens, and set `_identity`. Moves nothing. Raises DeviceError."""
+
+    @abstractmethod
     def _distrust(self, reason: str) -> None:
-        """The latch falls, from whichever thread notices."""
+        """Let the latch fall, from whichever thread notices the reason."""
 
     @abstractmethod
     def _look(self) -> None:
-        """Ask a resting arm whether it may still be trusted: `_distrust`, or raise DeviceError, if not."""
+        """Ask a resting arm whether it may still be trusted; if not, call `_distrust` or raise DeviceError."""
 
-    def _start_watch(self, every_s: float) -> None:
+    def _start(self, every_s: float) -> None:
+        """Connect, then look at the arm as often as this while it rests (0: never); else give the port back."""
+        try:
+            self._connect()
+        except DeviceError:
+            self.port.close()
+            raise
         if every_s > 0:
-            name = f"watch {self._link.line.port}"
+            name = f"watch {self._conversation.port.name}"
             threading.Thread(target=self._watch, args=(every_s,), name=name, daemon=True).start()
 
     def _watch(self, every_s: float) -> None:
-        """What happens while nothing is commanded ends the trust as well."""
+        """Look at the arm while nothing is commanded: what happens then ends the trust as well."""
         while not self._closing.wait(every_s):
             if self._trust.is_set() and self._lock.acquire(blocking=False):
                 try:
@@ -116,7 +132,7 @@ class LatchedArm(ABC, Generic[Link]):
             raise OutOfTravel(self._device, str(error)) from error
 
     def _stops(self, start: Pose, target: Pose) -> tuple[Pose, ...]:
-        """Where the way to the target leads. Raises OutOfTravel where there is none."""
+        """The poses at which the way to the target stops, the target last. Raises OutOfTravel where none is free."""
         try:
             return self._ways.route(start, target, is_from_home=self._is_at_home)
         except NoSafeWay as error:

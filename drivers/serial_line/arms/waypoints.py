@@ -1,4 +1,4 @@
-"""How the camera gets from one pose to another without touching what must be kept out of: pure planning.
+"""How the camera gets from one pose to another without touching a keep-out box: pure planning.
 
 A way is a chain of straight legs. It goes straight where that is free, else through waypoints along allowed
 transitions; from the home pose it may be made to begin by retracting Z and to enter at one waypoint.
@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.serial_line.arms.keep_out import KeepOutBox, Point, first_crossed
 
 
 class NoSafeWay(Exception):
-    """The target lies in a keep-out box, or nothing that is allowed leads there; the text names the box."""
+    """The target lies in a keep-out box, or no allowed way leads there; the text names the box."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class SafeWays:
             raise NoSafeWay(f"x, y, z = {_words(pose)} mm lies in the keep-out box {box.name}{self._margin()}")
 
     def route(self, start: Pose, target: Pose, *, is_from_home: bool = False) -> tuple[Pose, ...]:
-        """Where to stop on the way, the target last. Raises NoSafeWay."""
+        """The poses at which to stop on the way, the target last. Raises NoSafeWay."""
         self.check_target(target)
         if not is_from_home or self.entry is None:
             return self._legs(start, target)
@@ -59,7 +59,7 @@ class SafeWays:
         return (*stops, *self._legs(entry, target))
 
     def _retreat(self, start: Pose, entry: Pose) -> Iterator[Pose]:
-        """Z first, then across, then down: the order in which nothing is swept that stands upright."""
+        """Z first, then across, then down: in this order nothing that stands upright is swept."""
         height_mm = max(start.z_mm, entry.z_mm)
         before = start
         for stop in (replace(start, z_mm=height_mm), replace(entry, z_mm=height_mm), entry):

@@ -1,4 +1,4 @@
-"""What a rig file says of keep-out boxes and waypoints, the same for every arm."""
+"""What a rig file states of keep-out boxes and waypoints, the same for every arm."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.serial_line.arms.keep_out import KeepOutBox
 from drivers.serial_line.arms.waypoints import SafeWays
 from drivers.settings import DriverSettings, Finite, NotNegative, SettingsError
@@ -17,12 +17,16 @@ Pair = Annotated[tuple[Name, ...], Field(min_length=2, max_length=2)]
 
 
 class BoxSettings(DriverSettings):
+    """One keep-out box by its two corners."""
+
     name: Name
     low_mm: PointMm
     high_mm: PointMm
 
 
 class PlaceSettings(DriverSettings):
+    """A pose of the camera."""
+
     x_mm: Finite
     y_mm: Finite
     z_mm: Finite
@@ -31,6 +35,8 @@ class PlaceSettings(DriverSettings):
 
 
 class WaypointSettings(DriverSettings):
+    """A pose by the name that transitions use."""
+
     name: Name
     pose: PlaceSettings
 
@@ -57,6 +63,7 @@ class WaysSettings(DriverSettings):
         return self
 
     def ways(self) -> SafeWays:
+        """The planner of these boxes and waypoints."""
         boxes = []
         for box in self.keep_out:
             (x0, y0, z0), (x1, y1, z1) = box.low_mm, box.high_mm

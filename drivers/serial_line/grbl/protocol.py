@@ -1,4 +1,4 @@
-"""What a Grbl-dialect controller can say, line by line, and what its numbers mean: pure functions.
+"""The lines that a Grbl-dialect controller sends, what its numbers mean, and how it plans a move: pure functions.
 
 Only a line that is exactly `ok` is an acknowledge; anything not understood is `Unknown`.
 """
@@ -61,7 +61,10 @@ class Info:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`<State:sub|MPos:..|..>`; `mpos` in the controller's axis order, None where it was not reported."""
+    """`<State:sub|MPos:..|..>`, the answer to `?`.
+
+    `mpos` is in the controller's order of axes, None where it was not reported; `pins` are the letters of `Pn:`.
+    """
 
     state: str
     substate: int | None
@@ -71,7 +74,7 @@ class Status:
 
     @property
     def name(self) -> str:
-        """As it was written: `Hold:0`."""
+        """State and substate as they were written: `Hold:0`."""
         return self.state if self.substate is None else f"{self.state}:{self.substate}"
 
 
@@ -87,7 +90,7 @@ UNREADY_STATES = {
 
 
 def trouble(report: Status) -> str | None:
-    """Why this report forbids motion: a safety input, whatever the state says, or a state that is no motion's."""
+    """Why this report forbids motion, in words: an active safety input, or the state itself; None if nothing does."""
     for pin, text in SAFETY_INPUTS.items():
         if pin in report.pins:
             return f"{text} (Pn:{report.pins})"
@@ -115,7 +118,7 @@ _NUMBER = re.compile(r"-?\d{1,9}(?:\.\d{1,9})?")
 
 
 def parse(line: bytes) -> Reply:
-    """One line without its newline; a trailing carriage return is allowed, nothing else is."""
+    """One line without its newline. A trailing carriage return is allowed; any other deviation makes it `Unknown`."""
     try:
         text = line.removesuffix(b"\r").decode("ascii")
     except UnicodeDecodeError:
@@ -176,7 +179,10 @@ class MovePlan:
 
 
 def plan_move(start: Axes, target: Axes, rates_per_s: Axes, accelerations: Axes) -> MovePlan:
-    """The slowest axis decides, in proportion to its share of the way (Grbl's planner does the same)."""
+    """Plan as Grbl does: the slowest axis decides, in proportion to its share of the way.
+
+    Lengths in mm and degrees alike, rates per second, accelerations per second squared.
+    """
     steps = [b - a for a, b in zip(start, target, strict=True)]
     length = math.sqrt(sum(s * s for s in steps))
     if length < 1e-9:
@@ -222,8 +228,10 @@ ERROR_TEXTS = {
 
 
 def alarm_text(code: int) -> str:
+    """`ALARM:n`, and what it means."""
     return f"ALARM:{code} ({ALARM_TEXTS.get(code, 'see the firmware documentation')})"
 
 
 def error_text(code: int) -> str:
+    """`error:n`, and what it means."""
     return f"error:{code} ({ERROR_TEXTS.get(code, 'see the firmware documentation')})"

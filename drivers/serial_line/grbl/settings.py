@@ -1,4 +1,4 @@
-"""What a rig file says of a gantry."""
+"""What a rig file states of a gantry; every default stands here alone."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from drivers.geometry.pose import POSE_FIELDS
 from drivers.serial_line.arms.ways_settings import EXAMPLE as WAYS_EXAMPLE
 from drivers.serial_line.arms.ways_settings import WaysSettings
 from drivers.settings import DriverSettings, Finite, NotNegative, Positive, SettingsError, Text
 
 FieldName = Literal["x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg"]
 Letter = Literal["X", "Y", "Z", "A", "B", "C"]
-AXES: tuple[FieldName, ...] = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
 
 
 class AxisSettings(DriverSettings):
-    """One axis of the arm: machine position = station position + offset."""
+    """One axis that moves the camera: machine position = station position + offset, in mm or degrees."""
 
     name: FieldName
     machine_axis: Letter
@@ -26,6 +26,11 @@ class AxisSettings(DriverSettings):
 
 
 class GrblSettings(DriverSettings):
+    """The section `arm:` of a rig file with `driver: grbl`.
+
+    Refused are an axis named twice, a field of Pose that is neither driven nor fixed, and a waypoint out of travel.
+    """
+
     port: Text
     axes: tuple[AxisSettings, ...] = Field(min_length=3)
     fixed: dict[FieldName, Finite] = Field(default_factory=dict)  # fields of Pose that no axis drives
@@ -34,22 +39,24 @@ class GrblSettings(DriverSettings):
     baud_rate: Annotated[int, Field(gt=0)] = 115200
     tolerance_mm: Positive = 0.05
     tolerance_deg: Positive = 0.05
-    settle_s: NotNegative = 0.0
-    speed: Annotated[float, Field(gt=0, le=1)] = 1.0
-    reply_timeout_s: Positive = 1.0
+    settle_s: NotNegative = 0.0  # after the axes stand, before the position is read
+    speed: Annotated[float, Field(gt=0, le=1)] = 1.0  # of what the axes can do
+    reply_timeout_s: Positive = 1.0  # for the answer to one line
+    boot_timeout_s: Positive = 3.0  # until the first banner: many boards restart when the port is opened
+    move_margin_s: Positive = 2.0  # beyond the computed time of a move
     homing_timeout_s: Positive = 120.0
     watch_s: NotNegative = 0.5  # how often a resting arm is asked for door, hold and inputs; 0 = never
 
     @model_validator(mode="after")
     def _every_field_stands_somewhere(self) -> GrblSettings:
         names = [axis.name for axis in self.axes]
-        for name in AXES:
+        for name in POSE_FIELDS:
             if name not in names and name not in self.fixed:
                 raise SettingsError(
                     ("axes",), f"the axis {name} is missing: name its machine axis, or under `fixed` where it stands"
                 )
             if name in names and name in self.fixed:
-                raise SettingsError(("fixed", name), "an axis drives it")
+                raise SettingsError(("fixed", name), f"{name} cannot be fixed: an axis drives it")
         return self
 
     @model_validator(mode="after")
@@ -60,7 +67,10 @@ class GrblSettings(DriverSettings):
             if names.index(axis.name) != index:
                 raise SettingsError(("axes", index, "name"), f"{axis.name} stands here twice")
             if letters.setdefault(axis.machine_axis, index) != index:
-                raise SettingsError(("axes", index, "machine_axis"), f"{axis.machine_axis} already drives another axis")
+                raise SettingsError(
+                    ("axes", index, "machine_axis"),
+                    f"{axis.machine_axis} already drives another axis",
+                )
             if not axis.minimum < axis.maximum:
                 found = f"{axis.minimum} is not below the maximum {axis.maximum}"
                 raise SettingsError(("axes", index, "minimum"), found)
@@ -69,7 +79,19 @@ class GrblSettings(DriverSettings):
                 raise SettingsError(("parked", letter), f"{letter} drives {self.axes[letters[letter]].name}")
         return self
 
+    @model_validator(mode="after")
+    def _waypoints_are_within_travel(self) -> GrblSettings:
+        for index, waypoint in enumerate(() if self.ways is None else self.ways.waypoints):
+            for name, (low, high) in self.travel().items():
+                tolerance = self.tolerance_deg if name.endswith("_deg") else self.tolerance_mm
+                slack, value = tolerance if name in self.fixed else 0.0, float(getattr(waypoint.pose, name))
+                if not low - slack <= value <= high + slack:
+                    found = f"waypoint {waypoint.name}: {name} = {value:g} is outside {low:g} .. {high:g}"
+                    raise SettingsError(("ways", "waypoints", index, "pose", name), found)
+        return self
+
     def travel(self) -> dict[str, tuple[float, float]]:
+        """Field of Pose -> least and greatest value in station units; both the same for a fixed field."""
         driven: dict[str, tuple[float, float]] = {axis.name: (axis.minimum, axis.maximum) for axis in self.axes}
         return driven | {name: (value, value) for name, value in self.fixed.items()}
 

@@ -1,4 +1,4 @@
-"""A conversation with a light controller: one command at a time, and each reply belongs to the last one."""
+"""A conversation with a light controller: one command at a time, and each reply belongs to the last command."""
 
 from __future__ import annotations
 
@@ -8,20 +8,38 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from drivers.errors import DeviceTimeout
-from drivers.serial_line.port import Line
+from drivers.serial_line.port import Port
 from drivers.serial_line.replies import Replies
 
 log = logging.getLogger(__name__)
 
 DEVICE = "lights"
+SYNCHRONISING_ATTEMPTS = 3
 Reply = TypeVar("Reply")
 
 
-class LightLine(Generic[Reply]):
-    """The port, and what came from it, parsed. `parse` returns None for what is no reply: counted, and ignored.
+def no_acknowledge(command: str | bytes, timeout_s: float, port: Port) -> DeviceTimeout:
+    """The fault to raise when a command was not answered in time."""
+    return DeviceTimeout(
+        DEVICE,
+        f"no acknowledge of {command!r} within {timeout_s:g} s on {port.name}. Check power and cable",
+    )
 
-    `is_in_step` tells that no reply is outstanding; it falls with each command and is raised by the driver,
-    once it has judged the reply. Not thread-safe: the driver's lock is held around every call.
+
+def nobody_there(question: str, port: Port) -> DeviceTimeout:
+    """The fault to raise when the question that finds the controller was never answered."""
+    return DeviceTimeout(
+        DEVICE,
+        f"no answer to {question} on {port.name} in {SYNCHRONISING_ATTEMPTS} attempts. "
+        "Is it the right port and baud rate, and is the controller powered?",
+    )
+
+
+class LightConversation(Generic[Reply]):
+    """The port, and what came from it, parsed. `parse` returns None for what is no reply: logged, and ignored.
+
+    `is_in_step`: no reply is outstanding. It falls with each command; the driver raises it once it has judged the
+    reply. Not thread-safe: the driver's lock is held around every call. The constructor raises DeviceNotFound.
     """
 
     def __init__(
@@ -34,21 +52,14 @@ class LightLine(Generic[Reply]):
         parse: Callable[[bytes], Reply | None],
     ) -> None:
         self.is_in_step = False
-        self.rejected = 0
         self.reply_timeout_s = reply_timeout_s
         self._parse = parse
         self._arrived: Replies[bytes] = Replies()
-        self.wire = Line(
-            DEVICE,
-            port,
-            baud_rate=baud_rate,
-            terminator=terminator,
-            on_line=self._arrived.put,
-            on_lost=self._arrived.put,
-        )
+        arrived = self._arrived.put
+        self.port = Port(DEVICE, port, baud_rate=baud_rate, terminator=terminator, on_piece=arrived, on_lost=arrived)
 
     def ask(self, command: bytes) -> Reply:
-        """Raises DeviceTimeout when no reply came, DeviceLost. The caller was in step, or has synchronised."""
+        """Send, and return the reply. Raises DeviceTimeout, DeviceLost. The caller was in step, or has synchronised."""
         self.drain()
         self.send(command)
         reply = self.next_reply()
@@ -57,13 +68,13 @@ class LightLine(Generic[Reply]):
         return reply
 
     def send(self, command: bytes) -> None:
+        """Write, and count as out of step until the reply was judged. Raises DeviceLost."""
         self.is_in_step = False
-        self.wire.write(command)
+        self.port.write(command)
 
     def timeout(self, command: bytes) -> DeviceTimeout:
-        return DeviceTimeout(
-            DEVICE, f"no acknowledge of {command!r} within {self.reply_timeout_s:g} s on {self.wire.port}"
-        )
+        """The fault to raise when this command was not answered."""
+        return no_acknowledge(command, self.reply_timeout_s, self.port)
 
     def next_reply(self, deadline_s: float | None = None) -> Reply | None:
         """None when none came by `deadline_s` (`time.monotonic`; the reply timeout from now). Raises DeviceLost."""
@@ -73,20 +84,16 @@ class LightLine(Generic[Reply]):
             reply = self._parse(raw)
             if reply is not None:
                 return reply
-            self.rejected += 1
             log.warning("%s: not understood and not counted as an acknowledge: %r", DEVICE, raw)
         return None
 
     def wait_silent(self) -> None:
-        """Until nothing has come for a reply timeout: what was repeated may be answered more than once."""
+        """Return once nothing has come for a reply timeout: a repeated question may be answered more than once."""
         while self.next_reply() is not None:
             continue
 
     def drain(self) -> None:
-        """What came unasked is told in the log and dropped. Raises DeviceLost."""
+        """Log and drop what came unasked. Raises DeviceLost."""
         while not self._arrived.empty():
             if (reply := self.next_reply(time.monotonic())) is not None:
                 log.warning("%s: came unasked and was dropped: %r", DEVICE, reply)
-
-    def close(self) -> None:
-        self.wire.close()

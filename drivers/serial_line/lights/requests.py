@@ -1,4 +1,4 @@
-"""What every light controller answers alike, whatever its frames: a wrong request, and an `off` that stays open."""
+"""What is the same for every light controller, whatever its frames: a wrong request, and an `off` left open."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def check_request(device: str, channels: Sequence[int], channel: int, brightness
 
 
 def off_not_confirmed(device: str, channels: Iterable[int], problem: DeviceError | None) -> LightStateUnknown:
-    """The fault to raise when lights may still be on."""
+    """The fault to raise when lights may still be on; the channels are named in the order given."""
     names = ", ".join(map(str, channels))
     return LightStateUnknown(
-        device, f"off was not confirmed for channel {names}: {problem}. If in doubt, cut the lights' power"
+        device, f"off was not confirmed for channel {names} ({problem}). If in doubt, cut the lights' power"
     )
 
 
 def off_with_one_retry(device: str, all_off: Callable[[], None], maybe_on: Callable[[], Iterable[int]]) -> None:
-    """Raises LightStateUnknown naming the channels that `maybe_on` tells after the second failure."""
+    """Run `all_off`, twice if need be. After the second failure raise LightStateUnknown naming all in `maybe_on`."""
     try:
         all_off()
     except DeviceError as first:

@@ -1,4 +1,7 @@
-"""The conversation with a myCobot: questions answered by the frame that belongs to them, sets never taken on trust."""
+"""The conversation with a myCobot: a question is answered by the frame that belongs to it; a set is never trusted.
+
+Old firmware acknowledges no set, and an acknowledge may be late: only what is read back afterwards counts.
+"""
 
 from __future__ import annotations
 
@@ -11,47 +14,40 @@ from typing import TypeVar
 from drivers.errors import DeviceLost, DeviceTimeout, PositionUntrusted
 from drivers.serial_line.mycobot import protocol as frames
 from drivers.serial_line.mycobot.protocol import Frame, FrameReader, Six
-from drivers.serial_line.port import Line
+from drivers.serial_line.port import Port
 from drivers.serial_line.replies import STOPPED, Halted, Replies
 
 log = logging.getLogger(__name__)
 
+BAUD_RATE = 115200  # both models
 ASK_ATTEMPTS = 3  # a question changes nothing: a lost or garbled answer is worth another
 STOP_REPEAT_S = 0.2
 
 T = TypeVar("T")
 
 
-class MyCobotLink:
+class MyCobotConversation:
     """One thread commands at a time (the arm holds the lock); any may halt.
 
-    An acknowledge of a set proves nothing (old firmware sends none, and it may be late): only what is read back
-    afterwards counts. `distrust` is called, from whichever thread notices, with the reason.
+    `distrust` is called, from whichever thread notices, with the reason why the position may be wrong. The
+    constructor opens the port and raises DeviceNotFound; it sends nothing.
     """
 
-    def __init__(
-        self, device: str, port: str, baud_rate: int, reply_timeout_s: float, distrust: Callable[[str], None]
-    ) -> None:
+    def __init__(self, device: str, port: str, reply_timeout_s: float, distrust: Callable[[str], None]) -> None:
         self.device = device
         self.reply_timeout_s = reply_timeout_s
         self.blocked: str | None = "not homed since the connection was made"  # why nothing that moves may be sent
-        self.acknowledged: set[int] = set()  # sets that this firmware was seen to acknowledge
         self._distrust = distrust
         self._reader = FrameReader()
         self._replies: Replies[Frame | Halted] = Replies()
         self._gate = threading.Lock()  # held only while bytes leave: after a stop no set may follow
-        self.line = Line(
-            device, port, baud_rate=baud_rate, terminator=bytes([frames.END]), on_line=self._receive, on_lost=self._lose
-        )
-
-    @property
-    def rejected_bytes(self) -> int:
-        return self._reader.rejected_bytes
+        end = bytes([frames.END])
+        self.port = Port(device, port, baud_rate=BAUD_RATE, terminator=end, on_piece=self._receive, on_lost=self._lose)
 
     # -- the reader thread ------------------------------------------------------------------
 
     def _receive(self, piece: bytes) -> None:
-        """The port cuts at every FA, those within a frame's data too: the reader joins them again."""
+        """Feed the frame reader. The port cuts at every FA, within a frame's data too; the reader joins the pieces."""
         for frame in self._reader.feed(piece + bytes([frames.END])):
             self._replies.put(frame)
 
@@ -62,13 +58,13 @@ class MyCobotLink:
     # -- questions --------------------------------------------------------------------------
 
     def ask(self, command: int, read: Callable[[Frame], T | None], data: bytes = b"") -> T:
-        """Ask until a plausible answer came, `ASK_ATTEMPTS` times at most.
+        """Ask until `read` accepts an answer, `ASK_ATTEMPTS` times at most.
 
         Raises DeviceTimeout, PositionUntrusted when stopped meanwhile, DeviceLost.
         """
         for _ in range(ASK_ATTEMPTS):
             self._drain()
-            self.line.write(frames.encode(Frame(command, data)))
+            self.port.write(frames.encode(Frame(command, data)))
             answer = self._await(command, read, self.reply_timeout_s)
             if answer is not None:
                 return answer
@@ -76,29 +72,34 @@ class MyCobotLink:
         self._distrust(reason)
         raise DeviceTimeout(
             self.device,
-            f"{reason} in {ASK_ATTEMPTS} attempts of {self.reply_timeout_s:g} s on {self.line.port}. "
+            f"{reason} in {ASK_ATTEMPTS} attempts of {self.reply_timeout_s:g} s on {self.port.name}. "
             "Is it the right port, and is the arm powered?",
         )
 
     def ask_once(self, command: int, read: Callable[[Frame], T | None]) -> T | None:
-        """For what some firmware does not know."""
+        """Ask what some firmware does not know; None when no answer came."""
         self._drain()
-        self.line.write(frames.encode(Frame(command)))
+        self.port.write(frames.encode(Frame(command)))
         return self._await(command, read, self.reply_timeout_s)
 
     def is_powered(self) -> bool:
+        """Whether the servos have power. This and the four below raise as `ask`."""
         return bool(self.ask(frames.IS_POWERED, frames.flag))
 
     def is_moving(self) -> bool:
+        """Whether any joint turns."""
         return bool(self.ask(frames.IS_MOVING, frames.flag))
 
     def angles_deg(self) -> Six:
+        """Joints 1 to 6 in degrees."""
         return self.ask(frames.GET_ANGLES, frames.angles)
 
     def coordinates(self) -> Six:
+        """The flange in the arm's base: x, y, z in mm, rx, ry, rz in degrees."""
         return self.ask(frames.GET_COORDINATES, frames.coordinates)
 
     def is_in_position(self, target: bytes, kind: int) -> bool:
+        """Whether the arm reports to be at `target`, the data of the set; `kind` is ANGLES or COORDINATES."""
         return bool(self.ask(frames.IS_IN_POSITION, frames.flag, target + bytes([kind])))
 
     def _await(self, command: int, read: Callable[[Frame], T | None], timeout_s: float) -> T | None:
@@ -113,42 +114,43 @@ class MyCobotLink:
     # -- sets -------------------------------------------------------------------------------
 
     def set(self, command: int, data: bytes = b"", *, moves: bool = True) -> None:
-        """Send once, and never again by itself. Raises PositionUntrusted when blocked, DeviceLost."""
+        """Send once; it is never repeated here. Raises PositionUntrusted when blocked, DeviceLost."""
         self._drain()
         with self._gate:
             refusal = self.blocked if moves else None
             if refusal is None:
-                self.line.write(frames.encode(Frame(command, data)))
+                self.port.write(frames.encode(Frame(command, data)))
         if refusal is not None:
             raise PositionUntrusted(self.device, f"command {command:02X} not sent: {refusal}; home the arm first")
 
     def halt(self) -> None:
-        """Stop now, from any thread; nothing that moves is sent after it until `allow`. Raises DeviceLost."""
+        """Send a stop now, from any thread; nothing that moves follows it until `allow`. Raises DeviceLost."""
         with self._gate:
             self.blocked = STOPPED
-            self.line.write(frames.encode(Frame(frames.STOP)))
+            self.port.write(frames.encode(Frame(frames.STOP)))
         self._replies.put(Halted())
 
     def block(self, reason: str) -> None:
+        """Let nothing that moves be sent, for this reason, until `allow`."""
         with self._gate:
             self.blocked = reason
 
     def allow(self) -> None:
-        """Only ever because an operator asked for homing."""
+        """Let sets be sent again: only ever because an operator asked for homing."""
         with self._gate:
             self.blocked = None
 
     def come_to_rest(self) -> str:
-        """Repeat the stop, which may have been lost, until the arm says that it does not move; the outcome in words."""
+        """Repeat the stop, which may have been lost, until the arm reports rest; returns the outcome in words."""
         deadline_s, confirmed = time.monotonic() + 4 * self.reply_timeout_s, 0
         while time.monotonic() < deadline_s:
-            self.line.write(frames.encode(Frame(frames.IS_MOVING)))
+            self.port.write(frames.encode(Frame(frames.IS_MOVING)))
             if self._is_at_rest(time.monotonic() + STOP_REPEAT_S):
                 confirmed += 1  # the first may answer a question from before the stop
                 if confirmed == 2:
                     return "the arm stands"
             else:
-                self.line.write(frames.encode(Frame(frames.STOP)))
+                self.port.write(frames.encode(Frame(frames.STOP)))
         return "IT DID NOT CONFIRM that it stands: cut its power"
 
     def _is_at_rest(self, deadline_s: float) -> bool:
@@ -160,9 +162,7 @@ class MyCobotLink:
     # -- the queue --------------------------------------------------------------------------
 
     def _drain(self) -> None:
-        """Drop what nobody waits for; a loss and a halt are heard."""
+        """Drop what nobody waits for. Raises DeviceLost, and PositionUntrusted for a halt among it."""
         for reply in self._replies.waiting():
-            if isinstance(reply, Frame) and not reply.data:
-                self.acknowledged.add(reply.command)
             if isinstance(reply, Halted) and self.blocked is not None:
                 raise PositionUntrusted(self.device, f"stopped; {self.come_to_rest()}; home the arm")

@@ -42,16 +42,19 @@ Six = tuple[float, float, float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
+    """One command or answer, without its marks and length."""
+
     command: int
     data: bytes = b""
 
 
 def encode(frame: Frame) -> bytes:
+    """The frame's bytes as they are sent."""
     return START + bytes([len(frame.data) + 2, frame.command]) + frame.data + bytes([END])
 
 
 class FrameReader:
-    """Finds an arm's answers in a stream: what cannot be one is skipped byte by byte up to the next `FE FE`."""
+    """Finds an arm's answers in a stream. What cannot be one is skipped byte by byte, up to the next `FE FE`."""
 
     def __init__(self) -> None:
         self.rejected_bytes = 0
@@ -120,12 +123,12 @@ def coordinates(frame: Frame) -> Six | None:
 
 
 def angle_bytes(angles_deg: Sequence[float]) -> bytes:
-    """Raises ValueError for what the format cannot hold."""
+    """Six angles in 0.01 degree. Raises ValueError for what the format cannot hold."""
     return _pack([a * 100.0 for a in angles_deg])
 
 
 def coordinate_bytes(six: Sequence[float]) -> bytes:
-    """Raises ValueError for what the format cannot hold."""
+    """x, y, z in 0.1 mm, rx, ry, rz in 0.01 degree. Raises ValueError for what the format cannot hold."""
     return _pack([v * 10.0 for v in six[:3]] + [a * 100.0 for a in six[3:]])
 
 
@@ -137,4 +140,6 @@ def _pack(values: Sequence[float]) -> bytes:
     try:
         return struct.pack(">6h", *(round(v) for v in values))
     except (struct.error, ValueError, OverflowError) as error:
-        raise ValueError(f"six numbers of at most {LARGEST_MM} mm and {LARGEST_DEG} degrees, not {values}") from error
+        raise ValueError(
+            f"six numbers of at most {LARGEST_MM} mm and {LARGEST_DEG} degrees fit a frame, not {values}"
+        ) from error

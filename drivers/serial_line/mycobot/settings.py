@@ -1,12 +1,12 @@
-"""What a rig file says of a six-axis arm."""
+"""What a rig file states of a six-axis arm; every default stands here alone."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from drivers.geometry.mycobot_kinematics import GEOMETRIES
+from drivers.geometry.mycobot_kinematics import GEOMETRIES, ModelName
 from drivers.geometry.rigid import Transform, from_coordinates, rigid_from_rows
 from drivers.serial_line.arms.ways_settings import EXAMPLE as WAYS_EXAMPLE
 from drivers.serial_line.arms.ways_settings import WaysSettings
@@ -20,7 +20,7 @@ Percent = Annotated[int, Field(ge=1, le=100)]
 
 
 class TravelSettings(DriverSettings):
-    """Where the camera may be, in the station; the joints' reach is checked as well."""
+    """Least and greatest value of each field of Pose; the joints' reach is checked as well."""
 
     x_mm: Range
     y_mm: Range
@@ -30,20 +30,27 @@ class TravelSettings(DriverSettings):
 
 
 class MyCobotSettings(DriverSettings):
+    """The section `arm:` of a rig file with `driver: mycobot`.
+
+    Refused are matrices that are no rigid transform, ranges that are empty, a home position beyond the joints'
+    limits, and keep-out boxes for moves that are not straight.
+    """
+
     port: Text
-    model: Literal["280", "320"]
+    model: ModelName
     base: Place | Matrix  # of the arm in the station
     mount: Place | Matrix  # of the camera in the flange: right, down, forward; the entrance pupil
     travel_limits: TravelSettings
-    joint_limits_deg: tuple[Range, ...] | None = None
-    home_joints_deg: Place | None = None
-    straight: bool = False  # keep-out boxes need it: how the joints get there by themselves is the firmware's affair
+    joint_limits_deg: tuple[Range, ...] | None = None  # None: the maker's documents' for the model
+    home_joints_deg: Place | None = None  # where homing leads; None: it stays where it is
+    straight: bool = False  # keep-out boxes need it: the firmware alone decides how the joints get there otherwise
     ways: WaysSettings | None = None
     speed_percent: Percent = 50
-    tolerance_mm: Positive = 1.0
+    tolerance_mm: Positive = 1.0  # how far from the target a move may end
     tolerance_deg: Positive = 1.0
-    settle_s: NotNegative = 0.3
-    reply_timeout_s: Positive = 0.5
+    settle_s: NotNegative = 0.3  # after arrival, before the position is read again
+    reply_timeout_s: Positive = 0.5  # for one answer
+    move_margin_s: Positive = 3.0  # beyond the computed time of a move
     watch_s: NotNegative = 1.0  # how often a resting arm is asked for power and place; 0 = never
 
     @model_validator(mode="after")
@@ -66,16 +73,21 @@ class MyCobotSettings(DriverSettings):
             if not low <= angle <= high:
                 raise SettingsError(("home_joints_deg", index), f"{angle:g} is outside the joint's {low:g} .. {high:g}")
         if self.ways is not None and not self.straight:
-            raise SettingsError(("ways",), "keep-out boxes and waypoints need `straight: true`")
+            raise SettingsError(("ways",), "keep-out boxes judge straight moves only: they need `straight: true`")
         if self.ways is not None and self.home_joints_deg is not None:
-            raise SettingsError(("home_joints_deg",), "moves joint by joint, which keep-out boxes cannot judge")
+            raise SettingsError(
+                ("home_joints_deg",),
+                "homing would move joint by joint, which keep-out boxes cannot judge",
+            )
         return self
 
     def travel(self) -> dict[str, tuple[float, float]]:
+        """Field of Pose -> least and greatest value in the station."""
         fields = ((name, getattr(self.travel_limits, name)) for name in TravelSettings.model_fields)
         return {name: (low, high) for name, (low, high) in fields}
 
     def limits(self) -> tuple[tuple[float, float], ...]:
+        """Least and greatest angle of joints 1 to 6, in degrees."""
         if self.joint_limits_deg is None:
             return GEOMETRIES[self.model].limits_deg
         return tuple((low, high) for low, high in self.joint_limits_deg)

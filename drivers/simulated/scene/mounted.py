@@ -1,4 +1,8 @@
-"""The camera as it was really built and screwed to the arm: its lens, and how it sits against the drawing."""
+"""The camera as it was really built and screwed to the arm: its lens, and how it sits against the drawing.
+
+Pose and rotation are worked out here anew, not taken from `drivers/geometry/rigid.py`: the Scene is the truth by which
+the drivers and the calibration are tested, so an error in theirs must not be in it too.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +69,7 @@ class MountedCamera:
 
 
 def axes_of(tilt_deg: float, pan_deg: float) -> F64:
-    """Rows right, up, ahead of a camera, station frame (see `drivers/protocols.py`)."""
+    """Rows right, up, ahead of a camera, station frame (see `drivers/geometry/pose.py`)."""
     t, p = math.radians(tilt_deg), math.radians(pan_deg)
     ahead = np.array([-math.sin(t) * math.cos(p), -math.sin(t) * math.sin(p), -math.cos(t)])
     up = np.array([-math.cos(t) * math.cos(p), -math.cos(t) * math.sin(p), math.sin(t)])

@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from drivers.geometry.mycobot_kinematics import GEOMETRIES, ModelName, nearest
+from drivers.geometry.pose import Pose
 from drivers.geometry.rigid import (
     angle_between_deg,
     camera_in_station,
@@ -20,7 +21,6 @@ from drivers.geometry.rigid import (
     rigid_from_rows,
     to_coordinates,
 )
-from drivers.protocols import Pose
 from drivers.simulated.firmware.mycobot import geometry as stated
 from drivers.simulated.firmware.mycobot.motion import ArmMotion
 

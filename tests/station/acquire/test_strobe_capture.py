@@ -11,7 +11,7 @@ import pytest
 
 from drivers.errors import CommandRefused, DeviceError, DeviceTimeout, FeatureMissing, FrameOutOfOrder, LightFault
 from drivers.protocols import CameraSettings, Pose
-from drivers.serial_line.lights.gardasoft import GardasoftLights
+from drivers.serial_line.lights.gardasoft.lights import GardasoftLights
 from drivers.simulated import simcam
 from drivers.simulated.config import SimulatedRigConfig
 from drivers.simulated.process import RigProcess

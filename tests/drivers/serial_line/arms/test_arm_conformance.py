@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from conformance.arm import ArmPromises
 
+from drivers.geometry.pose import Pose
 from drivers.geometry.rigid import camera_in_station, distance_mm
-from drivers.protocols import Pose
 from drivers.simulated.wires.pty_wire import PtyLine
 from drivers.simulated.wires.socket_wire import SocketLine
 

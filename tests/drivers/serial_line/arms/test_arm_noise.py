@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from drivers.errors import DeviceError
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 
 MOVES = 10
 RATE = "0.003"  # of bytes
@@ -58,11 +58,11 @@ class TestNoise:
         bench = make_gantry()
         arm = bench.open(reply_timeout_s=0.2, move_margin_s=0.5, homing_timeout_s=2.0)
         assert walk(bench, arm, fault, GANTRY_PLACES, 0.06) >= 2
-        assert b"$X" not in arm.wire.written_bytes()
-        assert b"~" not in arm.wire.written_bytes()
+        assert b"$X" not in arm.port.written_bytes()
+        assert b"~" not in arm.port.written_bytes()
 
     def test_a_six_axis_arm(self, make_cobot: Any, fault: str) -> None:
         bench = make_cobot()
         arm = bench.open(reply_timeout_s=0.2, move_margin_s=0.5)
         assert walk(bench, arm, fault, ARM_PLACES, 1.5) >= 2
-        assert b"\xfe\xfe\x02\x13" not in arm.wire.written_bytes()
+        assert b"\xfe\xfe\x02\x13" not in arm.port.written_bytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -21,12 +21,11 @@ from drivers.errors import (
     PositionError,
     PositionUntrusted,
 )
-from drivers.protocols import Pose
-from drivers.serial_line.arms.keep_out import KeepOutBox
-from drivers.serial_line.arms.waypoints import SafeWays
+from drivers.geometry.pose import Pose
+from drivers.serial_line.arms.ways_settings import BoxSettings, PlaceSettings, WaypointSettings, WaysSettings
 from drivers.serial_line.grbl.arm import GrblArm
-from drivers.serial_line.grbl.axes import AxisLimits
-from drivers.serial_line.grbl.conversation import GrblLink
+from drivers.serial_line.grbl.conversation import GrblConversation
+from drivers.serial_line.grbl.settings import AxisSettings, GrblSettings
 from drivers.simulated.firmware.grbl.gantry import SIMULATED_GANTRY, SimulatedAxis
 
 TOP = Pose(0.0, 0.0, 258.0, 45.0, 180.0)
@@ -41,7 +40,7 @@ def dialect(request: Any) -> str:
 
 
 def sent(arm: GrblArm) -> bytes:
-    return arm.wire.written_bytes()
+    return arm.port.written_bytes()
 
 
 def assert_every_acknowledge_is_its_own(bench: Any, arm: GrblArm) -> None:
@@ -444,14 +443,15 @@ def test_a_dead_line_is_a_timeout_naming_the_port(gantry: Any) -> None:
 
 def test_a_port_that_is_not_there_or_taken_says_so(gantry: Any) -> None:
     with pytest.raises(DeviceNotFound, match=r"ttyNONE cannot be opened .* ports on this machine"):
-        GrblArm.open("/dev/ttyNONE", axes=gantry.axes)
+        GrblArm.open(GrblSettings(port="/dev/ttyNONE", axes=gantry.axes))
     gantry.open()
     with pytest.raises(DeviceNotFound, match="in use by another program"):
         gantry.open()
 
 
 def test_travel_that_does_not_fit_the_controller_is_refused_at_open(gantry: Any) -> None:
-    axes = (AxisLimits("x_mm", -220.0, 220.0, "X", 0.0), *gantry.axes[1:])
+    x = AxisSettings(name="x_mm", machine_axis="X", minimum=-220.0, maximum=220.0)
+    axes = (x, *gantry.axes[1:])
     with pytest.raises(FeatureMissing, match=r"x_mm.*controller allows -442 \.\. 0 \(\$130\)"):
         gantry.open(axes=axes)
 
@@ -463,7 +463,7 @@ def test_settings_that_would_mislead_are_refused(gantry: Any) -> None:
 
 
 def test_three_axes_drive_three_fields_and_the_others_stand_where_stated(gantry: Any) -> None:
-    arm = gantry.homed(axes=gantry.axes[:3], fixed={"pan_deg": -90.0})
+    arm = gantry.homed(axes=gantry.axes[:3], fixed={"tilt_deg": 0.0, "pan_deg": -90.0})
     found = arm.move_to(Pose(10.0, 20.0, 100.0, 0.0, -90.0))
     assert found == Pose(10.0, 20.0, 100.0, 0.0, -90.0)
     before = len(sent(arm))
@@ -474,8 +474,7 @@ def test_three_axes_drive_three_fields_and_the_others_stand_where_stated(gantry:
 
 
 def test_an_axis_that_moves_no_camera_is_parked_and_verified(gantry: Any) -> None:
-    parked = AxisLimits("B", -41.0, -41.0, "B")
-    arm = gantry.homed(axes=(*gantry.axes[:4], parked))
+    arm = gantry.homed(axes=gantry.axes[:4], fixed={"pan_deg": 0.0}, parked={"B": -41.0})
     arm.move_to(Pose(10.0, 20.0, 100.0, 30.0, 0.0))
     assert gantry.firmware.machine_at(gantry.clock.now_s())[4] == pytest.approx(-41.0, abs=0.01)
 
@@ -483,12 +482,12 @@ def test_an_axis_that_moves_no_camera_is_parked_and_verified(gantry: Any) -> Non
 def test_six_axes_are_five_for_the_camera_and_one_parked(make_gantry: Any) -> None:
     spare = SimulatedAxis("c", "C", -90.0, 90.0, 90.0, 360.0)
     bench = make_gantry(axes=(*SIMULATED_GANTRY, spare), start=(215.0, 215.0, 315.0, 58.0, 195.0, 80.0))
-    arm = bench.homed(axes=(*bench.axes, AxisLimits("C", -41.0, -41.0, "C")))
+    arm = bench.homed(parked={"C": -41.0})
     assert_every_acknowledge_is_its_own(bench, arm)
     assert bench.firmware.machine_at(bench.clock.now_s())[5] == pytest.approx(-41.0, abs=0.01)
     arm.close()
     with pytest.raises(FeatureMissing, match="C"):
-        make_gantry().open(axes=(*bench.axes, AxisLimits("C", -41.0, -41.0, "C")))
+        make_gantry().open(parked={"C": -41.0})
 
 
 def test_a_door_opened_while_homing_ends_it_untrusted(make_gantry: Any, wait_until: Any) -> None:
@@ -536,14 +535,14 @@ def test_a_stop_between_two_lines_of_a_move_lets_no_further_line_out(
     gantry: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arm = gantry.homed()
-    works = GrblLink.command
+    works = GrblConversation.command
 
-    def command(link: GrblLink, text: str, timeout_s: float | None = None, **options: Any) -> Any:
-        answer = works(link, text, timeout_s, **options)
+    def command(talk: GrblConversation, text: str, timeout_s: float | None = None, **options: Any) -> Any:
+        answer = works(talk, text, timeout_s, **options)
         arm.stop()
         return answer
 
-    monkeypatch.setattr(GrblLink, "command", command)
+    monkeypatch.setattr(GrblConversation, "command", command)
     with pytest.raises(PositionUntrusted, match="stopped"):
         arm.move_to(TOP)
     assert b"G4" not in sent(arm).rpartition(b"!")[2]
@@ -551,9 +550,16 @@ def test_a_stop_between_two_lines_of_a_move_lets_no_further_line_out(
 
 
 def test_a_way_through_a_keep_out_box_goes_by_its_waypoints_or_sends_nothing(gantry: Any) -> None:
-    box = KeepOutBox("clamp", (-20.0, -20.0, 40.0), (20.0, 20.0, 280.0))
-    over = {"left": replace(LEFT, z_mm=300.0), "right": replace(RIGHT, z_mm=300.0)}
-    arm = gantry.homed(ways=SafeWays((box,), over, (("left", "right"),), entry="right"))
+    ways = WaysSettings(
+        keep_out=(BoxSettings(name="clamp", low_mm=(-20.0, -20.0, 40.0), high_mm=(20.0, 20.0, 280.0)),),
+        waypoints=tuple(
+            WaypointSettings(name=name, pose=PlaceSettings(**asdict(replace(side, z_mm=300.0))))
+            for name, side in (("left", LEFT), ("right", RIGHT))
+        ),
+        transitions=(("left", "right"),),
+        entry="right",
+    )
+    arm = gantry.homed(ways=ways)
     arm.move_to(RIGHT)
     assert sent(arm).count(b"G53 G1") == 3  # home, across at the home's height, down to the entry, to the target
     arm.move_to(LEFT)
@@ -571,17 +577,18 @@ def test_a_way_through_a_keep_out_box_goes_by_its_waypoints_or_sends_nothing(gan
 @pytest.mark.parametrize(
     ("axes", "complaint"),
     [
-        ((AxisLimits("x_mm", 0.0, 1.0, "X"),), "3 to 6 axes"),
-        (tuple(AxisLimits(n, 0.0, 1.0, "X") for n in ("x_mm", "y_mm", "z_mm")), "twice"),
-        (
-            (AxisLimits("x_mm", 1.0, 0.0, "X"), AxisLimits("y_mm", 0.0, 1.0, "Y"), AxisLimits("z_mm", 0.0, 1.0, "Z")),
-            "below",
-        ),
+        ((("x_mm", "X", 0.0, 1.0),), "at least 3 items"),
+        (tuple((n, "X", 0.0, 1.0) for n in ("x_mm", "y_mm", "z_mm")), "X already drives another axis"),
+        ((("x_mm", "X", 0.0, 1.0), *((n, "Y", 0.0, 1.0) for n in ("x_mm", "y_mm", "z_mm"))), "twice"),
+        ((("x_mm", "X", 1.0, 0.0), ("y_mm", "Y", 0.0, 1.0), ("z_mm", "Z", 0.0, 1.0)), "below"),
     ],
 )
-def test_axes_that_cannot_be_meant(axes: tuple[AxisLimits, ...], complaint: str) -> None:
+def test_axes_that_cannot_be_meant(axes: tuple[tuple[Any, ...], ...], complaint: str) -> None:
+    sections = tuple(dict(zip(("name", "machine_axis", "minimum", "maximum"), axis, strict=True)) for axis in axes)
     with pytest.raises(ValueError, match=complaint):
-        GrblArm.open("/dev/null", axes=axes)
+        GrblSettings.model_validate(
+            {"port": "/dev/null", "axes": sections, "fixed": {"tilt_deg": 0.0, "pan_deg": -90.0}}
+        )
 
 
 def test_reaching_out_of_travel_names_axis_value_and_limits(gantry: Any) -> None:
@@ -594,7 +601,7 @@ def test_connecting_to_axes_that_still_run_holds_them_before_the_reset(make_gant
     bench = make_gantry(speed=3.0)
     arm = bench.homed()
     arm.move_to(TOP)
-    arm.wire.write(b"G53 G1 X-401 F30000\n")
+    arm.port.write(b"G53 G1 X-401 F30000\n")
     wait_until(lambda: not bench.is_still())
     arm.close()
     again = bench.open()
@@ -614,7 +621,7 @@ def test_hold_is_sent_within_50_ms_of_the_call_while_a_command_waits(make_gantry
         called_s = time.monotonic()
         arm.stop()
         delays_s.append(time.monotonic() - called_s)  # the port has taken the byte when stop() returns
-        assert b"!" in [w.data for w in arm.wire.written if called_s <= w.time_s <= called_s + delays_s[-1]]
+        assert b"!" in [w.data for w in arm.port.written if called_s <= w.time_s <= called_s + delays_s[-1]]
         mover.join()
     assert min(delays_s) < 0.05  # the machine may have better to do once, not three times
 
@@ -624,13 +631,13 @@ def test_the_timeout_of_a_move_follows_its_way_rate_and_acceleration(
 ) -> None:
     arm = gantry.homed(move_margin_s=0.25, speed=0.5)
     waits: list[tuple[str, float]] = []
-    works = GrblLink.command
+    works = GrblConversation.command
 
-    def command(link: GrblLink, text: str, timeout_s: float | None = None, **options: Any) -> Any:
+    def command(talk: GrblConversation, text: str, timeout_s: float | None = None, **options: Any) -> Any:
         waits.append((text, timeout_s or 0.0))
-        return works(link, text, timeout_s, **options)
+        return works(talk, text, timeout_s, **options)
 
-    monkeypatch.setattr(GrblLink, "command", command)
+    monkeypatch.setattr(GrblConversation, "command", command)
     arm.move_to(LEFT)
     arm.move_to(replace(LEFT, x_mm=150.0))
     assert waits[-1][0] == "G4 P0.01"

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.errors import CommandRefused, DeviceLost, DeviceNotFound, DeviceTimeout, LightStateUnknown
-from drivers.serial_line.lights.gardasoft import GardasoftLights
-from drivers.serial_line.lights.gardasoft_protocol import (
+from drivers.serial_line.lights.gardasoft.lights import GardasoftLights
+from drivers.serial_line.lights.gardasoft.protocol import (
     Answer,
     Event,
     continuous,
@@ -21,6 +21,7 @@ from drivers.serial_line.lights.gardasoft_protocol import (
     pulsed,
     switched,
 )
+from drivers.serial_line.lights.gardasoft.settings import GardasoftSettings
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
 from drivers.simulated.wires.pty_wire import PtyLine
@@ -29,11 +30,11 @@ SHORT = {"reply_timeout_s": 0.3}
 
 
 def sent_by(lights: GardasoftLights, before: int = 0) -> list[str]:
-    return lights.wire.written_bytes()[before:].decode().split("\r")[:-1]
+    return lights.port.written_bytes()[before:].decode().split("\r")[:-1]
 
 
 def sent_so_far(lights: GardasoftLights) -> int:
-    return len(lights.wire.written_bytes())
+    return len(lights.port.written_bytes())
 
 
 # -- the parser -----------------------------------------------------------------------------
@@ -138,7 +139,7 @@ def test_a_stray_prompt_puts_us_out_of_step(lamps: Any, wait_until: Any) -> None
     lights = lamps.open(**SHORT)
     lights.on(1, 0.5)
     lamps.firmware.outbox.send(b">", lamps.clock.now_s(), is_response=False)
-    wait_until(lambda: not lights._answers.empty())  # noqa: SLF001 - what has arrived, and was not asked for
+    wait_until(lambda: not lights._conversation._answers.empty())  # noqa: SLF001 - what has arrived, and was not asked for
     before = sent_so_far(lights)
     lights.on(2, 1.0)
     assert sent_by(lights, before) == ["VR", "RS1,0", "ST1", "RS2,100", "ST2"]
@@ -174,7 +175,7 @@ def test_echo_is_tolerated(tmp_path: Any) -> None:
     firmware = GardasoftFirmware(SimulatedClock(20.0), echoes=True)
     with (
         PtyLine(tmp_path / "echoing", firmware) as line,
-        GardasoftLights.open(str(line.path), channels=(1, 2)) as lights,
+        GardasoftLights.open(GardasoftSettings(port=str(line.path), channels=(1, 2))) as lights,
     ):
         lights.on(2, 0.5)
         now_s = firmware.clock.now_s()
@@ -270,13 +271,14 @@ def test_a_dead_line_is_a_timeout_naming_the_port(lamps: Any) -> None:
 
 def test_a_missing_port_is_named(lamps: Any) -> None:
     with pytest.raises(DeviceNotFound, match=r"nowhere cannot be opened"):
-        GardasoftLights.open(str(lamps.folder / "nowhere"), channels=(1,))
+        GardasoftLights.open(GardasoftSettings(port=str(lamps.folder / "nowhere"), channels=(1,)))
 
 
 def test_channels_that_cannot_be_meant(lamps: Any) -> None:
-    for channels in ((), (1, 1), (0, 1)):
-        with pytest.raises(ValueError, match="distinct numbers"):
-            GardasoftLights.open(lamps.port, channels=channels)
+    refused = {(): "at least 1 item", (1, 1): "channel 1 stands here twice", (0, 1): "greater than or equal to 1"}
+    for channels, complaint in refused.items():
+        with pytest.raises(ValueError, match=complaint):
+            GardasoftSettings(port=lamps.port, channels=channels)
 
 
 # -- the lamps ------------------------------------------------------------------------------

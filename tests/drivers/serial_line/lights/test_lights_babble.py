@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drivers.errors import DeviceError
-from drivers.serial_line.lights.gardasoft import GardasoftLights
 
 TOKENS = (
     b">",
@@ -64,10 +63,7 @@ def test_nothing_that_a_controller_babbles_is_an_acknowledge(babbler: tuple[Any,
 
 def be_patient(lights: Any, seconds: float) -> None:
     """Short while nothing can come, so that many babbles can be heard; long while something must."""
-    if isinstance(lights, GardasoftLights):
-        lights._reply_timeout_s = seconds  # noqa: SLF001
-    else:
-        lights._line.reply_timeout_s = seconds  # noqa: SLF001
+    lights._conversation.reply_timeout_s = seconds  # noqa: SLF001
 
 
 def settle(lights: Any) -> None:

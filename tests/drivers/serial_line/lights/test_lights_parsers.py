@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.serial_line.lights import ccs_protocol as ccs
-from drivers.serial_line.lights import gardasoft_protocol as rt
-from drivers.serial_line.lights import sa0255_protocol as sa
-from drivers.serial_line.lights.ccs_protocol import CcsDialect, Reply
+from drivers.serial_line.lights.ccs import protocol as ccs
+from drivers.serial_line.lights.ccs.protocol import CcsDialect, Reply
+from drivers.serial_line.lights.gardasoft import protocol as rt
+from drivers.serial_line.lights.sa0255 import protocol as sa
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.firmware.lights.ccs import CcsFirmware
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware

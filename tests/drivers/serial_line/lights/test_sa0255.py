@@ -10,7 +10,8 @@ import pytest
 from conformance.light_benches import LightsBench
 
 from drivers.errors import CommandRefused, DeviceTimeout
-from drivers.serial_line.lights.sa0255 import Sa0255Lights
+from drivers.serial_line.lights.sa0255.lights import Sa0255Lights
+from drivers.serial_line.lights.sa0255.settings import Sa0255Settings
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.firmware.lights.sa0255 import Sa0255Firmware
 from drivers.simulated.wires.pty_wire import PtyLine
@@ -24,18 +25,18 @@ def bench(tmp_path: Path) -> Iterator[LightsBench]:
 
 
 def sent_since(lights: Any, before: int) -> list[bytes]:
-    return lights.wire.written_bytes()[before:].split(b"#")[:-1]
+    return lights.port.written_bytes()[before:].split(b"#")[:-1]
 
 
 def test_one_change_is_four_questions_and_the_switch_once(bench: Any) -> None:
     lights = bench.open()
-    before = len(lights.wire.written_bytes())
+    before = len(lights.port.written_bytes())
     lights.on(1, 1.0)
     assert sent_since(lights, before) == [b"SA0255", b"SA", b"TH"]
-    before = len(lights.wire.written_bytes())
+    before = len(lights.port.written_bytes())
     lights.on(2, 0.5)
     assert sent_since(lights, before) == [b"SA0000", b"SA", b"SB0128", b"SB"]
-    before = len(lights.wire.written_bytes())
+    before = len(lights.port.written_bytes())
     lights.off()
     assert sent_since(lights, before) == [b"TL", b"SB0000", b"SB"]
 
@@ -63,7 +64,7 @@ def test_small_units_switch_all_by_s(tmp_path: Path) -> None:
     firmware = Sa0255Firmware(SimulatedClock(25.0), channels=4, all_letter="S")
     with (
         PtyLine(tmp_path / "small", firmware) as line,
-        Sa0255Lights.open(str(line.path), channels=(1, 2, 3, 4)) as lights,
+        Sa0255Lights.open(Sa0255Settings(port=str(line.path), channels=(1, 2, 3, 4))) as lights,
     ):
         lights.on(4, 1.0)
         now_s = firmware.clock.now_s()
@@ -72,4 +73,4 @@ def test_small_units_switch_all_by_s(tmp_path: Path) -> None:
 
 def test_eight_channels_cannot_share_the_letter_of_all() -> None:
     with pytest.raises(ValueError, match=r"of 1\.\.7 where SH# switches all"):
-        Sa0255Lights.open("nowhere", channels=range(1, 9))
+        Sa0255Settings(port="nowhere", channels=tuple(range(1, 9)))

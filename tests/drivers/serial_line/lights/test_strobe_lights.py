@@ -8,7 +8,7 @@ import pytest
 
 from drivers.errors import CommandRefused, DeviceTimeout, FeatureMissing, LightFault
 from drivers.protocols import StrobeLights
-from drivers.serial_line.lights.gardasoft import GardasoftLights, Strobe
+from drivers.serial_line.lights.gardasoft.lights import GardasoftLights
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
 
@@ -38,7 +38,7 @@ def test_an_armed_channel_is_dark_until_the_exposure_and_lit_for_just_as_long(la
 
 
 def test_a_pulse_ends_with_the_exposure(lamps: Any) -> None:
-    lights = lamps.open(strobe=Strobe("pulsed", delay_us=100.0))
+    lights = lamps.open(strobe="pulsed", strobe_delay_us=100.0)
     lights.arm(3, 1.0, 8000.0)
     assert exposed(lamps) == pytest.approx({3: 7.9 / 8.0})
     with pytest.raises(FeatureMissing, match="before the pulse's delay"):
@@ -46,13 +46,13 @@ def test_a_pulse_ends_with_the_exposure(lamps: Any) -> None:
 
 
 def test_a_pulse_without_delay_is_adjusted_by_the_controller_and_refused(lamps: Any) -> None:
-    lights = lamps.open(strobe=Strobe("pulsed", delay_us=0.0))
+    lights = lamps.open(strobe="pulsed", strobe_delay_us=0.0)
     with pytest.raises(CommandRefused, match="Err 5"):
         lights.arm(3, 1.0, 8000.0)
 
 
 def test_a_pulse_changed_on_the_way_is_noticed(lamps: Any) -> None:
-    lights = lamps.open(strobe=Strobe("pulsed", delay_us=100.0))
+    lights = lamps.open(strobe="pulsed", strobe_delay_us=100.0)
     receive = lamps.firmware.receive
     lamps.firmware.receive = lambda data: receive(data.replace(b"RT3,7900us", b"RT3,1900us"))
     with pytest.raises(CommandRefused, match="set to a pulse of 1900 us, not 7900 us"):
@@ -62,15 +62,15 @@ def test_a_pulse_changed_on_the_way_is_noticed(lamps: Any) -> None:
 
 
 def test_software_fires_a_pulse(lamps: Any) -> None:
-    lights = lamps.open(strobe=Strobe("pulsed", delay_us=50.0))
+    lights = lamps.open(strobe="pulsed", strobe_delay_us=50.0)
     lights.arm(2, 0.5, 1e6)
     before_s = lamps.clock.now_s()
-    lights.fire(2)
+    lights._conversation.command("TR2")  # noqa: SLF001 - as a technician would, without a trigger input
     assert set(lit_between(lamps.firmware, before_s, lamps.clock.now_s() + 1.0)) == {2}
 
 
 def test_long_switched_light_is_left_to_software(lamps: Any) -> None:
-    with pytest.raises(FeatureMissing, match="stepping by software"):
+    with pytest.raises(FeatureMissing, match="step by software"):
         lamps.open().arm(1, 1.0, 200_000.0)
 
 
@@ -107,7 +107,7 @@ def test_a_lighting_error_is_told_until_it_is_cleared(lamps: Any, ask: str, wait
     lights: GardasoftLights = lamps.open()
     lights.on(6, 1.0)
     lamps.firmware.inject("lighting_error", "6", "45")
-    wait_until(lambda: not lights._answers.empty())  # noqa: SLF001 - what has arrived, and was not asked for
+    wait_until(lambda: not lights._conversation._answers.empty())  # noqa: SLF001 - what has arrived, and was not asked for
     calls = {"on": lambda: lights.on(7, 1.0), "arm": lambda: lights.arm(7, 1.0, 100.0), "check": lights.check}
     for _ in range(2):
         with pytest.raises(LightFault, match=r"event 45 of channel 6 \(more current than expected\)"):
@@ -139,7 +139,7 @@ def test_an_old_error_is_told_by_clearing_and_is_no_fault(lamps: Any) -> None:
 
 
 def test_status_tells_mode_level_and_input(lamps: Any) -> None:
-    lights = lamps.open(strobe=Strobe(trigger_input=1))
+    lights = lamps.open(trigger_input=1)
     lights.arm(3, 0.25, 8000.0)
     status = lights.status(3)
     assert (status.channel, status.mode, status.percent, status.items["IP"]) == (3, 2, 25.0, 1.0)

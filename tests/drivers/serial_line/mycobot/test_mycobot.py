@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -20,12 +20,11 @@ from drivers.errors import (
     PositionError,
     PositionUntrusted,
 )
+from drivers.geometry.pose import Pose
 from drivers.geometry.rigid import from_coordinates
-from drivers.protocols import Pose
-from drivers.serial_line.arms.keep_out import KeepOutBox
-from drivers.serial_line.arms.waypoints import SafeWays
+from drivers.serial_line.arms.ways_settings import BoxSettings, PlaceSettings, WaypointSettings, WaysSettings
 from drivers.serial_line.mycobot.arm import MyCobotArm
-from drivers.serial_line.mycobot.conversation import MyCobotLink
+from drivers.serial_line.mycobot.conversation import MyCobotConversation
 from drivers.serial_line.mycobot.protocol import SEND_COORDINATES
 from drivers.simulated.firmware.mycobot import geometry as stated
 
@@ -39,7 +38,7 @@ RELEASE = b"\xfe\xfe\x02\x13\xfa"
 
 
 def sent(arm: MyCobotArm) -> bytes:
-    return arm.wire.written_bytes()
+    return arm.port.written_bytes()
 
 
 def moves_sent(arm: MyCobotArm) -> int:
@@ -203,19 +202,19 @@ def test_stop_leaves_at_once_and_nothing_that_moves_follows(make_cobot: Any, wai
 
 def test_a_stop_right_before_a_set_keeps_it_back(cobot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     arm = cobot.homed()
-    works = MyCobotLink.set
+    works = MyCobotConversation.set
 
-    def stopped_set(link: MyCobotLink, command: int, data: bytes = b"") -> None:
+    def stopped_set(talk: MyCobotConversation, command: int, data: bytes = b"") -> None:
         arm.stop()
-        works(link, command, data)
+        works(talk, command, data)
 
-    monkeypatch.setattr(MyCobotLink, "set", stopped_set)
+    monkeypatch.setattr(MyCobotConversation, "set", stopped_set)
     with pytest.raises(PositionUntrusted):
         arm.move_to(TOP)
     assert moves_sent(arm) == 0
-    monkeypatch.setattr(MyCobotLink, "_drain", lambda _: None)  # the gate alone must hold it back
+    monkeypatch.setattr(MyCobotConversation, "_drain", lambda _: None)  # the gate alone must hold it back
     with pytest.raises(PositionUntrusted, match="not sent: the arm was stopped"):
-        works(vars(arm)["_link"], SEND_COORDINATES, b"")
+        works(vars(arm)["_conversation"], SEND_COORDINATES, b"")
     assert moves_sent(arm) == 0
 
 
@@ -277,7 +276,7 @@ def test_stop_is_sent_within_50_ms_of_the_call_while_a_command_waits(make_cobot:
         called_s = time.monotonic()
         arm.stop()
         delays_s.append(time.monotonic() - called_s)  # the port has taken the frame when stop() returns
-        assert STOP in [w.data for w in arm.wire.written if called_s <= w.time_s <= called_s + delays_s[-1]]
+        assert STOP in [w.data for w in arm.port.written if called_s <= w.time_s <= called_s + delays_s[-1]]
         mover.join()
     assert min(delays_s) < 0.05  # the machine may have better to do once, not three times
 
@@ -303,7 +302,7 @@ def test_an_arm_that_never_says_it_stands_is_stopped_after_the_computed_time(
     assert STOP in sent(arm)
     assert moves_sent(arm) == 1
     assert not arm.position_trusted
-    with pytest.raises(PositionUntrusted, match="moves without having been told"):
+    with pytest.raises(PositionUntrusted, match="moves without a command"):
         arm.home()
     monkeypatch.undo()
     assert_it_works_again(cobot, arm)
@@ -342,11 +341,18 @@ def test_joints_can_be_sent_and_homing_can_lead_to_a_place(cobot: Any) -> None:
 
 def test_straight_moves_keep_out_of_boxes_and_what_cannot_is_refused_unsent(cobot: Any) -> None:
     near = replace(TOP, x_mm=30.0)
-    box = KeepOutBox("clamp", (10.0, -5.0, 200.0), (20.0, 5.0, 262.0))
-    over = {"left": replace(TOP, z_mm=270.0), "right": replace(near, z_mm=270.0)}
+    boxes = (BoxSettings(name="clamp", low_mm=(10.0, -5.0, 200.0), high_mm=(20.0, 5.0, 262.0)),)
+    ways = WaysSettings(
+        keep_out=boxes,
+        waypoints=tuple(
+            WaypointSettings(name=name, pose=PlaceSettings(**asdict(replace(side, z_mm=270.0))))
+            for name, side in (("left", TOP), ("right", near))
+        ),
+        transitions=(("left", "right"),),
+    )
     cobot.homed().move_to(TOP)
     cobot.arms[-1].close()
-    arm = cobot.homed(straight=True, ways=SafeWays((box,), over, (("left", "right"),)))
+    arm = cobot.homed(straight=True, ways=ways)
     arm.move_to(near)
     assert moves_sent(arm) == 3
     assert cobot.true_pose().as_tuple() == pytest.approx(near.as_tuple(), abs=0.2)
@@ -356,7 +362,7 @@ def test_straight_moves_keep_out_of_boxes_and_what_cannot_is_refused_unsent(cobo
     assert len(sent(arm)) == before
     arm.close()
     with pytest.raises(ValueError, match="straight moves only"):
-        cobot.open(ways=SafeWays((box,)))
+        cobot.open(ways=WaysSettings(keep_out=boxes))
 
 
 def test_a_straight_way_that_the_joints_cannot_follow_is_not_begun(cobot: Any) -> None:
@@ -379,13 +385,13 @@ def test_a_dead_line_is_a_timeout_naming_the_port(cobot: Any) -> None:
 def test_a_base_or_mount_moves_the_camera_with_it(make_cobot: Any) -> None:
     bench = make_cobot()
     shifted = from_coordinates(5.0, 0.0, 0.0, 0.0, 0.0, 0.0) @ stated.BASE
-    arm = bench.homed(base=shifted)
+    arm = bench.homed(base=tuple(tuple(row) for row in shifted.tolist()))
     arm.move_to(TOP)
     assert bench.true_pose().x_mm == pytest.approx(-5.0, abs=0.2)  # the arm stands 5 mm left of where it was said to
 
 
 def test_a_travel_that_cannot_be_meant(cobot: Any) -> None:
-    with pytest.raises(ValueError, match="x_mm: minimum 1 is not below maximum 0"):
-        cobot.open(travel={**stated.TRAVEL, "x_mm": (1.0, 0.0)})
-    with pytest.raises(ValueError, match="the travel names"):
-        cobot.open(travel={"x_mm": (0.0, 1.0)})
+    with pytest.raises(ValueError, match="1 is not below 0"):
+        cobot.open(travel_limits={**stated.TRAVEL, "x_mm": (1.0, 0.0)})
+    with pytest.raises(ValueError, match=r"travel_limits\.y_mm\n  Field required"):
+        cobot.open(travel_limits={"x_mm": (0.0, 1.0)})

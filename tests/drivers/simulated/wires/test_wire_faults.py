@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from drivers.errors import DeviceError, DeviceLost, DeviceNotFound, DeviceTimeout, LightStateUnknown
 from drivers.serial_line import port as port_module
-from drivers.serial_line.lights.gardasoft import GardasoftLights
-from drivers.serial_line.port import Line, available_ports, resolve_port
+from drivers.serial_line.lights.gardasoft.lights import GardasoftLights
+from drivers.serial_line.lights.gardasoft.settings import GardasoftSettings
+from drivers.serial_line.port import Port, available_ports, resolve_port
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
 from drivers.simulated.wires.outbox import Delivery, Noise
@@ -38,7 +39,9 @@ class Bench:
         self.drivers: list[GardasoftLights] = []
 
     def open(self) -> GardasoftLights:
-        lights = GardasoftLights.open(str(self.line.path), channels=(1, 2, 3), reply_timeout_s=0.3, settle_s=0.0005)
+        lights = GardasoftLights.open(
+            GardasoftSettings(port=str(self.line.path), channels=(1, 2, 3), reply_timeout_s=0.3, settle_s=0.0005)
+        )
         self.drivers.append(lights)
         return lights
 
@@ -205,8 +208,8 @@ def test_a_peer_that_hangs_up_is_noticed_while_nobody_asks(tmp_path: Path, wait_
     losses: list[DeviceLost] = []
     firmware = GardasoftFirmware(SimulatedClock())
     with SocketLine(tmp_path / "lights", firmware) as far:
-        near = Line(
-            "lights", far.url, baud_rate=9600, terminator=b">", on_line=lambda _line: None, on_lost=losses.append
+        near = Port(
+            "lights", far.url, baud_rate=9600, terminator=b">", on_piece=lambda _piece: None, on_lost=losses.append
         )
         near.write(b"VR\r")
         time.sleep(0.05)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from drivers.serial_line.port import Line
+from drivers.serial_line.port import Port
 from drivers.simulated import simcam
 from drivers.simulated.config import SimulatedRigConfig
 from drivers.simulated.control import RigControl
@@ -38,13 +38,13 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RigControl, 
 def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """Every byte that leaves, by device."""
     left: dict[str, bytes] = {"gantry": b"", "lights": b""}
-    write = Line.write
+    write = Port.write
 
-    def noted(line: Line, data: bytes) -> None:
-        left[line.device] += data
-        write(line, data)
+    def noted(port: Port, data: bytes) -> None:
+        left[port.device] += data
+        write(port, data)
 
-    monkeypatch.setattr(Line, "write", noted)
+    monkeypatch.setattr(Port, "write", noted)
     return left
 
 

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 
 LEVELS = 255
+MOST_CHANNELS = 98  # a frame has two digits for the channel, and numbers may begin at 0 or 1
 STROBE_WIDTHS_US = (20, 33_000)
-STROBE_DELAYS_US = (0, 10_000)
 _SETTINGS = re.compile(r"(\d{3})(\d{5})(\d{5})(\d{5})")
 _REPLY = re.compile(rb"@(\d\d)([A-Z])([ -~]*)([0-9A-F]{2})")
 
@@ -19,7 +19,7 @@ _REPLY = re.compile(rb"@(\d\d)([A-Z])([ -~]*)([0-9A-F]{2})")
 class CcsDialect:
     """What differs between models: numbering, the digits after an intensity, whether a number means all."""
 
-    first_number: int = 1  # of channel 1 on the wire; 0 on PDS
+    first_number: int = 1  # of channel 1 in a frame; 0 on PDS
     all_number: int | None = 0  # None where each channel is switched on its own
     intensity_suffix: str = "00"  # the write flag, after every value that is set; some models have none
 
@@ -53,31 +53,30 @@ def checksum(body: bytes) -> int:
 
 
 def frame(number: int, header: str, data: str = "") -> bytes:
+    """One whole frame; `number` is the channel's, 0..99."""
     body = f"@{number:02d}{header}{data}".encode("ascii")
     return body + b"%02X\r\n" % checksum(body)
 
 
 def intensity(number: int, brightness: float, dialect: CcsDialect) -> bytes:
-    """`F`: 0..1 on 255 steps; what is above 0 shines with one step at least."""
+    """`F`: brightness 0..1 on 255 steps; anything above 0 shines with at least one step."""
     steps = 0 if brightness <= 0 else max(1, round(LEVELS * brightness))
     return frame(number, "F", f"{steps:03d}{dialect.intensity_suffix}")
 
 
 def strobe_width(number: int, width_us: int, dialect: CcsDialect) -> bytes:
+    """`S`: how long the channel shines after a trigger."""
     return frame(number, "S", f"{width_us:05d}{dialect.intensity_suffix}")
 
 
-def strobe_delay(number: int, delay_us: int, dialect: CcsDialect) -> bytes:
-    return frame(number, "D", f"{delay_us:05d}{dialect.intensity_suffix}")
-
-
 def parse_settings(reply: Reply) -> Settings | None:
-    """From an answer to `Q`; None for any other."""
+    """The content of an answer to `Q`; None for any other reply."""
     match = _SETTINGS.fullmatch(reply.text) if reply.header == "A" else None
     return None if match is None else Settings(*(int(part) for part in match.groups()))
 
 
 def switch(number: int, is_on: bool) -> bytes:
+    """`L`: the channel on or off, at the intensity set before."""
     return frame(number, "L", "1" if is_on else "0")
 
 

@@ -18,23 +18,27 @@ _LEVEL = re.compile(rb"([a-z])(\d{4})")
 
 
 def letter(channel: int) -> str:
+    """A for channel 1."""
     return string.ascii_uppercase[channel - 1]
 
 
 def steps_of(brightness: float) -> int:
-    """0..1 on 255 steps; what is above 0 shines with one step at least."""
+    """Brightness 0..1 on 255 steps; anything above 0 shines with at least one step."""
     return 0 if brightness <= 0 else max(1, round(FULL * brightness))
 
 
 def set_level(channel: int, steps: int) -> bytes:
+    """`SA0255#`, answered with `a`."""
     return f"S{letter(channel)}{steps:04d}#".encode("ascii")
 
 
 def ask_level(channel: int) -> bytes:
+    """`SA#`, answered with `a0255`."""
     return f"S{letter(channel)}#".encode("ascii")
 
 
 def switch_all(is_on: bool, all_letter: AllLetter) -> bytes:
+    """`SH#` or `SL#`, answered with `H` or `L`: the common switch, which leaves every level as it is."""
     return f"{all_letter}{'H' if is_on else 'L'}#".encode("ascii")
 
 

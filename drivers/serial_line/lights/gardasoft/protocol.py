@@ -1,4 +1,4 @@
-"""What a Gardasoft RT controller can say between two `>` prompts (RT-20 series manual p. 56-65): pure functions.
+"""What a Gardasoft RT controller sends between two `>` prompts (RT-20 series manual p. 56-65): pure functions.
 
 Only a bare prompt, or the text that was asked for, is an acknowledge.
 """
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 _ERROR = re.compile(r"Err ?(\d{1,3})")
 _EVENT = re.compile(r"Evt ?(\d{1,2}),(\d{1,3});?")
 _STATUS_ITEM = re.compile(r"([A-Z]{1,2}) ?(-?[0-9.]+)([a-zA-Z%]*)")
-_UNITS_US = {"us": 1.0, "ms": 1e3, "": 1e3, "s": 1e6}  # of times; milliseconds where none is said
+_UNITS_US = {"us": 1.0, "ms": 1e3, "": 1e3, "s": 1e6}  # of times; milliseconds where none is given
 
-CONTINUOUS, PULSED, SWITCHED = 0, 1, 2  # modes, as `STc` tells them
+CONTINUOUS, PULSED, SWITCHED = 0, 1, 2  # modes, as `STc` reports them
 
 ERROR_TEXTS = {
     1: "value out of range",
@@ -26,7 +26,7 @@ ERROR_TEXTS = {
 
 LEVEL_TOLERANCE_PERCENT = 0.2  # of what was set; the controller may round
 TIME_TOLERANCE_US, TIME_TOLERANCE_SHARE = 2.0, 0.01  # the same of times, whichever is more
-LONGEST_SWITCHED_US = 100_000.0  # beyond it the controller must be told how often, too
+LONGEST_SWITCHED_US = 100_000.0  # beyond it the controller also needs the rate
 EVENT_TEXTS = {
     44: "the controller is too hot",
     45: "more current than expected",
@@ -44,14 +44,14 @@ _HARMLESS_EVENTS = (128, 129, 138, 139)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Came unasked: channel 0 means none; codes below 128 are error codes."""
+    """A report that came unasked. Channel 0 is the controller itself; codes below 128 are error codes."""
 
     channel: int
     code: int
 
     @property
     def is_fault(self) -> bool:
-        """Whether light can no longer be relied on; codes that are not known count as faults."""
+        """Whether the light can no longer be relied on; unknown codes count as faults."""
         return self.code not in _HARMLESS_EVENTS
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ class Event:
 class ChannelStatus:
     """Answer to `STc`; `items` has every two-letter item of it, numbers only (MD mode, IP trigger input ...).
 
-    The pulse's times are None where the controller does not tell them, or in a unit that is not known.
+    The pulse's times are None where the controller does not report them, or does in a unit that is not known.
     """
 
     channel: int
@@ -76,7 +76,7 @@ class ChannelStatus:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A command that sets a channel, and what `STc` must tell afterwards."""
+    """A command that sets a channel, and what `STc` must report afterwards."""
 
     command: str
     mode: int
@@ -111,16 +111,17 @@ class Answer:
 
     @property
     def is_only_events(self) -> bool:
-        """Then it answers nothing: an event ends with a prompt of its own."""
+        """Whether it answers nothing: an event ends with a prompt of its own."""
         return bool(self.events) and not self.lines and self.error is None
 
     @property
     def is_bare(self) -> bool:
+        """Whether it is an acknowledge: a prompt and nothing else."""
         return not self.lines and self.error is None and not self.events
 
 
 def parse_answer(raw: bytes, command: str) -> Answer | None:
-    """What came before one `>`, the echo of `command` removed; None when it is not plain ASCII text."""
+    """The text before one `>`, without the echo of `command`; None when it is not plain ASCII."""
     try:
         text = raw.decode("ascii")
     except UnicodeDecodeError:
@@ -159,11 +160,12 @@ def parse_status(line: str) -> ChannelStatus | None:
 
 
 def error_text(code: int) -> str:
+    """`Err n`, and what it means."""
     return f"Err {code} ({ERROR_TEXTS.get(code, 'see the manual')})"
 
 
 def continuous(channel: int, brightness: float) -> Setting:
-    """`RSc,s`: on steadily at 0..1."""
+    """`RSc,s`: on steadily at brightness 0..1."""
     return Setting(f"RS{channel},{_percent(brightness)}", CONTINUOUS, 100.0 * brightness)
 
 

@@ -1,0 +1,1 @@
+"""CCS light controllers."""

@@ -1,0 +1,1 @@
+"""Gardasoft RT light controllers."""

@@ -1,0 +1,1 @@
+"""Light controllers of the `SA0255#` family."""
