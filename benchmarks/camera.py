@@ -1,8 +1,8 @@
 """Frames per second and copies per frame of the camera driver at 20 megapixels, beside the machine's copy rate.
 
 `python benchmarks/camera.py [--seconds S] [--json FILE]`: a rig process that hands out one picture without
-exposure or readout time, `simcam.cti`, harvesters and the driver, for Mono8, Mono12 and BayerRG12p; running
-freely (what the chain can carry) and by software trigger (frame by frame).
+exposure or readout time, `simcam.cti`, harvesters and the driver, for Mono8, Mono12 and BayerRG12p, by software
+trigger, frame by frame.
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ link.close()
 class Row:
     pixel_format: str
     megabytes: float  # on the wire
-    free_fps: float
     triggered_fps: float
     driver_cpu_ms: float  # of the waiting thread, per triggered frame
     copies: int  # of the whole frame, from the rig's memory to an array of its own
@@ -77,28 +76,14 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def measure(camera: GenicamCamera, pixel_format: str, seconds: float) -> Row:
-    settings = CameraSettings(pixel_format)
-    camera.configure(settings)
+    camera.configure(CameraSettings(pixel_format))
     camera.expose(10.0)  # the first one allocates and draws
     cpu_s = time.thread_time()
     frames, elapsed_s = _count(lambda: camera.expose(10.0), seconds)
     cpu_ms = (time.thread_time() - cpu_s) / frames * 1e3
-    free_fps = _free_running(camera, settings, seconds)
     size_mb = BY_NAME[pixel_format].row_bytes(WIDTH) * HEIGHT / 1e6
     # into the announced buffer by the producer, into the caller's array by the driver (12p: while unpacking)
-    return Row(pixel_format, size_mb, free_fps, frames / elapsed_s, cpu_ms, copies=2)
-
-
-def _free_running(camera: GenicamCamera, settings: CameraSettings, seconds: float) -> float:
-    """By the camera's own count: frames that nobody fetched in time were carried all the same."""
-    camera.configure_free_running(settings, frame_rate_hz=1000.0)
-    first = camera.grab()
-    started_s, last = time.perf_counter(), first
-    count = 0
-    while time.perf_counter() - started_s < seconds:
-        last = camera.grab_next()
-        count += 1
-    return count / (time.perf_counter() - started_s) if last.frame_id > first.frame_id else 0.0
+    return Row(pixel_format, size_mb, frames / elapsed_s, cpu_ms, copies=2)
 
 
 def _count(shoot: Callable[[], Frame], seconds: float) -> tuple[int, float]:
@@ -138,16 +123,16 @@ def run(seconds: float) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=5.0, help="per format and mode")
+    parser.add_argument("--seconds", type=float, default=5.0, help="per format")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     result = run(arguments.seconds)
     rates = result["copy_gb_s"]
     print(f"memory copy by one thread before and after, GB/s: {rates}; load average {result['load_average']}")
-    print("format        MB/frame  free fps  triggered fps  driver CPU ms  copies")
+    print("format        MB/frame  triggered fps  driver CPU ms  copies")
     for row in (Row(**r) for r in result["rows"]):
         print(
-            f"{row.pixel_format:<12} {row.megabytes:>9.2f} {row.free_fps:>9.1f} {row.triggered_fps:>14.1f} "
+            f"{row.pixel_format:<12} {row.megabytes:>9.2f} {row.triggered_fps:>14.1f} "
             f"{row.driver_cpu_ms:>14.1f} {row.copies:>7}"
         )
     if arguments.json is not None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from drivers.errors import FeatureMissing, FrameIncomplete
 from drivers.protocols import Pixels
@@ -108,13 +107,3 @@ def _unpack_rows_12p(raw, offset, stride, out):  # type: ignore[no-untyped-def] 
 def compile_unpacking() -> None:
     """Takes a second once per machine; called when a packed format is configured, so that no frame waits for it."""
     _unpack_rows_12p(np.frombuffer(b"\0\0\0", np.uint8), 0, 3, np.empty((1, 2), np.uint16))
-
-
-def unpack_12p_reference(row: NDArray[np.uint8], width: int) -> NDArray[np.uint16]:
-    """The same of one row in plain numpy, (row_bytes,) to (width,): what the compiled loop is tested against."""
-    triples = np.zeros(((width + 1) // 2, 3), np.uint16)
-    triples.reshape(-1)[: row.size] = row
-    pixels = np.empty((triples.shape[0], 2), np.uint16)
-    pixels[:, 0] = triples[:, 0] | (triples[:, 1] & 15) << 8
-    pixels[:, 1] = triples[:, 1] >> 4 | triples[:, 2] << 4
-    return pixels.reshape(-1)[:width]

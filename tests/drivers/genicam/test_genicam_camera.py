@@ -174,7 +174,7 @@ def test_identity_and_protocol(camera: GenicamCamera) -> None:
     as_camera: Camera = camera
     assert as_camera.identity.serial_number == "SIM-1"
     assert as_camera.identity.model == "SimCam20M"
-    assert camera.missing_features() == ()
+    assert camera.describe()["missing"] == ()
 
 
 def test_frames_own_their_pixels(camera: GenicamCamera) -> None:
@@ -350,7 +350,7 @@ def test_foreign_camera_gets_a_report_of_what_it_lacks() -> None:
     producer = find_producer("viky")
     with GenicamCamera.open(producer, None) as camera:
         lacking = {"ExposureTime or ExposureTimeAbs or ExposureTimeRaw", "TimestampLatch", "TimestampLatchValue"}
-        assert lacking <= set(camera.missing_features())
+        assert lacking <= set(camera.describe()["missing"])
         with pytest.raises(FeatureMissing, match=r"no TriggerMode.*no ExposureTime.*no Gain"):
             camera.configure(CameraSettings("Mono8"))
 
