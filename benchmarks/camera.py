@@ -33,7 +33,8 @@ RIG = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from drivers.simulated.camera.wire import CameraLink, Exposed
+from drivers.simulated.camera.exposure import Exposed
+from drivers.simulated.camera.wire import CameraWire
 pictures = {}
 def expose(request):
     key = (request.pixel_format, request.height, request.width)
@@ -44,7 +45,7 @@ def expose(request):
         pictures[key].flags.writeable = False
     return Exposed(pictures[key], time.monotonic_ns())
 folder = Path(sys.argv[1])
-link = CameraLink(expose, time.monotonic_ns, folder, sys.argv[2], folder)
+link = CameraWire(expose, time.monotonic_ns, folder, sys.argv[2], folder)
 link.start()
 print("ready", flush=True)
 sys.stdin.read()

@@ -13,12 +13,14 @@ import numpy as np
 
 from drivers.process_memory import peak_memory_mb
 from drivers.protocols import Pixels, Pose
+from drivers.simulated.camera.exposure import Exposed, ExposureRequest
 from drivers.simulated.camera.faults import CameraFaults
-from drivers.simulated.camera.wire import CameraLink, Exposed, ExposureRequest
+from drivers.simulated.camera.wire import CameraWire
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.config import SimulatedBoard, SimulatedDefect, SimulatedPart, SimulatedRigConfig
 from drivers.simulated.control import ControlServer, Verb
-from drivers.simulated.firmware.kinds import ARMS, LIGHTS, line_class
+from drivers.simulated.faults import FaultAction, fault_words, inject_fault
+from drivers.simulated.firmware.kinds import ARMS, LIGHTS, wire_class
 from drivers.simulated.scene import (
     DEFECT_KINDS,
     PRODUCTS,
@@ -32,7 +34,6 @@ from drivers.simulated.scene import (
 from drivers.simulated.scene.board import BoardMake, BoardPlacement, BoardScene, compile_board_kernels
 from drivers.simulated.scene.head import WORKING_DISTANCE_MM
 from drivers.simulated.scene.mounted import MountedCamera, arm_frame
-from drivers.simulated.wires.outbox import FaultAction, fault_words, inject_fault
 
 log = logging.getLogger(__name__)
 
@@ -65,12 +66,12 @@ class SimulatedRig:
         self.gantry = ARMS[config.arm_kind](self.clock)
         self.lights = LIGHTS[config.lights_kind](self.clock, len(CHANNELS))
         self.camera_faults = CameraFaults(self.clock)
-        line = line_class(config.line_kind)
+        line = wire_class(config.line_kind)
         self._lines = (
             line(folder / "gantry", self.gantry, latency_s=config.serial_latency_ms / 1e3),
             line(folder / "lights", self.lights, latency_s=config.serial_latency_ms / 1e3),
         )
-        self._camera = CameraLink(
+        self._camera = CameraWire(
             expose=self.expose,
             now_ns=self.clock.now_ns,
             endpoints_folder=folder / "cameras",

@@ -17,8 +17,8 @@ from drivers.simulated.firmware.kinds import LightFirmware
 from drivers.simulated.firmware.lights.ccs import CcsFirmware
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
 from drivers.simulated.firmware.lights.sa0255 import Sa0255Firmware
-from drivers.simulated.wires.pty_wire import PtyLine
-from drivers.simulated.wires.wire import DeviceLine
+from drivers.simulated.wires.pty_wire import PtyWire
+from drivers.simulated.wires.wire import Wire
 
 CHANNELS = tuple(range(1, 10))
 KINDS: Mapping[str, tuple[Callable[[SimulatedClock], LightFirmware], Callable[..., Lights]]] = {
@@ -30,22 +30,22 @@ KINDS: Mapping[str, tuple[Callable[[SimulatedClock], LightFirmware], Callable[..
 
 @dataclass
 class LightsBench:
-    """One controller on its line, and the drivers opened on it."""
+    """One controller on its wire, and the drivers opened on it."""
 
     kind: str
     folder: Path
-    line_kind: type[DeviceLine] = PtyLine
+    wire_kind: type[Wire] = PtyWire
     speed: float = 25.0
     drivers: list[Lights] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.clock = SimulatedClock(self.speed)
         self.firmware = KINDS[self.kind][0](self.clock)
-        self.line = self.line_kind(self.folder / "lights", self.firmware).start()
+        self.wire = self.wire_kind(self.folder / "lights", self.firmware).start()
 
     def open(self, **options: Any) -> Any:
         choices = {"channels": CHANNELS, "reply_timeout_s": 1.0, "settle_s": 0.001, **options}
-        lights = KINDS[self.kind][1](str(self.line.path), **choices)
+        lights = KINDS[self.kind][1](str(self.wire.path), **choices)
         self.drivers.append(lights)
         return lights
 
@@ -57,4 +57,4 @@ class LightsBench:
     def close(self) -> None:
         for driver in self.drivers:
             driver.close()
-        self.line.close()
+        self.wire.close()

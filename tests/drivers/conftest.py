@@ -26,8 +26,8 @@ from drivers.simulated.firmware.grbl.gantry import SIMULATED_GANTRY, SimulatedAx
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
 from drivers.simulated.firmware.mycobot import geometry as stated
 from drivers.simulated.firmware.mycobot.firmware import MyCobotFirmware
-from drivers.simulated.wires.pty_wire import PtyLine
-from drivers.simulated.wires.socket_wire import SocketLine
+from drivers.simulated.wires.pty_wire import PtyWire
+from drivers.simulated.wires.socket_wire import SocketWire
 
 SPEED = 25.0
 NEAR_HOME = (215.0, 215.0, 315.0, 58.0, 195.0)
@@ -44,19 +44,19 @@ def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
 
 @dataclass
 class GantryBench:
-    """A simulated gantry on its line, and the arms opened on it."""
+    """A simulated gantry on its wire, and the arms opened on it."""
 
     folder: Path
     clock: SimulatedClock
     firmware: GrblFirmware
-    line: PtyLine | SocketLine
+    wire: PtyWire | SocketWire
     arms: list[GrblArm] = field(default_factory=list)
 
     axes = AXES
 
     @property
     def port(self) -> str:
-        return str(self.line.path)
+        return str(self.wire.path)
 
     def open(self, **options: Any) -> GrblArm:
         arm = GrblArm.open(self.port, **{"axes": AXES, "reply_timeout_s": 2.0, "watch_s": 0.0, **options})
@@ -78,17 +78,17 @@ class GantryBench:
 
 @dataclass
 class LampBench:
-    """A simulated light controller on its line, and the drivers opened on it."""
+    """A simulated light controller on its wire, and the drivers opened on it."""
 
     folder: Path
     clock: SimulatedClock
     firmware: GardasoftFirmware
-    line: PtyLine
+    wire: PtyWire
     drivers: list[GardasoftLights] = field(default_factory=list)
 
     @property
     def port(self) -> str:
-        return str(self.line.path)
+        return str(self.wire.path)
 
     def open(self, **options: Any) -> GardasoftLights:
         lights = GardasoftLights.open(
@@ -117,7 +117,7 @@ def make_gantry(tmp_path: Path, dialect: DialectName) -> Iterator[Callable[..., 
         speed: float = SPEED,
         start: tuple[float, ...] = NEAR_HOME,
         axes: tuple[SimulatedAxis, ...] = SIMULATED_GANTRY,
-        wire: type[PtyLine | SocketLine] = PtyLine,
+        wire: type[PtyWire | SocketWire] = PtyWire,
     ) -> GantryBench:
         clock = SimulatedClock(speed)
         firmware = GrblFirmware(clock, axes, start, dialect)
@@ -129,22 +129,22 @@ def make_gantry(tmp_path: Path, dialect: DialectName) -> Iterator[Callable[..., 
     for bench in benches:
         for arm in bench.arms:
             arm.close()
-        bench.line.close()
+        bench.wire.close()
 
 
 @dataclass
 class CobotBench:
-    """A simulated six-axis arm on its line, and the drivers opened on it."""
+    """A simulated six-axis arm on its wire, and the drivers opened on it."""
 
     folder: Path
     clock: SimulatedClock
     firmware: MyCobotFirmware
-    line: PtyLine | SocketLine
+    wire: PtyWire | SocketWire
     arms: list[MyCobotArm] = field(default_factory=list)
 
     @property
     def port(self) -> str:
-        return str(self.line.path)
+        return str(self.wire.path)
 
     def open(self, **options: Any) -> MyCobotArm:
         geometry = {"model": stated.MODEL, "base": stated.BASE, "mount": stated.MOUNT, "travel": stated.TRAVEL}
@@ -170,7 +170,7 @@ class CobotBench:
 def make_cobot(tmp_path: Path) -> Iterator[Callable[..., CobotBench]]:
     benches: list[CobotBench] = []
 
-    def make(speed: float = SPEED, wire: type[PtyLine | SocketLine] = PtyLine, **options: Any) -> CobotBench:
+    def make(speed: float = SPEED, wire: type[PtyWire | SocketWire] = PtyWire, **options: Any) -> CobotBench:
         clock = SimulatedClock(speed)
         firmware = MyCobotFirmware(clock, **options)
         bench = CobotBench(tmp_path, clock, firmware, wire(tmp_path / "arm", firmware).start())
@@ -181,7 +181,7 @@ def make_cobot(tmp_path: Path) -> Iterator[Callable[..., CobotBench]]:
     for bench in benches:
         for arm in bench.arms:
             arm.close()
-        bench.line.close()
+        bench.wire.close()
 
 
 @pytest.fixture
@@ -198,8 +198,8 @@ def gantry(make_gantry: Callable[..., GantryBench]) -> GantryBench:
 def lamps(tmp_path: Path) -> Iterator[LampBench]:
     clock = SimulatedClock(SPEED)
     firmware = GardasoftFirmware(clock)
-    with PtyLine(tmp_path / "lights", firmware) as line:
-        bench = LampBench(tmp_path, clock, firmware, line)
+    with PtyWire(tmp_path / "lights", firmware) as wire:
+        bench = LampBench(tmp_path, clock, firmware, wire)
         yield bench
         for driver in bench.drivers:
             driver.close()

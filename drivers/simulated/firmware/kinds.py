@@ -13,8 +13,8 @@ from drivers.simulated.firmware.lights.ccs import CcsFirmware
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
 from drivers.simulated.firmware.lights.sa0255 import Sa0255Firmware
 from drivers.simulated.firmware.mycobot.firmware import MyCobotFirmware
-from drivers.simulated.wires.socket_wire import SocketLine
-from drivers.simulated.wires.wire import DeviceLine, Firmware
+from drivers.simulated.wires.socket_wire import SocketWire
+from drivers.simulated.wires.wire import Firmware, Wire
 
 
 class LightFirmware(Firmware, Protocol):
@@ -56,10 +56,10 @@ ARMS: Mapping[ArmKind, Callable[[SimulatedClock], ArmFirmware]] = {
 }
 
 
-def line_class(kind: LineKind) -> type[DeviceLine]:
+def wire_class(kind: LineKind) -> type[Wire]:
     """Imported when it is asked for: not every system has pseudo-terminals."""
     if kind == "socket":
-        return SocketLine
-    from drivers.simulated.wires.pty_wire import PtyLine
+        return SocketWire
+    from drivers.simulated.wires.pty_wire import PtyWire
 
-    return PtyLine
+    return PtyWire

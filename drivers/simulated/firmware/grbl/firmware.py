@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.faults import FaultAction, inject_fault
 from drivers.simulated.firmware.grbl.controller import ESTOP, GrblController
 from drivers.simulated.firmware.grbl.dialect import DialectName
 from drivers.simulated.firmware.grbl.gantry import SIMULATED_GANTRY, SimulatedAxis
 from drivers.simulated.firmware.trajectory import Axes
-from drivers.simulated.wires.outbox import FaultAction, inject_fault
 
 
 class GrblFirmware(GrblController):

@@ -10,8 +10,9 @@ import threading
 from dataclasses import dataclass
 
 from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.faults import FaultAction, inject_fault
 from drivers.simulated.firmware.lights.lamps import RISE_S, LampBank
-from drivers.simulated.wires.outbox import FaultAction, Outbox, inject_fault
+from drivers.simulated.wires.outbox import Outbox
 
 BITS_PER_BYTE = 10
 BAD_COMMAND, BAD_SUM, BAD_VALUE = 1, 2, 3

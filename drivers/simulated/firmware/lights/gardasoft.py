@@ -12,8 +12,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.faults import FaultAction, inject_fault
 from drivers.simulated.firmware.lights.lamps import RISE_S, LampBank
-from drivers.simulated.wires.outbox import FaultAction, Outbox, inject_fault
+from drivers.simulated.wires.outbox import Outbox
 
 VERSION = "RT820SIM V1.00"
 LEAST_PULSE_S, LEAST_DELAY_S = 20e-6, 20e-6  # what is shorter is lengthened, and answered with Err 5

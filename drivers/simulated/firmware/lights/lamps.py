@@ -9,7 +9,7 @@ import bisect
 import threading
 
 from drivers.simulated.clock import SimulatedClock
-from drivers.simulated.wires.outbox import FaultAction
+from drivers.simulated.faults import FaultAction
 
 RISE_S = 0.0005  # from the command's execution to the light
 RECORDED_CHANGES = 8192

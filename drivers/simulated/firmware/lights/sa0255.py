@@ -12,8 +12,9 @@ import threading
 from typing import Literal
 
 from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.faults import FaultAction, inject_fault
 from drivers.simulated.firmware.lights.lamps import RISE_S, LampBank
-from drivers.simulated.wires.outbox import FaultAction, Outbox, inject_fault
+from drivers.simulated.wires.outbox import Outbox
 
 BITS_PER_BYTE = 10
 FULL = 255

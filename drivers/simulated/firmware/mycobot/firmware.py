@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from drivers.geometry.mycobot_kinematics import GEOMETRIES, Joints, ModelName, nearest
 from drivers.geometry.rigid import angle_between_deg, distance_mm, from_coordinates, pose_of_camera, to_coordinates
 from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.faults import FaultAction, inject_fault
 from drivers.simulated.firmware.mycobot import geometry as stated
 from drivers.simulated.firmware.mycobot.motion import ArmMotion
 from drivers.simulated.firmware.trajectory import Axes
-from drivers.simulated.wires.outbox import FaultAction, Outbox, inject_fault
+from drivers.simulated.wires.outbox import Outbox
 
 IN_POSITION_MM, IN_POSITION_DEG = 0.5, 0.5
 SAG_DEG = (0.0, 12.0, 8.0, 0.0, 0.0, 0.0)  # what gives way when the servos are released

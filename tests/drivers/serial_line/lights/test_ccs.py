@@ -17,19 +17,19 @@ from drivers.serial_line.lights.ccs import CcsLights
 from drivers.serial_line.lights.ccs_protocol import CcsDialect
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.firmware.lights.ccs import CcsFirmware
-from drivers.simulated.wires.pty_wire import PtyLine
+from drivers.simulated.wires.pty_wire import PtyWire
 
 
 class Bench:
     def __init__(self, path: Path, **firmware: Any) -> None:
         self.clock = SimulatedClock(25.0)
         self.firmware = CcsFirmware(self.clock, **firmware)
-        self.line = PtyLine(path, self.firmware).start()
+        self.wire = PtyWire(path, self.firmware).start()
         self.drivers: list[CcsLights] = []
 
     def open(self, dialect: CcsDialect = CcsDialect(), **options: Any) -> CcsLights:  # noqa: B008 - frozen
         lights = CcsLights.open(
-            str(self.line.path), channels=range(1, 10), reply_timeout_s=0.5, settle_s=0.001, dialect=dialect, **options
+            str(self.wire.path), channels=range(1, 10), reply_timeout_s=0.5, settle_s=0.001, dialect=dialect, **options
         )
         self.drivers.append(lights)
         return lights
@@ -37,7 +37,7 @@ class Bench:
     def close(self) -> None:
         for driver in self.drivers:
             driver.close()
-        self.line.close()
+        self.wire.close()
 
     def exposed(self, seconds: float) -> dict[int, float]:
         """What shines during an exposure that begins now."""

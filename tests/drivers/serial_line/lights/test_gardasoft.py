@@ -23,7 +23,7 @@ from drivers.serial_line.lights.gardasoft_protocol import (
 )
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
-from drivers.simulated.wires.pty_wire import PtyLine
+from drivers.simulated.wires.pty_wire import PtyWire
 
 SHORT = {"reply_timeout_s": 0.3}
 
@@ -173,7 +173,7 @@ def test_off_asks_what_may_be_lit(lamps: Any) -> None:
 def test_echo_is_tolerated(tmp_path: Any) -> None:
     firmware = GardasoftFirmware(SimulatedClock(20.0), echoes=True)
     with (
-        PtyLine(tmp_path / "echoing", firmware) as line,
+        PtyWire(tmp_path / "echoing", firmware) as line,
         GardasoftLights.open(str(line.path), channels=(1, 2)) as lights,
     ):
         lights.on(2, 0.5)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from drivers.genicam.pixels import BY_NAME, decode
 from drivers.protocols import Pixels
+from drivers.simulated.camera.exposure import ExposureRequest
 from drivers.simulated.camera.pixel_formats import PIXEL_FORMATS, encode, rendered_format, rendered_request
-from drivers.simulated.camera.wire import ExposureRequest
 
 
 def request_for(name: str, binning: int = 1, binning_vertical: int = 1) -> ExposureRequest:
