@@ -24,6 +24,12 @@ class ExposureRequest:
     active_lines: int = 0  # bit n: output line n is on during the exposure
     binning_vertical: int = 1  # as the rig is asked for it, equal to `binning`
 
+    @property
+    def picture(self) -> tuple[object, ...]:
+        """All of it that decides what a picture without noise looks like, but for exposure time and gain."""
+        size = (self.offset_x, self.offset_y, self.width, self.height)
+        return (*size, self.binning, self.pixel_format, self.black_level_dn)
+
 
 @dataclass(slots=True)
 class Exposed:
