@@ -40,7 +40,11 @@ class _Exposure:
 
 
 class Acquisition:
-    """Exposes with the camera as `configured` says; made anew by each `configure`, which stops the stream first."""
+    """Exposes with the camera as `configured` describes it, on a stream that runs from the start.
+
+    Each `configure` makes a new one, after it has stopped the stream. After any DeviceError here the next exposure
+    may still succeed: frames that were given up are drained, and their ids allowed for.
+    """
 
     def __init__(
         self, connection: Connection, configured: Configured, frame_timeout_s: float, closing: threading.Event
@@ -57,7 +61,7 @@ class Acquisition:
         self._pending: _Exposure | None = None  # triggered, its frame still to come
 
     def expose(self, exposure_us: float, gain_db: float) -> Frame:
-        """See `Camera.expose`."""
+        """See `Camera.expose`. Raises FeatureMissing for an exposure time or gain out of range."""
         try:
             exposure = self._prepare(exposure_us, gain_db)
             self._connection.features.execute("TriggerSoftware")
@@ -76,7 +80,7 @@ class Acquisition:
         self._pending = exposure
 
     def wait_exposed(self) -> bool:
-        """See `StrobeCamera.wait_exposed`."""
+        """See `StrobeCamera.wait_exposed`: by the counter of ended exposures, or by a frame that is there already."""
         device, pending = self._connection.device, self._pending
         if pending is None:
             raise CommandRefused(device, "exposes nothing: call trigger first")

@@ -1,4 +1,7 @@
-"""PFNC pixel formats: which ones the driver reads, and how bytes become a picture."""
+"""PFNC pixel formats: those that the driver reads, and how their bytes become a picture.
+
+Names and codes are those of the EMVA Pixel Format Naming Convention (PFNC 2.4).
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ class PixelFormat:
 
     @property
     def channels(self) -> int:
+        """Samples per pixel as delivered: a Bayer mosaic has one."""
         return 3 if self.name.startswith("RGB") else 1
 
     @property
@@ -30,6 +34,7 @@ class PixelFormat:
         return self.name.endswith("p")
 
     def row_bytes(self, width: int) -> int:
+        """Bytes of one row without padding, rounded up to whole bytes."""
         return (width * self.bits_per_pixel + 7) // 8
 
 

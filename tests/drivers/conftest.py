@@ -206,7 +206,7 @@ def lamps(tmp_path: Path) -> Iterator[LampBench]:
 
 
 class CameraRig:
-    """A rig with nothing but a camera, in a process of its own (`fake_camera_rig.py` tells its commands)."""
+    """A rig with nothing but a camera, in a process of its own (`fake_camera_rig.py` lists its commands)."""
 
     serial_number = "LINES-1"
 

@@ -53,7 +53,7 @@ def _parse(data: bytes) -> Message:
     if (magic, version) != (MAGIC, VERSION):
         raise ConnectionError(
             f"not the camera's protocol: found magic {magic:#x} version {version}, expected {MAGIC:#x} {VERSION}; "
-            "rebuild simcam.cti (pip install -e .)"
+            "build simcam.cti again (python setup.py build_ext --inplace)"
         )
     if kind == EXPOSE and code not in PIXEL_FORMATS:
         raise ConnectionError(f"unknown pixel format {code:#x}")

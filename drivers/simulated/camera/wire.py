@@ -132,6 +132,7 @@ class CameraWire:
         thread.start()
 
     def _accept(self, listener: socket.socket) -> None:
+        """A thread's work: one more thread for each connection, until the wire is closed."""
         while self._listener is listener:
             try:
                 connection, _ = listener.accept()
@@ -145,6 +146,7 @@ class CameraWire:
             self._run(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
+        """A thread's work: answer requests until the camera leaves or the wire is closed."""
         try:
             while (message := receive(connection)) is not None:
                 self._answer(connection, message)
@@ -200,6 +202,7 @@ class CameraWire:
 
 
 def _checked(pixels: Pixels, request: ExposureRequest) -> Pixels:
+    """Contiguous pixels. Raises ValueError when shape or dtype is not what was asked for."""
     dtype = np.uint8 if request.pixel_format.endswith("8") else np.uint16
     if pixels.shape != (request.height, request.width) or pixels.dtype != dtype:
         raise ValueError(

@@ -1,4 +1,7 @@
-"""A pseudo-terminal that behaves as a serial port with a simulated device at its far end."""
+"""A pseudo-terminal that behaves as a serial port with a simulated device at its far end.
+
+The terminal is raw, so that bytes pass unchanged. Both ends stay open here: hosts may come and go without an EOF.
+"""
 
 from __future__ import annotations
 

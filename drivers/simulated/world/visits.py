@@ -1,4 +1,7 @@
-"""Where the camera physically is: the arm's axes, plus an error that is drawn anew at each visit, plus bumps."""
+"""Where the camera physically is: the arm's axes, plus an error that is drawn anew at each visit, plus bumps.
+
+A real arm comes back within its repeatability and then stands still, so that all frames of one visit share one error.
+"""
 
 from __future__ import annotations
 

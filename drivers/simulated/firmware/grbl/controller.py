@@ -66,6 +66,7 @@ class GrblController:
         return self._step_motion(now_s) or (not state.motion.is_held and self._step_lines(now_s))
 
     def _step_motion(self, now_s: float) -> bool:
+        """The planner: end the leg that is over, begin the next block unless held."""
         state = self._state
         if state.motion.leg is not None:
             is_over = state.motion.leg.end_s <= now_s
@@ -100,6 +101,7 @@ class GrblController:
     # -- realtime bytes ---------------------------------------------------------------------
 
     def _realtime(self, byte: int) -> None:
+        """Reset 0x18, `?`, `!`, `~`, safety door 0x84, jog cancel 0x85; others are ignored."""
         state = self._state
         if byte == 0x18:
             self.soft_reset()

@@ -29,6 +29,10 @@ def run_line(state: GrblState, raw: bytes) -> None:
 
 
 def _run_system(state: GrblState, text: str) -> None:
+    """A `$` command: `$H` homes, `$I` `$$` `$G` report, `$X` unlocks, `$J=` jogs, `$n=value` sets.
+
+    Settings can be written while idle or locked only (`error:8`).
+    """
     if text == "$H":
         _begin_homing(state)
         return  # answered at its end
@@ -67,6 +71,7 @@ def _unlock(state: GrblState) -> None:
 
 
 def _run_gcode(state: GrblState, line: GcodeLine) -> None:
+    """Modes first, then a dwell or a move, as Grbl executes the words of one line."""
     if line.distance_is_absolute is not None:
         state.is_absolute = line.distance_is_absolute
     if line.motion is not None:
@@ -82,6 +87,7 @@ def _run_gcode(state: GrblState, line: GcodeLine) -> None:
 
 
 def _plan(state: GrblState, line: GcodeLine) -> bool:
+    """Plan a move; False when the target lies beyond the soft limits, which is ALARM:2. `error:22`: no feed."""
     is_feed_move = state.motion_mode == 1
     if is_feed_move and state.feed == 0.0:
         raise GcodeError(22)
@@ -94,6 +100,7 @@ def _plan(state: GrblState, line: GcodeLine) -> bool:
 
 
 def _run_jog(state: GrblState, text: str) -> None:
+    """`$J=`: refused beyond the soft limits (`error:15`) instead of an alarm, and only idle or jogging."""
     if state.word not in ("Idle", "Jog"):
         raise GcodeError(9 if state.alarm is not None else 8)
     line = read_gcode(text, state.letters)
@@ -106,12 +113,14 @@ def _run_jog(state: GrblState, text: str) -> None:
 
 
 def _is_beyond_soft_limits(state: GrblState, target: Axes) -> bool:
+    """By $20 and the travels; grblHAL does not enforce them before homing."""
     if not state.settings[20] or (state.dialect.limits_need_homed_axes and not state.is_homed):
         return False
     return not state.motion.is_within_travel(target)
 
 
 def _target(state: GrblState, axes: dict[str, float], *, is_absolute: bool) -> Axes:
+    """Machine coordinates of a move, from where all that is planned will have led."""
     target = list(state.motion.planned_end(state.clock.now_s()))
     for letter, value in axes.items():
         i = state.letters.index(letter)
@@ -120,6 +129,7 @@ def _target(state: GrblState, axes: dict[str, float], *, is_absolute: bool) -> A
 
 
 def _begin_homing(state: GrblState) -> None:
+    """`$H`: `error:5` with homing disabled, 8 while moving, 79 before a reset, 50 with the emergency stop pressed."""
     if not int(state.settings[22]) & HOMING_ENABLED:
         raise GcodeError(5)
     if state.word != "Idle" and state.alarm is None:

@@ -157,6 +157,7 @@ class CcsFirmware:
         return self._set(header, int(data[:digits]), channels, at_s)
 
     def _set(self, header: str, value: int, channels: list[int], at_s: float) -> int:
+        """Ranges after the manual: levels to 255, strobes of 20 us to 33 ms, delays to 10 ms."""
         low, high = {"F": (0, LEVELS), "S": (20, 33_000), "D": (0, 10_000), "T": (0, 10_000)}[header]
         if not low <= value <= high:
             return BAD_VALUE
@@ -175,6 +176,7 @@ class CcsFirmware:
         return steps / LEVELS
 
     def _relight(self, channels: list[int], at_s: float) -> None:
+        """Steady light as commanded; in strobe mode only a trigger lights."""
         for c in channels:
             output = self._outputs[c]
             shines = output.is_on and not self._strobe_mode

@@ -92,6 +92,7 @@ class GardasoftFirmware:
         return inject_fault("lights", self.faults, name, args)
 
     def _triggered(self, channel: int, start_s: float, high_s: float) -> None:
+        """What the channel's mode makes of a trigger; too early a one is ignored, and so is any after an error."""
         output = self._outputs[channel]
         if output.error or start_s < output.last_trigger_s + output.retrigger_s:
             return
@@ -144,6 +145,7 @@ class GardasoftFirmware:
         return self._obey(match[1], match[2])
 
     def _obey(self, name: str, parameters: str) -> str:
+        """The answer to one command, empty for a bare acknowledge. Raises CommandError."""
         match name:
             case "VR":
                 return VERSION
@@ -177,6 +179,7 @@ class GardasoftFirmware:
         return int(number)
 
     def _set_continuous(self, numbers: list[float]) -> str:
+        """`RSc,s`: at once, and slower by the fault `slow_settle`."""
         channel, level = self._channel(numbers[0]), read_level(numbers[1])
         self._become(channel, CONTINUOUS, level)
         self._light(channel, level, self.clock.now_s() + (self._settle_s if level else RISE_S))
@@ -211,6 +214,7 @@ class GardasoftFirmware:
         return ""
 
     def _set_selected(self, numbers: list[float]) -> str:
+        """`RUc,s,t`: one level while the trigger input is low, another while it is high."""
         channel, low, high = self._channel(numbers[0]), read_level(numbers[1]), read_level(numbers[2])
         self._become(channel, SELECTED, low).other_level = high
         self._light(channel, low, self.clock.now_s() + RISE_S)
@@ -243,6 +247,7 @@ class GardasoftFirmware:
         return self._unsent.pop() if self._unsent else ""
 
     def _report(self, channel: int, event: int) -> None:
+        """`Evtc,n`, unasked after `GT1`; else kept for `GR`."""
         text = f"Evt{channel},{event}"
         if self._has_events:
             self._say(f"{text}\r\n>")

@@ -80,7 +80,7 @@ def test_the_end_of_the_exposure_is_told_to_who_asks_for_it(tmp_path: Path) -> N
 
     def expose_and_tell(request: ExposureRequest) -> Exposed | None:
         links[0].exposure_ended()
-        links[0].exposure_ended()  # told once
+        links[0].exposure_ended()  # announced once
         return expose(request)
 
     links.append(CameraWire(expose_and_tell, lambda: NOW_NS, tmp_path, "S-2", None))
