@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from drivers.genicam.camera import GenicamCamera
 from drivers.protocols import Pose
 from drivers.serial_line.grbl.arm import GrblArm
 from drivers.serial_line.grbl.axes import AxisLimits
@@ -26,6 +27,7 @@ from drivers.simulated.firmware.grbl.gantry import SIMULATED_GANTRY, SimulatedAx
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
 from drivers.simulated.firmware.mycobot import geometry as stated
 from drivers.simulated.firmware.mycobot.firmware import MyCobotFirmware
+from drivers.simulated.simcam import ENDPOINTS_VARIABLE
 from drivers.simulated.wires.pty_wire import PtyWire
 from drivers.simulated.wires.socket_wire import SocketWire
 
@@ -208,13 +210,14 @@ def lamps(tmp_path: Path) -> Iterator[LampBench]:
 class CameraRig:
     """A rig with nothing but a camera, in a process of its own (`fake_camera_rig.py` lists its commands)."""
 
-    serial_number = "LINES-1"
+    def __init__(self, folder: Path, transport: str = "map", serial_number: str = "LINES-1") -> None:
+        self.folder, self.transport, self.serial_number = folder, transport, serial_number
+        self.start()
 
-    def __init__(self, folder: Path) -> None:
+    def start(self) -> None:
         here = Path(__file__).parent
-        self.folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, str(here / "fake_camera_rig.py"), str(folder), self.serial_number, "map"],
+        self.process = subprocess.Popen(
+            [sys.executable, str(here / "fake_camera_rig.py"), str(self.folder), self.serial_number, self.transport],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -223,26 +226,44 @@ class CameraRig:
         assert self._answer() == "ready"
 
     def say(self, command: str) -> Any:
-        assert self._process.stdin is not None
-        self._process.stdin.write(command + "\n")
-        self._process.stdin.flush()
+        assert self.process.stdin is not None
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
         return self._answer()
 
     def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        return json.loads(self._process.stdout.readline())
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
 
-    def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
+
+    def open(self, frame_timeout_s: float = 10.0) -> GenicamCamera:
+        environment = {ENDPOINTS_VARIABLE: str(self.folder)}
+        return GenicamCamera.open("simcam", self.serial_number, environment, frame_timeout_s)
 
 
 @pytest.fixture
-def camera_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CameraRig]:
-    monkeypatch.setenv("FACET_SIMCAM_ENDPOINTS", str(tmp_path))  # so that what opening sets is undone
-    rig = CameraRig(tmp_path)
-    yield rig
-    rig.close()
+def make_camera_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., CameraRig]]:
+    monkeypatch.setenv(ENDPOINTS_VARIABLE, str(tmp_path))  # so that what opening sets is undone
+    rigs: list[CameraRig] = []
+
+    def make(transport: str = "map", serial_number: str = "LINES-1") -> CameraRig:
+        rigs.append(CameraRig(tmp_path, transport, serial_number))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.kill()
+
+
+@pytest.fixture
+def camera_rig(make_camera_rig: Callable[..., CameraRig]) -> CameraRig:
+    return make_camera_rig()
 
 
 @pytest.fixture

@@ -76,22 +76,22 @@ def test_pixels_in_the_mapped_file(connection: socket.socket) -> None:
 
 
 def test_the_end_of_the_exposure_is_told_to_who_asks_for_it(tmp_path: Path) -> None:
-    links: list[CameraWire] = []
+    wires: list[CameraWire] = []
 
     def expose_and_tell(request: ExposureRequest) -> Exposed | None:
-        links[0].exposure_ended()
-        links[0].exposure_ended()  # announced once
+        wires[0].exposure_ended()
+        wires[0].exposure_ended()  # announced once
         return expose(request)
 
-    links.append(CameraWire(expose_and_tell, lambda: NOW_NS, tmp_path, "S-2", None))
-    links[0].start()
+    wires.append(CameraWire(expose_and_tell, lambda: NOW_NS, tmp_path, "S-2", None))
+    wires[0].start()
     host, port, _ = (tmp_path / "S-2.endpoint").read_text().split()
     with socket.create_connection((host, int(port)), timeout=10.0) as connection:
         assert ask(connection, EXPOSE, capabilities=2) == (3, 7, NOW_NS, 0, 0)
         assert REPLY.unpack(receive(connection, REPLY.size))[3:7] == (0, 7, NOW_NS, 48)
         assert receive(connection, 48) == b"\x07\x00" * 24
         assert ask(connection, EXPOSE)[0] == 0
-    links[0].close()
+    wires[0].close()
 
 
 def test_clock_dropped_and_incomplete(connection: socket.socket) -> None:
