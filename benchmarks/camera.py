@@ -1,8 +1,8 @@
 """Frames per second and copies per frame of the camera driver at 20 megapixels, beside the machine's copy rate.
 
-`python benchmarks/camera.py [--seconds S] [--json FILE]` runs a rig process that hands out one picture without
-exposure or readout time, and takes it through `simcam.cti`, harvesters and the driver. It measures Mono8, Mono12
-and BayerRG12p, once running freely (what the chain can carry) and once by software trigger (frame by frame).
+`python benchmarks/camera.py [--seconds S] [--json FILE]`: a rig process that hands out one picture without
+exposure or readout time, `simcam.cti`, harvesters and the driver, for Mono8, Mono12 and BayerRG12p, by software
+trigger, frame by frame.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ RIG = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from drivers.simulated.camera.wire import CameraLink, Exposed
+from drivers.simulated.camera.exposure import Exposed
+from drivers.simulated.camera.wire import CameraWire
 pictures = {}
 def expose(request):
     key = (request.pixel_format, request.height, request.width)
@@ -44,7 +45,7 @@ def expose(request):
         pictures[key].flags.writeable = False
     return Exposed(pictures[key], time.monotonic_ns())
 folder = Path(sys.argv[1])
-link = CameraLink(expose, time.monotonic_ns, folder, sys.argv[2], folder)
+link = CameraWire(expose, time.monotonic_ns, folder, sys.argv[2], folder)
 link.start()
 print("ready", flush=True)
 sys.stdin.read()
@@ -54,18 +55,15 @@ link.close()
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One pixel format's figures, all at full resolution."""
-
     pixel_format: str
     megabytes: float  # on the wire
-    free_fps: float
     triggered_fps: float
     driver_cpu_ms: float  # of the waiting thread, per triggered frame
     copies: int  # of the whole frame, from the rig's memory to an array of its own
 
 
 def copy_rate_gb_s() -> float:
-    """GB copied per second by one thread between two warm buffers of a 16-bit frame's size; the best of seven."""
+    """Bytes copied per second by one thread between two buffers of a frame's size, warm."""
     source, target = np.ones(WIDTH * HEIGHT * 2, np.uint8), np.empty(WIDTH * HEIGHT * 2, np.uint8)
     np.copyto(target, source)
     best_s = min(_timed(lambda: np.copyto(target, source)) for _ in range(7))
@@ -79,33 +77,17 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def measure(camera: GenicamCamera, pixel_format: str, seconds: float) -> Row:
-    """Take frames for `seconds` by trigger, then as long running freely; an exposure of 10 us costs nothing."""
-    settings = CameraSettings(pixel_format)
-    camera.configure(settings)
-    camera.expose(10.0)  # the first frame allocates buffers and draws the picture
+    camera.configure(CameraSettings(pixel_format))
+    camera.expose(10.0)  # the first one allocates and draws
     cpu_s = time.thread_time()
     frames, elapsed_s = _count(lambda: camera.expose(10.0), seconds)
     cpu_ms = (time.thread_time() - cpu_s) / frames * 1e3
-    free_fps = _free_running(camera, settings, seconds)
     size_mb = BY_NAME[pixel_format].row_bytes(WIDTH) * HEIGHT / 1e6
-    # The producer copies into the announced buffer, the driver into the caller's array (for 12p while unpacking).
-    return Row(pixel_format, size_mb, free_fps, frames / elapsed_s, cpu_ms, copies=2)
-
-
-def _free_running(camera: GenicamCamera, settings: CameraSettings, seconds: float) -> float:
-    """Frames per second that the driver fetched while the camera ran freely; 0 if the frame ids did not advance."""
-    camera.configure_free_running(settings, frame_rate_hz=1000.0)
-    first = camera.grab()
-    started_s, last = time.perf_counter(), first
-    count = 0
-    while time.perf_counter() - started_s < seconds:
-        last = camera.grab_next()
-        count += 1
-    return count / (time.perf_counter() - started_s) if last.frame_id > first.frame_id else 0.0
+    # into the announced buffer by the producer, into the caller's array by the driver (12p: while unpacking)
+    return Row(pixel_format, size_mb, frames / elapsed_s, cpu_ms, copies=2)
 
 
 def _count(shoot: Callable[[], Frame], seconds: float) -> tuple[int, float]:
-    """How many frames came in at least `seconds`, and how long that took."""
     started_s, count = time.perf_counter(), 0
     while time.perf_counter() - started_s < seconds:
         frame = shoot()
@@ -115,7 +97,6 @@ def _count(shoot: Callable[[], Frame], seconds: float) -> tuple[int, float]:
 
 
 def run(seconds: float) -> dict[str, Any]:
-    """All formats on one rig process; the copy rate is measured before and after to show a busy machine."""
     with tempfile.TemporaryDirectory() as folder:
         root = str(Path(__file__).parents[1])
         rig = subprocess.Popen(
@@ -143,16 +124,16 @@ def run(seconds: float) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=5.0, help="per format and mode")
+    parser.add_argument("--seconds", type=float, default=5.0, help="per format")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     result = run(arguments.seconds)
     rates = result["copy_gb_s"]
     print(f"memory copy by one thread before and after, GB/s: {rates}; load average {result['load_average']}")
-    print("format        MB/frame  free fps  triggered fps  driver CPU ms  copies")
+    print("format        MB/frame  triggered fps  driver CPU ms  copies")
     for row in (Row(**r) for r in result["rows"]):
         print(
-            f"{row.pixel_format:<12} {row.megabytes:>9.2f} {row.free_fps:>9.1f} {row.triggered_fps:>14.1f} "
+            f"{row.pixel_format:<12} {row.megabytes:>9.2f} {row.triggered_fps:>14.1f} "
             f"{row.driver_cpu_ms:>14.1f} {row.copies:>7}"
         )
     if arguments.json is not None:

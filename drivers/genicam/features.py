@@ -13,19 +13,22 @@ from drivers.genicam.producers import VENDOR_ERRORS, first_line
 READABLE = (genapi.EAccessMode.RO, genapi.EAccessMode.RW)
 WRITABLE = (genapi.EAccessMode.WO, genapi.EAccessMode.RW)
 
-# told by the node map, or by the camera itself where the map knows only a range (binning 3 of 1, 2, 4, 8)
+# raised by the node map, or by the camera itself where the map knows only a range (binning 3 of 1, 2, 4, 8)
 REFUSED_VALUES = (genapi.OutOfRangeException, genapi.InvalidArgumentException, gentl.InvalidValueException)
 
 Value = int | float | str | bool
 
 
 class Features:
-    """A camera's node map. `is_gone` tells a refused value from a camera that is no longer there."""
+    """A camera's node map, by the names of the SFNC.
+
+    `is_gone` distinguishes a refused value from a camera that is no longer there. Beside what each method names,
+    all raise DeviceLost when the camera is gone and CommandRefused when the node map fails otherwise.
+    """
 
     def __init__(self, node_map: Any, device: str, is_gone: Callable[[], bool]) -> None:
         self._map = node_map
         self.device = device
-        self.written: dict[str, tuple[Value, Value]] = {}  # feature -> what was asked last, what it is since
         self._is_gone = is_gone
 
     def name_of(self, *names: str) -> str | None:
@@ -52,7 +55,11 @@ class Features:
         return self._map.get_node(name).value
 
     def write(self, value: Value, *names: str) -> Any:
-        """Write the first writable one, read it back, return what it is now."""
+        """Write the first writable one, read it back, return what it is now.
+
+        A float for an integer feature is rounded to its steps. Raises FeatureMissing for a value that the
+        camera refuses, with its range.
+        """
         return self._guarded(lambda: self._write(value, names), f"writing {names[0]} = {value!r}")
 
     def _write(self, value: Value, names: tuple[str, ...]) -> Any:
@@ -66,9 +73,7 @@ class Features:
             node.value = value
         except REFUSED_VALUES as error:
             raise FeatureMissing(self.device, f"{name} cannot be {value!r}: {_range_of(node)}") from error
-        actual: Value = node.value if self._can(READABLE, name) else value
-        self.written[name] = (value, actual)
-        return actual
+        return node.value if self._can(READABLE, name) else value
 
     def choose(self, name: str, values: tuple[str, ...]) -> None:
         """Set an enumeration to the first of `values` that it offers; a camera without any is left as it is."""
@@ -83,7 +88,10 @@ class Features:
         return found[0], found[1]
 
     def force(self, value: Value, name: str) -> None:
-        """Where the camera has this feature, it must end up at this value: gamma off, automatics off."""
+        """Where the camera has this feature, it must end up at this value: gamma off, automatics off.
+
+        Raises FeatureMissing when it stays otherwise.
+        """
         if not self.is_readable(name) or self.read(name) == value:
             return
         actual = self.write(value, name)
@@ -91,6 +99,7 @@ class Features:
             raise FeatureMissing(self.device, f"{name} must be {value!r} for linear pictures, and stays {actual!r}")
 
     def execute(self, name: str) -> None:
+        """Raises FeatureMissing where there is no such command, or not now."""
         self._guarded(lambda: self._execute(name), f"executing {name}")
 
     def _execute(self, name: str) -> None:

@@ -1,4 +1,7 @@
-"""PFNC pixel formats: which ones the driver reads, and how bytes become a picture."""
+"""PFNC pixel formats: those that the driver reads, and how their bytes become a picture.
+
+Names and codes are those of the EMVA Pixel Format Naming Convention (PFNC 2.4).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from drivers.errors import FeatureMissing, FrameIncomplete
 from drivers.protocols import Pixels
@@ -23,6 +25,7 @@ class PixelFormat:
 
     @property
     def channels(self) -> int:
+        """Samples per pixel as delivered: a Bayer mosaic has one."""
         return 3 if self.name.startswith("RGB") else 1
 
     @property
@@ -31,6 +34,7 @@ class PixelFormat:
         return self.name.endswith("p")
 
     def row_bytes(self, width: int) -> int:
+        """Bytes of one row without padding, rounded up to whole bytes."""
         return (width * self.bits_per_pixel + 7) // 8
 
 
@@ -108,13 +112,3 @@ def _unpack_rows_12p(raw, offset, stride, out):  # type: ignore[no-untyped-def] 
 def compile_unpacking() -> None:
     """Takes a second once per machine; called when a packed format is configured, so that no frame waits for it."""
     _unpack_rows_12p(np.frombuffer(b"\0\0\0", np.uint8), 0, 3, np.empty((1, 2), np.uint16))
-
-
-def unpack_12p_reference(row: NDArray[np.uint8], width: int) -> NDArray[np.uint16]:
-    """The same of one row in plain numpy, (row_bytes,) to (width,): what the compiled loop is tested against."""
-    triples = np.zeros(((width + 1) // 2, 3), np.uint16)
-    triples.reshape(-1)[: row.size] = row
-    pixels = np.empty((triples.shape[0], 2), np.uint16)
-    pixels[:, 0] = triples[:, 0] | (triples[:, 1] & 15) << 8
-    pixels[:, 1] = triples[:, 1] >> 4 | triples[:, 2] << 4
-    return pixels.reshape(-1)[:width]

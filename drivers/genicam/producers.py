@@ -1,7 +1,7 @@
 """GenTL producers in this process: where their files are, and one Harvester for each.
 
-GCInitLib answers "in use" the second time, so a second Harvester on the same file would see no device
-and say nothing; and Harvester.update() destroys every acquirer. Both are why this registry exists.
+Two facts about harvesters need this registry. GCInitLib answers "in use" the second time, so a second Harvester on the
+same file would silently see no device. And Harvester.update() destroys every acquirer.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _viky_path() -> Path:
 
 @contextmanager
 def reported(device: str, doing: str, error: type[DeviceError]) -> Iterator[None]:
-    """Both exception families of the binding become one of ours."""
+    """Both exception families of the binding, GenTL's and GenApi's, become one DeviceError."""
     try:
         yield
     except VENDOR_ERRORS as found:
@@ -65,6 +65,7 @@ def reported(device: str, doing: str, error: type[DeviceError]) -> Iterator[None
 
 
 def first_line(error: BaseException) -> str:
+    """An exception's type and the first line of its message, for a message of ours."""
     text = str(error).strip()
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
 

@@ -1,4 +1,4 @@
-"""`python -m drivers.simulated FOLDER [CONFIG_JSON]`: run one simulated rig until told to stop."""
+"""`python -m drivers.simulated FOLDER [CONFIG_JSON]`: run one simulated rig until it is asked to stop."""
 
 from __future__ import annotations
 

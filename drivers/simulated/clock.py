@@ -7,9 +7,13 @@ import time
 
 
 class SimulatedClock:
-    """Simulated seconds since the rig started; `speed` 1 is real time, 10 is ten times as fast."""
+    """Simulated seconds since the rig started; `speed` 1 is real time, 10 is ten times as fast.
+
+    One clock serves the whole rig: camera timestamps, motion and replies share its scale.
+    """
 
     def __init__(self, speed: float = 1.0) -> None:
+        """Raises ValueError for a speed that is not above 0."""
         if not speed > 0:
             raise ValueError(f"clock speed must be above 0, found {speed}")
         self.speed = speed
@@ -20,6 +24,7 @@ class SimulatedClock:
         return (time.monotonic() - self._started_s) * self.speed
 
     def now_ns(self) -> int:
+        """The same in nanoseconds, as the camera's Timestamp counts."""
         return int(self.now_s() * 1e9)
 
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> bool:

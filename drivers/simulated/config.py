@@ -1,4 +1,7 @@
-"""What a simulated rig is made of: read from YAML by the station, or from JSON by the rig process."""
+"""The configuration of a simulated rig: read from YAML by the station, or from JSON by the rig process.
+
+Keys keep their names: rig files and scripts of earlier versions still load.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
 class Strict(BaseModel):
+    """Refuses unknown keys, so that a misspelt one is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -45,7 +50,10 @@ class SimulatedPart(Strict):
 
 
 class Imperfections(Strict):
-    """How far the rig falls short of its drawing; drawn from the rig's seed."""
+    """How far the rig differs from its drawing: spreads of normal draws from the rig's seed, unless stated otherwise.
+
+    All zero but the arm's repeatability by default, so that a rig is as drawn until somebody asks for more.
+    """
 
     pose_repeatability_mm: float = Field(default=0.02, ge=0)  # one sigma per axis, anew at each visit
     pose_repeatability_deg: float = Field(default=0.005, ge=0)
@@ -61,14 +69,14 @@ class Imperfections(Strict):
 
 
 class CameraTiming(Strict):
-    """What limits the frame rate: readout of the sensor and the link (USB3 by default)."""
+    """The limits of the frame rate: readout of the sensor and transfer (USB3 by default), which overlap."""
 
     readout_ms_full: float = Field(default=47.8, ge=0)  # full sensor height; shorter for fewer rows
     link_bytes_per_s: float = Field(default=380e6, gt=0)
 
 
 class SimulatedRigConfig(Strict):
-    """One simulated rig. Everything random in it follows from `seed`."""
+    """One simulated rig. Everything random in it follows from `seed`: the same seed gives the same rig and frames."""
 
     name: Name = "simulated"
     serial_number: Name = "FACET-SIM-0001"

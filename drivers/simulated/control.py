@@ -1,4 +1,4 @@
-"""The rig's back door: load a part, inject a fault, ask its state. Not a wire that hardware has.
+"""The connection to the rig's back door, both ends: it is not a wire that hardware has, and no driver uses it.
 
 One JSON object per line over local TCP; the rig writes its address to `<rig folder>/control`.
 """
@@ -24,7 +24,7 @@ Verb = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class ControlServer:
-    """Answers verbs by name; an unknown verb or a refused one is an answer, not a closed line."""
+    """Answers verbs by name; an unknown or a refused verb is answered with `error`, and the connection stays open."""
 
     def __init__(self, folder: Path, verbs: Mapping[str, Verb]) -> None:
         self._file = folder / ADDRESS_FILE
@@ -68,6 +68,7 @@ class ControlServer:
             return {"error": str(error)}
 
     def close(self) -> None:
+        """Withdraw the address and end the server."""
         self._file.unlink(missing_ok=True)
         if self._server is not None and self._thread is not None:
             self._server.shutdown()
@@ -83,7 +84,8 @@ class RigControl:
         self._timeout_s = timeout_s
 
     def call(self, verb: str, **arguments: Any) -> dict[str, Any]:
-        """Raises DeviceNotFound when no rig runs in the folder, CommandRefused when it says no."""
+        """The verb's answer. Raises DeviceNotFound when no rig runs in the folder, CommandRefused when it refuses,
+        DeviceLost when it ends meanwhile."""
         file = self._folder / ADDRESS_FILE
         try:
             host, port = file.read_text(encoding="ascii").split()
@@ -95,7 +97,7 @@ class RigControl:
                 "simulated rig", f"no rig runs in {self._folder} ({error}); start one with `station rig up`"
             ) from error
         if not raw:
-            raise DeviceLost("simulated rig", f"closed the line while answering {verb!r}")
+            raise DeviceLost("simulated rig", f"the rig in {self._folder} ended while answering {verb!r}")
         answer: dict[str, Any] = json.loads(raw)
         if "error" in answer:
             raise CommandRefused("simulated rig", str(answer["error"]))
@@ -106,7 +108,7 @@ class RigControl:
         return self.call("load", product=product, seed=seed, defects=[{"kind": kind, "seed": s} for kind, s in defects])
 
     def place(self, target: str, x_mm: float, y_mm: float) -> dict[str, Any]:
-        """Put a calibration target into the fixture, its middle at x, y."""
+        """Put a calibration target into the fixture, its middle at x, y of the station frame."""
         return self.call("load", product=target, seed=0, x_mm=x_mm, y_mm=y_mm, defects=[])
 
     def place_board(self, x_mm: float, y_mm: float, **lies: float) -> dict[str, Any]:
@@ -114,4 +116,5 @@ class RigControl:
         return self.call("load", product="charuco", seed=0, x_mm=x_mm, y_mm=y_mm, board=lies, defects=[])
 
     def inject(self, fault: str, *arguments: str) -> dict[str, Any]:
+        """Cause a fault: `camera.dropped`, `lights.light_weak` with "4", "0.6" ...; see docs/faults.md."""
         return self.call("inject", fault=fault, arguments=list(arguments))

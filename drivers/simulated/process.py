@@ -1,4 +1,4 @@
-"""Start the simulated rig as a process of its own, wait until its wires can be opened, stop it."""
+"""Starts the simulated rig as a process of its own, waits until its wires can be opened, and stops it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ START_TIMEOUT_S = 240.0  # the first start on a machine compiles the renderer
 
 
 class RigProcess:
-    """A running rig; `kill` is the power cut, `close` the polite end."""
+    """A rig in `folder`; `kill` is the power cut, `close` the polite end. A context manager.
+
+    What it reports goes to `rig.log` in the folder. It also ends when this process does: its standard input closes.
+    """
 
     def __init__(self, folder: Path, config: SimulatedRigConfig) -> None:
         self.folder = folder
@@ -27,7 +30,8 @@ class RigProcess:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> RigProcess:
-        """Raises DeviceLost with the rig's own words when it ends instead of getting ready."""
+        """Returns once every wire can be opened. Raises DeviceLost with the rig's own words when it ends instead of
+        getting ready, DeviceTimeout when it takes longer than START_TIMEOUT_S."""
         self.folder.mkdir(parents=True, exist_ok=True)
         errors = (self.folder / "rig.log").open("w", encoding="utf-8")
         with errors:
@@ -51,14 +55,19 @@ class RigProcess:
             line = lines.get(timeout=START_TIMEOUT_S)
         except Empty:
             self.kill()
-            raise DeviceTimeout("simulated rig", f"was not ready within {START_TIMEOUT_S:.0f} s") from None
+            raise DeviceTimeout(
+                "simulated rig", f"in {self.folder} was not ready within {START_TIMEOUT_S:.0f} s; see its rig.log"
+            ) from None
         if "ready" not in line:
             self.kill()
             words = (self.folder / "rig.log").read_text(encoding="utf-8").strip()
-            raise DeviceLost("simulated rig", f"ended while starting: {words or 'without a word'}")
+            raise DeviceLost(
+                "simulated rig", f"in {self.folder} ended while starting: {words or 'its rig.log is empty'}"
+            )
 
     @property
     def is_running(self) -> bool:
+        """False before `start`, after the end, and when the process died by itself."""
         return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:

@@ -14,8 +14,8 @@ from drivers.simulated.firmware.kinds import LightFirmware
 from drivers.simulated.firmware.lights.ccs import CcsFirmware
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
 from drivers.simulated.firmware.lights.sa0255 import Sa0255Firmware
-from drivers.simulated.wires.pty_wire import PtyLine
-from drivers.simulated.wires.wire import DeviceLine
+from drivers.simulated.wires.pty_wire import PtyWire
+from drivers.simulated.wires.wire import Wire
 
 CHANNELS = tuple(range(1, 10))
 KINDS: Mapping[str, tuple[Callable[[SimulatedClock], LightFirmware], Mapping[str, Any]]] = {
@@ -27,21 +27,21 @@ KINDS: Mapping[str, tuple[Callable[[SimulatedClock], LightFirmware], Mapping[str
 
 @dataclass
 class LightsBench:
-    """One controller on its line, and the drivers opened on it."""
+    """One controller on its wire, and the drivers opened on it."""
 
     kind: str
     folder: Path
-    line_kind: type[DeviceLine] = PtyLine
+    wire_kind: type[Wire] = PtyWire
     speed: float = 25.0
     drivers: list[Lights] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.clock = SimulatedClock(self.speed)
         self.firmware = KINDS[self.kind][0](self.clock)
-        self.line = self.line_kind(self.folder / "lights", self.firmware).start()
+        self.wire = self.wire_kind(self.folder / "lights", self.firmware).start()
 
     def open(self, **options: Any) -> Any:
-        place = {"port": str(self.line.path), "channels": CHANNELS, **KINDS[self.kind][1]}
+        place = {"port": str(self.wire.path), "channels": CHANNELS, **KINDS[self.kind][1]}
         kind = driver_kind("lights", self.kind)
         settings = kind.settings.model_validate({**place, "reply_timeout_s": 1.0, "settle_s": 0.001, **options})
         lights: Any = kind.open(settings)
@@ -56,4 +56,4 @@ class LightsBench:
     def close(self) -> None:
         for driver in self.drivers:
             driver.close()
-        self.line.close()
+        self.wire.close()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from drivers.genicam.camera import GenicamCamera
 from drivers.geometry.pose import Pose
 from drivers.geometry.rigid import Transform
 from drivers.serial_line.grbl.arm import GrblArm
@@ -29,8 +30,9 @@ from drivers.simulated.firmware.grbl.gantry import SIMULATED_GANTRY, SimulatedAx
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
 from drivers.simulated.firmware.mycobot import geometry as stated
 from drivers.simulated.firmware.mycobot.firmware import MyCobotFirmware
-from drivers.simulated.wires.pty_wire import PtyLine
-from drivers.simulated.wires.socket_wire import SocketLine
+from drivers.simulated.simcam import ENDPOINTS_VARIABLE
+from drivers.simulated.wires.pty_wire import PtyWire
+from drivers.simulated.wires.socket_wire import SocketWire
 
 SPEED = 25.0
 NEAR_HOME = (215.0, 215.0, 315.0, 58.0, 195.0)
@@ -55,19 +57,19 @@ def rows(transform: Transform) -> tuple[tuple[float, ...], ...]:
 
 @dataclass
 class GantryBench:
-    """A simulated gantry on its line, and the arms opened on it."""
+    """A simulated gantry on its wire, and the arms opened on it."""
 
     folder: Path
     clock: SimulatedClock
     firmware: GrblFirmware
-    line: PtyLine | SocketLine
+    wire: PtyWire | SocketWire
     arms: list[GrblArm] = field(default_factory=list)
 
     axes = AXES
 
     @property
     def port(self) -> str:
-        return str(self.line.path)
+        return str(self.wire.path)
 
     def open(self, **options: Any) -> GrblArm:
         choices = {"port": self.port, "axes": AXES, "reply_timeout_s": 2.0, "watch_s": 0.0, **options}
@@ -90,17 +92,17 @@ class GantryBench:
 
 @dataclass
 class LampBench:
-    """A simulated light controller on its line, and the drivers opened on it."""
+    """A simulated light controller on its wire, and the drivers opened on it."""
 
     folder: Path
     clock: SimulatedClock
     firmware: GardasoftFirmware
-    line: PtyLine
+    wire: PtyWire
     drivers: list[GardasoftLights] = field(default_factory=list)
 
     @property
     def port(self) -> str:
-        return str(self.line.path)
+        return str(self.wire.path)
 
     def open(self, **options: Any) -> GardasoftLights:
         nine = tuple(range(1, 10))
@@ -129,7 +131,7 @@ def make_gantry(tmp_path: Path, dialect: DialectName) -> Iterator[Callable[..., 
         speed: float = SPEED,
         start: tuple[float, ...] = NEAR_HOME,
         axes: tuple[SimulatedAxis, ...] = SIMULATED_GANTRY,
-        wire: type[PtyLine | SocketLine] = PtyLine,
+        wire: type[PtyWire | SocketWire] = PtyWire,
     ) -> GantryBench:
         clock = SimulatedClock(speed)
         firmware = GrblFirmware(clock, axes, start, dialect)
@@ -141,22 +143,22 @@ def make_gantry(tmp_path: Path, dialect: DialectName) -> Iterator[Callable[..., 
     for bench in benches:
         for arm in bench.arms:
             arm.close()
-        bench.line.close()
+        bench.wire.close()
 
 
 @dataclass
 class CobotBench:
-    """A simulated six-axis arm on its line, and the drivers opened on it."""
+    """A simulated six-axis arm on its wire, and the drivers opened on it."""
 
     folder: Path
     clock: SimulatedClock
     firmware: MyCobotFirmware
-    line: PtyLine | SocketLine
+    wire: PtyWire | SocketWire
     arms: list[MyCobotArm] = field(default_factory=list)
 
     @property
     def port(self) -> str:
-        return str(self.line.path)
+        return str(self.wire.path)
 
     def open(self, **options: Any) -> MyCobotArm:
         travel = TravelSettings.model_validate(stated.TRAVEL)
@@ -184,7 +186,7 @@ class CobotBench:
 def make_cobot(tmp_path: Path) -> Iterator[Callable[..., CobotBench]]:
     benches: list[CobotBench] = []
 
-    def make(speed: float = SPEED, wire: type[PtyLine | SocketLine] = PtyLine, **options: Any) -> CobotBench:
+    def make(speed: float = SPEED, wire: type[PtyWire | SocketWire] = PtyWire, **options: Any) -> CobotBench:
         clock = SimulatedClock(speed)
         firmware = MyCobotFirmware(clock, **options)
         bench = CobotBench(tmp_path, clock, firmware, wire(tmp_path / "arm", firmware).start())
@@ -195,7 +197,7 @@ def make_cobot(tmp_path: Path) -> Iterator[Callable[..., CobotBench]]:
     for bench in benches:
         for arm in bench.arms:
             arm.close()
-        bench.line.close()
+        bench.wire.close()
 
 
 @pytest.fixture
@@ -212,23 +214,24 @@ def gantry(make_gantry: Callable[..., GantryBench]) -> GantryBench:
 def lamps(tmp_path: Path) -> Iterator[LampBench]:
     clock = SimulatedClock(SPEED)
     firmware = GardasoftFirmware(clock)
-    with PtyLine(tmp_path / "lights", firmware) as line:
-        bench = LampBench(tmp_path, clock, firmware, line)
+    with PtyWire(tmp_path / "lights", firmware) as wire:
+        bench = LampBench(tmp_path, clock, firmware, wire)
         yield bench
         for driver in bench.drivers:
             driver.close()
 
 
 class CameraRig:
-    """A rig with nothing but a camera, in a process of its own (`fake_camera_rig.py` tells its commands)."""
+    """A rig with nothing but a camera, in a process of its own (`fake_camera_rig.py` lists its commands)."""
 
-    serial_number = "LINES-1"
+    def __init__(self, folder: Path, transport: str = "map", serial_number: str = "LINES-1") -> None:
+        self.folder, self.transport, self.serial_number = folder, transport, serial_number
+        self.start()
 
-    def __init__(self, folder: Path) -> None:
+    def start(self) -> None:
         here = Path(__file__).parent
-        self.folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, str(here / "fake_camera_rig.py"), str(folder), self.serial_number, "map"],
+        self.process = subprocess.Popen(
+            [sys.executable, str(here / "fake_camera_rig.py"), str(self.folder), self.serial_number, self.transport],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -237,26 +240,44 @@ class CameraRig:
         assert self._answer() == "ready"
 
     def say(self, command: str) -> Any:
-        assert self._process.stdin is not None
-        self._process.stdin.write(command + "\n")
-        self._process.stdin.flush()
+        assert self.process.stdin is not None
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
         return self._answer()
 
     def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        return json.loads(self._process.stdout.readline())
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
 
-    def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
+
+    def open(self, frame_timeout_s: float = 10.0) -> GenicamCamera:
+        environment = {ENDPOINTS_VARIABLE: str(self.folder)}
+        return GenicamCamera.open("simcam", self.serial_number, environment, frame_timeout_s)
 
 
 @pytest.fixture
-def camera_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CameraRig]:
-    monkeypatch.setenv("FACET_SIMCAM_ENDPOINTS", str(tmp_path))  # so that what opening sets is undone
-    rig = CameraRig(tmp_path)
-    yield rig
-    rig.close()
+def make_camera_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., CameraRig]]:
+    monkeypatch.setenv(ENDPOINTS_VARIABLE, str(tmp_path))  # so that what opening sets is undone
+    rigs: list[CameraRig] = []
+
+    def make(transport: str = "map", serial_number: str = "LINES-1") -> CameraRig:
+        rigs.append(CameraRig(tmp_path, transport, serial_number))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.kill()
+
+
+@pytest.fixture
+def camera_rig(make_camera_rig: Callable[..., CameraRig]) -> CameraRig:
+    return make_camera_rig()
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """A rig process with nothing but a camera: pictures by formula, faults by command. Run by the tests.
 
-Arguments: folder, serial number, `map` or `socket`. Commands on stdin, one word a line, each answered by one JSON line:
-`last` gives the last request; `ok incomplete dropped early repeat die freeze` say what becomes of the
-next frame; `constant` makes one picture serve for all; `slow` makes readout take half a
-second; `line` is an edge on the trigger input.
+Arguments: folder, serial number, `map` or `socket`. Commands on stdin, one word a line, each answered by one JSON
+line: `last` returns the last request; `ok incomplete dropped early repeat die freeze` choose what becomes of the next
+frame; `constant` makes one picture serve for all; `slow` makes the readout take half a second; `line` is an edge on
+the trigger input.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from drivers.protocols import Pixels
-from drivers.simulated.camera.wire import CameraLink, Exposed, ExposureRequest
+from drivers.simulated.camera.exposure import Exposed, ExposureRequest
+from drivers.simulated.camera.wire import CameraWire
 
 TEMPERATURE_C = 41.5
 
@@ -38,7 +39,7 @@ class FakeRig:
         self.next = "ok"
         self.last: ExposureRequest | None = None
         self.constant: Pixels | None = None
-        self.link: CameraLink | None = None
+        self.wire: CameraWire | None = None
         self.readout_s = 0.0
 
     def expose(self, request: ExposureRequest) -> Exposed | None:
@@ -49,8 +50,8 @@ class FakeRig:
         if what == "freeze":
             time.sleep(3600)
         time.sleep(request.exposure_us / 1e6)
-        if self.link is not None:
-            self.link.exposure_ended()
+        if self.wire is not None:
+            self.wire.exposure_ended()
         time.sleep(self.readout_s)
         if what == "dropped":
             return None
@@ -71,9 +72,9 @@ class FakeRig:
 def main(folder: Path, serial_number: str, transport: str) -> None:
     rig = FakeRig()
     frame_folder = folder if transport == "map" else None
-    link = CameraLink(rig.expose, time.monotonic_ns, folder, serial_number, frame_folder, lambda: TEMPERATURE_C)
-    rig.link = link
-    link.start()
+    wire = CameraWire(rig.expose, time.monotonic_ns, folder, serial_number, frame_folder, lambda: TEMPERATURE_C)
+    rig.wire = wire
+    wire.start()
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         command = line.strip()
@@ -83,11 +84,11 @@ def main(folder: Path, serial_number: str, transport: str) -> None:
             rig.readout_s = 0.5
             print(json.dumps(command), flush=True)
         elif command == "line":
-            print(json.dumps(link.fire_line()), flush=True)
+            print(json.dumps(wire.fire_line()), flush=True)
         else:
             rig.next = command
             print(json.dumps(command), flush=True)
-    link.close()
+    wire.close()
 
 
 if __name__ == "__main__":

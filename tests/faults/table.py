@@ -24,21 +24,21 @@ CLOCK_SPEED = 5.0
 REPLY_TIMEOUT_S = 0.6
 FRAME_TIMEOUT_S = 3.0
 SECTIONS = ("Motion", "Lights", "Camera", "What only the pictures show")
-HEAD = f"""# Faults, and what the station says of them
+HEAD = f"""# Faults, and how the station reports them
 
-Written by a test run: `FACET_FAULT_TABLES=docs pytest tests/faults`. Every row is run by each test run too, which
-asserts the kind of error (or that there is none) and the last column. The wording of the messages, the times, and how
-often what happened on a noisy line are those of the run that wrote the row: they are not compared again.
+Written by a test run: `FACET_FAULT_TABLES=docs pytest tests/faults`. Every test run repeats every row and asserts the
+kind of error (or that there is none) and the last column. The wording of the messages, the times, and the counts of
+the rows about noise are those of the run that wrote the row: they are not compared again.
 
 Faults are injected as `station rig inject FAULT [ARGUMENTS]` does, into a **simulated** rig
 whose clock runs {CLOCK_SPEED:g} times as fast as hardware's; drivers wait {REPLY_TIMEOUT_S:g} s for a reply and \
 {FRAME_TIMEOUT_S:g} s for a frame. *After* is the time from
-the injection (from the call, where it was injected at rest) until the driver told it, on the machine that wrote this.
-`unplug` is mended by `plug`, which brings the line back as another pseudo-terminal behind the same stable name.
-After every row the device was asked for something again, in the way of the last column, and the rig's truth agreed.
+the injection (from the call, where it was injected at rest) until the driver reported it, on the machine that wrote
+this. `plug` mends `unplug`: it brings the wire back as another pseudo-terminal behind the same stable name.
+After every row the device was asked again as the last column states, and the answer agreed with the rig's truth.
 
 No row may hang, crash, resume a motion, or yield a frame or an acknowledge that is wrong; the tests fail if one does.
-On a noisy line every move and light that is reported right is held against the rig, and at least one light is right.
+On a noisy wire every move and light that is reported right is compared with the rig, and at least one light is right.
 """
 COLUMNS = "| driver | injected | when | reported | after | then |\n|---|---|---|---|---|---|\n"
 
@@ -109,7 +109,7 @@ def reported_by(work: Callable[[], Any]) -> tuple[DeviceError | None, float]:
 
 
 class RigBench:
-    """A rig in a process of its own; its file has short timeouts, so that silence is told soon."""
+    """A rig in a process of its own; its file has short timeouts, so that silence is reported soon."""
 
     def __init__(self, folder: Path, **kinds: Any) -> None:
         config = SimulatedRigConfig(
@@ -118,7 +118,7 @@ class RigBench:
         content = load_rig(write_rig_file(folder, config)).model_dump(mode="json", exclude_none=True)
         for section, timeouts in (("arm", "reply_timeout_s"), ("lights", "reply_timeout_s")):
             content[section][timeouts] = REPLY_TIMEOUT_S
-        content["arm"]["watch_s"] = 0.0  # a row is what the move itself says; the watch at rest has tests of its own
+        content["arm"]["watch_s"] = 0.0  # a row is what the move itself reports; the watch at rest has tests of its own
         if content["arm"]["driver"] == "grbl":
             content["arm"]["speed"] = 0.5  # so that a fault finds it moving, on a busy machine too
         content["camera"]["frame_timeout_s"] = FRAME_TIMEOUT_S

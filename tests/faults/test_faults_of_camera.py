@@ -1,4 +1,4 @@
-"""Every fault of the camera that the rig can play, injected by its back door, and what the driver says of it."""
+"""Every fault of the camera that the rig can play, injected by its back door, and how the driver reports it."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def bench(make_bench: Callable[..., Any], table: Any) -> Iterator[CameraBench]:
     bench.camera.close()
 
 
-def told(work: Callable[[], Any]) -> tuple[DeviceError, float]:
+def reported(work: Callable[[], Any]) -> tuple[DeviceError, float]:
     error, after_s = reported_by(work)
-    assert error is not None, "nothing was told"
+    assert error is not None, "nothing was reported"
     return error, after_s
 
 
@@ -86,7 +86,7 @@ def told(work: Callable[[], Any]) -> tuple[DeviceError, float]:
 def test_a_spoilt_frame_is_told_by_its_kind(bench: CameraBench, row: FaultRow) -> None:
     before = bench.shoot()
     bench.inject(row.injected)
-    error, after_s = told(bench.shoot)
+    error, after_s = reported(bench.shoot)
     after = bench.shoot()
     assert type(error) is row.error
     assert row.words in str(error)
@@ -108,12 +108,12 @@ def test_a_late_frame_within_the_timeout_is_a_good_frame(bench: CameraBench) -> 
 
 def test_unplugging_is_told_and_plugging_in_brings_it_back(bench: CameraBench) -> None:
     bench.inject("camera.unplug")
-    error, after_s = told(bench.shoot)
+    error, after_s = reported(bench.shoot)
     assert type(error) is DeviceLost
     assert after_s < FRAME_TIMEOUT_S + 1.0
     assert bench.camera.is_lost
-    assert type(told(bench.camera.reconnect)[0]) is DeviceNotFound
-    assert type(told(bench.shoot)[0]) is DeviceLost  # and nothing comes back by itself
+    assert type(reported(bench.camera.reconnect)[0]) is DeviceNotFound
+    assert type(reported(bench.shoot)[0]) is DeviceLost  # and nothing comes back by itself
     bench.inject("camera.plug")
     bench.camera.reconnect()
     assert bench.shoot().frame_id == 1

@@ -1,4 +1,4 @@
-"""Faults of a light controller and its wire: told, never taken for an acknowledge, dark again afterwards."""
+"""Faults of a light controller and its wire: reported, never taken for an acknowledge, dark again afterwards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOISE = [(kind, f"lights.{way}_bytes {share:g}") for kind, share in NOISY_SHARES
 class LightsFault:
     kind: str
     injected: str
-    expected: tuple[type[DeviceError], ...]  # of `on`; empty: nothing is to be told, and the light is right
+    expected: tuple[type[DeviceError], ...]  # of `on`; empty: nothing is to be reported, and the light is right
     repair: str = ""
     words: str = ""
 
@@ -94,7 +94,7 @@ def test_a_fault_of_the_wire_is_told_and_no_acknowledge_is_made_up(
         one.bench.inject(fault.repair)
     assert (one.bench.name_of("lights") != name_before) == fault.repair.endswith(".plug")
     if error is None:
-        assert not fault.expected, "nothing was told"
+        assert not fault.expected, "nothing was reported"
         assert lit == pytest.approx({CHANNEL: LEVEL}, abs=0.01)
         said: DeviceError | str = "nothing: the light is right"
     else:
@@ -135,8 +135,8 @@ def test_a_controller_that_restarts_is_dark_and_takes_orders(
     one.lights.on(CHANNEL, LEVEL)
     assert one.bench.lit() == pytest.approx({CHANNEL: LEVEL}, abs=0.01)
     one.lights.off()
-    one.reopen()  # a restarted controller tells no events until they are switched on again
-    said = "nothing by the wire: the frame is dark, and told as a dead light (see the last section)"
+    one.reopen()  # a restarted controller sends no events until they are switched on again
+    said = "nothing by the wire: the frame is dark, and reported as a dead light (see the last section)"
     table.note("Lights", kind, "lights.reset", "lit", said, 0.0, "lights")
 
 
@@ -147,21 +147,21 @@ def test_on_a_noisy_wire_no_acknowledge_is_made_up(
     one = controllers(kind)
     one.lights.off()
     one.bench.inject(fault)
-    told: Counter[str] = Counter()
+    reported: Counter[str] = Counter()
     longest_s = 0.0
     for number in range(NOISY_SWITCHES):
         channel = 1 + number % 9
         error, after_s = reported_by(lambda channel=channel: one.lights.on(channel, LEVEL))  # type: ignore[misc]
         longest_s = max(longest_s, after_s)
-        told["a right light" if error is None else type(error).__name__] += 1
+        reported["a right light" if error is None else type(error).__name__] += 1
         if error is None:
             assert set(one.bench.lit()) == {channel}
-    assert told["a right light"] >= 1, "nothing was right, so nothing was checked"
+    assert reported["a right light"] >= 1, "nothing was right, so nothing was checked"
     one.bench.inject(f"{fault.split()[0]} 0")
     one.reopen()
     one.lights.off()
     assert one.bench.lit() == {}
-    said = ", ".join(f"{count} x {what}" for what, count in sorted(told.items()))
+    said = ", ".join(f"{count} x {what}" for what, count in sorted(reported.items()))
     table.note("Lights", kind, fault, f"{NOISY_SWITCHES} switches", said, longest_s, "opened anew, dark")
 
 

@@ -1,4 +1,4 @@
-"""Motion faults: told by their kind, never followed by motion of their own, made good by homing.
+"""Motion faults: reported by their kind, never followed by motion of their own, made good by homing.
 
 A controller that is cut off from the host ends the one move that it has begun: the links have no dead-man.
 """
@@ -34,7 +34,7 @@ class ArmFault:
     kind: str
     injected: str
     when: Literal["at rest", "moving"]
-    expected: Errors  # empty: nothing is to be told, and the move is right
+    expected: Errors  # empty: nothing is to be reported, and the move is right
     repair: str = ""
     words: str = ""
     or_right: bool = False  # the driver may get over it: then the move must be right
@@ -132,16 +132,16 @@ def arms(make_bench: Callable[..., Any]) -> Iterator[Callable[[str], OpenArm]]:
 
 def move_under(fault: ArmFault, one: OpenArm) -> tuple[DeviceError | None, float]:
     """What the move was answered with, and how long after the injection or, at rest, after the call."""
-    told: list[tuple[DeviceError | None, float]] = []
+    reported: list[tuple[DeviceError | None, float]] = []
     arm = one.arm
 
     def move() -> None:
         try:
             arm.move_to(THERE)
         except DeviceError as error:
-            told.append((error, time.monotonic()))
+            reported.append((error, time.monotonic()))
         else:
-            told.append((None, time.monotonic()))
+            reported.append((None, time.monotonic()))
 
     if fault.when == "at rest":
         one.bench.inject(fault.injected)
@@ -156,7 +156,7 @@ def move_under(fault: ArmFault, one: OpenArm) -> tuple[DeviceError | None, float
         since_s = time.monotonic()
     mover.join(LONGEST_S)
     assert not mover.is_alive(), f"{fault}: hangs"
-    error, at_s = told[0]
+    error, at_s = reported[0]
     return error, max(0.0, at_s - since_s)
 
 
@@ -179,7 +179,7 @@ def test_a_motion_fault_is_told_and_nothing_moves_by_itself(
     assert (one.bench.name_of("arm") != name_before) == fault.repair.endswith(".plug")
     resting_at = one.bench.wait_still()
     if error is None:
-        assert fault.or_right or not fault.expected, "nothing was told"
+        assert fault.or_right or not fault.expected, "nothing was reported"
         assert stopped_at == pytest.approx(THERE.as_tuple(), abs=READING_TOLERANCE)
         table.note("Motion", fault.kind, fault.injected, fault.when, "nothing: the move is right", after_s, "moves")
         return
@@ -202,14 +202,14 @@ def test_on_a_noisy_wire_every_move_is_right_or_told(
     one = arms(kind)
     one.ready()
     one.bench.inject(fault)
-    told: Counter[str] = Counter()
+    reported: Counter[str] = Counter()
     longest_s = 0.0
     for number in range(NOISY_MOVES):
         target = replace(HERE, x_mm=HERE.x_mm + 5.0 * (number % 4))
         error, after_s = reported_by(lambda target=target: one.arm.move_to(target))  # type: ignore[misc]
         longest_s = max(longest_s, after_s)
         assert after_s < LONGEST_S, "hangs"
-        told["a right move" if error is None else type(error).__name__] += 1
+        reported["a right move" if error is None else type(error).__name__] += 1
         if error is None:
             assert one.bench.wait_still() == pytest.approx(target.as_tuple(), abs=READING_TOLERANCE)
         elif one.arm.position_trusted:  # refused, and where it stands is known
@@ -221,7 +221,7 @@ def test_on_a_noisy_wire_every_move_is_right_or_told(
     one.bench.wait_still()
     one.reopen()
     made_good(one, None)
-    said = ", ".join(f"{count} x {what}" for what, count in sorted(told.items()))
+    said = ", ".join(f"{count} x {what}" for what, count in sorted(reported.items()))
     table.note("Motion", kind, fault, f"{NOISY_MOVES} moves", said, longest_s, "opened anew, homed, moves")
 
 

@@ -1,4 +1,4 @@
-"""`docs/faults.md` tells of every fault that a simulated rig can play, and was written by these tests."""
+"""`docs/faults.md` lists every fault that a simulated rig can play, and was written by these tests."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ ELSEWHERE = {  # played by other tests, for what is no device's word
     "gantry.lost_steps": "the controller does not know of it: found by the same, and gone after homing",
     "gantry.homing_switch_dead": "homing is refused",
     "gantry.pins": "inputs that change no state are only reported",
-    "gantry.empty_memory": "the controller's settings are gone: told when it is opened",
-    "lights.strobe_line_cut": "with stepping by strobe the frame is dark: told as a dead light",
-    "lights.slow_settle": "a light that comes late is a dim frame: told as a weak light",
+    "gantry.empty_memory": "the controller's settings are gone: reported when it is opened",
+    "lights.strobe_line_cut": "with stepping by strobe the frame is dark: reported as a dead light",
+    "lights.slow_settle": "a light that comes late is a dim frame: reported as a weak light",
 }
 
 
@@ -40,9 +40,9 @@ def all_faults(tmp_path: Path) -> set[str]:
 
 
 def test_every_fault_has_a_row(tmp_path: Path, written_rows: str) -> None:
-    told = set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)?)[ `]", written_rows))
+    reported = set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)?)[ `]", written_rows))
     wanted = {fault for fault in all_faults(tmp_path) if fault.rpartition(".")[2] not in CURES}
-    assert sorted(wanted - told - set(ELSEWHERE) - set(NO_FAULTS)) == []
+    assert sorted(wanted - reported - set(ELSEWHERE) - set(NO_FAULTS)) == []
 
 
 def test_what_stands_elsewhere_exists(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The simulated camera's end in the rig process: its wire, its pixel formats, its faults."""
+"""The rig's side of the simulated camera: its wire to the GenTL producer, pixel formats, faults."""

@@ -1,4 +1,4 @@
-"""What can be wrong with the simulated camera: its next frames, its sensor, its temperature."""
+"""The faults of the simulated camera: of its next frames, its sensor, its temperature."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import threading
 from collections import deque
 from functools import partial
 
-from drivers.simulated.camera.wire import Exposed
+from drivers.simulated.camera.exposure import Exposed
 from drivers.simulated.clock import SimulatedClock
-from drivers.simulated.wires.outbox import FaultAction
+from drivers.simulated.faults import FaultAction
 
 FRAME_FAULTS = {
     "incomplete": "frames arrive with their lower half missing",
@@ -34,16 +34,20 @@ class CameraFaults:
         self._lock = threading.Lock()
 
     def faults(self) -> dict[str, FaultAction]:
+        """Name -> fault. Those of frames take how many frames they spoil, one after another."""
         spoilers: dict[str, FaultAction] = {name: partial(self._spoil_next, name) for name in FRAME_FAULTS}
         return {**spoilers, "saturation": self._saturate, "temperature": self._warm}
 
     def next_frame(self) -> str | None:
-        """What will be wrong with the frame that is exposed now."""
+        """The fault of the frame that is exposed now, of FRAME_FAULTS; None for a good one."""
         with self._lock:
             return self._to_come.popleft() if self._to_come else None
 
     def spoil(self, exposed: Exposed, frame_id: int, fault: str | None) -> Exposed | None:
-        """The frame as it goes onto the link; None for one that is lost. Sleeps for a late one."""
+        """The frame as it goes onto the wire; None for one that is lost. Sleeps for a late one.
+
+        An incomplete one is marked by the caller; a stale one is the frame before, if it has the same size.
+        """
         last, self._last_exposed = self._last_exposed, exposed
         match fault:
             case "dropped":

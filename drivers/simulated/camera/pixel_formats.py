@@ -1,21 +1,18 @@
-"""From what the scene renders (Mono or BayerRG, 8 or 12 bits) to every pixel format that the camera offers.
+"""Makes every pixel format that the camera offers from what the scene renders (Mono or BayerRG, 8 or 12 bits).
 
-A sensor with another Bayer order is the same sensor moved by a pixel; unequal binning averages on from
-the smaller of the two; RGB8 is demosaiced by blocks of two by two, as simple cameras do.
+A sensor with another Bayer order is the same sensor moved by a pixel. Unequal binning averages further, from the
+smaller of the two. RGB8 is demosaiced by blocks of two by two, as simple cameras do.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.protocols import Pixels
-
-if TYPE_CHECKING:
-    from drivers.simulated.camera.wire import ExposureRequest
+from drivers.simulated.camera.exposure import ExposureRequest
 
 PIXEL_FORMATS = {
     0x01080001: "Mono8",
@@ -68,7 +65,11 @@ def rendered_request(request: ExposureRequest) -> ExposureRequest:
 
 
 def encode(pixels: Pixels, request: ExposureRequest) -> Pixels:
-    """The bytes of `request` as a contiguous array; the argument itself where nothing is to be done."""
+    """The bytes of `request` as a contiguous array.
+
+    `pixels` is (H, W) uint8 or uint16 as `rendered_request` asks for it. Returns uint8 or uint16: (H, W), (H, 3 W) for
+    RGB8, (H, 3 W / 2) for the packed formats; `pixels` itself where nothing is to be done.
+    """
     picture = _bin(pixels, pixels.shape[1] // request.width, pixels.shape[0] // request.height)
     name = request.pixel_format
     if name in _FULL_SCALE_SHIFT:
@@ -96,7 +97,7 @@ def _shift_bits(pixels: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
 
 
 def _move(pixels: Pixels, columns: int, rows: int) -> Pixels:
-    """The picture of a sensor that lies `columns`, `rows` further; the last ones are those before them."""
+    """The picture of a sensor that lies `columns`, `rows` further; the last but one fills the edge."""
     if columns:
         pixels = np.concatenate([pixels[:, 1:], pixels[:, -2:-1]], axis=1)
     if rows:

@@ -1,4 +1,7 @@
-"""Which stand-ins a simulated rig can be made of: firmware by the kind that its configuration names."""
+"""The stand-ins a simulated rig can be made of: firmware by the kind that its configuration names.
+
+A `*Firmware` is one controller's stand-in: what a host hears on its wire, what the world sees of it, its faults.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from drivers.simulated.firmware.lights.ccs import CcsFirmware
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
 from drivers.simulated.firmware.lights.sa0255 import Sa0255Firmware
 from drivers.simulated.firmware.mycobot.firmware import MyCobotFirmware
-from drivers.simulated.wires.socket_wire import SocketLine
-from drivers.simulated.wires.wire import DeviceLine, Firmware
+from drivers.simulated.wires.socket_wire import SocketWire
+from drivers.simulated.wires.wire import Firmware, Wire
 
 
 class LightFirmware(Firmware, Protocol):
@@ -25,10 +28,12 @@ class LightFirmware(Firmware, Protocol):
         ...
 
     def exposure_line(self, t0_s: float, t1_s: float) -> None:
-        """The camera exposes from t0 to t1, as its output line tells the trigger inputs; told when it begins."""
+        """The camera's strobe line at the trigger inputs is high from t0 to t1. Called when it rises."""
         ...
 
-    def inject(self, name: str, *args: str) -> str: ...
+    def inject(self, name: str, *args: str) -> str:
+        """Cause a fault by name. Raises ValueError for an unknown name or wrong arguments."""
+        ...
 
 
 class ArmFirmware(Firmware, Protocol):
@@ -38,9 +43,13 @@ class ArmFirmware(Firmware, Protocol):
         """Where the camera physically is: the fields of Pose in their order, then axes that carry no camera."""
         ...
 
-    def is_moving_between(self, t0_s: float, t1_s: float) -> bool: ...
+    def is_moving_between(self, t0_s: float, t1_s: float) -> bool:
+        """Whether any axis moves at any moment of t0..t1."""
+        ...
 
-    def inject(self, name: str, *args: str) -> str: ...
+    def inject(self, name: str, *args: str) -> str:
+        """Cause a fault by name. Raises ValueError for an unknown name or wrong arguments."""
+        ...
 
 
 LIGHTS: Mapping[LightsKind, Callable[[SimulatedClock, int], LightFirmware]] = {
@@ -56,10 +65,10 @@ ARMS: Mapping[ArmKind, Callable[[SimulatedClock], ArmFirmware]] = {
 }
 
 
-def line_class(kind: LineKind) -> type[DeviceLine]:
-    """Imported when it is asked for: not every system has pseudo-terminals."""
+def wire_class(kind: LineKind) -> type[Wire]:
+    """The wire of that kind. PtyWire is imported when it is asked for: not every system has pseudo-terminals."""
     if kind == "socket":
-        return SocketLine
-    from drivers.simulated.wires.pty_wire import PtyLine
+        return SocketWire
+    from drivers.simulated.wires.pty_wire import PtyWire
 
-    return PtyLine
+    return PtyWire

@@ -1,4 +1,8 @@
-"""Motion in closed form: straight legs with trapezoidal speed, and the record of where the axes were."""
+"""Motion in closed form: straight legs with trapezoidal speed, and the record of where the axes were.
+
+Positions can be asked for any time, past or planned; nothing is integrated step by step. Times are simulated seconds,
+positions mm or degrees by axis.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ class Piece:
     acceleration: float
 
     def travelled(self, t_s: float) -> float:
+        """Way along the leg in the first `t_s` of this piece."""
         return self.speed * t_s + 0.5 * self.acceleration * t_s * t_s
 
 
@@ -41,6 +46,7 @@ class Leg:
         return self.position(self.end_s)
 
     def position(self, t_s: float) -> Axes:
+        """At simulated time `t_s`; the start before the leg, its end after it."""
         way = self._travelled(t_s)
         return tuple(s + way * d for s, d in zip(self.start, self.direction, strict=True))
 
@@ -104,6 +110,7 @@ class Track:
         self._starts_s = [-math.inf]
 
     def append(self, leg: Leg) -> None:
+        """`leg` begins no earlier than the last one; the oldest are forgotten beyond twice RECORDED_LEGS."""
         self._legs.append(leg)
         self._starts_s.append(leg.start_s)
         if len(self._legs) > 2 * RECORDED_LEGS:
@@ -124,10 +131,12 @@ class Track:
         return leg
 
     def at(self, t_s: float) -> Axes:
+        """Where the axes are at `t_s`."""
         leg = self._leg_at(t_s)
         return leg.start if not leg.pieces else leg.position(t_s)
 
     def speed(self, t_s: float) -> float:
+        """Along the leg of that time, units per second."""
         return self._leg_at(t_s).speed(t_s)
 
     def _leg_at(self, t_s: float) -> Leg:

@@ -1,4 +1,7 @@
-"""The Scene that the simulated rig photographs: parts, defects, lights, sensor, exact truth."""
+"""The Scene that the simulated rig photographs: parts, defects, lights, sensor, exact truth.
+
+Everything here is deterministic: the same arguments give the same bits, on any number of threads.
+"""
 
 from drivers.simulated.scene.defects import COLOUR_KINDS, DEFECT_KINDS, GEOMETRY_KINDS, Defect
 from drivers.simulated.scene.head import DIFFUSE_CHANNEL, DIRECTIONAL_CHANNELS, Light, LightHead

@@ -1,4 +1,7 @@
-"""A ChArUco board in the fixture: where it lies, how it was made, and its picture with the pixels' area averaged."""
+"""A ChArUco board in the fixture: where it lies, how it was made, and its picture averaged over each pixel's area.
+
+Markers are of DICT_4X4_250 as OpenCV draws them, so that the station's detector reads what a printed board would show.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ class BoardPlacement:
 
 @dataclass(frozen=True, slots=True)
 class BoardMake:
-    """How this board falls short of its drawing: bent up in the middle, its pitch too long."""
+    """How this board differs from its drawing: its middle above its rim in um, its pitch too long in percent."""
 
     bow_um: float = 0.0
     pitch_percent: float = 0.0
@@ -84,10 +87,12 @@ class BoardScene(Scene):
         self.make = make
 
     def truth(self, pose: Pose, binning: int, roi: Roi | None = None) -> ViewTruth:  # noqa: ARG002 - see above
-        raise ValueError("a board lies in the fixture: there is no truth of a part's normals")
+        """Raises ValueError: a board has no part's truth."""
+        raise ValueError("a board lies in the fixture: there is no truth of a part's normals; load a part first")
 
     def shadow(self, pose: Pose, channel: int, binning: int, roi: Roi | None = None) -> NDArray[np.bool_]:  # noqa: ARG002 - the board's drawing is its truth
-        raise ValueError("a board lies in the fixture: its shadows are not computed")
+        """Raises ValueError: a board's shadows are not computed."""
+        raise ValueError("a board lies in the fixture: its shadows are not computed; load a part first")
 
     def _render(self, pose: Pose, light: Light, binning: int, area: Roi, pixel_format: str) -> NDArray[np.float32]:
         stand = Standpoint.of(pose, Placement(), self.camera)

@@ -1,4 +1,7 @@
-"""Named defects: what they are, how large by default, and where on a part they land."""
+"""Named defects: what they are, how large by default, and where on a part they land.
+
+Sizes are those of inspection: a scratch is 8 to 14 mm long and 60 to 100 um deep, a pit about 1 mm wide.
+"""
 
 from __future__ import annotations
 
@@ -67,6 +70,7 @@ def draw_defect(body: Body, kind: str, seed: int) -> Defect:
 
 
 def _pick(names: Sequence[str], rng: np.random.Generator, what: str) -> str:
+    """One of `names`. Raises ValueError when the product offers none."""
     if not names:
         raise ValueError(f"this product has no {what} for such a defect")
     return names[int(rng.integers(len(names)))]

@@ -1,4 +1,8 @@
-"""From a pose to rays in the part's own frame, and the direction grids that the kernels look patches up in."""
+"""Rays of a pose in the part's own frame, and the direction grids in which the kernels look patches up.
+
+A grid lists, for each direction from the camera or a light, the patches that may be met there: a ray is then tried
+against a handful of patches instead of all.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +55,7 @@ class Standpoint:
 
     @property
     def target(self) -> F64:
+        """The target point, at the working distance on the optical axis, in the part frame."""
         return self.head_point((0.0, 0.0, 0.0))
 
     def rays(self, binning: int, roi: Roi) -> F64:
@@ -77,7 +82,7 @@ def region(binning: int, roi: Roi | None) -> Roi:
 
 @dataclass(frozen=True)
 class Grid:
-    """What may be seen where from one point: layouts in `kernels.py`."""
+    """The patches that may be seen in each direction from one point; layouts in `kernels.py`."""
 
     frame: F64
     starts: I32
@@ -111,6 +116,7 @@ def build_grid(packed: Packed, origin: F64, axes: F64 | None = None) -> Grid:
 
 
 def _axes_toward(direction: F64) -> F64:
+    """(3, 3) rows right, up, ahead of a view along `direction`; the roll about it is arbitrary."""
     ahead = direction / np.linalg.norm(direction)
     helper = np.array([1.0, 0.0, 0.0]) if abs(ahead[0]) < 0.9 else np.array([0.0, 1.0, 0.0])
     right = np.cross(ahead, helper)

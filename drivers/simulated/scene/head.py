@@ -1,4 +1,7 @@
-"""The lights that ride on the camera head: where they stand, how strong, how far from nominal."""
+"""The lights that ride on the camera head: where they stand, how strong they are, how far from nominal.
+
+Head coordinates: mm from the target point at the working distance, x right, y up, z toward the camera.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ class LightHead:
 
 
 def position(azimuth_deg: float, slant_deg: float, distance_mm: float) -> tuple[float, float, float]:
-    """A point in the head's axes, from the target point."""
+    """A point in head coordinates; azimuth 0 is right and 90 up, slant is measured from the optical axis."""
     a, s = math.radians(azimuth_deg), math.radians(slant_deg)
     return (
         distance_mm * math.sin(s) * math.cos(a),

@@ -11,7 +11,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def kernel(function: F) -> F:
-    """Compile without fast-math: results do not depend on the number of threads or on vector width.
+    """Compile without fast-math: results depend neither on the number of threads nor on vector width.
 
     Divisions by zero give inf or nan as in numpy. numba's cache notices changes of the file that a
     kernel stands in, not of files it calls into: keep kernels that call each other in one file.

@@ -1,5 +1,8 @@
 """Compiled ray tracing and shading of a part: one ray per pixel, closed-form patches, exact shadows.
 
+The file is long on purpose: these kernels call each other, and numba's cache notices changes only of the file in
+which a kernel stands. Split, an edited helper would leave stale machine code behind.
+
 Everything is in the part frame, millimetres, float64. Every ray begins at a known point (camera or
 light), so candidate patches come from a grid over the directions seen from that point.
 
@@ -39,7 +42,10 @@ _TWO_PI = 2.0 * math.pi
 
 @kernel
 def _mix(value: np.uint64) -> np.uint64:
-    """The finaliser of splitmix64: a counter goes in, 64 well mixed bits come out."""
+    """The finaliser of splitmix64: a counter goes in, 64 well mixed bits come out.
+
+    `sensor.py` has the same function: a kernel is cached by its own file.
+    """
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return value ^ (value >> np.uint64(31))
@@ -355,7 +361,7 @@ def _surface(
 
 @kernel
 def _reflectance(s: F64, lx: float, ly: float, lz: float, vx: float, vy: float, vz: float, mix: F64) -> float:
-    """BRDF times cosine: Lambert plus GGX with Smith's masking and Schlick's Fresnel.
+    """BRDF times cosine: Lambert plus GGX (Walter et al. 2007) with Smith's masking and Schlick's Fresnel (1994).
 
     mix: albedo, F0 and total weight of the colours as this pixel weighs them.
     """

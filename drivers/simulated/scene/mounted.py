@@ -24,8 +24,11 @@ CENTER_PX = ((WIDTH_PX - 1) / 2, (HEIGHT_PX - 1) / 2)
 
 @dataclass(frozen=True, slots=True)
 class MountedCamera:
-    """Pixels of the full sensor. Shift and turn (a rotation vector) of the camera in the frame in which the arm
-    says it stands: x right, y down, z ahead, origin at the nominal entrance pupil."""
+    """Focal length and principal point in pixels of the full sensor; shift and turn (a rotation vector) of the camera.
+
+    Both are in the arm's camera frame, where the arm reports the camera: x right, y down, z ahead, origin at the
+    nominal entrance pupil.
+    """
 
     focal_px: float = FOCAL_PX
     center_px: tuple[float, float] = CENTER_PX
@@ -86,7 +89,7 @@ def arm_frame(pose: Pose) -> F64:
 
 
 def rotation(vector_rad: F64) -> F64:
-    """(3, 3) of a rotation vector (Rodrigues)."""
+    """(3, 3) rotation matrix of a rotation vector in radians (Rodrigues' formula)."""
     angle = float(np.linalg.norm(vector_rad))
     if angle == 0.0:
         return np.eye(3)

@@ -1,4 +1,7 @@
-"""Parts: a product's shape with one seed's tolerances, texture, colour and defects."""
+"""Parts: a product's shape with one seed's tolerances, texture, colour and defects.
+
+Calibration targets have neither tolerances nor placement errors: their geometry is the truth that is measured.
+"""
 
 from __future__ import annotations
 
@@ -66,16 +69,19 @@ class Part:
 
     @cached_property
     def faces(self) -> tuple[str, ...]:
+        """Names by face id; those of a missing feature keep their ids, so that truth and twin compare."""
         whole = self.twin if self.twin is not None else self.body
         names = dict.fromkeys(patch.face for body in (whole, self.body) for patch in body.patches)
         return ("fixture", *names)
 
     @cached_property
     def packed(self) -> Packed:
+        """The part with its defects, as the kernels read it."""
         return _pack(self.body, self.faces, [d for d in self.defects if d.kind != "missing_feature"])
 
     @cached_property
     def packed_twin(self) -> Packed | None:
+        """The part with nothing missing and without other defects; None where nothing is missing."""
         return None if self.twin is None else _pack(self.twin, self.faces, [])
 
 

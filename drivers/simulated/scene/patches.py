@@ -1,4 +1,7 @@
-"""Surface patches that a part is made of, the cut-outs in them, and helpers that build common bodies."""
+"""Surface patches that a part is made of, the cut-outs in them, and functions that build common bodies.
+
+Lengths are mm in the part frame; a patch has its own (u, v) on the surface, in mm too.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,7 @@ class Cut:
         return cls(kernels.CUT_HALF_PLANE, (a, b, limit, 0.0))
 
     def removes(self, u: float, v: float, margin: float = 0.0) -> bool:
+        """Whether (u, v) lies in the cut, or within `margin` mm of it."""
         a, b, c, d = self.values
         if self.kind == kernels.CUT_RECT:
             return a - margin < u < b + margin and c - margin < v < d + margin
@@ -81,6 +85,7 @@ class Patch:
 
     @property
     def w_axis(self) -> Vector:
+        """The normal of a planar patch, the axis of a round one."""
         w = np.cross(self.u_axis, self.v_axis)
         return (float(w[0]), float(w[1]), float(w[2]))
 
@@ -228,6 +233,7 @@ class Material:
     seed: int = 0
 
     def row(self) -> list[float]:
+        """As the kernels read it: `material` in `kernels.py`."""
         return [
             *self.albedo, *self.f0, self.alpha, self.texture, self.slope, self.cell_mm, self.mottle,
             *self.phase_mm, self.seed,

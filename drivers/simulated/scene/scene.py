@@ -37,7 +37,7 @@ _CACHE_IMAGES = 256  # small ones would need days to fill the bytes, and look li
 
 @dataclass(frozen=True)
 class ViewTruth:
-    """What is exactly so in one view; pixel centres, no noise."""
+    """The exact truth of one view: at pixel centres, without noise."""
 
     normals: NDArray[np.float32]  # (3, H, W), camera frame x right, y up, z toward the camera, relief included
     albedo: NDArray[np.float32]  # (3, H, W), diffuse RGB
@@ -50,8 +50,9 @@ class ViewTruth:
 class Scene:
     """One part on the fixture, a light head and a sensor. Pure: the same arguments give the same bits.
 
-    `seed` is the sensor's individual (fixed pattern). Safe to call from several threads; images of one
-    light at level 1 are kept for the current pose, so that further frames cost only noise.
+    `seed` selects the individual sensor (its fixed pattern, PRNU and DSNU). Safe to call from several threads; images
+    of one light at level 1 are kept for the current pose, so that further frames cost only noise. `threads` share
+    the rows of one image.
     """
 
     def __init__(
@@ -106,7 +107,10 @@ class Scene:
         return out.astype(np.uint8) if bits == 8 else out
 
     def truth(self, pose: Pose, binning: int, roi: Roi | None = None) -> ViewTruth:
-        """Normals, albedo, depth, faces and masks of a view, exact at pixel centres."""
+        """Normals, albedo, depth, faces and masks of a view, exact at pixel centres.
+
+        `roi` is x, y, width, height in binned pixels, None the whole sensor. Raises ValueError for a bad region.
+        """
         area = region(binning, roi)
         stand = Standpoint.of(pose, self.part.placement, self.camera)
         normals, albedo, depth, faces, marks = self._survey(self.part.packed, stand, binning, area)
@@ -151,6 +155,7 @@ class Scene:
         return total, 1.0
 
     def _image(self, pose: Pose, channel: int, binning: int, area: Roi, pixel_format: str) -> NDArray[np.float32]:
+        """(H, W) electrons per microsecond of one channel at level 1, from the cache where it is there."""
         key = (pose, channel, binning, area, pixel_format.startswith("Bayer"))
         with self._lock:
             image = self._images.get(key)
@@ -162,6 +167,7 @@ class Scene:
             return image
 
     def _make_room(self, pose: Pose, need: int) -> None:
+        """Drops the oldest images; those of other poses earlier than those of this one."""
         held = sum(image.nbytes for image in self._images.values())
         for key in list(self._images):
             limit = _CACHE_BYTES if key[0] == pose else _OTHER_POSES_BYTES
@@ -193,6 +199,7 @@ class Scene:
     def _survey(
         self, packed: Packed, stand: Standpoint, binning: int, area: Roi
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int16], NDArray[np.bool_]]:
+        """Normals and albedo (3, H, W), depth, face ids and defect footprints (H, W)."""
         shape = (area[3], area[2])
         normals, albedo = np.zeros((3, *shape), np.float32), np.zeros((3, *shape), np.float32)
         depth, faces, marks = np.zeros(shape, np.float32), np.zeros(shape, np.int16), np.zeros(shape, np.bool_)
@@ -245,7 +252,7 @@ def _key(seed: int, purpose: int) -> int:
 
 
 def compile_kernels() -> None:
-    """Compile whatever `photograph` and `truth` need, or load it from the cache: call it before a rig says ready.
+    """Compile whatever `photograph` and `truth` need, or load it from the cache; call it before a rig is announced.
 
     The first time on a machine this takes some tens of seconds, afterwards well under one.
     """

@@ -1,4 +1,8 @@
-"""The sensor after EMVA 1288: from mean electrons to digital numbers, noise included."""
+"""The sensor after EMVA 1288: from mean electrons to digital numbers, noise included.
+
+Noise comes from counters (frame, pixel), not from a running generator, so that a region of a frame has the very
+pixels of the whole frame.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """Parameters of one sensor; electrons are per unbinned pixel.
+    """Parameters of one sensor in the words of EMVA 1288; electrons are per unbinned pixel.
 
     At 0 dB the largest DN stands for `saturation_e`. Binned pixels are the average of binning x binning.
     """
@@ -60,7 +64,7 @@ def _mix(value: np.uint64) -> np.uint64:
 
 @kernel
 def _normal(counter: np.uint64) -> float:
-    """A normal deviate from a counter (Box and Muller)."""
+    """A normal deviate from a counter (Box and Muller 1958)."""
     a = _mix(counter)
     b = _mix(a ^ _STEP)
     u = (float(a >> np.uint64(11)) + 1.0) / 9007199254740992.0

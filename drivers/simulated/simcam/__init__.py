@@ -1,4 +1,8 @@
-"""The simulated camera: a GenTL producer in C, built by the package's build into `simcam.cti`."""
+"""The simulated camera: a GenTL 1.5 producer in C, which the package's build makes into `simcam.cti`.
+
+It finds rigs by the `*.endpoint` files in the folder that ENDPOINTS_VARIABLE names, and shows a moving ramp without
+one, so that any GenTL consumer can be tried on it.
+"""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ static void update_geometry(struct device *device) {
     set_integer(device, F_PAYLOAD_SIZE, 0, (int64_t)camera_payload_size(device));
 }
 
-/* What a user set does not hold: what says who the camera is, and what chooses among the sets. */
+/* What a user set does not hold: the camera's identity, and what chooses among the sets. */
 static int is_in_user_set(int id) {
     return features[id].kind != KIND_STRING && id != F_PARAMS_LOCKED && id != F_TIMESTAMP_VALUE &&
            id != F_USER_SET_SELECTOR && id != F_USER_SET_DEFAULT;
@@ -379,7 +379,7 @@ static void draw_row(uint8_t *row, uint32_t width, uint32_t pixel_format, const 
     }
 }
 
-/* A ramp that moves one pixel per frame and follows exposure and gain, so that any consumer sees life without a rig. */
+/* A ramp that moves one pixel per frame and follows exposure and gain, so that any consumer sees a living picture without a rig. */
 static void draw_pattern(const struct exposure *exposure, uint8_t *out) {
     const struct link_request *r = &exposure->request;
     double brightness = r->exposure_us / 10000.0 * pow(10.0, r->gain_db / 20.0);
@@ -500,7 +500,7 @@ static void describe(struct buffer *buffer, const struct exposure *exposure) {
 static void deliver(struct device *device, const struct exposure *exposure, struct buffer *buffer, int result) {
     if (buffer && result == 0) describe(buffer, exposure);
     lock_take(&camera_lock);
-    end_exposure(device); /* a rig need not have told it */
+    end_exposure(device); /* a rig need not have announced it */
     device->is_exposing = 0;
     if (result != 0 && !device->is_closing) device->is_lost = 1;
     if (buffer && (result != 0 || device->generation != exposure->generation)) {

@@ -1,7 +1,8 @@
 /* The wire between the camera and the rig process that owns the scene: fixed-size messages over local TCP.
 
    The camera opens three connections per device: one for frames, one for questions (clock and temperature),
-   which can be asked during an exposure, and one on which the rig tells of edges on the trigger input. Everything is little-endian; camera_link.py is the other end. */
+   which can be asked during an exposure, and one on which the rig announces edges on the trigger input.
+   Everything is little-endian; drivers/simulated/camera/messages.py is the other end. */
 #ifndef SIMCAM_LINK_H
 #define SIMCAM_LINK_H
 
@@ -13,7 +14,7 @@
 #define LINK_PAYLOAD_MS 10000  /* for pixels whose exposure has ended: a rig that stops in the middle is gone */
 
 enum link_kind { LINK_HELLO = 1, LINK_EXPOSE = 2, LINK_CLOCK = 3, LINK_LINE = 4 };
-/* LINK_EXPOSED comes before the answer to LINK_EXPOSE itself, when the sensor is no longer exposed, if asked for. */
+/* LINK_EXPOSED, if asked for, comes before the answer to LINK_EXPOSE: as soon as the sensor is no longer exposed. */
 enum link_status { LINK_OK = 0, LINK_INCOMPLETE = 1, LINK_DROPPED = 2, LINK_EXPOSED = 3 };
 enum { LINK_CAN_MAP = 1, LINK_HEARS_END = 2 };
 

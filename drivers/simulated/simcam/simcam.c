@@ -289,7 +289,7 @@ API IFUpdateDeviceList(void *iface, uint8_t *changed, uint64_t timeout) {
     else
         list_device(PATTERN_SERIAL, NULL, NULL);
     lock_drop(&camera_lock);
-    if (changed) *changed = 1; /* what a device's address is may have changed even when the names have not */
+    if (changed) *changed = 1; /* a device's address may have changed even when the names have not */
     return TL_OK;
 }
 

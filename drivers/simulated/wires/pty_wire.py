@@ -1,4 +1,7 @@
-"""A pseudo-terminal that behaves as a serial port with a simulated device at its far end."""
+"""A pseudo-terminal that behaves as a serial port with a simulated device at its far end.
+
+The terminal is raw, so that bytes pass unchanged. Both ends stay open here: hosts may come and go without an EOF.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,13 @@ import os
 import tty
 from pathlib import Path
 
-from drivers.simulated.wires.wire import MOST_BYTES, DeviceLine, Firmware
-
-__all__ = ["Firmware", "PtyLine"]
+from drivers.simulated.wires.wire import MOST_BYTES, Firmware, Wire
 
 
-class PtyLine(DeviceLine):
-    """`path` is a link to the pseudo-terminal, which a driver opens like any port.
+class PtyWire(Wire):
+    """`path` is a symbolic link to the pseudo-terminal, which a driver opens like any port.
 
-    Plugged in again, the terminal has another name than before, as a USB port may, and the link leads to it.
+    After `unplug` and `plug` the terminal has another name, as a USB port may, and the link leads to it.
     """
 
     def __init__(self, path: Path, firmware: Firmware, *, latency_s: float = 0.002) -> None:
@@ -31,7 +32,7 @@ class PtyLine(DeviceLine):
             tty.setraw(fd)
         os.set_blocking(self._fds[0], False)
         self._name = os.ttyname(self._fds[1])
-        self._link(self._name)
+        self._point_path_at(self._name)
 
     def _open_under_another_name(self) -> tuple[int, int]:
         fds = os.openpty()
@@ -50,7 +51,7 @@ class PtyLine(DeviceLine):
             os.close(fd)
         self._fds = None
 
-    def _link(self, target: str) -> None:
+    def _point_path_at(self, target: str) -> None:
         temporary = self.path.with_name(self.path.name + ".new")
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(target)

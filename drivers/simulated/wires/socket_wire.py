@@ -1,4 +1,4 @@
-"""A simulated device behind a local TCP port, for machines without pseudo-terminals; serves one host at a time."""
+"""A wire over local TCP, for machines without pseudo-terminals; it serves one host at a time."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import logging
 import socket
 from pathlib import Path
 
-from drivers.simulated.wires.wire import MOST_BYTES, DeviceLine, Firmware
+from drivers.simulated.wires.wire import MOST_BYTES, Firmware, Wire
 
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 
 
-class SocketLine(DeviceLine):
-    """`path` is a file with the line's address, `socket://host:port`, which a driver takes for a port's name.
+class SocketWire(Wire):
+    """`path` is a file with the wire's address, `socket://host:port`, which a driver takes for a port's name.
 
-    So it is found again after a restart, on whatever port. A second host is turned away, as by a serial port.
+    So the wire is found again after a restart, on whatever TCP port. A second host is turned away, as by a serial
+    port.
     """
 
     def __init__(self, path: Path, firmware: Firmware, *, latency_s: float = 0.002) -> None:
@@ -26,9 +27,9 @@ class SocketLine(DeviceLine):
 
     @property
     def url(self) -> str:
-        """Raises RuntimeError while unplugged."""
+        """Its address for pyserial. Raises RuntimeError while unplugged."""
         if self._listener is None:
-            raise RuntimeError(f"{self.path} is not plugged in")
+            raise RuntimeError(f"the wire {self.path} is not plugged in: call start or plug first")
         return f"socket://{HOST}:{self._listener.getsockname()[1]}"
 
     def _connect(self) -> None:
@@ -72,7 +73,7 @@ class SocketLine(DeviceLine):
         return data
 
     def _admit(self) -> None:
-        """Whoever knocks: in when there is nobody, else away."""
+        """Accepts the first host that connects and turns others away while it is there."""
         if self._listener is None:
             return
         try:

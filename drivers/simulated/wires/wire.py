@@ -1,4 +1,4 @@
-"""The far end of a simulated wire: a thread that lets firmware read and write bytes in simulated time."""
+"""A simulated wire: a thread that carries bytes between a host and a device's firmware, in simulated time."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from drivers.simulated.clock import SimulatedClock
-from drivers.simulated.wires.outbox import Delivery, FaultAction, Noise, Outbox
+from drivers.simulated.faults import FaultAction
+from drivers.simulated.wires.outbox import Outbox
+from drivers.simulated.wires.transit import Delivery, Noise
 
 LONGEST_WAIT_S = 0.05  # real seconds; a safety net, every known event wakes the thread itself
 MOST_BYTES = 4096
 
 
 class Firmware(Protocol):
-    """A device that reads and writes bytes in simulated time; called from the line's thread only."""
+    """The stand-in for a controller's firmware: it reads and writes bytes in simulated time.
+
+    The wire's thread calls both methods. `outbox` takes what it sends; `faults` are what can be wrong with it,
+    by name, to which the wire adds its own.
+    """
 
     clock: SimulatedClock
     outbox: Outbox
@@ -32,10 +38,10 @@ class Firmware(Protocol):
         ...
 
 
-class DeviceLine:
-    """Offers `firmware` at `path`; a subclass knows what stands there and how bytes get through.
+class Wire:
+    """Offers `firmware` to one host at `path`; a subclass knows what stands there and how bytes get through.
 
-    Adds the faults of the wire to the firmware's. Latency is in simulated seconds.
+    A context manager: it is offered from `start` to `close`. `latency_s`, in simulated seconds, delays each reply.
     """
 
     def __init__(self, path: Path, firmware: Firmware, *, latency_s: float = 0.002) -> None:
@@ -51,12 +57,12 @@ class DeviceLine:
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._wake_read, self._wake_write = socket.socketpair()  # Windows cannot select on a pipe
-        self._thread = threading.Thread(target=self._run, name=f"line {path.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"wire {path.name}", daemon=True)
 
     # -- what a subclass knows; called with the lock held -----------------------------------
 
     def _connect(self) -> None:
-        """Offer the line at `path`, if it is not offered yet."""
+        """Offer the wire at `path`, if it is not offered yet."""
         raise NotImplementedError
 
     def _disconnect(self) -> None:
@@ -64,7 +70,7 @@ class DeviceLine:
         raise NotImplementedError
 
     def _watched(self) -> int | None:
-        """The file descriptor that tells of bytes, or of a host that comes; None while there is nothing."""
+        """The file descriptor that becomes readable with bytes or with a new host; None while unplugged."""
         raise NotImplementedError
 
     def _read(self) -> bytes:
@@ -78,11 +84,13 @@ class DeviceLine:
     # ---------------------------------------------------------------------------------------
 
     def start(self) -> Self:
+        """Plug in and carry bytes from now on; a host may open `path` when this returns."""
         self.plug()
         self._thread.start()
         return self
 
     def close(self) -> None:
+        """End the thread and unplug; a second call does nothing."""
         if self._ending.is_set():
             return
         self._ending.set()
@@ -112,6 +120,7 @@ class DeviceLine:
         self._wake_write.send(b".")
 
     def _run(self) -> None:
+        """The thread: bytes in, the firmware's due events, bytes out, then sleep until the next of these."""
         next_s: float | None = None
         while not self._ending.is_set():
             self._wait_for_bytes(next_s)

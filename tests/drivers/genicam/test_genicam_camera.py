@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +29,6 @@ from drivers.protocols import Camera, CameraSettings
 from drivers.simulated import simcam
 from drivers.simulated.simcam import ENDPOINTS_VARIABLE
 
-HERE = Path(__file__).parents[1]
 SMALL = CameraSettings("Mono8", binning=8, width=64, height=48)
 SHORT_S = 0.5
 
@@ -40,67 +37,18 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-class RigProcess:
-    """The fake rig, its commands, and the cameras opened on it."""
-
-    def __init__(self, folder: Path, transport: str = "map", serial_number: str = "SIM-1") -> None:
-        self.folder, self.transport, self.serial_number = folder, transport, serial_number
-        self.start()
-
-    def start(self) -> None:
-        root = HERE.parents[1]
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "fake_camera_rig.py"), str(self.folder), self.serial_number, self.transport],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(root)},
-        )
-        assert self._answer() == "ready"
-
-    def say(self, command: str) -> object:
-        assert self.process.stdin is not None
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> object:
-        assert self.process.stdout is not None
-        return json.loads(self.process.stdout.readline())
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            assert stream is not None
-            stream.close()
-
-    def open(self, frame_timeout_s: float = 10.0) -> GenicamCamera:
-        environment = {ENDPOINTS_VARIABLE: str(self.folder)}
-        return GenicamCamera.open("simcam", self.serial_number, environment, frame_timeout_s)
+@pytest.fixture
+def make_rig(make_camera_rig: Callable[..., Any]) -> Callable[..., Any]:
+    return partial(make_camera_rig, serial_number="SIM-1")
 
 
 @pytest.fixture
-def make_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., RigProcess]]:
-    monkeypatch.setenv(ENDPOINTS_VARIABLE, str(tmp_path))  # so that what `open` sets is undone
-    rigs: list[RigProcess] = []
-
-    def make(transport: str = "map") -> RigProcess:
-        rigs.append(RigProcess(tmp_path, transport))
-        return rigs[-1]
-
-    yield make
-    for rig in rigs:
-        rig.kill()
-
-
-@pytest.fixture
-def rig(make_rig: Callable[..., RigProcess]) -> RigProcess:
+def rig(make_rig: Callable[..., Any]) -> Any:
     return make_rig()
 
 
 @pytest.fixture
-def camera(rig: RigProcess) -> Iterator[GenicamCamera]:
+def camera(rig: Any) -> Iterator[GenicamCamera]:
     with rig.open() as camera:
         camera.configure(SMALL)
         yield camera
@@ -127,7 +75,7 @@ def formula(settings: CameraSettings, exposure_us: float, full_scale: int) -> np
     ],
 )
 def test_pixels_are_exact(
-    make_rig: Callable[..., RigProcess], transport: str, name: str, dtype: type, full_scale: int
+    make_rig: Callable[..., Any], transport: str, name: str, dtype: type, full_scale: int
 ) -> None:
     rig = make_rig(transport)
     wish = CameraSettings(name, binning=2, width=200, height=100, offset_x=12, offset_y=34)
@@ -141,7 +89,7 @@ def test_pixels_are_exact(
     assert frame.black_level_dn == full_scale / 64
 
 
-def test_full_sensor_is_the_default(rig: RigProcess) -> None:
+def test_full_sensor_is_the_default(rig: Any) -> None:
     with rig.open() as camera:
         actual = camera.configure(CameraSettings("Mono8"))
         frame = camera.expose(20.0)
@@ -149,7 +97,7 @@ def test_full_sensor_is_the_default(rig: RigProcess) -> None:
     np.testing.assert_array_equal(frame.pixels, formula(actual, 20.0, 256))
 
 
-def test_registers_arrive_at_the_rig_and_come_back_in_the_frame(rig: RigProcess, camera: GenicamCamera) -> None:
+def test_registers_arrive_at_the_rig_and_come_back_in_the_frame(rig: Any, camera: GenicamCamera) -> None:
     for exposure_us, gain_db in ((500.0, 0.0), (750.5, 12.0), (500.0, 3.0)):
         frame = camera.expose(exposure_us, gain_db)
         assert (frame.exposure_us, frame.gain_db) == (exposure_us, gain_db)
@@ -174,7 +122,7 @@ def test_identity_and_protocol(camera: GenicamCamera) -> None:
     as_camera: Camera = camera
     assert as_camera.identity.serial_number == "SIM-1"
     assert as_camera.identity.model == "SimCam20M"
-    assert camera.missing_features() == ()
+    assert camera.describe()["missing"] == ()
 
 
 def test_frames_own_their_pixels(camera: GenicamCamera) -> None:
@@ -183,14 +131,14 @@ def test_frames_own_their_pixels(camera: GenicamCamera) -> None:
         np.testing.assert_array_equal(frame.pixels, formula(SMALL, 100.0 + i, 256))
 
 
-def test_incomplete_frame_is_told_and_the_next_one_is_good(rig: RigProcess, camera: GenicamCamera) -> None:
+def test_incomplete_frame_is_told_and_the_next_one_is_good(rig: Any, camera: GenicamCamera) -> None:
     rig.say("incomplete")
     with pytest.raises(FrameIncomplete):
         camera.expose(100.0)
     assert camera.expose(100.0).frame_id == 2
 
 
-def test_dropped_frame_is_a_timeout_and_the_next_one_is_good(rig: RigProcess) -> None:
+def test_dropped_frame_is_a_timeout_and_the_next_one_is_good(rig: Any) -> None:
     with rig.open(SHORT_S) as camera:
         camera.configure(SMALL)
         rig.say("dropped")
@@ -200,7 +148,7 @@ def test_dropped_frame_is_a_timeout_and_the_next_one_is_good(rig: RigProcess) ->
 
 
 @pytest.mark.parametrize("fault", ["early", "repeat"])
-def test_an_old_frame_is_never_returned(rig: RigProcess, camera: GenicamCamera, fault: str) -> None:
+def test_an_old_frame_is_never_returned(rig: Any, camera: GenicamCamera, fault: str) -> None:
     camera.expose(100.0)
     rig.say(fault)
     with pytest.raises(FrameOutOfOrder):
@@ -208,7 +156,7 @@ def test_an_old_frame_is_never_returned(rig: RigProcess, camera: GenicamCamera, 
     np.testing.assert_array_equal(camera.expose(333.0).pixels, formula(SMALL, 333.0, 256))
 
 
-def test_loss_in_mid_exposure_is_told_and_the_camera_comes_back(rig: RigProcess) -> None:
+def test_loss_in_mid_exposure_is_told_and_the_camera_comes_back(rig: Any) -> None:
     camera = rig.open()
     camera.configure(SMALL)
     camera.expose(100.0)
@@ -229,7 +177,7 @@ def test_loss_in_mid_exposure_is_told_and_the_camera_comes_back(rig: RigProcess)
     camera.close()
 
 
-def test_loss_while_idle_is_told_and_opening_anew_works(rig: RigProcess) -> None:
+def test_loss_while_idle_is_told_and_opening_anew_works(rig: Any) -> None:
     lost = rig.open()
     lost.configure(SMALL)
     rig.kill()
@@ -242,7 +190,7 @@ def test_loss_while_idle_is_told_and_opening_anew_works(rig: RigProcess) -> None
     lost.close()
 
 
-def test_a_frozen_rig_is_a_timeout_and_closing_still_works(rig: RigProcess) -> None:
+def test_a_frozen_rig_is_a_timeout_and_closing_still_works(rig: Any) -> None:
     camera = rig.open(SHORT_S)
     camera.configure(SMALL)
     rig.say("freeze")
@@ -253,7 +201,7 @@ def test_a_frozen_rig_is_a_timeout_and_closing_still_works(rig: RigProcess) -> N
         camera.expose(100.0)
 
 
-def test_close_ends_a_wait_in_another_thread(rig: RigProcess) -> None:
+def test_close_ends_a_wait_in_another_thread(rig: Any) -> None:
     camera = rig.open(60.0)
     camera.configure(SMALL)
     rig.say("freeze")
@@ -290,7 +238,7 @@ def test_other_threads_run_while_a_frame_is_awaited(camera: GenicamCamera) -> No
     assert len(ticks) > 30  # with the GIL held it would be none
 
 
-def test_interrupt_handler_is_left_alone(rig: RigProcess) -> None:
+def test_interrupt_handler_is_left_alone(rig: Any) -> None:
     before = signal.getsignal(signal.SIGINT)
     with rig.open() as camera:
         camera.configure(SMALL)
@@ -306,7 +254,7 @@ def test_interrupt_handler_is_left_alone(rig: RigProcess) -> None:
         (CameraSettings("Mono8", width=5472, offset_x=8), "OffsetX"),
     ],
 )
-def test_what_the_camera_cannot_do_is_named(rig: RigProcess, wish: CameraSettings, words: str) -> None:
+def test_what_the_camera_cannot_do_is_named(rig: Any, wish: CameraSettings, words: str) -> None:
     with rig.open() as camera:
         with pytest.raises(FeatureMissing, match=words):
             camera.configure(wish)
@@ -322,7 +270,7 @@ def test_exposure_outside_the_range_is_refused(camera: GenicamCamera) -> None:
     assert camera.expose(100.0).frame_id == 1
 
 
-def test_unknown_camera_names_those_that_are_there(rig: RigProcess) -> None:
+def test_unknown_camera_names_those_that_are_there(rig: Any) -> None:
     with pytest.raises(DeviceNotFound, match="found 'SIM-1'"):
         GenicamCamera.open("simcam", "OTHER", {ENDPOINTS_VARIABLE: str(rig.folder)})
 
@@ -350,7 +298,7 @@ def test_foreign_camera_gets_a_report_of_what_it_lacks() -> None:
     producer = find_producer("viky")
     with GenicamCamera.open(producer, None) as camera:
         lacking = {"ExposureTime or ExposureTimeAbs or ExposureTimeRaw", "TimestampLatch", "TimestampLatchValue"}
-        assert lacking <= set(camera.missing_features())
+        assert lacking <= set(camera.describe()["missing"])
         with pytest.raises(FeatureMissing, match=r"no TriggerMode.*no ExposureTime.*no Gain"):
             camera.configure(CameraSettings("Mono8"))
 

@@ -1,4 +1,4 @@
-"""Where Grbl 1.1h and grblHAL differ on the wire, as both were seen to behave."""
+"""The differences between Grbl 1.1h and grblHAL on the wire, as both were seen to behave."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOMING_REQUIRED = 4
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One firmware's own ways; the planner, the realtime bytes and the G-code are shared."""
+    """The behaviour of one of the two; planner, realtime bytes and G-code are shared."""
 
     name: DialectName
     banner: str

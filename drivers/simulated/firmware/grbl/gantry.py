@@ -1,4 +1,4 @@
-"""The simulated gantry's geometry and drives: what its rig file and its firmware's settings both say."""
+"""The simulated gantry's geometry and drives, from which its rig file and its firmware's settings are both made."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _ACCEPTED_M = {2.0, 5.0, 9.0, 30.0}
 
 
 class GcodeError(Exception):
-    """Answered as `error:n`."""
+    """A line is refused: answered as `error:n`, with Grbl's own number."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"error:{code}")
@@ -23,7 +23,7 @@ class GcodeError(Exception):
 
 @dataclass(slots=True)
 class GcodeLine:
-    """One line, understood; None = not said on it."""
+    """One line, parsed; None where the line does not mention it. `axes`: letter -> mm or degrees."""
 
     motion: int | None = None
     distance_is_absolute: bool | None = None
@@ -49,6 +49,7 @@ def read_gcode(line: str, axis_letters: str) -> GcodeLine:
 
 
 def _words(line: str) -> list[tuple[str, float]]:
+    """Letter and number of each word; comments, blanks and case do not count."""
     text = _COMMENT.sub("", line).replace(" ", "").upper()
     words, at = [], 0
     while at < len(text):
@@ -63,6 +64,7 @@ def _words(line: str) -> list[tuple[str, float]]:
 
 
 def _take_word(result: GcodeLine, letter: str, number: float, axis_letters: str) -> None:
+    """Axis words, F, P, G; N, S and a few M are accepted and mean nothing here."""
     if letter == "G":
         _take_g(result, number)
     elif letter in axis_letters:

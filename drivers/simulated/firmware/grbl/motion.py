@@ -24,7 +24,11 @@ class Block:
 
 
 class GrblMotion:
-    """Machine coordinates; `track` is the physical truth, everything reported is `track` minus `shift`."""
+    """Machine coordinates; `track` is the physical truth, everything reported is `track` minus `shift`.
+
+    `blocks` are planned moves, `leg` and `block` the one under way. As on a gantry, steps lost and a reset in motion
+    change `shift`, which only homing sets right.
+    """
 
     def __init__(self, axes: tuple[SimulatedAxis, ...], settings: dict[int, float], start: Axes) -> None:
         self.track = Track(start)
@@ -41,6 +45,7 @@ class GrblMotion:
 
     @property
     def is_busy(self) -> bool:
+        """Something moves or is planned."""
         return self.leg is not None or bool(self.blocks)
 
     @property
@@ -48,6 +53,7 @@ class GrblMotion:
         return self.block is not None and self.block.is_jog
 
     def reported(self, t_s: float) -> Axes:
+        """What the controller takes the position to be: MPos."""
         return tuple(p - s for p, s in zip(self.track.at(t_s), self.shift, strict=True))
 
     def planned_end(self, now_s: float) -> Axes:
@@ -57,6 +63,7 @@ class GrblMotion:
         return self.reported(now_s) if self.block is None else self.block.target
 
     def is_within_travel(self, target: Axes) -> bool:
+        """By the soft limits $130..: Grbl homes to the positive end, so machine coordinates run from -travel to 0."""
         return all(-self._settings[130 + i] <= p <= 0.0 for i, p in enumerate(target))
 
     def count_from_here(self, now_s: float) -> None:
@@ -99,6 +106,7 @@ class GrblMotion:
             self.leg = self.track.stop_at(now_s)
 
     def cancel_jog(self, now_s: float) -> None:
+        """Brake as planned and forget the rest; the position stays known."""
         self.hold(now_s)
         self.is_held = False
         self.blocks.clear()

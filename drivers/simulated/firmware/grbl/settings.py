@@ -1,4 +1,4 @@
-"""The simulated controller's `$n` settings."""
+"""The simulated controller's `$n` settings, by number, as Grbl 1.1 documents them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A light controller that speaks CCS `@` frames over a slow link, in simulated time (PDS-30 manual p. 15-18).
+"""The stand-in for a CCS controller with its `@` frames over a slow wire, in simulated time (PDS-30 manual p. 15-18).
 
-`lamps.py` holds what the lamps do with it. Steady light or strobes is a switch on the unit, not a command.
+`lamps.py` is what the lamps do. Steady light or strobes is a switch on the unit, not a command.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import threading
 from dataclasses import dataclass
 
 from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.faults import FaultAction, inject_fault
 from drivers.simulated.firmware.lights.lamps import RISE_S, LampBank
-from drivers.simulated.wires.outbox import FaultAction, Outbox, inject_fault
+from drivers.simulated.wires.outbox import Outbox
 
 BITS_PER_BYTE = 10
 BAD_COMMAND, BAD_SUM, BAD_VALUE = 1, 2, 3
@@ -33,7 +34,11 @@ class Output:
 
 
 class CcsFirmware:
-    """Channels 1..n on numbers from `first_number`; `all_number` is all. `F` `L` `S` `D` `T` `V` `Q` `R`."""
+    """The controller and its lamps: channels 1..n under the numbers from `first_number` on; `all_number` is all.
+
+    It understands `F` (level), `L` (on, off), `S` `D` `T` (strobe width, strobe delay, trigger delay), `V` `Q` `R`
+    (version, query, reset). `suffix_digits`: how many digits follow a value (the write flag; some models have none).
+    """
 
     def __init__(
         self,
@@ -71,7 +76,7 @@ class CcsFirmware:
         return self.lamps.mean_levels(t0_s, t1_s)
 
     def exposure_line(self, t0_s: float, t1_s: float) -> None:  # noqa: ARG002 - the strobe's own width counts
-        """The camera's ExposureActive output rises at t0 and falls at t1; told when it rises."""
+        """The camera's ExposureActive output rises at t0 and falls at t1. Called when it rises."""
         with self._lock:
             if self._is_line_cut or not self._strobe_mode:
                 return
@@ -87,6 +92,7 @@ class CcsFirmware:
     # -- the wire ---------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:
+        """Frames end with a line feed; a carriage return before it is ignored."""
         with self._lock:
             for byte in data:
                 if byte == 0x0A:
@@ -96,6 +102,7 @@ class CcsFirmware:
                     self._rx.append(byte)
 
     def advance(self) -> float | None:
+        """Always None: nothing is due."""
         return None  # nothing happens here without a command or a trigger
 
     def _run_line(self, line: bytes) -> None:
@@ -150,6 +157,7 @@ class CcsFirmware:
         return self._set(header, int(data[:digits]), channels, at_s)
 
     def _set(self, header: str, value: int, channels: list[int], at_s: float) -> int:
+        """Ranges after the manual: levels to 255, strobes of 20 us to 33 ms, delays to 10 ms."""
         low, high = {"F": (0, LEVELS), "S": (20, 33_000), "D": (0, 10_000), "T": (0, 10_000)}[header]
         if not low <= value <= high:
             return BAD_VALUE
@@ -168,6 +176,7 @@ class CcsFirmware:
         return steps / LEVELS
 
     def _relight(self, channels: list[int], at_s: float) -> None:
+        """Steady light as commanded; in strobe mode only a trigger lights."""
         for c in channels:
             output = self._outputs[c]
             shines = output.is_on and not self._strobe_mode
@@ -176,7 +185,7 @@ class CcsFirmware:
     # -- faults -----------------------------------------------------------------------------
 
     def power_cycle(self) -> str:
-        """Restarted: factory settings, all channels off, no word about it."""
+        """The controller restarts: factory settings, all channels off; it sends nothing about it."""
         with self._lock:
             self._rx.clear()
             self._outputs.update({c: Output() for c in self._outputs})

@@ -1,6 +1,6 @@
-"""A light controller that speaks Gardasoft RT ASCII, in simulated time: modes, trigger inputs, errors and events.
+"""The stand-in for a Gardasoft RT controller: modes, trigger inputs, errors and events, in simulated time.
 
-From the RT-20 series manual, p. 56-65. `lamps.py` holds what the lamps do with it.
+After the RT-20 series manual, p. 56-65. `rt_ascii.py` reads the numbers, `lamps.py` is what the lamps do.
 """
 
 from __future__ import annotations
@@ -9,46 +9,37 @@ import math
 import re
 import threading
 from collections import deque
-from dataclasses import dataclass
 
 from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.faults import FaultAction, inject_fault
+from drivers.simulated.firmware.lights.gardasoft_output import CONTINUOUS, PULSED, SELECTED, SWITCHED, Output
 from drivers.simulated.firmware.lights.lamps import RISE_S, LampBank
-from drivers.simulated.wires.outbox import FaultAction, Outbox, inject_fault
+from drivers.simulated.firmware.lights.rt_ascii import (
+    ADJUSTED,
+    BAD_COUNT,
+    BAD_VALUE,
+    UNKNOWN_COMMAND,
+    CommandError,
+    read_duration_s,
+    read_level,
+    read_number,
+    read_numbers,
+)
+from drivers.simulated.wires.outbox import Outbox
 
 VERSION = "RT820SIM V1.00"
 LEAST_PULSE_S, LEAST_DELAY_S = 20e-6, 20e-6  # what is shorter is lengthened, and answered with Err 5
 
-BAD_VALUE, UNKNOWN_COMMAND, BAD_NUMBER, BAD_COUNT, ADJUSTED = 1, 2, 3, 4, 5
-CONTINUOUS, PULSED, SWITCHED, SELECTED = 0, 1, 2, 3
 
 _COMMAND = re.compile(r"([A-Z]{2})(.*)")
 
 
-class CommandError(Exception):
-    """Answered as `Err n`."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(f"Err {code}")
-        self.code = code
-
-
-@dataclass(slots=True)
-class Output:
-    """What the controller holds of one channel."""
-
-    trigger_input: int
-    mode: int = CONTINUOUS
-    level: float = 0.0
-    other_level: float = 0.0  # in selected mode, while the trigger input is high
-    width_s: float = 0.0
-    delay_s: float = 0.0
-    retrigger_s: float = 0.0
-    last_trigger_s: float = -math.inf
-    error: int = 0  # a lighting error; the output stays dark until it is cleared
-
-
 class GardasoftFirmware:
-    """The controller: continuous, switched, pulsed and selected channels; `mean_levels` is what the scene sees."""
+    """The controller and its lamps: continuous, switched, pulsed and selected channels.
+
+    `mean_levels` is what the scene sees, whatever the controller answers. `echoes`: it repeats each line before the
+    answer.
+    """
 
     def __init__(self, clock: SimulatedClock, channels: int = 9, *, echoes: bool = False) -> None:
         self.clock = clock
@@ -61,7 +52,7 @@ class GardasoftFirmware:
         self._refuse_code = 0
         self._rx = bytearray()
         self._has_events = False
-        self._untold: deque[str] = deque(maxlen=1)  # the last event, for GR
+        self._unsent: deque[str] = deque(maxlen=1)  # the last event, for GR
         self._is_line_cut = False
         self._high_until_s = -math.inf  # of all trigger inputs: the camera's line goes to each
         self.faults: dict[str, FaultAction] = {
@@ -83,7 +74,7 @@ class GardasoftFirmware:
         return self.lamps.mean_levels(t0_s, t1_s)
 
     def exposure_line(self, t0_s: float, t1_s: float) -> None:
-        """The camera's ExposureActive output is high from t0 to t1; told when it rises."""
+        """The camera's ExposureActive output is high from t0 to t1. Called when it rises."""
         with self._lock:
             if self._is_line_cut:
                 return
@@ -101,6 +92,7 @@ class GardasoftFirmware:
         return inject_fault("lights", self.faults, name, args)
 
     def _triggered(self, channel: int, start_s: float, high_s: float) -> None:
+        """What the channel's mode makes of a trigger; too early a one is ignored, and so is any after an error."""
         output = self._outputs[channel]
         if output.error or start_s < output.last_trigger_s + output.retrigger_s:
             return
@@ -126,6 +118,7 @@ class GardasoftFirmware:
                     self._rx.append(byte)
 
     def advance(self) -> float | None:
+        """Always None: nothing is due."""
         return None  # nothing happens here without a command or a trigger
 
     def _run_line(self, line: str) -> None:
@@ -152,26 +145,27 @@ class GardasoftFirmware:
         return self._obey(match[1], match[2])
 
     def _obey(self, name: str, parameters: str) -> str:
+        """The answer to one command, empty for a bare acknowledge. Raises CommandError."""
         match name:
             case "VR":
                 return VERSION
             case "RS":
-                return self._set_continuous(_numbers(parameters, 2, 2))
+                return self._set_continuous(read_numbers(parameters, 2, 2))
             case "RW":
                 return self._set_switched(parameters)
             case "RT":
                 return self._set_pulsed(parameters)
             case "RU":
-                return self._set_selected(_numbers(parameters, 3, 3))
+                return self._set_selected(read_numbers(parameters, 3, 3))
             case "RP":
-                return self._set_input(_numbers(parameters, 2, 2))
+                return self._set_input(read_numbers(parameters, 2, 2))
             case "TR":
-                self.trigger(self._channel(_numbers(parameters, 1, 1)[0]), high_s=0.0)
+                self.trigger(self._channel(read_numbers(parameters, 1, 1)[0]), high_s=0.0)
                 return ""
             case "ST":
-                return self._status(self._channel(_numbers(parameters, 1, 1)[0]))
+                return self._status(self._channel(read_numbers(parameters, 1, 1)[0]))
             case "GT":
-                self._has_events = _numbers(parameters, 1, 1)[0] != 0
+                self._has_events = read_numbers(parameters, 1, 1)[0] != 0
                 return ""
             case "GR":
                 return self._clear_error()
@@ -185,7 +179,8 @@ class GardasoftFirmware:
         return int(number)
 
     def _set_continuous(self, numbers: list[float]) -> str:
-        channel, level = self._channel(numbers[0]), _level(numbers[1])
+        """`RSc,s`: at once, and slower by the fault `slow_settle`."""
+        channel, level = self._channel(numbers[0]), read_level(numbers[1])
         self._become(channel, CONTINUOUS, level)
         self._light(channel, level, self.clock.now_s() + (self._settle_s if level else RISE_S))
         return ""
@@ -195,9 +190,9 @@ class GardasoftFirmware:
         words = parameters.split(",")
         if len(words) not in (2, 4):
             raise CommandError(BAD_COUNT)
-        channel, level = self._channel(_number(words[0])), _level(_number(words[1]))
+        channel, level = self._channel(read_number(words[0])), read_level(read_number(words[1]))
         for word in words[2:]:
-            _duration_s(word)
+            read_duration_s(word)
         self._become(channel, SWITCHED, level)
         now_s = self.clock.now_s()
         if now_s < self._high_until_s and not self._outputs[channel].error:
@@ -209,17 +204,18 @@ class GardasoftFirmware:
         words = parameters.split(",")
         if not 4 <= len(words) <= 5:
             raise CommandError(BAD_COUNT)
-        channel, level = self._channel(_number(words[0])), _level(_number(words[3]))
-        width_s, delay_s = _duration_s(words[1]), _duration_s(words[2])
+        channel, level = self._channel(read_number(words[0])), read_level(read_number(words[3]))
+        width_s, delay_s = read_duration_s(words[1]), read_duration_s(words[2])
         output = self._become(channel, PULSED, level)
         output.width_s, output.delay_s = max(width_s, LEAST_PULSE_S), max(delay_s, LEAST_DELAY_S)
-        output.retrigger_s = _duration_s(words[4]) if len(words) == 5 else 0.0
+        output.retrigger_s = read_duration_s(words[4]) if len(words) == 5 else 0.0
         if (width_s, delay_s) != (output.width_s, output.delay_s):
             raise CommandError(ADJUSTED)
         return ""
 
     def _set_selected(self, numbers: list[float]) -> str:
-        channel, low, high = self._channel(numbers[0]), _level(numbers[1]), _level(numbers[2])
+        """`RUc,s,t`: one level while the trigger input is low, another while it is high."""
+        channel, low, high = self._channel(numbers[0]), read_level(numbers[1]), read_level(numbers[2])
         self._become(channel, SELECTED, low).other_level = high
         self._light(channel, low, self.clock.now_s() + RISE_S)
         return ""
@@ -242,31 +238,30 @@ class GardasoftFirmware:
         self.lamps.light(channel, 0.0 if self._outputs[channel].error else level, at_s)
 
     def _status(self, channel: int) -> str:
-        o = self._outputs[channel]
-        times = f"DL {1e3 * o.delay_s:.3f}ms, PU {1e3 * o.width_s:.3f}ms, RT {1e3 * o.retrigger_s:.3f}ms"
-        return f"CH {channel}, MD {o.mode}, S {100 * o.level:.1f}, {times}, IP {o.trigger_input}, FL 0, ER {o.error}"
+        return self._outputs[channel].status(channel)
 
     def _clear_error(self) -> str:
-        """The last event that was not told, if any; outputs that an error darkened work again, and stay dark."""
+        """The last event that was not sent, if any; outputs that an error darkened work again, and stay dark."""
         for output in self._outputs.values():
             output.error = 0
-        return self._untold.pop() if self._untold else ""
+        return self._unsent.pop() if self._unsent else ""
 
     def _report(self, channel: int, event: int) -> None:
+        """`Evtc,n`, unasked after `GT1`; else kept for `GR`."""
         text = f"Evt{channel},{event}"
         if self._has_events:
             self._say(f"{text}\r\n>")
         else:
-            self._untold.append(text)
+            self._unsent.append(text)
 
     # -- faults -----------------------------------------------------------------------------
 
     def power_cycle(self) -> str:
-        """Restarted: all channels off, events off, no word about it until the next command."""
+        """The controller restarts: all channels off, events off; it sends nothing about it."""
         with self._lock:
             self._rx.clear()
             self._has_events = False
-            self._untold.clear()
+            self._unsent.clear()
             for channel in self._outputs:
                 self._outputs[channel] = Output(trigger_input=channel)
                 self.lamps.light(channel, 0.0, self.clock.now_s())
@@ -286,7 +281,7 @@ class GardasoftFirmware:
         return f"event {event} {'sent' if self._has_events else 'kept for GR'}"
 
     def _fault_lighting_error(self, channel: str, event: str = "45") -> str:
-        """As for a short circuit: the output goes dark until GR, and the event is told."""
+        """As for a short circuit: the output goes dark until GR, and the event is sent."""
         with self._lock:
             known = self.lamps.known(channel)
             self._outputs[known].error = int(event)
@@ -301,33 +296,3 @@ class GardasoftFirmware:
     def _fault_line_mended(self) -> str:
         self._is_line_cut = False
         return "the camera's exposure line reaches the trigger inputs again"
-
-
-def _numbers(parameters: str, least: int, most: int) -> list[float]:
-    words = parameters.split(",")
-    if not least <= len(words) <= most:
-        raise CommandError(BAD_COUNT)
-    return [_number(w) for w in words]
-
-
-def _number(word: str) -> float:
-    try:
-        number = float(word.removesuffix("%"))
-    except ValueError:
-        raise CommandError(BAD_NUMBER) from None
-    if not math.isfinite(number):
-        raise CommandError(BAD_NUMBER)
-    return number
-
-
-def _level(percent: float) -> float:
-    if not 0.0 <= percent <= 100.0:
-        raise CommandError(BAD_VALUE)
-    return percent / 100.0
-
-
-def _duration_s(word: str) -> float:
-    for suffix, factor in (("US", 1e-6), ("MS", 1e-3), ("S", 1.0)):
-        if word.endswith(suffix):
-            return _number(word.removesuffix(suffix)) * factor
-    return _number(word) * 1e-3

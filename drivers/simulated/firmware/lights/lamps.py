@@ -1,6 +1,6 @@
-"""The lamps behind a simulated light controller: their light over time, and what is physically wrong with them.
+"""The lamps behind a simulated light controller: their light over time, and their physical faults.
 
-The timeline is what the lamps do; what the controller believes and answers is another matter.
+The timeline is what the lamps do, which may differ from what the controller answers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import bisect
 import threading
 
 from drivers.simulated.clock import SimulatedClock
-from drivers.simulated.wires.outbox import FaultAction
+from drivers.simulated.faults import FaultAction
 
 RISE_S = 0.0005  # from the command's execution to the light
 RECORDED_CHANGES = 8192
@@ -17,7 +17,10 @@ MINUTE_S = 60.0
 
 
 class Lamp:
-    """One channel's commanded level over time (a step function), and what is physically wrong with it."""
+    """One channel's commanded level over time (a step function), and its physical faults.
+
+    A level is 0..1; times are simulated seconds.
+    """
 
     def __init__(self) -> None:
         self.gain = 1.0
@@ -77,9 +80,11 @@ class LampBank:
             return {c: lamp.mean(t0_s, t1_s) for c, lamp in self._lamps.items()}
 
     def light(self, channel: int, level: float, at_s: float) -> None:
+        """From `at_s` on the lamp on this output shines at `level`, 0..1."""
         self._lamps[self._wiring[channel]].set(level, at_s)
 
     def flash(self, channel: int, start_s: float, width_s: float, level: float) -> None:
+        """One pulse, dark after it."""
         self.light(channel, level, start_s)
         self.light(channel, 0.0, start_s + width_s)
 
@@ -96,12 +101,13 @@ class LampBank:
             self._lamps[channel].stuck_level = level
 
     def known(self, channel: str) -> int:
-        """Raises ValueError for what is no channel."""
+        """A fault's channel as a number. Raises ValueError for what is no channel."""
         if not channel.isdigit() or int(channel) not in self._lamps:
             raise ValueError(f"no channel {channel!r}; there are 1..{len(self._lamps)}")
         return int(channel)
 
     def faults(self) -> dict[str, FaultAction]:
+        """Name -> fault of a lamp or its cable; the controller notices none of them."""
         return {
             "light_dead": self._fault_dead,
             "light_weak": self._fault_weak,

@@ -1,4 +1,4 @@
-"""A light controller of the `SA0255#` family, in simulated time: levels per channel behind one common switch.
+"""The stand-in for controllers of the `SA0255#` family, in simulated time: levels per channel behind one switch.
 
 `SA0255#` sets channel A and answers `a`; `SA#` asks and is answered `a0255`; `SH#` and `SL#` (`TH#` and `TL#`
 on units with eight channels or more) switch everything and answer `H` and `L`. What is wrong is not answered.
@@ -12,8 +12,9 @@ import threading
 from typing import Literal
 
 from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.faults import FaultAction, inject_fault
 from drivers.simulated.firmware.lights.lamps import RISE_S, LampBank
-from drivers.simulated.wires.outbox import FaultAction, Outbox, inject_fault
+from drivers.simulated.wires.outbox import Outbox
 
 BITS_PER_BYTE = 10
 FULL = 255
@@ -22,7 +23,10 @@ _COMMAND = re.compile(r"S([A-Z])([0-9]{4})?")
 
 
 class Sa0255Firmware:
-    """Channels 1..n on letters A, B ...; it has no trigger input."""
+    """The controller and its lamps: channels 1..n on letters A, B ...; it has no trigger input.
+
+    `all_letter` begins the commands that switch everything: `S` on units of up to seven channels, `T` on larger ones.
+    """
 
     def __init__(
         self,
@@ -33,7 +37,9 @@ class Sa0255Firmware:
         all_letter: Literal["S", "T"] = "T",
     ) -> None:
         if all_letter == "S" and channels > 7:
-            raise ValueError(f"with SH# for all there are letters for 7 channels, asked {channels}")
+            raise ValueError(
+                f"with SH# for all there are letters for 7 channels, asked {channels}: set all_letter to T"
+            )
         self.clock = clock
         self.outbox = Outbox()
         self._byte_s = BITS_PER_BYTE / baud_rate
@@ -64,6 +70,7 @@ class Sa0255Firmware:
         return inject_fault("lights", self.faults, name, args)
 
     def receive(self, data: bytes) -> None:
+        """Commands end with `#`."""
         with self._lock:
             for byte in data:
                 if byte == ord("#"):
@@ -73,6 +80,7 @@ class Sa0255Firmware:
                     self._rx.append(byte)
 
     def advance(self) -> float | None:
+        """Always None: nothing is due."""
         return None  # nothing happens here without a command
 
     def _run(self, command: str) -> None:
@@ -108,7 +116,7 @@ class Sa0255Firmware:
     # -- faults -----------------------------------------------------------------------------
 
     def power_cycle(self) -> str:
-        """Restarted: all levels 0, switched on, no word about it."""
+        """The controller restarts: all levels 0, switched on; it sends nothing about it."""
         with self._lock:
             self._rx.clear()
             self._levels = dict.fromkeys(self._levels, 0)

@@ -1,4 +1,4 @@
-"""A myCobot 280 or 320 behind its frame protocol, as a state machine in simulated time.
+"""The stand-in for a myCobot 280 or 320 behind its frame protocol, as a state machine in simulated time.
 
 The published documents leave open whether sets are acknowledged; newer firmware evidently does: both can be had.
 """
@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from drivers.geometry.mycobot_kinematics import GEOMETRIES, Joints, ModelName, nearest
 from drivers.geometry.rigid import angle_between_deg, distance_mm, from_coordinates, pose_of_camera, to_coordinates
 from drivers.simulated.clock import SimulatedClock
+from drivers.simulated.faults import FaultAction, inject_fault
 from drivers.simulated.firmware.mycobot import geometry as stated
 from drivers.simulated.firmware.mycobot.motion import ArmMotion
 from drivers.simulated.firmware.trajectory import Axes
-from drivers.simulated.wires.outbox import FaultAction, Outbox, inject_fault
+from drivers.simulated.wires.outbox import Outbox
 
 IN_POSITION_MM, IN_POSITION_DEG = 0.5, 0.5
 SAG_DEG = (0.0, 12.0, 8.0, 0.0, 0.0, 0.0)  # what gives way when the servos are released
@@ -25,7 +26,10 @@ LONGEST_FRAME_BYTES = 64
 
 
 class MyCobotFirmware:
-    """The controller and its joints. `axes_at` is the camera's pose as it physically is."""
+    """The controller and its joints. `axes_at` is the camera's pose as it physically is.
+
+    `start` are the joint angles in degrees; without `acknowledges` it answers queries only.
+    """
 
     def __init__(
         self,
@@ -81,10 +85,12 @@ class MyCobotFirmware:
         return pose_of_camera(stated.BASE @ flange @ stated.MOUNT, stated.MIDDLE_PAN_DEG).as_tuple()
 
     def joints_at(self, t_s: float) -> Joints:
+        """Joint angles in degrees at simulated time `t_s`, as they physically are."""
         with self._lock:
             return self._motion.at(t_s)
 
     def is_moving_between(self, t0_s: float, t1_s: float) -> bool:
+        """Whether any joint moves at any moment of t0..t1."""
         with self._lock:
             return self._motion.is_moving_between(t0_s, t1_s)
 
@@ -95,7 +101,7 @@ class MyCobotFirmware:
     # -- the wire ---------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> None:
-        """Frames in order; a broken one is skipped up to the next start mark, without a word."""
+        """Runs frames in order; a broken one is skipped up to the next start mark and not answered."""
         with self._lock:
             self._rx += data
             while (frame := self._take_frame()) is not None:
@@ -107,6 +113,7 @@ class MyCobotFirmware:
             return self._motion.end_s if self._is_moving() else None
 
     def _take_frame(self) -> bytes | None:
+        """`FE FE length command data FA`, the length counting command, data and end mark; None while incomplete."""
         while len(self._rx) >= 5:
             length = self._rx[2]
             if self._rx[:2] != b"\xfe\xfe" or not 2 <= length <= LONGEST_FRAME_BYTES:
@@ -146,6 +153,7 @@ class MyCobotFirmware:
         return answer if self._is_powered else None
 
     def _coordinates(self) -> bytes:
+        """The flange as six int16, big endian: tenths of a mm, then hundredths of a degree."""
         six = to_coordinates(self._motion.geometry.flange(self._joints()))
         return _packed(six[:3], 10.0) + _packed(six[3:], 100.0)
 
@@ -171,6 +179,7 @@ class MyCobotFirmware:
         return b""
 
     def _send_angles(self, data: bytes) -> bytes | None:
+        """0x22: six angles and a speed. A move beyond the joints' limits is acknowledged too, and nothing moves."""
         if len(data) != 13 or not self._takes_set():
             return None
         joints = tuple(v / 100.0 for v in struct.unpack(">6h", data[:12]))
@@ -179,6 +188,7 @@ class MyCobotFirmware:
         return b""
 
     def _send_coordinates(self, data: bytes) -> bytes | None:
+        """0x25: the flange's coordinates, a speed and the mode: 1 on a straight line, else by joints."""
         if len(data) != 14 or not self._takes_set():
             return None
         flange = from_coordinates(*_coordinates_of(data))
@@ -192,6 +202,7 @@ class MyCobotFirmware:
         return b""
 
     def _takes_set(self) -> bool:
+        """False without power, and once after the fault that loses a set."""
         is_lost, self._loses_next_set = self._loses_next_set, False
         return self._is_powered and not is_lost
 
@@ -200,6 +211,7 @@ class MyCobotFirmware:
         self._motion.turn_to(self.clock.now_s(), (joints[0] - short, *joints[1:]), max(1, speed_percent) / 100.0)
 
     def _is_in_position(self, data: bytes) -> bytes | None:
+        """0x2A: whether the arm stands at these angles or coordinates, within 0.5 mm and 0.5 degrees."""
         if len(data) != 13:
             return None
         here = self._motion.geometry.flange(self._joints())
@@ -213,11 +225,12 @@ class MyCobotFirmware:
     # -- faults -----------------------------------------------------------------------------
 
     def _sag(self) -> None:
+        """Without holding servos the arm sinks by SAG_DEG."""
         joints = tuple(q + s for q, s in zip(self._joints(), SAG_DEG, strict=True))
         self._motion.turn_to(self.clock.now_s(), joints, 0.5)
 
     def power_cycle(self) -> str:
-        """The controller restarts, in mid-move if need be: the joints stop and hold, power comes when told."""
+        """The controller restarts, in mid-move if need be: the joints stop and hold, power is off until commanded."""
         with self._lock:
             self._motion.stop(self.clock.now_s())
             self._is_powered = False

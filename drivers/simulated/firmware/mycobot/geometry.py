@@ -29,7 +29,7 @@ TRAVEL = {
     "pan_deg": (-200.0, 200.0),
 }
 START_DEG = (30.0, -20.0, -70.0, -80.0, -60.0, -90.0)  # above the fixture, at no viewpoint
-MIDDLE_PAN_DEG = 30.0  # pan is told within 180 degrees of this, so that no viewpoint lies at the seam
+MIDDLE_PAN_DEG = 30.0  # pan is reported within 180 degrees of this, so that no viewpoint lies at the seam
 FULL_SPEED_DEG_PER_S = 180.0
 ACCELERATION_DEG_PER_S2 = 400.0
 FULL_SPEED_MM_PER_S = 200.0

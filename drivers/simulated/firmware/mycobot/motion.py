@@ -36,7 +36,7 @@ class Run:
 
 
 class ArmMotion:
-    """Where the joints were, are, and as far as commanded will be."""
+    """Where the joints were, are, and as far as commanded will be. Angles in degrees, times in simulated seconds."""
 
     def __init__(self, geometry: ArmGeometry, start: Sequence[float]) -> None:
         self.geometry = geometry
@@ -45,13 +45,16 @@ class ArmMotion:
         self._starts_s = [-1e9]
 
     def at(self, t_s: float) -> Joints:
+        """The joints at `t_s`."""
         return self._runs[max(0, bisect.bisect_right(self._starts_s, t_s) - 1)].at(t_s)
 
     @property
     def end_s(self) -> float:
+        """When the last commanded movement is over."""
         return self._runs[-1].leg.end_s
 
     def is_moving_between(self, t0_s: float, t1_s: float) -> bool:
+        """Whether any joint moves at any moment of t0..t1."""
         first = max(0, bisect.bisect_right(self._starts_s, t0_s) - 1)
         return any(run.leg.end_s > t0_s for run in self._runs[first : bisect.bisect_left(self._starts_s, t1_s)])
 
@@ -80,6 +83,7 @@ class ArmMotion:
         return True
 
     def _straight_knots(self, start: Joints, target: Transform) -> tuple[Joints, ...] | None:
+        """Joints at even steps of the straight way; None where it leaves the limits or leaps through a singularity."""
         here = self.geometry.flange(start)
         count = 2 + int(KNOTS_PER_MM * max(distance_mm(here, target), angle_between_deg(here, target)))
         knots = [start]

@@ -1,4 +1,7 @@
-"""A connector-like housing: flange, body with side walls, pocket with metal pins, pads, ribs, latch."""
+"""A connector-like housing: flange, body with side walls, pocket with metal pins, pads, ribs, latch.
+
+Lengths are mm in the part frame: origin on the plate in the middle of the part, z up, x along the longer side.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,7 @@ PAD_XS = tuple(-12.0 + 2.4 * i for i in range(11))
 
 
 def materials() -> dict[str, Material]:
+    """Grained plastic and brushed gold, before a part's own tolerances."""
     return {
         "plastic": Material(
             (0.47, 0.50, 0.52), alpha=0.38, texture=kernels.GRAIN, slope=0.022, cell_mm=0.45, mottle=0.025
@@ -57,6 +61,7 @@ def _chamfer(side: str, centre: Vector, u_axis: Vector, length_mm: float) -> Pat
 
 
 def _chamfers() -> list[Patch]:
+    """The four sloped edges round the body's top."""
     z, half = BODY_Z_MM - CHAMFER_MM / 2, CHAMFER_MM / 2
     return [
         _chamfer("front", (0.0, -BODY_Y_MM + half, z), X, 2 * BODY_X_MM),
@@ -67,6 +72,7 @@ def _chamfers() -> list[Patch]:
 
 
 def _flange(missing: str | None) -> list[Patch]:
+    """The base plate with its four holes, and the row of contact pads on its front edge."""
     faces = box("flange", "plastic", (-FLANGE_X_MM, FLANGE_X_MM), (-FLANGE_Y_MM, FLANGE_Y_MM), (0.0, FLANGE_Z_MM))
     body = Cut.rectangle(-BODY_X_MM - 0.9, BODY_X_MM + 0.9, -BODY_Y_MM - 0.5, BODY_Y_MM + 0.5)
     pads = Cut.rectangle(-13.0, 13.0, -11.5, -8.5)
@@ -82,6 +88,7 @@ def _flange(missing: str | None) -> list[Patch]:
 
 
 def _shell() -> list[Patch]:
+    """Walls and top of the body, the top open over the pocket; defects keep out of what stands on the walls."""
     x, y, z = (-BODY_X_MM, BODY_X_MM), (-BODY_Y_MM, BODY_Y_MM), (FLANGE_Z_MM, BODY_Z_MM - CHAMFER_MM)
     walls = box("body", "plastic", x, y, z, ("front", "back", "left", "right"))
     z_mid = sum(z) / 2
@@ -126,6 +133,7 @@ def _latch() -> list[Patch]:
 
 
 def _ribs(missing: str | None) -> list[Patch]:
+    """Three ribs on each narrow side, two keys on the back."""
     top = BODY_Z_MM - 2.5
     patches: list[Patch] = []
     for i, y in enumerate(RIB_YS):
@@ -145,6 +153,7 @@ def _ribs(missing: str | None) -> list[Patch]:
 
 
 def _pins(missing: str | None) -> list[Patch]:
+    """Two rows of six gold pins on the pocket's floor."""
     patches: list[Patch] = []
     for row, y in enumerate(PIN_YS):
         for i, x in enumerate(PIN_XS):

@@ -1,4 +1,7 @@
-"""A turned knob: skirt, grip with flutes, chamfer, cap with concentric turning marks and an indicator."""
+"""A turned knob: skirt, grip with flutes, chamfer, cap with concentric turning marks and an indicator.
+
+Lengths are mm in the part frame: the knob's axis is z, its foot lies on the plate.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ DISH_R_MM, DISH_Z_MM = 3.6, 13.3
 
 
 def materials() -> dict[str, Material]:
+    """Satin metal, turned on the faces and brushed by the lathe on the sides."""
     satin = Material((0.40, 0.40, 0.41), f0=(0.26, 0.26, 0.27), alpha=0.42)
     return {
         "turned": replace(satin, texture=kernels.TURNED, slope=0.022, cell_mm=0.35),
@@ -41,6 +45,7 @@ def _half_angles() -> tuple[float, float]:
 
 
 def _grip(missing: str | None) -> list[Patch]:
+    """Lands and flutes by turns, and the shoulder above them; a missing flute is a land that goes on."""
     own, axis = _half_angles()
     pitch = 2 * math.pi / FLUTES
     patches: list[Patch] = []

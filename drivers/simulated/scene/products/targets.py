@@ -1,4 +1,4 @@
-"""What the rig holds for calibration and tests: spheres, a white tile, nothing."""
+"""The targets for calibration and tests: spheres, a white tile, nothing."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from conformance.arm import ArmPromises
 
 from drivers.geometry.pose import Pose
 from drivers.geometry.rigid import camera_in_station, distance_mm
-from drivers.simulated.wires.pty_wire import PtyLine
-from drivers.simulated.wires.socket_wire import SocketLine
+from drivers.simulated.wires.pty_wire import PtyWire
+from drivers.simulated.wires.socket_wire import SocketWire
 
 
 class TestGrblArm(ArmPromises):
@@ -40,11 +40,11 @@ class TestArmOverSocket(ArmPromises):
 
     @pytest.fixture
     def bench(self, make_gantry: Any) -> Any:
-        return make_gantry(wire=SocketLine)
+        return make_gantry(wire=SocketWire)
 
     @pytest.fixture
     def slow_bench(self, make_gantry: Any) -> Any:
-        return make_gantry(speed=3.0, wire=SocketLine)
+        return make_gantry(speed=3.0, wire=SocketWire)
 
     @pytest.fixture
     def homed(self, bench: Any) -> Any:
@@ -59,7 +59,7 @@ class TestMyCobotArm(ArmPromises):
 
     @pytest.fixture(params=["acknowledged", "silent", "silent, over TCP"])
     def bench(self, request: Any, make_cobot: Any) -> Any:
-        wire = SocketLine if "TCP" in request.param else PtyLine
+        wire = SocketWire if "TCP" in request.param else PtyWire
         return make_cobot(wire=wire, acknowledges=request.param == "acknowledged")
 
     @pytest.fixture

@@ -19,18 +19,18 @@ from drivers.serial_line.lights.ccs.protocol import CcsDialect
 from drivers.serial_line.lights.ccs.settings import CcsSettings
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.firmware.lights.ccs import CcsFirmware
-from drivers.simulated.wires.pty_wire import PtyLine
+from drivers.simulated.wires.pty_wire import PtyWire
 
 
 class Bench:
     def __init__(self, path: Path, **firmware: Any) -> None:
         self.clock = SimulatedClock(25.0)
         self.firmware = CcsFirmware(self.clock, **firmware)
-        self.line = PtyLine(path, self.firmware).start()
+        self.wire = PtyWire(path, self.firmware).start()
         self.drivers: list[CcsLights] = []
 
     def open(self, dialect: CcsDialect = CcsDialect(), **options: Any) -> CcsLights:  # noqa: B008 - frozen
-        place = {"port": str(self.line.path), "channels": tuple(range(1, 10))}
+        place = {"port": str(self.wire.path), "channels": tuple(range(1, 10))}
         choices = {**place, "reply_timeout_s": 0.5, "settle_s": 0.001, **asdict(dialect), **options}
         lights = CcsLights.open(CcsSettings.model_validate(choices))
         self.drivers.append(lights)
@@ -39,7 +39,7 @@ class Bench:
     def close(self) -> None:
         for driver in self.drivers:
             driver.close()
-        self.line.close()
+        self.wire.close()
 
     def exposed(self, seconds: float) -> dict[int, float]:
         """What shines during an exposure that begins now."""

@@ -24,7 +24,7 @@ from drivers.serial_line.lights.gardasoft.protocol import (
 from drivers.serial_line.lights.gardasoft.settings import GardasoftSettings
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
-from drivers.simulated.wires.pty_wire import PtyLine
+from drivers.simulated.wires.pty_wire import PtyWire
 
 SHORT = {"reply_timeout_s": 0.3}
 
@@ -174,7 +174,7 @@ def test_off_asks_what_may_be_lit(lamps: Any) -> None:
 def test_echo_is_tolerated(tmp_path: Any) -> None:
     firmware = GardasoftFirmware(SimulatedClock(20.0), echoes=True)
     with (
-        PtyLine(tmp_path / "echoing", firmware) as line,
+        PtyWire(tmp_path / "echoing", firmware) as line,
         GardasoftLights.open(GardasoftSettings(port=str(line.path), channels=(1, 2))) as lights,
     ):
         lights.on(2, 0.5)

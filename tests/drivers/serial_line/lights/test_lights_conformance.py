@@ -14,14 +14,14 @@ from conformance.light_benches import LightsBench
 from conformance.lights import LightsPromises
 
 from drivers.errors import CommandRefused, DeviceError, DeviceLost, DeviceTimeout, LightStateUnknown
-from drivers.simulated.wires.pty_wire import PtyLine
-from drivers.simulated.wires.socket_wire import SocketLine
+from drivers.simulated.wires.pty_wire import PtyWire
+from drivers.simulated.wires.socket_wire import SocketWire
 
 
 class OnEveryWire(LightsPromises):
     kind: str
 
-    @pytest.fixture(params=[PtyLine, SocketLine])
+    @pytest.fixture(params=[PtyWire, SocketWire])
     def bench(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LightsBench]:
         bench = LightsBench(self.kind, tmp_path, request.param)
         yield bench

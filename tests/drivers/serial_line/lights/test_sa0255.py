@@ -14,7 +14,7 @@ from drivers.serial_line.lights.sa0255.lights import Sa0255Lights
 from drivers.serial_line.lights.sa0255.settings import Sa0255Settings
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.firmware.lights.sa0255 import Sa0255Firmware
-from drivers.simulated.wires.pty_wire import PtyLine
+from drivers.simulated.wires.pty_wire import PtyWire
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_letter_of_another_channel_is_no_acknowledge(bench: Any) -> None:
 def test_small_units_switch_all_by_s(tmp_path: Path) -> None:
     firmware = Sa0255Firmware(SimulatedClock(25.0), channels=4, all_letter="S")
     with (
-        PtyLine(tmp_path / "small", firmware) as line,
+        PtyWire(tmp_path / "small", firmware) as line,
         Sa0255Lights.open(Sa0255Settings(port=str(line.path), channels=(1, 2, 3, 4))) as lights,
     ):
         lights.on(4, 1.0)

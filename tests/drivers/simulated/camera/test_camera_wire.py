@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drivers.simulated.camera.wire import CameraLink, Exposed, ExposureRequest
+from drivers.simulated.camera.exposure import Exposed, ExposureRequest
+from drivers.simulated.camera.wire import CameraWire
 
 MAGIC = 0x31434D46
 HELLO, EXPOSE, CLOCK = 1, 2, 3
@@ -26,87 +27,89 @@ def expose(request: ExposureRequest) -> Exposed | None:
 
 
 @pytest.fixture
-def link(tmp_path: Path) -> Iterator[CameraLink]:
-    link = CameraLink(expose, lambda: NOW_NS, tmp_path / "cameras", "S-1", tmp_path)
-    link.start()
-    yield link
-    link.close()
+def wire(tmp_path: Path) -> Iterator[CameraWire]:
+    wire = CameraWire(expose, lambda: NOW_NS, tmp_path / "cameras", "S-1", tmp_path)
+    wire.start()
+    yield wire
+    wire.close()
 
 
 @pytest.fixture
-def wire(link: CameraLink, tmp_path: Path) -> Iterator[socket.socket]:  # noqa: ARG001 - the link must be up
+def connection(wire: CameraWire, tmp_path: Path) -> Iterator[socket.socket]:  # noqa: ARG001 - the wire must be up
     host, port, serial_number = (tmp_path / "cameras" / "S-1.endpoint").read_text().split()
     assert serial_number == "S-1"
-    with socket.create_connection((host, int(port)), timeout=10.0) as wire:
-        yield wire
+    with socket.create_connection((host, int(port)), timeout=10.0) as connection:
+        yield connection
 
 
-def ask(wire: socket.socket, kind: int, exposure_us: float = 50.0, capabilities: int = 0) -> tuple[int, ...]:
+def ask(connection: socket.socket, kind: int, exposure_us: float = 50.0, capabilities: int = 0) -> tuple[int, ...]:
     """Returns status, frame id, timestamp, payload length, in_map."""
-    wire.sendall(REQUEST.pack(MAGIC, 2, kind, capabilities, 7, exposure_us, 0.0, 0.0, 1, 6, 4, 0, 0, 0x01100005, 0, 1))
-    magic, version, answered, *rest = REPLY.unpack(receive(wire, REPLY.size))
+    connection.sendall(
+        REQUEST.pack(MAGIC, 2, kind, capabilities, 7, exposure_us, 0.0, 0.0, 1, 6, 4, 0, 0, 0x01100005, 0, 1)
+    )
+    magic, version, answered, *rest = REPLY.unpack(receive(connection, REPLY.size))
     assert (magic, version, answered) == (MAGIC, 2, kind)
     return tuple(rest[:5])
 
 
-def receive(wire: socket.socket, size: int) -> bytes:
+def receive(connection: socket.socket, size: int) -> bytes:
     data = b""
     while len(data) < size:
-        part = wire.recv(size - len(data))
+        part = connection.recv(size - len(data))
         assert part, "the rig closed the connection"
         data += part
     return data
 
 
-def test_pixels_on_the_socket(wire: socket.socket) -> None:
-    assert ask(wire, HELLO)[3] == 0
-    assert ask(wire, EXPOSE) == (0, 7, NOW_NS, 48, 0)
-    assert receive(wire, 48) == b"\x07\x00" * 24
+def test_pixels_on_the_socket(connection: socket.socket) -> None:
+    assert ask(connection, HELLO)[3] == 0
+    assert ask(connection, EXPOSE) == (0, 7, NOW_NS, 48, 0)
+    assert receive(connection, 48) == b"\x07\x00" * 24
 
 
-def test_pixels_in_the_mapped_file(wire: socket.socket) -> None:
-    length = ask(wire, HELLO, capabilities=1)[3]
-    path = Path(receive(wire, length).decode())
-    assert ask(wire, EXPOSE, capabilities=1) == (0, 7, NOW_NS, 48, 1)
+def test_pixels_in_the_mapped_file(connection: socket.socket) -> None:
+    length = ask(connection, HELLO, capabilities=1)[3]
+    path = Path(receive(connection, length).decode())
+    assert ask(connection, EXPOSE, capabilities=1) == (0, 7, NOW_NS, 48, 1)
     with path.open("rb") as file:
         assert file.read(48) == b"\x07\x00" * 24
 
 
 def test_the_end_of_the_exposure_is_told_to_who_asks_for_it(tmp_path: Path) -> None:
-    links: list[CameraLink] = []
+    wires: list[CameraWire] = []
 
     def expose_and_tell(request: ExposureRequest) -> Exposed | None:
-        links[0].exposure_ended()
-        links[0].exposure_ended()  # told once
+        wires[0].exposure_ended()
+        wires[0].exposure_ended()  # announced once
         return expose(request)
 
-    links.append(CameraLink(expose_and_tell, lambda: NOW_NS, tmp_path, "S-2", None))
-    links[0].start()
+    wires.append(CameraWire(expose_and_tell, lambda: NOW_NS, tmp_path, "S-2", None))
+    wires[0].start()
     host, port, _ = (tmp_path / "S-2.endpoint").read_text().split()
-    with socket.create_connection((host, int(port)), timeout=10.0) as wire:
-        assert ask(wire, EXPOSE, capabilities=2) == (3, 7, NOW_NS, 0, 0)
-        assert REPLY.unpack(receive(wire, REPLY.size))[3:7] == (0, 7, NOW_NS, 48)
-        assert receive(wire, 48) == b"\x07\x00" * 24
-        assert ask(wire, EXPOSE)[0] == 0
-    links[0].close()
+    with socket.create_connection((host, int(port)), timeout=10.0) as connection:
+        assert ask(connection, EXPOSE, capabilities=2) == (3, 7, NOW_NS, 0, 0)
+        assert REPLY.unpack(receive(connection, REPLY.size))[3:7] == (0, 7, NOW_NS, 48)
+        assert receive(connection, 48) == b"\x07\x00" * 24
+        assert ask(connection, EXPOSE)[0] == 0
+    wires[0].close()
 
 
-def test_clock_dropped_and_incomplete(wire: socket.socket) -> None:
-    assert ask(wire, CLOCK)[2] == NOW_NS
-    assert ask(wire, EXPOSE, exposure_us=0.0)[0] == 2
-    status, _, _, length, _ = ask(wire, EXPOSE, exposure_us=1.0)
+def test_clock_dropped_and_incomplete(connection: socket.socket) -> None:
+    assert ask(connection, CLOCK)[2] == NOW_NS
+    assert ask(connection, EXPOSE, exposure_us=0.0)[0] == 2
+    status, _, _, length, _ = ask(connection, EXPOSE, exposure_us=1.0)
     assert (status, length) == (1, 24)
 
 
-def test_a_stranger_is_shown_the_door(wire: socket.socket) -> None:
-    wire.sendall(b"GET / HTTP/1.1\r\n".ljust(REQUEST.size))
-    assert wire.recv(1) == b""
+def test_a_stranger_is_shown_the_door(connection: socket.socket) -> None:
+    connection.sendall(b"GET / HTTP/1.1\r\n".ljust(REQUEST.size))
+    assert connection.recv(1) == b""
 
 
-def test_closing_unplugs(link: CameraLink, wire: socket.socket, tmp_path: Path) -> None:
-    assert ask(wire, CLOCK)[2] == NOW_NS
-    link.close()
-    assert wire.recv(1) == b""
+def test_closing_unplugs(wire: CameraWire, connection: socket.socket, tmp_path: Path) -> None:
+    assert ask(connection, CLOCK)[2] == NOW_NS
+    wire.close()
+    assert connection.recv(1) == b""
     assert list((tmp_path / "cameras").iterdir()) == []
     assert list(tmp_path.glob("*.pixels")) == []
 
@@ -114,4 +117,4 @@ def test_closing_unplugs(link: CameraLink, wire: socket.socket, tmp_path: Path) 
 @pytest.mark.parametrize("serial_number", ["", "A B", "a/b", "x" * 64])
 def test_a_serial_number_that_no_endpoint_file_can_carry(serial_number: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="serial number"):
-        CameraLink(expose, lambda: 0, tmp_path, serial_number, tmp_path)
+        CameraWire(expose, lambda: 0, tmp_path, serial_number, tmp_path)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from drivers.genicam.pixels import BY_NAME, decode, unpack_12p_reference
+from drivers.genicam.pixels import BY_NAME, decode
 from drivers.protocols import Pixels
+from drivers.simulated.camera.exposure import ExposureRequest
 from drivers.simulated.camera.pixel_formats import PIXEL_FORMATS, encode, rendered_format, rendered_request
-from drivers.simulated.camera.wire import ExposureRequest
 
 
 def request_for(name: str, binning: int = 1, binning_vertical: int = 1) -> ExposureRequest:
@@ -58,6 +59,16 @@ def test_what_the_scene_renders_is_not_copied() -> None:
     seen = mosaic(request)
     assert encode(seen, request) is seen
     assert {rendered_format(n) for n in PIXEL_FORMATS.values()} == {"Mono8", "Mono12", "BayerRG8", "BayerRG12"}
+
+
+def unpack_12p_reference(row: NDArray[np.uint8], width: int) -> NDArray[np.uint16]:
+    """One row of a 12-bit packed format in plain numpy, (row_bytes,) to (width,)."""
+    triples = np.zeros(((width + 1) // 2, 3), np.uint16)
+    triples.reshape(-1)[: row.size] = row
+    pixels = np.empty((triples.shape[0], 2), np.uint16)
+    pixels[:, 0] = triples[:, 0] | (triples[:, 1] & 15) << 8
+    pixels[:, 1] = triples[:, 1] >> 4 | triples[:, 2] << 4
+    return pixels.reshape(-1)[:width]
 
 
 @pytest.mark.parametrize("width", [1, 2, 7, 64])

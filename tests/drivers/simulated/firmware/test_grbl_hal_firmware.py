@@ -11,7 +11,7 @@ HOME = (220.0, 220.0, 320.0, 60.0, 200.0)
 
 
 class HandClock(SimulatedClock):
-    """Stands still until told."""
+    """Stands still until a test moves it on."""
 
     def __init__(self) -> None:
         super().__init__()

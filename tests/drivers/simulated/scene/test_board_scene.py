@@ -1,4 +1,4 @@
-"""The calibration board in the Scene: seen where geometry says, bent and stretched as told."""
+"""The calibration board in the Scene: seen where geometry says, bent and stretched as configured."""
 
 from __future__ import annotations
 

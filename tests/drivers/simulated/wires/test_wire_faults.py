@@ -22,25 +22,25 @@ from drivers.serial_line.lights.gardasoft.settings import GardasoftSettings
 from drivers.serial_line.port import Port, available_ports, resolve_port
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.firmware.lights.gardasoft import GardasoftFirmware
-from drivers.simulated.wires.outbox import Delivery, Noise
-from drivers.simulated.wires.pty_wire import PtyLine
-from drivers.simulated.wires.socket_wire import SocketLine
-from drivers.simulated.wires.wire import DeviceLine
+from drivers.simulated.wires.pty_wire import PtyWire
+from drivers.simulated.wires.socket_wire import SocketWire
+from drivers.simulated.wires.transit import Delivery, Noise
+from drivers.simulated.wires.wire import Wire
 
 SPEED = 25.0
 
 
 class Bench:
-    """Gardasoft lights on a line of either kind."""
+    """Gardasoft lights on a wire of either kind."""
 
-    def __init__(self, path: Path, line: type[DeviceLine]) -> None:
+    def __init__(self, path: Path, wire: type[Wire]) -> None:
         self.firmware = GardasoftFirmware(SimulatedClock(SPEED), channels=3)
-        self.line = line(path, self.firmware).start()
+        self.wire = wire(path, self.firmware).start()
         self.drivers: list[GardasoftLights] = []
 
     def open(self) -> GardasoftLights:
         lights = GardasoftLights.open(
-            GardasoftSettings(port=str(self.line.path), channels=(1, 2, 3), reply_timeout_s=0.3, settle_s=0.0005)
+            GardasoftSettings(port=str(self.wire.path), channels=(1, 2, 3), reply_timeout_s=0.3, settle_s=0.0005)
         )
         self.drivers.append(lights)
         return lights
@@ -52,10 +52,10 @@ class Bench:
     def close(self) -> None:
         for driver in self.drivers:
             driver.close()
-        self.line.close()
+        self.wire.close()
 
 
-@pytest.fixture(params=[PtyLine, SocketLine])
+@pytest.fixture(params=[PtyWire, SocketWire])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path / "lights", request.param)
     yield bench
@@ -108,7 +108,7 @@ def test_silence_is_a_timeout_and_its_commands_were_obeyed(bench: Bench) -> None
 def test_unplugged_it_is_lost_and_plugged_in_again_it_is_found(bench: Bench) -> None:
     lights = bench.open()
     lights.on(2, 0.5)
-    where = resolve_port("lights", str(bench.line.path))
+    where = resolve_port("lights", str(bench.wire.path))
     where = os.path.realpath(where)
     bench.firmware.inject("unplug")
     with pytest.raises((DeviceLost, DeviceTimeout)):
@@ -116,7 +116,7 @@ def test_unplugged_it_is_lost_and_plugged_in_again_it_is_found(bench: Bench) -> 
     with pytest.raises(DeviceNotFound):
         bench.open()
     bench.firmware.inject("plug")
-    assert os.path.realpath(resolve_port("lights", str(bench.line.path))) != where
+    assert os.path.realpath(resolve_port("lights", str(bench.wire.path))) != where
     again = bench.open()
     assert bench.lit() == {}
     again.on(3, 0.5)
@@ -207,7 +207,7 @@ def test_a_file_without_an_address_is_no_port(tmp_path: Path) -> None:
 def test_a_peer_that_hangs_up_is_noticed_while_nobody_asks(tmp_path: Path, wait_until: Callable[..., None]) -> None:
     losses: list[DeviceLost] = []
     firmware = GardasoftFirmware(SimulatedClock())
-    with SocketLine(tmp_path / "lights", firmware) as far:
+    with SocketWire(tmp_path / "lights", firmware) as far:
         near = Port(
             "lights", far.url, baud_rate=9600, terminator=b">", on_piece=lambda _piece: None, on_lost=losses.append
         )
@@ -227,8 +227,8 @@ def test_a_system_without_pseudo_terminals_gets_sockets() -> None:
         "del os.openpty\n"
         "import drivers.simulated.rig\n"
         "from drivers.simulated.config import SimulatedRigConfig\n"
-        "from drivers.simulated.firmware.kinds import line_class\n"
-        "print(line_class(SimulatedRigConfig().line_kind).__name__)\n"
+        "from drivers.simulated.firmware.kinds import wire_class\n"
+        "print(wire_class(SimulatedRigConfig().wire_kind).__name__)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (done.stdout.strip(), done.returncode) == ("SocketLine", 0), done.stderr
+    assert (done.stdout.strip(), done.returncode) == ("SocketWire", 0), done.stderr

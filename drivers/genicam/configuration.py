@@ -1,15 +1,16 @@
-"""How a camera is set up: from its own defaults, linear, one frame per trigger, and what it lacks for that.
+"""Configures a camera from its own defaults: linear, one frame per software trigger; names what it lacks for that.
 
-Names are those of the SFNC, then those of older cameras; the first that exists is used, and every value
-is read back (`Features.written`).
+Names are those of the SFNC, then those of older cameras; the first that exists is used, and every value is read
+back.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from drivers.errors import FeatureMissing
 from drivers.genicam.features import Features
+from drivers.genicam.lines import apply_strobe, count_exposure_ends
 from drivers.genicam.pixels import compile_unpacking, format_named
 from drivers.protocols import CameraSettings
 
@@ -48,11 +49,21 @@ LINEAR = (
 )
 
 
-def apply(features: Features, settings: CameraSettings, trigger_source: str | None) -> tuple[CameraSettings, float]:
-    """From the camera's own defaults, so that nothing is left over from another program.
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What the camera really does after `configure`."""
 
-    `trigger_source` None lets it run freely. Returns what the camera really does, and its black level
-    in DN. Raises FeatureMissing, naming the feature and its range.
+    settings: CameraSettings  # as read back: width and height are never None
+    shape: tuple[int, int]  # (height, width) of a frame in pixels, after binning
+    black_level_dn: float
+    counts_exposure_ends: bool  # its counter shows when an exposure is over
+
+
+def configure(features: Features, settings: CameraSettings, strobe: tuple[str, str] | None) -> Configured:
+    """From the camera's own defaults, so that nothing is left over from another program; one frame per software
+    trigger.
+
+    `strobe` is the output line and its source, if any. Raises FeatureMissing, naming the feature and its range.
     """
     if features.name_of("UserSetLoad") and "Default" in features.symbolics("UserSetSelector"):
         features.write("Default", "UserSetSelector")
@@ -66,18 +77,25 @@ def apply(features: Features, settings: CameraSettings, trigger_source: str | No
         compile_unpacking()
     features.write(pixel_format.name, "PixelFormat")
     actual = _apply_geometry(features, settings)
-    _apply_trigger(features, trigger_source)
+    _apply_trigger(features)
     _apply_chunks(features)
     black_level_dn = 0.0
     if features.name_of("BlackLevel"):
         black_level_dn = float(features.write(2**pixel_format.significant_bits * BLACK_LEVEL_SHARE, "BlackLevel"))
-    return replace(actual, pixel_format=str(features.read("PixelFormat"))), black_level_dn
+    actual = replace(actual, pixel_format=str(features.read("PixelFormat")))
+    if strobe is not None:
+        apply_strobe(features, *strobe)
+    shape = (actual.height or 0, actual.width or 0)
+    return Configured(actual, shape, black_level_dn, count_exposure_ends(features))
 
 
 def describe(features: Features) -> dict[str, object]:
-    """Formats, ranges, trigger sources and lines as the camera tells them now; it is changed in nothing."""
+    """Formats, ranges, trigger sources and lines as the camera reports them now; nothing is written.
+
+    `missing` names the features that the station needs and the camera lacks.
+    """
     ranges = {name: features.limits(name) for name in RANGES if features.is_readable(name)}
-    told = {name: features.read(name) for name in ("DeviceTemperature",) if features.is_readable(name)}
+    readings = {name: features.read(name) for name in ("DeviceTemperature",) if features.is_readable(name)}
     return {
         "pixel formats": features.symbolics("PixelFormat"),
         **{name: f"{low:g} .. {high:g}" for name, (low, high) in ranges.items()},
@@ -85,50 +103,29 @@ def describe(features: Features) -> dict[str, object]:
         "lines": features.symbolics("LineSelector"),
         "line sources": features.symbolics("LineSource"),
         "chunks": features.symbolics("ChunkSelector"),
-        **{name: round(float(value), 2) for name, value in told.items()},
+        **{name: round(float(value), 2) for name, value in readings.items()},
         "missing": features.missing(NEEDED),
     }
 
 
+def write_exposure(features: Features, exposure_us: float) -> float:
+    """Returns the exposure time that the camera then has, in microseconds. Raises FeatureMissing out of its range."""
+    return float(features.write(exposure_us, *EXPOSURE))
+
+
 def write_gain(features: Features, gain_db: float) -> float:
-    """The gain that the camera then has. GainRaw has no unit: only its least value, 0 dB, can be asked."""
+    """Returns the gain that the camera then has, in dB. Raises FeatureMissing out of its range.
+
+    GainRaw has no unit: only its least value, 0 dB, can be asked.
+    """
     if features.name_of("Gain") is not None:
         return float(features.write(gain_db, "Gain"))
     if gain_db != 0.0:
-        raise FeatureMissing(features.device, f"has GainRaw, which has no unit: gain can be 0 dB, asked {gain_db:g} dB")
+        raise FeatureMissing(
+            features.device, f"has GainRaw, which has no unit: gain can be 0 dB only, asked {gain_db:g} dB"
+        )
     features.write(features.limits("GainRaw")[0], "GainRaw")
     return 0.0
-
-
-def apply_strobe(features: Features, line: str, source: str) -> str:
-    """Give `source` out on `line`; returns the source that the camera took. Raises FeatureMissing.
-
-    Cameras without ExposureActive may have ExposureStartActive with a StrobeEnable of its own.
-    """
-    for name, value in (("LineSelector", line), ("LineSource", source)):
-        if features.name_of(name) is None:
-            raise FeatureMissing(features.device, f"gives out no strobe: it has no {name} (for {value})")
-    features.write(line, "LineSelector")
-    if features.is_writable("LineMode"):
-        features.write("Output", "LineMode")
-    offered = features.symbolics("LineSource")
-    candidates = (source, "ExposureStartActive") if source == "ExposureActive" else (source,)
-    taken = next((name for name in candidates if name in offered), None)
-    if taken is None:
-        raise FeatureMissing(features.device, f"{line} can give out {', '.join(offered)}, asked {source}")
-    features.write(taken, "LineSource")
-    if taken == "ExposureStartActive" and features.is_writable("StrobeEnable"):
-        features.write(True, "StrobeEnable")
-    return taken
-
-
-def count_exposure_ends(features: Features) -> bool:
-    """Let a counter count the ends of exposures, where there is one; returns whether `CounterValue` tells."""
-    if "ExposureEnd" not in features.symbolics("CounterEventSource") or not features.is_readable("CounterValue"):
-        return False
-    features.choose("CounterSelector", ("Counter0", "Counter1"))
-    features.choose("CounterEventSource", ("ExposureEnd",))
-    return features.is_readable("CounterValue") and bool(features.read("CounterEventSource") == "ExposureEnd")
 
 
 def _apply_geometry(features: Features, settings: CameraSettings) -> CameraSettings:
@@ -154,21 +151,15 @@ def _full(features: Features, side: str) -> int:
     return int(features.read(*names)) if has_name else int(features.limits(side)[1])
 
 
-def _apply_trigger(features: Features, source: str | None) -> None:
+def _apply_trigger(features: Features) -> None:
     features.choose("AcquisitionMode", ("Continuous",))
     features.choose("TriggerSelector", ("FrameStart",))
-    if source is None:
-        if features.name_of("TriggerMode"):
-            features.write("Off", "TriggerMode")
-        return
     features.write("On", "TriggerMode")
-    features.write(source, "TriggerSource")
-    if source != "Software":
-        features.choose("TriggerActivation", ("RisingEdge",))
+    features.write("Software", "TriggerSource")
 
 
 def _apply_chunks(features: Features) -> None:
-    """What a frame says of itself is better evidence than what a register says now."""
+    """What a frame carries about itself is better evidence than what a register holds now."""
     if not features.is_writable("ChunkModeActive"):
         return
     offered = features.symbolics("ChunkSelector")
