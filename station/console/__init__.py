@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from station.console.engine_port import EnginePort
+from station.console.inspection_engine import InspectionEngine
 from station.console.requirements import ConsoleUnavailable, require_qt
 
-__all__ = ["ConsoleUnavailable", "EnginePort", "run_console"]
+__all__ = ["ConsoleUnavailable", "InspectionEngine", "run_console"]
 
 
 def run_console(
-    engine: EnginePort,
+    engine: InspectionEngine,
     *,
     screenshot: Path | None = None,
     part_id: str = "",

@@ -22,7 +22,7 @@ from PyQt6.QtCore import (
 from PyQt6.QtGui import QFontDatabase
 from PyQt6.QtWidgets import QApplication
 
-from station.console.engine_port import EnginePort
+from station.console.inspection_engine import InspectionEngine
 from station.console.requirements import FONT_PACKAGE, ConsoleUnavailable
 from station.console.window import ConsoleWindow
 from station.documents.atomic import write_atomic
@@ -37,7 +37,7 @@ _UNNAMED_PART = "UNNAMED"
 _held: list[QApplication] = []  # Qt needs its application until the process ends
 
 
-def open_window(engine: EnginePort, *, part_id: str, station_name: str) -> int:
+def open_window(engine: InspectionEngine, *, part_id: str, station_name: str) -> int:
     """Show the window until it is closed, by the operator or by Ctrl-C in the terminal."""
     _application()
     window = ConsoleWindow(engine, station_name)
@@ -51,7 +51,7 @@ def open_window(engine: EnginePort, *, part_id: str, station_name: str) -> int:
     return _DONE
 
 
-def write_screenshot(engine: EnginePort, path: Path, *, part_id: str, timeout_s: float, station_name: str) -> int:
+def write_screenshot(engine: InspectionEngine, path: Path, *, part_id: str, timeout_s: float, station_name: str) -> int:
     """Inspect one part and write the window as it then stands; the file is written whatever the outcome."""
     _application()
     window = ConsoleWindow(engine, station_name)
@@ -69,14 +69,14 @@ def write_screenshot(engine: EnginePort, path: Path, *, part_id: str, timeout_s:
     waiting_to_start = [part_id or _UNNAMED_PART]
 
     def look() -> None:
-        if waiting_to_start and window.can_start:
-            window.start_part(waiting_to_start.pop())
+        if waiting_to_start and window.situation.can_start:
+            window.verbs.start(waiting_to_start.pop())
         elif window.is_settled:
-            if window.knows_the_lights:
+            if window.situation.knows_the_lights:
                 loop.quit()
             elif not after_result.isActive():
                 after_result.start(_AFTER_RESULT_MS)
-        elif window.has_failed and not after_fault.isActive():
+        elif window.situation.has_failed and not after_fault.isActive():
             after_fault.start(_AFTER_FAULT_MS)
 
     window.changed.connect(look)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from PyQt6.QtCore import QObject, pyqtSignal, pyqtSlot
 
-from station.console.engine_port import EnginePort
+from station.console.inspection_engine import InspectionEngine
 from station.engine.events import Event
 
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Bridge(QObject):
     happened = pyqtSignal(object)  # Event
     _answered = pyqtSignal(object, object)  # what takes the answer in the Qt thread, the answer
 
-    def __init__(self, engine: EnginePort, parent: QObject | None = None) -> None:
+    def __init__(self, engine: InspectionEngine, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._engine = engine
         self._lanes = {lane: ThreadPoolExecutor(1, thread_name_prefix=f"console-{lane}") for lane in Lane}

@@ -1,4 +1,4 @@
-"""Where everything stands on the run screen, and how it is filled; it decides nothing."""
+"""Where everything stands on the run screen, and how it is filled. It decides nothing."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from station.console import theme
-from station.console.banner import VerdictBanner
-from station.console.detail_view import DetailView
-from station.console.fault_strip import FaultStrip
-from station.console.header import Header, SimulationStrip
-from station.console.history_table import HistoryTable
-from station.console.light_strip import LightStrip
-from station.console.lights_view import LightsView
 from station.console.pictures import Mode
 from station.console.shown import Shown
 from station.console.situation import Situation
-from station.console.view_tile import TileRow
+from station.console.widgets import theme
+from station.console.widgets.banner import VerdictBanner
+from station.console.widgets.detail_view import DetailView
+from station.console.widgets.fault_strip import FaultStrip
+from station.console.widgets.header import Header, SimulationStrip
+from station.console.widgets.history_table import HistoryTable
+from station.console.widgets.light_strip import LightStrip
+from station.console.widgets.lights_view import LightsView
+from station.console.widgets.view_tile import TileRow
 from station.engine.events import State
 
 _MODE_LABELS = {Mode.IMAGE: "IMAGE  F2", Mode.NORMALS: "NORMALS  F3", Mode.HEAT: "HEAT MAP  F4"}
@@ -69,14 +69,14 @@ class Panels(QWidget):
         self._prepare_part_id()
         self._lay_out()
 
-    def show_situation(self, situation: Situation, can_start: bool, notice: str) -> None:
-        """Everything that speaks of the live part and the station."""
+    def show_situation(self, situation: Situation) -> None:
+        """Draw all that is about the station and its live part."""
         self.header.show_situation(situation)
         self.simulation.setVisible(situation.is_simulated)
         self.banner.show_content(situation.banner())
-        self.start_button.setEnabled(can_start)
+        self.start_button.setEnabled(situation.can_start)
         self._show_reset(situation)
-        self.faults.show_fault(situation.fault, notice)
+        self.faults.show_fault(situation.fault, situation.notice)
         self._show_lights(situation)
 
     def _show_reset(self, situation: Situation) -> None:

@@ -1,4 +1,7 @@
-"""Where things stand, folded from the engine's events, and what the banner says about it. No Qt."""
+"""Where things stand, folded from the engine's events and the operator's presses, and what the banner says. No Qt.
+
+The banner's texts are read in a second, from a few steps away: what happened, what it means, what to press.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,8 @@ _RESETTING = ("RESET is running: keep clear, the arm drives to its reference swi
 
 @dataclass(frozen=True, slots=True)
 class BannerContent:
+    """One word, with the lines beside it."""
+
     kind: BannerKind
     lines: tuple[str, ...] = ()
     progress: float | None = None  # 0..1 while inspecting
@@ -57,7 +62,7 @@ class BannerContent:
 
 @dataclass(slots=True)
 class Situation:
-    """The console's memory of what the engine has said."""
+    """The console's memory of what the engine has reported and of what was pressed; used in the Qt thread alone."""
 
     state: State = State.PREOPERATIONAL
     reason: str = ""
@@ -70,35 +75,52 @@ class Situation:
     part_may_move: bool = False
     result: Inspection | None = None  # the last one, until the next job starts
     fault: Fault | None = None  # until acknowledged, or the next job starts
-    is_resetting: bool = False  # the console's own knowledge: it asked for a reset that has not ended
+    notice: str = ""  # a hint for the operator that is no fault, such as a refused scan
+    is_starting: bool = False  # START was pressed, and neither the engine's answer nor an event has come
+    is_stopping: bool = False  # STOP was pressed for this part: a second press aborts
+    is_resetting: bool = False  # RESET was pressed, and the engine has not answered
     lights: LightsWatched | None = None
     seen_lights: set[tuple[str, str]] = field(default_factory=set)  # keys of warnings that were acknowledged
 
     @property
     def is_busy(self) -> bool:
+        """Whether a part is being inspected, or its verdict has not come yet."""
         return self.job is not None or self.state is State.SINGLE_EXECUTION
 
     @property
     def can_start(self) -> bool:
-        return self.state is State.READY and self.job is None
+        """Whether START would be obeyed now."""
+        return self.state is State.READY and self.job is None and not self.is_starting
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a person is needed and no result has come."""
+        in_error = self.fault is not None or self.state is State.ERROR
+        return in_error and not self.is_busy and self.result is None
+
+    @property
+    def knows_the_lights(self) -> bool:
+        """Whether the light warnings are those after the last result; they come a moment later than it."""
+        lights, result = self.lights, self.result
+        return lights is not None and result is not None and lights.inspection_id == result.inspection_id
 
     @property
     def is_simulated(self) -> bool:
-        """Simulated if the recipe's rig is, or if the last result was: once in doubt, say so."""
+        """Whether the recipe's rig is simulated, or the last result was."""
         return bool(self.recipe and self.recipe.is_simulated) or bool(self.result and self.result.is_simulated)
 
     @property
     def light_warnings(self) -> tuple[LightWarning, ...]:
-        """Those that hold and that nobody has acknowledged."""
+        """Warnings that hold and that nobody has acknowledged."""
         holding = () if self.lights is None else self.lights.warnings
         return tuple(warning for warning in holding if warning.key not in self.seen_lights)
 
     def acknowledge_lights(self) -> None:
-        """What is told now is not told again until it is over and comes back."""
+        """Hide the warnings that are shown now until they are over and come back."""
         self.seen_lights |= {warning.key for warning in self.light_warnings}
 
     def take(self, event: Event) -> None:
-        """Fold one event in."""
+        """Enter one event. An event may come in any order that the engine's threads produce."""
         if isinstance(event, StateChanged):
             self.state, self.reason = event.state, event.reason
             if event.state in _STATES_WITHOUT_A_RESULT_TO_COME:
@@ -112,16 +134,24 @@ class Situation:
         elif isinstance(event, AcquisitionDone):
             self.part_may_move = True
         elif isinstance(event, ResultReady):
-            self.job = None
+            self.job, self.notice = None, ""
             self.result = inspection_without_pictures(event.inspection)
         elif isinstance(event, Fault):
             self.fault = event
         elif isinstance(event, LightsWatched):
             self.lights = event
             self.seen_lights &= {warning.key for warning in event.warnings}
+        if self.is_busy:
+            self.is_starting = False
+
+    def report_failure(self, action: str, error: Exception) -> None:
+        """Enter a call to the engine that raised, such as `start`, as a fault that the operator can read."""
+        remedy = "clear the cause named here, then try again; press RESET if the station has stopped"
+        self.notice, self.fault = "", Fault(f"{action.upper()} failed: {error}", remedy)
 
     def _start(self, event: JobStarted) -> None:
         self.job, self.result, self.fault = event, None, None
+        self.notice, self.is_stopping = "", False
         self.steps_done, self.view_steps_done = 0, 0
         self.view, self.light = "", ""
         self.part_may_move = False
@@ -132,7 +162,7 @@ class Situation:
         self.view, self.light = event.view, event.light
 
     def banner(self) -> BannerContent:
-        """The one word for now. A fault or a stop beats an old verdict; a running inspection beats both."""
+        """The one word for now: a running inspection goes before a fault or a stop, and these before an old verdict."""
         if self.is_busy:
             return self._inspecting()
         if self.is_resetting:
@@ -164,7 +194,7 @@ class Situation:
         return BannerContent(BannerKind.INSPECTING, (first, where), self.steps_done / max(self.job.steps, 1))
 
     def _halt_lines(self) -> tuple[str, ...]:
-        """What happened, what that means for the machine, what to press."""
+        """What happened, what it means for the machine, and what to press."""
         reason = self.reason or "stopped by the operator"
         held = () if "not confirmed" in reason else (_HELD,)
         return (f"{reason[0].upper()}{reason[1:]}", *held, _LEAVE_HALT)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -95,9 +94,6 @@ class ScriptedEngine:
         if self.hold_reset:
             assert self.gate.wait(WAIT_S), "nothing ended the homing"
         self.tell(StateChanged(State.READY))
-
-    def prepare_recipe(self, path: Path) -> None:
-        self._called(f"prepare {path}")
 
     def history(self, limit: int) -> list[HistoryRow]:
         self.threads.add(threading.current_thread().name)

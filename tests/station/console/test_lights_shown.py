@@ -11,10 +11,10 @@ from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
-from station.console import theme
-from station.console.lights_view import LightsView, level_curve, residual_curve
 from station.console.pictures import Mode
 from station.console.situation import BannerKind, Situation
+from station.console.widgets import theme
+from station.console.widgets.lights_view import LightsView, level_curve, residual_curve
 from station.console.window import ConsoleWindow
 from station.engine.events import LightsWatched
 from station.inspection.result import Inspection
@@ -48,7 +48,7 @@ def window(qtbot: QtBot, make_engine: Any, failed_inspection: Inspection) -> Any
     made.resize(1280, 800)
     with qtbot.waitExposed(made):
         made.show()
-    made.start_part("P-1")
+    made.verbs.start("P-1")
     qtbot.waitUntil(lambda: made.is_settled and not made.situation.is_busy, timeout=20000)
     yield made, engine
     made.close()
@@ -119,11 +119,11 @@ def test_the_lights_curves_stand_where_the_pictures_were_and_the_verdict_stays(q
     assert "level 85.0% of what it was" in view.charts["L90"].accessibleName()
     assert "stands out" in view.charts["L90"].accessibleName()
     assert "15% weaker" in view.words.text()
-    made.show_mode(Mode.IMAGE)
+    made.display.show_mode(Mode.IMAGE)
     assert not view.isVisible()
     assert made.panels.detail.isVisible()
     qtbot.mouseClick(made.panels.lights_button, Qt.MouseButton.LeftButton)
-    made.select_view("top")
+    made.display.select_view("top")
     assert made.panels.detail.isVisible()
 
 

@@ -8,9 +8,9 @@ from PyQt6.QtCore import QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
-from station.console import theme
 from station.console.situation import BannerKind
-from station.console.symbols import draw_symbol
+from station.console.widgets import theme
+from station.console.widgets.symbols import draw_symbol
 from station.lights.warning import LightWarning
 
 _SIGN_PX = 60

@@ -18,9 +18,9 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from station.console import theme
-from station.console.mip_item import MipItem
 from station.console.pictures import Mode, ViewPictures
+from station.console.widgets import theme
+from station.console.widgets.mip_item import MipItem
 from station.report.colours import LIMIT_POSITION, SCALE_END, colour_bar
 
 _ZOOM_STEP = 1.25

@@ -8,9 +8,9 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QIcon, QPainter, QPixmap, QResizeEvent
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
-from station.console import theme
 from station.console.situation import BannerKind
-from station.console.symbols import draw_symbol
+from station.console.widgets import theme
+from station.console.widgets.symbols import draw_symbol
 from station.inspection.result import HistoryRow, Verdict
 
 _COLUMNS = ("time", "part", "verdict", "highest view", "rig")

@@ -7,8 +7,8 @@ import math
 from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF
 
-from station.console import theme
 from station.console.situation import BannerKind
+from station.console.widgets import theme
 
 
 def draw_symbol(painter: QPainter, kind: BannerKind, box: QRectF, ink: QColor) -> None:

@@ -6,9 +6,9 @@ from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from station.console import theme
 from station.console.situation import BannerContent, BannerKind
-from station.console.symbols import draw_symbol
+from station.console.widgets import theme
+from station.console.widgets.symbols import draw_symbol
 
 _MARGIN_PX = 24
 

@@ -10,8 +10,8 @@ from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from station.console import theme
-from station.console.light_strip import warning_text
+from station.console.widgets import theme
+from station.console.widgets.light_strip import warning_text
 from station.lights.trend import LEVEL_DRIFT, LightHistory
 from station.lights.warning import LightWarning
 

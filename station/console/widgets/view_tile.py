@@ -8,9 +8,9 @@ from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QBrush, QImage, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QAbstractButton, QButtonGroup, QHBoxLayout, QSizePolicy, QWidget
 
-from station.console import theme
 from station.console.situation import BannerKind
-from station.console.symbols import draw_symbol
+from station.console.widgets import theme
+from station.console.widgets.symbols import draw_symbol
 from station.inspection.result import Verdict, ViewResult
 from station.report.colours import LIMIT_POSITION
 
