@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
-    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -23,13 +20,14 @@ from station.console.shown import Shown
 from station.console.situation import Situation
 from station.console.widgets import theme
 from station.console.widgets.banner import VerdictBanner
+from station.console.widgets.controls import touch_button, wrapping_label
 from station.console.widgets.detail_view import DetailView
 from station.console.widgets.fault_strip import FaultStrip
 from station.console.widgets.header import Header, SimulationStrip
 from station.console.widgets.history_table import HistoryTable
 from station.console.widgets.light_strip import LightStrip
 from station.console.widgets.lights_view import LightsView
-from station.console.widgets.view_tile import TileRow
+from station.console.widgets.tile_row import TileRow
 from station.engine.events import State
 
 _MODE_LABELS = {Mode.IMAGE: "IMAGE  F2", Mode.NORMALS: "NORMALS  F3", Mode.HEAT: "HEAT MAP  F4"}
@@ -40,7 +38,7 @@ _BANNER_PX = (100, 160)
 
 
 class Panels(QWidget):
-    """The parts of the window, top to bottom."""
+    """Everything in the window, top to bottom. It is filled by `show_situation` and `show_inspection` alone."""
 
     def __init__(self, station_name: str, views: Sequence[str]) -> None:
         super().__init__()
@@ -48,21 +46,20 @@ class Panels(QWidget):
         self.header = Header(station_name)
         self.simulation = SimulationStrip()
         self.banner = VerdictBanner()
-        self.viewing = QLabel()
-        self.viewing.setObjectName("viewing")
+        self.viewing = wrapping_label("viewing")
         self.mode_buttons = self._make_mode_buttons()
-        self.lights_button = _button("showLightTrends", _LIGHTS_LABEL, "Show how the lights did over the last parts")
+        self.lights_button = touch_button("showLightTrends", _LIGHTS_LABEL, "Show the lights over the last parts")
         self.lights_button.setCheckable(True)
         self._modes.addButton(self.lights_button)
-        self.live_button = _button("backToLive", "BACK TO LIVE  F6", "Leave the archived inspection")
+        self.live_button = touch_button("backToLive", "BACK TO LIVE  F6", "Leave the archived inspection")
         self.tiles = TileRow(views)
         self.detail = DetailView()
         self.lights = LightsView()
         self.pane = QStackedWidget()
         self.part_id = QLineEdit()
-        self.start_button = _button("startButton", "START  F9", "Start the inspection")
-        self.stop_button = _button("stopButton", "STOP  F12", "Stop the inspection")
-        self.reset_button = _button("resetButton", "RESET  F8", "Reset after a stop or a fault")
+        self.start_button = touch_button("startButton", "START  F9", "Start the inspection")
+        self.stop_button = touch_button("stopButton", "STOP  F12", "Stop the inspection")
+        self.reset_button = touch_button("resetButton", "RESET  F8", "Reset after a stop or a fault")
         self.history = HistoryTable()
         self.light_strip = LightStrip()
         self.faults = FaultStrip()
@@ -80,7 +77,7 @@ class Panels(QWidget):
         self._show_lights(situation)
 
     def _show_reset(self, situation: Situation) -> None:
-        """As loud as START while it is the one button that leads on."""
+        """RESET stands out while it is the one button that leads on, and rests while a reset runs."""
         can_reset = situation.state in (State.HALTED, State.ERROR, State.PREOPERATIONAL)
         is_wanted = situation.state in (State.HALTED, State.ERROR)
         self.reset_button.setEnabled(can_reset and not situation.is_resetting)
@@ -95,7 +92,10 @@ class Panels(QWidget):
         self.lights_button.setText(f"{_LIGHTS_LABEL} ({len(holding)})" if holding else _LIGHTS_LABEL)
 
     def show_inspection(self, shown: Shown, mode: Mode, *, with_lights: bool = False) -> None:
-        """Tiles and detail: the live inspection or an archived one; `with_lights`, the lights' curves for a detail."""
+        """Fill tiles and detail from a live or an archived inspection.
+
+        `with_lights` puts the lights' curves in the place of tiles and detail.
+        """
         self.viewing.setText(_viewing_text(shown))
         self.viewing.setToolTip("The verdict above is the live part's." if shown.is_archived else "")
         self.live_button.setVisible(shown.is_archived)
@@ -128,7 +128,7 @@ class Panels(QWidget):
         self._modes = QButtonGroup(self)
         buttons = {}
         for mode, label in _MODE_LABELS.items():
-            buttons[mode] = _button(f"mode_{mode.value}", label, f"Show {mode.value}")
+            buttons[mode] = touch_button(f"mode_{mode.value}", label, f"Show {mode.value}")
             buttons[mode].setCheckable(True)
             self._modes.addButton(buttons[mode])
         return buttons
@@ -160,8 +160,6 @@ class Panels(QWidget):
 
     def _viewing_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
-        self.viewing.setWordWrap(True)
-        self.viewing.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         row.addWidget(self.viewing, 1)
         row.addWidget(self.live_button)
         for button in self.mode_buttons.values():
@@ -181,15 +179,6 @@ class Panels(QWidget):
         column.addLayout(buttons)
         column.addWidget(self.history, 1)
         return column
-
-
-def _button(name: str, text: str, spoken: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(name)
-    button.setAccessibleName(spoken)
-    button.setMinimumHeight(theme.TOUCH_PX)
-    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a touch must not take the scanner's focus away
-    return button
 
 
 def _viewing_text(shown: Shown) -> str:

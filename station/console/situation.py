@@ -23,7 +23,7 @@ from station.engine.events import (
 from station.inspection.result import Inspection, Verdict, inspection_without_pictures, told_once
 from station.lights.warning import LightWarning
 
-# Ready comes a moment before the result of the job that it ends; in these states a job has broken off.
+# Ready comes a moment before the result of the job that it ends. In these states a job ended without a result.
 _STATES_WITHOUT_A_RESULT_TO_COME = (State.ERROR, State.HALTED, State.PREOPERATIONAL, State.INITIALIZED)
 
 
@@ -150,6 +150,7 @@ class Situation:
         self.notice, self.fault = "", Fault(f"{action.upper()} failed: {error}", remedy)
 
     def _start(self, event: JobStarted) -> None:
+        """Forget the last part: a new one must never stand under an old verdict or fault."""
         self.job, self.result, self.fault = event, None, None
         self.notice, self.is_stopping = "", False
         self.steps_done, self.view_steps_done = 0, 0
@@ -157,6 +158,7 @@ class Situation:
         self.part_may_move = False
 
     def _step(self, event: StepDone) -> None:
+        """Count frames over the part and within the view; views come one after the other."""
         self.view_steps_done = self.view_steps_done + 1 if event.view == self.view else 1
         self.steps_done += 1
         self.view, self.light = event.view, event.light
@@ -180,12 +182,13 @@ class Situation:
         return BannerContent(BannerKind.NOT_READY, (self.reason or _why_not_ready(self.state),))
 
     def _inspecting(self) -> BannerContent:
+        """Progress, and from the last frame on that the part may be removed while the judge still works."""
         if self.job is None:
             return BannerContent(BannerKind.INSPECTING, ("starting",), 0.0)
         views = self.recipe.views if self.recipe else ()
         first = f"part {self.job.part_id}"
         if self.part_may_move:
-            return BannerContent(BannerKind.INSPECTING, (first, "no more pictures: the part may be removed"), 1.0)
+            return BannerContent(BannerKind.INSPECTING, (first, "last picture taken: the part may be removed"), 1.0)
         if not self.view:
             return BannerContent(BannerKind.INSPECTING, (first, "moving to the first view"), 0.0)
         number = views.index(self.view) + 1 if self.view in views else 1
@@ -200,12 +203,14 @@ class Situation:
         return (f"{reason[0].upper()}{reason[1:]}", *held, _LEAVE_HALT)
 
     def _fault_lines(self) -> tuple[str, ...]:
+        """The fault and its remedy, also where the engine stands in Error without having reported a fault."""
         if self.fault is None:
-            reason = self.reason or "the engine reports an error without a cause"
+            reason = self.reason or "The station reports an error without a cause"
             return reason, "Look at the cell, clear the cause, then press RESET (F8)"
         return self.fault.text, f"What to do: {self.fault.action}"
 
     def _last_part_lines(self) -> tuple[str, ...]:
+        """The verdict of the last part, which a fault or a stop has pushed off the banner; empty without a part."""
         if self.result is None:
             return ()
         reason = "" if not self.result.reasons else f" ({self.result.reasons[0]})"
@@ -213,7 +218,7 @@ class Situation:
 
 
 def result_lines(inspection: Inspection) -> tuple[str, ...]:
-    """What stands beside the verdict: the part, the view that decided, and every reason."""
+    """The lines beside a verdict: the part, the deciding view with score and limit, and every reason once."""
     view = next((v for v in inspection.views if v.view == inspection.deciding_view), None)
     lines = [f"part {inspection.part_id}"]
     if view is not None and view.pred_score is not None:
@@ -224,5 +229,5 @@ def result_lines(inspection: Inspection) -> tuple[str, ...]:
 
 def _why_not_ready(state: State) -> str:
     if state is State.PREOPERATIONAL:
-        return "the devices are not open, or the axes are not homed"
-    return "no recipe is prepared"
+        return "Devices are not open, or the arm is not homed"
+    return "No recipe is prepared"

@@ -1,4 +1,7 @@
-"""The verdict, readable from across the cell: a word, a symbol, a colour, and the reason beside it."""
+"""The verdict, readable from across the cell: a word, a symbol, a colour, and the reasons beside it.
+
+No meaning rests on colour alone: each word has a symbol of its own.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _MARGIN_PX = 24
 
 
 class VerdictBanner(QWidget):
-    """Always shows the live part; what is opened from the history never comes here."""
+    """Shows the live part always. An inspection that is opened from the history never comes here."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,12 +28,14 @@ class VerdictBanner(QWidget):
 
     @property
     def content(self) -> BannerContent:
+        """What it shows now."""
         return self._content
 
     def sizeHint(self) -> QSize:
         return QSize(900, 148)
 
     def show_content(self, content: BannerContent) -> None:
+        """Show a word with its lines; screen readers get both, the tool tip every line in full."""
         self._content = content
         self.setAccessibleName(content.word)
         self.setAccessibleDescription(". ".join(content.lines))
@@ -64,6 +69,7 @@ class VerdictBanner(QWidget):
         painter.end()
 
     def _draw_lines(self, painter: QPainter, left: float) -> None:
+        """Draw the lines in the largest type in which all of them have room, from 24 px down to 14 px."""
         width = self.width() - left - _MARGIN_PX
         room = self.height() - 16.0
         for size_px in (24, 20, 17, 15, 14):

@@ -1,19 +1,20 @@
-"""The strip at the bottom: what needs a person, what to do about it, and its acknowledgement."""
+"""The strip at the bottom: what needs a person, what to do about it, and the button that acknowledges it."""
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QRectF, Qt, pyqtSignal
+from PyQt6.QtCore import QRectF, pyqtSignal
 from PyQt6.QtGui import QPainter, QPaintEvent
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
 from station.console.situation import BannerKind
 from station.console.widgets import theme
+from station.console.widgets.controls import touch_button, wrapping_label
 from station.console.widgets.symbols import draw_symbol
 from station.engine.events import Fault
 
 
 class FaultStrip(QWidget):
-    """Quiet when nothing is wrong; a notice (a refused scan) is shown without the sign of a fault."""
+    """Grey while nothing is wrong. A notice, such as a refused scan, is shown without the sign of a fault."""
 
     acknowledged = pyqtSignal()
 
@@ -22,15 +23,9 @@ class FaultStrip(QWidget):
         self.setObjectName("faultStrip")
         self.setFixedHeight(theme.TOUCH_PX + 8)
         self._is_fault = False
-        self.text = QLabel()
-        self.text.setObjectName("faultText")
-        self.text.setWordWrap(True)
-        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.button = QPushButton("ACKNOWLEDGE")
-        self.button.setObjectName("acknowledge")
-        self.button.setAccessibleName("Acknowledge the fault")
+        self.text = wrapping_label("faultText")
+        self.button = touch_button("acknowledge", "ACKNOWLEDGE", "Acknowledge the fault")
         self.button.setFixedHeight(theme.TOUCH_PX)
-        self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.button.clicked.connect(self.acknowledged)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(64, 4, 4, 4)
@@ -39,7 +34,7 @@ class FaultStrip(QWidget):
         self.show_fault(None, "")
 
     def show_fault(self, fault: Fault | None, notice: str) -> None:
-        """The fault with its action, or else the notice, or else that there is none."""
+        """Show the fault with what to do about it; without a fault the notice, and without a notice "No fault"."""
         self._is_fault = fault is not None
         text = notice or "No fault"
         if fault is not None:

@@ -1,4 +1,4 @@
-"""The top of the window: which station, recipe and model, in what state; and whether any of it is real."""
+"""The top of the window: station, recipe, product, model and state; below it, whether the rig is simulated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from station.console.widgets import theme
 
 
 class Header(QWidget):
-    """One line of captions and values."""
+    """One line of captions and values. It shows the engine's state by its name in OPC 40100-1."""
 
     def __init__(self, station_name: str) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Header(QWidget):
 
 
 class SimulationStrip(QWidget):
-    """Hatched across the whole window as long as the rig or the result is simulated; no one can switch it off."""
+    """A hatched strip across the window while the rig or the last result is simulated. It has no switch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,5 +82,5 @@ class SimulationStrip(QWidget):
 
 
 def _short(text: str) -> str:
-    """An id for the eye; the whole of it is in the tool tip."""
+    """An id cut to 28 characters at most; the tool tip has the whole of it."""
     return text if len(text) <= 28 else f"{text[:24]}..."

@@ -1,4 +1,4 @@
-"""The latest inspections; touching one opens it below the live verdict, never over it."""
+"""The table of the latest inspections. Touching one opens it below the live verdict, never over it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ICON_PX = 20
 
 
 class HistoryTable(QTableWidget):
-    """Rows newest first; one touch or Enter opens."""
+    """Rows newest first, as the archive lists them; one touch or Enter opens an inspection."""
 
     opened = pyqtSignal(str)  # inspection id
 
@@ -55,12 +55,13 @@ class HistoryTable(QTableWidget):
         columns.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Where there is no room for every column, the last two give way."""
+        """Hide the last two columns where there is no room for every one."""
         super().resizeEvent(event)
         for column in _DISPENSABLE:
             self.setColumnHidden(column, self.width() < _WIDTH_FOR_ALL_PX)
 
     def show_rows(self, rows: Sequence[HistoryRow]) -> None:
+        """Replace all rows. Times are the station's local ones, and nothing stays selected."""
         self.clearSelection()
         self._ids = [row.inspection_id for row in rows]
         self.setRowCount(len(rows))

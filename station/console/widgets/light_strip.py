@@ -1,15 +1,19 @@
-"""A light that drifts: which, since when, what to do; it stays until that is over or seen, and hides no verdict."""
+"""The strip for a light that drifts: which light, since when, what to do.
+
+It stays until the light is well again or someone acknowledges it, and it never hides the verdict.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PyQt6.QtCore import QRectF, Qt, pyqtSignal
+from PyQt6.QtCore import QRectF, pyqtSignal
 from PyQt6.QtGui import QPainter, QPaintEvent
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
 from station.console.situation import BannerKind
 from station.console.widgets import theme
+from station.console.widgets.controls import touch_button, wrapping_label
 from station.console.widgets.symbols import draw_symbol
 from station.lights.warning import LightWarning
 
@@ -17,39 +21,32 @@ _SIGN_PX = 60
 
 
 class LightStrip(QWidget):
-    """Absent while there is nothing to say."""
+    """Hidden while no light needs attention."""
 
     acknowledged = pyqtSignal()
-    asked = pyqtSignal()  # for the figures
+    asked = pyqtSignal()  # SHOW LIGHTS was pressed
 
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("lightStrip")
         self.setFixedHeight(theme.TOUCH_PX + 8)
-        self.text = QLabel()
-        self.text.setObjectName("lightText")
-        self.text.setWordWrap(True)
-        self.text.setStyleSheet("font-size: 18px;")
-        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.text = wrapping_label("lightText", 18)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(_SIGN_PX + 12, 4, 4, 4)
         layout.addWidget(self.text, 1)
-        for name, text, spoken, told in (
-            ("showLights", "SHOW LIGHTS", "Show how the lights did", self.asked),
+        for name, text, spoken, pressed in (
+            ("showLights", "SHOW LIGHTS", "Show the curves of the lights", self.asked),
             ("acknowledgeLights", "ACKNOWLEDGE", "Acknowledge the light warning", self.acknowledged),
         ):
-            button = QPushButton(text)
-            button.setObjectName(name)
-            button.setAccessibleName(spoken)
+            button = touch_button(name, text, spoken)
             button.setFixedHeight(theme.TOUCH_PX)
             button.setMinimumWidth(170)
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            button.clicked.connect(told)
+            button.clicked.connect(pressed)
             layout.addWidget(button)
         self.hide()
 
     def show_warnings(self, warnings: Sequence[LightWarning]) -> None:
-        """The first in full, how many more there are, or nothing."""
+        """Show the first warning in full and how many more there are; hide the strip where there is none."""
         self.setVisible(bool(warnings))
         if not warnings:
             return
@@ -69,6 +66,6 @@ class LightStrip(QWidget):
 
 
 def warning_text(warning: LightWarning) -> str:
-    """One warning in the operator's words and the station's local time."""
+    """One warning as a sentence with its remedy; times are the station's local ones."""
     since = "" if warning.since is None else f", since {warning.since.astimezone():%d %b %H:%M}"
     return f"{warning.text}{since}. What to do: {warning.action}."

@@ -1,4 +1,7 @@
-"""A picture of 20 megapixels in a scene, repainted in milliseconds at every zoom."""
+"""A picture of 20 megapixels in a scene, repainted in milliseconds at every zoom.
+
+A QGraphicsPixmapItem would scale the full picture at every repaint; this draws from a pyramid of halved pictures.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _SMOOTH_UP_TO = 2.0  # screen pixels per picture pixel; beyond this single pixel
 
 
 class MipItem(QGraphicsItem):
-    """Draws the exposed part from the level nearest to the screen's resolution."""
+    """Draws the part that the screen shows, from the smallest level that is not coarser than the screen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,7 +25,7 @@ class MipItem(QGraphicsItem):
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption)
 
     def show_mips(self, mips: Mips | None) -> None:
-        """Show another picture, or none."""
+        """Show another picture, or none. The scene learns of a change of size."""
         self.prepareGeometryChange()
         self._mips = mips
         self.update()
@@ -48,6 +51,7 @@ class MipItem(QGraphicsItem):
         painter.drawImage(exposed, image, source)
 
     def _level(self, detail: float) -> int:
+        """The level to draw from; `detail` is screen pixels per pixel of the full picture."""
         levels = len(self._mips.levels) if self._mips else 1
         wanted = math.floor(math.log2(1.0 / detail)) if 0 < detail < 1 else 0
         return min(max(wanted, 0), levels - 1)

@@ -1,4 +1,7 @@
-"""The shapes that say the same as the colours: tick, cross, triangle, circle, square, octagon."""
+"""The shapes that say the same as the colours: tick, cross, triangle, circle, square, octagon.
+
+Each shape is drawn into the unit square, x right and y down; `draw_symbol` scales it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from station.console.widgets import theme
 
 
 def draw_symbol(painter: QPainter, kind: BannerKind, box: QRectF, ink: QColor) -> None:
-    """Draw the kind's shape into a square box."""
+    """Draw the kind's shape as large as the box allows, centred; the painter is left as it was."""
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     side = min(box.width(), box.height())

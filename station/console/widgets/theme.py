@@ -1,4 +1,7 @@
-"""The look: light grey ground, near-black text, saturated colour for the abnormal only (ISA-101)."""
+"""The look: light grey ground, near-black text, saturated colour for what is abnormal only (ISA-101).
+
+Lengths are logical pixels, of which Qt counts 96 to the inch.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from PyQt6.QtGui import QColor, QFont, QPalette
 
 from station.console.situation import BannerKind
 
-TOUCH_PX = 60  # 16 mm at 96 logical pixels per inch: gloved fingers need 15
+TOUCH_PX = 60  # 16 mm; gloved fingers need 15 mm
 GROUND = QColor("#C8C8C8")
 PANEL = QColor("#D6D6D6")
 INK = QColor("#181818")
@@ -58,7 +61,7 @@ QGraphicsView {{ background: #ACACAC; border: 1px solid {LINE.name()}; }}
 
 
 def palette() -> QPalette:
-    """The palette of the whole window."""
+    """The palette of the whole window, for what a style sheet does not reach."""
     colours = QPalette(PANEL, GROUND)
     for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
         colours.setColor(role, INK)
@@ -67,7 +70,7 @@ def palette() -> QPalette:
 
 
 def font(size_px: int, bold: bool = False) -> QFont:
-    """The one family, by its size in logical pixels."""
+    """The window's one family at that size; where it is not installed Qt takes another."""
     chosen = QFont("DejaVu Sans")
     chosen.setPixelSize(max(size_px, 1))
     chosen.setBold(bold)

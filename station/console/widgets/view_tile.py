@@ -1,12 +1,10 @@
-"""One of the five views small: its picture, its verdict, and its score against its limit."""
+"""One view small: its picture, its verdict, and its score against its limit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QBrush, QImage, QPainter, QPaintEvent, QPen, QPolygonF
-from PyQt6.QtWidgets import QAbstractButton, QButtonGroup, QHBoxLayout, QSizePolicy, QWidget
+from PyQt6.QtWidgets import QAbstractButton, QSizePolicy
 
 from station.console.situation import BannerKind
 from station.console.widgets import theme
@@ -20,7 +18,7 @@ _EDGE_PX = 4
 
 
 class ViewTile(QAbstractButton):
-    """A button with a picture; checked means selected."""
+    """A button with a picture. Checked means that this view is the one shown large."""
 
     def __init__(self, view: str) -> None:
         super().__init__()
@@ -42,11 +40,13 @@ class ViewTile(QAbstractButton):
         return QSize(150, 180)
 
     def show_result(self, result: ViewResult | None, note: str, is_deciding: bool) -> None:
+        """Show verdict and score, or none yet; `note` stands where a picture is missing."""
         self.result, self.note, self.is_deciding = result, note, is_deciding
         self._describe()
         self.update()
 
     def show_thumbnail(self, thumbnail: QImage | None) -> None:
+        """Show the picture, scaled to the tile; None leaves the note."""
         self._thumbnail = thumbnail
         self.update()
 
@@ -154,37 +154,3 @@ class ViewTile(QAbstractButton):
         elif not self.is_deciding:
             painter.setPen(QPen(theme.LINE, 1))
             painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
-
-
-class TileRow(QWidget):
-    """The views in the recipe's order; exactly one is selected."""
-
-    selected = pyqtSignal(str)
-
-    def __init__(self, views: Sequence[str]) -> None:
-        super().__init__()
-        self.setObjectName("tiles")
-        self._layout = QHBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._group = QButtonGroup(self)
-        self._group.setExclusive(True)
-        self.tiles: dict[str, ViewTile] = {}
-        self.set_views(views)
-
-    def set_views(self, views: Sequence[str]) -> None:
-        """One tile per view; tiles are made anew only when the names or their order change."""
-        if list(self.tiles) == list(views):
-            return
-        for tile in self.tiles.values():
-            self._group.removeButton(tile)
-            self._layout.removeWidget(tile)
-            tile.deleteLater()
-        self.tiles = {view: ViewTile(view) for view in views}
-        for view, tile in self.tiles.items():
-            tile.clicked.connect(lambda _checked, view=view: self.selected.emit(view))
-            self._group.addButton(tile)
-            self._layout.addWidget(tile)
-
-    def select(self, view: str) -> None:
-        if view in self.tiles:
-            self.tiles[view].setChecked(True)

@@ -14,7 +14,8 @@ from pytestqt.qtbot import QtBot
 from station.console.pictures import Mode
 from station.console.situation import BannerKind, Situation
 from station.console.widgets import theme
-from station.console.widgets.lights_view import LightsView, level_curve, residual_curve
+from station.console.widgets.light_curves import level_curve, residual_curve
+from station.console.widgets.lights_view import LightsView
 from station.console.window import ConsoleWindow
 from station.engine.events import LightsWatched
 from station.inspection.result import Inspection
