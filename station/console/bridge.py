@@ -1,7 +1,9 @@
 """The one crossing between threads: the engine's events go to the Qt thread, the console's calls leave it.
 
 Both ways use queued Qt signals. An event may be emitted by any thread of the engine; its receivers run in the Qt
-thread, in the order in which the events were emitted.
+thread, in the order in which the events were emitted. Receivers therefore need no locks.
+
+A call that raises is no crash: what it raised is logged and handed to the caller's `failed`, for the operator to read.
 """
 
 from __future__ import annotations
@@ -79,6 +81,7 @@ class Bridge(QObject):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _listen(self, event: Event) -> None:
+        """Runs in a thread of the engine: emitting queues the event for the Qt thread and returns at once."""
         if not self._is_closed:
             self.happened.emit(event)
 

@@ -16,7 +16,10 @@ _HISTORY_ROWS = 200
 
 
 class Display(QObject):
-    """Collects figures and pictures per view; pictures and archive are read in the bridge's threads.
+    """Collects figures and pictures per view. The bridge's threads read the archive and make the pictures.
+
+    A view's figures are shown at once and its pictures when they are ready, up to seconds later at 20 megapixels.
+    Pictures that arrive after another part has begun go to the inspection that they belong to.
 
     `changed` is emitted after anything that tiles, detail or lights show has changed, except from `take`: the window
     redraws after every event anyway.

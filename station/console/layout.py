@@ -1,4 +1,18 @@
-"""Where everything stands on the run screen, and how it is filled. It decides nothing."""
+"""Where everything stands on the run screen, and how it is filled. It decides nothing.
+
+    header: station, recipe, product, model, state
+    SIMULATION, only where the rig or the result is simulated
+    banner: the live part's verdict
+    LIVE or ARCHIVE and which part | IMAGE NORMALS HEAT LIGHTS | map opacity, zoom
+    a tile for each view of the recipe
+    one view large, or the lights' curves       | part id
+                                                | START   STOP   RESET
+                                                | history
+    light strip, only while a light needs attention
+    fault strip: fault and remedy, a notice, or "No fault"
+
+All of it fits on 1280 x 800 px.
+"""
 
 from __future__ import annotations
 
@@ -85,6 +99,7 @@ class Panels(QWidget):
         self.reset_button.setStyleSheet(_WANTED if is_wanted and not situation.is_resetting else "")
 
     def _show_lights(self, situation: Situation) -> None:
+        """The strip shows what nobody has acknowledged; curves and the button's number show all that holds."""
         watched = situation.lights
         holding = () if watched is None else watched.warnings
         self.light_strip.show_warnings(situation.light_warnings)
@@ -116,6 +131,7 @@ class Panels(QWidget):
         self.banner.setFixedHeight(min(max(round(self.height() * _BANNER_SHARE), _BANNER_PX[0]), _BANNER_PX[1]))
 
     def _show_detail(self, shown: Shown, mode: Mode) -> None:
+        """Show the selected view large, with its reasons beside the title where it is UNDECIDED."""
         view = shown.selected
         result = shown.results.get(view)
         title = "no view selected" if not view else f"{view}: {_MODE_LABELS[mode].split('  ')[0].lower()}"
@@ -141,6 +157,7 @@ class Panels(QWidget):
         self.part_id.setMaxLength(80)
 
     def _lay_out(self) -> None:
+        """Header, banner, tiles; below them the large view on the left and the operator's controls on the right."""
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 8, 8)
         layout.setSpacing(6)
@@ -182,7 +199,7 @@ class Panels(QWidget):
 
 
 def _viewing_text(shown: Shown) -> str:
-    """Which part the pictures below belong to."""
+    """Which part the pictures below belong to; LIVE or ARCHIVE stands first, so that nobody mistakes one."""
     if shown.is_archived and shown.inspection is not None:
         when = shown.inspection.creation_time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         verdict = shown.inspection.verdict.value

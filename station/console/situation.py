@@ -28,7 +28,7 @@ _STATES_WITHOUT_A_RESULT_TO_COME = (State.ERROR, State.HALTED, State.PREOPERATIO
 
 
 class BannerKind(StrEnum):
-    """How the banner looks; each kind has its own word, symbol and colour."""
+    """What the banner can say. Each kind has its own word, which is its value, its own symbol and its own colour."""
 
     PASS = "PASS"
     FAIL = "FAIL"
@@ -41,15 +41,13 @@ class BannerKind(StrEnum):
 
 
 _HELD = "The arm stands still and all lights are off."
-_LEAVE_HALT = (
-    "Look at the cell, then press RESET (F8): the arm drives to its reference switches, and you can START again."
-)
-_RESETTING = ("RESET is running: keep clear, the arm drives to its reference switches.", "STOP (F12) breaks it off.")
+_LEAVE_HALT = "Look at the cell, then press RESET (F8). The arm drives to its reference switches; then you can START."
+_RESETTING = ("RESET is running, keep clear: the arm drives to its reference switches.", "STOP (F12) ends it at once.")
 
 
 @dataclass(frozen=True, slots=True)
 class BannerContent:
-    """One word, with the lines beside it."""
+    """What the banner shows: one word, the lines beside it, and how far an inspection has come."""
 
     kind: BannerKind
     lines: tuple[str, ...] = ()
@@ -62,7 +60,10 @@ class BannerContent:
 
 @dataclass(slots=True)
 class Situation:
-    """The console's memory of what the engine has reported and of what was pressed; used in the Qt thread alone."""
+    """The console's memory of what the engine has reported and of what was pressed; used in the Qt thread alone.
+
+    It judges nothing and commands nothing: the engine refuses what must not be, whatever stands here.
+    """
 
     state: State = State.PREOPERATIONAL
     reason: str = ""

@@ -1,4 +1,9 @@
-"""The run screen: verdict on top, the views, one of them large, part id, START, STOP, history, fault strip."""
+"""The run screen: it connects what the engine reports and what the operator presses with what is drawn.
+
+An event goes through the bridge into `Situation` and `Display`, and then everything is redrawn from these two. A press
+goes to `OperatorVerbs` or `Display`, which answer with `changed`. No widget is read to learn a state, except the part
+id's field.
+"""
 
 from __future__ import annotations
 
@@ -76,6 +81,7 @@ class ConsoleWindow(QMainWindow):
         self.closed.emit()
 
     def _take(self, event: Event) -> None:
+        """Enter an event and redraw. A frame changes the banner alone: redrawing the tiles for each would cost time."""
         self.situation.take(event)
         self.display.take(event)
         if isinstance(event, JobStarted):
@@ -89,6 +95,7 @@ class ConsoleWindow(QMainWindow):
             self._show_all()
 
     def _show_all(self) -> None:
+        """Redraw from situation and display. Tiles, large picture and curves are made anew only where they change."""
         display = self.display
         self.panels.show_situation(self.situation)
         self.panels.show_inspection(display.shown, display.mode, with_lights=display.with_lights)
@@ -103,6 +110,7 @@ class ConsoleWindow(QMainWindow):
         self.display.back_to_live()
 
     def _connect_outcomes(self) -> None:
+        """What the engine reports and what verbs and display change; call it before the bridge is opened."""
         self._bridge.happened.connect(self._take)
         self.verbs.changed.connect(self._show_all)
         self.display.changed.connect(self._show_all)
@@ -126,6 +134,7 @@ class ConsoleWindow(QMainWindow):
             button.clicked.connect(lambda _checked, mode=mode: self.display.show_mode(mode))
 
     def _make_shortcuts(self) -> None:
+        """F2 to F12 are named by the labels of the buttons; Ctrl+1 to Ctrl+9 select a view by its place."""
         acts: dict[str, Callable[[], None]] = {
             "F2": lambda: self.display.show_mode(Mode.IMAGE),
             "F3": lambda: self.display.show_mode(Mode.NORMALS),

@@ -14,7 +14,10 @@ from station.report.colours import LIMIT_POSITION, SCALE_END, colour_bar
 
 
 class ColourScale(QWidget):
-    """The colours of the score map with their figures: 0, the limit, twice the limit."""
+    """The colours of the score map with their figures: 0, the limit, twice the limit.
+
+    The scale belongs to the view's limit and not to the picture, so that equal colours mean equal scores.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -14,7 +14,10 @@ from station.engine.events import Fault
 
 
 class FaultStrip(QWidget):
-    """Grey while nothing is wrong. A notice, such as a refused scan, is shown without the sign of a fault."""
+    """Grey while nothing is wrong. A notice, such as a refused scan, is shown without the sign of a fault.
+
+    It is always there, so that nothing moves under a finger when a fault appears.
+    """
 
     acknowledged = pyqtSignal()
 

@@ -48,7 +48,10 @@ class Header(QWidget):
 
 
 class SimulationStrip(QWidget):
-    """A hatched strip across the window while the rig or the last result is simulated. It has no switch."""
+    """A hatched strip across the window while the rig or the last result is simulated.
+
+    It has no switch: a simulated verdict must never be taken for a real one.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -52,6 +52,7 @@ class LightChart(QWidget):
         painter.end()
 
     def _draw(self, painter: QPainter, history: LightHistory) -> None:
+        """Both curves, each in half of the room under the caption; where there is no residual, that is said."""
         height = (self.height() - _CAPTION_PX - 16) / 2
         for row, curve in enumerate((level_curve(history), residual_curve(history))):
             box = QRectF(_AXIS_PX, _CAPTION_PX + 8 + row * height, self.width() - _AXIS_PX - 10, height - 8)

@@ -56,6 +56,7 @@ class LightsView(QWidget):
         self.legend.setVisible(bool(basis))
 
     def _make_charts(self, lights: Sequence[str]) -> None:
+        """One chart a light, in rows of six at most; they stay as long as the lights are the same."""
         if list(self.charts) == list(lights):
             return
         for chart in self.charts.values():
@@ -69,6 +70,7 @@ class LightsView(QWidget):
 
 
 def _span_text(histories: Sequence[LightHistory]) -> str:
+    """How many parts the curves cover and from when to when."""
     times = histories[0].times if histories else ()
     if not times:
         return "No part of this recipe has light levels in the archive yet."

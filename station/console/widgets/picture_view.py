@@ -95,6 +95,7 @@ class PictureView(QGraphicsView):
         self.scale(factor, factor)
 
     def _fit_scale(self) -> float:
+        """Screen pixels per picture pixel at which the whole picture just fits."""
         rect, port = self.sceneRect(), self.viewport()
         if port is None or rect.isEmpty():
             return 1.0

@@ -34,6 +34,7 @@ BANNER_COLOURS = {
     BannerKind.FAULT: (WHITE, RED, RED),
 }
 
+# Object names (#startButton) are those that the widgets set; tests and screen readers use them too.
 STYLE_SHEET = f"""
 QWidget {{ color: {INK.name()}; font-family: "DejaVu Sans", sans-serif; font-size: 16px; }}
 QMainWindow, QWidget#ground {{ background: {GROUND.name()}; }}

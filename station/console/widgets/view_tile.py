@@ -18,7 +18,10 @@ _EDGE_PX = 4
 
 
 class ViewTile(QAbstractButton):
-    """A button with a picture. Checked means that this view is the one shown large."""
+    """A button with a picture. Checked means that this view is the one shown large.
+
+    The verdict stands as a word with a symbol in the corner, so it can be read without colour.
+    """
 
     def __init__(self, view: str) -> None:
         super().__init__()
@@ -55,6 +58,7 @@ class ViewTile(QAbstractButton):
         return self._thumbnail is not None
 
     def _describe(self) -> None:
+        """Say in words what the tile shows, for screen readers."""
         if self.result is None:
             self.setAccessibleName(f"View {self.view}: {self.note or 'nothing yet'}")
         else:
@@ -118,6 +122,7 @@ class ViewTile(QAbstractButton):
         painter.drawText(box, flags, self.note)
 
     def _draw_foot(self, painter: QPainter) -> None:
+        """Score and limit as figures, and a bar that is full at twice the limit, red where the view FAILs."""
         top = self.height() - _FOOT_PX - _EDGE_PX
         painter.setFont(theme.font(15))
         painter.setPen(theme.INK)
@@ -141,6 +146,7 @@ class ViewTile(QAbstractButton):
         painter.drawPolygon(QPolygonF([QPointF(x - 6, bar.y() - 6), QPointF(x + 6, bar.y() - 6), QPointF(x, bar.y())]))
 
     def _draw_edge(self, painter: QPainter) -> None:
+        """A thick edge for the deciding view, and a blue one for the view that is selected or has the focus."""
         painter.setBrush(Qt.BrushStyle.NoBrush)
         outer = QRectF(self.rect()).adjusted(2, 2, -2, -2)
         if self.is_deciding:

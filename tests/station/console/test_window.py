@@ -1,3 +1,5 @@
+"""The window on a scripted engine: what an operator sees, presses and is refused, and what is left after closing."""
+
 from __future__ import annotations
 
 import gc
@@ -145,7 +147,7 @@ def test_stop_during_a_reset_aborts_at_once_and_a_second_reset_is_not_queued(
 ) -> None:
     engine = make_engine(hold_reset=True)
     window = open_window(engine)
-    engine.tell(StateChanged(State.HALTED, "aborted"))
+    engine.emit(StateChanged(State.HALTED, "aborted"))
     qtbot.waitUntil(lambda: window.situation.state is State.HALTED, timeout=20000)
     window.verbs.reset()
     qtbot.waitUntil(lambda: "reset" in engine.calls, timeout=20000)
@@ -160,7 +162,7 @@ def test_stop_is_enabled_in_every_state(qtbot: QtBot, open_window: Any, make_eng
     engine = make_engine()
     window = open_window(engine)
     for state in State:
-        engine.tell(StateChanged(state))
+        engine.emit(StateChanged(state))
         qtbot.waitUntil(lambda state=state: window.situation.state is state, timeout=20000)
         assert window.panels.stop_button.isEnabled()
         assert window.panels.start_button.isEnabled() == (state is State.READY)
@@ -220,7 +222,7 @@ def test_stop_while_nothing_runs_says_what_to_press_and_reset_stands_out(
 ) -> None:
     engine = make_engine(hold_reset=True)
     window = open_window(engine)
-    engine.tell(StateChanged(State.HALTED, "aborted by the operator"))
+    engine.emit(StateChanged(State.HALTED, "aborted by the operator"))
     qtbot.waitUntil(lambda: window.situation.state is State.HALTED, timeout=20000)
     assert any("press RESET (F8)" in line for line in window.panels.banner.content.lines)
     assert "bold" in window.panels.reset_button.styleSheet()
