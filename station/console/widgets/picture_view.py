@@ -96,10 +96,10 @@ class PictureView(QGraphicsView):
 
     def _fit_scale(self) -> float:
         """Screen pixels per picture pixel at which the whole picture just fits."""
-        rect, port = self.sceneRect(), self.viewport()
-        if port is None or rect.isEmpty():
+        rect, viewport = self.sceneRect(), self.viewport()
+        if viewport is None or rect.isEmpty():
             return 1.0
-        return min(port.width() / rect.width(), port.height() / rect.height())
+        return min(viewport.width() / rect.width(), viewport.height() / rect.height())
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         if event is not None and event.angleDelta().y():
