@@ -2,14 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo console test check setup-station setup-dev clean help
+.PHONY: help demo console test check floors figures durations fault-table windows-build setup-station setup-dev clean
 
 help:
-	@echo "make demo     set up the station (no torch) and inspect three simulated parts"
-	@echo "make console  set up the station and open the operator's window on a simulated rig"
-	@echo "make test     set up everything and run all checks and tests"
-	@echo "make check    ruff and mypy only (after make test has set up once)"
-	@echo "make clean    remove .venv and results"
+	@echo "make demo           set up the station (no torch) and inspect three simulated parts"
+	@echo "make console        set up the station and open the operator's window on a simulated rig"
+	@echo "make test           set up everything and run all checks and tests"
+	@echo "After make test has set up once:"
+	@echo "make check          ruff and mypy only"
+	@echo "make floors         who may import whom, contract by contract"
+	@echo "make figures        rooms, arrows, sizes of files and functions, share of docstrings"
+	@echo "make durations      all tests, with the 60 slowest"
+	@echo "make fault-table    write docs/faults.md anew from the tests of every fault"
+	@echo "make windows-build  compile the simulated camera for Windows (needs zig)"
+	@echo "make clean          remove .venv and results"
 
 demo: setup-station
 	$(BIN)/station demo --out out/demo
@@ -22,7 +28,23 @@ test: setup-dev check
 
 check:
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+floors:
+	$(BIN)/lint-imports --no-cache
+
+figures:
+	$(BIN)/python scripts/figures.py
+
+durations:
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 2 --dist loadfile --durations=60
+
+fault-table:
+	FACET_FAULT_TABLES=docs $(BIN)/python -m pytest tests/faults
+
+windows-build:
+	sh scripts/check_windows_build.sh
 
 setup-station:
 	@PYTHON="$(PYTHON)" sh scripts/setup.sh station

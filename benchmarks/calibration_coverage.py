@@ -26,10 +26,10 @@ from drivers.protocols import Pose
 from drivers.simulated.scene import LightHead, Sensor
 from drivers.simulated.scene.mounted import MountedCamera, arm_frame
 from station.calibrate.bench.bench import Identity
-from station.calibrate.runs.opened import UNCALIBRATED
 from station.calibrate.bench.stand import TOP, Stand
 from station.calibrate.lights.measure import LightSettings, measure_lights, measure_sensor
 from station.calibrate.records.folder import Release, make_record
+from station.calibrate.runs.opened import UNCALIBRATED
 from station.calibrate.studies.compare import compare
 from station.calibrate.studies.scene_bench import SceneBench
 from station.calibrate.viewpoints.measure import simulated_viewpoint_calibration

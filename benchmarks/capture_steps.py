@@ -24,7 +24,7 @@ from drivers.genicam.pixels import BY_NAME
 from drivers.protocols import CameraSettings
 from drivers.simulated.config import Imperfections, LightsKind, SimulatedRigConfig
 from station.acquire.capture import StopSignal, capture
-from station.acquire.plan import CaptureStep, make_plan
+from station.acquire.plan import CaptureStep, lit_steps, make_plan
 from station.acquire.stage_times import StageTimes
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import load_recipe
@@ -115,7 +115,7 @@ def report(
 
 def run(recipe_file: Path, rounds: int, lights: LightsKind) -> dict[str, Any]:
     recipe = load_recipe(recipe_file, need_model=False).recipe
-    plan = make_plan(recipe)
+    plan = lit_steps(make_plan(recipe))
     settings = CameraSettings(recipe.capture.pixel_format, binning=recipe.capture.binning)
     still = Imperfections(pose_repeatability_mm=0.0, pose_repeatability_deg=0.0)
     result: dict[str, Any] = {"recipe": recipe.recipe_id, "frames": len(plan), "lights": lights}

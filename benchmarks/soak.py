@@ -28,7 +28,8 @@ from drivers.process_memory import peak_memory_mb
 from drivers.protocols import CameraSettings, Pose
 from drivers.simulated.config import LightsKind, SimulatedRigConfig
 from drivers.simulated.control import RigControl
-from station.acquire.capture import CapturedFrame, StopSignal, capture
+from station.acquire.capture import StopSignal, capture
+from station.acquire.captured_view import CapturedFrame
 from station.acquire.plan import CaptureStep
 from station.acquire.stage_times import StageTimes
 from station.rig.devices import Rig, open_rig

@@ -86,7 +86,9 @@ def test_a_good_part_passes_and_is_archived_with_all_its_frames(station: Station
     assert row.inspection_id == inspection.inspection_id
     assert station.archive.verify(inspection.inspection_id) == []
     manifest = json.loads((Path(row.folder) / "manifest.json").read_text(encoding="utf-8"))
-    assert sum("/frame_" in name for name in manifest["files"]) == 25
+    assert sum("/frame_" in name for name in manifest["files"]) == 26, (
+        "five views under five lights, and one dark frame"
+    )
 
 
 def test_a_scratch_on_a_side_wall_fails_by_a_side_view_that_shows_where_it_is(station: Station) -> None:
@@ -106,7 +108,7 @@ def test_a_dead_light_is_undecided_and_named_and_the_next_good_part_passes(stati
     station.rig.control.inject("lights.light_dead", "4")
     inspection = station.engine.inspect("DEAD-LIGHT")
     assert inspection.verdict is Verdict.UNDECIDED
-    assert any("'L135' is dead" in reason for reason in inspection.reasons)
+    assert any("'L135' is dead" in reason.text for reason in inspection.reasons)
     station.rig.control.inject("lights.light_repaired", "4")
     assert station.engine.inspect("AFTER").verdict is Verdict.PASS
 
@@ -126,7 +128,7 @@ def test_a_device_fault_in_mid_capture_is_undecided_lights_off_and_recovers(
     station: Station, fault: tuple[str, ...]
 ) -> None:
     station.load()
-    unsubscribe = at_step(station.engine, 7, lambda: station.rig.control.inject(*fault))
+    unsubscribe = at_step(station.engine, 8, lambda: station.rig.control.inject(*fault))
     inspection = station.engine.inspect("FAULT")
     unsubscribe()
     assert inspection.verdict is Verdict.UNDECIDED
@@ -148,12 +150,12 @@ def test_a_killed_rig_is_undecided_in_time_and_a_restarted_one_is_found_again(st
         killed_at.append(time.monotonic())
         station.rig.kill()
 
-    unsubscribe = at_step(station.engine, 8, kill)
+    unsubscribe = at_step(station.engine, 9, kill)
     inspection = station.engine.inspect("KILLED")
     until_verdict_s = time.monotonic() - killed_at[0]
     unsubscribe()
     assert inspection.verdict is Verdict.UNDECIDED
-    assert inspection.reasons[0]
+    assert inspection.reasons[0].text
     assert until_verdict_s <= FRAME_TIMEOUT_S + 2.0  # the bound that operators are promised
     assert station.engine.state is State.ERROR
     station.rig.start()
@@ -165,19 +167,19 @@ def test_a_killed_rig_is_undecided_in_time_and_a_restarted_one_is_found_again(st
 
 def test_stop_ends_at_a_view_boundary_undecided_and_ready_again(station: Station) -> None:
     station.load()
-    unsubscribe = at_step(station.engine, 7, station.engine.stop)
+    unsubscribe = at_step(station.engine, 8, station.engine.stop)
     inspection: Inspection = station.engine.inspect("STOPPED")
     unsubscribe()
     assert inspection.verdict is Verdict.UNDECIDED
     assert len(inspection.views) == 2
-    assert "stopped by the operator" in inspection.reasons
+    assert "stopped by the operator" in [reason.text for reason in inspection.reasons]
     assert station.engine.state is State.READY
 
 
 def test_abort_holds_the_arm_puts_lights_off_and_demands_a_reset(station: Station) -> None:
     station.load()
     started = threading.Event()
-    unsubscribe = at_step(station.engine, 6, started.set)
+    unsubscribe = at_step(station.engine, 7, started.set)
     station.engine.start_single_job("ABORTED")
     assert started.wait(60)
     station.engine.abort()
@@ -197,7 +199,7 @@ def test_ambient_light_is_told_makes_the_part_undecided_and_is_over_when_it_is_g
     inspection = station.engine.inspect("AMBIENT")
     station.rig.control.inject("ambient", "0")
     assert inspection.verdict is Verdict.UNDECIDED
-    assert all("with every light off" in view.reasons[0] for view in inspection.views)
+    assert all("with every light off" in view.reasons[0].text for view in inspection.views)
     assert rejudge(station.archive, inspection.inspection_id).verdict_now is Verdict.UNDECIDED
     assert station.engine.inspect("AFTER-AMBIENT").verdict is Verdict.PASS
     unsubscribe()

@@ -8,8 +8,10 @@ import importlib.metadata
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +59,12 @@ def test_the_floors_hold() -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_no_circle_of_imports_at_run_time_or_in_types() -> None:
+    graph = grimp.build_graph(*PACKAGES, cache_dir=None)
+    direct = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    list(TopologicalSorter(direct).static_order())  # raises CycleError with the circle's modules
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -25,7 +25,6 @@ from calibration.camera.adjust import (
     residuals,
     without,
 )
-from calibration.camera_model import F64, CameraModel, model_warnings
 from calibration.camera.views import (
     FEWEST_VIEWS,
     LEAST_AZIMUTH_DEG,
@@ -38,6 +37,7 @@ from calibration.camera.views import (
     refusal_of,
     tilt_and_azimuth_deg,
 )
+from calibration.camera_model import F64, CameraModel, model_warnings
 
 MODELS: tuple[DistortionModel, ...] = ("k1", "k1k2", "full")
 SIMPLER_WITHIN = 1.0005  # a richer model must predict pictures that it has not seen better by this factor

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import groupby, zip_longest
 
 from drivers.errors import DeviceError, FrameOutOfOrder
 from drivers.protocols import Frame, Pose
+from station.acquire.captured_view import CapturedFrame
 from station.acquire.plan import CaptureStep
 from station.acquire.stage_times import StageTimes
 from station.rig.devices import Rig, Strobes
@@ -19,11 +19,14 @@ log = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
-    """The job was told to stop or abort; the text says by what."""
+    """The job was stopped or aborted; the text says by whom or what."""
 
 
 class StopSignal:
-    """Asked at every step. `stop` waits for the view's end, `abort` does not."""
+    """How a job is ended from another thread; the capture asks it before every step.
+
+    `stop` takes effect at the next view boundary, `abort` at the next step. The first reason given stays.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -51,36 +54,19 @@ class StopSignal:
                 raise Stopped(self._stop_reason)
 
 
-@dataclass(frozen=True, slots=True)
-class CapturedFrame:
-    """A frame bound to the step that made it, with the position read back."""
-
-    step: CaptureStep
-    frame: Frame
-    position: Pose
-
-
-SeeDark = Callable[[str, Frame], None]
-
-
 def capture(
-    rig: Rig,
-    plan: tuple[CaptureStep, ...],
-    stop: StopSignal,
-    times: StageTimes,
-    settle_s: float = 0.0,
-    see_dark: SeeDark | None = None,
+    rig: Rig, plan: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, settle_s: float = 0.0
 ) -> Iterator[CapturedFrame]:
-    """Walk the plan: move, light, expose; lights are off during every move and whatever happens.
+    """Walk the plan: move, light, expose. Lights are off during every move, and afterwards whatever happens.
 
-    `see_dark` gets the first view's name and one frame of it with every light off, before any other frame.
+    A frame belongs to a light for three reasons: the driver triggered it, its id follows the last one, and its
+    exposure began after the light was acknowledged and settled, on the camera's own clock. With strobes its exposure
+    was also over, on that clock, before the next light was armed. `settle_s` is waited after each move.
 
-    A frame belongs to a light because the driver triggered it, its id follows the last one, and its
-    exposure began after the light was acknowledged and settled, on the camera's own clock. With strobes it
-    also was over, on that clock, before the next light was armed.
+    Raises Stopped, and DeviceError naming the device.
     """
     try:
-        yield from _walk(rig, plan, stop, times, settle_s, see_dark)
+        yield from _walk(rig, plan, stop, times, settle_s)
     except BaseException:
         _lights_off_after_fault(rig)
         raise
@@ -90,34 +76,28 @@ def capture(
 
 
 def _walk(
-    rig: Rig,
-    plan: tuple[CaptureStep, ...],
-    stop: StopSignal,
-    times: StageTimes,
-    settle_s: float,
-    see_dark: SeeDark | None,
+    rig: Rig, plan: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, settle_s: float
 ) -> Iterator[CapturedFrame]:
     for pose, of_pose in groupby(plan, key=lambda step: step.pose):
         steps = tuple(of_pose)
         stop.check(at_view_boundary=True)
         position = _go(rig, pose, settle_s, times)
-        if see_dark is not None and steps[0].index == plan[0].index:
-            see_dark(steps[0].view, _dark(rig, steps, times))
-            stop.check(at_view_boundary=False)
-        if rig.strobes is None:
-            frames = _by_software(rig, steps, stop, times)
-        else:
-            frames = _by_strobe(rig.strobes, steps, stop, times)
-        for step, frame in frames:
-            yield CapturedFrame(step, frame, position)
+        for is_dark, alike in groupby(steps, key=lambda step: step.kind == "dark"):
+            expose = _dark if is_dark else _by_software if rig.strobes is None else _by_strobe
+            for step, frame in expose(rig, tuple(alike), stop, times):
+                yield CapturedFrame(step, frame, position)
 
 
-def _dark(rig: Rig, steps: tuple[CaptureStep, ...], times: StageTimes) -> Frame:
-    """As long as the longest of these steps; the lights went off, acknowledged, before the arm moved here."""
-    with times.stage("dark_frame"):
-        frame = rig.camera.expose(max(step.exposure_us for step in steps), steps[0].gain_db)
-        rig.lights.check()
-    return frame
+def _dark(
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes
+) -> Iterator[tuple[CaptureStep, Frame]]:
+    """Frames without light: the lights went off, acknowledged, before the arm moved here."""
+    for step in steps:
+        stop.check(at_view_boundary=False)
+        with times.stage("dark_frame"):
+            frame = rig.camera.expose(step.exposure_us, step.gain_db)
+            rig.lights.check()
+        yield step, frame
 
 
 def _by_software(
@@ -137,10 +117,13 @@ def _by_software(
 
 
 def _by_strobe(
-    strobes: Strobes, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes
 ) -> Iterator[tuple[CaptureStep, Frame]]:
     """While a frame is read out, the next light is armed; never while the sensor may still gather light."""
+    assert rig.strobes is not None
+    strobes = rig.strobes
     camera, lights = strobes.camera, strobes.lights
+    stop.check(at_view_boundary=False)
     armed_ns = _arm(strobes, steps[0], times)
     for step, following in zip_longest(steps, steps[1:]):
         stop.check(at_view_boundary=False)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from drivers.protocols import Pose
-from station.recipe.loaded import Recipe
+from station.recipe.fields import DARK, LightChoice, Recipe, Viewpoint
+
+Kind = Literal["dark", "directional", "diffuse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,31 +19,49 @@ class CaptureStep:
     index: int  # 0-based, over the whole plan
     view: str
     pose: Pose
-    light: str
-    channel: int
-    kind: Literal["directional", "diffuse"]
-    brightness: float
+    light: str  # `dark` where every light is off
+    channel: int  # 0 where every light is off
+    kind: Kind
+    brightness: float  # 0..1 of what the light controller can give
     exposure_us: float
     gain_db: float
 
 
 def make_plan(recipe: Recipe) -> tuple[CaptureStep, ...]:
-    """Viewpoints in the recipe's order, at each all lights in the recipe's order."""
-    pairs = [(viewpoint, light) for viewpoint in recipe.viewpoints for light in recipe.lights]
-    return tuple(
-        CaptureStep(
-            index=index,
-            view=viewpoint.name,
-            pose=viewpoint.as_pose(),
-            light=light.name,
-            channel=light.channel,
-            kind=light.kind,
-            brightness=light.brightness,
-            exposure_us=light.exposure_us,
-            gain_db=recipe.capture.gain_db,
-        )
-        for index, (viewpoint, light) in enumerate(pairs)
-    )
+    """Viewpoints in the recipe's order, at each all lights in the recipe's order; the part's dark frame comes first.
+
+    The dark frame is taken once a part, at its first view, with every light off. It is exposed as long as the longest
+    of the other frames, so that its noise is no larger than theirs.
+    """
+    return tuple(CaptureStep(index, *rest) for index, rest in enumerate(_steps(recipe)))
+
+
+_Step = tuple[str, Pose, str, int, Kind, float, float, float]  # a CaptureStep without its index
+
+
+def _steps(recipe: Recipe) -> Iterator[_Step]:
+    for viewpoint in recipe.viewpoints:
+        if viewpoint is recipe.viewpoints[0]:
+            yield _dark_step(recipe, viewpoint)
+        for light in recipe.lights:
+            yield _lit_step(recipe, viewpoint, light)
+
+
+def _dark_step(recipe: Recipe, viewpoint: Viewpoint) -> _Step:
+    longest_us = max(light.exposure_us for light in recipe.lights)
+    return viewpoint.name, viewpoint.as_pose(), DARK, 0, "dark", 0.0, longest_us, recipe.capture.gain_db
+
+
+def _lit_step(recipe: Recipe, viewpoint: Viewpoint, light: LightChoice) -> _Step:
+    return (
+        viewpoint.name, viewpoint.as_pose(), light.name, light.channel, light.kind, light.brightness,
+        light.exposure_us, recipe.capture.gain_db,
+    )  # fmt: skip
+
+
+def lit_steps(plan: tuple[CaptureStep, ...]) -> tuple[CaptureStep, ...]:
+    """The steps of a plan that are taken under a light."""
+    return tuple(step for step in plan if step.kind != "dark")
 
 
 def format_plan(plan: tuple[CaptureStep, ...]) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class StageTimes:
-    """Adds up stage durations from several threads."""
+    """Adds up the durations of named stages, from several threads; stages of two threads overlap."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -17,6 +17,7 @@ class StageTimes:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Times the block inside, whether it ends well or not."""
         started = time.perf_counter()
         try:
             yield
@@ -28,5 +29,6 @@ class StageTimes:
             self._sums_ms[name] = self._sums_ms.get(name, 0.0) + duration_ms
 
     def as_dict(self) -> dict[str, float]:
+        """Stage -> milliseconds, rounded to a hundredth."""
         with self._lock:
             return {name: round(value, 2) for name, value in self._sums_ms.items()}

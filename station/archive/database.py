@@ -96,7 +96,7 @@ def _inspection_row(root: Path, record: WrittenRecord) -> InspectionRow:
         product=found.product,
         recipe_id=found.recipe_id,
         verdict=found.verdict.value,
-        reasons=list(found.reasons),
+        reasons=[str(reason) for reason in found.stated_reasons()],
         deciding_view=found.deciding_view,
         is_simulated=found.is_simulated,
         is_partial=found.is_partial,

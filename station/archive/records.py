@@ -7,7 +7,9 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from drivers.protocols import Frame, Pixels, Pose
+from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
+from station.inspection.rule import not_captured
 
 FORMAT_VERSION = 1
 FRAME_FIELDS = (
@@ -19,12 +21,32 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
+class ReasonRecord(_Record):
+    """One reason. Records written before reasons had a kind hold plain strings instead."""
+
+    kind: ReasonKind
+    text: str
+    remedy: str = ""
+    view: str | None = None
+    light: str | None = None
+
+    @classmethod
+    def of(cls, reason: Reason) -> ReasonRecord:
+        return cls(kind=reason.kind, text=reason.text, remedy=reason.remedy, view=reason.view, light=reason.light)
+
+    def reason(self) -> Reason:
+        return Reason(self.kind, self.text, self.remedy, self.view, self.light)
+
+
+StoredReasons = tuple[ReasonRecord | str, ...]
+
+
 class ViewRecord(_Record):
     view: str
     verdict: Verdict
     limit: float
     pred_score: float | None  # "NaN" where the model gave that
-    reasons: tuple[str, ...]
+    reasons: StoredReasons
     light_residuals: dict[str, float]
     left_out_residuals: dict[str, float] = {}  # these five came later: older records have none
     light_levels: dict[str, float] = {}
@@ -40,7 +62,7 @@ class ViewRecord(_Record):
             verdict=result.verdict,
             limit=result.limit,
             pred_score=result.pred_score,
-            reasons=result.reasons,
+            reasons=tuple(map(ReasonRecord.of, result.reasons)),
             light_residuals=result.light_residuals,
             left_out_residuals=result.left_out_residuals,
             light_levels=result.light_levels,
@@ -48,6 +70,13 @@ class ViewRecord(_Record):
             solvers=result.solvers,
             white_balance=result.white_balance,
             files=files,
+        )
+
+    def stated_reasons(self) -> tuple[Reason, ...]:
+        """The view's reasons, whether they were written as records or as text."""
+        return tuple(
+            Reason(ReasonKind.EARLIER, found, view=self.view) if isinstance(found, str) else found.reason()
+            for found in self.reasons
         )
 
 
@@ -60,7 +89,7 @@ class InspectionRecord(_Record):
     product: str
     recipe_id: str
     verdict: Verdict
-    reasons: tuple[str, ...]
+    reasons: StoredReasons
     views: tuple[ViewRecord, ...]
     expected_views: tuple[str, ...]
     deciding_view: str | None
@@ -72,12 +101,25 @@ class InspectionRecord(_Record):
 
     @classmethod
     def of(cls, inspection: Inspection, views: tuple[ViewRecord, ...]) -> InspectionRecord:
-        names = set(cls.model_fields) - {"format_version", "views"}
-        return cls(views=views, **{name: getattr(inspection, name) for name in names})
+        names = set(cls.model_fields) - {"format_version", "views", "reasons"}
+        reasons = tuple(map(ReasonRecord.of, inspection.reasons))
+        return cls(views=views, reasons=reasons, **{name: getattr(inspection, name) for name in names})
 
     def inspection(self, views: tuple[ViewResult, ...]) -> Inspection:
-        names = set(type(self).model_fields) - {"format_version", "views"}
-        return Inspection(views=views, **{name: getattr(self, name) for name in names})
+        names = set(type(self).model_fields) - {"format_version", "views", "reasons"}
+        return Inspection(views=views, reasons=self.stated_reasons(), **{name: getattr(self, name) for name in names})
+
+    def stated_reasons(self) -> tuple[Reason, ...]:
+        """The reasons. Those that were written as text are found again among the views' own and the rule's."""
+        of_views = [reason for view in self.views for reason in view.stated_reasons()]
+        captured = {view.view for view in self.views}
+        absent = [not_captured(name) for name in self.expected_views if name not in captured]
+        known = {str(reason): reason for reason in of_views}
+        known |= {f"view {reason.view!r} {reason.text}": reason for reason in absent}
+        return tuple(
+            known.get(found, Reason(ReasonKind.EARLIER, found)) if isinstance(found, str) else found.reason()
+            for found in self.reasons
+        )
 
 
 class PoseRecord(_Record):

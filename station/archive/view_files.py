@@ -58,7 +58,7 @@ def view_result(record: ViewRecord, files: Mapping[str, bytes]) -> ViewResult:
         image=_image(planes) if "image" in planes else None,
         normal_map=_normal_map(planes) if "normals" in planes else None,
         anomaly_map=_anomaly_map(planes, record.pred_score),
-        reasons=record.reasons,
+        reasons=record.stated_reasons(),
         light_residuals=record.light_residuals,
         left_out_residuals=record.left_out_residuals,
         light_levels=record.light_levels,

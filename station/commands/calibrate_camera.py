@@ -98,8 +98,8 @@ def import_file(
 ) -> None:
     """A camera's calibration from another program: checked, judged, converted; ends with 1 if it is suspicious."""
     from calibration.camera.info_files import file_kind, read_camera
-    from calibration.camera_model import CalibrationFileError, model_warnings
     from calibration.camera.vendor_yaml import read_vendor_yaml
+    from calibration.camera_model import CalibrationFileError, model_warnings
 
     try:
         kind = file_kind(file)

@@ -16,6 +16,7 @@ from drivers.simulated.config import SimulatedRigConfig
 from drivers.simulated.control import RigControl
 from station.commands.inspect import ready_engine
 from station.engine.engine import Engine
+from station.inspection.reasons import ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult, inspection_without_pictures
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import LoadedRecipe, load_recipe
@@ -152,7 +153,7 @@ def _promises(
         promises += _side_scratch_promises(inspection, control, loaded)
     if part.dead_channel is not None:
         name = next(light.name for light in loaded.recipe.lights if light.channel == part.dead_channel)
-        named = any(f"{name!r} is dead" in reason for reason in inspection.reasons)
+        named = any(r.kind is ReasonKind.LIGHT_DEAD and r.light == name for r in inspection.reasons)
         promises.append((f"the dead light {name} is named", named))
     return promises
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from station.archive import Archive
 from station.commands.exit_codes import ExitCode
 from station.documents.errors import DocumentError
-from station.engine.engine import Engine, RecipeFiles, read_recipe_files
+from station.engine.engine import Engine
+from station.engine.preparation import RecipeFiles, read_recipe_files
 from station.inspection.result import Inspection, Verdict
 from station.report.contact_sheet import write_contact_sheet
 from station.report.text import inspection_document, inspection_lines, stage_lines

@@ -136,7 +136,7 @@ class Panels(QWidget):
         result = shown.results.get(view)
         title = "no view selected" if not view else f"{view}: {_MODE_LABELS[mode].split('  ')[0].lower()}"
         if result is not None and result.reasons:
-            title = f"{title}   ({'; '.join(result.reasons)})"
+            title = f"{title}   ({'; '.join(reason.text for reason in result.reasons)})"
         limit = None if result is None or result.limit <= 0 else result.limit
         self.detail.show_view(title, shown.pictures.get(view), mode, limit)
 

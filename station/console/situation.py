@@ -20,7 +20,8 @@ from station.engine.events import (
     StateChanged,
     StepDone,
 )
-from station.inspection.result import Inspection, Verdict, inspection_without_pictures, told_once
+from station.inspection.reasons import reason_lines
+from station.inspection.result import Inspection, Verdict, inspection_without_pictures
 from station.lights.warning import LightWarning
 
 # Ready comes a moment before the result of the job that it ends. In these states a job ended without a result.
@@ -193,7 +194,7 @@ class Situation:
         if not self.view:
             return BannerContent(BannerKind.INSPECTING, (first, "moving to the first view"), 0.0)
         number = views.index(self.view) + 1 if self.view in views else 1
-        per_view = self.job.steps // max(len(views), 1)
+        per_view = self.job.steps_per_view.get(self.view, self.job.steps // max(len(views), 1))
         where = f"view {number}/{max(len(views), 1)} {self.view}   light {self.view_steps_done}/{per_view} {self.light}"
         return BannerContent(BannerKind.INSPECTING, (first, where), self.steps_done / max(self.job.steps, 1))
 
@@ -225,7 +226,7 @@ def result_lines(inspection: Inspection) -> tuple[str, ...]:
     if view is not None and view.pred_score is not None:
         name = "decided by" if inspection.verdict is Verdict.FAIL else "highest score"
         lines.append(f"{name} {view.view}: {view.pred_score:.3g}, limit {view.limit:.3g}")
-    return (*lines, *told_once(inspection))
+    return (*lines, *reason_lines(inspection.reasons, len(inspection.expected_views)))
 
 
 def _why_not_ready(state: State) -> str:

@@ -1,9 +1,9 @@
-"""What the engine tells the world: frozen events to plain callables. The console knows no more."""
+"""What the engine reports: frozen events to plain callables. The console knows no more than these."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from station.inspection.result import Inspection, ViewResult
@@ -40,9 +40,12 @@ class RecipePrepared:
 
 @dataclass(frozen=True, slots=True)
 class JobStarted:
+    """An inspection begins: `steps` frames will be captured, so many of them in each view."""
+
     inspection_id: str
     part_id: str
     steps: int
+    steps_per_view: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +88,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class LightsWatched:
-    """How the recipe's lights did over the last parts: told with the recipe and after every part.
+    """How the recipe's lights did over the last parts: reported with the recipe and after every part.
 
     A warning that is no longer among these is over. The work goes on under every one of them, and no verdict changes.
     """
 
     recipe_id: str
-    inspection_id: str  # after which it is told; empty with the recipe
+    inspection_id: str  # the part after which it is reported; empty with the recipe
     warnings: tuple[LightWarning, ...]
     histories: tuple[LightHistory, ...]
 

@@ -1,4 +1,4 @@
-"""What an inspection is: its views, its verdict, and the rule that makes the verdict."""
+"""What an inspection is: its views, what was found in each, and its verdict."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from station.inspection.reasons import Reason
 
 
 class Verdict(StrEnum):
@@ -44,7 +46,10 @@ class AnomalyMap:
 
 @dataclass(frozen=True, slots=True)
 class ViewResult:
-    """One view: what was seen, what was found, and what was wrong if anything."""
+    """One view: what was seen, what was found, and why it is UNDECIDED if it is.
+
+    The figures per light and of quality are recorded and trended; the checks of station.judge read some of them.
+    """
 
     view: str
     verdict: Verdict
@@ -52,29 +57,32 @@ class ViewResult:
     image: NDArray[np.float32] | None = None  # (3, H, W) linear RGB 0..1 under the diffuse light
     normal_map: NormalMap | None = None
     anomaly_map: AnomalyMap | None = None
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()  # each with this view's name
     light_residuals: dict[str, float] = field(default_factory=dict)  # relative relighting residual per light
     left_out_residuals: dict[str, float] = field(default_factory=dict)  # each light against the rest; NaN at K = 3
     light_levels: dict[str, float] = field(default_factory=dict)  # mean level over black of each frame, of full scale
-    quality: dict[str, float] = field(default_factory=dict)  # figures of the normals, see station.judge.view_judge
-    solvers: dict[str, str] = field(default_factory=dict)  # whose normals the `detector` got, and this `map` has
-    white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)  # times red, green, blue when `image` is drawn
+    quality: dict[str, float] = field(default_factory=dict)  # figures of the normals; see station.judge.view_figures
+    solvers: dict[str, str] = field(
+        default_factory=dict
+    )  # the solver of the normals that the `detector` got, and of this `map`
+    white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)  # factors of red, green, blue when `image` is drawn
 
     @property
     def pred_score(self) -> float | None:
+        """The model's score of the view, in its calibrated units; None where the view was not scored."""
         return None if self.anomaly_map is None else self.anomaly_map.pred_score
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """One part, inspected once. What the archive stores and the console shows."""
+    """One part, inspected once: what the archive stores and the console shows."""
 
     inspection_id: str
     part_id: str
     product: str
     recipe_id: str
     verdict: Verdict
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]  # those of the whole part, then those of its views
     views: tuple[ViewResult, ...]  # in the recipe's order; views that were never captured are absent
     expected_views: tuple[str, ...]
     deciding_view: str | None  # the view with the highest score relative to its limit
@@ -106,49 +114,3 @@ class HistoryRow:
     deciding_view: str | None
     is_simulated: bool
     folder: str
-
-
-def judge_score(score: float, limit: float) -> Verdict:
-    """FAIL unless the score is at or under the limit: written so that NaN can never pass."""
-    return Verdict.PASS if score <= limit else Verdict.FAIL
-
-
-def told_once(inspection: Inspection) -> tuple[str, ...]:
-    """The inspection's reasons, what holds of several views in one line."""
-    views: dict[str, list[str]] = {}
-    for view in inspection.views:
-        for reason in view.reasons:
-            views.setdefault(reason, []).append(view.view)
-    lines: dict[str, None] = {}  # as a set that keeps its order
-    for line in inspection.reasons:
-        told = next((r for r, names in views.items() if line in {f"view {name!r}: {r}" for name in names}), None)
-        lines[line if told is None else _of_views(views[told], told, len(inspection.expected_views))] = None
-    return tuple(lines)
-
-
-def _of_views(names: list[str], reason: str, expected: int) -> str:
-    if len(names) == 1:
-        return f"view {names[0]!r}: {reason}"
-    return f"every view: {reason}" if len(names) == expected else f"views {', '.join(names)}: {reason}"
-
-
-def judge_part(views: tuple[ViewResult, ...], expected: tuple[str, ...]) -> tuple[Verdict, tuple[str, ...], str | None]:
-    """The part's verdict, its reasons, and the view that decided.
-
-    UNDECIDED beats PASS but not FAIL: a defect seen in one good view is a defect, whatever the
-    other views could not show. PASS needs every expected view, each judged PASS.
-    """
-    by_name = {v.view: v for v in views}
-    reasons = [f"view {name!r} was not captured" for name in expected if name not in by_name]
-    reasons += [f"view {v.view!r}: {r}" for v in views for r in v.reasons]
-    scored = [v for v in views if v.pred_score is not None and v.limit > 0 and np.isfinite(v.pred_score)]
-    deciding = max(scored, key=lambda v: float(v.pred_score or 0.0) / v.limit, default=None)
-    if any(v.verdict is Verdict.FAIL for v in views):
-        verdict = Verdict.FAIL
-    elif expected and all(name in by_name and by_name[name].verdict is Verdict.PASS for name in expected):
-        verdict = Verdict.PASS
-    else:
-        verdict = Verdict.UNDECIDED
-        if not reasons:
-            reasons = ["no view was expected"] if not expected else ["a view is undecided without a reason"]
-    return verdict, tuple(reasons), None if deciding is None else deciding.view

@@ -26,7 +26,7 @@ Image = NDArray[np.float32]
 
 
 class ModelRefused(BadInput):
-    """A model file that must not judge parts: which, why, and what to do."""
+    """A model file that must not judge parts; the text names the file, the cause and what to do."""
 
     def __init__(self, path: Path, reason: str, hint: str) -> None:
         super().__init__(f"model {path}: {reason}; {hint}")
@@ -46,7 +46,10 @@ class AnomalyDetector:
 
     @classmethod
     def load(cls, path: Path, sha256: str | None = None, threads: int = 1) -> AnomalyDetector:
-        """Open a model and put it to its golden self-test. Raises ModelRefused; `sha256` is what the file must have."""
+        """Open a model and run its golden self-test on every view.
+
+        `sha256` is the hash that the file must have (default: any); `threads` are onnxruntime's. Raises ModelRefused.
+        """
         content = _read(path)
         found = hashlib.sha256(content).hexdigest()
         if sha256 is not None and found != sha256.lower():

@@ -1,4 +1,4 @@
-"""From a capture to the model's grid: whole blocks averaged, as a detector and its training data must agree on."""
+"""From a capture to the model's grid by averaging whole blocks. Detector and training data share these functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ LEAST_OBSERVABLE = 0.5  # a block with fewer observable pixels has no normal
 
 
 def block_mean(planes: Image, factor: int) -> Image:
-    """(3, H, W) -> (3, H / factor, W / factor); equal planes are averaged once."""
+    """(3, H, W) -> (3, H / factor, W / factor) float32, the means of blocks.
+
+    A grey picture, whose planes are views of one, is averaged once.
+    """
     if factor == 1:
         return np.ascontiguousarray(planes, np.float32)
     size = (planes.shape[2] // factor, planes.shape[1] // factor)

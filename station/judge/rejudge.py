@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from station.acquire.capture import CapturedFrame
-from station.acquire.plan import CaptureStep, make_plan
+from station.acquire.captured_view import CapturedFrame, CapturedView
+from station.acquire.plan import CaptureStep, lit_steps, make_plan
+from station.acquire.stage_times import StageTimes
 from station.archive import Archive, ArchivedFrame, ArchiveError
-from station.inspection.result import Inspection, Verdict, ViewResult, judge_part
+from station.inspection.reasons import Reason
+from station.inspection.result import Inspection, Verdict, ViewResult
+from station.inspection.rule import judge_part
 from station.judge.detector import AnomalyDetector
+from station.judge.view_checks import missing_frames, refused_frame
 from station.judge.view_judge import ViewJudge
 from station.lights.ambient import archived_dark_level
 from station.photometric_stereo.settings import PhotometricStereoError
+from station.recipe.fields import DARK
 from station.recipe.loaded import SUFFIXES, KeptFiles, LoadedRecipe, load_recipe
 
 
@@ -22,7 +27,7 @@ class RejudgedView:
     verdict_now: Verdict
     score_then: float | None
     score_now: float | None
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class RejudgeReport:
     inspection_id: str
     verdict_then: Verdict
     verdict_now: Verdict
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     views: tuple[RejudgedView, ...]
     results: tuple[ViewResult, ...]
 
@@ -46,8 +51,11 @@ class RejudgeReport:
             "inspection_id": self.inspection_id,
             "verdict_then": self.verdict_then,
             "verdict_now": self.verdict_now,
-            "reasons": list(self.reasons),
-            "views": [{name: getattr(view, name) for name in names} for view in self.views],
+            "reasons": [str(reason) for reason in self.reasons],
+            "views": [
+                {name: getattr(view, name) for name in names} | {"reasons": [reason.advice for reason in view.reasons]}
+                for view in self.views
+            ],
         }
 
     def as_text(self) -> str:
@@ -57,7 +65,7 @@ class RejudgeReport:
             f"{_score(v.score_now)}"
             for v in self.views
         ]
-        return "\n".join([*lines, *self.reasons])
+        return "\n".join([*lines, *map(str, self.reasons)])
 
 
 def rejudge(archive: Archive, inspection_id: str) -> RejudgeReport:
@@ -70,9 +78,7 @@ def rejudge(archive: Archive, inspection_id: str) -> RejudgeReport:
     loaded = recipe_of(archive, before)
     detector = AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256)
     detector.check_fits(loaded.recipe)
-    judge = ViewJudge(loaded, detector)
-    judge.dark = archived_dark_level(before, loaded.recipe.viewpoints[0].name)
-    results = _judged(judge, loaded, archive.load_frames(inspection_id))
+    results = _judged(ViewJudge(loaded, detector), loaded, before, archive.load_frames(inspection_id))
     verdict, reasons, _ = judge_part(results, before.expected_views)
     ended = what_ended(before)
     then = {view.view: view for view in before.views}
@@ -101,30 +107,48 @@ def recipe_of(archive: Archive, inspection: Inspection) -> LoadedRecipe:
     return load_recipe(kept["recipe"], now=inspection.creation_time, kept=files)
 
 
-def _judged(judge: ViewJudge, loaded: LoadedRecipe, frames: list[ArchivedFrame]) -> tuple[ViewResult, ...]:
-    steps = {(step.view, step.light): step for step in make_plan(loaded.recipe)}
+def _judged(
+    judge: ViewJudge, loaded: LoadedRecipe, before: Inspection, frames: list[ArchivedFrame]
+) -> tuple[ViewResult, ...]:
+    plan = make_plan(loaded.recipe)
+    dark = None
+    if not any(frame.light == DARK for frame in frames):  # archived before the dark frame was, or without one
+        plan = lit_steps(plan)
+        dark = archived_dark_level(before, loaded.recipe.viewpoints[0].name)
+    judge.begin_part(StageTimes(), dark)
     by_view: dict[str, list[ArchivedFrame]] = {}
     for frame in frames:
         by_view.setdefault(frame.view, []).append(frame)
-    return tuple(_view(judge, view, steps, own) for view, own in by_view.items())
+    return tuple(_view(judge, CapturedView(view, plan), _steps_of(view, plan), own) for view, own in by_view.items())
+
+
+def _steps_of(view: str, plan: tuple[CaptureStep, ...]) -> dict[str, CaptureStep]:
+    return {step.light: step for step in plan if step.view == view}
 
 
 def _view(
-    judge: ViewJudge, view: str, steps: dict[tuple[str, str], CaptureStep], frames: list[ArchivedFrame]
+    judge: ViewJudge, view: CapturedView, steps: dict[str, CaptureStep], frames: list[ArchivedFrame]
 ) -> ViewResult:
     for archived in frames:
-        step = steps.get((view, archived.light))
+        step = steps.get(archived.light)
         if step is None:
-            raise ArchiveError(f"a frame of view {view!r} under light {archived.light!r} is not in the recipe's plan")
+            raise ArchiveError(
+                f"a frame of view {view.name!r} under light {archived.light!r} is not in the recipe's plan; "
+                "the archive's recipe or frames were exchanged: restore them from a backup"
+            )
+        captured = CapturedFrame(step, archived.frame, archived.pose)
+        view.add(captured)
         try:
-            judge.add(CapturedFrame(step, archived.frame, archived.pose))
+            judge.take(captured)
         except PhotometricStereoError as error:
-            return judge.refuse(view, error)
-    return judge.finish(view)
+            return judge.undecided(view.name, refused_frame(error))
+    if not view.is_complete:
+        return judge.undecided(view.name, missing_frames(view))
+    return judge.refine(view, judge.judge(view))
 
 
-def what_ended(before: Inspection) -> tuple[str, ...]:
-    """The reasons that no view gave."""
+def what_ended(before: Inspection) -> tuple[Reason, ...]:
+    """The reasons that no view gave: a stop, or a device's fault."""
     of_views = judge_part(before.views, before.expected_views)[1]
     return tuple(reason for reason in before.reasons if reason not in of_views)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from drivers.protocols import Frame
@@ -17,10 +18,12 @@ from station.recipe.solver_inputs import flat_field_for, lights_for, solver_sett
 class ViewSolver:
     """Solves one view after the other at one picture size: `begin`, `add` each directional frame, `first`, `refined`.
 
-    Views under the same lights share a solver. Not thread-safe.
+    Views under the same lights share a solver, and the solver's ring holds the only copy of the pixels that is made
+    here: whoever needs the frames again hands them in. Not thread-safe.
     """
 
     def __init__(self, loaded: LoadedRecipe, shape: tuple[int, int]) -> None:
+        """`shape` is (H, W) of the frames, in pixels."""
         self.shape = shape
         self.settings = solver_settings(loaded.recipe)
         self.flat_field: FlatField | None = flat_field_for(loaded, shape)
@@ -29,7 +32,6 @@ class ViewSolver:
         self._heights_mm = {v.name: v.plane_height_mm for v in loaded.recipe.viewpoints}
         self._height_mm = self._heights_mm[loaded.recipe.viewpoints[0].name]
         self._stereo = self._solver(loaded.recipe.viewpoints[0].name)
-        self._frames: dict[int, Frame] = {}
 
     @property
     def lights(self) -> LightModel:
@@ -37,53 +39,52 @@ class ViewSolver:
         return self._stereo.lights
 
     @property
-    def frames(self) -> list[Frame]:
-        """Those of the current view, in the lights' order."""
-        return [self._frames[k] for k in sorted(self._frames)]
-
-    @property
     def first_name(self) -> str:
+        """The method of the first map, as results and archive name it."""
         return self._choice.method
 
     @property
     def refined_name(self) -> str:
-        """`none` where the recipe asks for no refinement."""
+        """The method of the refined map; `none` where the recipe asks for no refinement."""
         choice = self._choice
         return f"{choice.method}, {choice.refine}" if choice.refine == "gloss" else choice.refine
 
     def begin(self, view: str) -> None:
-        """Forget the frames of the last view."""
+        """Forget the last view, and light the next one as its plane height asks."""
         if self._heights_mm[view] != self._height_mm:
             self._height_mm = self._heights_mm[view]
             self._stereo = self._solver(view)  # the old one's ring goes before the new one's is made
         self._stereo.begin()
-        self._frames.clear()
 
     def add(self, index: int, frame: Frame) -> None:
-        """Take the frame under light `index`. Raises PhotometricStereoError."""
+        """Copy the frame under directional light `index` into the ring. Raises PhotometricStereoError."""
         self._stereo.add(index, frame)
-        self._frames[index] = frame
 
     def first(self) -> NormalMap:
         """What the recipe's method finds. Raises PhotometricStereoError naming lights without a frame."""
         return self._stereo.solve()
 
-    def refined(self, first: NormalMap) -> NormalMap:
-        """What the recipe's refinement finds, in arrays of its own; `first` itself where there is none."""
+    def refined(self, first: NormalMap, frames: Sequence[Frame]) -> NormalMap:
+        """What the recipe's refinement finds, in arrays of its own; `first` itself where there is none.
+
+        `frames` are those that were added, in the lights' order.
+        """
         if self._choice.refine == "robust":
-            robust = PhotometricStereo(
-                self.lights, self.shape, replace(self.settings, method="robust"), flat_field=self.flat_field
-            )
-            for index, frame in self._frames.items():
-                robust.add(index, frame)
-            return robust.solve()
+            return self._robust(frames)
         gloss = self._choice.gloss
         if self._choice.refine == "none" or gloss is None:
             return first
         return without_gloss(
-            self.frames, self.lights, first, self.settings, Gloss(gloss.of_albedo, gloss.roughness),
+            frames, self.lights, first, self.settings, Gloss(gloss.of_albedo, gloss.roughness),
             camera_mm=self._loaded.calibration.working_distance_mm, flat_field=self.flat_field,
         )  # fmt: skip
+
+    def _robust(self, frames: Sequence[Frame]) -> NormalMap:
+        settings = replace(self.settings, method="robust")
+        robust = PhotometricStereo(self.lights, self.shape, settings, flat_field=self.flat_field)
+        for index, frame in enumerate(frames):
+            robust.add(index, frame)
+        return robust.solve()
 
     def warm_refinement(self) -> None:
         """Compile, or load, what the refinement would otherwise wait for."""

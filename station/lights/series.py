@@ -1,4 +1,4 @@
-"""What inspections recorded of a recipe's lights, put into comparable series: levels and residuals per inspection."""
+"""What inspections recorded of a recipe's lights, as comparable series: levels and residuals per inspection."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LightSeries:
 
 
 def light_series(readings: Sequence[LightReading]) -> LightSeries:
-    """Of one recipe; only what was solved with its latest calibration counts: before that, other figures held."""
+    """The series of one recipe. Only inspections under its latest calibration count: the figures of others differ."""
     if not readings:
         return LightSeries({}, {}, {}, {}, {})
     present = max(readings, key=lambda r: r.inspection_id).calibration
@@ -63,9 +63,9 @@ def _residuals(readings: Sequence[LightReading]) -> PerLight:
 
 
 def _levels(readings: Sequence[LightReading]) -> PerLight:
-    """Level over what that view had at first, over the same of the median light; mean of views.
+    """Each light's level over its level at first, over the same ratio of the median light; mean over the views.
 
-    So neither a dark part, nor exposure, nor what a view sees of a light counts as drift.
+    So neither a dark part, nor the exposure, nor a view's share of a light counts as drift.
     """
     series: dict[tuple[str, str], PerInspection] = defaultdict(dict)  # (view, light)
     for r in sorted(readings, key=lambda r: r.inspection_id):

@@ -1,7 +1,8 @@
-"""Does a light stand out, part after part? Trends of what every inspection recorded of its lights.
+"""Whether a light stands out, part after part: trends of what every inspection recorded of its lights.
 
 One part's residual proves nothing: parts are glossy and flat in places. A light that stands out again and again has a
-wrong place or strength in the calibration, or has changed. It is named, never refitted, and changes no verdict.
+wrong place or strength in the calibration, or has changed. Such a light is named; it is never refitted, and no verdict
+changes.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ class FlagKind(StrEnum):
 
     STANDS_OUT = "stands out"
     LEVEL = "level"
-    SET_RESIDUAL = "set residual"  # one of few lights: which, nobody can tell
+    SET_RESIDUAL = "set residual"  # one of few lights, and the figures do not show which
 
 
 @dataclass(frozen=True, slots=True)
 class LightFlag:
-    """Something that holds of a light over its last inspections."""
+    """A finding about a light that holds over its last inspections."""
 
     kind: FlagKind
     text: str
@@ -44,7 +45,7 @@ class LightFlag:
 
 @dataclass(frozen=True, slots=True)
 class LightTrend:
-    """One light of one recipe over its inspections; figures are None where nothing tells."""
+    """One light of one recipe over its inspections; a figure is None where nothing was recorded."""
 
     recipe_id: str
     light: str
@@ -58,14 +59,14 @@ class LightTrend:
 
 @dataclass(frozen=True, slots=True)
 class LightHistory:
-    """One light to be drawn; entry by entry the same inspections, None where one tells nothing."""
+    """One light's curves; the entries of all tuples belong to the same inspections, None where one has no figure."""
 
     light: str
     times: tuple[datetime, ...]
     levels: tuple[float | None, ...]  # against the other lights, 1 = as at first
     residuals: tuple[float | None, ...]  # left out, over what `residual_basis` says
-    residual_basis: str  # empty for a light that no residual tells of
-    residual_limit: float | None  # on that scale; None for a light that no residual tells of
+    residual_basis: str  # empty for a light without residuals
+    residual_limit: float | None  # on that scale; None for a light without residuals
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class TrendReport:
 
     def as_text(self) -> str:
         if not self.trends:
-            return "no inspection in this archive tells of its lights"
+            return "no inspection in this archive recorded its lights"
         head = f"{'recipe':<18}{'light':<10}{'parts':>6}{'left out':>10}{'/ median':>10}"
         lines = [f"{head}{'stands out':>12}{'level drift':>13}"]
         for t in self.trends:
@@ -153,7 +154,7 @@ def _trend(recipe_id: str, name: str, series: LightSeries) -> LightTrend:
 
 
 def _worst(name: str, series: LightSeries) -> dict[str, bool]:
-    """Per inspection: is this light the worst of all, and far above the median one?"""
+    """Per inspection: whether this light is the worst of all and far above the median one."""
     mine = series.over_median.get(name, {})
     return {
         i: mine.get(i, 0) > STANDING_OUT and all(by.get(i, 0) <= mine[i] for by in series.over_median.values())
@@ -188,7 +189,7 @@ def _flags(
 
 
 def _since(series: LightSeries, holds: Mapping[str, bool]) -> datetime | None:
-    """When what holds now began: the first such inspection after the last LEAST_INSPECTIONS in a row without it."""
+    """When the present finding began: its first inspection after the last LEAST_INSPECTIONS in a row without it."""
     began, fine = None, 0
     for inspection_id in sorted(holds, reverse=True):
         began, fine = (inspection_id, 0) if holds[inspection_id] else (began, fine + 1)

@@ -1,4 +1,4 @@
-"""What is wrong with a light, in the operator's words: what drifts, since when, what to do."""
+"""Warnings about lights, in the operator's words: what drifts, since when, and what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ONE_OF_THEM = ""  # the light of a warning that no single light can be blamed fo
 
 @dataclass(frozen=True, slots=True)
 class LightWarning:
-    """A light stands out over several parts; the work goes on, and no verdict changes."""
+    """A light stands out over several parts. The work goes on, and no verdict changes."""
 
     light: str
     kind: str
@@ -25,14 +25,15 @@ class LightWarning:
 
     @property
     def key(self) -> tuple[str, str]:
-        """The same for as long as the same thing holds of the same light."""
+        """Light and kind: the same for as long as the finding lasts."""
         return self.light, self.kind
 
 
 def light_warnings(trends: Sequence[LightTrend]) -> tuple[LightWarning, ...]:
-    """One per light and kind. What only the whole set shows is told once, and not beside a light that explains it:
+    """One warning per light and kind.
 
-    one that drifts since then or later. A lamp that had been a little weaker before does not explain a knocked holder.
+    A fault visible only in the set's mean is reported once, and not beside a single light that explains it. A light
+    explains it if its own drift began no earlier: a lamp that had been weaker before does not explain a knocked holder.
     """
     found: dict[tuple[str, str], LightWarning] = {}
     for trend in trends:
@@ -49,7 +50,10 @@ def _explained(since: datetime | None, named: Sequence[datetime | None]) -> bool
 
 
 def ambient_warning(inspection: Inspection, told_above: float, before: LightWarning | None) -> LightWarning | None:
-    """Whether other light fell on this part; `before` is what was told after the last one."""
+    """The warning of ambient light above the share `told_above`, or None.
+
+    `before` is the warning after the last part: it stands where this part recorded nothing, and it keeps its beginning.
+    """
     shares = [view.quality[SHARE] for view in inspection.views if SHARE in view.quality]
     if not shares:
         return before

@@ -1,6 +1,6 @@
-"""A recipe's viewpoints under a calibration: the arm goes where the camera sees what it saw when the recipe learned.
+"""Corrects viewpoint poses so that this camera sees the view that the model was trained on.
 
-A camera that sits 0.3 degrees otherwise on its arm shifts the picture by more than a millimetre, and the model would
+A camera that sits 0.3 degrees askew on its arm shifts the picture by more than a millimetre. The model would then
 call every edge of a good part a defect.
 """
 
@@ -13,13 +13,16 @@ from calibration.hand_eye.poses import arm_pose, pose_of, rotation_vector
 from calibration.record import Calibration
 from station.recipe.fields import PoseChoice, Recipe, ReferenceCamera, Viewpoint
 
-# A mount that was taken off and put back, or another lens of the same kind, needs less. Beyond, the part leaves the
-# working distance that lights and plane heights are meant for, or it is another camera altogether.
+# A mount that was taken off and put back, or another lens of the same kind, needs less than this. Beyond it the part
+# leaves the working distance for which lights and plane heights hold, or the camera is another one altogether.
 MOST_MM, MOST_DEG = 6.0, 3.0
 
 
 def reference_camera(calibration: Calibration) -> ReferenceCamera:
-    """What a recipe keeps of the camera with which it learns."""
+    """The camera as a recipe keeps it: focal length and principal point in pixels of the full sensor, and its mount.
+
+    The mount is the camera's place on the arm, in mm and as a rotation vector in degrees.
+    """
     camera = camera_on_arm(calibration)
     turn_deg = np.degrees(rotation_vector(camera.mount[:3, :3]))
     return ReferenceCamera(
@@ -29,14 +32,20 @@ def reference_camera(calibration: Calibration) -> ReferenceCamera:
 
 
 def camera_on_arm(calibration: Calibration) -> CameraOnArm:
-    """As the calibration found it; on its arm as drawn where viewpoints were never measured."""
+    """The camera and its mount as the calibration found them.
+
+    Where no viewpoint was measured, the mount is the drawing's: the camera's frame is the arm's.
+    """
     views = calibration.viewpoints
     mount = mount_of(views[0].arm, views[0].pose()) if views else np.eye(4)
     return CameraOnArm(mount, calibration.fx_px, (calibration.cx_px, calibration.cy_px))
 
 
 def aimed(recipe: Recipe, calibration: Calibration) -> Recipe:
-    """The recipe with poses for the arm of now; itself where it learned with this camera, or does not say."""
+    """The recipe with poses for this calibration's camera.
+
+    The recipe itself is returned where it was trained with this camera, or does not record its camera.
+    """
     if recipe.reference_camera is None:
         return recipe
     kept = recipe.reference_camera
@@ -49,7 +58,10 @@ def aimed(recipe: Recipe, calibration: Calibration) -> Recipe:
 
 
 def aim_problem(written: Recipe, recipe: Recipe, calibration: Calibration) -> str | None:
-    """Why the arm must not go to the aimed poses of `recipe` instead of the written ones; None where it may."""
+    """Why the arm must not go to the corrected poses of `recipe`; None where it may.
+
+    `written` holds the poses of the file. A correction of more than MOST_MM or MOST_DEG is refused.
+    """
     for before, after in zip(written.viewpoints, recipe.viewpoints, strict=True):
         there, here = (arm_pose(view.as_pose().as_tuple()) for view in (before, after))
         mm = float(np.linalg.norm(here[:3, 3] - there[:3, 3]))

@@ -1,4 +1,4 @@
-"""May this recipe be run with this calibration? Bound by hash, released, not expired, of this very camera."""
+"""Whether a recipe may run with a calibration: bound by hash, released, not expired, measured with this camera."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def utc(at: datetime) -> str:
 
 
 def binding_problems(calibration: Calibration, sha256: str, bound_sha256: str | None) -> Iterator[Problem]:
-    """What does not change with time: `sha256` is that of the file found, `bound_sha256` the recipe's.
+    """The problems that time does not change. `sha256` is that of the file found, `bound_sha256` the recipe's.
 
-    Only a drawing of a simulated rig, which is no record of measurements, may be used without hash and release.
+    Only the drawing of a simulated rig may be used without hash and release: it is no record of measurements.
     """
     name = calibration.calibration_id
     if bound_sha256 is not None and bound_sha256 != sha256:
@@ -29,18 +29,18 @@ def binding_problems(calibration: Calibration, sha256: str, bound_sha256: str | 
         yield ("calibration_sha256",), f"{text}; restore the record that was released, or {BIND}"
     is_drawing = calibration.is_simulated and calibration.provenance is None
     if bound_sha256 is None and not is_drawing:
-        yield ("calibration",), f"calibration {name} is a record, but the recipe does not say its SHA-256; {BIND}"
+        yield ("calibration",), f"calibration {name} is a record, but the recipe does not name its SHA-256; {BIND}"
     yield from ((("calibration",), text) for text in release_problems(calibration) if not is_drawing)
 
 
 def release_problems(calibration: Calibration) -> Iterator[str]:
-    """Why nobody answers for this calibration; nothing if somebody does."""
+    """Why this calibration counts as not released; nothing where a person released it."""
     about = calibration.provenance
     if about is None:
-        yield f"calibration {calibration.calibration_id} says nothing of its release: station calibrate all"
+        yield f"calibration {calibration.calibration_id} does not record its release: run station calibrate all"
     elif about.released_by is None:
         why = f"; it was flagged: {about.flags[0]}" if about.flags else ""
-        yield f"calibration {calibration.calibration_id} was not released{why}"
+        yield f"calibration {calibration.calibration_id} was not released{why}; calibrate again, or release it by hand"
 
 
 def expiry_problem(calibration: Calibration, now: datetime | None = None) -> str | None:
@@ -56,11 +56,12 @@ def camera_problem(calibration: Calibration, serial_number: str) -> str | None:
     if calibration.provenance is None or calibration.camera_serial_number == serial_number:
         return None
     own = calibration.camera_serial_number
-    return f"calibration {calibration.calibration_id} is of camera {own}, but the rig's camera is {serial_number}"
+    found = f"calibration {calibration.calibration_id} is of camera {own}, but the rig's camera is {serial_number}"
+    return f"{found}; {BIND}"
 
 
 def simulation_problem(calibration: Calibration) -> str | None:
-    """Why a real rig may not use it: simulated lights say nothing of real ones."""
+    """Why a real rig may not use it: the lights of a simulated rig stand elsewhere than real ones."""
     if not calibration.is_simulated:
         return None
     return f"calibration {calibration.calibration_id} is of a simulated rig, and this rig is real; {BIND}"

@@ -1,4 +1,4 @@
-"""From a calibration record to the light model that photometric stereo solves with, and the flat field beside it."""
+"""From a calibration record to the light model with which photometric stereo solves."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from station.photometric_stereo.lights import DirectionalLights, LightModel, Poi
 
 
 def directional_channels(calibration: Calibration) -> tuple[int, ...]:
+    """The channels of all directional lights, in the record's order."""
     return tuple(light.channel for light in calibration.lights if light.kind == "directional")
 
 
@@ -23,9 +24,10 @@ def light_model(
     names: Sequence[str] | None = None,
     brightness: NDArray[np.float64] | float = 1.0,
 ) -> LightModel:
-    """The lights of these channels on the grid of pictures of that binning; `brightness` (K,) as switched.
+    """The lights of these channels, on the pixel grid of pictures of that binning.
 
-    Near point lights where the calibration knows every light's position, else directions.
+    `brightness`, one value or (K,), is what the light controller is set to, 0..1. The model is one of near point lights
+    where the calibration knows every light's position, else one of directions. Raises KeyError for an unknown channel.
     """
     chosen = [calibration.light(channel) for channel in channels]
     called = tuple(names or (light.name for light in chosen))

@@ -13,6 +13,7 @@ from station.documents.reader import FieldPath
 from station.recipe.fields import Recipe, ReferenceCamera, ReferenceLight, WhiteBalance
 
 Levels = Mapping[str, Mapping[str, float]]
+Edit = tuple[int, int, str]  # replace text[start:end]
 
 
 def update_recipe_values(
@@ -26,58 +27,70 @@ def update_recipe_values(
     calibration: tuple[str, str] | None = None,
     white_balance: WhiteBalance | None = None,
 ) -> None:
-    """Set limits per view, the model's hash, the reference levels, the lights and the camera with which they were
-    taken, the calibration (its file and SHA-256), the display's white balance. Atomic.
+    """Set measured values in a recipe file; a value of None stays as it is. The file is replaced as a whole.
 
-    What is None stays.
+    `limits` are per view; `sha256` is the model's; `reference_lights` and `reference_camera` are those with which the
+    `reference_levels` were taken; `calibration` is the record's file and its SHA-256.
 
     Raises DocumentError: the file is no valid recipe, would not be one afterwards, or lacks a view named here.
     """
     document = read_document(path)
     recipe = document.validated(Recipe)
-    edits: list[tuple[int, int, str]] = []
+    edits: list[Edit] = []
     if limits is not None:
         edits += [_limit_edit(document, recipe, view, limit) for view, limit in limits.items()]
     if sha256 is not None:
         edits.append(_hash_edit(document, sha256))
-    if reference_levels is not None:
-        rows = {view: f"{{{_pairs(of_view)}}}" for view, of_view in reference_levels.items()}
-        edits.append(_table_edit(document, "reference_levels", rows))
-    if reference_lights is not None:
-        rows = {name: f"{{{_light_pairs(light)}}}" for name, light in reference_lights.items()}
-        edits.append(_table_edit(document, "reference_lights", rows))
-    if reference_camera is not None:
-        fields = {name: _value(value) for name, value in reference_camera.model_dump().items()}
-        edits.append(_table_edit(document, "reference_camera", fields))
     if calibration is not None:
         edits += _calibration_edits(document, *calibration)
-    if white_balance is not None:
-        pairs = f"{{{_pairs(white_balance.model_dump())}}}"
-        edits.append(_table_edit(document, "display", {"white_balance": pairs}))
-    text = document.text
-    for start, end, replacement in sorted(edits, reverse=True):
-        text = text[:start] + replacement + text[end:]
+    tables = {
+        "reference_levels": _levels_rows(reference_levels),
+        "reference_lights": _lights_rows(reference_lights),
+        "reference_camera": _camera_rows(reference_camera),
+        "display": None if white_balance is None else {"white_balance": f"{{{_pairs(white_balance.model_dump())}}}"},
+    }
+    edits += [_table_edit(document, name, rows) for name, rows in tables.items() if rows is not None]
+    text = _edited(document.text, edits)
     changed = parse_document(path, text).validated(Recipe)
     _check_result(path, changed, limits, sha256, reference_levels)
-    if reference_lights is not None and changed.reference_lights != dict(reference_lights):
-        raise _not_set(path, "reference_lights")
-    if reference_camera is not None and changed.reference_camera != reference_camera:
-        raise _not_set(path, "reference_camera")
-    if calibration is not None and (changed.calibration, changed.calibration_sha256) != calibration:
-        raise _not_set(path, "calibration")
-    if white_balance is not None and changed.display.white_balance != white_balance:
-        raise _not_set(path, "display.white_balance")
+    expected = {
+        "reference_lights": (changed.reference_lights, None if reference_lights is None else dict(reference_lights)),
+        "reference_camera": (changed.reference_camera, reference_camera),
+        "calibration": ((changed.calibration, changed.calibration_sha256), calibration),
+        "display.white_balance": (changed.display.white_balance, white_balance),
+    }
+    for name, (found, wanted) in expected.items():
+        if wanted is not None and found != wanted:
+            raise _not_set(path, name)
     write_atomic(path, text.encode("utf-8"))
 
 
-def _limit_edit(document: Document, recipe: Recipe, view: str, limit: float) -> tuple[int, int, str]:
+def _edited(text: str, edits: list[Edit]) -> str:
+    for start, end, replacement in sorted(edits, reverse=True):
+        text = text[:start] + replacement + text[end:]
+    return text
+
+
+def _levels_rows(levels: Levels | None) -> dict[str, str] | None:
+    return None if levels is None else {view: f"{{{_pairs(of_view)}}}" for view, of_view in levels.items()}
+
+
+def _lights_rows(lights: Mapping[str, ReferenceLight] | None) -> dict[str, str] | None:
+    return None if lights is None else {name: f"{{{_light_pairs(light)}}}" for name, light in lights.items()}
+
+
+def _camera_rows(camera: ReferenceCamera | None) -> dict[str, str] | None:
+    return None if camera is None else {name: _value(value) for name, value in camera.model_dump().items()}
+
+
+def _limit_edit(document: Document, recipe: Recipe, view: str, limit: float) -> Edit:
     names = [viewpoint.name for viewpoint in recipe.viewpoints]
     if view not in names:
         raise DocumentError(document.path, (f"{document.path}: no viewpoint {view!r}; there are {', '.join(names)}",))
     return _replace(document, ("viewpoints", names.index(view), "limit"), _number(limit))
 
 
-def _hash_edit(document: Document, sha256: str) -> tuple[int, int, str]:
+def _hash_edit(document: Document, sha256: str) -> Edit:
     if ("model", "sha256") in document.spans:
         return _replace(document, ("model", "sha256"), f"'{sha256}'")
     file = document.spans["model", "file"]
@@ -86,7 +99,7 @@ def _hash_edit(document: Document, sha256: str) -> tuple[int, int, str]:
     return (file.end, file.end, f"{separator}sha256: '{sha256}'")
 
 
-def _calibration_edits(document: Document, file: str, sha256: str) -> list[tuple[int, int, str]]:
+def _calibration_edits(document: Document, file: str, sha256: str) -> list[Edit]:
     quoted = json.dumps(file, ensure_ascii=False)
     if ("calibration_sha256",) in document.spans:
         hash_edit = _replace(document, ("calibration_sha256",), f"'{sha256}'")
@@ -95,7 +108,7 @@ def _calibration_edits(document: Document, file: str, sha256: str) -> list[tuple
     return [(span.start, span.end, f"{quoted}\ncalibration_sha256: '{sha256}'")]
 
 
-def _table_edit(document: Document, table: str, rows: Mapping[str, str]) -> tuple[int, int, str]:
+def _table_edit(document: Document, table: str, rows: Mapping[str, str]) -> Edit:
     """One line per view or light, in braces."""
     lines = [f"  {name}: {content}" for name, content in rows.items()]
     block = "\n" + "\n".join(lines) if lines else " {}"
@@ -107,7 +120,7 @@ def _table_edit(document: Document, table: str, rows: Mapping[str, str]) -> tupl
     return (start, span.end, block)
 
 
-def _replace(document: Document, at: FieldPath, text: str) -> tuple[int, int, str]:
+def _replace(document: Document, at: FieldPath, text: str) -> Edit:
     span = document.spans[at]
     return (span.start, span.end, text)
 

@@ -1,4 +1,8 @@
-"""The recipe: everything that is chosen for a product - how it is lit, photographed and judged."""
+"""The fields of a recipe: everything chosen for a product, that is how it is lit, photographed and judged.
+
+The models refuse unknown fields and wrong types; `station.documents` turns a refusal into a message with its line.
+A new field belongs here, with its unit in its name, its bounds and a default under which older recipes mean the same.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from station.documents.errors import FieldError
 
 WINDOWS_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 MINIMUM_DIRECTIONAL_LIGHTS = 3
+DARK = "dark"  # in place of a light's name: the frame that is taken with every light off
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
@@ -27,6 +32,8 @@ class _Strict(BaseModel):
 
 
 class CaptureChoice(_Strict):
+    """How the camera is set for every frame (PFNC pixel format, SFNC gain); exposures belong to the lights."""
+
     pixel_format: Literal["Mono8", "Mono12", "BayerRG8", "BayerRG12"]
     binning: Literal[1, 2, 4, 8] = 1
     gain_db: Annotated[float, Field(ge=0, le=48, allow_inf_nan=False)] = 0.0
@@ -48,17 +55,23 @@ class PoseChoice(_Strict):
 
 
 class Viewpoint(_Strict):
+    """A taught pose of the camera, with the score limit of its view."""
+
     name: Name
     pose: PoseChoice
     limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]  # a score above it fails
-    plane_height_mm: Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)] = 0.0  # of the part's surface, see
-    # station.recipe.solver_inputs: mean height over the plane through the target point, toward this view's camera
+    # The mean height of the part's surface over the plane through the target point, toward this view's camera; near
+    # lights are computed for this plane. See station.recipe.solver_inputs.
+    plane_height_mm: Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)] = 0.0
 
     def as_pose(self) -> Pose:
+        """The pose as the arm's driver takes it."""
         return Pose(**self.pose.model_dump())
 
 
 class LightChoice(_Strict):
+    """One light as this product uses it: its channel at the controller, its brightness (0..1) and exposure."""
+
     name: Name
     channel: Annotated[int, Field(ge=1, le=255)]
     kind: Literal["directional", "diffuse"]
@@ -76,9 +89,9 @@ class GlossChoice(_Strict):
 class PhotometricStereoChoice(_Strict):
     """How a view's normals are solved: `method` at once, then `refine`.
 
-    The detector must get normals from the solver that its training set was made with: `detector_normals` says which.
-    With `first`, a refined map is made only while the station keeps up, and goes to archive and screen; with
-    `refined`, it is always made.
+    The detector must get normals from the same solver as its training set; `detector_normals` names it. With `first`
+    a refined map goes to archive and screen only, and is left out when the station falls behind. With `refined` it is
+    always made.
     """
 
     method: Literal["ls", "masked", "robust"] = "masked"
@@ -105,6 +118,8 @@ class PhotometricStereoChoice(_Strict):
 
 
 class ModelChoice(_Strict):
+    """The anomaly model's `.onnx` file, and the hash that it must have."""
+
     file: FileName  # relative to the recipe
     sha256: Sha256 | None = None  # of the file, once one is pinned
 
@@ -118,47 +133,60 @@ class WhiteBalance(_Strict):
 
     @property
     def gains(self) -> tuple[float, float, float]:
+        """Red, green, blue."""
         return self.red, self.green, self.blue
 
 
 class DisplayChoice(_Strict):
-    """How pictures are drawn for people. No pixel that is solved, judged or archived is changed by it."""
+    """How pictures are drawn for people. It changes no pixel that is solved, judged or archived."""
 
     white_balance: WhiteBalance = WhiteBalance()
 
 
 class LightLevelLimits(_Strict):
-    """Mean level of a frame over its reference; see station.lights.levels."""
+    """Limits of a frame's mean level over its reference level, as ratios; see station.lights.levels."""
 
     dead_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.15
     weak_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.8
     strong_above: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.25
-    clipped_above: Share = 0.005  # pixels at full scale under the diffuse light: UNDECIDED. The demo parts have none
-    ambient_told_above: Share = 0.01  # level with every light off, over the references: a warning
-    ambient_above: Share = 0.025  # the same: UNDECIDED. At 2.6 % the demo parts' scores double, at 5 % good parts FAIL
+    clipped_above: Share = 0.005  # share of pixels at full scale under the diffuse light; more is UNDECIDED
+    ambient_told_above: Share = 0.01  # the dark frame's level over the references; more raises a warning
+    ambient_above: Share = (
+        0.025  # the same; more is UNDECIDED. At 5 % good demo parts FAIL, at 2.6 % their scores double
+    )
 
 
 class ReferenceLight(_Strict):
-    """A light as it was when reference levels and the model's pictures were taken: from the calibration of then."""
+    """A light at training time: its calibration, and how the recipe used it.
+
+    An exposure, brightness or gain of None was not recorded and is taken as unchanged.
+    """
 
     relative_intensity: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     plane_level_per_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    direction: tuple[Finite, Finite, Finite] | None = None  # toward the light, camera axes; None of a diffuse one
-    exposure_us: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None  # how it was used; None: as the
-    brightness: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None  # recipe says now
+    direction: tuple[Finite, Finite, Finite] | None = (
+        None  # unit vector toward the light, camera axes; None for a diffuse light
+    )
+    exposure_us: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    brightness: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     gain_db: Annotated[float, Field(ge=0, le=48, allow_inf_nan=False)] | None = None
 
 
 class ReferenceCamera(_Strict):
-    """The camera with which a recipe learned: its lens, in pixels of the full sensor, and how it sat on its arm."""
+    """The camera at training time: its lens, in pixels of the full sensor, and its place on the arm.
+
+    `on_arm_mm` and `on_arm_deg` (a rotation vector) are in the arm's own frame: x right, y down, z ahead.
+    """
 
     focal_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     center_px: tuple[Finite, Finite]
-    on_arm_mm: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)  # in the frame in which the arm says it stands:
-    on_arm_deg: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)  # x right, y down, z ahead; a rotation vector
+    on_arm_mm: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
+    on_arm_deg: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
 
 
 class Recipe(_Strict):
+    """One product's recipe as its file holds it; `station.recipe.loaded` adds the files that it refers to."""
+
     recipe_id: Identifier
     revision: Annotated[int, Field(ge=1)] = 1
     product: Identifier
@@ -174,16 +202,19 @@ class Recipe(_Strict):
     reference_levels: dict[Name, dict[Name, Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]]] = Field(
         default_factory=dict
     )  # mean level of a good part's frame over black, share of full scale, per view and light
-    reference_lights: dict[Name, ReferenceLight] = Field(default_factory=dict)  # under which those were taken; without
-    # them it was the calibration named above; see station.recipe.reference_lights
-    reference_camera: ReferenceCamera | None = None  # with which those were taken: `pose` says where that one stood;
-    # None: `pose` is where the arm goes, whatever the calibration; see station.recipe.aimed_views
+    # The lights under which those levels were taken; without them, the lights of the calibration named above.
+    reference_lights: dict[Name, ReferenceLight] = Field(default_factory=dict)
+    # The camera with which those levels were taken; poses are corrected for another one (station.recipe.aimed_views).
+    # Without it the arm goes to the poses as they are written.
+    reference_camera: ReferenceCamera | None = None
 
     @property
     def directional_lights(self) -> tuple[LightChoice, ...]:
+        """The lights that photometric stereo solves with, in the recipe's order."""
         return tuple(light for light in self.lights if light.kind == "directional")
 
     def camera_settings(self) -> CameraSettings:
+        """What the camera is configured to; its size follows from the sensor and the binning."""
         return CameraSettings(pixel_format=self.capture.pixel_format, binning=self.capture.binning)
 
     @model_validator(mode="after")
@@ -201,6 +232,10 @@ class Recipe(_Strict):
         return self
 
     def _check_kinds_of_light(self) -> None:
+        for index, light in enumerate(self.lights):
+            if light.name == DARK:
+                text = f"{DARK!r} names the frame with every light off; give this light another name"
+                raise FieldError(("lights", index, "name"), text)
         diffuse = [index for index, light in enumerate(self.lights) if light.kind == "diffuse"]
         if len(diffuse) != 1:
             at = ("lights", diffuse[1], "kind") if diffuse else ("lights",)
@@ -221,7 +256,7 @@ class Recipe(_Strict):
             _known(("reference_lights", light), "light", lights)
         missing = sorted(lights - set(self.reference_lights))
         if self.reference_lights and missing:
-            raise FieldError(("reference_lights",), f"says nothing of light {missing[0]!r}: train, or bind anew")
+            raise FieldError(("reference_lights",), f"light {missing[0]!r} is missing: train, or bind the recipe anew")
 
 
 def _unique(table: str, items: Sequence[Viewpoint | LightChoice], key: str) -> None:

@@ -36,10 +36,15 @@ class FieldMaps:
     origin_px: float
 
     def flat_field(self, channels: Sequence[int], binning: int, shape: tuple[int, int]) -> FlatField:
-        """For pictures (H, W) of that binning. Raises FlatFieldFileError for a channel without a map."""
+        """The maps of these channels for pictures of `shape` (H, W) at that binning, with mean 1.
+
+        Raises FlatFieldFileError for a channel without a map.
+        """
         missing = sorted(set(channels) - set(self.channels))
         if missing:
-            raise FlatFieldFileError(f"the flat field has no map of channel {missing[0]}: it has {self.channels}")
+            raise FlatFieldFileError(
+                f"the flat field has no map of channel {missing[0]}, only of {self.channels}: calibrate the field again"
+            )
         rows = [self.channels.index(channel) for channel in channels]
         step = max(8, STEP_PX // binning)
         y, x = (np.arange(0, size + step, step, dtype=np.float64) for size in shape)
@@ -49,8 +54,10 @@ class FieldMaps:
         return FlatField(grid / grid.mean(), step)
 
     def shared_and_own(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(Y, X) what all lights have in common, as vignetting, which goes into the albedo alone; (K, Y, X) the rest,
-        each with mean 1."""
+        """The factor that all lights share, (Y, X), and what is left of each light, (K, Y, X), with mean 1.
+
+        Vignetting is shared: it changes the albedo alone.
+        """
         factors = self.factors.astype(np.float64)
         factors /= factors.mean(axis=(1, 2), keepdims=True)
         shared = np.exp(np.log(factors).mean(axis=0))
@@ -83,10 +90,15 @@ def maps_bytes(maps: FieldMaps) -> bytes:
 
 
 def read_maps(path: Path, sha256: str) -> FieldMaps:
-    """Raises FlatFieldFileError: missing, changed since the record was made, or no maps."""
+    """The maps of a file whose SHA-256 is `sha256`.
+
+    Raises FlatFieldFileError: the file is missing, has changed since the record was made, or holds no maps.
+    """
     try:
         if path.stat().st_size > MAXIMUM_BYTES:
-            raise FlatFieldFileError(f"{path}: {path.stat().st_size} bytes are no flat-field maps")
+            raise FlatFieldFileError(
+                f"{path}: {path.stat().st_size} bytes are too many for flat-field maps; restore the file"
+            )
         data = path.read_bytes()
     except OSError as error:
         text = f"{path}: cannot be read: {error.strerror or error}; it belongs beside the calibration record"
@@ -101,9 +113,13 @@ def read_maps(path: Path, sha256: str) -> FieldMaps:
             maps = FieldMaps(channels, arrays["factors"], float(arrays["step_px"]), float(arrays["origin_px"]))
             FlatField(maps.factors.astype(np.float64), 1)
     except (KeyError, ValueError, PhotometricStereoError, zipfile.BadZipFile) as error:
-        raise FlatFieldFileError(f"{path}: holds no flat-field maps: {error}") from error
+        raise FlatFieldFileError(
+            f"{path}: holds no flat-field maps: {error}; restore the file, or calibrate the field again"
+        ) from error
     if len(maps.channels) != len(maps.factors) or not maps.step_px > 0:
-        raise FlatFieldFileError(f"{path}: {len(maps.factors)} maps for {len(maps.channels)} channels")
+        raise FlatFieldFileError(
+            f"{path}: {len(maps.factors)} maps for {len(maps.channels)} channels; calibrate the field again"
+        )
     return maps
 
 

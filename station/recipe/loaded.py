@@ -1,4 +1,4 @@
-"""A recipe file with all that it refers to: read, checked against each other, hashed."""
+"""A recipe file with all that it refers to: read, checked against each other, and hashed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SUFFIXES = {"recipe": ".yaml", "calibration": ".yaml", "flat_field": ".npz", "mo
 
 @dataclass(frozen=True, slots=True)
 class KeptFiles:
-    """Copies of what a recipe refers to, to be read instead of the files at the places that it names."""
+    """Copies of the files that a recipe refers to, read instead of those that it names: the archive's, for example."""
 
     calibration: Path
     model: Path
@@ -38,7 +38,7 @@ class KeptFiles:
 class LoadedRecipe:
     """A recipe with all that it refers to, found, checked against each other and hashed.
 
-    The poses of its viewpoints are the arm's under this calibration: see `station.recipe.aimed_views`.
+    The poses of its viewpoints are corrected for this calibration's camera; see `station.recipe.aimed_views`.
     """
 
     recipe: Recipe
@@ -51,7 +51,7 @@ class LoadedRecipe:
     flat_field: FieldMaps | None = None
 
     def files(self) -> list[tuple[Path, str, str]]:
-        """Every file that a verdict under this recipe rests on, with its SHA-256 and the suffix of a copy."""
+        """Every file on which a verdict under this recipe rests: its path, its SHA-256, and the suffix of a copy."""
         named = self.calibration.flat_field
         places = {
             "recipe": self.path, "calibration": self.calibration_path, "model": self.model_path,
@@ -65,7 +65,7 @@ class LoadedRecipe:
 
     @contextmanager
     def naming(self, field_path: str | Sequence[str | int]) -> Iterator[None]:
-        """A device that refuses what this field asks for becomes a DocumentError with the field's line."""
+        """Turns a device's refusal of what this field asks for into a DocumentError with the field's line."""
         try:
             yield
         except DeviceError as error:
@@ -74,9 +74,9 @@ class LoadedRecipe:
     def check_calibration(
         self, now: datetime | None = None, camera: str | None = None, *, is_simulated_rig: bool | None = None
     ) -> None:
-        """Raises DocumentError once the calibration has expired, or does not hold for this rig.
+        """Raise DocumentError if the calibration has expired at `now`, or does not hold for this rig.
 
-        That is a record of another `camera` (serial number), or a simulated one on a real rig.
+        It does not hold if it was measured with another `camera` (serial number), or is simulated and the rig is real.
         """
         problem = expiry_problem(self.calibration, now)
         if problem is None and is_simulated_rig is False:
@@ -87,7 +87,7 @@ class LoadedRecipe:
             raise _problem(self.document, ("calibration",), problem)
 
     def _indexed(self, field_path: str | Sequence[str | int]) -> FieldPath:
-        """Entries of viewpoints and lights may be named instead of counted."""
+        """The field's path with the entries of viewpoints and lights counted; they may be named instead."""
         table, *rest = field_path.split(".") if isinstance(field_path, str) else field_path
         if rest and table in ("viewpoints", "lights"):
             items = self.recipe.viewpoints if table == "viewpoints" else self.recipe.lights
@@ -99,12 +99,11 @@ class LoadedRecipe:
 def load_recipe(
     path: Path, *, need_model: bool = True, now: datetime | None = None, kept: KeptFiles | None = None
 ) -> LoadedRecipe:
-    """Read a recipe with its calibration and check everything that can be known without devices.
+    """Read a recipe with its calibration, and check everything that can be known without devices.
 
-    The calibration must be the one that the recipe is bound to, released, and valid at `now`.
-
-    `need_model=False` is for what comes before the model: making its training data, and training.
-    Raises DocumentError with file, line and field.
+    The calibration must be the one to which the recipe is bound, released, and valid at `now` (default: the present).
+    `need_model=False` is for what comes before the model: its training data, and training. `kept` names copies to
+    read instead of the files that the recipe names. Raises DocumentError with file, line and field.
     """
     document = read_document(path)
     recipe = document.validated(Recipe)

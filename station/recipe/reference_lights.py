@@ -1,7 +1,7 @@
-"""What a recipe expects of its lights now, when it learned under the lights of another calibration.
+"""Light levels that a recipe expects under a calibration other than the one it was trained with.
 
-Reference levels and the model's pictures belong to the lights that shone then. Under another calibration each light is
-as much stronger or weaker as the two calibrations say, and that is no fault.
+Reference levels and the model's pictures belong to the lights at training time. Under another calibration each light
+is stronger or weaker by the ratio of the two calibrations, and that difference is no fault.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ import numpy as np
 from calibration.record import CalibratedLight, Calibration
 from station.recipe.fields import LightChoice, Recipe, ReferenceLight
 
-MOVED_DEG = 0.5  # from there on shadows lie elsewhere than in what the demo models learned, and scores rise
+MOVED_DEG = 0.5  # from here on shadows fall elsewhere than in the demo models' training data, and scores rise
 
 
 def reference_lights(
     calibration: Calibration, lights: Sequence[LightChoice], gain_db: float
 ) -> dict[str, ReferenceLight]:
-    """What a recipe keeps of the calibration under which it learns and of how it uses its lights, by light."""
+    """Per light name: strength and direction in this calibration, and exposure, brightness and gain in the recipe.
+
+    A recipe stores these at training time; see `strengths_now`. Raises KeyError for a channel without calibration.
+    """
     kept = {}
     for light in lights:
         found = calibration.light(light.channel)
@@ -38,11 +41,11 @@ def _direction(light: CalibratedLight) -> tuple[float, float, float] | None:
 
 
 def strengths_now(recipe: Recipe, calibration: Calibration) -> dict[str, float]:
-    """By light: what it gives in a frame of this recipe under this calibration, over what it gave when that learned.
+    """Per light name: the level of a frame now over its level at training time, for the same part.
 
-    Of the lamp, and of exposure, brightness and gain, which an operator may have changed since. Lamps are compared by
-    the white plane where both know it, which compares the diffuse light and the camera's aperture too; else by the
-    intensities, which compare directional lights with each other alone.
+    The ratio covers the lamp, and the exposure, brightness and gain, which an operator may have changed since. Lamps
+    are compared by the white plane where both calibrations measured it: this covers the diffuse light and the camera's
+    aperture too. Otherwise they are compared by intensity, which covers the directional lights among themselves alone.
     """
     now = reference_lights(calibration, recipe.lights, recipe.capture.gain_db)
     then = recipe.reference_lights or now
@@ -58,7 +61,7 @@ def _lamps(now: Mapping[str, ReferenceLight], then: Mapping[str, ReferenceLight]
 
 
 def _use(now: ReferenceLight, then: ReferenceLight) -> float:
-    """Exposure x brightness x gain, now over then; what is not known of then is as now."""
+    """Exposure x brightness x gain, now over then. Values that the recipe did not record are taken as unchanged."""
     ratio = 1.0
     for a, b in ((now.exposure_us, then.exposure_us), (now.brightness, then.brightness)):
         if a is not None and b is not None:
@@ -69,7 +72,7 @@ def _use(now: ReferenceLight, then: ReferenceLight) -> float:
 
 
 def with_use(recipe: Recipe) -> dict[str, ReferenceLight]:
-    """The recipe's reference lights; where they do not say how they were used, that is as the recipe says now."""
+    """The recipe's reference lights; missing exposures, brightnesses and gains are taken from the recipe."""
     kept = dict(recipe.reference_lights)
     for light in recipe.lights:
         now = {"exposure_us": light.exposure_us, "brightness": light.brightness, "gain_db": recipe.capture.gain_db}
@@ -79,12 +82,12 @@ def with_use(recipe: Recipe) -> dict[str, ReferenceLight]:
 
 
 def expected_levels(levels: Mapping[str, float], strengths: Mapping[str, float]) -> dict[str, float]:
-    """A view's reference levels as these lights should give them."""
+    """A view's reference levels (shares of full scale, per light) times the lights' strengths."""
     return {name: level * strengths[name] for name, level in levels.items()}
 
 
 def moved_lights(recipe: Recipe, calibration: Calibration) -> dict[str, float]:
-    """Degrees by light, of those that stand elsewhere than where the recipe learned, by more than MOVED_DEG."""
+    """Light name -> degrees between its direction now and at training time, where that is more than MOVED_DEG."""
     now = reference_lights(calibration, recipe.lights, recipe.capture.gain_db)
     angles = {name: _apart_deg(now[name], then) for name, then in recipe.reference_lights.items()}
     return {name: angle for name, angle in angles.items() if angle > MOVED_DEG}

@@ -17,6 +17,7 @@ from station.recipe.loaded import LoadedRecipe, Recipe
 
 
 def solver_settings(recipe: Recipe) -> SolverSettings:
+    """The method and shadow threshold of the first solution; a refinement brings its own method."""
     stereo = recipe.photometric_stereo
     return SolverSettings(method=stereo.method, shadow_fraction=stereo.shadow_fraction)
 
@@ -24,8 +25,8 @@ def solver_settings(recipe: Recipe) -> SolverSettings:
 def lights_for(loaded: LoadedRecipe, view: str | None = None) -> LightModel:
     """The recipe's directional lights on the grid of its captures, brightness folded in.
 
-    Near lights are taken to shine on a plane through the target point, or, for `view`, as far above it as the recipe
-    says of that viewpoint: 5 mm of unknown height cost about 0.5 degrees at a light distance of 250 mm.
+    Near lights shine on a plane through the target point, or, for `view`, on the plane that lies `plane_height_mm` of
+    that viewpoint above it. An error of 5 mm in height costs about 0.5 degrees at a light distance of 250 mm.
     """
     lights = loaded.recipe.directional_lights
     found = light_model(
@@ -39,7 +40,10 @@ def lights_for(loaded: LoadedRecipe, view: str | None = None) -> LightModel:
 
 
 def noise_for(loaded: LoadedRecipe, frame: Frame) -> SensorNoise:
-    """The sensor's noise in such frames: as calibrated, at the frame's gain, depth and binning, or a usual sensor's."""
+    """The sensor's noise (EMVA 1288) at the frame's gain, depth and binning.
+
+    It is the calibrated noise, or that of a usual sensor where the calibration did not measure it.
+    """
     binning = loaded.recipe.capture.binning
     sensor = loaded.calibration.sensor
     if sensor is None:
@@ -47,12 +51,13 @@ def noise_for(loaded: LoadedRecipe, frame: Frame) -> SensorNoise:
         return SensorNoise(usual.system_gain_dn_per_e / binning**2, usual.dark_noise_e * binning)
     bits = 8 if sensor.pixel_format.endswith("8") else 12
     gain = sensor.gain_dn_per_e * 10 ** ((frame.gain_db - sensor.gain_db) / 20) * full_scale_dn(frame) / (2**bits - 1)
-    # binned pixels are means of binning^2: shot noise as of one electron's share, dark noise less by the binning
+    # a binned pixel is the mean of binning^2 pixels, so the gain per electron falls by binning^2 and the dark noise,
+    # counted in electrons of all of them, rises by binning
     return SensorNoise(gain / binning**2, sensor.read_noise_e * binning)
 
 
 def flat_field_for(loaded: LoadedRecipe, shape: tuple[int, int]) -> FlatField | None:
-    """The calibration's flat field for pictures (H, W); None where it holds none."""
+    """The calibration's flat field on pictures of `shape` (H, W), one map per directional light; None without maps."""
     if loaded.flat_field is None:
         return None
     channels = [light.channel for light in loaded.recipe.directional_lights]

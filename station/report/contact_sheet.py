@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from station.documents.atomic import write_atomic
-from station.inspection.result import Inspection, Verdict, ViewResult, told_once
+from station.inspection.reasons import reason_lines
+from station.inspection.result import Inspection, Verdict, ViewResult
 from station.report.colours import LIMIT_POSITION, SCALE_END, colour_bar, hatch
 from station.report.thumbnails import fitted, grey_ground, heat_rgb, image_rgb, normals_rgb
 
@@ -149,7 +150,7 @@ def _draw_banner(draw: ImageDraw.ImageDraw, inspection: Inspection, box: Box) ->
     left = box[0] + 136 + _text_width(draw, inspection.verdict.value, 84) + 40
     width = box[2] - left - 20
     lines = [_deciding_line(inspection)]
-    for reason in told_once(inspection):
+    for reason in reason_lines(inspection.reasons, len(inspection.expected_views)):
         lines += _wrapped(draw, reason, 22, width, 2)
     if len(lines) > 4:
         lines = [*lines[:3], f"and {len(lines) - 3} more lines: see the record"]
@@ -261,7 +262,7 @@ def _draw_score(draw: ImageDraw.ImageDraw, box: Box, view: ViewResult | None) ->
     score = "none" if view.pred_score is None else f"{view.pred_score:.4g}"
     line = f"score {score}   limit {view.limit:.4g}"
     draw.text((box[0], box[1] + 52), line, font=_font(20), fill=_INK, anchor="lm")
-    notes = "; ".join(view.reasons) or _observable(view)
+    notes = "; ".join(reason.text for reason in view.reasons) or _observable(view)
     for number, text in enumerate(_wrapped(draw, notes, 16, box[2] - box[0], 2)):
         draw.text((box[0], box[1] + 78 + 20 * number), text, font=_font(16), fill=_FAINT, anchor="lm")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from station.inspection.result import Inspection
 from station.photometric_stereo.folder import SolveReport
 
@@ -26,7 +28,8 @@ def inspection_document(inspection: Inspection) -> dict[str, object]:
         "product": inspection.product,
         "recipe_id": inspection.recipe_id,
         "verdict": inspection.verdict.value,
-        "reasons": list(inspection.reasons),
+        "reasons": [str(reason) for reason in inspection.reasons],
+        "reason_records": [asdict(reason) for reason in inspection.reasons],
         "deciding_view": inspection.deciding_view,
         "is_simulated": inspection.is_simulated,
         "is_partial": inspection.is_partial,
@@ -35,7 +38,7 @@ def inspection_document(inspection: Inspection) -> dict[str, object]:
                 "verdict": v.verdict.value,
                 "pred_score": v.pred_score,
                 "limit": v.limit,
-                "reasons": list(v.reasons),
+                "reasons": [reason.advice for reason in v.reasons],
             }
             for v in inspection.views
         },

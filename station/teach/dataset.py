@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from drivers.protocols import Frame, Pose
 from drivers.simulated.scene import DEFECT_KINDS, Scene, make_part, random_defect
-from station.acquire.plan import CaptureStep, make_plan
+from station.acquire.plan import CaptureStep, lit_steps, make_plan
 from station.documents.atomic import write_atomic
 from station.errors import BadInput
 from station.inspection.result import NormalMap
@@ -181,7 +181,8 @@ class Photographer:
         defects = () if part.kind == "good" else (random_defect(product, part.kind, part.seed),)
         scene = Scene(make_part(product, part.seed, defects), seed=SCENE_SEED)
         rng = np.random.default_rng([part.seed, len(part.kind)])
-        steps = make_plan(self._loaded.recipe)
+        lit = lit_steps(make_plan(self._loaded.recipe))
+        steps = [replace(step, index=index) for index, step in enumerate(lit)]  # of which seeds are made
         for viewpoint in self._loaded.recipe.viewpoints:
             mine = [step for step in steps if step.view == viewpoint.name]
             yield viewpoint.name, self._solve(scene, _visited(viewpoint.as_pose(), rng), mine, part.seed)
@@ -189,12 +190,12 @@ class Photographer:
     def _solve(self, scene: Scene, pose: Pose, steps: list[CaptureStep], seed: int) -> SolvedView:
         frames = {step.light: self._frame(scene, pose, step, seed) for step in steps}
         self._solver.begin(steps[0].view)
-        directional = [step.light for step in steps if step.kind == "directional"]
-        for index, name in enumerate(directional):
-            self._solver.add(index, frames[name])
+        directional = [frames[step.light] for step in steps if step.kind == "directional"]
+        for index, frame in enumerate(directional):
+            self._solver.add(index, frame)
         diffuse = next(step.light for step in steps if step.kind == "diffuse")
         factor = BINNING // self._binning
-        solved = self._for_detector(self._solver.first())
+        solved = self._for_detector(self._solver.first(), directional)
         normals = block_normals(solved.normals, factor)
         is_first = self._loaded.recipe.photometric_stereo.detector_normals == "first"
         if factor > 1 and is_first:  # else they are still in use, or no arrays of the solver's
@@ -206,12 +207,12 @@ class Photographer:
             levels={name: mean_level(frame) for name, frame in frames.items()},
         )
 
-    def _for_detector(self, first: NormalMap) -> NormalMap:
+    def _for_detector(self, first: NormalMap, frames: list[Frame]) -> NormalMap:
         """The detector learns from the normals that it will be given."""
         stereo = self._loaded.recipe.photometric_stereo
         if stereo.detector_normals == "first":
             return first
-        refined = self._solver.refined(first)
+        refined = self._solver.refined(first, frames)
         self._solver.recycle(first)
         return refined
 

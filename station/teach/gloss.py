@@ -76,10 +76,11 @@ def teach_gloss(recipe: Path, archive: Path, inspection_id: str) -> GlossReport:
         shape = frames[names[0]].pixels.shape
         solver = ViewSolver(loaded, (shape[0], shape[1]))
         solver.begin(viewpoint.name)
-        for index, name in enumerate(names):
-            solver.add(index, frames[name])
+        directional = [frames[name] for name in names]
+        for index, frame in enumerate(directional):
+            solver.add(index, frame)
         distance_mm = loaded.calibration.working_distance_mm
-        found.append(GlossView(solver.frames, solver.lights, solver.first(), distance_mm, solver.flat_field))
+        found.append(GlossView(directional, solver.lights, solver.first(), distance_mm, solver.flat_field))
         views.append(viewpoint.name)
     try:
         fit = fit_gloss(found, solver.settings)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from drivers.simulated.config import SimulatedRigConfig
 from station.acquire.capture import StopSignal, capture
+from station.acquire.captured_view import CapturedView
 from station.acquire.plan import make_plan
 from station.acquire.stage_times import StageTimes
-from station.engine.engine import read_recipe_files
+from station.engine.preparation import read_recipe_files
 from station.inspection.result import Verdict, ViewResult
 from station.judge.view_judge import ViewJudge
 from station.recipe.demo import DEMO_RECIPES
@@ -60,7 +61,9 @@ class ViewBench:
         self.rig = rig
         self.control = control
         self._judge = ViewJudge(files.loaded, files.detector)
-        self._steps = tuple(step for step in make_plan(self._recipe) if step.view == VIEW)
+        dark, *lit = make_plan(self._recipe)
+        own = tuple(step for step in lit if step.view == VIEW)
+        self._steps = (replace(dark, view=VIEW, pose=own[0].pose), *own)
         rig.arm.home()
         rig.camera.configure(self._recipe.camera_settings())
 
@@ -70,10 +73,12 @@ class ViewBench:
 
     def look(self) -> ViewResult:
         times = StageTimes()
-        self._judge.begin_job(times)
-        for captured in capture(self.rig, self._steps, StopSignal(), times, see_dark=self._judge.see_dark):
-            self._judge.add(captured)
-        return self._judge.finish(VIEW)
+        self._judge.begin_part(times)
+        view = CapturedView(VIEW, self._steps)
+        for captured in capture(self.rig, self._steps, StopSignal(), times):
+            view.add(captured)
+            self._judge.take(captured)
+        return self._judge.judge(view)
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +104,9 @@ def test_a_fault_in_the_picture_is_told_by_name(fault: PictureFault, view: ViewB
     after_s = time.monotonic() - started_s
     view.inject(fault.repair)
     assert spoilt.verdict is Verdict.UNDECIDED
-    assert any(fault.words in reason for reason in spoilt.reasons), spoilt.reasons
+    assert any(fault.words in reason.text for reason in spoilt.reasons), spoilt.reasons
     assert view.look().verdict is Verdict.PASS
-    said = f"UNDECIDED: {spoilt.reasons[0]}"
+    said = f"UNDECIDED: {spoilt.reasons[0].advice}"
     table.note("What only the pictures show", "station", fault.injected, "one view", said, after_s, "PASS")
 
 
@@ -122,7 +127,7 @@ def test_a_light_controller_that_restarts_behind_its_acknowledge_is_told(
     after_s = time.monotonic() - started_s
     monkeypatch.undo()
     assert spoilt.verdict is Verdict.UNDECIDED
-    assert "light 'L135' is dead" in spoilt.reasons[0]
+    assert "light 'L135' is dead" in spoilt.reasons[0].text
     assert view.look().verdict is Verdict.PASS
-    said = f"UNDECIDED: {spoilt.reasons[0]}"
+    said = f"UNDECIDED: {spoilt.reasons[0].advice}"
     table.note("What only the pictures show", "station", "lights.reset", "after the acknowledge", said, after_s, "PASS")

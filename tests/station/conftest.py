@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from station.inspection.result import AnomalyMap, Inspection, NormalMap, Verdict, ViewResult, judge_part, judge_score
+from station.inspection.reasons import Reason, ReasonKind
+from station.inspection.result import AnomalyMap, Inspection, NormalMap, Verdict, ViewResult
+from station.inspection.rule import judge_part, judge_score
 
 VIEW_NAMES = ("top", "front", "right", "back", "left")
 LIMIT = 1.6
@@ -41,7 +43,8 @@ def made_view(
     peak = np.exp(-(((columns - 50) / 6) ** 2 + ((rows - 18) / 4) ** 2))
     scores = (0.25 * limit + (score - 0.25 * limit) * peak).astype(np.float32)
     verdict = Verdict.UNDECIDED if reasons else judge_score(score, limit)
-    return ViewResult(name, verdict, limit, image, normal_map, AnomalyMap(scores, score), reasons, {"north": 0.011})
+    why = tuple(Reason(ReasonKind.LIGHT_DEAD, text, view=name) for text in reasons)
+    return ViewResult(name, verdict, limit, image, normal_map, AnomalyMap(scores, score), why, {"north": 0.011})
 
 
 def made_inspection(

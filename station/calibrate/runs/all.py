@@ -13,7 +13,6 @@ from calibration.report.page import Section, html_report
 from calibration.report.plots import Plot
 from drivers.protocols import Pose
 from station.calibrate.bench.bench import Identity, Progress, Recorder
-from station.calibrate.runs.opened import Station
 from station.calibrate.field.measure import MeasuredField, field_maps
 from station.calibrate.lights.measure import (
     CalibrationRefused,
@@ -24,6 +23,7 @@ from station.calibrate.lights.measure import (
 )
 from station.calibrate.records.folder import Release, make_record, record_hash, with_field, write_record
 from station.calibrate.records.plots import camera_plots, field_plots, light_plots, sensor_plots, write_plots
+from station.calibrate.runs.opened import Station
 from station.calibrate.studies.compare import Comparison, as_built, compare, truth_of_rig
 from station.calibrate.studies.demo_part import NormalErrors, Used, When, measure_parts, summary
 from station.calibrate.viewpoints.drift_check import viewpoints_record

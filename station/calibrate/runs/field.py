@@ -10,10 +10,10 @@ from typing import Any
 from calibration.lights.field import PlaneTilt
 from calibration.record import Calibration
 from station.calibrate.bench.bench import Progress, Recorder
-from station.calibrate.runs.opened import Station
 from station.calibrate.field.measure import measure_field
 from station.calibrate.lights.measure import CalibrationRefused, LightSettings
 from station.calibrate.records.folder import VALID_FOR_DAYS, record_hash, with_field, write_record
+from station.calibrate.runs.opened import Station
 from station.recipe.binding import utc
 
 

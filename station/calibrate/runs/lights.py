@@ -8,8 +8,8 @@ from typing import Any
 from calibration.lights.rays import F64
 from calibration.record import Calibration
 from station.calibrate.bench.bench import Progress
-from station.calibrate.runs.opened import Station
 from station.calibrate.lights.measure import LightSettings, MeasuredLights, measure_lights
+from station.calibrate.runs.opened import Station
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from calibration.record import Calibration, CameraRecord, Picture, ReturnsRecord
 from calibration.viewpoints.taught import Viewpoint
 from drivers.protocols import Pose
 from station.calibrate.bench.bench import Progress
-from station.calibrate.bench.stand import Stand
 from station.calibrate.bench.board_bench import BoardBench
+from station.calibrate.bench.stand import Stand
 from station.calibrate.camera.measure import BINNING, CameraResult, measure_camera
 from station.calibrate.viewpoints.measure import STATION_VIEWS, ViewpointsResult, measure_viewpoints
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from calibration.camera.info_files import file_kind, read_camera, read_opencv, read_ros, write_opencv, write_ros
-from calibration.camera_model import CalibrationFileError, CameraModel
 from calibration.camera.vendor_yaml import (
     homography_error,
     parse_vendor_yaml,
@@ -17,6 +16,7 @@ from calibration.camera.vendor_yaml import (
     vendor_calibration,
     write_vendor_yaml,
 )
+from calibration.camera_model import CalibrationFileError, CameraModel
 
 FOLDER = Path(__file__).parent / "appendix_c"
 FOUR = [FOLDER / f"camera{n}.yaml" for n in (1, 2, 3, 4)]

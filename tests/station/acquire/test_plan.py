@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from station.acquire.plan import CaptureStep, format_plan, make_plan
+from station.acquire.plan import CaptureStep, format_plan, lit_steps, make_plan
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import load_recipe
 
@@ -17,9 +17,17 @@ def plan() -> tuple[CaptureStep, ...]:
 
 
 def test_every_view_gets_every_light_once(plan: tuple[CaptureStep, ...]) -> None:
-    assert len(plan) == 5 * (4 + 1)
-    assert [step.index for step in plan] == list(range(25))
-    assert len({(step.view, step.light) for step in plan}) == 25
+    assert len(lit_steps(plan)) == 5 * (4 + 1)
+    assert [step.index for step in plan] == list(range(26))
+    assert len({(step.view, step.light) for step in plan}) == 26
+
+
+def test_the_first_step_of_a_part_is_dark_and_as_long_as_the_longest(plan: tuple[CaptureStep, ...]) -> None:
+    dark = plan[0]
+    assert [step.index for step in plan if step.kind == "dark"] == [0]
+    assert (dark.view, dark.light, dark.channel, dark.brightness) == ("top", "dark", 0, 0.0)
+    assert dark.exposure_us == max(step.exposure_us for step in plan[1:])
+    assert (dark.pose, dark.gain_db) == (plan[1].pose, plan[1].gain_db)
 
 
 def test_the_arm_visits_each_viewpoint_once(plan: tuple[CaptureStep, ...]) -> None:
@@ -28,7 +36,7 @@ def test_the_arm_visits_each_viewpoint_once(plan: tuple[CaptureStep, ...]) -> No
 
 
 def test_a_step_is_complete(plan: tuple[CaptureStep, ...]) -> None:
-    diffuse = plan[4]
+    diffuse = plan[5]
     assert (diffuse.view, diffuse.light, diffuse.channel, diffuse.kind) == ("top", "diffuse", 9, "diffuse")
     assert diffuse.pose.as_tuple() == (0.0, 0.0, 258.0, 0.0, -90.0)
     assert diffuse.exposure_us > 0
@@ -38,6 +46,6 @@ def test_a_step_is_complete(plan: tuple[CaptureStep, ...]) -> None:
 
 def test_the_plan_prints_as_one_line_per_frame(plan: tuple[CaptureStep, ...]) -> None:
     lines = format_plan(plan).splitlines()
-    assert len(lines) == 26
-    assert lines[6].split()[:9] == ["5", "front", "0.00", "-176.78", "184.78", "45.0", "-90.0", "L45", "2"]
+    assert len(lines) == 27
+    assert lines[7].split()[:9] == ["6", "front", "0.00", "-176.78", "184.78", "45.0", "-90.0", "L45", "2"]
     assert {len(line) for line in lines} == {len(lines[0])}

@@ -15,7 +15,8 @@ from drivers.serial_line.lights.gardasoft import GardasoftLights
 from drivers.simulated import simcam
 from drivers.simulated.config import SimulatedRigConfig
 from drivers.simulated.process import RigProcess
-from station.acquire.capture import CapturedFrame, Stopped, StopSignal, capture
+from station.acquire.capture import Stopped, StopSignal, capture
+from station.acquire.captured_view import CapturedFrame
 from station.acquire.plan import CaptureStep
 from station.acquire.stage_times import StageTimes
 from station.rig.devices import Rig, Strobes, open_rig, set_up_strobes
@@ -103,16 +104,12 @@ def test_every_frame_saw_its_own_light_alone(running: Any, rig: Rig) -> None:
 
 def test_the_dark_frame_of_a_part_saw_no_light(running: Any, rig: Rig) -> None:
     process, _ = running
-    dark: list[CapturedFrame] = []
     steps = PLAN[: len(LIGHTS)]
-    frames = list(
-        capture(
-            rig, steps, StopSignal(), StageTimes(),
-            see_dark=lambda _view, frame: dark.append(CapturedFrame(steps[0], frame, steps[0].pose)),
-        )
-    )  # fmt: skip
-    assert len(dark) == 1
-    assert lights_of(process, dark[0]) == {}
+    dark_step = replace(steps[0], light="dark", channel=0, kind="dark", brightness=0.0)
+    dark, *frames = capture(rig, (dark_step, *steps), StopSignal(), StageTimes())
+    assert dark.step == dark_step
+    assert lights_of(process, dark) == {}
+    assert [f.step for f in frames] == list(steps)
     assert_right(process, frames)
 
 

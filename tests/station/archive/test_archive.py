@@ -20,6 +20,7 @@ from drivers.protocols import Frame, Pose
 from station.archive import Archive, ArchivedFrame, ArchiveError, new_inspection_id
 from station.archive import folder as folder_module
 from station.documents import atomic
+from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import AnomalyMap, Inspection, NormalMap, Verdict, ViewResult
 
 POSE = Pose(1.0, -2.5, 258.0, 45.0, -90.0)
@@ -58,14 +59,15 @@ def make_view(name: str, seed: int, score: float = 0.4) -> ViewResult:
 
 
 def make_inspection(**changes: Any) -> Inspection:
-    blind = ViewResult("back", Verdict.UNDECIDED, 1.0, reasons=("light 'L45' is dead",))
+    dead = Reason(ReasonKind.LIGHT_DEAD, "light 'L45' is dead", "check its lamp", "back", "L45")
+    blind = ViewResult("back", Verdict.UNDECIDED, 1.0, reasons=(dead,))
     inspection = Inspection(
         inspection_id=new_inspection_id(),
         part_id="../part 7\n",
         product="connector",
         recipe_id="connector",
         verdict=Verdict.UNDECIDED,
-        reasons=("view 'back': light 'L45' is dead",),
+        reasons=(dead,),
         views=(make_view("top", 1), blind),
         expected_views=("top", "back", "left"),
         deciding_view="top",

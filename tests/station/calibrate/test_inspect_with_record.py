@@ -134,7 +134,7 @@ def test_a_dead_light_is_still_undecided(bound: Bound) -> None:
     bound.control.inject("lights.light_dead", "4")
     inspection = bound.engine.inspect("DEAD")
     assert inspection.verdict is Verdict.UNDECIDED
-    assert any("'L135' is dead" in reason for reason in inspection.reasons)
+    assert any("'L135' is dead" in reason.text for reason in inspection.reasons)
     bound.control.inject("lights.light_repaired", "4")
 
 

@@ -10,8 +10,9 @@ from typing import Any, cast
 
 import pytest
 
-from station.engine.engine import Engine, NotNow, Prepared
+from station.engine.engine import Engine, NotNow
 from station.engine.events import Event, LightsWatched, ResultReady, State, StateChanged
+from station.engine.preparation import Prepared
 from station.inspection.result import Inspection
 from station.rig.devices import Rig
 

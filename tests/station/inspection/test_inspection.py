@@ -8,13 +8,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from station.inspection.result import AnomalyMap, Inspection, Verdict, ViewResult, judge_part, judge_score, told_once
+from station.inspection.reasons import Reason, ReasonKind, reason_lines
+from station.inspection.result import AnomalyMap, Inspection, Verdict, ViewResult
+from station.inspection.rule import judge_part, judge_score
 
 EXPECTED = ("top", "front")
 
 
 def view(name: str, verdict: Verdict, score: float = 0.5, *reasons: str) -> ViewResult:
-    return ViewResult(name, verdict, 1.0, anomaly_map=AnomalyMap(np.zeros((2, 2), np.float32), score), reasons=reasons)
+    why = tuple(Reason(ReasonKind.LIGHT_DEAD, text, view=name) for text in reasons)
+    return ViewResult(name, verdict, 1.0, anomaly_map=AnomalyMap(np.zeros((2, 2), np.float32), score), reasons=why)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +35,7 @@ def test_all_views_passed_is_pass() -> None:
 def test_a_missing_view_is_undecided_and_named() -> None:
     verdict, reasons, _ = judge_part((view("top", Verdict.PASS),), EXPECTED)
     assert verdict is Verdict.UNDECIDED
-    assert reasons == ("view 'front' was not captured",)
+    assert [(r.kind, r.view, r.text) for r in reasons] == [(ReasonKind.NOT_CAPTURED, "front", "was not captured")]
 
 
 def test_one_failed_view_fails_the_part_whatever_the_others_could_not_show() -> None:
@@ -44,25 +47,25 @@ def test_an_undecided_view_hands_its_reason_to_the_part() -> None:
     views = (view("top", Verdict.UNDECIDED, 0.2, "a light is dead"), view("front", Verdict.PASS))
     verdict, reasons, _ = judge_part(views, EXPECTED)
     assert verdict is Verdict.UNDECIDED
-    assert reasons == ("view 'top': a light is dead",)
+    assert tuple(map(str, reasons)) == ("view 'top': a light is dead",)
 
 
 def test_no_expected_view_is_never_pass() -> None:
     assert judge_part((), ())[0] is Verdict.UNDECIDED
 
 
-def test_what_holds_of_several_views_is_told_in_one_line(make_inspection: Callable[..., Inspection]) -> None:
+def test_what_holds_of_several_views_is_one_line(make_inspection: Callable[..., Inspection]) -> None:
     names = ("top", "front", "right", "back", "left")
     scores = dict.fromkeys(names, 0.5)
     every = make_inspection(scores, view_reasons=dict.fromkeys(names, ("ambient light",)))
-    assert told_once(every) == ("every view: ambient light",)
+    assert reason_lines(every.reasons, 5) == ("every view: ambient light",)
     assert len(every.reasons) == 5, "the record keeps each"
     some = make_inspection(
         {name: 0.5 for name in names if name != "left"},
         view_reasons={"top": ("light 'L45' is weak", "few pixels"), "back": ("light 'L45' is weak",)},
     )
-    assert told_once(some) == (
-        "view 'left' was not captured",
+    assert reason_lines(some.reasons, 5) == (
+        "view 'left': was not captured; inspect the part again",
         "views top, back: light 'L45' is weak",
         "view 'top': few pixels",
     )

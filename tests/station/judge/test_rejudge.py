@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from station.archive import Archive, ArchiveError
-from station.inspection.result import Inspection, judge_part
+from station.inspection.reasons import Reason, ReasonKind
+from station.inspection.result import Inspection
+from station.inspection.rule import judge_part
 from station.judge.rejudge import recipe_of, what_ended
 
 
@@ -17,7 +19,8 @@ def test_what_ended_an_inspection_is_what_no_view_gave_as_a_reason(undecided_ins
     assert of_views
     whole = replace(undecided_inspection, reasons=of_views)
     assert what_ended(whole) == ()
-    assert what_ended(replace(whole, reasons=("gantry: alarm 1", *of_views))) == ("gantry: alarm 1",)
+    alarm = Reason(ReasonKind.DEVICE_FAULT, "gantry: alarm 1")
+    assert what_ended(replace(whole, reasons=(alarm, *of_views))) == (alarm,)
 
 
 def test_an_inspection_of_which_the_archive_kept_no_recipe_is_not_judged_again(

@@ -9,8 +9,9 @@ import yaml
 
 from drivers.protocols import Frame
 from drivers.simulated.scene import Scene, make_part
-from station.acquire.capture import CapturedFrame
-from station.acquire.plan import make_plan
+from station.acquire.captured_view import CapturedFrame, CapturedView
+from station.acquire.plan import lit_steps, make_plan
+from station.acquire.stage_times import StageTimes
 from station.archive import Archive, ArchivedFrame, new_inspection_id
 from station.documents.errors import DocumentError
 from station.inspection.result import AnomalyMap, Inspection, Verdict, ViewResult
@@ -55,7 +56,7 @@ def changed(refine: str, detector_normals: str, height_mm: float = 0.0) -> Loade
 def top() -> list[CapturedFrame]:
     scene = Scene(make_part("knob", 4))
     taken = []
-    for step in make_plan(load_recipe(RECIPE, need_model=False).recipe):
+    for step in lit_steps(make_plan(load_recipe(RECIPE, need_model=False).recipe)):
         if step.view == "top":
             pixels = scene.photograph(
                 step.pose, {step.channel: 1.0}, exposure_us=step.exposure_us, gain_db=0.0, pixel_format="BayerRG12",
@@ -69,10 +70,19 @@ def top() -> list[CapturedFrame]:
 def judged(loaded: LoadedRecipe, frames: list[CapturedFrame], behind: bool = False) -> tuple[ViewResult, Listening]:
     detector = Listening()
     judge = ViewJudge(loaded, detector)
-    judge.is_behind = lambda: behind
-    for frame in frames:
-        judge.add(frame)
-    return judge.finish("top"), detector
+    view = view_of(frames)
+    for captured in frames:
+        judge.take(captured)
+    result = judge.judge(view)
+    return result if behind else judge.refine(view, result), detector
+
+
+def view_of(frames: list[CapturedFrame]) -> CapturedView:
+    view = CapturedView("top", tuple(captured.step for captured in frames))
+    for captured in frames:
+        view.add(captured)
+    assert view.is_complete
+    return view
 
 
 def test_every_view_tells_its_doubt_and_how_its_lights_fit(top: list[CapturedFrame]) -> None:
@@ -95,7 +105,9 @@ def test_a_saturated_diffuse_picture_makes_the_view_undecided(top: list[Captured
     result, _ = judged(changed("none", "first"), bright)
     assert result.verdict is Verdict.UNDECIDED
     assert len(result.reasons) == 1
-    assert "light 'diffuse' saturates" in result.reasons[0]
+    assert "light 'diffuse' saturates" in result.reasons[0].text
+    assert (result.reasons[0].view, result.reasons[0].light) == ("top", "diffuse")
+    assert result.reasons[0].remedy == "shorten its exposure"
 
 
 def test_ambient_light_is_told_against_the_view_where_its_references_lack_a_light(top: list[CapturedFrame]) -> None:
@@ -104,10 +116,13 @@ def test_ambient_light_is_told_against_the_view_where_its_references_lack_a_ligh
     shares = []
     for recipe in (loaded.recipe, partial):
         judge = ViewJudge(replace(loaded, recipe=recipe), Listening())
-        judge.see_dark("top", replace(top[0].frame, pixels=np.full_like(top[0].frame.pixels, 70)))
-        for frame in top:
-            judge.add(frame)
-        shares.append(judge.finish("top").quality[SHARE])
+        judge.begin_part(StageTimes())
+        dark_step = replace(top[0].step, light="dark", kind="dark", channel=0)
+        dark_frame = replace(top[0].frame, pixels=np.full_like(top[0].frame.pixels, 70))
+        frames = [CapturedFrame(dark_step, dark_frame, top[0].position), *top]
+        for frame in frames:
+            judge.take(frame)
+        shares.append(judge.judge(view_of(frames)).quality[SHARE])
     assert 0 < shares[0] < 0.1
     assert shares[1] == shares[0]
 
@@ -126,10 +141,11 @@ def test_a_refined_map_shares_no_memory_with_the_one_that_is_recycled(top: list[
     loaded = changed("gloss", "first")
     solver = ViewSolver(loaded, top[0].frame.pixels.shape)
     solver.begin("top")
-    for index, captured in enumerate(c for c in top if c.step.kind == "directional"):
-        solver.add(index, captured.frame)
+    frames = view_of(top).directional
+    for index, frame in enumerate(frames):
+        solver.add(index, frame)
     first = solver.first()
-    refined = solver.refined(first)
+    refined = solver.refined(first, frames)
     for plane in ("normals", "albedo", "lit_count", "residual", "observable", "saturated"):
         assert not np.shares_memory(getattr(refined, plane), getattr(first, plane))
 
@@ -140,7 +156,7 @@ def test_a_view_without_references_beside_others_that_have_them_is_undecided(top
     loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"reference_levels": levels}))
     result, _ = judged(loaded, top)
     assert result.verdict is Verdict.UNDECIDED
-    assert "but not of this one" in result.reasons[0]
+    assert "but not of this one" in result.reasons[0].text
 
 
 def test_a_refinement_for_the_archive_is_left_out_when_the_station_is_behind(top: list[CapturedFrame]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -30,10 +29,14 @@ from station.lights.warning import ambient_warning
 from station.rig.devices import Rig
 
 POSES = (Pose(0.0, 0.0, 258.0, 0.0, -90.0), Pose(5.0, 0.0, 258.0, 0.0, -90.0))
-PLAN = tuple(
-    CaptureStep(2 * v + k, f"view{v}", pose, f"L{k}", k + 1, "directional", 1.0, 4000.0 + 1000.0 * k, 0.0)
-    for v, pose in enumerate(POSES)
-    for k in range(2)
+DARK_STEP = CaptureStep(0, "view0", POSES[0], "dark", 0, "dark", 0.0, 5000.0, 0.0)
+PLAN = (
+    DARK_STEP,
+    *(
+        CaptureStep(1 + 2 * v + k, f"view{v}", pose, f"L{k}", k + 1, "directional", 1.0, 4000.0 + 1000.0 * k, 0.0)
+        for v, pose in enumerate(POSES)
+        for k in range(2)
+    ),
 )
 
 
@@ -70,13 +73,12 @@ class NotedRig:
 
 def test_one_dark_frame_a_part_at_its_first_view_before_any_light() -> None:
     rig = NotedRig()
-    seen: list[tuple[str, Frame]] = []
-    take: Callable[[str, Frame], None] = lambda view, dark: seen.append((view, dark))  # noqa: E731
-    frames = list(capture(cast(Rig, rig), PLAN, StopSignal(), StageTimes(), see_dark=take))
-    assert len(frames) == 4
+    frames = list(capture(cast(Rig, rig), PLAN, StopSignal(), StageTimes()))
+    seen = [captured.step for captured in frames if captured.step.kind == "dark"]
+    assert len(frames) == 4 + len(seen)
     assert rig.told[:4] == ["move", "expose 5000 lit 0", "on 1", "expose 4000 lit 1"]
     assert sum("lit 0" in call for call in rig.told) == 1
-    assert [view for view, _ in seen] == ["view0"]
+    assert seen == [DARK_STEP]
 
 
 def test_the_share_is_of_what_the_lights_give_whatever_the_exposures() -> None:
@@ -89,7 +91,7 @@ def test_the_share_is_of_what_the_lights_give_whatever_the_exposures() -> None:
 
 def test_above_its_limit_it_is_a_reason_and_not_knowing_is_one_too() -> None:
     assert check_ambient(0.025, 0.025) == ()
-    assert "still 2.6% of the lights' level (limit 2.5%)" in check_ambient(0.026, 0.025)[0]
+    assert "still 2.6% of the lights' level (limit 2.5%)" in check_ambient(0.026, 0.025)[0].text
     assert len(check_ambient(float("nan"), 0.025)) == 1
 
 

@@ -50,7 +50,7 @@ def test_the_light_with_the_worst_residual_again_and_again_is_named() -> None:
 
 def test_a_few_parts_prove_nothing() -> None:
     assert light_trends(readings(4, residual={"L90": 2.5})).flagged == ()
-    assert light_trends([]).as_text() == "no inspection in this archive tells of its lights"
+    assert light_trends([]).as_text() == "no inspection in this archive recorded its lights"
 
 
 def test_with_four_lights_none_is_named_for_its_residual_but_the_rise_is_told() -> None:

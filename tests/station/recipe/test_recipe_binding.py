@@ -103,7 +103,7 @@ def test_simulated_lights_are_refused_on_a_real_rig(recipe: Path) -> None:
     ("provenance", "changes", "expected"),
     [
         (Provenance(measured=(), flags=("light L0: off",)), {}, "was not released; it was flagged: light L0: off"),
-        (None, {"is_simulated": False}, "says nothing of its release"),
+        (None, {"is_simulated": False}, "does not record its release"),
     ],
 )
 def test_what_nobody_released_is_neither_bound_nor_run(
@@ -124,7 +124,7 @@ def test_what_nobody_released_is_neither_bound_nor_run(
 def test_a_record_is_never_used_unbound(recipe: Path, released: Path) -> None:
     text = recipe.read_text().replace("simulated_rig.calibration.yaml", f"records/{released.name}")
     recipe.write_text(text)
-    with pytest.raises(DocumentError, match=r"connector.yaml:6:1: calibration: .* does not say its SHA-256"):
+    with pytest.raises(DocumentError, match=r"connector.yaml:6:1: calibration: .* does not name its SHA-256"):
         load_recipe(recipe, need_model=False, now=THEN)
 
 
@@ -229,7 +229,7 @@ def test_a_recipe_whose_calibration_of_then_was_changed_is_not_bound(recipe: Pat
 
 def test_reference_lights_name_every_light_of_the_recipe(recipe: Path) -> None:
     recipe.write_text(recipe.read_text() + "\nreference_lights:\n  L45: {relative_intensity: 1.0}\n")
-    with pytest.raises(DocumentError, match="reference_lights: says nothing of light 'L135'"):
+    with pytest.raises(DocumentError, match="reference_lights: light 'L135' is missing"):
         load_recipe(recipe, need_model=False, now=THEN)
 
 

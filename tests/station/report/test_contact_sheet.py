@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, ViewResult
 from station.report.contact_sheet import draw_contact_sheet, footer_lines, write_contact_sheet
 
@@ -51,7 +52,9 @@ def test_only_a_simulated_part_carries_the_mark(good_inspection: Inspection) -> 
 
 def test_a_view_without_pictures_or_score_is_drawn(make_inspection: Callable[..., Inspection]) -> None:
     inspection = make_inspection({"top": 0.5})
-    bare = ViewResult("front", inspection.verdict, 0.0, reasons=("the frame is missing",))
+    bare = ViewResult(
+        "front", inspection.verdict, 0.0, reasons=(Reason(ReasonKind.MISSING_FRAME, "the frame is missing"),)
+    )
     sheet = draw_contact_sheet(replace(inspection, views=(*inspection.views, bare)))
     assert sheet.width == 1920
 

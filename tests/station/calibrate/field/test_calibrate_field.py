@@ -10,9 +10,9 @@ import pytest
 
 from calibration.record import Calibration
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
-from station.calibrate.runs.opened import opened
 from station.calibrate.lights.measure import LightSettings
 from station.calibrate.runs.all import calibrate_all
+from station.calibrate.runs.opened import opened
 from station.commands.app import app
 from station.commands.exit_codes import ExitCode, run_guarded
 from station.documents.document import load_document, save_document

@@ -22,9 +22,9 @@ from station.calibrate.lights.measure import (
     measure_lights,
     measure_sensor,
 )
-from station.calibrate.runs.verify import verify, verify_on_plane
 from station.calibrate.records.folder import RecordError, Release, make_record, record_hash, write_record
 from station.calibrate.records.plots import light_plots
+from station.calibrate.runs.verify import verify, verify_on_plane
 from station.calibrate.studies.compare import as_built, compare
 from station.calibrate.studies.scene_bench import SceneBench
 from station.documents.document import load_document

@@ -1,0 +1,65 @@
+"""One view's frames while they come in: each bound to its step, and the one answer to whether all are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drivers.protocols import Frame, Pose
+from station.acquire.plan import CaptureStep
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedFrame:
+    """A frame bound to the step that made it, with the position read back from the arm."""
+
+    step: CaptureStep
+    frame: Frame
+    position: Pose
+
+
+class CapturedView:
+    """The frames of one view, in the order in which they were captured. Used by one thread at a time.
+
+    It alone holds the frames until they are archived; the solver has its own copy of their pixels, in its ring.
+    """
+
+    def __init__(self, name: str, plan: tuple[CaptureStep, ...]) -> None:
+        """`plan` is the whole part's, or any part of it that holds this view's steps."""
+        self.name = name
+        self._expected = tuple(step for step in plan if step.view == name)
+        self._captured: dict[str, CapturedFrame] = {}  # by light: a plan has each once in a view
+
+    def add(self, captured: CapturedFrame) -> None:
+        """Take a frame of this view; one that was taken again replaces the first."""
+        self._captured[captured.step.light] = captured
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The lights of the plan without a frame, in the plan's order."""
+        return tuple(step.light for step in self._expected if step.light not in self._captured)
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.missing
+
+    @property
+    def captured(self) -> tuple[CapturedFrame, ...]:
+        return tuple(self._captured.values())
+
+    @property
+    def frames(self) -> dict[str, Frame]:
+        """Light -> frame of every frame under a light, in the plan's order; the dark frame is not among them."""
+        return {s.light: self._captured[s.light].frame for s in self._expected if s.kind != "dark" and self._has(s)}
+
+    @property
+    def directional(self) -> list[Frame]:
+        """The directional lights' frames, in the plan's order: what the solver and its checks get."""
+        return [self._captured[s.light].frame for s in self._expected if s.kind == "directional" and self._has(s)]
+
+    @property
+    def dark(self) -> Frame | None:
+        """The frame with every light off; None in every view but the part's first."""
+        return next((c.frame for c in self._captured.values() if c.step.kind == "dark"), None)
+
+    def _has(self, step: CaptureStep) -> bool:
+        return step.light in self._captured

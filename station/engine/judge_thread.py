@@ -1,0 +1,80 @@
+"""The thread that judges: captured frames come in through a bounded queue, results of whole views go out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from queue import Queue
+
+from station.acquire.captured_view import CapturedFrame, CapturedView
+from station.acquire.plan import CaptureStep
+from station.inspection.result import ViewResult
+from station.judge.view_checks import refused_frame
+from station.judge.view_judge import ViewJudge
+
+log = logging.getLogger(__name__)
+
+QUEUE_DEPTH = 8  # frames; a slow judge slows the arm instead of filling memory
+
+
+class JudgeThread:
+    """Collects the frames of each view and judges it once it is complete.
+
+    `views` and `results` belong to this thread until `join` returns; afterwards they hold every frame that was put,
+    and the result of every complete view, in the order in which they came.
+    """
+
+    def __init__(self, judge: ViewJudge, plan: tuple[CaptureStep, ...], report: Callable[[ViewResult], None]) -> None:
+        """Starts at once. `report` is called on this thread with each result."""
+        self._judge = judge
+        self._plan = plan
+        self._report = report
+        self._queue: Queue[CapturedFrame | None] = Queue(QUEUE_DEPTH)
+        self._broken: Exception | None = None  # why a frame of the current view could not be taken
+        self.views: list[CapturedView] = []
+        self.results: list[ViewResult] = []
+        self._thread = threading.Thread(target=self._run, name="judge")
+        self._thread.start()
+
+    def put(self, captured: CapturedFrame) -> None:
+        """Hand over a frame. Blocks while the queue is full: frames are never dropped."""
+        self._queue.put(captured)
+
+    def join(self) -> None:
+        """Returns once every frame that was put has been taken and every complete view is judged."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (captured := self._queue.get()) is not None:
+            view = self._view_of(captured)
+            view.add(captured)
+            try:
+                self._judge.take(captured)
+            except Exception as error:
+                log.exception("the frame under %s of view %s could not be taken", captured.step.light, view.name)
+                self._broken = self._broken or error
+            if view.is_complete:
+                self._finish(view)
+
+    def _view_of(self, captured: CapturedFrame) -> CapturedView:
+        if not self.views or self.views[-1].name != captured.step.view:
+            self.views.append(CapturedView(captured.step.view, self._plan))
+            self._broken = None
+        return self.views[-1]
+
+    def _finish(self, view: CapturedView) -> None:
+        if self._broken is not None:
+            result = self._judge.undecided(view.name, refused_frame(self._broken))
+        else:
+            result = self._judge.judge(view)
+            if not self._is_behind:
+                result = self._judge.refine(view, result)
+        self.results.append(result)
+        self._report(result)
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether frames of the next views wait already: then what can be left undone is left."""
+        return self._queue.qsize() >= QUEUE_DEPTH // 2

@@ -1,0 +1,56 @@
+"""A recipe on its way to the first part: its files read and checked, then the devices set up, all warmed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from station.acquire.plan import CaptureStep, make_plan
+from station.judge.detector import AnomalyDetector
+from station.judge.view_judge import ViewJudge
+from station.recipe.loaded import LoadedRecipe, load_recipe
+from station.rig.devices import Rig
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeFiles:
+    """A recipe and all files that it needs, read and checked against each other; no device was asked yet."""
+
+    path: Path
+    loaded: LoadedRecipe
+    plan: tuple[CaptureStep, ...]
+    detector: AnomalyDetector
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a part needs, ready: checked files, warm detector and solver."""
+
+    files: RecipeFiles
+    judge: ViewJudge
+
+
+def read_recipe_files(path: Path) -> RecipeFiles:
+    """Read the recipe and the model and check that they fit. Raises DocumentError, ModelRefused."""
+    loaded = load_recipe(path)
+    detector = AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256)
+    detector.check_fits(loaded.recipe)
+    return RecipeFiles(path, loaded, make_plan(loaded.recipe), detector)
+
+
+def prepare(files: RecipeFiles, rig: Rig) -> Prepared:
+    """Check the recipe against the rig, configure the camera, warm up.
+
+    What can be refused before a part is loaded is refused here or when the files are read. Raises DocumentError with
+    the field that the rig cannot do, DeviceError, LightGeometryError.
+    """
+    recipe = files.loaded.recipe
+    files.loaded.check_calibration(camera=rig.camera.identity.serial_number, is_simulated_rig=rig.is_simulated)
+    for viewpoint in recipe.viewpoints:
+        with files.loaded.naming(f"viewpoints.{viewpoint.name}"):
+            rig.arm.check_reachable(viewpoint.as_pose())
+    actual = rig.camera.configure(recipe.camera_settings())
+    files.detector.warm_up()
+    judge = ViewJudge(files.loaded, files.detector)
+    judge.warm_up(actual)
+    return Prepared(files, judge)

@@ -1,0 +1,51 @@
+"""Figures of a view that are recorded and trended, and never change a verdict: residuals per light, quality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isqrt
+
+import numpy as np
+
+from drivers.protocols import Frame
+from station.inspection.result import NormalMap
+from station.judge.view_solver import ViewSolver
+from station.photometric_stereo.checks import leave_one_out_residuals
+from station.photometric_stereo.solve import relighting_residuals
+from station.photometric_stereo.uncertainty import uncertainty_summary
+from station.recipe.loaded import LoadedRecipe
+from station.recipe.solver_inputs import noise_for
+
+RELIT_PIXELS = 20_000  # enough for a median per light
+LEFT_OUT_PIXELS = 1_000  # the same, solved once without each light: 4 lights take about 5 ms
+
+
+def light_residuals(
+    solver: ViewSolver, frames: Sequence[Frame], normal_map: NormalMap
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Per light, relative to its mean signal: relighting residual, and left-out residual (NaN with three lights)."""
+    stride = max(1, isqrt(normal_map.albedo.size // RELIT_PIXELS))
+    relit = relighting_residuals(frames, solver.lights, normal_map, stride=stride, flat_field=solver.flat_field)
+    left_out = leave_one_out_residuals(
+        frames, solver.lights, solver.settings, normal_map.observable,
+        flat_field=solver.flat_field, samples=LEFT_OUT_PIXELS,
+    )  # fmt: skip
+    return relit, left_out
+
+
+def quality_figures(
+    solver: ViewSolver, frames: Sequence[Frame], normal_map: NormalMap, loaded: LoadedRecipe
+) -> dict[str, float]:
+    """Shares, counts, and the predicted error of the normals in degrees, which covers the sensor's noise alone."""
+    quality = {
+        "observable_share": normal_map.observable_share,
+        "saturated_share": float(np.mean(normal_map.saturated)),
+        "mean_lit_count": float(np.mean(normal_map.lit_count)),
+    }
+    expected = uncertainty_summary(
+        frames, solver.lights, normal_map, noise_for(loaded, frames[0]), solver.settings, flat_field=solver.flat_field
+    )
+    if expected is not None:
+        quality["uncertainty_median_deg"] = expected.median_deg
+        quality["uncertainty_p95_deg"] = expected.p95_deg
+    return quality
