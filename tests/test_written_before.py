@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from models.config import TrainConfig
 from models.dataset import load_dataset, read_mask, read_normals, read_rgb
 from station.archive import Archive
 from station.documents.document import load_document
+from station.inspection.reasons import ReasonKind
 from station.inspection.result import Verdict
 from station.judge.detector import AnomalyDetector
 from station.judge.rejudge import rejudge
@@ -68,24 +68,29 @@ VIEW_REASONS: dict[str, dict[str, tuple[str, ...]]] = {
         "right": (NOT_TAKEN,),
     },
 }
-REASONS: dict[str, tuple[str, ...]] = {
+REASONS: dict[str, tuple[tuple[str | None, str], ...]] = {  # of the part: view and text
     PASSED: (),
     FAILED: (),
     ENDED: (
-        "camera: no frame 14 within 1008 ms of the trigger",
-        "view 'right' was not captured",
-        f"view 'top': {WEAK}",
-        f"view 'left': {CUT}",
+        (None, "camera: no frame 14 within 1008 ms of the trigger"),
+        ("right", "was not captured"),
+        ("top", WEAK),
+        ("left", CUT),
     ),
-    DOUBTFUL: tuple(f"view {view!r}: {text}" for view in VIEWS for text in VIEW_REASONS[DOUBTFUL][view]),
+    DOUBTFUL: tuple((view, text) for view in VIEWS for text in VIEW_REASONS[DOUBTFUL][view]),
+}
+KINDS_NOW = {  # of the top view's reasons, once it is judged again
+    ENDED: [ReasonKind.LIGHT_WEAK],
+    DOUBTFUL: [
+        ReasonKind.LIGHT_DEAD,
+        ReasonKind.LIGHT_STRONG,
+        ReasonKind.SATURATED,
+        ReasonKind.AMBIENT_LIGHT,
+        ReasonKind.FEW_OBSERVABLE,
+    ],
 }
 VERDICTS = {PASSED: "PASS", FAILED: "FAIL", ENDED: "UNDECIDED", DOUBTFUL: "UNDECIDED"}
 PARTS = {PASSED: "TILE-GOOD", FAILED: "TILE-DENT", ENDED: "TILE-FAULT", DOUBTFUL: "TILE-DOUBTFUL"}
-
-
-def texts(reasons: Iterable[Any]) -> tuple[str, ...]:
-    """Reasons as a person reads them: the one place that knows what a reason is today."""
-    return tuple(str(reason) for reason in reasons)
 
 
 @pytest.fixture
@@ -130,8 +135,11 @@ def test_an_inspection_loads_with_verdict_scores_and_reasons(archive: Archive, i
     assert found.is_partial == (inspection_id == ENDED)
     assert {view.view: view.pred_score for view in found.views} == SCORES[inspection_id]
     assert [view.limit for view in found.views] == [3.205, 2.324, 2.711][: len(found.views)]
-    assert texts(found.reasons) == REASONS[inspection_id]
-    assert {view.view: texts(view.reasons) for view in found.views} == VIEW_REASONS[inspection_id]
+    assert tuple((reason.view, reason.text) for reason in found.reasons) == REASONS[inspection_id]
+    of_views = {view.view: tuple(reason.text for reason in view.reasons) for view in found.views}
+    assert of_views == VIEW_REASONS[inspection_id]
+    kinds = {reason.kind for view in found.views for reason in view.reasons}
+    assert kinds <= {ReasonKind.EARLIER}, "they were written as text, without a kind"
     assert all((view.verdict is Verdict.UNDECIDED) == bool(view.reasons) for view in found.views)
     assert found.provenance["calibration"] == RECORD_SHA256
     assert found.provenance["model"] == MODEL_SHA256
@@ -238,7 +246,7 @@ def test_an_inspection_is_judged_again_to_the_same_verdict_and_scores(archive: A
     assert report.verdict_now.value == VERDICTS[inspection_id]
     assert {view.view: view.score_now for view in report.views} == pytest.approx(SCORES[inspection_id], rel=1e-5)
     assert [view.verdict_now for view in report.views] == [view.verdict_then for view in report.views]
-    assert texts(report.reasons) == ()
+    assert report.reasons == ()
 
 
 @pytest.mark.parametrize("inspection_id", [ENDED, DOUBTFUL])
@@ -247,9 +255,11 @@ def test_what_was_undecided_stays_undecided(archive: Archive, inspection_id: str
     assert report.verdict_now is Verdict.UNDECIDED
     top = report.views[0]
     assert top.score_now == pytest.approx(SCORES[inspection_id]["top"], rel=1e-5)
-    assert texts(top.reasons) == VIEW_REASONS[inspection_id]["top"]
+    assert [reason.kind for reason in top.reasons] == KINDS_NOW[inspection_id]
+    then = VIEW_REASONS[inspection_id]["top"]
+    assert all(text.startswith(now.text) for now, text in zip(top.reasons, then, strict=True)), "remedies stand apart"
     if inspection_id == ENDED:
-        assert texts(report.reasons)[0] == REASONS[ENDED][0], "the camera's fault still ends it"
+        assert report.reasons[0].text == REASONS[ENDED][0][1], "the camera's fault still ends it"
 
 
 def test_the_recipe_loads_with_its_record_and_model() -> None:
