@@ -1,27 +1,34 @@
-"""The operator's window. Importing this package needs no Qt; opening the window does."""
+"""The operator's window: what the station does, the verdict, and START, STOP and RESET.
+
+`window` connects `verbs` (what the operator asks of the engine) and `display` (which inspection is shown) with the
+`widgets`, which are arranged by `layout`. `situation` folds the engine's events into one state. Only `bridge` crosses
+threads: nothing in the Qt thread waits for a device, the model or the disk.
+
+Importing this package needs no Qt; opening the window does.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from station.console.engine_port import EnginePort
+from station.console.inspection_engine import InspectionEngine
 from station.console.requirements import ConsoleUnavailable, require_qt
 
-__all__ = ["ConsoleUnavailable", "EnginePort", "run_console"]
+__all__ = ["ConsoleUnavailable", "InspectionEngine", "run_console"]
 
 
 def run_console(
-    engine: EnginePort,
+    engine: InspectionEngine,
     *,
     screenshot: Path | None = None,
     part_id: str = "",
     timeout_s: float = 300.0,
     station_name: str = "Facet",
 ) -> int:
-    """Open the window and return when it is closed: 0, or 3 if a screenshot shows a fault instead of a result.
+    """Open the window; returns when it is closed, with 0, or with 3 if a screenshot shows no result.
 
-    With `screenshot` the window is drawn offscreen, inspects one part, writes itself as a PNG of
-    1920 x 1080 once the result is on it (or a fault, or `timeout_s` is over), and closes.
+    With `screenshot` the window is drawn offscreen and inspects one part. It writes itself as a PNG of 1920 x 1080 px
+    once the result is on it, or a fault is, or `timeout_s` is over. Then it closes.
     Raises ConsoleUnavailable, naming the packages to install, where Qt cannot run.
     """
     require_qt(is_offscreen=screenshot is not None)

@@ -1,10 +1,14 @@
-"""Opens the window, or draws it into a file."""
+"""Opens the window on a screen, or draws it offscreen into a file. Importing this module loads Qt.
+
+There is one QApplication a process. It is made by whichever of the two comes first and is never ended, because Qt
+cannot be started a second time.
+"""
 
 from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -22,7 +26,7 @@ from PyQt6.QtCore import (
 from PyQt6.QtGui import QFontDatabase
 from PyQt6.QtWidgets import QApplication
 
-from station.console.engine_port import EnginePort
+from station.console.inspection_engine import InspectionEngine
 from station.console.requirements import FONT_PACKAGE, ConsoleUnavailable
 from station.console.window import ConsoleWindow
 from station.documents.atomic import write_atomic
@@ -31,14 +35,17 @@ _log = logging.getLogger(__name__)
 SCREENSHOT_SIZE = (1920, 1080)
 _DONE, _RIG_FAULT = 0, 3
 _AFTER_RESULT_MS = 1000
-_AFTER_FAULT_MS = 2000  # a result usually follows a fault; this long it is waited for
+_AFTER_FAULT_MS = 2000  # a result usually follows a fault; wait this long for it
 _SIGNAL_POLL_MS = 200
 _UNNAMED_PART = "UNNAMED"
 _held: list[QApplication] = []  # Qt needs its application until the process ends
 
 
-def open_window(engine: EnginePort, *, part_id: str, station_name: str) -> int:
-    """Show the window until it is closed, by the operator or by Ctrl-C in the terminal."""
+def open_window(engine: InspectionEngine, *, part_id: str, station_name: str) -> int:
+    """Show the window until the operator closes it, or Ctrl-C in the terminal does; returns 0.
+
+    A part that runs then is stopped first, see `ConsoleWindow.closeEvent`. `part_id` is typed in, not started.
+    """
     _application()
     window = ConsoleWindow(engine, station_name)
     window.panels.part_id.setText(part_id)
@@ -51,41 +58,16 @@ def open_window(engine: EnginePort, *, part_id: str, station_name: str) -> int:
     return _DONE
 
 
-def write_screenshot(engine: EnginePort, path: Path, *, part_id: str, timeout_s: float, station_name: str) -> int:
-    """Inspect one part and write the window as it then stands; the file is written whatever the outcome."""
+def write_screenshot(engine: InspectionEngine, path: Path, *, part_id: str, timeout_s: float, station_name: str) -> int:
+    """Inspect one part offscreen and write the window as it then stands, 1920 x 1080 px, whatever the outcome.
+
+    Returns 0 if a result is on the picture, 3 if not: the exit codes of `station console`.
+    """
     _application()
     window = ConsoleWindow(engine, station_name)
     window.resize(*SCREENSHOT_SIZE)
     window.show()
-    loop = QEventLoop()
-    after_fault = QTimer(window)
-    after_fault.setSingleShot(True)
-    after_fault.timeout.connect(lambda: loop.quit() if window.situation.result is None else None)
-
-    after_result = QTimer(window)  # the lights are told of a moment after the result
-    after_result.setSingleShot(True)
-    after_result.timeout.connect(loop.quit)
-
-    waiting_to_start = [part_id or _UNNAMED_PART]
-
-    def look() -> None:
-        if waiting_to_start and window.can_start:
-            window.start_part(waiting_to_start.pop())
-        elif window.is_settled:
-            if window.knows_the_lights:
-                loop.quit()
-            elif not after_result.isActive():
-                after_result.start(_AFTER_RESULT_MS)
-        elif window.has_failed and not after_fault.isActive():
-            after_fault.start(_AFTER_FAULT_MS)
-
-    window.changed.connect(look)
-    deadline = QTimer(window)
-    deadline.setSingleShot(True)
-    deadline.timeout.connect(loop.quit)
-    deadline.start(round(timeout_s * 1000))
-    look()
-    loop.exec()
+    _inspect_and_wait(window, part_id or _UNNAMED_PART, timeout_s)
     _grab(window, path)
     is_result = window.situation.result is not None
     window.close()
@@ -93,8 +75,42 @@ def write_screenshot(engine: EnginePort, path: Path, *, part_id: str, timeout_s:
     return _DONE if is_result else _RIG_FAULT
 
 
+def _inspect_and_wait(window: ConsoleWindow, part_id: str, timeout_s: float) -> None:
+    """Start the part as soon as the station is ready; return once its result is drawn, or none is to be expected."""
+    loop = QEventLoop()
+    after_fault = _single_shot(window, lambda: loop.quit() if window.situation.result is None else None)
+    after_result = _single_shot(window, loop.quit)  # the light warnings come a moment after the result
+    waiting_to_start = [part_id]
+
+    def look() -> None:
+        if waiting_to_start and window.situation.can_start:
+            window.verbs.start(waiting_to_start.pop())
+        elif window.is_settled:
+            if window.situation.knows_the_lights:
+                loop.quit()
+            elif not after_result.isActive():
+                after_result.start(_AFTER_RESULT_MS)
+        elif window.situation.has_failed and not after_fault.isActive():
+            after_fault.start(_AFTER_FAULT_MS)
+
+    window.changed.connect(look)
+    _single_shot(window, loop.quit).start(round(timeout_s * 1000))
+    look()
+    loop.exec()
+
+
+def _single_shot(window: ConsoleWindow, act: Callable[[], None]) -> QTimer:
+    timer = QTimer(window)
+    timer.setSingleShot(True)
+    timer.timeout.connect(act)
+    return timer
+
+
 def _application() -> QApplication:
-    """The one QApplication of the process, with the look set; raises ConsoleUnavailable where no font is found."""
+    """The one QApplication of the process, in the style that the sheets of `theme` are written for.
+
+    Raises ConsoleUnavailable where no font is installed: Qt would draw every text as empty boxes.
+    """
     application = QApplication.instance()
     if not isinstance(application, QApplication):
         qInstallMessageHandler(_log_message)
@@ -103,18 +119,19 @@ def _application() -> QApplication:
         _held.append(application)
     if not QFontDatabase.families():
         raise ConsoleUnavailable(
-            f"console: no font is installed; on Debian 12: apt-get install --no-install-recommends {FONT_PACKAGE}"
+            f"console: no font is installed; on Debian 12 run: apt-get install --no-install-recommends {FONT_PACKAGE}"
         )
     return application
 
 
 def _log_message(kind: QtMsgType, _context: QMessageLogContext, text: str | None) -> None:
-    """Qt's own remarks go to the log, where only the grave ones are seen unasked."""
-    grave = kind in (QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg)
-    _log.log(logging.ERROR if grave else logging.DEBUG, "Qt: %s", text)
+    """Qt's own messages go to the log: critical ones as errors, which are seen unasked, all others for debugging."""
+    is_grave = kind in (QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg)
+    _log.log(logging.ERROR if is_grave else logging.DEBUG, "Qt: %s", text)
 
 
 def _grab(window: ConsoleWindow, path: Path) -> None:
+    """Write the window as a PNG in one step: nobody finds half a file."""
     encoded, buffer = QByteArray(), QBuffer()
     buffer.setBuffer(encoded)
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
@@ -126,7 +143,10 @@ def _grab(window: ConsoleWindow, path: Path) -> None:
 
 @contextmanager
 def _closing_on_interrupt(window: ConsoleWindow) -> Iterator[None]:
-    """Ctrl-C closes the window as its own cross does; the timer lets Python see the signal while Qt waits."""
+    """Let Ctrl-C close the window as its own cross does.
+
+    The timer wakes the interpreter: while Qt waits for events in C, Python handles no signal.
+    """
 
     def close(_number: int, _frame: FrameType | None) -> None:
         window.close()

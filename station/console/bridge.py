@@ -1,4 +1,10 @@
-"""The one crossing between threads: the engine's events come over to Qt, the console's calls go away from it."""
+"""The one crossing between threads: the engine's events go to the Qt thread, the console's calls leave it.
+
+Both ways use queued Qt signals. An event may be emitted by any thread of the engine; its receivers run in the Qt
+thread, in the order in which the events were emitted. Receivers therefore need no locks.
+
+A call that raises is no crash: what it raised is logged and handed to the caller's `failed`, for the operator to read.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,7 @@ from typing import TypeVar
 
 from PyQt6.QtCore import QObject, pyqtSignal, pyqtSlot
 
-from station.console.engine_port import EnginePort
+from station.console.inspection_engine import InspectionEngine
 from station.engine.events import Event
 
 _log = logging.getLogger(__name__)
@@ -18,25 +24,28 @@ Answer = TypeVar("Answer")
 
 
 class Lane(StrEnum):
-    """Calls in one lane run one after the other; lanes do not wait for each other."""
+    """A thread of its own for each kind of call: calls in one lane wait for each other, lanes do not.
+
+    So STOP leaves at once while a reset homes the arm, or while pictures of 20 megapixels are being made.
+    """
 
     START = "start"
     STOP = "stop"
-    RESET = "reset"  # it homes; STOP must not wait for that
+    RESET = "reset"
     READ = "read"
     PICTURES = "pictures"
 
 
 class Bridge(QObject):
-    """Emits `happened` for each event, queued to the receivers' thread; runs blocking calls in threads of its own.
+    """Emits `happened` for each event of the engine and runs blocking calls in threads of its own.
 
-    `close` joins those threads.
+    Make and use it in the Qt thread. `close` joins the threads; a call that hangs keeps the window from closing.
     """
 
     happened = pyqtSignal(object)  # Event
     _answered = pyqtSignal(object, object)  # what takes the answer in the Qt thread, the answer
 
-    def __init__(self, engine: EnginePort, parent: QObject | None = None) -> None:
+    def __init__(self, engine: InspectionEngine, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._engine = engine
         self._lanes = {lane: ThreadPoolExecutor(1, thread_name_prefix=f"console-{lane}") for lane in Lane}
@@ -45,7 +54,7 @@ class Bridge(QObject):
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def open(self) -> None:
-        """Begin to listen; call once the receivers of `happened` are connected."""
+        """Subscribe to the engine. Connect `happened` first: the engine reports at once where it stands."""
         self._unsubscribe = self._engine.subscribe(self._listen)
 
     def run(
@@ -55,12 +64,15 @@ class Bridge(QObject):
         then: Callable[[Answer], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        """Run the call in its lane; `then` or `failed` is called in the Qt thread, or neither after `close`."""
+        """Run the call in its lane, then call `then` with its answer, or `failed` with what it raised.
+
+        Either is called in the Qt thread. After `close` neither is, and no call begins any more.
+        """
         if not self._is_closed:
             self._lanes[lane].submit(self._work, call, then, failed)
 
     def close(self) -> None:
-        """Stop listening, drop what has not begun and wait for what has. After this nothing is delivered."""
+        """Unsubscribe, drop calls that have not begun and wait for those that have. Afterwards nothing is delivered."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -69,6 +81,7 @@ class Bridge(QObject):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _listen(self, event: Event) -> None:
+        """Runs in a thread of the engine: emitting queues the event for the Qt thread and returns at once."""
         if not self._is_closed:
             self.happened.emit(event)
 

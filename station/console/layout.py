@@ -1,35 +1,47 @@
-"""Where everything stands on the run screen, and how it is filled; it decides nothing."""
+"""Where everything stands on the run screen, and how it is filled. It decides nothing.
+
+    header: station, recipe, product, model, state
+    SIMULATION, only where the rig or the result is simulated
+    banner: the live part's verdict
+    LIVE or ARCHIVE and which part | IMAGE NORMALS HEAT LIGHTS | map opacity, zoom
+    a tile for each view of the recipe
+    one view large, or the lights' curves       | part id
+                                                | START   STOP   RESET
+                                                | history
+    light strip, only while a light needs attention
+    fault strip: fault and remedy, a notice, or "No fault"
+
+All of it fits on 1280 x 800 px.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
-    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from station.console import theme
-from station.console.banner import VerdictBanner
-from station.console.detail_view import DetailView
-from station.console.fault_strip import FaultStrip
-from station.console.header import Header, SimulationStrip
-from station.console.history_table import HistoryTable
-from station.console.light_strip import LightStrip
-from station.console.lights_view import LightsView
 from station.console.pictures import Mode
 from station.console.shown import Shown
 from station.console.situation import Situation
-from station.console.view_tile import TileRow
+from station.console.widgets import theme
+from station.console.widgets.banner import VerdictBanner
+from station.console.widgets.controls import touch_button, wrapping_label
+from station.console.widgets.detail_view import DetailView
+from station.console.widgets.fault_strip import FaultStrip
+from station.console.widgets.header import Header, SimulationStrip
+from station.console.widgets.history_table import HistoryTable
+from station.console.widgets.light_strip import LightStrip
+from station.console.widgets.lights_view import LightsView
+from station.console.widgets.tile_row import TileRow
 from station.engine.events import State
 
 _MODE_LABELS = {Mode.IMAGE: "IMAGE  F2", Mode.NORMALS: "NORMALS  F3", Mode.HEAT: "HEAT MAP  F4"}
@@ -40,7 +52,7 @@ _BANNER_PX = (100, 160)
 
 
 class Panels(QWidget):
-    """The parts of the window, top to bottom."""
+    """Everything in the window, top to bottom. It is filled by `show_situation` and `show_inspection` alone."""
 
     def __init__(self, station_name: str, views: Sequence[str]) -> None:
         super().__init__()
@@ -48,39 +60,38 @@ class Panels(QWidget):
         self.header = Header(station_name)
         self.simulation = SimulationStrip()
         self.banner = VerdictBanner()
-        self.viewing = QLabel()
-        self.viewing.setObjectName("viewing")
+        self.viewing = wrapping_label("viewing")
         self.mode_buttons = self._make_mode_buttons()
-        self.lights_button = _button("showLightTrends", _LIGHTS_LABEL, "Show how the lights did over the last parts")
+        self.lights_button = touch_button("showLightTrends", _LIGHTS_LABEL, "Show the lights over the last parts")
         self.lights_button.setCheckable(True)
         self._modes.addButton(self.lights_button)
-        self.live_button = _button("backToLive", "BACK TO LIVE  F6", "Leave the archived inspection")
+        self.live_button = touch_button("backToLive", "BACK TO LIVE  F6", "Leave the archived inspection")
         self.tiles = TileRow(views)
         self.detail = DetailView()
         self.lights = LightsView()
         self.pane = QStackedWidget()
         self.part_id = QLineEdit()
-        self.start_button = _button("startButton", "START  F9", "Start the inspection")
-        self.stop_button = _button("stopButton", "STOP  F12", "Stop the inspection")
-        self.reset_button = _button("resetButton", "RESET  F8", "Reset after a stop or a fault")
+        self.start_button = touch_button("startButton", "START  F9", "Start the inspection")
+        self.stop_button = touch_button("stopButton", "STOP  F12", "Stop the inspection")
+        self.reset_button = touch_button("resetButton", "RESET  F8", "Reset after a stop or a fault")
         self.history = HistoryTable()
         self.light_strip = LightStrip()
         self.faults = FaultStrip()
         self._prepare_part_id()
         self._lay_out()
 
-    def show_situation(self, situation: Situation, can_start: bool, notice: str) -> None:
-        """Everything that speaks of the live part and the station."""
+    def show_situation(self, situation: Situation) -> None:
+        """Draw all that is about the station and its live part."""
         self.header.show_situation(situation)
         self.simulation.setVisible(situation.is_simulated)
         self.banner.show_content(situation.banner())
-        self.start_button.setEnabled(can_start)
+        self.start_button.setEnabled(situation.can_start)
         self._show_reset(situation)
-        self.faults.show_fault(situation.fault, notice)
+        self.faults.show_fault(situation.fault, situation.notice)
         self._show_lights(situation)
 
     def _show_reset(self, situation: Situation) -> None:
-        """As loud as START while it is the one button that leads on."""
+        """RESET stands out while it is the one button that leads on, and rests while a reset runs."""
         can_reset = situation.state in (State.HALTED, State.ERROR, State.PREOPERATIONAL)
         is_wanted = situation.state in (State.HALTED, State.ERROR)
         self.reset_button.setEnabled(can_reset and not situation.is_resetting)
@@ -88,6 +99,7 @@ class Panels(QWidget):
         self.reset_button.setStyleSheet(_WANTED if is_wanted and not situation.is_resetting else "")
 
     def _show_lights(self, situation: Situation) -> None:
+        """The strip shows what nobody has acknowledged; curves and the button's number show all that holds."""
         watched = situation.lights
         holding = () if watched is None else watched.warnings
         self.light_strip.show_warnings(situation.light_warnings)
@@ -95,7 +107,10 @@ class Panels(QWidget):
         self.lights_button.setText(f"{_LIGHTS_LABEL} ({len(holding)})" if holding else _LIGHTS_LABEL)
 
     def show_inspection(self, shown: Shown, mode: Mode, *, with_lights: bool = False) -> None:
-        """Tiles and detail: the live inspection or an archived one; `with_lights`, the lights' curves for a detail."""
+        """Fill tiles and detail from a live or an archived inspection.
+
+        `with_lights` puts the lights' curves in the place of tiles and detail.
+        """
         self.viewing.setText(_viewing_text(shown))
         self.viewing.setToolTip("The verdict above is the live part's." if shown.is_archived else "")
         self.live_button.setVisible(shown.is_archived)
@@ -116,6 +131,7 @@ class Panels(QWidget):
         self.banner.setFixedHeight(min(max(round(self.height() * _BANNER_SHARE), _BANNER_PX[0]), _BANNER_PX[1]))
 
     def _show_detail(self, shown: Shown, mode: Mode) -> None:
+        """Show the selected view large, with its reasons beside the title where it is UNDECIDED."""
         view = shown.selected
         result = shown.results.get(view)
         title = "no view selected" if not view else f"{view}: {_MODE_LABELS[mode].split('  ')[0].lower()}"
@@ -128,7 +144,7 @@ class Panels(QWidget):
         self._modes = QButtonGroup(self)
         buttons = {}
         for mode, label in _MODE_LABELS.items():
-            buttons[mode] = _button(f"mode_{mode.value}", label, f"Show {mode.value}")
+            buttons[mode] = touch_button(f"mode_{mode.value}", label, f"Show {mode.value}")
             buttons[mode].setCheckable(True)
             self._modes.addButton(buttons[mode])
         return buttons
@@ -141,6 +157,7 @@ class Panels(QWidget):
         self.part_id.setMaxLength(80)
 
     def _lay_out(self) -> None:
+        """Header, banner, tiles; below them the large view on the left and the operator's controls on the right."""
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 8, 8)
         layout.setSpacing(6)
@@ -160,8 +177,6 @@ class Panels(QWidget):
 
     def _viewing_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
-        self.viewing.setWordWrap(True)
-        self.viewing.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         row.addWidget(self.viewing, 1)
         row.addWidget(self.live_button)
         for button in self.mode_buttons.values():
@@ -183,17 +198,8 @@ class Panels(QWidget):
         return column
 
 
-def _button(name: str, text: str, spoken: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(name)
-    button.setAccessibleName(spoken)
-    button.setMinimumHeight(theme.TOUCH_PX)
-    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a touch must not take the scanner's focus away
-    return button
-
-
 def _viewing_text(shown: Shown) -> str:
-    """Which part the pictures below belong to."""
+    """Which part the pictures below belong to; LIVE or ARCHIVE stands first, so that nobody mistakes one."""
     if shown.is_archived and shown.inspection is not None:
         when = shown.inspection.creation_time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         verdict = shown.inspection.verdict.value

@@ -1,4 +1,8 @@
-"""Pictures of a view made ready for Qt, off the Qt thread: mip pyramids, thumbnails, the coloured score map."""
+"""A view's pictures made ready for Qt: mip pyramids, thumbnails, the coloured score map with its outline.
+
+This runs in a worker thread. QImage and QPainterPath may be used there; QPixmap may not, so widgets make those.
+A picture of 20 megapixels takes 107 MB with its pyramid.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ _HEAT_SIDE_PX = 768  # the score map is interpolated to about this before it is 
 
 
 class Mode(StrEnum):
-    """What tiles and the detail view show."""
+    """Which picture tiles and the detail view show. HEAT is the score map over the image in grey."""
 
     IMAGE = "image"
     NORMALS = "normals"
@@ -33,7 +37,10 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mips:
-    """One picture in halving sizes, the first in full; Qt reads the arrays in place, so they live as long."""
+    """One picture in halving sizes, the first in full.
+
+    Each QImage reads the memory of the array in `buffers` at the same place, so the arrays must live as long.
+    """
 
     levels: tuple[QImage, ...]
     buffers: tuple[NDArray[np.uint8], ...]
@@ -41,7 +48,7 @@ class Mips:
 
 @dataclass(frozen=True, slots=True, eq=False)  # compared by identity: arrays have no truth value
 class ViewPictures:
-    """All that is drawn of one view; what the view lacks is absent."""
+    """All that is drawn of one view. A mode for which the view has no data is missing from the dictionaries."""
 
     view: str
     thumbnails: dict[Mode, QImage]
@@ -52,7 +59,7 @@ class ViewPictures:
 
 
 def make_pictures(result: ViewResult) -> ViewPictures:
-    """Everything at once, about a second a view at 20 megapixels; call it in a worker thread."""
+    """Make every picture that the view has data for: about a second a view at 20 megapixels."""
     mips: dict[Mode, Mips] = {}
     thumbnails: dict[Mode, QImage] = {}
     if result.image is not None:
@@ -76,6 +83,7 @@ def make_pictures(result: ViewResult) -> ViewPictures:
 
 
 def _picture_size(result: ViewResult) -> tuple[int, int]:
+    """(width, height) in pixels of the finest picture that there is; 1 x 1 for a view without any."""
     if result.image is not None:
         return result.image.shape[2], result.image.shape[1]
     if result.normal_map is not None:
@@ -86,7 +94,10 @@ def _picture_size(result: ViewResult) -> tuple[int, int]:
 
 
 def _image_bgrx(image: NDArray[np.float32], white_balance: Gains) -> NDArray[np.uint8]:
-    """Linear (3, H, W) as sRGB (H, W, 4) in the byte order of Format_RGB32, in blocks to keep memory low."""
+    """A linear (3, H, W) image as sRGB (H, W, 4) in the byte order of Format_RGB32: blue, green, red, 255.
+
+    It is converted in blocks of rows, so that no copy of the whole in float32 is needed.
+    """
     out = np.full((*image.shape[1:], 4), 255, dtype=np.uint8)
     for top in range(0, image.shape[1], _BLOCK_ROWS):
         rows = slice(top, top + _BLOCK_ROWS)
@@ -96,6 +107,7 @@ def _image_bgrx(image: NDArray[np.float32], white_balance: Gains) -> NDArray[np.
 
 
 def _normals_bgrx(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Unit normals (3, H, W) as colours (H, W, 4), in the same byte order."""
     out = np.full((*normals.shape[1:], 4), 255, dtype=np.uint8)
     for top in range(0, normals.shape[1], _BLOCK_ROWS):
         rows = slice(top, top + _BLOCK_ROWS)
@@ -104,6 +116,7 @@ def _normals_bgrx(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _bgrx_levels(full: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """The picture and its halves, each the mean of 2 x 2 pixels, down to a longer side under 1024 px."""
     levels = [full]
     while max(levels[-1].shape[:2]) >= 2 * _SMALLEST_LEVEL_PX:
         last = levels[-1]
@@ -126,13 +139,14 @@ def _mips(levels: list[NDArray[np.uint8]]) -> Mips:
 
 
 def _wrapped(array: NDArray[np.uint8]) -> QImage:
-    """A QImage over the array's own memory: grey for (H, W), RGB32 for (H, W, 4)."""
+    """A QImage over the array's own memory: grey for (H, W), RGB32 for (H, W, 4). It holds no reference to it."""
     height, width = array.shape[:2]
     layout = QImage.Format.Format_Grayscale8 if array.ndim == 2 else QImage.Format.Format_RGB32
     return QImage(array.data, width, height, array.strides[0], layout)  # type: ignore[call-overload, no-any-return]
 
 
 def _thumbnail(rgb: NDArray[np.uint8]) -> QImage:
+    """The picture shrunk to a tile's box; smaller ones stay as they are."""
     width, height = fitted((rgb.shape[0], rgb.shape[1]), _THUMBNAIL_BOX)
     if width < rgb.shape[1]:
         rgb = np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
@@ -140,7 +154,7 @@ def _thumbnail(rgb: NDArray[np.uint8]) -> QImage:
 
 
 def _owned_rgb(rgb: NDArray[np.uint8]) -> QImage:
-    """A QImage with memory of its own."""
+    """A QImage of (H, W, 3) with memory of its own, so that the array may go."""
     rgb = np.ascontiguousarray(rgb)
     layout = QImage.Format.Format_RGB888
     image = QImage(rgb.data, rgb.shape[1], rgb.shape[0], rgb.strides[0], layout)  # type: ignore[call-overload]
@@ -156,6 +170,7 @@ def _heat_thumbnail(scores: NDArray[np.float32], limit: float, ground: NDArray[n
 
 
 def _heat(scores: NDArray[np.float32], limit: float) -> QImage:
+    """The score map coloured against the limit, with alpha. It is enlarged first: colours must not be interpolated."""
     scale = max(1, _HEAT_SIDE_PX // max(scores.shape))
     rgba = colour_map(shrink(scores, (scores.shape[1] * scale, scores.shape[0] * scale)), limit)
     layout = QImage.Format.Format_RGBA8888
@@ -164,6 +179,7 @@ def _heat(scores: NDArray[np.float32], limit: float) -> QImage:
 
 
 def _outline_path(scores: NDArray[np.float32], limit: float, size: tuple[int, int]) -> QPainterPath:
+    """Where the scores cross the limit, as lines in the pixels of a picture of that (width, height)."""
     scale = np.array([size[0] / scores.shape[1], size[1] / scores.shape[0]])
     path = QPainterPath()
     for (x0, y0), (x1, y1) in ((limit_segments(scores, limit) + 0.5) * scale).tolist():

@@ -1,4 +1,4 @@
-"""One inspection as the window shows it: the running or last one, or one out of the archive."""
+"""One inspection as tiles and detail show it: the running or last one, or one from the archive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from station.inspection.result import Inspection, Verdict, ViewResult, inspectio
 
 @dataclass(slots=True)
 class Shown:
-    """Figures and pictures per view; pictures arrive later than figures."""
+    """Figures and pictures per view. Pictures arrive later than figures, and views one after the other.
+
+    Full pictures are dropped once those for the screen are made: 480 MB a view at 20 megapixels.
+    """
 
     inspection_id: str = ""
     part_id: str = ""
@@ -22,7 +25,7 @@ class Shown:
     selected: str = ""
 
     def take_inspection(self, inspection: Inspection) -> None:
-        """The whole result, which also says which view decided."""
+        """Enter the whole result and select the view that is worth a look. Pictures that are here already stay."""
         self.inspection_id, self.part_id = inspection.inspection_id, inspection.part_id
         extra = tuple(v.view for v in inspection.views if v.view not in inspection.expected_views)
         self.views = (*inspection.expected_views, *extra)
@@ -32,14 +35,16 @@ class Shown:
 
     @property
     def deciding_view(self) -> str | None:
+        """The view with the highest score relative to its limit; None until the part is judged."""
         return None if self.inspection is None else self.inspection.deciding_view
 
     @property
     def awaits_pictures(self) -> bool:
+        """Whether a view that was judged has no pictures yet."""
         return any(view not in self.pictures for view in self.results)
 
     def note(self, view: str) -> str:
-        """What stands in a tile that has no picture."""
+        """What a tile without a picture says instead."""
         if view in self.results:
             return "preparing the picture" if view not in self.pictures else "no picture of this kind"
         if self.inspection is not None:
@@ -48,7 +53,7 @@ class Shown:
 
 
 def _worth_a_look(inspection: Inspection) -> str:
-    """The view that decided; of an undecided part, the first view that is in doubt itself."""
+    """The view that decided; of an UNDECIDED part, the first view that is UNDECIDED itself."""
     first = inspection.views[0].view if inspection.views else ""
     if inspection.verdict is Verdict.UNDECIDED:
         return next((v.view for v in inspection.views if v.verdict is Verdict.UNDECIDED), first)

@@ -1,11 +1,10 @@
-"""A stand-in engine that tells real events from a thread of its own, step by step as the test says."""
+"""A stand-in engine that emits real events, step by step as the test says, in the thread that calls it."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -53,7 +52,7 @@ class ScriptedEngine:
         listener(StateChanged(State.READY))
         return lambda: self.listeners.remove(listener)
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         for listener in list(self.listeners):
             listener(event)
 
@@ -62,25 +61,25 @@ class ScriptedEngine:
         if self.refusal is not None:
             raise self.refusal
         inspection = self.outcomes.pop(0)
-        self.tell(StateChanged(State.SINGLE_EXECUTION))
-        self.tell(JobStarted(inspection.inspection_id, inspection.part_id, len(VIEWS) * len(LIGHTS)))
+        self.emit(StateChanged(State.SINGLE_EXECUTION))
+        self.emit(JobStarted(inspection.inspection_id, inspection.part_id, len(VIEWS) * len(LIGHTS)))
         for number, view in enumerate(inspection.views):
             for light_number, light in enumerate(LIGHTS):
                 index = number * len(LIGHTS) + light_number
-                self.tell(StepDone(inspection.inspection_id, index, 25, view.view, light))
-            self.tell(ViewJudged(inspection.inspection_id, view))
+                self.emit(StepDone(inspection.inspection_id, index, 25, view.view, light))
+            self.emit(ViewJudged(inspection.inspection_id, view))
             if self.hold and number == 0:
                 assert self.gate.wait(WAIT_S), "the test never opened the gate"
-        self.tell(AcquisitionDone(inspection.inspection_id))
+        self.emit(AcquisitionDone(inspection.inspection_id))
         self._finish(inspection)
 
     def _finish(self, inspection: Inspection) -> None:
         self.finished.insert(0, inspection)
         if self.fault is not None:
-            self.tell(self.fault)
-        self.tell(ResultReady(inspection, "archive/0001"))
-        self.tell(LightsWatched("housing", inspection.inspection_id, self.light_warnings, ()))
-        self.tell(StateChanged(State.READY if self.fault is None else State.ERROR))
+            self.emit(self.fault)
+        self.emit(ResultReady(inspection, "archive/0001"))
+        self.emit(LightsWatched("housing", inspection.inspection_id, self.light_warnings, ()))
+        self.emit(StateChanged(State.READY if self.fault is None else State.ERROR))
 
     def stop(self) -> None:
         self._called("stop")
@@ -94,10 +93,7 @@ class ScriptedEngine:
         self._called("reset")
         if self.hold_reset:
             assert self.gate.wait(WAIT_S), "nothing ended the homing"
-        self.tell(StateChanged(State.READY))
-
-    def prepare_recipe(self, path: Path) -> None:
-        self._called(f"prepare {path}")
+        self.emit(StateChanged(State.READY))
 
     def history(self, limit: int) -> list[HistoryRow]:
         self.threads.add(threading.current_thread().name)

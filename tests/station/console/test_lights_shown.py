@@ -1,4 +1,4 @@
-"""A light that drifts is told beside the verdict, until that is over or acknowledged; its curves can be seen."""
+"""A light that drifts is reported beside the verdict until it is well or acknowledged; its curves can be seen."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
-from station.console import theme
-from station.console.lights_view import LightsView, level_curve, residual_curve
 from station.console.pictures import Mode
 from station.console.situation import BannerKind, Situation
+from station.console.widgets import theme
+from station.console.widgets.light_curves import level_curve, residual_curve
+from station.console.widgets.lights_view import LightsView
 from station.console.window import ConsoleWindow
 from station.engine.events import LightsWatched
 from station.inspection.result import Inspection
@@ -48,7 +49,7 @@ def window(qtbot: QtBot, make_engine: Any, failed_inspection: Inspection) -> Any
     made.resize(1280, 800)
     with qtbot.waitExposed(made):
         made.show()
-    made.start_part("P-1")
+    made.verbs.start("P-1")
     qtbot.waitUntil(lambda: made.is_settled and not made.situation.is_busy, timeout=20000)
     yield made, engine
     made.close()
@@ -60,7 +61,7 @@ def test_a_warning_names_light_drift_time_and_remedy_beside_the_verdict(qtbot: Q
     made, engine = window
     strip = made.panels.light_strip
     assert not strip.isVisible()
-    engine.tell(watched(WEAK, KNOCKED))
+    engine.emit(watched(WEAK, KNOCKED))
     qtbot.waitUntil(strip.isVisible)
     text = strip.text.text()
     local = SINCE.astimezone().strftime("%d %b %H:%M")
@@ -78,21 +79,21 @@ def test_a_warning_names_light_drift_time_and_remedy_beside_the_verdict(qtbot: Q
 def test_it_stays_until_it_is_acknowledged_and_comes_back_only_once_it_was_over(qtbot: QtBot, window: Any) -> None:
     made, engine = window
     strip = made.panels.light_strip
-    engine.tell(watched(WEAK))
+    engine.emit(watched(WEAK))
     qtbot.waitUntil(strip.isVisible)
-    engine.tell(watched(WEAK))  # after the next part
+    engine.emit(watched(WEAK))  # after the next part
     button = strip.findChild(QPushButton, "acknowledgeLights")
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert not strip.isVisible()
     assert made.panels.lights_button.text().endswith("(1)"), "it still holds"
-    engine.tell(watched(WEAK))
-    engine.tell(watched(WEAK, KNOCKED))
+    engine.emit(watched(WEAK))
+    engine.emit(watched(WEAK, KNOCKED))
     qtbot.waitUntil(strip.isVisible)
     assert strip.text.text().startswith("Light L45"), "only what is new"
-    engine.tell(watched())
+    engine.emit(watched())
     qtbot.waitUntil(lambda: not strip.isVisible())
     assert made.panels.lights_button.text() == "LIGHTS  F7"
-    engine.tell(watched(WEAK))
+    engine.emit(watched(WEAK))
     qtbot.waitUntil(strip.isVisible)
 
 
@@ -108,7 +109,7 @@ def test_what_is_over_is_forgotten_with_its_acknowledgement() -> None:
 
 def test_the_lights_curves_stand_where_the_pictures_were_and_the_verdict_stays(qtbot: QtBot, window: Any) -> None:
     made, engine = window
-    engine.tell(watched(WEAK))
+    engine.emit(watched(WEAK))
     qtbot.waitUntil(made.panels.light_strip.isVisible)
     qtbot.mouseClick(made.panels.light_strip.findChild(QPushButton, "showLights"), Qt.MouseButton.LeftButton)
     view = made.panels.lights
@@ -119,11 +120,11 @@ def test_the_lights_curves_stand_where_the_pictures_were_and_the_verdict_stays(q
     assert "level 85.0% of what it was" in view.charts["L90"].accessibleName()
     assert "stands out" in view.charts["L90"].accessibleName()
     assert "15% weaker" in view.words.text()
-    made.show_mode(Mode.IMAGE)
+    made.display.show_mode(Mode.IMAGE)
     assert not view.isVisible()
     assert made.panels.detail.isVisible()
     qtbot.mouseClick(made.panels.lights_button, Qt.MouseButton.LeftButton)
-    made.select_view("top")
+    made.display.select_view("top")
     assert made.panels.detail.isVisible()
 
 

@@ -1,3 +1,5 @@
+"""The window drawn offscreen into a file, and what is said where Qt cannot run."""
+
 from __future__ import annotations
 
 import threading

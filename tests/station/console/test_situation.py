@@ -1,3 +1,5 @@
+"""What the banner says after each sequence of events; no Qt is needed for that."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""The window on a scripted engine: what an operator sees, presses and is refused, and what is left after closing."""
+
 from __future__ import annotations
 
 import gc
@@ -121,8 +123,8 @@ def test_two_presses_of_start_make_one_inspection(
 ) -> None:
     engine = make_engine(good_inspection, hold=True)
     window = open_window(engine)
-    window.start_part("P-1")
-    window.start_part("P-1")
+    window.verbs.start("P-1")
+    window.verbs.start("P-1")
     qtbot.waitUntil(lambda: "top" in window.shown.results, timeout=20000)
     engine.gate.set()
     qtbot.waitUntil(lambda: window.is_settled, timeout=20000)
@@ -132,10 +134,10 @@ def test_two_presses_of_start_make_one_inspection(
 def test_a_second_stop_aborts(qtbot: QtBot, open_window: Any, make_engine: Any, good_inspection: Inspection) -> None:
     engine = make_engine(good_inspection, hold=True)
     window = open_window(engine)
-    window.start_part("P-1")
+    window.verbs.start("P-1")
     qtbot.waitUntil(lambda: window.situation.is_busy, timeout=20000)
-    window.stop()
-    window.stop()
+    window.verbs.stop()
+    window.verbs.stop()
     qtbot.waitUntil(lambda: "abort" in engine.calls, timeout=20000)
     assert [call for call in engine.calls if not call.startswith("start")] == ["stop", "abort"]
 
@@ -145,11 +147,11 @@ def test_stop_during_a_reset_aborts_at_once_and_a_second_reset_is_not_queued(
 ) -> None:
     engine = make_engine(hold_reset=True)
     window = open_window(engine)
-    engine.tell(StateChanged(State.HALTED, "aborted"))
+    engine.emit(StateChanged(State.HALTED, "aborted"))
     qtbot.waitUntil(lambda: window.situation.state is State.HALTED, timeout=20000)
-    window.reset()
+    window.verbs.reset()
     qtbot.waitUntil(lambda: "reset" in engine.calls, timeout=20000)
-    window.reset()
+    window.verbs.reset()
     qtbot.keyClick(window, Qt.Key.Key_F12)
     qtbot.waitUntil(lambda: "abort" in engine.calls, timeout=10000)
     qtbot.waitUntil(lambda: window.situation.state is State.READY, timeout=20000)
@@ -160,7 +162,7 @@ def test_stop_is_enabled_in_every_state(qtbot: QtBot, open_window: Any, make_eng
     engine = make_engine()
     window = open_window(engine)
     for state in State:
-        engine.tell(StateChanged(state))
+        engine.emit(StateChanged(state))
         qtbot.waitUntil(lambda state=state: window.situation.state is state, timeout=20000)
         assert window.panels.stop_button.isEnabled()
         assert window.panels.start_button.isEnabled() == (state is State.READY)
@@ -190,7 +192,7 @@ def test_a_new_part_ends_the_look_into_the_archive(
     engine = make_engine(good_inspection)
     engine.finished = [failed_inspection]
     window = open_window(engine)
-    window.open_archived("0002")
+    window.display.open_archived("0002")
     qtbot.waitUntil(lambda: window.shown.is_archived, timeout=20000)
     assert window.panels.banner.content.kind is BannerKind.READY
     inspect(qtbot, window)
@@ -220,11 +222,11 @@ def test_stop_while_nothing_runs_says_what_to_press_and_reset_stands_out(
 ) -> None:
     engine = make_engine(hold_reset=True)
     window = open_window(engine)
-    engine.tell(StateChanged(State.HALTED, "aborted by the operator"))
+    engine.emit(StateChanged(State.HALTED, "aborted by the operator"))
     qtbot.waitUntil(lambda: window.situation.state is State.HALTED, timeout=20000)
     assert any("press RESET (F8)" in line for line in window.panels.banner.content.lines)
     assert "bold" in window.panels.reset_button.styleSheet()
-    window.start_part("P-9")
+    window.verbs.start("P-9")
     assert "STOPPED: look at the cell, then press RESET (F8) first" in window.panels.faults.text.text()
     qtbot.mouseClick(window.panels.reset_button, Qt.MouseButton.LeftButton)
     assert window.panels.reset_button.text() == "RESETTING"
@@ -237,7 +239,7 @@ def test_stop_while_nothing_runs_says_what_to_press_and_reset_stands_out(
 
 def test_a_refused_start_is_told_and_start_is_possible_again(qtbot: QtBot, open_window: Any, make_engine: Any) -> None:
     window = open_window(make_engine(refusal=RuntimeError("arm: not homed")))
-    window.start_part("P-1")
+    window.verbs.start("P-1")
     qtbot.waitUntil(lambda: window.situation.fault is not None, timeout=20000)
     assert "START failed: arm: not homed" in window.panels.faults.text.text()
     assert window.panels.start_button.isEnabled()
@@ -287,7 +289,7 @@ def test_no_verb_runs_in_the_qt_thread(
     engine = make_engine(good_inspection)
     window = open_window(engine)
     inspect(qtbot, window)
-    window.stop()
+    window.verbs.stop()
     qtbot.waitUntil(lambda: "abort" in engine.calls, timeout=20000)
     assert engine.threads
     assert all(name.startswith("console-") for name in engine.threads)
@@ -298,8 +300,8 @@ def test_closing_while_a_part_runs_stops_it_and_leaves_neither_thread_nor_listen
 ) -> None:
     engine = make_engine(good_inspection, hold=True)
     window = ConsoleWindow(engine)
-    qtbot.waitUntil(lambda: window.can_start, timeout=20000)
-    window.start_part("P-1")
+    qtbot.waitUntil(lambda: window.situation.can_start, timeout=20000)
+    window.verbs.start("P-1")
     qtbot.waitUntil(lambda: window.situation.is_busy, timeout=20000)
     window.close()
     assert "stop" in engine.calls
@@ -320,5 +322,10 @@ def test_no_widget_outlives_its_window(qtbot: QtBot, make_engine: Any, good_insp
     alive = weakref.ref(window)
     del window
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    gc.collect()
+
+    def is_gone() -> bool:
+        gc.collect()
+        return alive() is None
+
+    qtbot.waitUntil(is_gone, timeout=20000)  # on a loaded machine Qt frees its connections some events later
     assert alive() is None

@@ -1,0 +1,55 @@
+"""All that the console needs of the engine: verbs in, events out, and the archive's records to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from station.engine.events import Listener
+from station.inspection.result import HistoryRow, Inspection
+
+
+class InspectionEngine(Protocol):
+    """What inspects the parts, as the console sees it: a real station, a simulated one, or a test's stand-in.
+
+    Verbs may block and may raise. The console calls each from a worker thread: `stop` and `abort` from one, `reset`
+    and `start_single_job` from one each. Events may come from any thread.
+    """
+
+    def start_single_job(self, part_id: str) -> object:
+        """Inspect one part; the outcome comes as events. Raises unless the engine is ready.
+
+        The events StateChanged to SingleExecution and JobStarted have been emitted by the time this returns.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Stop at the next safe point; the part becomes UNDECIDED. Does nothing while no part is inspected."""
+        ...
+
+    def abort(self) -> None:
+        """Hold the arm and switch the lights off now, also while it homes. A part becomes UNDECIDED; homing is due."""
+        ...
+
+    def reset(self) -> None:
+        """Leave Halted or Error after a person has looked: reopen lost devices, home, prepare the recipe again.
+
+        Raises while a part is inspected, and when `abort` ends it.
+        """
+        ...
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Give the listener every event from now on; returns what ends the subscription.
+
+        Before it returns it gives the listener the present situation: StateChanged, and RecipePrepared if a recipe is
+        prepared.
+        """
+        ...
+
+    def history(self, limit: int) -> list[HistoryRow]:
+        """The latest inspections, newest first."""
+        ...
+
+    def load(self, inspection_id: str) -> Inspection:
+        """One inspection from the archive, with its pictures. Raises if it is damaged or not there."""
+        ...
