@@ -116,7 +116,7 @@ def test_a_missing_option_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_plan_is_printed_step_by_step(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, "plan", "--recipe", DEMO_RECIPES / "connector.yaml", "--json") == ExitCode.DONE
     steps = json.loads(capsys.readouterr().out)
-    assert len(steps) == 25
+    assert len(steps) == 26  # 5 x 5 under a light, one dark
     assert {step["view"] for step in steps} == {"top", "front", "right", "back", "left"}
 
 
