@@ -1,7 +1,8 @@
 """The engine: the states and verbs of OPC 40100-1 over one rig. It knows no Qt; whoever listens gets events.
 
 Verbs may come from any thread. `abort` alone does not wait for the verb that is running: it latches the stop signal,
-holds the arm and switches the lights off at once, and the running verb then ends by itself.
+holds the arm and switches the lights off at once, and the running verb then ends by itself. All verbs stand in this
+one file because they share one state, one lock and one stop signal, and each must be read against the others.
 """
 
 from __future__ import annotations
@@ -206,7 +207,7 @@ class Engine:
         """
         self._require(*RESETTABLE)
         stop = self._fresh_signal()
-        self._join()  # before the lock: a job that ends needs it to tell so
+        self._join()  # before the lock: a job that ends needs it
         with self._lock:
             self._require(*RESETTABLE)
             self._close_rig()

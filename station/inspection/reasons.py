@@ -33,7 +33,10 @@ class ReasonKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One cause: what was found, in which view, and what to do about it."""
+    """One cause: what was found, in which view, and what to do about it.
+
+    Two reasons are equal if all fields are; checks leave `view` empty, and the judge fills it in.
+    """
 
     kind: ReasonKind
     text: str  # what was found, without the view's name
@@ -47,6 +50,7 @@ class Reason:
         return f"{self.text}; {self.remedy}" if self.remedy else self.text
 
     def __str__(self) -> str:
+        """The line for a terminal and for `--json`: the view, the text, the remedy."""
         return self.advice if self.view is None else f"view {self.view!r}: {self.advice}"
 
     def of_view(self, view: str) -> Reason:

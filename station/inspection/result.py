@@ -38,7 +38,8 @@ class NormalMap:
 
 @dataclass(frozen=True, slots=True)
 class AnomalyMap:
-    """What the detector found at one viewpoint, in the model's calibrated units."""
+    """What the detector found at one viewpoint, in the model's units: 0 is the median of good parts, 1 their 99th
+    percentile."""
 
     scores: NDArray[np.float32]  # (h, w), on the model's grid
     pred_score: float

@@ -18,7 +18,7 @@ _DEMOSAIC = {
 
 
 class PictureError(ValueError):
-    """A frame that is no picture; the text names its format."""
+    """A frame whose pixel format has no colour picture; the text names the format and those that have one."""
 
 
 def diffuse_rgb(frame: Frame, strength: float = 1.0) -> NDArray[np.float32]:

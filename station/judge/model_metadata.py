@@ -16,7 +16,7 @@ class _Record(BaseModel):
 
 
 class StereoSettings(_Record):
-    """How the normals were solved that the model learned from."""
+    """The solver of the normals in the training set; a recipe with other settings is refused."""
 
     method: str
     lights: tuple[str, ...]
@@ -27,13 +27,15 @@ class StereoSettings(_Record):
 
 
 class ModalityCalibration(_Record):
-    """Of the smoothed maps of held-out good parts."""
+    """Median and 99th percentile of the smoothed maps of held-out good parts, in one view and one modality."""
 
     median: float
     p99: float
 
 
 class ScoreCalibration(_Record):
+    """The units of map and score: figures of `n_parts` held-out good parts, per view and modality."""
+
     n_parts: Annotated[int, Field(ge=1)]
     views: dict[str, dict[str, ModalityCalibration]]
 
@@ -47,6 +49,8 @@ class Golden(_Record):
 
 
 class ModelMetadata(_Record):
+    """The whole record. Fields may be added with a default; none may be renamed, or older models are refused."""
+
     format_version: Literal[1]
     product: str
     views: Annotated[tuple[str, ...], Field(min_length=1)]  # the order of `view_index`

@@ -22,6 +22,8 @@ from station.recipe.loaded import SUFFIXES, KeptFiles, LoadedRecipe, load_recipe
 
 @dataclass(frozen=True, slots=True)
 class RejudgedView:
+    """One view, judged then and now; `reasons` are those of now."""
+
     view: str
     verdict_then: Verdict
     verdict_now: Verdict
@@ -43,9 +45,11 @@ class RejudgeReport:
 
     @property
     def is_same(self) -> bool:
+        """Whether the part's verdict is the same; scores may differ in the last digits on another processor."""
         return self.verdict_then is self.verdict_now
 
     def as_dict(self) -> dict[str, object]:
+        """The report without its pictures, for machines."""
         names = RejudgedView.__slots__
         return {
             "inspection_id": self.inspection_id,
@@ -59,6 +63,7 @@ class RejudgeReport:
         }
 
     def as_text(self) -> str:
+        """A line per view with both verdicts and scores, then the reasons."""
         lines = [f"{self.inspection_id}: {self.verdict_then.value} then, {self.verdict_now.value} now"]
         lines += [
             f"  {v.view:<8} {v.verdict_then.value:<10} {_score(v.score_then)}  {v.verdict_now.value:<10} "
@@ -69,7 +74,7 @@ class RejudgeReport:
 
 
 def rejudge(archive: Archive, inspection_id: str) -> RejudgeReport:
-    """Solve and judge the archived frames again under the recipe, calibration, flat field and model of then.
+    """Solve and judge the archived frames again under the recipe, calibration, flat field and model of that time.
 
     What ended the inspection before its verdict, as a stop or a device's fault, still keeps it UNDECIDED.
     Raises ArchiveError: something that it needs was not kept, or is damaged; DocumentError, ModelRefused.
@@ -94,9 +99,10 @@ def rejudge(archive: Archive, inspection_id: str) -> RejudgeReport:
 
 
 def recipe_of(archive: Archive, inspection: Inspection) -> LoadedRecipe:
-    """The recipe of an old inspection with all that it refers to, from the archive's copies, valid at its time.
+    """The recipe of an archived inspection with all that it refers to, from the archive's copies.
 
-    Raises ArchiveError, DocumentError.
+    The calibration must have been valid at the time of the inspection. Raises ArchiveError where a copy was not kept or
+    has changed, and DocumentError where the copies no longer fit each other.
     """
     known = {what: inspection.provenance[what] for what in SUFFIXES if what in inspection.provenance}
     missing = [what for what in ("recipe", "calibration", "model") if what not in known]

@@ -16,7 +16,7 @@ PerLight = dict[str, PerInspection]
 
 @dataclass(frozen=True, slots=True)
 class LightReading:
-    """One light in one view of one inspection."""
+    """One light in one view of one inspection, as the archive recorded it; None where it recorded nothing."""
 
     inspection_id: str  # sorts by time
     creation_time: datetime
@@ -30,7 +30,7 @@ class LightReading:
 
 @dataclass(frozen=True, slots=True)
 class LightSeries:
-    """One recipe's lights under one calibration, in the order of names."""
+    """One recipe's lights under one calibration: figures per light and inspection id, lights in the order of names."""
 
     times: dict[str, datetime]  # of the inspections, oldest first
     levels: PerLight  # against the other lights, over what it was at first
@@ -40,6 +40,7 @@ class LightSeries:
 
     @property
     def lights(self) -> tuple[str, ...]:
+        """All lights with a level or a residual."""
         return tuple(sorted({*self.levels, *self.residuals}))
 
 

@@ -71,18 +71,20 @@ class LightHistory:
 
 @dataclass(frozen=True, slots=True)
 class TrendReport:
-    """All lights of all recipes of an archive."""
+    """The trends of all lights of all recipes in an archive."""
 
     trends: tuple[LightTrend, ...]
 
     @property
     def flagged(self) -> tuple[LightTrend, ...]:
+        """Those about which there is a finding."""
         return tuple(trend for trend in self.trends if trend.flags)
 
     def as_dict(self) -> dict[str, object]:
         return {"lights": [asdict(trend) for trend in self.trends], "flagged": len(self.flagged)}
 
     def as_text(self) -> str:
+        """A table with a line per light, and the findings under their light."""
         if not self.trends:
             return "no inspection in this archive recorded its lights"
         head = f"{'recipe':<18}{'light':<10}{'parts':>6}{'left out':>10}{'/ median':>10}"
