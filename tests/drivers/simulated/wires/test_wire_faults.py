@@ -228,7 +228,7 @@ def test_a_system_without_pseudo_terminals_gets_sockets() -> None:
         "import drivers.simulated.rig\n"
         "from drivers.simulated.config import SimulatedRigConfig\n"
         "from drivers.simulated.firmware.kinds import wire_class\n"
-        "print(wire_class(SimulatedRigConfig().wire_kind).__name__)\n"
+        "print(wire_class(SimulatedRigConfig().line_kind).__name__)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.returncode) == ("SocketWire", 0), done.stderr
