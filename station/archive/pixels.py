@@ -16,7 +16,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from station.photometric_stereo.packed import pack_normals as packed_normals
+from station.photometric_stereo.packing import pack_normals as packed_normals
 
 ROWS_PER_STRIP = 64
 OBSERVABLE = 64  # bits of the quality plane; the low six are the number of lights that counted

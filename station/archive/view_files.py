@@ -20,7 +20,8 @@ from station.archive.pixels import (
     unpack_scaled,
 )
 from station.archive.records import ViewRecord
-from station.inspection.result import AnomalyMap, NormalMap, ViewResult
+from station.inspection.result import AnomalyMap, ViewResult
+from station.photometric_stereo.normal_map import NormalMap
 
 Description = Mapping[str, Any]
 Planes = dict[str, tuple[NDArray[Any], dict[str, Any]]]

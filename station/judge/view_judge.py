@@ -11,13 +11,14 @@ import numpy as np
 from drivers.protocols import CameraSettings, Frame, Pixels
 from station.acquire.capture import CapturedFrame
 from station.acquire.stage_times import StageTimes
-from station.inspection.result import AnomalyMap, NormalMap, Verdict, ViewResult, judge_score
+from station.inspection.result import AnomalyMap, Verdict, ViewResult, judge_score
 from station.judge.detector import AnomalyDetector
 from station.judge.diffuse_picture import diffuse_rgb
 from station.judge.view_solver import ViewSolver
 from station.lights.ambient import DARK_LEVEL, SHARE, DarkLevel, ambient_share, check_ambient, dark_level
 from station.lights.levels import check_clipped, check_light_levels, mean_level
 from station.photometric_stereo.checks import leave_one_out_residuals
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.solve import relighting_residuals
 from station.photometric_stereo.uncertainty import uncertainty_summary
 from station.recipe.loaded import LoadedRecipe

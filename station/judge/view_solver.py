@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from drivers.protocols import Frame
-from station.inspection.result import NormalMap
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.gloss import Gloss, warm_up_gloss, without_gloss
 from station.photometric_stereo.lights import LightModel
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.solve import PhotometricStereo
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.solver_inputs import flat_field_for, lights_for, solver_settings

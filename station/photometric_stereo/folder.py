@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from station.inspection.result import NormalMap
 from station.photometric_stereo import pictures
 from station.photometric_stereo.checks import AngularErrors, angular_error_map, angular_errors, leave_one_out_residuals
-from station.photometric_stereo.packed import pack_levels
+from station.photometric_stereo.normal_map import NormalMap
+from station.photometric_stereo.packing import pack_levels
 from station.photometric_stereo.photographs import Photographs, PhotographsError, read_photographs
 from station.photometric_stereo.solve import Method, PhotometricStereo, SolverSettings, relighting_residuals
 from station.photometric_stereo.surfaces import height_mm, mean_curvature_per_mm, slope_deg

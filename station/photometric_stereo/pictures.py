@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from station.photometric_stereo.packed import pack_normals, unpack_normals
+from station.photometric_stereo.packing import pack_normals, unpack_normals
 
 Bgr = NDArray[np.uint8]
 LAMP = np.array([-0.5, 0.5, 0.7071])  # of the relit picture: from the upper left

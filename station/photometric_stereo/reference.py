@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.photometric_stereo.network import quantile_index
-from station.photometric_stereo.packed import (
+from station.photometric_stereo.normal_map import PackedNormalMap
+from station.photometric_stereo.packing import (
     ALBEDO_FULL_SCALE,
     RESIDUAL_FULL_SCALE,
-    PackedNormalMap,
     pack_levels,
     pack_normals,
 )

@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 
 from drivers.protocols import Frame, Pixels
-from station.inspection.result import NormalMap
 from station.photometric_stereo.checks import relative_residual
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.heights import Height, HeightMap
@@ -26,7 +25,7 @@ from station.photometric_stereo.lights import (
     light_vectors,
     mosaic_intensities,
 )
-from station.photometric_stereo.packed import PackedNormalMap
+from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.photometric_stereo.radiometry import grey_frame, reciprocal_signals, saturation_limit_dn
 from station.photometric_stereo.reference import plain_rows
 from station.photometric_stereo.settings import Method, PhotometricStereoError, SolverSettings

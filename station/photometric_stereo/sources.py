@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-_FILES = ("kernels.py", "network.py", "packed.py", "projection.py", "vectors.py")
+_FILES = ("kernels.py", "network.py", "packing.py", "projection.py", "vectors.py")
 
 
 def fingerprint() -> int:

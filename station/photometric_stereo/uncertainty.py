@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
-from station.inspection.result import NormalMap
 from station.photometric_stereo.checks import Sampled, sample_pixels
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel
 from station.photometric_stereo.network import quantile_index
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.radiometry import full_scale_dn
 from station.photometric_stereo.settings import SolverSettings
 

@@ -24,7 +24,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 from station.photometric_stereo.network import quantile_index, selection_network
-from station.photometric_stereo.packed import ALBEDO_FULL_SCALE, ORIGIN, RESIDUAL_FULL_SCALE, TOP, UNIT
+from station.photometric_stereo.packing import ALBEDO_FULL_SCALE, ORIGIN, RESIDUAL_FULL_SCALE, TOP, UNIT
 from station.photometric_stereo.projection import MOST_PROJECTED, supports
 
 _intrinsic: Any = intrinsic  # its type shows the typing context that callers do not give

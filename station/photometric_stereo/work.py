@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
-from station.inspection.result import NormalMap
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.heights import Height
 from station.photometric_stereo.lights import LightModel, PointLights, light_vectors, mosaic_intensities
-from station.photometric_stereo.packed import PackedNormalMap
+from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.photometric_stereo.radiometry import reciprocal_signals, saturation_limit_dn
 from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
 

@@ -19,11 +19,11 @@ from drivers.simulated.scene import DEFECT_KINDS, Scene, make_part, random_defec
 from station.acquire.plan import CaptureStep, make_plan
 from station.documents.atomic import write_atomic
 from station.errors import BadInput
-from station.inspection.result import NormalMap
 from station.judge.diffuse_picture import diffuse_rgb
 from station.judge.model_grid import block_mean, block_normals
 from station.judge.view_solver import ViewSolver
 from station.lights.levels import mean_level
+from station.photometric_stereo.normal_map import NormalMap
 from station.recipe.aimed_views import reference_camera
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import LoadedRecipe, load_recipe

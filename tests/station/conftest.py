@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from station.inspection.result import AnomalyMap, Inspection, NormalMap, Verdict, ViewResult, judge_part, judge_score
+from station.inspection.result import AnomalyMap, Inspection, Verdict, ViewResult, judge_part, judge_score
+from station.photometric_stereo.normal_map import NormalMap
 
 VIEW_NAMES = ("top", "front", "right", "back", "left")
 LIMIT = 1.6

@@ -20,7 +20,8 @@ from drivers.protocols import Frame, Pose
 from station.archive import Archive, ArchivedFrame, ArchiveError, new_inspection_id
 from station.archive import folder as folder_module
 from station.documents import atomic
-from station.inspection.result import AnomalyMap, Inspection, NormalMap, Verdict, ViewResult
+from station.inspection.result import AnomalyMap, Inspection, Verdict, ViewResult
+from station.photometric_stereo.normal_map import NormalMap
 
 POSE = Pose(1.0, -2.5, 258.0, 45.0, -90.0)
 SHAPE = (37, 53)

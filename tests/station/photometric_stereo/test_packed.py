@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from drivers.protocols import Frame
 from station.photometric_stereo.checks import angular_error_map
-from station.photometric_stereo.packed import ALBEDO_FULL_SCALE, ORIGIN, RESIDUAL_FULL_SCALE, TOP, PackedNormalMap
+from station.photometric_stereo.normal_map import PackedNormalMap
+from station.photometric_stereo.packing import ALBEDO_FULL_SCALE, ORIGIN, RESIDUAL_FULL_SCALE, TOP
 from station.photometric_stereo.pictures import encode_normals
 from station.photometric_stereo.solve import (
     DirectionalLights,

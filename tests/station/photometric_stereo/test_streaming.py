@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
-from station.inspection.result import NormalMap
 from station.photometric_stereo.checks import angular_error_map
 from station.photometric_stereo.heights import HeightMap, HeightPlane
 from station.photometric_stereo.lights import knot_step_px, light_vectors
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.projection import projection
 from station.photometric_stereo.solve import (
     DirectionalLights,

@@ -1,20 +1,40 @@
-"""Normal maps in 16 bits: what the solver writes on request, at 13 bytes per pixel instead of 23."""
+"""The result of photometric stereo for one view, as float32 planes or in 16 bits as solver and archive pack it.
+
+All planes of a map lie on the capture's pixel grid, or on that of the region that was solved.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from station.inspection.result import NormalMap
+from station.photometric_stereo.packing import (
+    ALBEDO_FULL_SCALE,
+    RESIDUAL_FULL_SCALE,
+    unpack_levels,
+    unpack_normals,
+)
 
 F32 = NDArray[np.float32]
 U16 = NDArray[np.uint16]
-UNIT, ORIGIN, TOP = 32767, 32768, 65535
-ALBEDO_FULL_SCALE = 4.0  # an albedo above 1 means more light than a white surface under a lamp of strength 1
-RESIDUAL_FULL_SCALE = 1.0  # of the frames' full scale
+
+
+@dataclass(frozen=True, slots=True)
+class NormalMap:
+    """What photometric stereo found at one viewpoint; planar, on the capture's pixel grid."""
+
+    normals: F32  # (3, H, W) unit length, x right, y up, z to the camera; 0 0 0 where unobservable
+    albedo: F32  # (H, W) relative, >= 0
+    lit_count: NDArray[np.uint8]  # (H, W) how many lights counted (neither in shadow nor saturated)
+    residual: F32  # (H, W) rms of I - L g over the lights that counted, same unit as I (0..1)
+    observable: NDArray[np.bool_]  # (H, W) three usable lights or more, in a geometry that decides the normal
+    saturated: NDArray[np.bool_]  # (H, W) at least one light saturated here
+
+    @property
+    def observable_share(self) -> float:
+        return float(np.mean(self.observable))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +66,3 @@ class PackedNormalMap:
             self.observable.copy(),
             self.saturated.copy(),
         )
-
-
-def pack_normals(normals: NDArray[Any]) -> U16:
-    """Of any shape, components -1..1."""
-    return np.asarray(np.round(UNIT * normals) + ORIGIN, np.uint16)
-
-
-def unpack_normals(packed: U16) -> F32:
-    """(3, ...) of unit length, 0 0 0 where not observable."""
-    n = packed.astype(np.float32) - ORIGIN  # whole numbers: exact
-    length = np.sqrt((n * n).sum(axis=0))
-    return np.asarray(n / np.where(length > 0, length, 1), np.float32)
-
-
-def pack_levels(values: NDArray[Any], full_scale: float) -> U16:
-    """0..full_scale as 0..65535, clipped."""
-    return np.asarray(np.round(np.clip(values / full_scale, 0, 1) * TOP), np.uint16)
-
-
-def unpack_levels(packed: U16, full_scale: float) -> F32:
-    return packed.astype(np.float32) * np.float32(full_scale / TOP)
