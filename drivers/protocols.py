@@ -50,12 +50,17 @@ class Frame:
 
     pixels: Pixels  # (H, W) or (H, W, 3); linear DN, uint8, or uint16 with `significant_bits` in the low bits
     pixel_format: str  # PFNC name as delivered: Mono8, Mono12, BayerRG8, BayerRG12 ...
-    significant_bits: int  # 8, 10, 12 or 16: saturation is at 2**significant_bits - 1
+    significant_bits: int  # 8, 10, 12 or 16
     black_level_dn: float  # the DN of no light, to be subtracted
     exposure_us: float  # actual, from the chunk where there is one
     gain_db: float  # actual
     timestamp_ns: int  # device clock at the start of exposure
     frame_id: int  # counts by one per frame that the camera exposed
+
+    @property
+    def full_scale_dn(self) -> int:
+        """The largest count of the pixel format, 2**significant_bits - 1: where a pixel saturates."""
+        return int(2**self.significant_bits - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from station.photometric_stereo.normal_map import NormalMap
+from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 
 
 class Verdict(StrEnum):
@@ -36,7 +36,7 @@ class ViewResult:
     verdict: Verdict
     limit: float
     image: NDArray[np.float32] | None = None  # (3, H, W) linear RGB 0..1 under the diffuse light
-    normal_map: NormalMap | None = None
+    normal_map: NormalMap | PackedNormalMap | None = None
     anomaly_map: AnomalyMap | None = None
     reasons: tuple[str, ...] = ()
     light_residuals: dict[str, float] = field(default_factory=dict)  # relative relighting residual per light

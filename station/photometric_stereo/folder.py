@@ -226,7 +226,7 @@ def _picture(
     scale: float,
 ) -> NDArray[np.uint8]:
     first = photographs.frames[0]
-    seen = first.pixels.astype(np.float32) / np.float32(2**first.significant_bits - 1)
+    seen = first.pixels.astype(np.float32) / np.float32(first.full_scale_dn)
     count = len(photographs.lights.names)
     white = np.ones_like(result.albedo) * result.observable
     tiles = [

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from drivers.protocols import Frame
 from station.photometric_stereo.checks import Sampled, sample_pixels
+from station.photometric_stereo.engine import default_engine, default_threads, shared_threads
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel, PointLights
 from station.photometric_stereo.network import quantile_index
 from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.reference import Tile, solve_tile
 from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
-from station.photometric_stereo.solve import default_engine, default_threads, shared_threads
 
 F64 = NDArray[np.float64]
 ROUNDS = 10  # each leaves about 0.6 of the error: from 10 degrees to a few hundredths
@@ -127,7 +127,7 @@ def solved_in_arrays(sample: Sampled, views: F64, settings: SolverSettings, glos
 
 def solved_compiled(sample: Sampled, views: F64, settings: SolverSettings, gloss: Gloss) -> Tile:
     """The same, compiled."""
-    from station.photometric_stereo.gloss_kernel import solve_glossy
+    from station.photometric_stereo.compiled.gloss import solve_glossy
 
     values, usable = np.ascontiguousarray(sample.values.T), np.ascontiguousarray(sample.usable.T)
     pixels, count = values.shape

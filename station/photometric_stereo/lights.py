@@ -108,12 +108,8 @@ def light_vectors(
     lights: LightModel,
     x_px: NDArray[np.float64],
     y_px: NDArray[np.float64],
-    height_mm: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Unit directions (..., K, 3) and strengths (..., K) relative to the intensities, at pixels x, y of shape (...).
-
-    `height_mm` (...) of the surface there, above the target point, goes before that of the lights' plane.
-    """
+    """Unit directions (..., K, 3) and strengths (..., K) relative to the intensities, at pixels x, y of shape (...)."""
     shape = np.broadcast_shapes(x_px.shape, y_px.shape)
     if isinstance(lights, DirectionalLights):
         directions = directions_at_target(lights)
@@ -121,7 +117,7 @@ def light_vectors(
     points_mm = np.zeros((*shape, 1, 3))
     points_mm[..., 0, 0] = (x_px - lights.center_px[0]) * lights.mm_per_px
     points_mm[..., 0, 1] = (lights.center_px[1] - y_px) * lights.mm_per_px
-    points_mm[..., 0, 2] = lights.plane_height_mm if height_mm is None else height_mm
+    points_mm[..., 0, 2] = lights.plane_height_mm
     rays_mm = lights.positions_mm - points_mm
     distances_mm = np.linalg.norm(rays_mm, axis=-1)
     target_mm = np.linalg.norm(lights.positions_mm, axis=-1)

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from station.photometric_stereo.packing import (
     ALBEDO_FULL_SCALE,
     RESIDUAL_FULL_SCALE,
-    unpack_levels,
+    TOP,
+    pack_normal_planes,
+    pack_scaled,
     unpack_normals,
+    unpack_scaled,
 )
 
 F32 = NDArray[np.float32]
@@ -23,7 +26,7 @@ U16 = NDArray[np.uint16]
 
 @dataclass(frozen=True, slots=True)
 class NormalMap:
-    """What photometric stereo found at one viewpoint; planar, on the capture's pixel grid."""
+    """What photometric stereo found at one viewpoint, in float32: 23 bytes per pixel."""
 
     normals: F32  # (3, H, W) unit length, x right, y up, z to the camera; 0 0 0 where unobservable
     albedo: F32  # (H, W) relative, >= 0
@@ -36,13 +39,36 @@ class NormalMap:
     def observable_share(self) -> float:
         return float(np.mean(self.observable))
 
+    def packed(self) -> PackedNormalMap:
+        """The same in 16 bits, with the finest steps that reach the largest albedo and residual.
+
+        The planes that are no real numbers are shared with this map.
+        """
+        albedo, albedo_scale = pack_scaled(self.albedo)
+        residual, residual_scale = pack_scaled(self.residual)
+        return PackedNormalMap(
+            pack_normal_planes(self.normals),
+            albedo,
+            self.lit_count,
+            residual,
+            self.observable,
+            self.saturated,
+            albedo_scale,
+            residual_scale,
+        )
+
+    def unpacked(self) -> NormalMap:
+        """This map itself."""
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class PackedNormalMap:
-    """A NormalMap whose real planes are 16-bit integers; otherwise the same planes on the same grid.
+    """A NormalMap whose real planes are 16-bit integers, 13 bytes per pixel; otherwise the same planes.
 
     A component of the normal is round(32767 n) + 32768 (good to 0.0015 degrees; 32768 three times is not observable).
-    Albedo and residual are 0..65535 for 0..ALBEDO_FULL_SCALE and 0..RESIDUAL_FULL_SCALE; what is more is 65535.
+    Albedo and residual are stored * scale; what exceeds 65535 steps is 65535. The solver writes with the fixed full
+    scales of `packing`, which stand as defaults here.
     """
 
     normals: U16  # (3, H, W)
@@ -51,18 +77,24 @@ class PackedNormalMap:
     residual: U16  # (H, W)
     observable: NDArray[np.bool_]  # (H, W)
     saturated: NDArray[np.bool_]  # (H, W)
+    albedo_scale: float = ALBEDO_FULL_SCALE / TOP
+    residual_scale: float = RESIDUAL_FULL_SCALE / TOP
 
     @property
     def observable_share(self) -> float:
         return float(np.mean(self.observable))
 
+    def packed(self) -> PackedNormalMap:
+        """This map itself."""
+        return self
+
     def unpacked(self) -> NormalMap:
         """The same in float32, in arrays of its own; normals of unit length."""
         return NormalMap(
             unpack_normals(self.normals),
-            unpack_levels(self.albedo, ALBEDO_FULL_SCALE),
+            unpack_scaled(self.albedo, self.albedo_scale),
             self.lit_count.copy(),
-            unpack_levels(self.residual, RESIDUAL_FULL_SCALE),
+            unpack_scaled(self.residual, self.residual_scale),
             self.observable.copy(),
             self.saturated.copy(),
         )

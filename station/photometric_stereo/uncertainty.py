@@ -14,7 +14,6 @@ from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel
 from station.photometric_stereo.network import quantile_index
 from station.photometric_stereo.normal_map import NormalMap
-from station.photometric_stereo.radiometry import full_scale_dn
 from station.photometric_stereo.settings import SolverSettings
 
 QUANTISATION_VARIANCE_DN2 = 1 / 12
@@ -58,7 +57,7 @@ class UncertaintySummary:
 
 def usual_noise(frame: Frame) -> SensorNoise:
     """Shot noise of a usual sensor at 0 dB, where no calibration tells: `frame` gives the format's full scale."""
-    gain = full_scale_dn(frame) / USUAL_SATURATION_E * 10 ** (frame.gain_db / 20)
+    gain = frame.full_scale_dn / USUAL_SATURATION_E * 10 ** (frame.gain_db / 20)
     return SensorNoise(gain, USUAL_DARK_NOISE_E)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from drivers.protocols import Frame
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel, PointLights
-from station.photometric_stereo.radiometry import full_scale_dn
 from station.photometric_stereo.solve import SolverSettings
 from station.photometric_stereo.uncertainty import SensorNoise, usual_noise
 from station.recipe.calibrated_lights import light_model
@@ -46,7 +45,7 @@ def noise_for(loaded: LoadedRecipe, frame: Frame) -> SensorNoise:
         usual = usual_noise(frame)
         return SensorNoise(usual.system_gain_dn_per_e / binning**2, usual.dark_noise_e * binning)
     bits = 8 if sensor.pixel_format.endswith("8") else 12
-    gain = sensor.gain_dn_per_e * 10 ** ((frame.gain_db - sensor.gain_db) / 20) * full_scale_dn(frame) / (2**bits - 1)
+    gain = sensor.gain_dn_per_e * 10 ** ((frame.gain_db - sensor.gain_db) / 20) * frame.full_scale_dn / (2**bits - 1)
     # binned pixels are means of binning^2: shot noise as of one electron's share, dark noise less by the binning
     return SensorNoise(gain / binning**2, sensor.read_noise_e * binning)
 
