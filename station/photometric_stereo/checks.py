@@ -1,4 +1,7 @@
-"""What tells whether normals can be believed: errors against truth, and each light against the others."""
+"""Checks of normals: their errors against truth, and the residual of each light.
+
+Relighting compares each frame with what the normals predict of it; leave-one-out predicts it from the other lights.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ def angular_error_map(normals: NDArray[np.float32], truth: NDArray[np.float64]) 
 
 
 def angular_errors(error_deg: NDArray[np.float64]) -> AngularErrors | None:
-    """Figures of an error map, None where it holds nothing."""
+    """Figures of an error map in degrees, over its finite pixels; None where it has none."""
     known = error_deg[np.isfinite(error_deg)]
     if known.size == 0:
         return None
@@ -103,8 +106,8 @@ def leave_one_out_residuals(
 ) -> dict[str, float]:
     """Per light: solve without it, predict p = max(0, L g), and give median |p - I| / mean(I) over lit pixels.
 
-    The worst light, far above the others, has a wrong direction or strength, or is another light. With K = 4 the
-    level rises but no light stands out; with K = 3 nothing is left to predict with (NaN).
+    A light far above the others has a wrong direction or strength, or is another light. With K = 4 the level rises
+    but no light stands out; with K = 3 two lights are left, which decide nothing, and the residual is NaN.
     """
     values, usable, directions = sampled_values(frames, lights, settings, mask, samples, flat_field=flat_field)
     count = len(values)
@@ -137,7 +140,10 @@ def sampled_values(
     *,
     flat_field: FlatField | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Light (K, n) over each light's strength, its usability (K, n), directions (n, K, 3), at evenly spread pixels."""
+    """Values (K, n) divided by the lights' strengths, which are usable (K, n), and directions (n, K, 3).
+
+    About `samples` pixels are taken, evenly spread over the mask (default: the whole picture).
+    """
     shape = frames[0].pixels.shape[:2]
     where = np.flatnonzero(np.ones(shape, np.bool_) if mask is None else mask)
     where = where[:: max(1, where.size // samples)]
@@ -168,7 +174,7 @@ def sample_pixels(
     *,
     flat_field: FlatField | None = None,
 ) -> Sampled:
-    """What the frames (in the lights' order) say at the pixels y, x (n,)."""
+    """Signals, directions and saturation at the pixels y, x (n,); `frames` are in the lights' order."""
     grey = [grey_frame(f) for f in frames]
     at = x.astype(np.float64), y.astype(np.float64)
     directions, strengths = light_vectors(lights, *at)

@@ -45,7 +45,8 @@ def empty_map(shape: tuple[int, int]) -> NormalMap:
 
 def empty_packed_map(shape: tuple[int, int]) -> PackedNormalMap:
     """As `empty_map`, in 16 bits."""
-    return PackedNormalMap(*_planes(shape, np.uint16))
+    normals, albedo, lit_count, residual, observable, saturated = _planes(shape, np.uint16)
+    return PackedNormalMap(normals, albedo, lit_count, residual, observable, saturated)
 
 
 def _planes(shape: tuple[int, int], dtype: type[np.generic]) -> tuple[NDArray[Any], ...]:

@@ -37,6 +37,7 @@ class NormalMap:
 
     @property
     def observable_share(self) -> float:
+        """Of all pixels, 0..1."""
         return float(np.mean(self.observable))
 
     def packed(self) -> PackedNormalMap:
@@ -82,6 +83,7 @@ class PackedNormalMap:
 
     @property
     def observable_share(self) -> float:
+        """Of all pixels, 0..1."""
         return float(np.mean(self.observable))
 
     def packed(self) -> PackedNormalMap:

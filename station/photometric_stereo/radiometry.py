@@ -1,4 +1,4 @@
-"""From raw counts to light: black level, exposure, gain, intensity; colour folded to grey where pixels hold RGB."""
+"""From raw counts to light: black level, exposure and gain; RGB pixels are folded to grey."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from station.photometric_stereo.settings import PhotometricStereoError
 
 
 def saturation_limit_dn(frame: Frame, fraction: float) -> int:
-    """The raw count from which on a pixel counts as saturated."""
+    """The raw count at and above which a pixel is saturated: `fraction` of full scale, 1 at least."""
     return max(int(np.floor(fraction * frame.full_scale_dn)), 1)
 
 
 def reciprocal_signals(frames: Sequence[Frame]) -> NDArray[np.float64]:
-    """(K,) factors that bring counts above black to 0..1 of the frame with the least exposure x gain."""
+    """(K,) factors that bring counts above black to 0..1 of the frame with the least exposure x gain.
+
+    Raises PhotometricStereoError if an exposure x gain is not above 0, or a black level reaches full scale.
+    """
     effort = np.array([f.exposure_us * 10 ** (f.gain_db / 20) for f in frames])
     spans = np.array([f.full_scale_dn - f.black_level_dn for f in frames])
     if not (np.isfinite(effort).all() and (effort > 0).all()):

@@ -72,6 +72,7 @@ class FrameRing:
         self._landed[index] = top + height
 
     def _check(self, index: int, grey: Frame, top: int) -> None:
+        """Raises PhotometricStereoError unless the rows follow on and fit the view's other frames."""
         name, landed = self._names[index], self._landed[index]
         height, width = grey.pixels.shape
         if landed == self._shape[0]:

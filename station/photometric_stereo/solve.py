@@ -175,6 +175,7 @@ class PhotometricStereo:
             raise PhotometricStereoError(f"no frame for light {', '.join(missing)}")
 
     def _work_into(self, result: Maps) -> Work:
+        """The view as it lies in the ring, to be solved into `result`. Every light must have a frame."""
         return Work(
             self.lights,
             self.settings,
@@ -212,6 +213,7 @@ class _Spare(Generic[M]):
         return self._maps.pop() if self._maps else None
 
     def give(self, normal_map: M) -> None:
+        """Keep the map for `take`, unless there are enough already."""
         if len(self._maps) < MOST_SPARE_MAPS:
             self._maps.append(normal_map)
 

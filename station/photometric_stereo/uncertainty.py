@@ -1,4 +1,4 @@
-"""How far a normal may be off because of the sensor's noise, pixel by pixel, before anything was compared."""
+"""Predicted error of each normal from the sensor's noise alone; no truth is needed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ class UncertaintySummary:
 
 
 def usual_noise(frame: Frame) -> SensorNoise:
-    """Shot noise of a usual sensor at 0 dB, where no calibration tells: `frame` gives the format's full scale."""
+    """Noise of a usual machine-vision sensor, for frames whose sensor is not calibrated.
+
+    `frame` gives gain and full scale: 10,000 electrons fill it at 0 dB.
+    """
     gain = frame.full_scale_dn / USUAL_SATURATION_E * 10 ** (frame.gain_db / 20)
     return SensorNoise(gain, USUAL_DARK_NOISE_E)
 
@@ -138,6 +141,7 @@ def _at(
 
 
 def _counts(sample: Sampled, settings: SolverSettings) -> NDArray[np.float64]:
+    """(K, n): 1 where `masked` counts the light, else 0."""
     scale = np.sort(sample.values, axis=0)[quantile_index(len(sample.values))]
     return np.asarray(sample.usable & (sample.values > settings.shadow_fraction * scale), np.float64)
 

@@ -42,6 +42,7 @@ class Region:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """(height, width), the shape of its maps."""
         return self.height, self.width
 
 
@@ -56,7 +57,7 @@ class Radiometry:
 
 @dataclass(frozen=True)
 class Work:
-    """One view of one region."""
+    """One view, or a region of it, with all that either engine needs."""
 
     lights: LightModel
     settings: SolverSettings

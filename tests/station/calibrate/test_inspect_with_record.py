@@ -149,7 +149,7 @@ def test_an_old_inspection_is_judged_again_from_the_archive_alone(bound: Bound, 
         report = rejudge(bound.archive, inspection.inspection_id)
         maps = kept.read_bytes()
         kept.write_bytes(maps[:-1])
-        with pytest.raises(ArchiveError, match="is not what was kept under this SHA-256"):
+        with pytest.raises(ArchiveError, match="its content no longer has this SHA-256"):
             rejudge(bound.archive, inspection.inspection_id)
         kept.unlink()
         with pytest.raises(ArchiveError, match=r"\.npz: is not in the archive"):
