@@ -128,7 +128,7 @@ def _strengths(path: Path, count: int) -> NDArray[np.float64] | None:
 
 
 def _selection(names: list[str], wanted: Sequence[str] | None, folder: Path) -> list[int]:
-    """Indices of the lights wanted (by file name or number), in the order wanted; all for None. Raises PhotographsError."""
+    """Indices of the lights wanted by file name or number, in that order; all for None. Raises PhotographsError."""
     if wanted is None:
         return list(range(len(names)))
     keep = []
