@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from drivers.protocols import Frame
 from station.photometric_stereo.checks import angular_error_map
 from station.photometric_stereo.normal_map import PackedNormalMap
-from station.photometric_stereo.packing import ALBEDO_FULL_SCALE, ORIGIN, RESIDUAL_FULL_SCALE, TOP
+from station.photometric_stereo.packing import ALBEDO_FULL_SCALE, ORIGIN, RESIDUAL_FULL_SCALE, TOP, pack_normals
 from station.photometric_stereo.pictures import encode_normals
 from station.photometric_stereo.solve import (
     DirectionalLights,
@@ -159,7 +159,7 @@ def test_a_float_map_is_packed_with_the_finest_steps(is_dark: bool) -> None:
     packed = full.packed()
     assert packed.packed() is packed
     assert full.unpacked() is full
-    np.testing.assert_array_equal(packed.normals, encode_normals(full.normals).transpose(2, 0, 1))
+    np.testing.assert_array_equal(packed.normals, pack_normals(full.normals))
     for name, scale in (("albedo", packed.albedo_scale), ("residual", packed.residual_scale)):
         assert getattr(packed, name).max() in (0, TOP)
         np.testing.assert_allclose(getattr(packed.unpacked(), name), getattr(full, name), atol=0.51 * scale)
