@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from drivers.protocols import Frame, Pose
 from drivers.simulated.scene import DEFAULT_BLACK_LEVEL_DN, LightHead, Scene, ViewTruth, make_part
 from drivers.simulated.scene.patches import Material
-from station.inspection.result import NormalMap
 from station.photometric_stereo.checks import AngularErrors, angular_error_map, angular_errors
 from station.photometric_stereo.flat_field import FlatField, flat_field_from_plane
 from station.photometric_stereo.gloss import Gloss, GlossFit, GlossView, fit_gloss, without_gloss
 from station.photometric_stereo.lights import DirectionalLights, LightModel, PointLights
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.settings import METHODS, Method, SolverSettings
 from station.photometric_stereo.solve import PhotometricStereo
 from station.photometric_stereo.uncertainty import SensorNoise, predicted_uncertainty

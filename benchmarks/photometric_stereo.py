@@ -32,8 +32,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
+from station.photometric_stereo.engine import default_threads
 from station.photometric_stereo.settings import METHODS, SolverSettings
-from station.photometric_stereo.solve import DirectionalLights, PhotometricStereo, default_threads, warm_up
+from station.photometric_stereo.solve import DirectionalLights, PhotometricStereo, warm_up
 
 OUTPUT_BYTES = 23  # per pixel: normals 12, albedo 4, residual 4, lit count, observable, saturated 1 each
 PACKED_BYTES = 13  # the same with normals 6, albedo 2, residual 2
@@ -251,7 +252,7 @@ def frame(plane: Any, k: int) -> Frame:
 
 
 def ours(raw: Planes, lights: DirectionalLights, method: Any, threads: int, *, packed: bool = False) -> Run:
-    solver = PhotometricStereo(lights, raw.shape[1:], SolverSettings(method=method), threads=threads, packed=packed)
+    solver = PhotometricStereo(lights, raw.shape[1:], SolverSettings(method=method), threads=threads)
     for k, plane in enumerate(raw):
         solver.add(k, frame(plane, k))
 

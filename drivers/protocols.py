@@ -44,6 +44,11 @@ class Frame:
     timestamp_ns: int  # device clock at the start of exposure
     frame_id: int  # counts by one per frame that the camera exposed
 
+    @property
+    def full_scale_dn(self) -> int:
+        """The largest count of the pixel format, 2**significant_bits - 1: where a pixel saturates."""
+        return int(2**self.significant_bits - 1)
+
 
 @dataclass(frozen=True, slots=True)
 class CameraSettings:

@@ -1,4 +1,4 @@
-"""Every inspection as a row in a data base and a folder of files that prove it."""
+"""Every inspection as a row in a data base and a folder of files with their SHA-256 sums."""
 
 from station.archive.errors import ArchiveError
 from station.archive.folder import ArchivedFrame

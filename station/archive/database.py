@@ -1,4 +1,4 @@
-"""Opens the data base so that what it acknowledged survives a power cut."""
+"""The data base: opened so that a commit survives a power cut, checked, and filled from written records."""
 
 from __future__ import annotations
 
@@ -40,23 +40,26 @@ def open_database(url: str) -> Engine:
 
 
 def sqlite_url(path: Path) -> str:
+    """SQLAlchemy's URL of an SQLite file."""
     return f"sqlite:///{path}"
 
 
 def insert_record(engine: Engine, root: Path, record: WrittenRecord) -> None:
-    """One transaction; durable when this returns. Raises ArchiveError."""
+    """Enter the record in one transaction, durable when this returns. Raises ArchiveError."""
     try:
         with Session(engine) as session:
             session.add(_inspection_row(root, record))
             session.commit()
     except SQLAlchemyError as error:
         name = record.inspection.inspection_id
-        raise ArchiveError(f"{engine.url}: inspection {name} could not be entered: {_cause(error)}") from error
+        raise ArchiveError(
+            f"{engine.url}: inspection {name} could not be entered: {_cause(error)}; check the disk"
+        ) from error
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """A session whose rows stay usable after it. Raises ArchiveError for whatever the data base says."""
+    """A session whose rows stay usable after it ends. Any error of the data base becomes an ArchiveError."""
     try:
         with Session(engine, expire_on_commit=False) as session:
             yield session
@@ -79,16 +82,21 @@ def _check_sqlite(engine: Engine) -> None:
 
 
 def _check_version(engine: Engine) -> None:
+    """Enter the schema's version into a new data base; raises ArchiveError if an old one has another."""
     with Session(engine) as session:
         version = session.scalars(select(SchemaRow.version)).first()
         if version is None:
             session.add(SchemaRow(version=SCHEMA_VERSION))
             session.commit()
         elif version != SCHEMA_VERSION:
-            raise ArchiveError(f"{engine.url}: tables of version {version}, this software knows {SCHEMA_VERSION}")
+            raise ArchiveError(
+                f"{engine.url}: tables of version {version}, this software knows {SCHEMA_VERSION}; "
+                "use the software that wrote them"
+            )
 
 
 def _inspection_row(root: Path, record: WrittenRecord) -> InspectionRow:
+    """The inspection with its views, lights and frames; `folder` is stored relative to the archive."""
     found = record.inspection
     return InspectionRow(
         inspection_id=found.inspection_id,
@@ -112,6 +120,7 @@ def _inspection_row(root: Path, record: WrittenRecord) -> InspectionRow:
 
 
 def _light_rows(record: WrittenRecord) -> list[LightRow]:
+    """One row per view and light that has a level; views without levels have none."""
     rows = []
     for view in record.inspection.views:
         for light in view.light_levels:
@@ -130,7 +139,7 @@ def _light_rows(record: WrittenRecord) -> list[LightRow]:
 
 
 def _finite(value: float | None) -> float | None:
-    """Data bases do not agree on NaN; NULL says the same: nothing is known."""
+    """The value, or None (NULL) for NaN and infinity, which data bases store differently."""
     return value if value is not None and math.isfinite(value) else None
 
 

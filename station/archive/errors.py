@@ -1,4 +1,4 @@
-"""What can go wrong with the archive."""
+"""The archive's error."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One inspection as a folder: frames, normals, maps, verdict, and a manifest of SHA-256 sums.
 
-The folder is built under a name that starts with a dot, every file synced, the manifest last, and
-only then gets its own name: what has an inspection id for a name is whole.
+The folder is built under a name that starts with a dot. Every file is synced, the manifest last, and only then is the
+folder renamed to the inspection id: a folder with that name is complete.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _Job = tuple[str, Callable[[], bytes | memoryview]]
 
 @dataclass(frozen=True, slots=True)
 class ArchivedFrame:
-    """A frame with what it was commanded to be."""
+    """A frame with the view, light and pose that it was commanded for."""
 
     view: str
     light: str
@@ -77,7 +77,10 @@ def write_record(root: Path, inspection: Inspection, frames: Sequence[ArchivedFr
 
 
 def folder_of(root: Path, inspection: Inspection) -> Path:
-    """Where the record belongs; refuses an id that is not one of ours, and a time without a zone."""
+    """`<root>/<YYYY-MM-DD>/<inspection_id>`, the day in UTC.
+
+    Raises ArchiveError for an id that `new_inspection_id` did not make, and for a time without a zone.
+    """
     if not is_inspection_id(inspection.inspection_id):
         raise ArchiveError(f"{inspection.inspection_id!r} is not an inspection id (see new_inspection_id)")
     if inspection.creation_time.tzinfo is None:
@@ -98,17 +101,20 @@ def read_record(folder: Path) -> WrittenRecord:
 
 
 def read_verified(folder: Path, name: str, manifest: Manifest) -> bytes:
-    """A file's bytes, which are those that the manifest tells of. Raises ArchiveError."""
+    """A file's bytes, checked against its SHA-256 in the manifest. Raises ArchiveError."""
     stored = manifest.files.get(name)
     if stored is None:
-        raise ArchiveError(f"{folder / name}: the manifest does not know this file")
+        raise ArchiveError(f"{folder / name}: the manifest does not list this file")
     data = read_bytes(folder / name)
     if hashlib.sha256(data).hexdigest() != stored.sha256:
-        raise ArchiveError(f"{folder / name}: {len(data)} bytes that differ from what was archived (SHA-256)")
+        raise ArchiveError(
+            f"{folder / name}: {len(data)} bytes that differ from what was archived (SHA-256); restore it from a backup"
+        )
     return data
 
 
 def read_bytes(path: Path) -> bytes:
+    """The whole file. Raises ArchiveError naming it."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -136,6 +142,7 @@ def verify_record(folder: Path, manifest_sha256: str) -> list[str]:
 
 
 def _build(unfinished: Path, folder: Path, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> WrittenRecord:
+    """Write every file below `unfinished`, sync it, and write the manifest last. OSError is left to the caller."""
     views, jobs = _plan_views(inspection)
     frame_records, frame_jobs = _plan_frames(inspection, frames)
     verdict = InspectionRecord.of(inspection, views)
@@ -167,6 +174,7 @@ def _store(unfinished: Path, job: _Job) -> tuple[str, StoredFile]:
 
 
 def _plan_views(inspection: Inspection) -> tuple[tuple[ViewRecord, ...], list[_Job]]:
+    """The views' records, and the jobs that will make their files."""
     views: list[ViewRecord] = []
     jobs: list[_Job] = []
     for result in inspection.views:
@@ -181,6 +189,7 @@ def _plan_views(inspection: Inspection) -> tuple[tuple[ViewRecord, ...], list[_J
 
 
 def _plan_frames(inspection: Inspection, frames: Sequence[ArchivedFrame]) -> tuple[tuple[FrameRecord, ...], list[_Job]]:
+    """The frames' records, and the jobs that will make their files; a frame taken again gets the suffix ~2, ~3 ..."""
     records: list[FrameRecord] = []
     jobs: list[_Job] = []
     taken: Counter[tuple[str, str]] = Counter()

@@ -1,4 +1,4 @@
-"""What stands in a record's JSON files: the inspection without its arrays, its frames, the manifest."""
+"""The JSON files of a record: the inspection without its arrays, its frames, and the manifest."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ StoredReasons = tuple[ReasonRecord | str, ...]
 
 
 class ViewRecord(_Record):
+    """A ViewResult with the names of files instead of its arrays."""
+
     view: str
     verdict: Verdict
     limit: float
@@ -57,6 +59,7 @@ class ViewRecord(_Record):
 
     @classmethod
     def of(cls, result: ViewResult, files: dict[str, str]) -> ViewRecord:
+        """The record of a view whose arrays lie in `files` (what -> path inside the record)."""
         return cls(
             view=result.view,
             verdict=result.verdict,
@@ -81,7 +84,7 @@ class ViewRecord(_Record):
 
 
 class InspectionRecord(_Record):
-    """verdict.json"""
+    """verdict.json: an Inspection with the names of its views' files instead of their arrays."""
 
     format_version: int = FORMAT_VERSION
     inspection_id: str
@@ -123,6 +126,8 @@ class InspectionRecord(_Record):
 
 
 class PoseRecord(_Record):
+    """A commanded pose, in the station frame."""
+
     x_mm: float
     y_mm: float
     z_mm: float
@@ -131,7 +136,7 @@ class PoseRecord(_Record):
 
 
 class FrameRecord(_Record):
-    """A frame without its pixels, and what it was commanded to be."""
+    """A frame without its pixels, with the view, light and pose that it was commanded for."""
 
     file: str
     view: str
@@ -147,20 +152,23 @@ class FrameRecord(_Record):
 
     @classmethod
     def of(cls, file: str, view: str, light: str, pose: Pose, frame: Frame) -> FrameRecord:
+        """The record of a frame whose pixels lie in `file`."""
         x_mm, y_mm, z_mm, tilt_deg, pan_deg = pose.as_tuple()
         place = PoseRecord(x_mm=x_mm, y_mm=y_mm, z_mm=z_mm, tilt_deg=tilt_deg, pan_deg=pan_deg)
         taken = {name: getattr(frame, name) for name in FRAME_FIELDS}
         return cls(file=file, view=view, light=light, pose=place, **taken)
 
     def commanded_pose(self) -> Pose:
+        """The pose that the arm was sent to for this frame."""
         return Pose(**self.pose.model_dump())
 
     def frame(self, pixels: Pixels) -> Frame:
+        """The frame again, with the pixels of its file."""
         return Frame(pixels=pixels, **{name: getattr(self, name) for name in FRAME_FIELDS})
 
 
 class FramesRecord(_Record):
-    """frames.json"""
+    """frames.json: all frames of the inspection, in the order in which they were taken."""
 
     format_version: int = FORMAT_VERSION
     is_simulated: bool
@@ -168,6 +176,8 @@ class FramesRecord(_Record):
 
 
 class StoredFile(_Record):
+    """What the manifest keeps of a file."""
+
     sha256: str
     bytes: int
 

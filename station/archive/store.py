@@ -1,4 +1,4 @@
-"""The archive: record an inspection, list, load and verify what was recorded."""
+"""The archive: records inspections, and lists, loads and verifies what was recorded."""
 
 from __future__ import annotations
 
@@ -75,6 +75,7 @@ class Archive:
         self.close()
 
     def close(self) -> None:
+        """Close the data base; the archive must not be used any more."""
         self._engine.dispose()
 
     def record(self, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> Path:
@@ -108,16 +109,16 @@ class Archive:
         return kept
 
     def document(self, sha256: str, suffix: str = ".yaml") -> Path:
-        """Where the copy of the document of that hash lies if it was kept, such as an old inspection's calibration."""
+        """The path at which a kept document of that hash lies, such as an old inspection's calibration."""
         return self._root / DOCUMENTS / f"{sha256}{suffix}"
 
     def kept_document(self, sha256: str, suffix: str = ".yaml") -> Path:
-        """That copy, read and found to be of that hash. Raises ArchiveError."""
+        """The path of that copy, once its content was found to have that hash. Raises ArchiveError."""
         path = self.document(sha256, suffix)
         if not path.is_file():
-            raise ArchiveError(f"{path}: is not in the archive; versions of before kept the calibration record alone")
+            raise ArchiveError(f"{path}: not archived: earlier versions stored the calibration record only")
         if hashlib.sha256(read_bytes(path)).hexdigest() != sha256:
-            raise ArchiveError(f"{path}: is not what was kept under this SHA-256; restore it from a backup")
+            raise ArchiveError(f"{path}: its content no longer has this SHA-256; restore it from a backup")
         return path
 
     def history(self, limit: int = 200) -> list[HistoryRow]:
@@ -129,10 +130,10 @@ class Archive:
     def light_readings(
         self, limit: int = 1000, recipe_id: str | None = None, *, calibration: str | None = None, with_first: int = 0
     ) -> list[LightReading]:
-        """What the latest `limit` inspections tell of their lights, oldest first. Raises ArchiveError.
+        """The lights of the latest `limit` inspections, oldest first. Raises ArchiveError.
 
-        Those of a recipe, and under a calibration (SHA-256 of the record), where they are given. `with_first` of the
-        oldest come besides: what lights were at first must not slide along with the latest.
+        `recipe_id` and `calibration` (SHA-256 of the record) select inspections where they are given. The oldest
+        `with_first` are added, because the reference that lights are compared with must not move with the latest.
         """
         wanted = select(InspectionRow.inspection_id)
         if recipe_id is not None:
@@ -177,7 +178,7 @@ class Archive:
         return self._root / self._row(inspection_id).folder
 
     def incomplete(self) -> list[Path]:
-        """Folders that were never finished: the station died while writing, or is writing now."""
+        """Folders without a finished record: the station died while writing, or is writing now."""
         return sorted(self._root.glob(f"{_DAY_FOLDERS}/{PARTIAL_PREFIX}*"))
 
     def _row(self, inspection_id: str) -> InspectionRow:
@@ -188,6 +189,7 @@ class Archive:
         return row
 
     def _history_row(self, row: InspectionRow) -> HistoryRow:
+        """The row as a list shows it, with the folder's absolute path."""
         return HistoryRow(
             row.inspection_id,
             row.part_id,

@@ -36,6 +36,8 @@ class SchemaRow(Table):
 
 
 class InspectionRow(Table):
+    """One inspection, and where its folder lies."""
+
     __tablename__ = "inspection"
 
     inspection_id: Mapped[str] = mapped_column(String(26), primary_key=True)
@@ -58,6 +60,8 @@ class InspectionRow(Table):
 
 
 class ViewRow(Table):
+    """One view's verdict; `position` is its place in the recipe's order."""
+
     __tablename__ = "view"
 
     inspection_id: Mapped[str] = mapped_column(ForeignKey("inspection.inspection_id"), primary_key=True)
@@ -70,7 +74,7 @@ class ViewRow(Table):
 
 
 class LightRow(Table):
-    """How one light looked in one view; data bases of before got this table when they were opened again."""
+    """How one light looked in one view. Older data bases get this table when they are opened."""
 
     __tablename__ = "light"
 
@@ -83,6 +87,8 @@ class LightRow(Table):
 
 
 class FrameRow(Table):
+    """One frame: its file, and the camera's figures of it."""
+
     __tablename__ = "frame"
 
     inspection_id: Mapped[str] = mapped_column(ForeignKey("inspection.inspection_id"), primary_key=True)

@@ -1,4 +1,8 @@
-"""A view's arrays as planes to store, and back."""
+"""A view's arrays as TIFF files, and back.
+
+Picture, albedo and residual are 16-bit with a `scale` in the description: value = scale * stored. Normals are 16-bit
+as `PackedNormalMap` has them, interleaved to (H, W, 3). Anomaly maps stay float32.
+"""
 
 from __future__ import annotations
 
@@ -9,34 +13,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.archive.errors import ArchiveError
-from station.archive.pixels import (
-    pack_normals,
-    pack_quality,
-    pack_scaled,
-    read_tiff,
-    tiff_bytes,
-    unpack_normals,
-    unpack_quality,
-    unpack_scaled,
-)
+from station.archive.pixels import pack_quality, read_tiff, tiff_bytes, unpack_quality
 from station.archive.records import ViewRecord
-from station.inspection.result import AnomalyMap, NormalMap, ViewResult
+from station.inspection.result import AnomalyMap, ViewResult
+from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
+from station.photometric_stereo.packing import pack_scaled, unpack_scaled
 
 Description = Mapping[str, Any]
 Planes = dict[str, tuple[NDArray[Any], dict[str, Any]]]
 
 
 def view_planes(result: ViewResult) -> Iterator[tuple[str, Callable[[Description], memoryview]]]:
-    """(name, function that makes the TIFF bytes) for each array that the view has."""
-    image, found, scored = result.image, result.normal_map, result.anomaly_map
+    """(name, function that makes the TIFF bytes) for each array that the view has.
+
+    A packed normal map is written as it is; one in float32 is packed here, at once.
+    """
+    image, scored = result.image, result.anomaly_map
     if image is not None:
-        yield "image", lambda about: _scaled_bytes(_interleaved(image), about)
-    if found is not None:
-        normals, albedo, residual = found.normals, found.albedo, found.residual
+        yield "image", lambda about: _scaled_bytes(*pack_scaled(_interleaved(image)), about)
+    if result.normal_map is not None:
+        found = result.normal_map.packed()
         quality = (found.lit_count, found.observable, found.saturated)
-        yield "normals", lambda about: tiff_bytes(pack_normals(normals), about)
-        yield "albedo", lambda about: _scaled_bytes(albedo, about)
-        yield "residual", lambda about: _scaled_bytes(residual, about)
+        yield "normals", lambda about: tiff_bytes(np.moveaxis(found.normals, 0, 2), about)
+        yield "albedo", lambda about: _scaled_bytes(found.albedo, found.albedo_scale, about)
+        yield "residual", lambda about: _scaled_bytes(found.residual, found.residual_scale, about)
         yield "quality", lambda about: tiff_bytes(pack_quality(*quality), about)
     if scored is not None:
         scores = scored.scores
@@ -68,8 +68,7 @@ def view_result(record: ViewRecord, files: Mapping[str, bytes]) -> ViewResult:
     )
 
 
-def _scaled_bytes(values: NDArray[np.float32], about: Description) -> memoryview:
-    packed, scale = pack_scaled(values)
+def _scaled_bytes(packed: NDArray[np.uint16], scale: float, about: Description) -> memoryview:
     return tiff_bytes(packed, {**about, "scale": scale})
 
 
@@ -80,13 +79,13 @@ def _interleaved(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.moveaxis(image, 0, 2)
 
 
-def _scaled(planes: Planes, what: str) -> NDArray[np.float32]:
+def _scaled(planes: Planes, what: str) -> tuple[NDArray[np.uint16], float]:
     packed, about = planes[what]
-    return unpack_scaled(packed, float(about["scale"]))
+    return packed, float(about["scale"])
 
 
 def _image(planes: Planes) -> NDArray[np.float32]:
-    image = _scaled(planes, "image")
+    image = unpack_scaled(*_scaled(planes, "image"))
     if image.ndim == 2:
         return np.ascontiguousarray(np.broadcast_to(image, (3, *image.shape)))
     return np.ascontiguousarray(np.moveaxis(image, 2, 0))
@@ -94,14 +93,12 @@ def _image(planes: Planes) -> NDArray[np.float32]:
 
 def _normal_map(planes: Planes) -> NormalMap:
     lit_count, observable, saturated = unpack_quality(planes["quality"][0])
-    return NormalMap(
-        normals=unpack_normals(planes["normals"][0]),
-        albedo=_scaled(planes, "albedo"),
-        lit_count=lit_count,
-        residual=_scaled(planes, "residual"),
-        observable=observable,
-        saturated=saturated,
-    )
+    albedo, albedo_scale = _scaled(planes, "albedo")
+    residual, residual_scale = _scaled(planes, "residual")
+    normals = np.ascontiguousarray(np.moveaxis(planes["normals"][0], 2, 0))
+    return PackedNormalMap(
+        normals, albedo, lit_count, residual, observable, saturated, albedo_scale, residual_scale
+    ).unpacked()
 
 
 def _anomaly_map(planes: Planes, pred_score: float | None) -> AnomalyMap | None:

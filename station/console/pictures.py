@@ -67,7 +67,7 @@ def make_pictures(result: ViewResult) -> ViewPictures:
         mips[Mode.IMAGE] = _mips(levels)
         mips[Mode.HEAT] = _mips([_grey(level) for level in levels])
     if result.normal_map is not None:
-        mips[Mode.NORMALS] = _mips(_bgrx_levels(_normals_bgrx(result.normal_map.normals)))
+        mips[Mode.NORMALS] = _mips(_bgrx_levels(_normals_bgrx(result.normal_map.unpacked().normals)))
     for mode in (Mode.IMAGE, Mode.NORMALS):
         if mode in mips:
             thumbnails[mode] = _thumbnail(_rgb(mips[mode].buffers[-1]))

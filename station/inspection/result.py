@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.inspection.reasons import Reason
+from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 
 
 class Verdict(StrEnum):
@@ -18,22 +19,6 @@ class Verdict(StrEnum):
     PASS = "PASS"
     FAIL = "FAIL"
     UNDECIDED = "UNDECIDED"
-
-
-@dataclass(frozen=True, slots=True)
-class NormalMap:
-    """What photometric stereo found at one viewpoint; planar, on the capture's pixel grid."""
-
-    normals: NDArray[np.float32]  # (3, H, W) unit length, x right, y up, z to the camera; 0 0 0 where unobservable
-    albedo: NDArray[np.float32]  # (H, W) relative, >= 0
-    lit_count: NDArray[np.uint8]  # (H, W) how many lights counted (neither in shadow nor saturated)
-    residual: NDArray[np.float32]  # (H, W) rms of I - L g over the lights that counted, same unit as I (0..1)
-    observable: NDArray[np.bool_]  # (H, W) three usable lights or more, in a geometry that decides the normal
-    saturated: NDArray[np.bool_]  # (H, W) at least one light saturated here
-
-    @property
-    def observable_share(self) -> float:
-        return float(np.mean(self.observable))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +41,7 @@ class ViewResult:
     verdict: Verdict
     limit: float
     image: NDArray[np.float32] | None = None  # (3, H, W) linear RGB 0..1 under the diffuse light
-    normal_map: NormalMap | None = None
+    normal_map: NormalMap | PackedNormalMap | None = None
     anomaly_map: AnomalyMap | None = None
     reasons: tuple[Reason, ...] = ()  # each with this view's name
     light_residuals: dict[str, float] = field(default_factory=dict)  # relative relighting residual per light

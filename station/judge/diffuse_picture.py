@@ -29,7 +29,7 @@ def diffuse_rgb(frame: Frame, strength: float = 1.0) -> NDArray[np.float32]:
     format that is neither Mono, RGB nor Bayer, and for a black level at or above full scale.
     """
     black = np.float32(frame.black_level_dn)
-    span = (np.float32(2**frame.significant_bits - 1) - black) * np.float32(strength)
+    span = (np.float32(frame.full_scale_dn) - black) * np.float32(strength)
     if not span > 0:
         raise PictureError(f"black level {black} DN leaves nothing of {frame.significant_bits} bits")
     if frame.pixels.ndim == 3:

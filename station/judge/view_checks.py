@@ -9,9 +9,10 @@ import numpy as np
 from drivers.protocols import Frame
 from station.acquire.captured_view import CapturedView
 from station.inspection.reasons import Reason, ReasonKind
-from station.inspection.result import AnomalyMap, NormalMap
+from station.inspection.result import AnomalyMap
 from station.lights.ambient import DARK_LEVEL, SHARE, DarkLevel, ambient_share, check_ambient
 from station.lights.levels import check_clipped, check_light_levels
+from station.photometric_stereo.normal_map import NormalMap
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.reference_lights import expected_levels
 

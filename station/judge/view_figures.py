@@ -8,9 +8,9 @@ from math import isqrt
 import numpy as np
 
 from drivers.protocols import Frame
-from station.inspection.result import NormalMap
 from station.judge.view_solver import ViewSolver
 from station.photometric_stereo.checks import leave_one_out_residuals
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.solve import relighting_residuals
 from station.photometric_stereo.uncertainty import uncertainty_summary
 from station.recipe.loaded import LoadedRecipe

@@ -12,7 +12,7 @@ from drivers.protocols import CameraSettings, Frame, Pixels
 from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.stage_times import StageTimes
 from station.inspection.reasons import Reason, of_view
-from station.inspection.result import NormalMap, Verdict, ViewResult
+from station.inspection.result import Verdict, ViewResult
 from station.inspection.rule import judge_score
 from station.judge.detector import AnomalyDetector
 from station.judge.diffuse_picture import diffuse_rgb
@@ -21,6 +21,7 @@ from station.judge.view_figures import light_residuals, quality_figures
 from station.judge.view_solver import ViewSolver
 from station.lights.ambient import DarkLevel, dark_level
 from station.lights.levels import mean_level
+from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.reference_lights import strengths_now
 
@@ -48,6 +49,7 @@ class ViewJudge:
         self._solver: ViewSolver | None = None
         self._solving = ""  # the view whose frames the ring holds
         self._dark: DarkLevel | None = None  # of this part
+        self._first: NormalMap | None = None  # of the view that was judged last, where a refinement may follow
 
     def warm_up(self, settings: CameraSettings) -> None:
         """Compile and allocate now what the first view would otherwise wait for."""
@@ -62,6 +64,7 @@ class ViewJudge:
         for index in range(len(self._directional)):
             solver.add(index, black)
         solver.recycle(solver.first())
+        solver.recycle(solver.packed())
         solver.warm_refinement()
 
     def begin_part(self, times: StageTimes, dark: DarkLevel | None = None) -> None:
@@ -99,8 +102,7 @@ class ViewJudge:
     def refine(self, view: CapturedView, result: ViewResult) -> ViewResult:
         """The result with refined normals for archive and screen, where the recipe asks for them; score and verdict
         stay. To be left out when the station is behind. What goes wrong makes the view UNDECIDED, as in `judge`."""
-        choice = self._recipe.photometric_stereo
-        if choice.refine == "none" or choice.detector_normals == "refined" or result.normal_map is None:
+        if self._first is None:
             return result
         return self._guarded(view, lambda: self._with_refined_map(view, result))
 
@@ -122,6 +124,7 @@ class ViewJudge:
         levels = {name: mean_level(frame) for name, frame in frames.items()}
         with self._times.stage("check_lights"):
             reasons, ambient = self._check_lights(view, levels)
+        self._forget_first()
         with self._times.stage("photometric_stereo"):
             normal_map = self._solver.first()
         solvers = {"detector": self._solver.first_name, "map": self._solver.first_name}
@@ -145,7 +148,7 @@ class ViewJudge:
             verdict,
             limit,
             image,
-            normal_map,
+            self._stored(normal_map),
             anomaly_map,
             of_view(view.name, reasons),
             relit,
@@ -168,10 +171,29 @@ class ViewJudge:
         ]
         return reasons, ambient
 
+    def _stored(self, normal_map: NormalMap) -> PackedNormalMap:
+        """The map of the result, in 16 bits; the float map is kept where a refinement may follow, else recycled."""
+        assert self._solver is not None
+        choice = self._recipe.photometric_stereo
+        if choice.detector_normals == "refined":
+            return normal_map.packed()
+        packed = self._solver.packed()
+        self._first = normal_map
+        if choice.refine == "none":
+            self._forget_first()
+        return packed
+
+    def _forget_first(self) -> None:
+        """Its arrays serve the next view."""
+        if self._first is not None and self._solver is not None:
+            self._solver.recycle(self._first)
+        self._first = None
+
     def _with_refined_map(self, view: CapturedView, result: ViewResult) -> ViewResult:
         assert self._solver is not None
-        assert result.normal_map is not None
-        refined = self._refined(result.normal_map, view)
+        assert self._first is not None
+        first, self._first = self._first, None
+        refined = self._refined(first, view).packed()
         return replace(result, normal_map=refined, solvers={**result.solvers, "map": self._solver.refined_name})
 
     def _refined(self, first: NormalMap, view: CapturedView) -> NormalMap:
@@ -185,5 +207,5 @@ class ViewJudge:
     def _solver_for(self, frame: Frame) -> ViewSolver:
         shape = (frame.pixels.shape[0], frame.pixels.shape[1])
         if self._solver is None or self._solver.shape != shape:
-            self._solver = ViewSolver(self._loaded, shape)
+            self._solver, self._first = ViewSolver(self._loaded, shape), None
         return self._solver

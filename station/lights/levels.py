@@ -23,13 +23,13 @@ def mean_level(frame: Frame) -> float:
     rows = frame.pixels.reshape(frame.pixels.shape[0], -1)
     even = rows.shape[0] - rows.shape[0] % 4
     sample = rows[:even].reshape(-1, 4, rows.shape[1])[:, :2] if even else rows
-    full = 2**frame.significant_bits - 1
+    full = frame.full_scale_dn
     return float((np.mean(sample, dtype=np.float64) - frame.black_level_dn) / (full - frame.black_level_dn))
 
 
 def clipped_share(frame: Frame) -> float:
     """Share of the pixels at full scale, where differences in brightness no longer show."""
-    clipped = frame.pixels >= int(CLIPPED * (2**frame.significant_bits - 1))
+    clipped = frame.pixels >= int(CLIPPED * frame.full_scale_dn)
     return int(np.count_nonzero(clipped)) / max(clipped.size, 1)
 
 

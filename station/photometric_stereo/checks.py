@@ -1,4 +1,7 @@
-"""What tells whether normals can be believed: errors against truth, and each light against the others."""
+"""Checks of normals: their errors against truth, and the residual of each light.
+
+Relighting compares each frame with what the normals predict of it; leave-one-out predicts it from the other lights.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,12 @@ from numpy.typing import NDArray
 from drivers.protocols import Frame
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel, light_vectors, mosaic_intensities
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.radiometry import grey_frame, reciprocal_signals, saturation_limit_dn
 from station.photometric_stereo.reference import solve_tile
 from station.photometric_stereo.settings import SolverSettings
 
+SHADOW_OF_ALBEDO = 0.08  # a light predicted darker than this on a pixel is not judged by it
 SAMPLES = 20_000  # pixels that the leave-one-out check solves; their medians are known to 1 or 2 %
 
 
@@ -42,7 +47,7 @@ def angular_error_map(normals: NDArray[np.float32], truth: NDArray[np.float64]) 
 
 
 def angular_errors(error_deg: NDArray[np.float64]) -> AngularErrors | None:
-    """Figures of an error map, None where it holds nothing."""
+    """Figures of an error map in degrees, over its finite pixels; None where it has none."""
     known = error_deg[np.isfinite(error_deg)]
     if known.size == 0:
         return None
@@ -53,6 +58,41 @@ def angular_errors(error_deg: NDArray[np.float64]) -> AngularErrors | None:
         p95_deg=float(np.percentile(known, 95)),
         share_above_5_deg=float((known > 5).mean()),
     )
+
+
+def relighting_residuals(
+    frames: Sequence[Frame],
+    lights: LightModel,
+    normal_map: NormalMap,
+    *,
+    stride: int | None = None,
+    flat_field: FlatField | None = None,
+) -> dict[str, float]:
+    """Per light, median |I - L g| over mean I, over observable pixels that the light should light.
+
+    `frames` are in the lights' order. Where a frame is darker on the whole than its prediction, the
+    prediction's mean divides instead: a dead light has residual 1. Every `stride`-th pixel counts (default:
+    enough for 200,000 or more). NaN for a light without any such pixel.
+    """
+    step = stride or max(1, int(np.sqrt(normal_map.albedo.size / 200_000)))
+    at = np.s_[::step, ::step]
+    rows, columns = (np.arange(0, size, step) for size in normal_map.albedo.shape)
+    x, y = columns[None, :].astype(np.float64), rows[:, None].astype(np.float64)
+    directions, strengths = light_vectors(lights, x, y)
+    if flat_field is not None:
+        strengths = strengths * flat_field.at(x, y)
+    g = normal_map.normals[:, *at].astype(np.float64) * normal_map.albedo[at]
+    signals = reciprocal_signals(frames)
+    phases = (rows & 1)[:, None], (columns & 1)[None, :]
+    residuals = {}
+    for k, frame in enumerate(map(grey_frame, frames)):
+        scale = signals[k] / mosaic_intensities(lights)[k][phases] / strengths[..., k]
+        seen = (frame.pixels[at] - frame.black_level_dn) * scale
+        predicted = np.einsum("yxc,cyx->yx", directions[..., k, :], g)
+        lit = normal_map.observable[at] & (predicted > SHADOW_OF_ALBEDO * normal_map.albedo[at])
+        lit &= frame.pixels[at] < saturation_limit_dn(frame, 0.99)
+        residuals[lights.names[k]] = relative_residual(seen[lit], predicted[lit])
+    return residuals
 
 
 def leave_one_out_residuals(
@@ -66,8 +106,8 @@ def leave_one_out_residuals(
 ) -> dict[str, float]:
     """Per light: solve without it, predict p = max(0, L g), and give median |p - I| / mean(I) over lit pixels.
 
-    The worst light, far above the others, has a wrong direction or strength, or is another light. With K = 4 the
-    level rises but no light stands out; with K = 3 nothing is left to predict with (NaN).
+    A light far above the others has a wrong direction or strength, or is another light. With K = 4 the level rises
+    but no light stands out; with K = 3 two lights are left, which decide nothing, and the residual is NaN.
     """
     values, usable, directions = sampled_values(frames, lights, settings, mask, samples, flat_field=flat_field)
     count = len(values)
@@ -100,7 +140,10 @@ def sampled_values(
     *,
     flat_field: FlatField | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Light (K, n) over each light's strength, its usability (K, n), directions (n, K, 3), at evenly spread pixels."""
+    """Values (K, n) divided by the lights' strengths, which are usable (K, n), and directions (n, K, 3).
+
+    About `samples` pixels are taken, evenly spread over the mask (default: the whole picture).
+    """
     shape = frames[0].pixels.shape[:2]
     where = np.flatnonzero(np.ones(shape, np.bool_) if mask is None else mask)
     where = where[:: max(1, where.size // samples)]
@@ -131,7 +174,7 @@ def sample_pixels(
     *,
     flat_field: FlatField | None = None,
 ) -> Sampled:
-    """What the frames (in the lights' order) say at the pixels y, x (n,)."""
+    """Signals, directions and saturation at the pixels y, x (n,); `frames` are in the lights' order."""
     grey = [grey_frame(f) for f in frames]
     at = x.astype(np.float64), y.astype(np.float64)
     directions, strengths = light_vectors(lights, *at)

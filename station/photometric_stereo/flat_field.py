@@ -1,4 +1,7 @@
-"""What each light really does over the picture, measured on a white plane: lamp pattern, fall-off, vignetting."""
+"""Flat field: how each light's strength varies over the picture, measured on a white plane.
+
+It holds what the light model leaves out: the lamp's pattern, fall-off and vignetting.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ class FlatField:
             raise PhotometricStereoError("flat field holds factors that are not finite and above 0")
 
     def at(self, x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(..., K) factors at pixels of shape (...)."""
+        """(..., K) factors at pixels of shape (...), bilinear between nodes and extrapolated beyond the last."""
         x, y = np.broadcast_arrays(x_px / self.step_px, y_px / self.step_px)
         left = np.clip(x.astype(int), 0, self.factors.shape[2] - 2)
         top = np.clip(y.astype(int), 0, self.factors.shape[1] - 2)
@@ -54,8 +57,8 @@ def flat_field_from_plane(
 ) -> FlatField:
     """The flat field of frames (one per light, in the lights' order) of a matte white plane filling the view.
 
-    The grid is smoothed over its step, so that the plane's texture does not print itself on parts; a tilt of the
-    plane that `plane_normal` does not tell goes one to one into all normals. Raises LightGeometryError for a light
+    The grid is smoothed over its step, so that the plane's texture does not appear on parts. A tilt of the plane
+    that is not in `plane_normal` goes one to one into all normals. Raises LightGeometryError for a light
     that only grazes the plane, PhotometricStereoError for saturated or dark frames.
     """
     if len(frames) != len(lights.names):
@@ -88,7 +91,7 @@ def _check_level(name: str, frame: Frame) -> None:
 
 
 def _on_grid(values: NDArray[np.float32], rows: int, columns: int, step_px: int) -> NDArray[np.float64]:
-    """Local linear fits at the grid's nodes: a mean would be biased at the edges, where half a window is missing."""
+    """(rows, columns) of local linear fits at the nodes; a mean would be biased where the edge cuts the window."""
     window = (2 * step_px + 1, 2 * step_px + 1)
     ones = np.ones_like(values)
     x = np.broadcast_to(np.arange(values.shape[1], dtype=np.float32), values.shape)

@@ -1,4 +1,4 @@
-"""`station solve`: photometric stereo on a folder of photographs, with everything that one wants to know of it."""
+"""`station solve`: photometric stereo on a folder of photographs, with maps, pictures and a report."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from station.inspection.result import NormalMap
-from station.photometric_stereo import pictures
-from station.photometric_stereo.checks import AngularErrors, angular_error_map, angular_errors, leave_one_out_residuals
-from station.photometric_stereo.packed import pack_levels
+from station.photometric_stereo.checks import (
+    AngularErrors,
+    angular_error_map,
+    angular_errors,
+    leave_one_out_residuals,
+    relighting_residuals,
+)
+from station.photometric_stereo.maps_on_disk import albedo_full_scale, write_maps
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.photographs import Photographs, PhotographsError, read_photographs
-from station.photometric_stereo.solve import Method, PhotometricStereo, SolverSettings, relighting_residuals
-from station.photometric_stereo.surfaces import height_mm, mean_curvature_per_mm, slope_deg
-from station.photometric_stereo.uncertainty import predicted_uncertainty, usual_noise
+from station.photometric_stereo.products import Products, products_of
+from station.photometric_stereo.settings import Method, SolverSettings
+from station.photometric_stereo.solve import PhotometricStereo
 
 REPORT = "report.json"
 AXES = "pictures: x right, y down, origin top left; normals: x right, y up, z toward the camera; height: toward it"
-SLOPE_FULL_SCALE_DEG = 90.0
-UNCERTAINTY_FULL_SCALE_DEG = 5.0
-CURVATURE_QUANTILE = 0.99  # of its size, shown in full colour
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class SolveReport:
     files: tuple[str, ...]
 
     def as_json(self) -> str:
+        """report.json: unknown figures are null, since JSON has no NaN."""
         return json.dumps(asdict(self), indent=2, allow_nan=False)
 
 
@@ -89,8 +92,8 @@ def solve_folder(
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        products = _products(result, photographs, settings, height, mm_per_px)
-        _write_maps(partial, result, photographs, errors, products)
+        products = products_of(result, photographs, settings, height, mm_per_px)
+        write_maps(partial, result, photographs, errors, products)
         report = _report(folder, out, settings, photographs, result, errors, partial, products)
         (partial / REPORT).write_text(report.as_json() + "\n", encoding="utf-8")
         _replace(partial, out)
@@ -101,6 +104,7 @@ def solve_folder(
 
 
 def _solve(photographs: Photographs, settings: SolverSettings) -> NormalMap:
+    """The normal map of the folder, with every plane 0 outside the mask."""
     height, width = photographs.mask.shape
     solver = PhotometricStereo(photographs.lights, (height, width), settings)
     for k, frame in enumerate(photographs.frames):
@@ -111,39 +115,6 @@ def _solve(photographs: Photographs, settings: SolverSettings) -> NormalMap:
     for plane in (result.albedo, result.lit_count, result.residual, result.observable, result.saturated):
         plane[outside] = 0
     return result
-
-
-@dataclass(frozen=True)
-class _Products:
-    """What follows from the normals; (H, W), NaN where nothing is known."""
-
-    slope_deg: NDArray[np.float32]
-    curvature: NDArray[np.float32]  # per unit
-    uncertainty_deg: NDArray[np.float32]
-    height: NDArray[np.float32] | None  # in the unit
-    unit: str
-
-    @property
-    def height_range(self) -> tuple[float, float] | None:
-        if self.height is None or not np.isfinite(self.height).any():
-            return None
-        return float(np.nanmin(self.height)), float(np.nanmax(self.height))
-
-
-def _products(
-    result: NormalMap, photographs: Photographs, settings: SolverSettings, height: bool, mm_per_px: float | None
-) -> _Products:
-    frames = photographs.frames
-    noise = usual_noise(frames[0])
-    uncertainty = predicted_uncertainty(frames, photographs.lights, result, noise, settings, stride=1)
-    scale = 1.0 if mm_per_px is None else mm_per_px
-    return _Products(
-        slope_deg(result.normals),
-        mean_curvature_per_mm(result.normals, scale),
-        uncertainty.rms_deg,
-        height_mm(result.normals, scale) if height else None,
-        "px" if mm_per_px is None else "mm",
-    )
 
 
 def _errors(result: NormalMap, photographs: Photographs) -> NDArray[np.float64]:
@@ -170,98 +141,6 @@ def _replace(partial: Path, out: Path) -> None:
     shutil.rmtree(old)
 
 
-def _albedo_full_scale(result: NormalMap) -> float:
-    """The 99.9 % quantile: a few pixels on highlights would darken all the rest."""
-    seen = result.albedo[result.observable]
-    return float(np.quantile(seen, 0.999)) if seen.size else 1.0
-
-
-def _write_maps(
-    folder: Path,
-    result: NormalMap,
-    photographs: Photographs,
-    errors: NDArray[np.float64] | None,
-    products: _Products,
-) -> None:
-    scale = _albedo_full_scale(result)
-    pictures.write_picture(folder / "normals.png", pictures.encode_normals(result.normals))
-    np.save(folder / "normals.npy", result.normals)
-    pictures.write_picture(folder / "albedo.png", pack_levels(result.albedo, scale))
-    np.save(folder / "albedo.npy", result.albedo)
-    pictures.write_picture(folder / "lit_count.png", result.lit_count)
-    pictures.write_picture(folder / "observable.png", result.observable.astype(np.uint8) * np.uint8(255))
-    pictures.write_picture(folder / "residual.png", pack_levels(result.residual, pictures.RESIDUAL_FULL_SCALE))
-    np.save(folder / "residual.npy", result.residual)
-    np.save(folder / "slope_deg.npy", products.slope_deg)
-    pictures.write_picture(folder / "slope.png", pack_levels(_known(products.slope_deg), SLOPE_FULL_SCALE_DEG))
-    np.save(folder / f"curvature_per_{products.unit}.npy", products.curvature)
-    pictures.write_picture(folder / "curvature.png", pictures.coloured_signed(products.curvature, _strongest(products)))
-    np.save(folder / "uncertainty_deg.npy", products.uncertainty_deg)
-    shown = pack_levels(_known(products.uncertainty_deg), UNCERTAINTY_FULL_SCALE_DEG)
-    pictures.write_picture(folder / "uncertainty.png", shown)
-    if products.height is not None:
-        np.save(folder / "height.npy", products.height)
-        pictures.write_picture(folder / "height.png", pictures.heights_16_bit(products.height))
-    if errors is not None:
-        np.save(folder / "error_deg.npy", errors.astype(np.float32))
-        pictures.write_picture(folder / "error.png", pictures.coloured(errors, pictures.ERROR_FULL_SCALE_DEG))
-    pictures.write_picture(folder / "picture.png", _picture(result, photographs, errors, products, scale))
-
-
-def _known(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """0 where nothing is known; observable.png tells the two apart."""
-    return np.nan_to_num(values, nan=0.0, posinf=np.inf)
-
-
-def _strongest(products: _Products) -> float:
-    size = np.abs(products.curvature[np.isfinite(products.curvature)])
-    return max(float(np.quantile(size, CURVATURE_QUANTILE)), 1e-9) if size.size else 1.0
-
-
-def _picture(
-    result: NormalMap,
-    photographs: Photographs,
-    errors: NDArray[np.float64] | None,
-    products: _Products,
-    scale: float,
-) -> NDArray[np.uint8]:
-    first = photographs.frames[0]
-    seen = first.pixels.astype(np.float32) / np.float32(2**first.significant_bits - 1)
-    count = len(photographs.lights.names)
-    white = np.ones_like(result.albedo) * result.observable
-    tiles = [
-        (f"photograph {photographs.lights.names[0]}", pictures.grey(seen, float(np.quantile(seen, 0.999)))),
-        ("normals (x right, y up, z to you)", pictures.coloured_normals(result.normals)),
-        ("relit from the upper left, white", pictures.grey(pictures.relit(result.normals, white), 1.0)),
-        (f"albedo, 0 to {scale:.2f}", pictures.grey(result.albedo, scale)),
-        (
-            f"residual, 0 to {pictures.RESIDUAL_FULL_SCALE}",
-            pictures.coloured(result.residual, pictures.RESIDUAL_FULL_SCALE),
-        ),
-        (f"lights that counted, 0 to {count}", pictures.coloured(result.lit_count.astype(np.float32), float(count))),
-    ]
-    strongest, limit_deg = _strongest(products), UNCERTAINTY_FULL_SCALE_DEG
-    tiles += [
-        (f"slope, 0 to {SLOPE_FULL_SCALE_DEG:g} degrees", pictures.coloured(products.slope_deg, SLOPE_FULL_SCALE_DEG)),
-        (
-            f"curvature, red {strongest:.3g} per {products.unit}, blue hollow",
-            pictures.coloured_signed(products.curvature, strongest),
-        ),
-        (
-            f"error expected of noise, 0 to {limit_deg:g} degrees",
-            pictures.coloured(products.uncertainty_deg, limit_deg),
-        ),
-    ]
-    if products.height is not None and products.height_range is not None:
-        low, high = products.height_range
-        caption = f"height, {low:.1f} to {high:.1f} {products.unit}"
-        tiles.append((caption, pictures.coloured(products.height - np.float32(low), max(high - low, 1e-6))))
-    if errors is not None:
-        caption = f"error, 0 to {pictures.ERROR_FULL_SCALE_DEG:g} degrees"
-        tiles.append((caption, pictures.coloured(errors, pictures.ERROR_FULL_SCALE_DEG)))
-    return pictures.sheet(tiles, columns=3)
-
-
 def _report(
     folder: Path,
     out: Path,
@@ -270,8 +149,9 @@ def _report(
     result: NormalMap,
     errors: NDArray[np.float64] | None,
     partial: Path,
-    products: _Products,
+    products: Products,
 ) -> SolveReport:
+    """All figures of the report; `partial` is the folder into which the maps have been written."""
     expected = products.uncertainty_deg[np.isfinite(products.uncertainty_deg)]
     mask, seen = photographs.mask, result.observable
     relighting = relighting_residuals(photographs.frames, photographs.lights, result)
@@ -289,7 +169,7 @@ def _report(
         saturated_share=float(result.saturated[mask].mean()),
         mean_lit_count=float(result.lit_count[mask].mean()),
         median_residual=float(np.median(result.residual[seen])) if seen.any() else 0.0,
-        albedo_full_scale=_albedo_full_scale(result),
+        albedo_full_scale=albedo_full_scale(result),
         relighting_residuals=_finite(relighting),
         leave_one_out_residuals=_finite(left_out),
         suspicious_lights=suspicious_lights(left_out),

@@ -1,4 +1,4 @@
-"""Normals of satin parts: what a broad highlight adds under every light is predicted, taken off, and solved again.
+"""Normals of satin parts: the highlight under every light is predicted and subtracted, and the rest solved again.
 
 A narrow highlight is an outlier of one light, and `robust` leaves it out. A broad one (turned metal, satin plastic)
 lies in all frames at once, leaves nothing to leave out, and bends all normals. Two figures per product describe it.
@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
-from station.inspection.result import NormalMap
 from station.photometric_stereo.checks import Sampled, sample_pixels
+from station.photometric_stereo.engine import default_engine, default_threads, shared_threads
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel, PointLights
 from station.photometric_stereo.network import quantile_index
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.reference import Tile, solve_tile
 from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
-from station.photometric_stereo.solve import default_engine, default_threads, shared_threads
 
 F64 = NDArray[np.float64]
 ROUNDS = 10  # each leaves about 0.6 of the error: from 10 degrees to a few hundredths
@@ -116,7 +116,7 @@ def _solved(sample: Sampled, views: F64, settings: SolverSettings, gloss: Gloss)
 
 
 def solved_in_arrays(sample: Sampled, views: F64, settings: SolverSettings, gloss: Gloss) -> Tile:
-    """The pixels solved from what the highlight leaves."""
+    """Solve the pixels from what remains without the highlight, in float64 arrays."""
     inverse = _counted_inverse(sample, settings)
     taken = np.zeros_like(sample.values)  # (K, n)
     for _ in range(ROUNDS):
@@ -126,8 +126,8 @@ def solved_in_arrays(sample: Sampled, views: F64, settings: SolverSettings, glos
 
 
 def solved_compiled(sample: Sampled, views: F64, settings: SolverSettings, gloss: Gloss) -> Tile:
-    """The same, compiled."""
-    from station.photometric_stereo.gloss_kernel import solve_glossy
+    """`solved_in_arrays` by the compiled kernel; its condition is NaN, because the kernel does not return it."""
+    from station.photometric_stereo.compiled.gloss import solve_glossy
 
     values, usable = np.ascontiguousarray(sample.values.T), np.ascontiguousarray(sample.usable.T)
     pixels, count = values.shape
@@ -147,7 +147,7 @@ def solved_compiled(sample: Sampled, views: F64, settings: SolverSettings, gloss
 
 
 def _counted_inverse(sample: Sampled, settings: SolverSettings) -> F64:
-    """(n, 3, K): pseudo-inverse of the lights that count in the frames as they are; 0 where they decide nothing."""
+    """(n, 3, K): pseudo-inverse of the lights that count in the unchanged frames; 0 where they decide nothing."""
     weighted = sample.directions * _counted(sample, settings).T[:, :, None]
     matrix = np.einsum("nkc,nkd->ncd", weighted, sample.directions)
     decided = np.linalg.det(matrix) > 1e-9 * np.trace(matrix, axis1=1, axis2=2) ** 3
@@ -156,7 +156,7 @@ def _counted_inverse(sample: Sampled, settings: SolverSettings) -> F64:
 
 
 def _counted(sample: Sampled, settings: SolverSettings) -> F64:
-    """(K, n): 1 where a light counts in the frames as they are."""
+    """(K, n): 1 where a light counts in the unchanged frames, else 0; under ls all count."""
     if settings.method == "ls":
         return np.ones_like(sample.values)
     scale = np.sort(sample.values, axis=0)[quantile_index(len(sample.values))]
@@ -227,6 +227,7 @@ def fit_gloss(views: Sequence[GlossView], settings: SolverSettings) -> GlossFit:
 
 
 def _fit_sample(view: GlossView, settings: SolverSettings) -> Sampled:
+    """Evenly spread bright pixels, FIT_PIXELS or a few more, under FIT_LIT_SHARE of the lights or more."""
     found = view.normal_map
     bright = found.observable & ~found.saturated
     if bright.any():
@@ -238,6 +239,7 @@ def _fit_sample(view: GlossView, settings: SolverSettings) -> Sampled:
 
 
 def _misfit(sample: Sampled, views: F64, settings: SolverSettings, gloss: Gloss) -> F64:
+    """(n,) mean |I - model| over the albedo, CLIPPED at most, for these gloss figures."""
     g = _solved(sample, views, settings, gloss).g
     taken = _highlight(g, sample, views, gloss)
     shaded = np.maximum(np.einsum("nkc,nc->kn", sample.directions, g), 0)

@@ -1,4 +1,4 @@
-"""Where the lights stand: directions or positions, their check, and the light vectors over the picture."""
+"""Light models: far lights by direction, near ones by position; their check, and light vectors over the picture."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ def check_lights(lights: LightModel) -> float:
 
 
 def _check_intensities(lights: LightModel) -> None:
+    """Raises LightGeometryError for another shape, and naming a light whose intensity is not finite and above 0."""
     count = len(lights.names)
     if lights.intensities.shape not in ((count,), (count, 2, 2)):
         raise LightGeometryError(
@@ -81,7 +82,11 @@ def _check_intensities(lights: LightModel) -> None:
 
 
 def directions_at_target(lights: LightModel) -> NDArray[np.float64]:
-    """(K, 3) unit vectors at the target point; raises LightGeometryError where they are not what they should be."""
+    """(K, 3) unit vectors toward the lights at the target point.
+
+    Raises LightGeometryError for another shape, and naming a light whose vector is not finite, is zero, or is a
+    direction that is not of unit length.
+    """
     given = lights.directions if isinstance(lights, DirectionalLights) else lights.positions_mm
     count = len(lights.names)
     if given.shape != (count, 3):
@@ -97,7 +102,7 @@ def directions_at_target(lights: LightModel) -> NDArray[np.float64]:
 
 
 def select_lights(lights: LightModel, keep: list[int]) -> LightModel:
-    """The same lights with only those at the indices `keep`, in that order."""
+    """The lights at the indices `keep`, in that order, as a set of their own."""
     names = tuple(lights.names[i] for i in keep)
     if isinstance(lights, DirectionalLights):
         return replace(lights, names=names, directions=lights.directions[keep], intensities=lights.intensities[keep])
@@ -108,12 +113,8 @@ def light_vectors(
     lights: LightModel,
     x_px: NDArray[np.float64],
     y_px: NDArray[np.float64],
-    height_mm: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Unit directions (..., K, 3) and strengths (..., K) relative to the intensities, at pixels x, y of shape (...).
-
-    `height_mm` (...) of the surface there, above the target point, goes before that of the lights' plane.
-    """
+    """Unit directions (..., K, 3) and strengths (..., K) relative to the intensities, at pixels x, y of shape (...)."""
     shape = np.broadcast_shapes(x_px.shape, y_px.shape)
     if isinstance(lights, DirectionalLights):
         directions = directions_at_target(lights)
@@ -121,7 +122,7 @@ def light_vectors(
     points_mm = np.zeros((*shape, 1, 3))
     points_mm[..., 0, 0] = (x_px - lights.center_px[0]) * lights.mm_per_px
     points_mm[..., 0, 1] = (lights.center_px[1] - y_px) * lights.mm_per_px
-    points_mm[..., 0, 2] = lights.plane_height_mm if height_mm is None else height_mm
+    points_mm[..., 0, 2] = lights.plane_height_mm
     rays_mm = lights.positions_mm - points_mm
     distances_mm = np.linalg.norm(rays_mm, axis=-1)
     target_mm = np.linalg.norm(lights.positions_mm, axis=-1)

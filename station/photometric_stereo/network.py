@@ -1,4 +1,4 @@
-"""The comparators that bring one quantile of K values to its place, for all pixels at once."""
+"""Which quantile over the lights scales a pixel, and the comparators that select it for many pixels at once."""
 
 from __future__ import annotations
 
@@ -43,15 +43,3 @@ def _batcher(count: int) -> list[tuple[int, int]]:
             step //= 2
         merge *= 2
     return [(low, high) for low, high in pairs if high < count]
-
-
-def comparators(count: int, index: int) -> tuple[NDArray[np.int64], int]:
-    """The network for rows of memory: (M, 4) rows (a, b, low, high), and the row that holds the result.
-
-    `low` and `high` are never `a` or `b`: two rows beyond the K values are spare, and each comparator frees two.
-    """
-    place, spare, steps = list(range(count)), [count, count + 1], []
-    for a, b in selection_network(count, index):
-        steps.append((place[a], place[b], spare[0], spare[1]))
-        (place[a], place[b]), spare = spare, [place[a], place[b]]
-    return np.array(steps, np.int64).reshape(-1, 4), place[index]

@@ -1,4 +1,4 @@
-"""Reading a folder of photographs in the layout that photometric-stereo benchmarks use.
+"""Reads a folder of photographs in the layout of the DiLiGenT benchmark (Shi et al., 2016).
 
 `filenames.txt` (one per line), `light_directions.txt` (one row x y z per file; x right, y up, z toward the
 camera), and, where there are any, `light_intensities.txt` (one row of RGB, or one figure, per file),
@@ -68,7 +68,7 @@ def read_photographs(folder: Path, lights: Sequence[str] | None = None) -> Photo
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    """Numbered lines that hold something."""
+    """(number from 1, text) of each line that is not blank."""
     if not path.is_file():
         raise PhotographsError(f"{path}: missing")
     try:
@@ -79,13 +79,16 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 
 
 def _names(path: Path) -> list[str]:
+    """The file names in order. Raises PhotographsError for an empty list, a name listed twice, or a missing file."""
     lines = _lines(path)
     if not lines:
         raise PhotographsError(f"{path}: empty, expected one file name per line")
     seen: dict[str, int] = {}
     for number, name in lines:
         if name in seen:
-            raise PhotographsError(f"{path}, line {number}: {name!r} stands there twice (first in line {seen[name]})")
+            raise PhotographsError(
+                f"{path}, line {number}: {name!r} is listed twice (first in line {seen[name]}); name each file once"
+            )
         if not (path.parent / name).is_file():
             raise PhotographsError(f"{path}, line {number}: {name!r} is not in the folder")
         seen[name] = number
@@ -93,6 +96,7 @@ def _names(path: Path) -> list[str]:
 
 
 def _rows(path: Path, count: int, widths: tuple[int, ...]) -> NDArray[np.float64]:
+    """(count, n) figures of a text file, one row per file, n among `widths`. Raises PhotographsError with the line."""
     rows = []
     for number, line in _lines(path):
         try:
@@ -124,6 +128,7 @@ def _strengths(path: Path, count: int) -> NDArray[np.float64] | None:
 
 
 def _selection(names: list[str], wanted: Sequence[str] | None, folder: Path) -> list[int]:
+    """Indices of the lights wanted by file name or number, in that order; all for None. Raises PhotographsError."""
     if wanted is None:
         return list(range(len(names)))
     keep = []
@@ -140,6 +145,7 @@ def _selection(names: list[str], wanted: Sequence[str] | None, folder: Path) -> 
 
 
 def _lights(names: list[str], directions: NDArray[np.float64], folder: Path) -> DirectionalLights:
+    """Far lights of strength 1. Raises PhotographsError for a direction that is not of unit length."""
     lengths = np.linalg.norm(directions, axis=1)
     bad = (lengths < 1e-6) | (np.abs(lengths - 1) > 0.05)
     if bad.any():
@@ -220,6 +226,7 @@ def _frame(pixels: Pixels, index: int) -> Frame:
 
 
 def _mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(H, W) True where the mask has any colour; all True without a mask. Raises PhotographsError."""
     if not path.exists():
         return np.ones(shape, np.bool_)
     pixels = read_picture(path)
@@ -234,6 +241,7 @@ def _mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def _truth(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    """(3, H, W) unit normals of Normal_gt.mat, 0 where unknown; None without the file. Raises PhotographsError."""
     if not path.exists():
         return None
     from scipy.io import loadmat

@@ -1,4 +1,4 @@
-"""Normal maps as pictures: 16-bit files that are read back exactly enough, and sheets to look at."""
+"""Normal maps as pictures: 16-bit files that can be read back, and sheets to look at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from station.photometric_stereo.packed import pack_normals, unpack_normals
+from station.photometric_stereo.packing import pack_normals, unpack_normals
 
 Bgr = NDArray[np.uint8]
 LAMP = np.array([-0.5, 0.5, 0.7071])  # of the relit picture: from the upper left
@@ -36,7 +36,7 @@ def write_picture(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16]) ->
 
 
 def coloured_normals(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB: (n + 1) / 2, black where not observable."""
+    """(H, W, 3) RGB of (n + 1) / 2 for display; black where not observable."""
     seen = np.abs(normals).sum(axis=0) > 0
     return np.asarray(np.round((normals + 1) * 127.5) * seen, np.uint8).transpose(1, 2, 0)
 
@@ -44,7 +44,7 @@ def coloured_normals(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
 def relit(
     normals: NDArray[np.float32], albedo: NDArray[np.float32], lamp: NDArray[np.float64] = LAMP
 ) -> NDArray[np.float32]:
-    """(H, W) what the part would look like under one far lamp, direction (3,), in the albedo's unit."""
+    """(H, W) the part as one far lamp in direction (3,) would show it, in the albedo's unit."""
     shade = np.einsum("c,cyx->yx", lamp / np.linalg.norm(lamp), normals.astype(np.float64))
     return np.asarray(np.maximum(shade, 0) * albedo, np.float32)
 
@@ -72,7 +72,7 @@ def coloured_signed(values: NDArray[np.float32], full_scale: float) -> NDArray[n
 
 
 def heights_16_bit(heights: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Lowest as 1, highest as 65535, 0 where not finite."""
+    """(H, W) with the lowest height as 1 and the highest as 65535; 0 where the height is not finite."""
     known = np.isfinite(heights)
     if not known.any():
         return np.zeros(heights.shape, np.uint16)

@@ -1,4 +1,4 @@
-"""From raw counts to light: black level, exposure, gain, intensity; colour folded to grey where pixels hold RGB."""
+"""From raw counts to light: black level, exposure and gain; RGB pixels are folded to grey."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from drivers.protocols import Frame
 from station.photometric_stereo.settings import PhotometricStereoError
 
 
-def full_scale_dn(frame: Frame) -> int:
-    return int(2**frame.significant_bits - 1)
-
-
 def saturation_limit_dn(frame: Frame, fraction: float) -> int:
-    """The raw count from which on a pixel counts as saturated."""
-    return max(int(np.floor(fraction * full_scale_dn(frame))), 1)
+    """The raw count at and above which a pixel is saturated: `fraction` of full scale, 1 at least."""
+    return max(int(np.floor(fraction * frame.full_scale_dn)), 1)
 
 
 def reciprocal_signals(frames: Sequence[Frame]) -> NDArray[np.float64]:
-    """(K,) factors that bring counts above black to 0..1 of the frame with the least exposure x gain."""
+    """(K,) factors that bring counts above black to 0..1 of the frame with the least exposure x gain.
+
+    Raises PhotometricStereoError if an exposure x gain is not above 0, or a black level reaches full scale.
+    """
     effort = np.array([f.exposure_us * 10 ** (f.gain_db / 20) for f in frames])
-    spans = np.array([full_scale_dn(f) - f.black_level_dn for f in frames])
+    spans = np.array([f.full_scale_dn - f.black_level_dn for f in frames])
     if not (np.isfinite(effort).all() and (effort > 0).all()):
         raise PhotometricStereoError(f"exposure x gain of the frames is {effort.tolist()}, all must be above 0")
     if not (spans > 0).all():
@@ -41,8 +40,8 @@ def grey_frame(frame: Frame, weights: NDArray[np.float64] | None = None) -> Fram
     if frame.pixels.ndim == 2:
         return frame
     shares = np.full(3, 1 / 3) if weights is None else weights
-    span = full_scale_dn(frame) - frame.black_level_dn
+    span = frame.full_scale_dn - frame.black_level_dn
     light = (frame.pixels.astype(np.float32) - np.float32(frame.black_level_dn)) @ (shares / span).astype(np.float32)
     grey = np.clip(np.round(light * 65535), 0, 65534).astype(np.uint16)
-    grey[(frame.pixels >= full_scale_dn(frame)).any(axis=2)] = 65535
+    grey[(frame.pixels >= frame.full_scale_dn).any(axis=2)] = 65535
     return replace(frame, pixels=grey, significant_bits=16, black_level_dn=0.0, pixel_format="Mono16")

@@ -1,4 +1,4 @@
-"""The solver in plain float64 numpy, tile by tile: what the compiled kernels are tested against, and the fallback."""
+"""The solver in plain float64 numpy: the reference for the compiled kernels, and the fallback without numba."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.photometric_stereo.network import quantile_index
-from station.photometric_stereo.packed import (
+from station.photometric_stereo.normal_map import PackedNormalMap
+from station.photometric_stereo.packing import (
     ALBEDO_FULL_SCALE,
     RESIDUAL_FULL_SCALE,
-    PackedNormalMap,
     pack_levels,
     pack_normals,
 )
@@ -87,7 +87,7 @@ def weighted_least_squares(values: Array, weights: Array, lights: Array) -> tupl
 
 
 def plain_rows(work: Work) -> Rows:
-    """What solves rows of the view's region by `solve_tile`, one at a time."""
+    """A function that solves rows of the view's region by `solve_tile`, one at a time."""
 
     def rows(first: int, last: int) -> None:
         for y in range(first, last):
@@ -97,6 +97,7 @@ def plain_rows(work: Work) -> Rows:
 
 
 def _row(work: Work, y: int) -> None:
+    """Solve one row of the region in float64 and write it into the maps, packed where they are."""
     region, radiometry, result = work.region, work.radiometry, work.result
     row, columns = region.top + y, slice(region.left, region.left + region.width)
     raw = work.ring[:, row, columns]

@@ -1,4 +1,4 @@
-"""What a recipe may choose about the solver, and the errors of photometric stereo."""
+"""The solver settings that a recipe may choose, and the error of photometric stereo."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ METHODS: tuple[Method, ...] = ("ls", "masked", "robust")
 
 
 class PhotometricStereoError(ValueError):
-    """The frames do not fit the lights or each other; the text names the light and what was found."""
+    """Frames, maps or settings do not fit the lights or each other; the text names the light and what was found."""
 
 
 @dataclass(frozen=True)

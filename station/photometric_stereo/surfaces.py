@@ -1,4 +1,4 @@
-"""What follows from normals: slope, curvature, another light, and height by integration."""
+"""Slope, mean curvature and height of a surface, from its normals."""
 
 from __future__ import annotations
 
@@ -80,6 +80,8 @@ def _divergence(x: F64, y: F64) -> F64:
 
 
 def _conjugate_gradients(edge_x: F64, edge_y: F64, target: F64, tolerance: float, maximum_iterations: int) -> F64:
+    """Heights whose weighted differences have this divergence, to `tolerance` of the first preconditioned residual."""
+
     def stiffness(z: F64) -> F64:
         return _divergence(edge_x * np.diff(z, axis=1), edge_y * np.diff(z, axis=0))
 

@@ -1,4 +1,4 @@
-"""How far a normal may be off because of the sensor's noise, pixel by pixel, before anything was compared."""
+"""Predicted error of each normal from the sensor's noise alone; no truth is needed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
-from station.inspection.result import NormalMap
 from station.photometric_stereo.checks import Sampled, sample_pixels
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel
 from station.photometric_stereo.network import quantile_index
-from station.photometric_stereo.radiometry import full_scale_dn
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.settings import SolverSettings
 
 QUANTISATION_VARIANCE_DN2 = 1 / 12
@@ -57,8 +56,11 @@ class UncertaintySummary:
 
 
 def usual_noise(frame: Frame) -> SensorNoise:
-    """Shot noise of a usual sensor at 0 dB, where no calibration tells: `frame` gives the format's full scale."""
-    gain = full_scale_dn(frame) / USUAL_SATURATION_E * 10 ** (frame.gain_db / 20)
+    """Noise of a usual machine-vision sensor, for frames whose sensor is not calibrated.
+
+    `frame` gives gain and full scale: 10,000 electrons fill it at 0 dB.
+    """
+    gain = frame.full_scale_dn / USUAL_SATURATION_E * 10 ** (frame.gain_db / 20)
     return SensorNoise(gain, USUAL_DARK_NOISE_E)
 
 
@@ -139,6 +141,7 @@ def _at(
 
 
 def _counts(sample: Sampled, settings: SolverSettings) -> NDArray[np.float64]:
+    """(K, n): 1 where `masked` counts the light, else 0."""
     scale = np.sort(sample.values, axis=0)[quantile_index(len(sample.values))]
     return np.asarray(sample.usable & (sample.values > settings.shadow_fraction * scale), np.float64)
 

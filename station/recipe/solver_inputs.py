@@ -9,7 +9,6 @@ import numpy as np
 from drivers.protocols import Frame
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel, PointLights
-from station.photometric_stereo.radiometry import full_scale_dn
 from station.photometric_stereo.solve import SolverSettings
 from station.photometric_stereo.uncertainty import SensorNoise, usual_noise
 from station.recipe.calibrated_lights import light_model
@@ -50,7 +49,7 @@ def noise_for(loaded: LoadedRecipe, frame: Frame) -> SensorNoise:
         usual = usual_noise(frame)
         return SensorNoise(usual.system_gain_dn_per_e / binning**2, usual.dark_noise_e * binning)
     bits = 8 if sensor.pixel_format.endswith("8") else 12
-    gain = sensor.gain_dn_per_e * 10 ** ((frame.gain_db - sensor.gain_db) / 20) * full_scale_dn(frame) / (2**bits - 1)
+    gain = sensor.gain_dn_per_e * 10 ** ((frame.gain_db - sensor.gain_db) / 20) * frame.full_scale_dn / (2**bits - 1)
     # a binned pixel is the mean of binning^2 pixels, so the gain per electron falls by binning^2 and the dark noise,
     # counted in electrons of all of them, rises by binning
     return SensorNoise(gain / binning**2, sensor.read_noise_e * binning)

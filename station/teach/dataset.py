@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from station.documents.atomic import write_atomic
 from station.errors import BadInput
-from station.photometric_stereo.packed import pack_normals
+from station.photometric_stereo.packing import pack_normals
 from station.recipe.aimed_views import reference_camera
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import LoadedRecipe, load_recipe

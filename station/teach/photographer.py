@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from drivers.protocols import Frame, Pose
 from drivers.simulated.scene import Scene, make_part, random_defect
 from station.acquire.plan import CaptureStep, lit_steps, make_plan
-from station.inspection.result import NormalMap
 from station.judge.diffuse_picture import diffuse_rgb
 from station.judge.model_grid import block_mean, block_normals
 from station.judge.view_solver import ViewSolver
 from station.lights.levels import mean_level
+from station.photometric_stereo.normal_map import NormalMap
 from station.recipe.loaded import LoadedRecipe
 from station.teach.parts import PartToMake
 

@@ -129,7 +129,7 @@ def test_saturation_is_in_the_pixels(bench: CameraBench) -> None:
     after_s = time.monotonic() - started_s
     bench.inject("camera.saturation 1")
     bench.inject("ambient 0")
-    share = float(np.mean(blinded.pixels >= 2**blinded.significant_bits - 1))
+    share = float(np.mean(blinded.pixels >= blinded.full_scale_dn))
     assert share > 0.5
     assert float(np.mean(usual.pixels >= 255)) < share
     said = f"nothing: a true frame, {share:.0%} of it at full scale"

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from station.inspection.reasons import Reason, ReasonKind
-from station.inspection.result import AnomalyMap, Inspection, NormalMap, Verdict, ViewResult
+from station.inspection.result import AnomalyMap, Inspection, Verdict, ViewResult
 from station.inspection.rule import judge_part, judge_score
+from station.photometric_stereo.normal_map import NormalMap
 
 VIEW_NAMES = ("top", "front", "right", "back", "left")
 LIMIT = 1.6

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from calibration.record import Picture
 from drivers.protocols import CameraSettings, Frame, Pose
-from station.photometric_stereo.radiometry import full_scale_dn
 from station.rig.devices import Rig
 
 Target = Literal["sphere_mirror", "sphere_diffuse", "plane_white", "empty"]
@@ -112,7 +111,7 @@ def light_of(frame: Frame) -> NDArray[np.float32]:
 
 
 def span_dn(frame: Frame) -> float:
-    return full_scale_dn(frame) - frame.black_level_dn
+    return frame.full_scale_dn - frame.black_level_dn
 
 
 def find_exposure_us(

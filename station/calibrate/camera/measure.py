@@ -19,7 +19,6 @@ from drivers.protocols import Frame, Pose
 from station.calibrate.bench.bench import Progress
 from station.calibrate.bench.board_bench import BoardBench, BoardPlace
 from station.calibrate.lights.measure import CalibrationRefused
-from station.photometric_stereo.radiometry import full_scale_dn
 
 BINNING = 4
 START_US, LONGEST_US, SHARE = 8000.0, 200_000.0, 0.7  # of full scale, for the white of the board
@@ -176,7 +175,7 @@ def _exposure_us(bench: BoardBench, binning: int) -> float:
     exposure = START_US
     for _ in range(ATTEMPTS):
         frame = bench.photograph(exposure, binning)
-        span = full_scale_dn(frame) - frame.black_level_dn
+        span = frame.full_scale_dn - frame.black_level_dn
         level = (float(np.quantile(frame.pixels, 0.99)) - frame.black_level_dn) / span
         if 0.75 * SHARE < level < 1.2 * SHARE:
             return exposure

@@ -14,7 +14,6 @@ from station.calibrate.bench.bench import LONGEST_EXPOSURE_US, Place
 from station.documents.document import load_document
 from station.errors import BadInput
 from station.judge.diffuse_picture import diffuse_rgb
-from station.photometric_stereo.radiometry import full_scale_dn
 from station.recipe.edit import update_recipe_values
 from station.recipe.fields import LightChoice, Recipe, WhiteBalance
 from station.rig.devices import Rig
@@ -94,4 +93,4 @@ def _levels(frame: Frame) -> NDArray[np.float64]:
 
 
 def _clipped_share(frame: Frame) -> float:
-    return float(np.mean(frame.pixels >= full_scale_dn(frame)))
+    return float(np.mean(frame.pixels >= frame.full_scale_dn))

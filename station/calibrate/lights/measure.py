@@ -32,7 +32,6 @@ from station.calibrate.bench.bench import Bench, Progress, find_exposure_us, lig
 from station.calibrate.bench.stand import Stand, stand_of
 from station.calibrate.lights.plane import photograph_plane, plane_level_per_ms
 from station.errors import BadInput
-from station.photometric_stereo.radiometry import full_scale_dn
 
 PLACES_MM = ((0.0, 0.0), (17.0, 8.0), (-17.0, 8.0), (17.0, -8.0), (-17.0, -8.0))
 DARK_FRAMES = 4
@@ -163,7 +162,7 @@ def measure_dark(bench: Bench, settings: LightSettings, progress: Progress) -> D
     progress("dark frame: lights off")
     bench.place("empty")
     frames = [bench.photograph(None, DARK_EXPOSURE_US, settings.binning) for _ in range(DARK_FRAMES)]
-    return dark_frame([f.pixels for f in frames], frames[0].black_level_dn, full_scale_dn(frames[0]))
+    return dark_frame([f.pixels for f in frames], frames[0].black_level_dn, frames[0].full_scale_dn)
 
 
 def _find(

@@ -10,7 +10,6 @@ import numpy as np
 from calibration.lights.field import check_level
 from drivers.protocols import Frame
 from station.calibrate.bench.bench import Bench, Progress, find_exposure_us, light_of, span_dn
-from station.photometric_stereo.radiometry import full_scale_dn
 
 PLANE_FRAMES = 4
 MIDDLE = 8  # the plane's level is read in the middle eighth of the picture, each way
@@ -30,7 +29,7 @@ def photograph_plane(
     for channel, name in zip(channels, names, strict=True):
         exposure = exposure_us or find_exposure_us(bench, channel, binning, 4000.0, 0.95, 0.65)
         frames = [bench.photograph(channel, exposure, binning) for _ in range(PLANE_FRAMES)]
-        check_level(f"light {name}", frames[0].pixels, frames[0].black_level_dn, full_scale_dn(frames[0]))
+        check_level(f"light {name}", frames[0].pixels, frames[0].black_level_dn, frames[0].full_scale_dn)
         mean = np.mean([f.pixels for f in frames], axis=0)
         averaged.append(replace(frames[0], pixels=np.rint(mean).astype(np.uint16)))
     return tuple(averaged)

@@ -14,10 +14,10 @@ from drivers.protocols import Frame, Pose
 from drivers.simulated.control import RigControl
 from station.calibrate.bench.bench import LiveBench, Progress
 from station.calibrate.viewpoints.measure import STATION_VIEWS
-from station.inspection.result import NormalMap
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.gloss import Gloss, GlossView, fit_gloss, without_gloss
 from station.photometric_stereo.lights import LightModel, PointLights
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.solve import PhotometricStereo, SolverSettings
 from station.recipe.calibrated_lights import directional_channels, light_model
 from station.recipe.flat_field_file import FieldMaps

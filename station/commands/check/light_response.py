@@ -59,7 +59,7 @@ def configure_any(camera: Camera) -> CameraSettings:
 
 def _levels(frame: Frame) -> dict[str, float]:
     """Mean level and share of saturated pixels, both as shares of 1."""
-    full = 2**frame.significant_bits - 1
+    full = frame.full_scale_dn
     return {
         "mean level": round(mean_level(frame), 5),
         "share at full scale": round(float(np.mean(frame.pixels >= full)), 5),

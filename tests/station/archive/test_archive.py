@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from sqlalchemy import create_engine, text
 
 from drivers.protocols import Frame, Pose
@@ -21,7 +22,8 @@ from station.archive import Archive, ArchivedFrame, ArchiveError, new_inspection
 from station.archive import folder as folder_module
 from station.documents import atomic
 from station.inspection.reasons import Reason, ReasonKind
-from station.inspection.result import AnomalyMap, Inspection, NormalMap, Verdict, ViewResult
+from station.inspection.result import AnomalyMap, Inspection, Verdict, ViewResult
+from station.photometric_stereo.normal_map import NormalMap
 
 POSE = Pose(1.0, -2.5, 258.0, 45.0, -90.0)
 SHAPE = (37, 53)
@@ -122,6 +124,24 @@ def test_normals_come_back_within_a_thousandth_of_a_degree(archive: Archive) -> 
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
     np.testing.assert_allclose(after.albedo, before.albedo, atol=2e-5)
     np.testing.assert_allclose(after.residual, before.residual, atol=2e-7)
+
+
+def test_a_packed_map_is_written_as_it_is(archive: Archive) -> None:
+    view = make_view("top", 1)
+    assert view.normal_map is not None
+    packed = view.normal_map.packed()
+    folders = [
+        archive.record(make_inspection(views=(replace(view, normal_map=found),)), [])
+        for found in (view.normal_map, packed)
+    ]
+    for what in ("normals", "albedo", "residual", "quality"):
+        pixels = [tifffile.imread(folder / "top" / f"{what}.tif") for folder in folders]
+        np.testing.assert_array_equal(*pixels)
+    np.testing.assert_array_equal(np.moveaxis(tifffile.imread(folders[1] / "top/normals.tif"), 2, 0), packed.normals)
+    after = archive.load(folders[1].name).views[0].normal_map
+    assert isinstance(after, NormalMap)
+    for name in ("normals", "albedo", "lit_count", "residual", "observable", "saturated"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(packed.unpacked(), name))
 
 
 def test_frames_come_back_bit_for_bit_in_order(archive: Archive) -> None:

@@ -31,5 +31,5 @@ def test_an_inspection_of_which_the_archive_kept_no_recipe_is_not_judged_again(
         with pytest.raises(ArchiveError, match="names no recipe: it cannot be judged again"):
             recipe_of(archive, silent)
         named = replace(good_inspection, provenance=dict.fromkeys(("recipe", "calibration", "model"), "0" * 64))
-        with pytest.raises(ArchiveError, match=r"0000\.yaml: is not in the archive; versions of before"):
+        with pytest.raises(ArchiveError, match=r"0000\.yaml: not archived: earlier versions"):
             recipe_of(archive, named)

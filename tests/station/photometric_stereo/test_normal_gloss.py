@@ -5,7 +5,6 @@ import pytest
 
 from drivers.protocols import Frame, Pose
 from drivers.simulated.scene import DEFAULT_BLACK_LEVEL_DN, Scene, make_part
-from station.inspection.result import NormalMap
 from station.photometric_stereo.checks import angular_error_map, sample_pixels
 from station.photometric_stereo.gloss import (
     Gloss,
@@ -16,6 +15,7 @@ from station.photometric_stereo.gloss import (
     without_gloss,
 )
 from station.photometric_stereo.lights import DirectionalLights, PointLights
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
 from station.photometric_stereo.solve import PhotometricStereo
 

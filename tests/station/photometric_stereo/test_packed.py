@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from drivers.protocols import Frame
 from station.photometric_stereo.checks import angular_error_map
-from station.photometric_stereo.packed import ALBEDO_FULL_SCALE, ORIGIN, RESIDUAL_FULL_SCALE, TOP, PackedNormalMap
+from station.photometric_stereo.normal_map import PackedNormalMap
+from station.photometric_stereo.packing import ALBEDO_FULL_SCALE, ORIGIN, RESIDUAL_FULL_SCALE, TOP, pack_normals
 from station.photometric_stereo.pictures import encode_normals
 from station.photometric_stereo.solve import (
     DirectionalLights,
     PhotometricStereo,
-    PhotometricStereoError,
     PointLights,
     Region,
     SolverSettings,
@@ -73,7 +73,7 @@ def test_packed_maps_are_the_float_maps_rounded(method: str, is_near: bool, dtyp
     frames = anything(dtype=dtype)
     lights = near(4) if is_near else ring(4)
     full = filled(solver_of(frames, method, lights=lights), frames).solve()
-    packed = filled(solver_of(frames, method, lights=lights, packed=True), frames).solve_packed()
+    packed = filled(solver_of(frames, method, lights=lights), frames).solve_packed()
     assert packed.normals.dtype == packed.albedo.dtype == packed.residual.dtype == np.uint16
     for name in ("lit_count", "observable", "saturated"):
         np.testing.assert_array_equal(getattr(packed, name), getattr(full, name))
@@ -96,8 +96,7 @@ def test_packed_maps_are_the_float_maps_rounded(method: str, is_near: bool, dtyp
 def test_packed_kernels_agree_with_the_packed_twin(method: str) -> None:
     frames = anything(6)
     fast, plain = (
-        filled(solver_of(frames, method, packed=True, engine=engine), frames).solve_packed()
-        for engine in ("numba", "numpy")
+        filled(solver_of(frames, method, engine=engine), frames).solve_packed() for engine in ("numba", "numpy")
     )
     assert np.mean(fast.observable != plain.observable) < 1e-3
     both = fast.observable & plain.observable
@@ -114,7 +113,7 @@ def test_what_is_beyond_a_scale_is_its_top_and_still_counts_its_lights() -> None
     frames = [Frame(c, "Mono12", 12, 0.0, 1000.0, 0.0, k, k) for k, c in enumerate(counts)]
     full = filled(solver_of(frames, "ls", lights=lights), frames).solve()
     for engine in ("numba", "numpy"):
-        packed = filled(solver_of(frames, "ls", lights=lights, packed=True, engine=engine), frames).solve_packed()
+        packed = filled(solver_of(frames, "ls", lights=lights, engine=engine), frames).solve_packed()
         assert full.albedo.min() > ALBEDO_FULL_SCALE
         assert (packed.albedo == TOP).all()
         np.testing.assert_array_equal(packed.lit_count, full.lit_count)
@@ -124,8 +123,8 @@ def test_what_is_beyond_a_scale_is_its_top_and_still_counts_its_lights() -> None
 @pytest.mark.parametrize("method", METHODS)
 def test_packed_regions_and_rows_that_land_one_by_one_give_the_same_bits(method: str) -> None:
     frames = anything()
-    whole = filled(solver_of(frames, method, packed=True), frames).solve_packed()
-    solver = solver_of(frames, method, packed=True)
+    whole = filled(solver_of(frames, method), frames).solve_packed()
+    solver = solver_of(frames, method)
     for top, bottom in pairwise([0, 1, 9, 16, SHAPE[0]]):
         for k, frame in enumerate(frames):
             solver.add_rows(k, replace(frame, pixels=frame.pixels[top:bottom]), top)
@@ -140,15 +139,30 @@ def test_packed_regions_and_rows_that_land_one_by_one_give_the_same_bits(method:
         np.testing.assert_allclose(a.astype(np.int64), b[..., 7:16, 33:563].astype(np.int64), atol=1)
 
 
-def test_float_and_packed_maps_are_not_mixed_up() -> None:
+def test_one_solver_writes_both_kinds_of_maps_from_the_same_frames_and_recycles_each() -> None:
     frames = anything()
-    of_floats, packed = filled(solver_of(frames, "ls"), frames), filled(solver_of(frames, "ls", packed=True), frames)
-    with pytest.raises(PhotometricStereoError, match="call solve_packed"):
-        packed.solve()
-    with pytest.raises(PhotometricStereoError, match="call solve"):
-        of_floats.solve_packed()
-    with pytest.raises(PhotometricStereoError, match="not of the kind"):
-        of_floats.recycle(packed.solve_packed())
+    solver = filled(solver_of(frames, "ls"), frames)
+    packed, full, again = solver.solve_packed(), solver.solve(), solver.solve_packed()
+    for a, b in zip(planes(packed), planes(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+    solver.recycle(packed)
+    solver.recycle(full)
+    filled(solver, frames)
+    assert solver.solve().normals is full.normals
+    assert solver.solve_packed().normals is packed.normals
+
+
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_a_float_map_is_packed_with_the_finest_steps(is_dark: bool) -> None:
+    frames = [replace(f, pixels=np.zeros_like(f.pixels)) for f in anything()] if is_dark else anything()
+    full = filled(solver_of(frames, "ls"), frames).solve()
+    packed = full.packed()
+    assert packed.packed() is packed
+    assert full.unpacked() is full
+    np.testing.assert_array_equal(packed.normals, pack_normals(full.normals))
+    for name, scale in (("albedo", packed.albedo_scale), ("residual", packed.residual_scale)):
+        assert getattr(packed, name).max() in (0, TOP)
+        np.testing.assert_allclose(getattr(packed.unpacked(), name), getattr(full, name), atol=0.51 * scale)
 
 
 def test_packed_kernels_are_warmed_too() -> None:

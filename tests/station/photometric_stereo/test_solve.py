@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
-from station.inspection.result import NormalMap
 from station.photometric_stereo.checks import angular_error_map, leave_one_out_residuals
 from station.photometric_stereo.network import quantile_index, selection_network
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.solve import (
     DirectionalLights,
     LightGeometryError,

@@ -173,7 +173,7 @@ def broken(folder: Path, how: str) -> None:
         ("mask size", r"mask\.png: 3 x 3"),
         ("truth shape", r"Normal_gt has shape"),
         ("no list", r"filenames\.txt: missing"),
-        ("twice", r"line 3: '0\.png' stands there twice"),
+        ("twice", r"line 3: '0\.png' is listed twice"),
     ],
 )
 def test_a_wrong_folder_is_one_clear_error_and_nothing_is_written(tmp_path: Path, how: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Regions, rows that land one by one, dark frames, heights and the compiled kernel's corners."""
+"""Regions, rows that land one by one, dark frames and the compiled kernel's corners."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -8,11 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
-from station.inspection.result import NormalMap
 from station.photometric_stereo.checks import angular_error_map
-from station.photometric_stereo.heights import HeightMap, HeightPlane
-from station.photometric_stereo.lights import knot_step_px, light_vectors
-from station.photometric_stereo.projection import projection
+from station.photometric_stereo.compiled.projection import projection
+from station.photometric_stereo.lights import knot_step_px
+from station.photometric_stereo.memory import CACHE_WAY, empty_ring
+from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.solve import (
     DirectionalLights,
     PhotometricStereo,
@@ -21,7 +21,6 @@ from station.photometric_stereo.solve import (
     Region,
     SolverSettings,
 )
-from station.photometric_stereo.work import CACHE_WAY, empty_ring
 
 F64 = NDArray[np.float64]
 METHODS = ["ls", "masked", "robust"]
@@ -198,31 +197,6 @@ def test_a_last_piece_beyond_the_last_knot_is_solved_right() -> None:
     assert both[:, 32].any()
     assert np.mean(maps[0].observable != maps[1].observable) < 0.01
     assert angular_error_map(maps[0].normals, maps[1].normals.astype(np.float64))[both].max() < 0.01
-
-
-def test_the_part_s_height_moves_near_lights() -> None:
-    far = ring(8)
-    lights = PointLights(far.names, 250 * far.directions, far.intensities, 56 / SHAPE[1], (280.0, 10.0))
-    plane = HeightPlane(0.1, -0.05, 10.0)
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(np.float64)
-    heights = plane.at(lights, x, y)
-    directions, strengths = light_vectors(lights, x, y, heights)
-    normal = np.array([-0.1, 0.05, 1]) / np.linalg.norm([-0.1, 0.05, 1])
-    light = 0.5 * strengths * (directions @ normal)
-    frames = frames_of(np.round(np.moveaxis(light, -1, 0) * 4095).astype(np.uint16), 12, 0.0)
-    solver = PhotometricStereo(lights, SHAPE)
-    truth = np.broadcast_to(normal[:, None, None], (3, *SHAPE))
-    worst = {}
-    for name, height in (("none", None), ("plane", plane), ("map", HeightMap(heights))):
-        solver.begin(height=height)
-        for k, frame in enumerate(frames):
-            solver.add(k, frame)
-        worst[name] = angular_error_map(solver.solve().normals, truth).max()
-    assert worst["none"] > 0.3
-    assert worst["plane"] < 0.06
-    assert worst["map"] < 0.2
-    with pytest.raises(PhotometricStereoError, match="height map"):
-        solver.begin(height=HeightMap(np.zeros((2, 2))))
 
 
 def test_blocks_and_regions_that_do_not_fit_are_refused() -> None:

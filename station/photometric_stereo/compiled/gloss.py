@@ -1,4 +1,4 @@
-"""`gloss` pixel by pixel, compiled: what the array form does, at a tenth of its cost."""
+"""Takes highlights off pixel by pixel: the compiled twin of `solved_in_arrays`, at a tenth of its cost."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _inner = _njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfun
 
 @_inner
 def _inverse(lights, counts, out):  # type: ignore[no-untyped-def]
-    """out (3, K): pseudo-inverse of the lights (K, 3) that count, 0 where they decide nothing; returns tr(A) tr(A^-1).
+    """Fill out (3, K), the pseudo-inverse of the lights (K, 3) that count; 0 where they decide nothing.
 
-    Infinite where singular.
+    Returns tr(A) tr(A^-1), infinite where A is singular.
     """
     xx = xy = xz = yy = yz = zz = 0.0
     for k in range(len(counts)):
@@ -54,7 +54,7 @@ def _project(inverse, values, taken):  # type: ignore[no-untyped-def]
 
 @_inner
 def _rounds(values, usable, lights, view, of_albedo, square, rounds, inverse, halves, added, taken):  # type: ignore[no-untyped-def]
-    """taken (K,): what the highlight adds, after so many rounds; halves (K, 4) and added (K,) are scratch."""
+    """Fill taken (K,), what the highlight adds, in so many rounds; halves (K, 4) and added (K,) are scratch."""
     vx, vy, vz = view[0], view[1], view[2]
     for k in range(len(values)):
         hx, hy, hz = lights[k, 0] + vx, lights[k, 1] + vy, lights[k, 2] + vz
@@ -86,7 +86,7 @@ def _rounds(values, usable, lights, view, of_albedo, square, rounds, inverse, ha
 
 @_inner
 def _finish(values, usable, lights, rules, inverse, counts, ordered, taken):  # type: ignore[no-untyped-def]
-    """`reference.solve_tile` of ls or masked at one pixel: g, lights that counted, rms residual, observable."""
+    """`reference.solve_tile` by ls or masked at one pixel: g, lights that counted, rms residual, observable."""
     is_ls, index, shadow, dark, worst = rules
     count = len(values)
     if is_ls:

@@ -1,4 +1,4 @@
-"""The matrix by which raw counts become g and what no g explains: plain least squares in one product per pixel."""
+"""The matrix that turns raw counts into g and what no g explains: plain least squares as one product per pixel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MOST_PROJECTED = 7  # lights: with more, the rows of what is left take longer th
 
 
 def supports(count: int) -> list[tuple[int, int]]:
-    """First and last light (exclusive) that each row of the projection looks at, for `count` lights.
+    """First and last light (exclusive) that each row of the projection reads, for `count` lights.
 
     Three rows give g; the others span what no g can explain. Of those, a row orthogonal to the light vectors needs
     four lights, and one more for each earlier row that it overlaps.
@@ -37,7 +37,7 @@ def projection(directions: NDArray[np.float64]) -> NDArray[np.float64]:
 def projection_table(
     directions: NDArray[np.float64], scale: NDArray[np.float64], black_dn: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """For `vectors.project`: the matrix for raw counts (value = (raw - black) * scale), row by row, its constants.
+    """For `project.project`: the matrix for raw counts (value = (raw - black) * scale), row by row, its constants.
 
     Beyond MOST_PROJECTED lights: per light scale, -black * scale and its column of the pseudo-inverse; the six
     entries of the triangle U of L = Q U, row by row, for |L g| = |U g|; 0 and 1. For even lights, which share black
@@ -57,5 +57,5 @@ def projection_table(
 
 
 def is_even(scale: NDArray[np.float64], black_dn: NDArray[np.float64]) -> bool:
-    """Whether all lights share black and scale, as `vectors.project_even` takes them."""
+    """Whether all lights share black and scale, as `project.project_even` takes them."""
     return bool((scale == scale[0]).all() and (black_dn == black_dn[0]).all())

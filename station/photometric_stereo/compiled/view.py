@@ -1,13 +1,14 @@
-"""Hands a view to the compiled kernel: the tables that it reads, made once per view."""
+"""Makes the tables that the compiled kernel reads, once per view, and calls it row by row."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from station.photometric_stereo import kernels
+from station.photometric_stereo.compiled.jit import CODES
+from station.photometric_stereo.compiled.projection import is_even, projection_table
+from station.photometric_stereo.compiled.rows import solve_rows
 from station.photometric_stereo.lights import PointLights, light_vectors
-from station.photometric_stereo.projection import is_even, projection_table
 from station.photometric_stereo.work import Region, Rows, Work
 
 F32 = NDArray[np.float32]
@@ -15,7 +16,7 @@ Bounds = tuple[np.float32, np.float32, np.float32, np.float32]
 
 
 def compiled_rows(work: Work) -> Rows:
-    """What solves rows of the view's region by the compiled kernel; safe to call from several threads at once."""
+    """A function that solves rows of the view's region; several threads may call it at once."""
     radiometry, settings, region, result = work.radiometry, work.settings, work.region, work.result
     count = len(work.lights.names)
     vectors = _at_center(work)
@@ -27,7 +28,7 @@ def compiled_rows(work: Work) -> Rows:
     thresholds = _thresholds(settings.shadow_fraction, scale, black)
     worst = np.inf if settings.method == "ls" else settings.maximum_condition
     rules = (
-        kernels.CODES[settings.method], np.float32(settings.shadow_fraction), np.float32(settings.dark_fraction),
+        CODES[settings.method], np.float32(settings.shadow_fraction), np.float32(settings.dark_fraction),
         np.float32(worst), settings.iterations, np.float32(settings.cauchy_fraction),
     )  # fmt: skip
     arguments = (
@@ -41,13 +42,13 @@ def compiled_rows(work: Work) -> Rows:
     )  # fmt: skip
 
     def rows(first: int, last: int) -> None:
-        kernels.solve_rows(work.ring, (first, last), *arguments)
+        solve_rows(work.ring, (first, last), *arguments)
 
     return rows
 
 
 def knots_of(work: Work, region: Region) -> F32:
-    """(Y, X, K, 7): unit light vector, reciprocal strength, column of the pseudo-inverse; one knot beyond each edge."""
+    """(Y, X, K, 7) unit light vector, 1 / strength, column of the pseudo-inverse; with one knot beyond each edge."""
     step = work.step_px
     y = region.top + np.arange(0, region.height + step, step, dtype=np.float64)
     x = region.left + np.arange(0, region.width + step, step, dtype=np.float64)
@@ -64,13 +65,16 @@ def _at_center(work: Work) -> NDArray[np.float64]:
 
 
 def _thresholds(shadow: float, scale: NDArray[np.float64], black: NDArray[np.float64]) -> F32:
-    """(K + 1, 2): per light counts above black per albedo under which it is in shadow, and black; then the most."""
+    """(K + 1, 2): per light the shadow threshold in counts above black per albedo, and black; last row: the maxima."""
     each = np.stack([shadow / scale, black], axis=1)
     return np.vstack([each, each.max(axis=0)]).astype(np.float32)
 
 
 def _bounds(work: Work, vectors: NDArray[np.float64], black: NDArray[np.float64], knots: F32 | None) -> Bounds:
-    """Least and most scale over lights, phases and picture, least and most black; a least scale of 0 never suffices."""
+    """Least and most scale over lights, phases and picture, then least and most black.
+
+    A least scale of 0, which no pixel passes, stands where the lights' condition is too high.
+    """
     scale = work.radiometry.scale
     weaker = np.ones(1, np.float32) if knots is None else knots[..., 3]
     matrix = vectors.T @ vectors

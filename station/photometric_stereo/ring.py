@@ -1,0 +1,90 @@
+"""The raw counts of one view under all lights, kept once, with what the frames said of themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from drivers.protocols import Frame
+from station.photometric_stereo.memory import Ring, empty_ring
+from station.photometric_stereo.radiometry import grey_frame
+from station.photometric_stereo.settings import PhotometricStereoError
+
+
+class FrameRing:
+    """Takes one frame per light, whole or in blocks of rows, and copies its counts; the frame itself is not kept.
+
+    Memory is allocated at the first frame and again only when the counts' type changes.
+    """
+
+    def __init__(self, names: tuple[str, ...], shape: tuple[int, int]) -> None:
+        self._names = names
+        self._shape = shape
+        self._counts: Ring | None = None
+        self._frames: dict[int, Frame] = {}  # without their pixels
+        self._landed = [0] * len(names)  # rows
+
+    def clear(self) -> None:
+        """Forget the view; the memory stays."""
+        self._frames.clear()
+        self._landed = [0] * len(self._names)
+
+    @property
+    def counts(self) -> Ring:
+        """(K, H, W), rows and planes padded as `memory.empty_ring` says. A frame must have come before."""
+        assert self._counts is not None
+        return self._counts
+
+    @property
+    def frames(self) -> list[Frame]:
+        """Those of all lights, in the lights' order, without their pixels. Every light must have a frame."""
+        return [self._frames[k] for k in range(len(self._names))]
+
+    @property
+    def landed_rows(self) -> int:
+        """How many rows, from the top, have come under every light."""
+        return min(self._landed)
+
+    def lights_without(self, rows: int) -> list[str]:
+        """Names of the lights under which fewer than `rows` rows have come."""
+        return [name for name, landed in zip(self._names, self._landed, strict=True) if landed < rows]
+
+    def add(self, index: int, frame: Frame) -> None:
+        """Copy the whole frame under light `index`. Raises PhotometricStereoError."""
+        if frame.pixels.shape[:2] != self._shape and 0 <= index < len(self._names):
+            raise PhotometricStereoError(
+                f"light {self._names[index]!r}: frame of {frame.pixels.shape[:2]}, expected {self._shape}"
+            )
+        self.add_rows(index, frame, 0)
+
+    def add_rows(self, index: int, block: Frame, top: int) -> None:
+        """Copy rows from `top` on, at full width. Raises PhotometricStereoError."""
+        if not 0 <= index < len(self._names):
+            raise PhotometricStereoError(f"light {index} is unknown, there are {len(self._names)} lights")
+        grey = grey_frame(block)
+        self._check(index, grey, top)
+        height, width = grey.pixels.shape
+        if self._counts is None or self._counts.dtype != grey.pixels.dtype:
+            self._counts = empty_ring(len(self._names), self._shape, grey.pixels.dtype)
+        self._counts[index, top : top + height, :width] = grey.pixels
+        self._frames.setdefault(index, replace(grey, pixels=np.empty((0, 0), grey.pixels.dtype)))
+        self._landed[index] = top + height
+
+    def _check(self, index: int, grey: Frame, top: int) -> None:
+        """Raises PhotometricStereoError unless the rows follow on and fit the view's other frames."""
+        name, landed = self._names[index], self._landed[index]
+        height, width = grey.pixels.shape
+        if landed == self._shape[0]:
+            raise PhotometricStereoError(f"light {name!r} already has its frame in this view")
+        if top != landed or width != self._shape[1] or not 0 < height <= self._shape[0] - top:
+            raise PhotometricStereoError(
+                f"light {name!r}: rows {top}..{top + height} of {width} pixels, expected rows from {landed} on of a "
+                f"frame of {self._shape}"
+            )
+        first = next(iter(self._frames.values()), grey)
+        if (grey.pixel_format, grey.significant_bits) != (first.pixel_format, first.significant_bits):
+            raise PhotometricStereoError(
+                f"light {name!r}: frame of {grey.pixel_format} with {grey.significant_bits} bits among frames of "
+                f"{first.pixel_format} with {first.significant_bits} bits"
+            )
