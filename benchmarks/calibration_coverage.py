@@ -25,14 +25,14 @@ from calibration.record import Calibration
 from drivers.protocols import Pose
 from drivers.simulated.scene import LightHead, Sensor
 from drivers.simulated.scene.mounted import MountedCamera, arm_frame
-from station.calibrate.bench.bench import Identity
-from station.calibrate.runs.opened import UNCALIBRATED
-from station.calibrate.bench.stand import TOP, Stand
-from station.calibrate.lights.measure import LightSettings, measure_lights, measure_sensor
-from station.calibrate.records.folder import Release, make_record
+from station.calibrate.bench.target_bench import Identity
+from station.calibrate.runs.opened_rig import UNCALIBRATED
+from station.calibrate.bench.camera_pose import TOP, CameraPose
+from station.calibrate.lights.measured_lights import LightSettings, measure_lights, measure_sensor
+from station.calibrate.records.make_record import Release, make_record
 from station.calibrate.studies.compare import compare
 from station.calibrate.studies.scene_bench import SceneBench
-from station.calibrate.viewpoints.measure import simulated_viewpoint_calibration
+from station.calibrate.viewpoints.measured_viewpoints import simulated_viewpoint_calibration
 from station.documents.document import load_document
 from station.recipe.demo import SIMULATED_RIG_DRAWING
 
@@ -58,8 +58,8 @@ def lights_and_sensor(seed: int, binning: int, reference: Calibration) -> Iterat
         }
     )  # fmt: skip
     settings = LightSettings(binning=binning)
-    stand = Stand(arm_frame(TOP) @ camera.mount(), known.working_distance_mm, deg)
-    lights = measure_lights(bench, known, settings, lambda _: None, stand)
+    camera_pose = CameraPose(arm_frame(TOP) @ camera.mount(), known.working_distance_mm, deg)
+    lights = measure_lights(bench, known, settings, lambda _: None, camera_pose)
     sensor = measure_sensor(bench, known, settings, lambda _: None)
     release = Release("coverage", datetime.now(UTC))
     record = make_record(known, lights, sensor, Identity("FACET-SIM-0001", "", None), [], release, f"run-{seed}")

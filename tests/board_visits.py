@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from calibration.boards.board import Board
 from calibration.camera.adjust import BoardView, Solution, adjust, first_solution
 from calibration.camera_model import CameraModel
-from calibration.hand_eye.adjust import Repeatability, Visit
+from calibration.hand_eye.result import Repeatability, Visit
 from calibration.hand_eye.poses import arm_pose, inverse, pose_of
 
 F64 = NDArray[np.float64]

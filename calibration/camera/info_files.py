@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import yaml
 
-from calibration.camera_model import DISTORTION_LENGTHS, F64, CalibrationFileError, CameraModel
 from calibration.camera.vendor_yaml import read_vendor_yaml
+from calibration.camera_model import DISTORTION_LENGTHS, F64, CalibrationFileError, CameraModel
 
 FileKind = Literal["appendix-c", "opencv", "ros"]
 _ROS_LENGTHS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14)}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.camera.adjust import residuals
-from calibration.camera.fit import CameraReport
+from calibration.camera.report import CameraReport
 from calibration.camera_model import F64, CameraModel
 
 Canvas = NDArray[np.uint8]  # (H, W, 3) RGB

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from calibration.camera.adjust import Solution
-from calibration.hand_eye.adjust import FREE_PITCH, HandEye, Repeatability, Visit, calibrate_hand_eye
+from calibration.hand_eye.adjust import FREE_PITCH, calibrate_hand_eye
+from calibration.hand_eye.result import HandEye, Repeatability, Visit
 
 PITCH_SIGMAS, LEAST_PITCH = 4.0, 1e-3
 ARM_FACTOR = 2.0

@@ -1,4 +1,4 @@
-"""A light's direction from its highlight on a mirror sphere, by the mirror law with the pixel's own line of sight."""
+"""A light's direction from its highlight on a mirror sphere, by the mirror law along the pixel's own line of sight."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from calibration.lights.outline import Sphere
 from calibration.lights.rays import F64, LightCalibrationError, Rays, angle_deg, unit
 
-RIM = 0.97  # of the radius: highlights beyond it are seen too flat to be measured
-LEVELS = (0.35, 0.5, 0.65, 0.8)  # of the maximum: the centroid must not depend on where one cuts
-RIVAL = 0.5  # of the largest blob's light: then nobody knows which of the two is the light
+RIM = 0.97  # of the radius: beyond it the sphere is seen too obliquely
+LEVELS = (0.35, 0.5, 0.65, 0.8)  # of the maximum: how far the centroids at these levels differ is its spread
+RIVAL = 0.5  # of the largest highlight's light: a second one of this share makes the light ambiguous
 CLIPPED_RADIUS = 0.05  # of the sphere's radius: a saturated patch that large hides the peak
 
 
 @dataclass(frozen=True)
 class MirrorSighting:
-    """One light seen in one mirror sphere."""
+    """One light as one mirror sphere shows it."""
 
     direction: F64  # (3,) unit, from the reflecting point toward the light
     point: F64  # (3,) where it reflects, in the unit of the rays
@@ -38,7 +38,9 @@ def mirror_direction(normal: F64, toward_camera: F64) -> F64:
 def sight_light(
     picture: NDArray[np.float32] | F64, sphere: Sphere, rays: Rays, full_scale: float, what: str = "picture"
 ) -> MirrorSighting:
-    """The light that shows in the sphere. picture: (H, W), linear, dark taken off; `full_scale` counts as clipped.
+    """The direction of the light that the sphere shows in a picture (H, W), linear and with the dark level taken off.
+
+    Counts near `full_scale` are taken for clipped; `what` names the picture in messages.
 
     Raises LightCalibrationError where there is no highlight.
     """
@@ -106,7 +108,7 @@ def _reflect(sphere: Sphere, rays: Rays, x: float, y: float, what: str) -> tuple
 
 
 def _degrees_per_px(sphere: Sphere, rays: Rays, x: float, y: float, what: str) -> float:
-    """How far the direction turns when the highlight, or the outline, is off by a pixel."""
+    """The angle by which the direction turns where the highlight, or the outline, is off by a pixel."""
     here, _, _ = _reflect(sphere, rays, x, y, what)
     inward = np.sign([sphere.circle.x_px - x, sphere.circle.y_px - y]) * 0.5 + (x == sphere.circle.x_px) * 0.5
     turned = [

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from calibration.camera.adjust import Solution
 from calibration.camera_model import F64, CameraModel
-from calibration.hand_eye.adjust import Repeatability
+from calibration.hand_eye.result import Repeatability
 from calibration.record import (
     CalibrationFieldError,
     Finite,

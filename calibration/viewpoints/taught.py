@@ -10,8 +10,8 @@ from scipy.stats import t as student
 
 from calibration.camera.adjust import BoardView, Solution, fit_pose
 from calibration.camera_model import F64, CameraModel
-from calibration.hand_eye.adjust import HandEye
 from calibration.hand_eye.poses import arm_pose, inverse, move_between, pose_of
+from calibration.hand_eye.result import HandEye
 
 FEWEST_RETURNS = 2
 # On the normal interval. Over 40 simulated calibrations 90 to 100 % per quantity held without it, 95 % on average;

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from station.calibrate.bench.errors import RigChoiceError
+from station.calibrate.errors import RigChoiceError
 from station.calibrate.lights.sphere_folder import SphereKind
 from station.commands.calibrate_camera import add_camera_commands
 from station.commands.calibrate_viewpoints import BoardOption
@@ -97,9 +97,9 @@ def _lights_of_folder(folder: Path, sphere: SphereKind, second: Path | None) -> 
 def _lights_of_rig(
     rig: str | None, reference: Path | None, how: tuple[float, int, float | None, float | None]
 ) -> LiveLightsReport:
-    from station.calibrate.runs.opened import SIMULATED, load_reference, opened
+    from station.calibrate.runs.opened_rig import SIMULATED, load_reference, opened
     from station.calibrate.runs.lights import calibrate_lights_live
-    from station.calibrate.lights.measure import LightSettings
+    from station.calibrate.lights.measured_lights import LightSettings
 
     sphere_mm, binning, mirror_us, plane_us = how
     settings = LightSettings(binning, sphere_mm / 2, mirror_exposure_us=mirror_us, plane_exposure_us=plane_us)
@@ -124,11 +124,11 @@ def calibrate_everything(
     as_json: JsonOption = False,
 ) -> None:
     """Camera, viewpoints, lights, field and sensor to a released record with its report; ends with 1 if flagged."""
-    from station.calibrate.runs.opened import load_reference, opened
+    from station.calibrate.runs.opened_rig import load_reference, opened
     from station.calibrate.bench.board_bench import BOARD, board_from_text
-    from station.calibrate.lights.measure import LightSettings
+    from station.calibrate.lights.measured_lights import LightSettings
     from station.calibrate.runs.all import calibrate_all
-    from station.calibrate.viewpoints.measure import STATION_VIEWS
+    from station.calibrate.viewpoints.measured_viewpoints import STATION_VIEWS
     from station.calibrate.viewpoints.teach import taught_poses
 
     poses = STATION_VIEWS if views is None else taught_poses(views)
@@ -152,8 +152,8 @@ def verify_record(
 ) -> None:
     """Once per shift: does the rig still agree with the record? Ends with 0 accepted, 1 refused."""
     from calibration.record import Calibration
-    from station.calibrate.runs.opened import opened
-    from station.calibrate.lights.measure import LightSettings
+    from station.calibrate.runs.opened_rig import opened
+    from station.calibrate.lights.measured_lights import LightSettings
     from station.calibrate.runs.verify import verify, verify_on_plane
     from station.documents.document import load_document
     from station.recipe.flat_field_file import load_field
@@ -183,9 +183,9 @@ def field_maps(
 ) -> None:
     """Flat-field maps per light from the white plane, in a new record; ends with 1 if anything is flagged."""
     from calibration.record import Calibration
-    from station.calibrate.runs.opened import opened
+    from station.calibrate.runs.opened_rig import opened
     from station.calibrate.runs.field import calibrate_field
-    from station.calibrate.lights.measure import LightSettings
+    from station.calibrate.lights.measured_lights import LightSettings
     from station.documents.document import load_document
 
     with opened(rig, out, _ask) as station_open:
@@ -216,7 +216,7 @@ def white_balance(
     as_json: JsonOption = False,
 ) -> None:
     """White balance of what is drawn on screen, from the white plane under the diffuse light; no pixel is changed."""
-    from station.calibrate.runs.opened import opened
+    from station.calibrate.runs.opened_rig import opened
     from station.calibrate.field.white_balance import calibrate_white
 
     with opened(rig, Path("out/calibration"), _ask) as station_open:
@@ -234,8 +234,8 @@ def sensor(
     """EMVA 1288 photon transfer on the white plane: gain K, read noise, saturation, linearity."""
     from dataclasses import asdict
 
-    from station.calibrate.runs.opened import load_reference, opened
-    from station.calibrate.lights.measure import LightSettings, measure_sensor
+    from station.calibrate.runs.opened_rig import load_reference, opened
+    from station.calibrate.lights.measured_lights import LightSettings, measure_sensor
 
     with opened(rig, out, _ask) as station_open:
         known = load_reference(reference, station_open.rig)

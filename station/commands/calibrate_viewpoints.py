@@ -15,7 +15,7 @@ from station.commands.exit_codes import ExitCode
 if TYPE_CHECKING:
     from calibration.record import Calibration
     from calibration.viewpoints.record import ViewpointsRecord
-    from station.calibrate.runs.opened import Station
+    from station.calibrate.runs.opened_rig import Station
     from station.calibrate.bench.board_bench import LiveBoardBench
 
 BoardOption = Annotated[
@@ -54,7 +54,7 @@ class BoardChoice:
 def _bench(
     station_open: Station, choice: BoardChoice, record: Calibration | ViewpointsRecord | None = None
 ) -> LiveBoardBench:
-    from station.calibrate.runs.opened import diffuse_channel_for
+    from station.calibrate.runs.opened_rig import diffuse_channel_for
     from station.calibrate.bench.board_bench import BOARD, LiveBoardBench, board_from_text, board_placer
 
     its = BOARD if choice.board is None else board_from_text(choice.board)
@@ -64,8 +64,8 @@ def _bench(
 
 def camera_on_rig(rig: str, choice: BoardChoice, binning: int, out: Path | None, as_json: bool) -> None:
     """The board photographed all round by the rig's own camera; `out` as for a folder of pictures."""
-    from station.calibrate.runs.opened import opened
-    from station.calibrate.camera.measure import measure_camera
+    from station.calibrate.runs.opened_rig import opened
+    from station.calibrate.camera.measured_camera import measure_camera
 
     with opened(rig, Path("out/calibration"), _ask) as station_open:
         found = measure_camera(_bench(station_open, choice), _progress, binning)
@@ -99,10 +99,10 @@ def viewpoints(
     choice = BoardChoice(board, diffuse_channel, reference)
     if check is not None:
         _check(rig, check, choice, binning, as_json)
-    from station.calibrate.runs.opened import opened
-    from station.calibrate.camera.measure import measure_camera
+    from station.calibrate.runs.opened_rig import opened
+    from station.calibrate.camera.measured_camera import measure_camera
     from station.calibrate.viewpoints.drift_check import viewpoints_record
-    from station.calibrate.viewpoints.measure import STATION_VIEWS, measure_viewpoints, truth_text
+    from station.calibrate.viewpoints.measured_viewpoints import STATION_VIEWS, measure_viewpoints, truth_text
     from station.calibrate.viewpoints.teach import taught_poses
     from station.documents.document import save_document
 
@@ -141,8 +141,8 @@ def _refuse_existing(out: Path) -> None:
 def _check(rig: str, file: Path, choice: BoardChoice, binning: int, as_json: bool) -> None:
     from calibration.record import Calibration
     from calibration.viewpoints.record import ViewpointsRecord
-    from station.calibrate.runs.opened import opened
-    from station.calibrate.camera.measure import FLAT
+    from station.calibrate.runs.opened_rig import opened
+    from station.calibrate.camera.measured_camera import FLAT
     from station.calibrate.viewpoints.drift_check import check_same_camera, drift_reference, measure_drift
     from station.documents.document import load_document, read_document
 

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.camera.fit import CameraReport
+from calibration.camera.report import CameraReport
 from calibration.camera.info_files import FileKind, write_opencv, write_ros
 from calibration.camera_model import CameraModel
 from calibration.camera.plots import distortion_plot, residual_plot, view_plot
-from calibration.camera.vendor_yaml import VendorCalibration, write_vendor_yaml
+from calibration.camera.vendor_calibration import VendorCalibration
+from calibration.camera.vendor_yaml import write_vendor_yaml
 from station.errors import BadInput
 
 

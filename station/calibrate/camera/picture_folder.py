@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.boards.board import Board, Picture
-from calibration.camera.fit import CameraReport, ImageFinding, Progress, calibrate_camera
+from calibration.camera.fit import Progress, calibrate_camera
+from calibration.camera.report import CameraReport, ImageFinding
 from station.errors import BadInput
 from station.photometric_stereo.photographs import read_picture
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
-from station.calibrate.bench.bench import LONGEST_EXPOSURE_US, Place
+from station.calibrate.bench.target_bench import LONGEST_EXPOSURE_US, Place
 from station.documents.document import load_document
 from station.errors import BadInput
 from station.judge.diffuse_picture import diffuse_rgb

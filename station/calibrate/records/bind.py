@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.record import Calibration
-from station.calibrate.records.folder import RecordError
+from station.calibrate.records.make_record import RecordError
 from station.documents.document import load_document, read_document
 from station.recipe.aimed_views import reference_camera
 from station.recipe.binding import expiry_problem, release_problems

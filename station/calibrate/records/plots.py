@@ -13,7 +13,7 @@ from calibration.camera.plots import distortion_plot, residual_plot, view_plot
 from calibration.record import Calibration
 from calibration.report.plots import Curve, Plot, curve_svg, dome_svg, maps_svg
 from calibration.sensor.photon_transfer import SensorCharacter
-from station.calibrate.viewpoints.geometry import MeasuredGeometry
+from station.calibrate.viewpoints.measured_geometry import MeasuredGeometry
 from station.documents.atomic import write_atomic
 from station.recipe.flat_field_file import FieldMaps
 

@@ -12,23 +12,23 @@ from calibration.record import Calibration
 from calibration.report.page import Section, html_report
 from calibration.report.plots import Plot
 from drivers.protocols import Pose
-from station.calibrate.bench.bench import Identity, Progress, Recorder
-from station.calibrate.runs.opened import Station
-from station.calibrate.field.measure import MeasuredField, field_maps
-from station.calibrate.lights.measure import (
+from station.calibrate.bench.target_bench import Identity, Progress, Recorder
+from station.calibrate.runs.opened_rig import Station
+from station.calibrate.field.measured_field import MeasuredField, field_maps
+from station.calibrate.lights.measured_lights import (
     CalibrationRefused,
     LightSettings,
     MeasuredLights,
     measure_lights,
     measure_sensor,
 )
-from station.calibrate.records.folder import Release, make_record, record_hash, with_field, write_record
+from station.calibrate.records.make_record import Release, make_record, record_hash, with_field, write_record
 from station.calibrate.records.plots import camera_plots, field_plots, light_plots, sensor_plots, write_plots
 from station.calibrate.studies.compare import Comparison, as_built, compare, truth_of_rig
 from station.calibrate.studies.demo_part import NormalErrors, Used, When, measure_parts, summary
 from station.calibrate.viewpoints.drift_check import viewpoints_record
-from station.calibrate.viewpoints.geometry import MeasuredGeometry, measure_geometry, with_geometry
-from station.calibrate.viewpoints.measure import STATION_VIEWS
+from station.calibrate.viewpoints.measured_geometry import MeasuredGeometry, measure_geometry, with_geometry
+from station.calibrate.viewpoints.measured_viewpoints import STATION_VIEWS
 from station.documents.atomic import write_atomic
 from station.documents.document import save_document
 
@@ -106,17 +106,17 @@ def calibrate_all(
     began = datetime.now(UTC)
     geometry = measure_geometry(station_open.board_bench, progress, views=views) if with_camera else None
     known = reference if geometry is None else with_geometry(reference, geometry)
-    stand = None if geometry is None else geometry.stand(LIGHTS_VIEW, known.working_distance_mm)
+    camera_pose = None if geometry is None else geometry.camera_pose(LIGHTS_VIEW, known.working_distance_mm)
     station_open.bench.stand_at(views[LIGHTS_VIEW])
     recorder = Recorder(station_open.bench)
-    lights = measure_lights(recorder, known, chosen, progress, stand)
+    lights = measure_lights(recorder, known, chosen, progress, camera_pose)
     sensor = measure_sensor(recorder, known, chosen, progress) if with_sensor else None
     identity = station_open.identity()  # now: the camera is as warm as it was for most of the pictures
     release = Release(release_by, datetime.now(UTC), lens=lens)
     name = f"{identity.camera}-{release.at.strftime('%Y%m%dT%H%M%SZ')}"
     pictures = [*(geometry.pictures if geometry is not None else ()), *recorder.pictures]
     bare = make_record(reference, lights, sensor, identity, pictures, release, name, geometry)
-    maps = field_maps(bare, lights.white, chosen.binning, lights.stand)
+    maps = field_maps(bare, lights.white, chosen.binning, lights.camera_pose)
     field = MeasuredField(maps, lights.tilt, lights.plane.intensities)
     record = with_field(bare, field)
     path = write_record(out, record, field.maps)

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from calibration.lights.field import PlaneTilt
+from calibration.lights.white_plane import PlaneTilt
 from calibration.record import Calibration
-from station.calibrate.bench.bench import Progress, Recorder
-from station.calibrate.runs.opened import Station
-from station.calibrate.field.measure import measure_field
-from station.calibrate.lights.measure import CalibrationRefused, LightSettings
-from station.calibrate.records.folder import VALID_FOR_DAYS, record_hash, with_field, write_record
+from station.calibrate.bench.target_bench import Progress, Recorder
+from station.calibrate.runs.opened_rig import Station
+from station.calibrate.field.measured_field import measure_field
+from station.calibrate.lights.measured_lights import CalibrationRefused, LightSettings
+from station.calibrate.records.make_record import VALID_FOR_DAYS, record_hash, with_field, write_record
 from station.recipe.binding import utc
 
 

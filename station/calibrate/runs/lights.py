@@ -7,9 +7,9 @@ from typing import Any
 
 from calibration.lights.rays import F64
 from calibration.record import Calibration
-from station.calibrate.bench.bench import Progress
-from station.calibrate.runs.opened import Station
-from station.calibrate.lights.measure import LightSettings, MeasuredLights, measure_lights
+from station.calibrate.bench.target_bench import Progress
+from station.calibrate.runs.opened_rig import Station
+from station.calibrate.lights.measured_lights import LightSettings, MeasuredLights, measure_lights
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 
 from calibration.lights.rays import F64, angle_deg
 from calibration.record import Calibration
-from station.calibrate.bench.bench import Bench, Identity, Progress
-from station.calibrate.field.measure import measure_field
-from station.calibrate.lights.measure import LightSettings, measure_matte
+from station.calibrate.bench.target_bench import Bench, Identity, Progress
+from station.calibrate.field.measured_field import measure_field
+from station.calibrate.lights.measured_lights import LightSettings, measure_matte
 from station.recipe.binding import utc
 from station.recipe.calibrated_lights import directional_channels
 from station.recipe.flat_field_file import FieldMaps

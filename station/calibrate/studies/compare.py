@@ -11,7 +11,7 @@ import numpy as np
 from calibration.lights.rays import F64, angle_deg, unit
 from calibration.record import Calibration
 from drivers.simulated.control import RigControl
-from station.calibrate.viewpoints.geometry import viewpoint_of_record
+from station.calibrate.viewpoints.measured_geometry import viewpoint_of_record
 
 ANGLE_SIGMAS = 2.448  # 95 % of an error with one sigma per axis in two axes
 SIGMAS = 1.960

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from calibration.record import Calibration
 from drivers.protocols import Frame, Pose
 from drivers.simulated.control import RigControl
-from station.calibrate.bench.bench import LiveBench, Progress
-from station.calibrate.viewpoints.measure import STATION_VIEWS
+from station.calibrate.bench.target_bench import LiveBench, Progress
+from station.calibrate.viewpoints.measured_viewpoints import STATION_VIEWS
 from station.inspection.result import NormalMap
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.gloss import Gloss, GlossView, fit_gloss, without_gloss

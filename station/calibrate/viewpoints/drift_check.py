@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from calibration.camera.adjust import AdjustmentError, BoardView, Solution
 from calibration.camera_model import F64, CameraModel
-from calibration.hand_eye.adjust import Repeatability
+from calibration.hand_eye.result import Repeatability
 from calibration.record import Calibration, ViewpointRecord
 from calibration.viewpoints.drift import (
     COMMON_UNSEEN,
@@ -22,10 +22,10 @@ from calibration.viewpoints.drift import (
 from calibration.viewpoints.record import ViewpointsRecord, camera_record, viewpoint_record
 from calibration.viewpoints.taught import camera_in_board
 from drivers.protocols import Pose
-from station.calibrate.bench.bench import Identity, Progress
+from station.calibrate.bench.target_bench import Identity, Progress
 from station.calibrate.bench.board_bench import BoardBench
-from station.calibrate.camera.measure import BINNING, FLAT, BoardTaker
-from station.calibrate.viewpoints.measure import WORKING_DISTANCE_MM, ViewpointsResult
+from station.calibrate.camera.measured_camera import BINNING, FLAT, BoardTaker
+from station.calibrate.viewpoints.measured_viewpoints import WORKING_DISTANCE_MM, MeasuredViewpoints
 from station.errors import BadInput
 from station.recipe.binding import utc
 
@@ -37,7 +37,7 @@ class DriftRefused(BadInput, ValueError):
 
 
 def viewpoints_record(
-    found: ViewpointsResult, identity: Identity, *, is_simulated: bool, diffuse_channel: int | None = None
+    found: MeasuredViewpoints, identity: Identity, *, is_simulated: bool, diffuse_channel: int | None = None
 ) -> ViewpointsRecord:
     """What is kept of a calibration of viewpoints."""
     return ViewpointsRecord(

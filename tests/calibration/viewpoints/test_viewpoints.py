@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from board_visits import SIZE, TRUTH
 
-from calibration.hand_eye.adjust import Repeatability
 from calibration.hand_eye.poses import arm_pose, inverse, pose_of, small_move
+from calibration.hand_eye.result import Repeatability
 from calibration.viewpoints.drift import Fiducial, TooFewViews, check_drift, fiducials_by_consensus
 from calibration.viewpoints.record import FiducialView, viewpoint_record
 from calibration.viewpoints.taught import Viewpoint, on_plane, pixels_of, station_ray, study_returns, transfer

@@ -10,8 +10,8 @@ import pytest
 
 from calibration.record import Calibration
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
-from station.calibrate.runs.opened import opened
-from station.calibrate.lights.measure import LightSettings
+from station.calibrate.runs.opened_rig import opened
+from station.calibrate.lights.measured_lights import LightSettings
 from station.calibrate.runs.all import calibrate_all
 from station.commands.app import app
 from station.commands.exit_codes import ExitCode, run_guarded

@@ -10,18 +10,18 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from calibration.lights.field import PlaneTilt
+from calibration.lights.white_plane import PlaneTilt
 from calibration.record import Calibration, Provenance
 from calibration.viewpoints.record import ViewpointsRecord
-from station.calibrate.bench.bench import Identity
-from station.calibrate.bench.errors import RigChoiceError
-from station.calibrate.runs.opened import Station, diffuse_channel_for
-from station.calibrate.bench.stand import TOP
+from station.calibrate.bench.target_bench import Identity
+from station.calibrate.errors import RigChoiceError
+from station.calibrate.runs.opened_rig import Station, diffuse_channel_for
+from station.calibrate.bench.camera_pose import TOP
 from station.calibrate.bench.board_bench import LiveBoardBench
-from station.calibrate.field.measure import MeasuredField
+from station.calibrate.field.measured_field import MeasuredField
 from station.calibrate.runs.field import calibrate_field
-from station.calibrate.lights.measure import CalibrationRefused, LightSettings, diffuse_channel_of
-from station.calibrate.records.folder import LIMITS, limit_flags, with_field
+from station.calibrate.lights.measured_lights import CalibrationRefused, LightSettings, diffuse_channel_of
+from station.calibrate.records.make_record import LIMITS, limit_flags, with_field
 from station.calibrate.runs.all import calibrate_all, normals_wanted
 from station.calibrate.studies.demo_part import NormalErrors, When
 from station.calibrate.viewpoints.drift_check import DriftRefused, check_same_camera

@@ -18,8 +18,8 @@ from calibration.lights.check import (
     set_condition,
     table_faults,
 )
-from calibration.lights.diffuse_sphere import DiffuseFit, fit_light, sphere_face, told_at_target
-from calibration.lights.field import PlaneFit, PlaneTilt, block_means, fit_plane, plane_tilt
+from calibration.lights.diffuse_sphere import DiffuseFit, fit_light, sphere_face, at_target
+from calibration.lights.white_plane import PlaneFit, PlaneTilt, block_means, fit_plane, plane_tilt
 from calibration.lights.mirror_sphere import MirrorSighting, sight_light
 from calibration.lights.near import NearLight, locate_light
 from calibration.lights.outline import Sphere, find_sphere_in_picture
@@ -28,9 +28,9 @@ from calibration.record import Calibration
 from calibration.sensor.dark import DarkFrame, dark_frame
 from calibration.sensor.photon_transfer import FramePair, SensorCharacter, photon_transfer
 from drivers.protocols import Frame
-from station.calibrate.bench.bench import Bench, Progress, find_exposure_us, light_of, span_dn
-from station.calibrate.bench.stand import Stand, stand_of
-from station.calibrate.lights.plane import photograph_plane, plane_level_per_ms
+from station.calibrate.bench.target_bench import Bench, Progress, find_exposure_us, light_of, span_dn
+from station.calibrate.bench.camera_pose import CameraPose, camera_pose_of
+from station.calibrate.lights.white_plane import photograph_plane, plane_level_per_ms
 from station.errors import BadInput
 from station.photometric_stereo.radiometry import full_scale_dn
 
@@ -91,7 +91,7 @@ class MeasuredLights:
     flags: tuple[tuple[str, ...], ...]  # per light
     tilt: PlaneTilt  # of the white plane
     white: tuple[Frame, ...]  # of the plane, averaged, one per light
-    stand: Stand
+    camera_pose: CameraPose
     part_intensities: F64  # (K,) semi-calibrated, from the matte sphere as if it were a part; mean 1
     plane_levels_per_ms: Mapping[int, float]  # by channel, the diffuse one too; see `plane_level_per_ms`
 
@@ -106,24 +106,24 @@ def pinhole(calibration: Calibration, binning: int) -> Pinhole:
 
 
 def measure_lights(
-    bench: Bench, reference: Calibration, settings: LightSettings, progress: Progress, stand: Stand | None = None
+    bench: Bench, reference: Calibration, settings: LightSettings, progress: Progress, camera_pose: CameraPose | None = None
 ) -> MeasuredLights:
     """Mirror sphere at several places, matte sphere, white plane. `reference`: the camera, and where lights should be.
 
-    `stand`: where the camera is; by default what the reference knows of it.
+    `camera_pose`: where the camera is; by default what the reference knows of it.
     Raises CalibrationRefused.
     """
-    stand = stand or stand_of(reference)
+    camera_pose = camera_pose or camera_pose_of(reference)
     chosen = [light for light in reference.lights if light.kind == "directional"]
     channels, names = tuple(c.channel for c in chosen), tuple(c.name for c in chosen)
     try:
         dark = measure_dark(bench, settings, progress)
-        near, outline_rms, own = _mirror(bench, reference, channels, names, settings, stand, progress)
-        diffuse, left_out, semi = _matte(bench, reference, channels, names, near, settings, stand, progress)
+        near, outline_rms, own = _mirror(bench, reference, channels, names, settings, camera_pose, progress)
+        diffuse, left_out, semi = _matte(bench, reference, channels, names, near, settings, camera_pose, progress)
         lit = (*channels, settings.diffuse_channel)
         seen = photograph_plane(bench, lit, (*names, "diffuse"), settings.binning, progress, settings.plane_exposure_us)
         white = seen[: len(channels)]
-        plane = _plane(white, reference, names, near, settings, stand)
+        plane = _plane(white, reference, names, near, settings, camera_pose)
     except (LightCalibrationError, ValueError) as error:
         raise CalibrationRefused(f"lights: {error}") from error
     directions = np.array([n.direction for n in near])
@@ -142,10 +142,10 @@ def measure_lights(
     ]
     matte = strengths / strengths.mean()
     doubt = np.hypot([fit.strength_spread for fit in diffuse], [np.radians(n.spread_deg) for n in near])
-    tilt = plane_tilt(plane.intensities, matte, directions, doubt, stand.normal())
+    tilt = plane_tilt(plane.intensities, matte, directions, doubt, camera_pose.normal())
     return MeasuredLights(
         channels, names, near, diffuse, angles, left_out, plane, matte, set_condition(directions, names), dark,
-        outline_rms, tuple(flags), tilt, white, stand, semi,
+        outline_rms, tuple(flags), tilt, white, camera_pose, semi,
         {channel: plane_level_per_ms(frame) for channel, frame in zip(lit, seen, strict=True)},
     )  # fmt: skip
 
@@ -167,16 +167,16 @@ def measure_dark(bench: Bench, settings: LightSettings, progress: Progress) -> D
 
 
 def _find(
-    bench: Bench, rays: Pinhole, settings: LightSettings, stand: Stand, at: tuple[float, float], exposure: float
+    bench: Bench, rays: Pinhole, settings: LightSettings, camera_pose: CameraPose, at: tuple[float, float], exposure: float
 ) -> Sphere:
     frame = bench.photograph(settings.diffuse_channel, exposure, settings.binning)
-    near = rays.project(stand.seen((at[0], at[1], settings.sphere_radius_mm)))
+    near = rays.project(camera_pose.in_camera_axes((at[0], at[1], settings.sphere_radius_mm)))
     return find_sphere_in_picture(light_of(frame), rays, settings.sphere_radius_mm, (float(near[0]), float(near[1])))
 
 
 def _mirror(
     bench: Bench, reference: Calibration, channels: Sequence[int], names: Sequence[str], settings: LightSettings,
-    stand: Stand, progress: Progress,
+    camera_pose: CameraPose, progress: Progress,
 ) -> tuple[tuple[NearLight, ...], float, list[tuple[str, ...]]]:  # fmt: skip
     rays = pinhole(reference, settings.binning)
     sightings: list[list[MirrorSighting]] = [[] for _ in channels]
@@ -191,7 +191,7 @@ def _mirror(
                 settings.mirror_exposure_us or find_exposure_us(bench, c, settings.binning, 100.0, 1.0)
                 for c in channels
             ]
-        sphere = _find(bench, rays, settings, stand, at, outline_us)
+        sphere = _find(bench, rays, settings, camera_pose, at, outline_us)
         outline_rms.append(sphere.outline_rms_px)
         for k, channel in enumerate(channels):
             frame = bench.photograph(channel, exposures[k], settings.binning)
@@ -223,12 +223,12 @@ def _once(seen: Sequence[MirrorSighting]) -> tuple[str, ...]:
 
 def _matte(
     bench: Bench, reference: Calibration, channels: Sequence[int], names: Sequence[str], near: Sequence[NearLight],
-    settings: LightSettings, stand: Stand, progress: Progress,
+    settings: LightSettings, camera_pose: CameraPose, progress: Progress,
 ) -> tuple[tuple[DiffuseFit, ...], LeftOut, F64]:  # fmt: skip
     """Directions and strengths from the matte sphere, how the mirror's directions predict it, and the strengths that
     follow with the normals unknown."""
     progress("matte sphere")
-    frames, sphere, exposure = _matte_frames(bench, reference, channels, settings, stand)
+    frames, sphere, exposure = _matte_frames(bench, reference, channels, settings, camera_pose)
     rays = pinhole(reference, settings.binning)
     reaches = [float(np.linalg.norm(n.position_mm - sphere.center)) for n in near]
     local = [
@@ -237,7 +237,7 @@ def _matte(
         )
         for (light, span), reach, name in zip(frames, reaches, names, strict=True)
     ]
-    fits = tuple(told_at_target(fit, sphere, reach, LED_LOBE) for fit, reach in zip(local, reaches, strict=True))
+    fits = tuple(at_target(fit, sphere, reach, LED_LOBE) for fit, reach in zip(local, reaches, strict=True))
     face = sphere_face(sphere, rays, (frames[0][0].shape[0], frames[0][0].shape[1]))
     values = np.array([light[face.rows, face.columns] for light, _ in frames], np.float64) / exposure
     # the near light's fall over the sphere is divided out, so that one direction per light predicts it
@@ -257,34 +257,34 @@ def _matte(
 
 
 def _matte_frames(
-    bench: Bench, reference: Calibration, channels: Sequence[int], settings: LightSettings, stand: Stand
+    bench: Bench, reference: Calibration, channels: Sequence[int], settings: LightSettings, camera_pose: CameraPose
 ) -> tuple[list[tuple[NDArray[np.float32], float]], Sphere, float]:
     bench.place("sphere_diffuse")
     outline_us = find_exposure_us(bench, settings.diffuse_channel, settings.binning, 8000.0, 0.999)
-    sphere = _find(bench, pinhole(reference, settings.binning), settings, stand, (0.0, 0.0), outline_us)
+    sphere = _find(bench, pinhole(reference, settings.binning), settings, camera_pose, (0.0, 0.0), outline_us)
     exposure = min(find_exposure_us(bench, c, settings.binning, 6000.0, 0.999) for c in channels)
     frames = [bench.photograph(c, exposure, settings.binning) for c in channels]
     return [(light_of(f), span_dn(f)) for f in frames], sphere, exposure
 
 
 def measure_matte(
-    bench: Bench, reference: Calibration, settings: LightSettings, progress: Progress, stand: Stand | None = None
+    bench: Bench, reference: Calibration, settings: LightSettings, progress: Progress, camera_pose: CameraPose | None = None
 ) -> tuple[DiffuseFit, ...]:
     """Each directional light on the matte sphere alone, at the distance that the calibration says.
 
     Raises CalibrationRefused.
     """
     chosen = [light for light in reference.lights if light.kind == "directional"]
-    stand = stand or stand_of(reference)
+    camera_pose = camera_pose or camera_pose_of(reference)
     progress("matte sphere")
     try:
-        frames, sphere, _ = _matte_frames(bench, reference, [c.channel for c in chosen], settings, stand)
+        frames, sphere, _ = _matte_frames(bench, reference, [c.channel for c in chosen], settings, camera_pose)
         fits = []
         for (light, span), c in zip(frames, chosen, strict=True):
             reach, lobe = _distance_mm(c.position_mm, sphere), LED_LOBE if c.lobe_exponent is None else c.lobe_exponent
             rays = pinhole(reference, settings.binning)
             fit = fit_light(light, sphere, rays, span, distance=reach, lobe_exponent=lobe, what=f"light {c.name}")
-            fits.append(fit if reach is None else told_at_target(fit, sphere, reach, lobe))
+            fits.append(fit if reach is None else at_target(fit, sphere, reach, lobe))
         return tuple(fits)
     except (LightCalibrationError, ValueError) as error:
         raise CalibrationRefused(f"matte sphere: {error}") from error
@@ -296,14 +296,14 @@ def _distance_mm(position_mm: tuple[float, float, float] | None, sphere: Sphere)
 
 def _plane(
     frames: Sequence[Frame], reference: Calibration, names: Sequence[str], near: Sequence[NearLight],
-    settings: LightSettings, stand: Stand,
+    settings: LightSettings, camera_pose: CameraPose,
 ) -> PlaneFit:  # fmt: skip
     signals = [block_means(light_of(f)) / f.exposure_us for f in frames]
     return fit_plane(
         np.array(signals), np.array([n.position_mm for n in near]), pinhole(reference, settings.binning),
         (frames[0].pixels.shape[0], frames[0].pixels.shape[1]), names,
         plane_height_mm=stand.plane_height_mm(), normal=stand.normal(),
-        plane_tilt_spread_deg=float(np.hypot(PLANE_LIES_DEG, stand.angle_spread_deg)), position_spreads=(
+        plane_tilt_spread_deg=float(np.hypot(PLANE_LIES_DEG, camera_pose.angle_spread_deg)), position_spreads=(
             np.array([n.spread_deg for n in near]), np.array([n.distance_spread_mm for n in near]),
         ),
     )  # fmt: skip

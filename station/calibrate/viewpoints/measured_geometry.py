@@ -10,11 +10,11 @@ import numpy as np
 from calibration.record import Calibration, CameraRecord, Picture, ReturnsRecord, ViewpointRecord
 from calibration.viewpoints.taught import Viewpoint
 from drivers.protocols import Pose
-from station.calibrate.bench.bench import Progress
-from station.calibrate.bench.stand import Stand
+from station.calibrate.bench.target_bench import Progress
+from station.calibrate.bench.camera_pose import CameraPose
 from station.calibrate.bench.board_bench import BoardBench
-from station.calibrate.camera.measure import BINNING, CameraResult, measure_camera
-from station.calibrate.viewpoints.measure import STATION_VIEWS, ViewpointsResult, measure_viewpoints
+from station.calibrate.camera.measured_camera import BINNING, MeasuredCamera, measure_camera
+from station.calibrate.viewpoints.measured_viewpoints import STATION_VIEWS, MeasuredViewpoints, measure_viewpoints
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -23,8 +23,8 @@ Rows = tuple[tuple[float, ...], ...]
 class MeasuredGeometry:
     """The camera is the one of `viewpoints`, adjusted together with them."""
 
-    camera: CameraResult
-    viewpoints: ViewpointsResult
+    camera: MeasuredCamera
+    viewpoints: MeasuredViewpoints
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -58,11 +58,11 @@ class MeasuredGeometry:
             found["camera_left_out_rms_px"] = self.camera.report.left_out_rms_px
         return found
 
-    def stand(self, name: str, working_distance_mm: float) -> Stand:
+    def camera_pose(self, name: str, working_distance_mm: float) -> CameraPose:
         """Where the camera stands at that viewpoint, with what one visit adds to its uncertainty."""
         view = self.viewpoints.viewpoint(name)
         own = float(np.degrees(np.sqrt(np.diag(view.covariance)[:2].mean())))
-        return Stand(view.pose, working_distance_mm, float(np.hypot(own, self.viewpoints.hand_eye.repeatability.deg)))
+        return CameraPose(view.pose, working_distance_mm, float(np.hypot(own, self.viewpoints.hand_eye.repeatability.deg)))
 
 
 def measure_geometry(

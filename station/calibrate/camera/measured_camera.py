@@ -11,14 +11,15 @@ import numpy as np
 
 from calibration.boards.board import BoardNotFound, find_board
 from calibration.camera.adjust import BoardView, Solution
-from calibration.camera.fit import CameraReport, ImageFinding, calibrate_views
+from calibration.camera.fit import calibrate_views
+from calibration.camera.report import CameraReport, ImageFinding
 from calibration.camera_model import CameraModel
-from calibration.hand_eye.adjust import Visit
+from calibration.hand_eye.result import Visit
 from calibration.record import Picture
 from drivers.protocols import Frame, Pose
-from station.calibrate.bench.bench import Progress
+from station.calibrate.bench.target_bench import Progress
 from station.calibrate.bench.board_bench import BoardBench, BoardPlace
-from station.calibrate.lights.measure import CalibrationRefused
+from station.calibrate.lights.measured_lights import CalibrationRefused
 from station.photometric_stereo.radiometry import full_scale_dn
 
 BINNING = 4
@@ -61,7 +62,7 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class CameraResult:
+class MeasuredCamera:
     """The camera in pixels of the full sensor. `report` has spreads, refused pictures and warnings."""
 
     report: CameraReport
@@ -78,7 +79,7 @@ class CameraResult:
 def measure_camera(
     bench: BoardBench, progress: Progress, binning: int = BINNING,
     looks: Sequence[tuple[BoardPlace, Sequence[Look]]] = LOOKS,
-) -> CameraResult:  # fmt: skip
+) -> MeasuredCamera:  # fmt: skip
     """Photograph the board from all `looks`. Raises CalibrationRefused, OutOfTravel (before anything moves)."""
     for place, own in looks:
         for look in own:
@@ -91,7 +92,7 @@ def measure_camera(
     return camera_result(bench, taker, progress)
 
 
-def camera_result(bench: BoardBench, taker: BoardTaker, progress: Progress) -> CameraResult:
+def camera_result(bench: BoardBench, taker: BoardTaker, progress: Progress) -> MeasuredCamera:
     """From the pictures that `taker` has. Raises CalibrationRefused."""
     if not taker.shots:
         raise CalibrationRefused(f"camera: no board in any of {len(taker.pictures)} pictures: {taker.missed[0].reason}")
@@ -105,7 +106,7 @@ def camera_result(bench: BoardBench, taker: BoardTaker, progress: Progress) -> C
     used = {image.file for image in report.images if image.used}
     shots = tuple(shot for shot in taker.shots if shot.view.name in used)
     refused = [f"picture {i.file}: {i.reason}" for i in report.images if not i.used]
-    return CameraResult(
+    return MeasuredCamera(
         report, report.camera, report.solution, shots, tuple(taker.places), tuple(taker.pictures), taker.binning,
         taker.exposure_us, (*refused, *report.warnings),
     )  # fmt: skip

@@ -10,7 +10,8 @@ import numpy as np
 
 from calibration.camera.adjust import AdjustmentError
 from calibration.camera_model import F64, CameraModel
-from calibration.hand_eye.adjust import HandEye, calibrate_hand_eye
+from calibration.hand_eye.adjust import calibrate_hand_eye
+from calibration.hand_eye.result import HandEye
 from calibration.hand_eye.check import hand_eye_faults
 from calibration.hand_eye.start import HandEyeError
 from calibration.record import Picture
@@ -25,10 +26,10 @@ from calibration.viewpoints.taught import (
 from drivers.protocols import Pose
 from drivers.simulated.config import Imperfections
 from drivers.simulated.control import RigControl
-from station.calibrate.bench.bench import Progress
+from station.calibrate.bench.target_bench import Progress
 from station.calibrate.bench.board_bench import BoardBench, SceneBoardBench
-from station.calibrate.camera.measure import FLAT, BoardTaker, CameraResult, Shot, measure_camera
-from station.calibrate.lights.measure import CalibrationRefused
+from station.calibrate.camera.measured_camera import FLAT, BoardTaker, MeasuredCamera, Shot, measure_camera
+from station.calibrate.lights.measured_lights import CalibrationRefused
 
 RETURNS = 4
 WORKING_DISTANCE_MM = 250.0
@@ -43,7 +44,7 @@ STATION_VIEWS: Mapping[str, Pose] = {
 
 
 @dataclass(frozen=True)
-class ViewpointsResult:
+class MeasuredViewpoints:
     """`camera` is the one adjusted together with the viewpoints: use these two together."""
 
     viewpoints: tuple[Viewpoint, ...]
@@ -114,7 +115,7 @@ def viewpoint_text(viewpoint: Viewpoint) -> str:
     )
 
 
-def truth_text(found: ViewpointsResult, control: RigControl) -> str:
+def truth_text(found: MeasuredViewpoints, control: RigControl) -> str:
     """On a simulated rig: how far each viewpoint and the camera are off the truth."""
     lines = []
     for viewpoint in found.viewpoints:
@@ -131,9 +132,9 @@ def truth_text(found: ViewpointsResult, control: RigControl) -> str:
 
 
 def measure_viewpoints(
-    bench: BoardBench, camera: CameraResult, progress: Progress, views: Mapping[str, Pose] = STATION_VIEWS,
+    bench: BoardBench, camera: MeasuredCamera, progress: Progress, views: Mapping[str, Pose] = STATION_VIEWS,
     returns: int = RETURNS,
-) -> ViewpointsResult:  # fmt: skip
+) -> MeasuredViewpoints:  # fmt: skip
     """Visit every viewpoint `returns` times over a flat board, then adjust everything together.
 
     The board lies there afterwards, and is the fiducial as long as nobody moves it. Raises CalibrationRefused.
@@ -153,9 +154,9 @@ def measure_viewpoints(
 
 
 def _result(
-    bench: BoardBench, camera: CameraResult, taker: BoardTaker, seen: Mapping[str, Sequence[Shot]],
+    bench: BoardBench, camera: MeasuredCamera, taker: BoardTaker, seen: Mapping[str, Sequence[Shot]],
     views: Mapping[str, Pose], progress: Progress,
-) -> ViewpointsResult:  # fmt: skip
+) -> MeasuredViewpoints:  # fmt: skip
     progress("viewpoints: adjusting camera, mount, boards and arm together")
     shots = [*camera.shots, *(shot for own in seen.values() for shot in own)]
     try:
@@ -178,7 +179,7 @@ def _result(
         board = found.boards.get(len(camera.places))
         if board is not None:
             fiducials[name] = np.asarray(np.linalg.inv(board) @ viewpoint.pose, np.float64)
-    return ViewpointsResult(
+    return MeasuredViewpoints(
         tuple(viewpoints), found.camera, found, fiducials, tuple(taker.pictures), tuple(flags)
     )  # fmt: skip
 

@@ -12,10 +12,10 @@ import numpy as np
 from calibration.lights.check import FEWEST_FOR_STRENGTHS
 from calibration.record import Calibration, FlatFieldRecord, Part, Picture, Provenance, SensorRecord
 from calibration.sensor.photon_transfer import SensorCharacter
-from station.calibrate.bench.bench import PIXEL_FORMAT, Identity
-from station.calibrate.field.measure import MeasuredField
-from station.calibrate.lights.measure import MeasuredLights
-from station.calibrate.viewpoints.geometry import MeasuredGeometry, with_geometry
+from station.calibrate.bench.target_bench import PIXEL_FORMAT, Identity
+from station.calibrate.field.measured_field import MeasuredField
+from station.calibrate.lights.measured_lights import MeasuredLights
+from station.calibrate.viewpoints.measured_geometry import MeasuredGeometry, with_geometry
 from station.documents.atomic import write_atomic
 from station.documents.document import dump_document, load_document
 from station.errors import BadInput

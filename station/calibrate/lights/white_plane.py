@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.lights.field import check_level
+from calibration.lights.white_plane import check_level
 from drivers.protocols import Frame
-from station.calibrate.bench.bench import Bench, Progress, find_exposure_us, light_of, span_dn
+from station.calibrate.bench.target_bench import Bench, Progress, find_exposure_us, light_of, span_dn
 from station.photometric_stereo.radiometry import full_scale_dn
 
 PLANE_FRAMES = 4

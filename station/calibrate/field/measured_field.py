@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.lights.field import PlaneTilt, block_means, fit_plane, plane_tilt
+from calibration.lights.white_plane import PlaneTilt, block_means, fit_plane, plane_tilt
 from calibration.lights.rays import F64, LightCalibrationError, unit
 from calibration.record import Calibration
 from drivers.protocols import Frame
-from station.calibrate.bench.bench import Bench, Progress, light_of
-from station.calibrate.bench.stand import Stand, stand_of
-from station.calibrate.lights.measure import CalibrationRefused, LightSettings, pinhole
-from station.calibrate.lights.plane import photograph_plane
+from station.calibrate.bench.target_bench import Bench, Progress, light_of
+from station.calibrate.bench.camera_pose import CameraPose, camera_pose_of
+from station.calibrate.lights.measured_lights import CalibrationRefused, LightSettings, pinhole
+from station.calibrate.lights.white_plane import photograph_plane
 from station.photometric_stereo.flat_field import flat_field_from_plane
 from station.photometric_stereo.lights import PointLights
 from station.recipe.calibrated_lights import directional_channels, light_model
@@ -38,25 +38,25 @@ class MeasuredField:
         return 100 * float(np.sqrt(((own - 1) ** 2).mean()))
 
 
-def field_maps(record: Calibration, frames: Sequence[Frame], binning: int, stand: Stand) -> FieldMaps:
+def field_maps(record: Calibration, frames: Sequence[Frame], binning: int, camera_pose: CameraPose) -> FieldMaps:
     """`frames` of the plane, one per directional light of the record, in its order."""
     channels = directional_channels(record)
     lights = light_model(record, channels, binning)
     if isinstance(lights, PointLights):
         lights = replace(lights, plane_height_mm=stand.plane_height_mm())
-    field = flat_field_from_plane(frames, lights, stand.normal(), STEP_PX // binning)
+    field = flat_field_from_plane(frames, lights, camera_pose.normal(), STEP_PX // binning)
     return maps_of(field, channels, binning)
 
 
 def measure_field(
-    bench: Bench, record: Calibration, settings: LightSettings, progress: Progress, stand: Stand | None = None
+    bench: Bench, record: Calibration, settings: LightSettings, progress: Progress, camera_pose: CameraPose | None = None
 ) -> MeasuredField:
     """The field of a rig whose lights are in the record; the tilt is judged by the record's intensities.
 
-    `stand`: where the camera is; by default what the record knows of it.
+    `camera_pose`: where the camera is; by default what the record knows of it.
     Raises CalibrationRefused.
     """
-    stand = stand or stand_of(record)
+    camera_pose = camera_pose or camera_pose_of(record)
     channels = directional_channels(record)
     names = [record.light(channel).name for channel in channels]
     positions = record.positions_mm(channels)
@@ -70,10 +70,10 @@ def measure_field(
             signals, positions, pinhole(record, settings.binning), size, names,
             plane_height_mm=stand.plane_height_mm(), normal=stand.normal(),
         )  # fmt: skip
-        maps = field_maps(record, frames, settings.binning, stand)
+        maps = field_maps(record, frames, settings.binning, camera_pose)
     except (LightCalibrationError, ValueError) as error:
         raise CalibrationRefused(f"flat field: {error}") from error
     expected = record.intensities(channels)
     spreads = np.array([record.light(channel).intensity_spread or 0.002 for channel in channels])
-    tilt = plane_tilt(plane.intensities, expected / expected.mean(), unit(positions), spreads, stand.normal())
+    tilt = plane_tilt(plane.intensities, expected / expected.mean(), unit(positions), spreads, camera_pose.normal())
     return MeasuredField(maps, tilt, plane.intensities)

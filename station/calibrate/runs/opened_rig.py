@@ -11,11 +11,11 @@ from calibration.record import Calibration
 from calibration.viewpoints.record import ViewpointsRecord
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
-from station.calibrate.bench.bench import Identity, LiveBench, Place, Target
-from station.calibrate.bench.errors import RigChoiceError
-from station.calibrate.bench.stand import TOP
+from station.calibrate.bench.target_bench import Identity, LiveBench, Place, Target
+from station.calibrate.errors import RigChoiceError
+from station.calibrate.bench.camera_pose import TOP
 from station.calibrate.bench.board_bench import LiveBoardBench, board_placer
-from station.calibrate.lights.measure import diffuse_channel_of
+from station.calibrate.lights.measured_lights import diffuse_channel_of
 from station.documents.document import load_document
 from station.recipe.demo import SIMULATED_RIG_DRAWING
 from station.rig.devices import Rig, open_rig

@@ -1,0 +1,11 @@
+"""The one place where a command prints its result."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def say(document: Any, as_json: bool, text: str) -> None:
+    """Print `document` as one JSON document for machines, or `text` for people."""
+    print(json.dumps(document, indent=2, default=str) if as_json else text)
