@@ -25,14 +25,16 @@ from calibration.record import Calibration
 from drivers.protocols import Pose
 from drivers.simulated.scene import LightHead, Sensor
 from drivers.simulated.scene.mounted import MountedCamera, arm_frame
-from station.calibrate.bench.target_bench import Identity
-from station.calibrate.runs.opened_rig import UNCALIBRATED
 from station.calibrate.bench.camera_pose import TOP, CameraPose
-from station.calibrate.lights.measured_lights import LightSettings, measure_lights, measure_sensor
+from station.calibrate.bench.target_bench import Identity
+from station.calibrate.lights.measured_lights import measure_lights
+from station.calibrate.lights.settings import LightSettings
 from station.calibrate.records.make_record import Release, make_record
+from station.calibrate.runs.opened_rig import UNCALIBRATED
+from station.calibrate.sensor.exposure_series import measure_sensor
 from station.calibrate.studies.compare import compare
 from station.calibrate.studies.scene_bench import SceneBench
-from station.calibrate.viewpoints.measured_viewpoints import simulated_viewpoint_calibration
+from station.calibrate.studies.viewpoint_coverage import simulated_viewpoint_calibration
 from station.documents.document import load_document
 from station.recipe.demo import SIMULATED_RIG_DRAWING
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from calibration.lights.rays import F64, angle_deg, unit
+from calibration.camera_model import F64
+from calibration.lights.rays import angle_deg, unit
 
 OUTLIER_RATIO = 2.5  # of the median light
 LEAST_DISAGREEMENT_DEG = 1.0

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.camera_model import F64
 from calibration.lights.outline import Sphere
-from calibration.lights.rays import F64, LightCalibrationError, Rays, angle_deg, unit
+from calibration.lights.rays import LightCalibrationError, Rays, angle_deg, unit
 
 LIT_COSINE = 0.15  # pixels that the light grazes more than this are left out
 RIM = 0.95  # of the radius
@@ -35,8 +36,7 @@ class DiffuseFit:
 
 
 def at_target(fit: DiffuseFit, sphere: Sphere, distance: float, lobe_exponent: float) -> DiffuseFit:
-    """A fit at the sphere's centre, converted to direction and strength at the target point, at which the light aims.
-    """
+    """A fit at the sphere's centre, converted to direction and strength at the target point, at which the light aims."""
     toward = fit.direction * distance
     position = sphere.center + toward
     reach = float(np.linalg.norm(position))

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.camera_model import F64
 from calibration.lights.outline import Sphere
-from calibration.lights.rays import F64, LightCalibrationError, Rays, angle_deg, unit
+from calibration.lights.rays import LightCalibrationError, Rays, angle_deg, unit
 
 RIM = 0.97  # of the radius: beyond it the sphere is seen too obliquely
 LEVELS = (0.35, 0.5, 0.65, 0.8)  # of the maximum: how far the centroids at these levels differ is its spread

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from calibration.lights.rays import F64, LightCalibrationError, angle_deg, unit
+from calibration.camera_model import F64
+from calibration.lights.rays import LightCalibrationError, angle_deg, unit
 
 LEAST_BASE_MM = 5.0  # rms spread of the sphere's places; with less, the distance of a light at 250 mm is a guess
 GROWING_SHARE = 0.5  # the part of one sighting's uncertainty that may grow with the place's distance from the middle

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from calibration.lights.rays import F64, LightCalibrationError, Rays
+from calibration.camera_model import F64
+from calibration.lights.rays import LightCalibrationError, Rays
 
 LEAST_RADIUS_PX = 15.0
 LEAST_POINTS = 40

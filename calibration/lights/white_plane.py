@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.lights.rays import F64, LightCalibrationError, Pinhole, unit
+from calibration.camera_model import F64
+from calibration.lights.rays import LightCalibrationError, Pinhole, unit
 
 BLOCKS = (12, 18)  # rows, columns
 SECTORS = 6  # of the field, left out one at a time for the spread

@@ -61,6 +61,15 @@ class SensorCharacter:
     points: tuple[TransferPoint, ...]
     flags: tuple[str, ...]
 
+    def as_text(self) -> str:
+        """The figures with 95 % intervals in a line, then the flags."""
+        text = (
+            f"K {self.gain_dn_per_e:.4f} +- {1.96 * self.gain_spread:.4f} DN/e-, read noise {self.read_noise_e:.2f} "
+            f"e-, saturation {self.saturation_capacity_e:.0f} e-, linearity error "
+            f"{self.linearity_error_percent:.3f} %"
+        )
+        return "\n".join([text, *(f"! {flag}" for flag in self.flags)])
+
 
 def temporal_variance(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:
     """EMVA 1288: half the variance of the difference, so that fixed pattern and uneven light drop out."""

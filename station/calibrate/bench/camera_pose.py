@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from calibration.camera_model import F64
 from calibration.hand_eye.poses import arm_pose
 from calibration.record import Calibration
 from drivers.protocols import Pose
 
-F64 = NDArray[np.float64]
 TOP = Pose(0.0, 0.0, 258.0, 0.0, -90.0)  # straight above the target point
 TARGET_MM = (0.0, 0.0, 8.0)  # station frame: the target point of a camera that stands as drawn
 # rows: x right, y up, z toward the camera, of a camera frame with x right, y down, z ahead

@@ -1,4 +1,4 @@
-"""`station calibrate white`: what the screen multiplies colours by so that a white plane is drawn white."""
+"""`station calibrate white`: the gains of red, green and blue with which the screen draws a white plane white."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from station.recipe.edit import update_recipe_values
 from station.recipe.fields import LightChoice, Recipe, WhiteBalance
 from station.rig.devices import Rig
 
-MIDDLE = 4  # the middle quarter of the picture, each way
+MIDDLE = 4  # the middle quarter of the picture's width and height is read
 BRIGHTEST, DARKEST = 0.85, 0.05  # of full scale: the level of the strongest and the weakest colour
 WANTED = 0.6  # of full scale, for the strongest colour
 CLIPPED_SHARE = 0.001
@@ -29,6 +29,8 @@ ATTEMPTS = 6
 
 @dataclass(frozen=True)
 class WhiteBalanceReport:
+    """The gains that were written into the recipe, and the exposure that showed the plane."""
+
     recipe: str
     red: float
     green: float
@@ -44,7 +46,7 @@ class WhiteBalanceReport:
 
 
 def calibrate_white(rig: Rig, place: Place, recipe: Path) -> WhiteBalanceReport:
-    """Photograph the white plane under the recipe's diffuse light and write the gains into the recipe.
+    """Photographs the white plane under the recipe's diffuse light and writes the gains into the recipe.
 
     The camera must stand over the plane. Raises BadInput for a recipe without colours and for a plane that is no
     white plane; DocumentError for the recipe, DeviceError for the rig.

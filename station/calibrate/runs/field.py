@@ -1,4 +1,4 @@
-"""`station calibrate field`: flat-field maps for a record whose lights are known, kept as a new record."""
+"""`station calibrate field`: flat-field maps for a record whose lights are known, written as a new record."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from typing import Any
 from calibration.lights.white_plane import PlaneTilt
 from calibration.record import Calibration
 from station.calibrate.bench.target_bench import Progress, Recorder
-from station.calibrate.runs.opened_rig import Station
+from station.calibrate.errors import CalibrationRefused
 from station.calibrate.field.measured_field import measure_field
-from station.calibrate.lights.measured_lights import CalibrationRefused, LightSettings
-from station.calibrate.records.make_record import VALID_FOR_DAYS, record_hash, with_field, write_record
+from station.calibrate.lights.settings import LightSettings
+from station.calibrate.records.make_record import VALID_FOR_DAYS, with_field
+from station.calibrate.records.record_file import record_hash, write_record
+from station.calibrate.runs.opened_rig import OpenedRig
 from station.recipe.binding import utc
 
 
 @dataclass(frozen=True)
 class FieldReport:
+    """The new record, its maps, and what was flagged."""
+
     record: str
     maps: str
     calibration_id: str
@@ -43,24 +47,29 @@ class FieldReport:
 
 
 def calibrate_field(
-    station_open: Station, record: Calibration, out: Path, release_by: str, progress: Progress, settings: LightSettings
+    opened: OpenedRig, record: Calibration, out: Path, release_by: str, progress: Progress, settings: LightSettings
 ) -> FieldReport:
-    """A new record: the old one's lights with flat-field maps measured now.
+    """Writes a new record: the old one's lights, with flat-field maps measured now.
 
+    The new record expires no later than the old one, whose lights it keeps, and is released only if that one was.
     Raises CalibrationRefused, RecordError, DeviceError.
     """
     about = record.provenance
     if about is None:
-        raise CalibrationRefused(f"{record.calibration_id} is no record of measurements: station calibrate all first")
-    own = station_open.identity().camera
+        raise CalibrationRefused(
+            f"{record.calibration_id} is no record of measurements: run `station calibrate all` first"
+        )
+    own = opened.identity().camera
     if own != record.camera_serial_number:
-        raise CalibrationRefused(f"the camera is {own}, the record is of {record.camera_serial_number}")
+        raise CalibrationRefused(
+            f"the camera is {own}, the record is of {record.camera_serial_number}: give a record of this camera"
+        )
     if about.is_expired(utc(datetime.now(UTC))):
         raise CalibrationRefused(
             f"{record.calibration_id} expired at {about.expires}: its lights are too old for new maps; "
-            "station calibrate all"
+            "run `station calibrate all`"
         )
-    recorder = Recorder(station_open.bench)
+    recorder = Recorder(opened.bench)
     field = measure_field(recorder, record, settings, progress)
     now = datetime.now(UTC)
     released = {} if about.released_by is None else {

@@ -1,4 +1,8 @@
-"""A rig opened for calibration: its devices, what lies in its fixture, and where the camera stands."""
+"""A rig opened for calibration: its devices, the benches on them, and who changes what lies in the fixture.
+
+On a simulated rig its back door places boards and targets; on a real one a person is asked to. That is the only
+difference between the two: all measuring goes through the same drivers.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,11 @@ from calibration.record import Calibration
 from calibration.viewpoints.record import ViewpointsRecord
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
+from station.calibrate.bench.board_bench import BOARD, BoardPlace, LiveBoardBench, board_from_text
+from station.calibrate.bench.camera_pose import TOP
 from station.calibrate.bench.target_bench import Identity, LiveBench, Place, Target
 from station.calibrate.errors import RigChoiceError
-from station.calibrate.bench.camera_pose import TOP
-from station.calibrate.bench.board_bench import LiveBoardBench, board_placer
-from station.calibrate.lights.measured_lights import diffuse_channel_of
+from station.calibrate.lights.settings import diffuse_channel_of
 from station.documents.document import load_document
 from station.recipe.demo import SIMULATED_RIG_DRAWING
 from station.rig.devices import Rig, open_rig
@@ -29,49 +33,84 @@ UNCALIBRATED = Imperfections(
     focal_length_percent=0.5, principal_point_px=30.0, camera_mount_mm=0.5, camera_mount_deg=0.3,
 )  # fmt: skip
 
+Ask = Callable[[str], None]  # shows words to a person, and returns when the person has done what they say
+
+
+@dataclass(frozen=True, slots=True)
+class BoardChoice:
+    """What a person states about the board and about the light that shows it; None leaves it to the default."""
+
+    board: str | None
+    diffuse_channel: int | None
+    reference: Path | None
+
 
 @dataclass(frozen=True)
-class Station:
-    """An open rig with what lies before it."""
+class OpenedRig:
+    """An open rig, with one bench for spheres and plane and one for the board."""
 
     rig: Rig
-    control: RigControl | None  # of a simulated rig
+    control: RigControl | None  # the back door of a simulated rig
     bench: LiveBench
     board_bench: LiveBoardBench
 
     def identity(self) -> Identity:
+        """Camera, light controller and the camera's temperature at this moment."""
         return self.bench.identity()
 
+    def show_board(self, choice: BoardChoice, record: Calibration | ViewpointsRecord | None = None) -> LiveBoardBench:
+        """The board bench for the board and the diffuse light that were chosen, or that the record names.
 
-Ask = Callable[[str], None]
+        Raises BoardTextError, and what `diffuse_channel_for` raises.
+        """
+        its = BOARD if choice.board is None else board_from_text(choice.board)
+        channel = diffuse_channel_for(self.rig, choice.diffuse_channel, choice.reference, record)
+        self.board_bench.board, self.board_bench.diffuse_channel = its, channel
+        return self.board_bench
 
 
 @contextmanager
-def opened(rig: str, folder: Path, ask: Ask, seed: int = 1) -> Iterator[Station]:
+def opened_rig(rig: str, folder: Path, ask: Ask, seed: int = 1) -> Iterator[OpenedRig]:
     """The rig of the file `rig`; the word `simulated` starts one with the imperfections of a rig never calibrated.
 
-    `ask` is called with words for a person who must change what lies in the fixture of a real rig.
+    A simulated rig that is started here keeps its files in `folder` and draws its imperfections from `seed`. `ask` is
+    called with words for a person who must change what lies in the fixture of a real rig.
     """
     path = Path(rig)
     if rig.lower() == SIMULATED and not path.exists():
         config = SimulatedRigConfig(seed=seed, clock_speed=10.0, imperfections=UNCALIBRATED)
-        with running_rig(folder / "rig", config, PATIENT_FRAME_TIMEOUT_S) as (_, file), _station(file, ask) as found:
+        with running_rig(folder / "rig", config, PATIENT_FRAME_TIMEOUT_S) as (_, file), _of_file(file, ask) as found:
             yield found
         return
-    with _station(path, ask) as found:
+    with _of_file(path, ask) as found:
         yield found
 
 
 @contextmanager
-def _station(file: Path, ask: Ask) -> Iterator[Station]:
+def _of_file(file: Path, ask: Ask) -> Iterator[OpenedRig]:
     simulated = load_rig(file).simulated
     control = RigControl(file.parent) if simulated else None
     with open_rig(file) as rig:
         board = LiveBoardBench(rig, board_placer(control, ask), None)
-        yield Station(rig, control, LiveBench(rig, TOP, _placer(control, ask)), board)
+        yield OpenedRig(rig, control, LiveBench(rig, TOP, _target_placer(control, ask)), board)
 
 
-def _placer(control: RigControl | None, ask: Ask) -> Place:
+def board_placer(control: RigControl | None, ask: Ask) -> Callable[[BoardPlace], None]:
+    """Puts the board down by the simulated rig's back door, or asks a person to."""
+
+    def place(where: BoardPlace) -> None:
+        if control is None:
+            ask(f"Put into the fixture: {where.words()}")
+            return
+        control.place_board(
+            where.x_mm, where.y_mm, z_mm=where.z_mm, tilt_deg=where.tilt_deg, lean_deg=where.lean_deg,
+            rotation_deg=where.rotation_deg,
+        )  # fmt: skip
+
+    return place
+
+
+def _target_placer(control: RigControl | None, ask: Ask) -> Place:
     def place(target: Target, x_mm: float, y_mm: float) -> None:
         if control is not None:
             control.place(target, x_mm, y_mm)
@@ -82,7 +121,10 @@ def _placer(control: RigControl | None, ask: Ask) -> Place:
 
 
 def load_reference(path: Path | None, rig: Rig) -> Calibration:
-    """The calibration that says where things should be. Raises RigChoiceError where none was given for a real rig."""
+    """The calibration that states where things should be; a simulated rig's drawing without `path`.
+
+    Raises RigChoiceError where none was given for a real rig, DocumentError for a file that does not load.
+    """
     if path is None and not rig.is_simulated:
         raise RigChoiceError("a real rig needs --reference: a calibration file with its camera and its lights as drawn")
     return load_document(path or SIMULATED_RIG_DRAWING, Calibration)
@@ -91,9 +133,9 @@ def load_reference(path: Path | None, rig: Rig) -> Calibration:
 def diffuse_channel_for(
     rig: Rig, chosen: int | None, reference: Path | None, record: Calibration | ViewpointsRecord | None = None
 ) -> int:
-    """The light that shows the board: as chosen by a person, of the record, or of the reference.
+    """The light that shows the board: the one a person chose, else the record's, else the reference's.
 
-    Raises RigChoiceError where nothing says it, CalibrationRefused for a reference without one.
+    Raises RigChoiceError where none of them names it, CalibrationRefused for a reference without a diffuse light.
     """
     if chosen is not None:
         return chosen

@@ -1,4 +1,4 @@
-"""What a calibration is worth: the demo parts' normals in all views, solved with one calibration and with another."""
+"""The worth of a calibration: the demo parts' normals in all views, solved with one calibration and with another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from calibration.record import Calibration
 from drivers.protocols import Frame, Pose
 from drivers.simulated.control import RigControl
 from station.calibrate.bench.target_bench import LiveBench, Progress
-from station.calibrate.viewpoints.measured_viewpoints import STATION_VIEWS
+from station.calibrate.viewpoints.taught_views import STATION_VIEWS
 from station.inspection.result import NormalMap
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.gloss import Gloss, GlossView, fit_gloss, without_gloss
@@ -23,7 +23,7 @@ from station.recipe.calibrated_lights import directional_channels, light_model
 from station.recipe.flat_field_file import FieldMaps
 
 PARTS = ("connector", "knob")
-TAUGHT_SEED, MEASURED_SEED = 5, 6  # two individuals: heights and gloss are found on one and used on the other
+TAUGHT_SEED, MEASURED_SEED = 5, 6  # two individual parts: heights and gloss are found on one, used on the other
 PART_BINNING, PART_EXPOSURE_US = 8, 8000.0
 LIMIT_DEG = 1.0  # mean, on lit and unshadowed pixels of one part
 When = Literal["before", "after", "exact"]
@@ -31,7 +31,7 @@ When = Literal["before", "after", "exact"]
 
 @dataclass(frozen=True)
 class Used:
-    """A calibration with its flat field if it has one."""
+    """A calibration to solve with, and its flat field if it has one."""
 
     calibration: Calibration
     maps: FieldMaps | None = None
@@ -39,7 +39,7 @@ class Used:
 
 @dataclass(frozen=True)
 class ProductOptions:
-    """What the solver is told of a product: its height in each view, from the drawing, and its gloss."""
+    """What the solver knows of a product: its height in each view and its gloss."""
 
     heights_mm: Mapping[str, float]
     gloss: Gloss
@@ -47,11 +47,11 @@ class ProductOptions:
 
 @dataclass(frozen=True)
 class Seen:
-    """One view of a part: frames in the order of the lights, and the truth of it."""
+    """One view of a part: frames in the order of the lights, and its truth."""
 
     frames: list[Frame]
     normals: NDArray[np.float32]  # (3, H, W) camera axes
-    lit: NDArray[np.bool_]  # (H, W): on the part, and no light is kept from it
+    lit: NDArray[np.bool_]  # (H, W): on the part, and in no light's shadow
     height_mm: float  # median of the part, above the camera's target plane
 
 
@@ -72,6 +72,7 @@ class NormalErrors:
 
     @property
     def ok(self) -> bool:
+        """Whether the mean is within LIMIT_DEG."""
         return self.mean_deg <= LIMIT_DEG
 
     def as_text(self) -> str:
@@ -85,7 +86,7 @@ def measure_parts(
     bench: LiveBench, control: RigControl, used: Mapping[When, Used], progress: Progress,
     parts: Sequence[str] = PARTS, views: Mapping[str, Pose] = STATION_VIEWS,
 ) -> tuple[NormalErrors, ...]:  # fmt: skip
-    """Each part in each view under all directional lights; normals with each of the calibrations."""
+    """Photographs each part in each view under all directional lights, and solves with each of the calibrations."""
     found: list[NormalErrors] = []
     for part in parts:
         options = _taught(bench, control, used["after"], part, views, progress)
@@ -126,7 +127,7 @@ def _seen(bench: LiveBench, control: RigControl, pose: Pose, calibration: Calibr
 
 
 def angles_deg(seen: Seen, used: Used, options: ProductOptions, view: str) -> NDArray[np.float64]:
-    """(N,) at lit, unshadowed pixels that the solver calls observable."""
+    """(N,) angles to the true normals at lit, unshadowed pixels that the solver calls observable."""
     lights = _lights(used, options.heights_mm[view])
     first = _solved(seen, used, lights)
     found = without_gloss(

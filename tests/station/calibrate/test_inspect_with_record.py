@@ -16,14 +16,15 @@ from calibration.record import Calibration, Provenance, ViewpointRecord
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
 from station.archive import Archive, ArchiveError
-from station.calibrate.bench.target_bench import LiveBench
 from station.calibrate.bench.camera_pose import TOP, camera_pose_of
+from station.calibrate.bench.target_bench import LiveBench
 from station.calibrate.field.measured_field import MeasuredField, field_maps
 from station.calibrate.lights.white_plane import photograph_plane, plane_level_per_ms
 from station.calibrate.records.bind import bind_recipe
-from station.calibrate.records.make_record import with_field, write_record
+from station.calibrate.records.make_record import with_field
+from station.calibrate.records.record_file import write_record
 from station.calibrate.studies.compare import CAMERA_FIELDS
-from station.calibrate.viewpoints.measured_viewpoints import STATION_VIEWS
+from station.calibrate.viewpoints.taught_views import STATION_VIEWS
 from station.documents.document import load_document
 from station.engine.engine import Engine
 from station.inspection.result import Verdict

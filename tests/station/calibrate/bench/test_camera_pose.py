@@ -17,7 +17,9 @@ from station.recipe.demo import SIMULATED_RIG_DRAWING
 def test_a_camera_as_drawn_sees_the_target_at_its_origin_and_a_level_plane_square() -> None:
     camera_pose = CameraPose.as_drawn(TOP, 250.0)
     np.testing.assert_allclose(camera_pose.in_camera_axes((0, 0, 8)), [0, 0, 0], atol=1e-9)
-    np.testing.assert_allclose(camera_pose.in_camera_axes((5, 3, 10)), [5, 3, 2], atol=1e-9)  # x right, y away from the operator, up
+    np.testing.assert_allclose(
+        camera_pose.in_camera_axes((5, 3, 10)), [5, 3, 2], atol=1e-9
+    )  # x right, y away from the operator, up
     np.testing.assert_allclose(camera_pose.normal(), [0, 0, 1], atol=1e-12)
     assert camera_pose.plane_height_mm() == pytest.approx(0, abs=1e-9)
 
@@ -47,7 +49,9 @@ def test_a_record_says_where_the_camera_stands_and_is_compared_with_the_truth() 
     off = true.copy()
     off[:3, 3] += [0.015, 0.0, 0.03]
     record = recorded(off)
-    assert camera_pose_of(record).in_camera_axes((0, 0, 8)) == pytest.approx(CameraPose(off, 250.0).in_camera_axes((0, 0, 8)))
+    assert camera_pose_of(record).in_camera_axes((0, 0, 8)) == pytest.approx(
+        CameraPose(off, 250.0).in_camera_axes((0, 0, 8))
+    )
     assert camera_pose_of(load_document(SIMULATED_RIG_DRAWING, Calibration)).normal() == pytest.approx((0, 0, 1))
     truth = {
         "camera": {}, "viewpoints": {"top": true.tolist()},

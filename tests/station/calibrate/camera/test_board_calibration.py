@@ -17,12 +17,17 @@ from drivers.protocols import Pose
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
 from drivers.simulated.process import RigProcess
+from station.calibrate.bench.board_bench import BoardPlace, LiveBoardBench
 from station.calibrate.bench.target_bench import Identity
-from station.calibrate.bench.board_bench import BoardPlace, LiveBoardBench, SceneBoardBench, board_placer
-from station.calibrate.camera.measured_camera import FLAT, LOOKS, MeasuredCamera, Look, measure_camera, pose_of_look
-from station.calibrate.lights.measured_lights import CalibrationRefused
+from station.calibrate.camera.looks import FLAT, LOOKS, Look, pose_of_look
+from station.calibrate.camera.measured_camera import MeasuredCamera, measure_camera
+from station.calibrate.errors import CalibrationRefused
+from station.calibrate.runs.opened_rig import board_placer
+from station.calibrate.studies.scene_bench import SceneBoardBench
+from station.calibrate.studies.viewpoint_coverage import STUDIED
 from station.calibrate.viewpoints.drift_check import drift_reference, measure_drift, viewpoints_record
-from station.calibrate.viewpoints.measured_viewpoints import STATION_VIEWS, STUDIED, MeasuredViewpoints, measure_viewpoints
+from station.calibrate.viewpoints.measured_viewpoints import MeasuredViewpoints, measure_viewpoints
+from station.calibrate.viewpoints.taught_views import STATION_VIEWS
 from station.documents.document import load_document
 from station.errors import BadInput
 from station.recipe.demo import SIMULATED_RIG_DRAWING

@@ -15,13 +15,15 @@ from calibration.camera_model import CameraModel
 from calibration.hand_eye.result import HandEye, Repeatability
 from calibration.record import Calibration, Picture
 from calibration.viewpoints.taught import Returns, viewpoint_of
-from station.calibrate.bench.target_bench import Identity
 from station.calibrate.bench.board_bench import BOARD
+from station.calibrate.bench.target_bench import Identity
 from station.calibrate.camera.measured_camera import MeasuredCamera
-from station.calibrate.records.make_record import LIMITS, write_record
+from station.calibrate.records.limits import LIMITS
+from station.calibrate.records.record_file import write_record
 from station.calibrate.viewpoints.drift_check import DriftReference, DriftRefused, judge_drift, viewpoints_record
 from station.calibrate.viewpoints.measured_geometry import MeasuredGeometry, with_geometry
-from station.calibrate.viewpoints.measured_viewpoints import STATION_VIEWS, MeasuredViewpoints
+from station.calibrate.viewpoints.measured_viewpoints import MeasuredViewpoints
+from station.calibrate.viewpoints.taught_views import STATION_VIEWS
 from station.documents.document import load_document
 from station.recipe.demo import SIMULATED_RIG_DRAWING
 
