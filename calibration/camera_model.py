@@ -14,7 +14,7 @@ DISTORTION_LENGTHS = (0, 4, 5, 8, 12, 14)
 
 
 class CalibrationFileError(ValueError):
-    """A calibration file that cannot be used; the text names the file, the line or field, what was found and the cure."""
+    """A calibration file that cannot be used; the text names file, line or field, what was found, and the cure."""
 
 
 @dataclass(frozen=True)

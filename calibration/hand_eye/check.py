@@ -1,4 +1,4 @@
-"""What a hand-eye calibration gives away: a board of another pitch, an arm worse than said, a visit that stands out."""
+"""Faults that a hand-eye calibration shows: a wrong board pitch, an arm worse than stated, a visit that stands out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ VISIT_SIGMAS = 5.0
 def hand_eye_faults(
     visits: Sequence[Visit], start: Solution, size_px: tuple[int, int], expected: Repeatability, found: HandEye
 ) -> list[str]:
-    """Each fault in words; none for a good calibration."""
+    """Each fault in words with its cure; none for a good calibration. `start` and `expected` as in
+    `calibrate_hand_eye`.
+    """
     faults = []
     pitch, spread = pitch_by_arm(visits, start, size_px, found.repeatability)
     if abs(pitch - 1) > max(PITCH_SIGMAS * spread, LEAST_PITCH):
@@ -33,7 +35,7 @@ def hand_eye_faults(
 def pitch_by_arm(
     visits: Sequence[Visit], start: Solution, size_px: tuple[int, int], arm: Repeatability
 ) -> tuple[float, float]:
-    """True pitch over the stated one, and one sigma, where the pitch is left free and only the arm knows of lengths."""
+    """True pitch over the stated one, and its one sigma, with the pitch left free: lengths come from the arm alone."""
     free = calibrate_hand_eye(visits, start, size_px, arm, FREE_PITCH, 2)
     return free.pitch, free.pitch_spread
 

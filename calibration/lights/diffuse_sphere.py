@@ -36,7 +36,7 @@ class DiffuseFit:
 
 
 def at_target(fit: DiffuseFit, sphere: Sphere, distance: float, lobe_exponent: float) -> DiffuseFit:
-    """A fit at the sphere's centre, converted to direction and strength at the target point, at which the light aims."""
+    """A fit at the sphere's centre, converted to direction and strength at the target point, where the light aims."""
     toward = fit.direction * distance
     position = sphere.center + toward
     reach = float(np.linalg.norm(position))

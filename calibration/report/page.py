@@ -56,7 +56,11 @@ def html_report(
     plots: Mapping[Section, Sequence[Plot]] | None = None,
     tables: Mapping[str, Sequence[Sequence[str]]] | None = None,
 ) -> str:
-    """One page that needs nothing else. `tables` by title, the first row the header."""
+    """The report as one page without references to other files.
+
+    `plots` are drawn in the section that they belong to; `tables` by title, their first row the header, follow the
+    limits.
+    """
     drawn = plots or {}
     parts = [_head(record, record_hash), _limits(record)]
     parts += [f"<h2>{escape(title)}</h2>{_table(rows)}" for title, rows in (tables or {}).items()]
@@ -71,6 +75,7 @@ def html_report(
 
 
 def _head(record: Calibration, record_hash: str) -> str:
+    """Whose calibration it is, whether it was released, and every flag."""
     about = record.provenance
     rows = [
         ["Calibration", record.calibration_id],
@@ -97,7 +102,7 @@ def _head(record: Calibration, record_hash: str) -> str:
 
 
 def _limits(record: Calibration) -> str:
-    """Every residual, judged where there is a limit for it."""
+    """Every residual, those with a limit first and judged."""
     about = record.provenance
     if about is None:
         return ""

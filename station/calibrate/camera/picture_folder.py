@@ -24,7 +24,7 @@ class BoardFolderError(BadInput, ValueError):
 
 
 def board_pictures(folder: Path) -> tuple[Path, ...]:
-    """The folder's pictures by their suffix, sorted. Raises BoardFolderError for none, or more than MAXIMUM_PICTURES."""
+    """The folder's pictures, sorted by name. Raises BoardFolderError for none, or more than MAXIMUM_PICTURES."""
     if not folder.is_dir():
         raise BoardFolderError(f"{folder}: no such folder")
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())

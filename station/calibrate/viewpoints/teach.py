@@ -62,7 +62,7 @@ def teach(arm: Arm, name: str, known: TaughtViews) -> TaughtViews:
 
 
 def obey(arm: Arm, line: str, views: TaughtViews) -> tuple[str, TaughtViews]:
-    """Obeys one line of a teaching session: the answer, and the viewpoints afterwards. Raises TeachError, OutOfTravel."""
+    """Obeys one line of a session: the answer, and the viewpoints afterwards. Raises TeachError, OutOfTravel."""
     words = line.split()
     match words:
         case ["list"]:
