@@ -226,10 +226,7 @@ class Provenance(BaseModel):
 
 
 class Calibration(BaseModel):
-    """One calibration record.
-
-    Pixels are those of the full sensor, unbinned, with centres at integers and the origin at the top left.
-    """
+    """The record. Pixels are those of the full sensor, unbinned, centres at integers, origin at the top left."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

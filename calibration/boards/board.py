@@ -61,6 +61,7 @@ class Board:
             self._check_markers()
 
     def _check_markers(self) -> None:
+        """Raises ValueError for an unknown dictionary, one with too few markers, or markers as large as the squares."""
         if self.dictionary not in DICTIONARIES:
             raise ValueError(f"dictionary {self.dictionary!r} is unknown; there are {', '.join(DICTIONARIES)}")
         if not 0 < self.marker_edge_mm < self.square_mm:
@@ -137,6 +138,7 @@ def _shrunk(grey: NDArray[np.uint8], width_px: int) -> tuple[NDArray[np.uint8], 
 
 
 def _chessboard(grey: NDArray[np.uint8], board: Board) -> F64:
+    """(N, 2) px, row by row. OpenCV's sector detector needs the whole board in the picture."""
     small, factor = _shrunk(grey, _DETECTION_WIDTH_PX)
     flags = cv2.CALIB_CB_ACCURACY | cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_NORMALIZE_IMAGE
     found, corners = cv2.findChessboardCornersSB(small, (board.cols, board.rows), flags=flags)
@@ -158,6 +160,7 @@ def _refined(grey: NDArray[np.uint8], pixels: F64, cols: int) -> F64:
 
 
 def _circles(grey: NDArray[np.uint8], board: Board) -> F64:
+    """(N, 2) px, row by row: bright circles on dark ground or dark ones on bright ground, whichever is found first."""
     size = (board.cols, board.rows)
     small, factor = _shrunk(grey, _CIRCLES_WIDTH_PX)
     blobs = _blob_detector(small.size)
@@ -175,6 +178,7 @@ def _circles(grey: NDArray[np.uint8], board: Board) -> F64:
 
 
 def _blob_detector(area_px: int) -> cv2.SimpleBlobDetector:
+    """OpenCV's blob detector, open to the small and oblique circles of a tilted board."""
     wanted = cv2.SimpleBlobDetector.Params()
     wanted.minArea, wanted.maxArea = 12.0, area_px / 20
     wanted.filterByInertia, wanted.filterByConvexity = True, True
@@ -184,6 +188,7 @@ def _blob_detector(area_px: int) -> cv2.SimpleBlobDetector:
 
 
 def _charuco(grey: NDArray[np.uint8], board: Board) -> tuple[NDArray[np.intp], F64]:
+    """Ids (N,) and corners (N, 2) px of the part of the board that is seen."""
     small, factor = _shrunk(grey, _DETECTION_WIDTH_PX)
     detector = cv2.aruco.CharucoDetector(board.charuco())
     corners, ids, _, marker_ids = detector.detectBoard(small)
@@ -210,6 +215,7 @@ def _check_spread(ids: NDArray[np.intp], board: Board) -> None:
 
 
 def _refined_scattered(grey: NDArray[np.uint8], pixels: F64, ids: NDArray[np.intp], board: Board) -> F64:
+    """(N, 2) px corners fitted in the whole picture; nan where two crossing edges do not show."""
     flat = board.points_mm()[ids, :2]
     matrix, _ = cv2.findHomography(flat, pixels)
     if matrix is None:

@@ -42,6 +42,7 @@ class _Windows:
 
 
 def _cut(grey: NDArray[np.uint8] | NDArray[np.float32], start: F64, slopes: F64, reach_mm: float) -> _Windows:
+    """The window round each corner, of one size for all: the median reach of a corner, at most MOST_PX."""
     reach_px = reach_mm * np.abs(slopes).sum(axis=2).max(axis=1)
     half = int(np.clip(np.ceil(np.median(reach_px)), 2, MOST_PX))
     step = np.arange(-half, half + 1)

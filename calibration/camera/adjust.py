@@ -68,6 +68,7 @@ def board_frame(views: Sequence[BoardView]) -> tuple[float, float, float]:
 
 
 def _quadratics(board_mm: F64, frame: tuple[float, float, float]) -> F64:
+    """(N, 3): x'^2, x'y', y'^2 of the board's points, in radii of the board."""
     x, y = (board_mm[:, axis] - frame[axis] for axis in (0, 1))
     return np.column_stack([x * x, x * y, y * y]) / frame[2] ** 2
 
@@ -87,6 +88,7 @@ def bow_um(shape_mm: F64, views: Sequence[BoardView], frame: tuple[float, float,
 
 
 def _project(points: F64, pose: F64, k: F64, d: F64) -> tuple[F64, F64]:
+    """(N, 2) pixels, and OpenCV's jacobian (2N, ...): rotation, shift, focal lengths, centre, distortion."""
     seen, jacobian = cv2.projectPoints(points.reshape(-1, 1, 3), pose[:3], pose[3:], pinhole_matrix(k), d)
     return np.asarray(seen.reshape(-1, 2), np.float64), np.asarray(jacobian, np.float64)
 
@@ -120,6 +122,7 @@ class _Normal:
 
 
 def _normal_equations(views: Sequence[BoardView], at: Solution, free: tuple[int, ...], bow: bool) -> _Normal:
+    """The blocks of the normal equations at `at`, summed over the views."""
     q = 4 + len(free) + (3 if bow else 0)
     shared, right, cost, blocks = np.zeros((q, q)), np.zeros(q), 0.0, []
     for view, pose in zip(views, at.poses, strict=True):
@@ -148,6 +151,7 @@ def _step(normal: _Normal, damping: float) -> tuple[F64, F64, F64]:
 
 
 def _moved(at: Solution, shared: F64, poses: F64, free: tuple[int, ...], bow: bool) -> Solution:
+    """The solution after one step of shared parameters and poses."""
     distortion = at.distortion.copy()
     distortion[list(free)] += shared[4 : 4 + len(free)]
     shape = at.shape_mm + shared[-3:] if bow else at.shape_mm
@@ -191,6 +195,7 @@ def adjust(
 
 
 def _finished(views: Sequence[BoardView], at: Solution, normal: _Normal) -> Solution:
+    """`at` with its rms and the covariance of the shared parameters, scaled by the residuals."""
     _, _, reduced = _step(normal, 0.0)
     points = sum(len(view.pixels) for view in views)
     freedom = max(2 * points - 6 * len(views) - len(reduced), 1)

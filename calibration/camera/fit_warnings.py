@@ -19,6 +19,7 @@ def fit_warnings(report: CameraReport) -> tuple[str, ...]:
 
 
 def _view_warnings(report: CameraReport) -> Iterator[str]:
+    """Views that are too few, or tilted too alike."""
     assert report.solution is not None
     leans = tilt_and_azimuth_deg(report.solution.poses)
     if len(report.views) < 10:
@@ -30,6 +31,7 @@ def _view_warnings(report: CameraReport) -> Iterator[str]:
 
 
 def _fit_warnings(report: CameraReport) -> Iterator[str]:
+    """Residuals that neither the noise of the corners nor the model explains."""
     assert report.solution is not None
     assert report.rms_px is not None
     assert report.left_out_rms_px is not None
@@ -49,6 +51,7 @@ def _fit_warnings(report: CameraReport) -> Iterator[str]:
 
 
 def _area_warnings(report: CameraReport) -> Iterator[str]:
+    """Corners of the picture that no board reached."""
     share = filled_share(report.views, report.size_px)
     if share < 0.6:
         yield f"points in {share:.0%} of the picture's area; fill the corners too"

@@ -18,7 +18,7 @@ _ROS_LENGTHS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14)}
 
 
 def file_kind(path: Path) -> FileKind:
-    """The kind of a calibration file, by its content and not its name. Raises CalibrationFileError for an unknown one."""
+    """The kind of a calibration file, by its content and not its name. Raises CalibrationFileError for none of them."""
     try:
         text = path.read_bytes()[: 1 << 20].decode("utf-8-sig")
     except OSError as error:
@@ -126,6 +126,7 @@ def _ros_size(value: Any, where: str) -> int:
 
 
 def _ros_matrix(document: dict[str, Any], key: str, path: Path) -> F64:
+    """A block of rows, cols and data as a matrix. Raises CalibrationFileError."""
     block = document.get(key)
     if not isinstance(block, dict) or not isinstance(block.get("data"), list):
         raise CalibrationFileError(f"{path}: {key}: expected rows, cols and data, found {type(block).__name__}")
@@ -139,6 +140,7 @@ def _ros_matrix(document: dict[str, Any], key: str, path: Path) -> F64:
 
 
 def _camera(path: Path, width: int, height: int, matrix: F64, coefficients: F64) -> CameraModel:
+    """The model of a checked file: three by three without skew, and a length of distortion that OpenCV knows."""
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not (matrix[0, 0] > 0 and matrix[1, 1] > 0):
         raise CalibrationFileError(f"{path}: camera_matrix: expected 3 x 3 finite figures with fx, fy above 0")
     if matrix[0, 1] != 0 or matrix[1, 0] != 0 or not np.array_equal(matrix[2], [0, 0, 1]):

@@ -87,6 +87,7 @@ def check_vendor(found: VendorCalibration, name: str) -> None:
 
 
 def _check_head(found: VendorCalibration, name: str) -> None:
+    """The numbers and the time of the head must be possible ones."""
     for key, least in (("frame_num", 1), ("image_width", 1), ("image_height", 1), ("points_num", 0)):
         whole_number(found.text(key), f"{name}: {key}", least)
     for key in ("board_width", "board_height"):
@@ -101,6 +102,7 @@ def _check_head(found: VendorCalibration, name: str) -> None:
 
 
 def _check_matrices(found: VendorCalibration, name: str) -> None:
+    """K has its form, R is a rotation, the board lies ahead, and H agrees with K, R and t."""
     k, e = found.intrinsic, found.extrinsic
     expected = np.array([[k[0, 0], 0, k[0, 2]], [0, k[1, 1], k[1, 2]], [0, 0, 1]])
     if not (np.array_equal(k, expected) and k[0, 0] > 0 and k[1, 1] > 0):

@@ -64,6 +64,7 @@ class _TextLoader(yaml.BaseLoader):
 
 
 def _unique(loader: yaml.BaseLoader, node: yaml.MappingNode) -> dict[str, Any]:
+    """A mapping in which a key that comes twice is an error, unlike in YAML's default."""
     out: dict[str, Any] = {}
     for key_node, value_node in node.value:
         key = str(loader.construct_object(key_node))
@@ -77,6 +78,7 @@ _TextLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _uni
 
 
 def _load(text: str, name: str) -> dict[str, Any]:
+    """The fields as text. A garbled place is given by line and field."""
     try:
         document = yaml.load(text, Loader=_TextLoader)
     except yaml.MarkedYAMLError as error:
@@ -100,6 +102,7 @@ def _field_at(text: str, line: int) -> str:
 
 
 def _scalar(fields: dict[str, Any], key: str, name: str) -> str:
+    """The text of a field with one value."""
     value = fields[key]
     if not isinstance(value, str) or not value:
         raise CalibrationFileError(f"{name}: {key}: expected one value, found {shortened(value)}")
@@ -107,6 +110,7 @@ def _scalar(fields: dict[str, Any], key: str, name: str) -> str:
 
 
 def _matrix(block: Any, key: str, name: str) -> F64:
+    """A block of rows, cols and data in the shape that its field must have."""
     if not isinstance(block, dict) or set(block) != {"rows", "cols", "data"}:
         raise CalibrationFileError(f"{name}: {key}: expected rows, cols and data, found {shortened(block)}")
     rows, cols = (whole_number(block[side], f"{name}: {key}.{side}", 1) for side in ("rows", "cols"))

@@ -83,6 +83,7 @@ def different_views(poses: F64) -> int:
 
 
 def _differs(turn: F64, pose: F64, other: F64) -> bool:
+    """Whether two poses (6,) differ by more than _SAME_DEG or _SAME_SHARE of the distance."""
     between = turn.T @ cv2.Rodrigues(other[:3])[0]
     angle = np.degrees(np.arccos(np.clip((np.trace(between) - 1) / 2, -1, 1)))
     shift = np.linalg.norm(pose[3:] - other[3:]) / np.linalg.norm(pose[3:])

@@ -167,6 +167,7 @@ def _equations(
 
 
 def _moved(state: _State, step: F64, layout: _Layout) -> _State:
+    """The state after one step of all unknowns."""
     at = state.at
     distortion = at.distortion.copy()
     distortion[list(layout.free)] += step[4 : layout.mount]

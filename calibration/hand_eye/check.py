@@ -41,6 +41,7 @@ def pitch_by_arm(
 
 
 def _arm_faults(expected: Repeatability, found: HandEye) -> list[str]:
+    """An arm that scatters more than ARM_FACTOR times what was expected of it."""
     faults = []
     for what, unit, is_now, said in (
         ("position", "mm", found.repeatability.mm, expected.mm),
@@ -55,6 +56,7 @@ def _arm_faults(expected: Repeatability, found: HandEye) -> list[str]:
 
 
 def _visit_faults(visits: Sequence[Visit], expected: Repeatability, found: HandEye) -> list[str]:
+    """Visits at which one axis stood more than VISIT_SIGMAS off what the arm reported."""
     mm, deg = max(expected.mm, found.repeatability.mm), max(expected.deg, found.repeatability.deg)
     off = np.abs(found.deviations) / [mm, mm, mm, deg, deg]
     names = ("x", "y", "z", "tilt", "pan")

@@ -213,6 +213,7 @@ def set_condition(directions: F64, names: Sequence[str]) -> SetCondition:
 
 
 def _candidate_directions() -> F64:
+    """(N, 3) unit directions, all round at three slants, to which a light might be moved."""
     azimuth, slant = np.meshgrid(np.radians(np.arange(0, 360, 15)), np.radians([30.0, 40.0, BEST_SLANT_DEG]))
     return np.stack([np.sin(slant) * np.cos(azimuth), np.sin(slant) * np.sin(azimuth), np.cos(slant)], axis=-1).reshape(
         -1, 3

@@ -84,6 +84,7 @@ def _inside(shape: tuple[int, ...], sphere: Sphere) -> NDArray[np.bool_]:
 
 
 def _rivals(values: NDArray[np.float32], peak: float) -> list[str]:
+    """A flag where a second highlight is nearly as bright as the first."""
     count, labels, _, _ = cv2.connectedComponentsWithStats((values > 0.5 * peak).astype(np.uint8), connectivity=8)
     light = np.sort(np.bincount(labels.ravel(), weights=values.ravel().astype(np.float64), minlength=count)[1:])[::-1]
     if len(light) > 1 and light[1] > RIVAL * light[0]:
@@ -101,6 +102,7 @@ def _centroid(values: NDArray[np.float32], level: float) -> tuple[float, float]:
 
 
 def _reflect(sphere: Sphere, rays: Rays, x: float, y: float, what: str) -> tuple[F64, F64, F64]:
+    """Direction toward the light, reflecting point and normal there, of a highlight at x, y px."""
     points, normals, meets = sphere.normals(rays, np.array([x]), np.array([y]))
     if not meets[0]:
         raise LightCalibrationError(f"{what}: the highlight at ({x:.1f}, {y:.1f}) px lies off the sphere")

@@ -66,11 +66,6 @@ def locate_light(points: F64, directions: F64, spreads_deg: F64) -> NearLight:
     loose = widen * float(np.sqrt(factor * ((lengths - lengths.mean()) ** 2).sum()))
     # Nor does one that grows with the place, as of a sphere whose radius is overstated: it shows as distance.
     growing = GROWING_SHARE * np.radians(float(np.median(spreads_deg))) * distance**2 / base
-    flags = []
-    worst = int(misses.argmax())
-    others = float(np.median(np.delete(misses, worst)))
-    if count >= 4 and misses[worst] > max(4 * others, 1.0):
-        flags.append(f"place {worst + 1} of the sphere disagrees with the others by {misses[worst]:.1f} degrees")
     return NearLight(
         position,
         unit(position),
@@ -79,5 +74,14 @@ def locate_light(points: F64, directions: F64, spreads_deg: F64) -> NearLight:
         float(np.hypot(loose, growing)),
         float(np.sqrt((misses**2).mean())),
         count,
-        tuple(flags),
+        _disagreeing(misses),
     )
+
+
+def _disagreeing(misses_deg: F64) -> tuple[str, ...]:
+    """A flag for the one place of the sphere that does not fit the others; needs four places."""
+    worst = int(misses_deg.argmax())
+    others = float(np.median(np.delete(misses_deg, worst)))
+    if len(misses_deg) >= 4 and misses_deg[worst] > max(4 * others, 1.0):
+        return (f"place {worst + 1} of the sphere disagrees with the others by {misses_deg[worst]:.1f} degrees",)
+    return ()

@@ -92,6 +92,7 @@ def dome_svg(record: Calibration, reference: Calibration | None) -> str:
 
 
 def _on_dome(light: CalibratedLight, reference: Calibration | None) -> list[str]:
+    """One light as a dot with its name, and a line from where the reference has it."""
     x, y = _dome_point(light.unit_direction())
     marks = []
     if reference is not None:
@@ -139,6 +140,7 @@ def maps_svg(maps: NDArray[np.float32] | NDArray[np.float64], names: Sequence[st
 
 
 def _about_one(value: float, span: float) -> str:
+    """The colour of a value: white at 1, red above, blue below."""
     share = max(-1.0, min(1.0, (value - 1) / span))
     fade = round(255 * (1 - abs(share)))
     return f"#ff{fade:02x}{fade:02x}" if share > 0 else f"#{fade:02x}{fade:02x}ff"

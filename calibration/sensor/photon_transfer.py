@@ -167,6 +167,7 @@ def _below_saturation(points: tuple[TransferPoint, ...], span_dn: float) -> tupl
 
 
 def _linearity_percent(points: tuple[TransferPoint, ...], saturation_dn: float) -> float:
+    """Mean relative deviation from the line through the levels of LINEAR_SHARES; NaN for fewer than three."""
     low, high = (share * saturation_dn for share in LINEAR_SHARES)
     used = [p for p in points if low <= p.mean_dn <= high and p.clipped_share == 0]
     if len(used) < 3:
@@ -187,6 +188,7 @@ def _pattern_dn(pair: FramePair) -> float:
 
 
 def _response_percent(pairs: Sequence[FramePair], middle: TransferPoint, dark: FramePair) -> float:
+    """PRNU: the pattern of the pair at half saturation, without that of the dark, over its mean."""
     pair = next(p for p in pairs if p.exposure_us == middle.exposure_us)
     pattern = _pattern_dn(pair) ** 2 - _pattern_dn(dark) ** 2
     return float(100 * np.sqrt(max(pattern, 0.0)) / middle.mean_dn)
@@ -195,6 +197,7 @@ def _response_percent(pairs: Sequence[FramePair], middle: TransferPoint, dark: F
 def _flags(
     misfit: float, linearity: float, points: tuple[TransferPoint, ...], full_scale: int, own_variance: float
 ) -> tuple[str, ...]:
+    """What makes the figures doubtful, each with the likely cause."""
     flags = []
     if misfit > MISFIT:
         flags.append(f"photon transfer is no straight line (misfit {misfit:.1f}): light or gain changed between frames")

@@ -128,6 +128,7 @@ def check_drift(
 def _drift(
     name: str, was: Fiducial, poses: Sequence[F64], arm: Repeatability, focal_px: float, distance_mm: float
 ) -> ViewDrift:
+    """The viewpoint's move since calibration; its limits follow from the arm's scatter and the numbers of visits."""
     move = move_between(was.camera_to_board, mean_pose(poses))
     shift = was.camera_to_station[:3, :3] @ move[3:]
     turn = np.degrees(move[:3])
@@ -140,6 +141,7 @@ def _drift(
 
 
 def _bumped(view: ViewDrift) -> str:
+    """The reason to refuse a viewpoint that has moved by itself."""
     x, y, z = view.shift_mm
     return (
         f"bumped viewpoint {view.name}: the camera stands {view.length_mm:.3f} mm and {view.angle_deg:.3f} degrees off "

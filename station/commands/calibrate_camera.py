@@ -86,6 +86,7 @@ def _camera_on_rig(
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
+    """WIDTHxHEIGHT in pixels. Raises CalibrationFileRefused."""
     if text is None:
         return None
     parts = text.lower().split("x")

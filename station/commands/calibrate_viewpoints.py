@@ -59,6 +59,7 @@ def viewpoints(
 
 
 def _check(rig: str, file: Path, choice: BoardChoice, binning: int, as_json: bool) -> NoReturn:
+    """The drift check in place of a calibration."""
     from station.calibrate.runs.viewpoints import check_viewpoints
 
     report = check_viewpoints(rig, file, choice, ask, progress, binning=binning)

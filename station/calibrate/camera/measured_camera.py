@@ -54,6 +54,7 @@ def measure_camera(
 
 
 def _fitted(bench: BoardBench, taken: BoardPhotographer, progress: Progress) -> MeasuredCamera:
+    """The camera from what was photographed; pictures without a board are listed with their reason."""
     if not taken.shots:
         raise CalibrationRefused(f"camera: no board in any of {len(taken.pictures)} pictures: {taken.missed[0].reason}")
     progress(f"camera: fitting {len(taken.shots)} pictures")

@@ -38,9 +38,11 @@ class WhiteBalanceReport:
     exposure_us: float
 
     def as_dict(self) -> dict[str, Any]:
+        """The document of `--json`."""
         return asdict(self)
 
     def as_text(self) -> str:
+        """The gains in one line."""
         gains = f"red {self.red:.3f}, green {self.green:.3f}, blue {self.blue:.3f}"
         return f"{self.recipe}: the screen multiplies {gains}; nothing else changes"
 
@@ -72,6 +74,7 @@ def calibrate_white(rig: Rig, place: Place, recipe: Path) -> WhiteBalanceReport:
 
 
 def _well_exposed(rig: Rig, light: LightChoice) -> Frame:
+    """A frame in which no colour is clipped or dark, from the recipe's exposure on. Raises BadInput where none is."""
     exposure_us = light.exposure_us
     rig.lights.on(light.channel, light.brightness)
     for _ in range(ATTEMPTS):
@@ -96,4 +99,5 @@ def _levels(frame: Frame) -> NDArray[np.float64]:
 
 
 def _clipped_share(frame: Frame) -> float:
+    """The share of the raw pixels at full scale."""
     return float(np.mean(frame.pixels >= full_scale_dn(frame)))

@@ -88,6 +88,7 @@ def _as_from_afar(setup: Setup, pictures: _Pictures, positions_mm: F64) -> F64:
 
 
 def _photographed(setup: Setup) -> _Pictures:
+    """Finds the sphere under the diffuse light, then photographs it under each light at the shortest exposure found."""
     bench, binning = setup.bench, setup.settings.binning
     bench.place("sphere_diffuse")
     outline_us = setup.outline_exposure_us()

@@ -137,6 +137,7 @@ def measure_dark(bench: Bench, settings: LightSettings, progress: Progress) -> D
 
 
 def _fit_plane(setup: Setup, frames: Sequence[Frame], near: Sequence[NearLight]) -> PlaneFit:
+    """Intensities from the averaged frames of the plane, with the positions that the mirror sphere gave."""
     pose = setup.camera_pose
     signals = [block_means(light_of(f)) / f.exposure_us for f in frames]
     return fit_plane(

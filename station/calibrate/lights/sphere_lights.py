@@ -109,6 +109,7 @@ def _condition(directions: F64, names: list[str]) -> SetCondition | None:
 
 
 def _measure(photographs: SphereFolder, kind: SphereKind) -> tuple[list[LightFinding], Sphere]:
+    """Finds the sphere in the mask, then each light on it."""
     rays = Orthographic()
     try:
         place = fit_sphere(outline_of_mask(photographs.mask), rays)
@@ -120,6 +121,7 @@ def _measure(photographs: SphereFolder, kind: SphereKind) -> tuple[list[LightFin
 
 
 def _mirror(photographs: SphereFolder, k: int, place: Sphere) -> LightFinding:
+    """The light of picture `k` by its highlight."""
     name = photographs.names[k]
     try:
         seen = sight_light(photographs.pictures[k], place, Orthographic(), 1.0, name)
@@ -129,6 +131,7 @@ def _mirror(photographs: SphereFolder, k: int, place: Sphere) -> LightFinding:
 
 
 def _diffuse(photographs: SphereFolder, place: Sphere) -> list[LightFinding]:
+    """All lights by the shading, their strengths over the mean of those that could be measured."""
     fits: list[DiffuseFit | str] = []
     for name, picture in zip(photographs.names, photographs.pictures, strict=True):
         try:
@@ -193,6 +196,7 @@ def _judge_table(
 
 
 def _second_estimate(photographs: SphereFolder, second: Path, kind: SphereKind) -> list[LightFinding]:
+    """The same lights from the other folder, whose sphere is of the other kind."""
     other = read_sphere_folder(second)
     if len(other.names) != len(photographs.names):
         raise SphereFolderError(

@@ -38,9 +38,11 @@ class BindReport:
     aimed_mm: float = 0.0  # the farthest that the arm now goes from a pose of the recipe
 
     def as_dict(self) -> dict[str, Any]:
+        """The document of `--json`."""
         return asdict(self)
 
     def as_text(self) -> str:
+        """What the recipe uses now, how far the arm departs from its poses, and the warnings."""
         who = f"released by {self.released_by}, valid until {self.expires}"
         lines = [f"{self.recipe} uses {self.calibration_id} ({who})", f"SHA-256 {self.sha256}"]
         if self.aimed_mm > 0:
@@ -78,6 +80,7 @@ def bind_recipe(record: Path, recipe: Path, now: datetime | None = None) -> Bind
 
 
 def _aimed_mm(written: Recipe, aimed: Recipe) -> float:
+    """The largest distance in mm between a pose as written and as aimed for the record's camera."""
     poses = zip(written.viewpoints, aimed.viewpoints, strict=True)
     return max(math.dist(a.as_pose().as_tuple()[:3], b.as_pose().as_tuple()[:3]) for a, b in poses)
 
@@ -106,6 +109,7 @@ def _learned_with(path: Path) -> tuple[dict[str, ReferenceLight] | None, Referen
 
 
 def _warnings(recipe: Recipe, calibration: Calibration) -> Iterator[str]:
+    """Lights that give another level, or stand elsewhere, than when the model learned."""
     least, most = USUAL_STRENGTH
     other = {n: s for n, s in strengths_now(recipe, calibration).items() if not least <= s <= most}
     if other:

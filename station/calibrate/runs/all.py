@@ -145,6 +145,7 @@ def _against_truth(
 def _plots(
     found: _Measured, record: Calibration, reference: Calibration, maps: FieldMaps
 ) -> dict[Section, tuple[Plot, ...]]:
+    """The plots of each step by the report's section; none of a step that was left out."""
     return {
         "camera": () if found.geometry is None else camera_plots(found.geometry),
         "lights": light_plots(record, reference),

@@ -50,6 +50,7 @@ class CalibrateReport:
         return document
 
     def as_text(self) -> str:
+        """The comparison with the truth, the flags, and where record and report were written."""
         lines = [row.as_text() for row in self.comparison]
         lines += summary(self.normals)
         lines += [f"! {flag}" for flag in self.flags]

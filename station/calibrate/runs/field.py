@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.lights.white_plane import PlaneTilt
-from calibration.record import Calibration
+from calibration.record import Calibration, Provenance
 from station.calibrate.bench.target_bench import Progress, Recorder
 from station.calibrate.errors import CalibrationRefused
 from station.calibrate.field.measured_field import measure_field
@@ -34,9 +34,11 @@ class FieldReport:
     tilt: PlaneTilt  # of the white plane, against the record's intensities
 
     def as_dict(self) -> dict[str, Any]:
+        """The document of `--json`."""
         return asdict(self)
 
     def as_text(self) -> str:
+        """The maps and the plane's tilt, the flags, and whether the record was released."""
         lines = [
             f"{len(self.channels)} maps, {self.departure_percent:.2f} % rms beside the light model; white plane tilted "
             f"by {self.tilt.tilt_deg:.2f} +- {1.96 * self.tilt.spread_deg:.2f} degrees",
@@ -54,21 +56,7 @@ def calibrate_field(
     The new record expires no later than the old one, whose lights it keeps, and is released only if that one was.
     Raises CalibrationRefused, RecordError, DeviceError.
     """
-    about = record.provenance
-    if about is None:
-        raise CalibrationRefused(
-            f"{record.calibration_id} is no record of measurements: run `station calibrate all` first"
-        )
-    own = opened.identity().camera
-    if own != record.camera_serial_number:
-        raise CalibrationRefused(
-            f"the camera is {own}, the record is of {record.camera_serial_number}: give a record of this camera"
-        )
-    if about.is_expired(utc(datetime.now(UTC))):
-        raise CalibrationRefused(
-            f"{record.calibration_id} expired at {about.expires}: its lights are too old for new maps; "
-            "run `station calibrate all`"
-        )
+    about = _usable(record, opened.identity().camera)
     recorder = Recorder(opened.bench)
     field = measure_field(recorder, record, settings, progress)
     now = datetime.now(UTC)
@@ -94,3 +82,22 @@ def calibrate_field(
         str(path), str(out / made.flat_field.file), made.calibration_id, record_hash(made),
         found.released_by is not None, found.flags, field.departure_percent, field.maps.channels, field.tilt,
     )  # fmt: skip
+
+
+def _usable(record: Calibration, camera: str) -> Provenance:
+    """The record's provenance. Raises CalibrationRefused for a drawing, another camera's record or an expired one."""
+    about = record.provenance
+    if about is None:
+        raise CalibrationRefused(
+            f"{record.calibration_id} is no record of measurements: run `station calibrate all` first"
+        )
+    if camera != record.camera_serial_number:
+        raise CalibrationRefused(
+            f"the camera is {camera}, the record is of {record.camera_serial_number}: give a record of this camera"
+        )
+    if about.is_expired(utc(datetime.now(UTC))):
+        raise CalibrationRefused(
+            f"{record.calibration_id} expired at {about.expires}: its lights are too old for new maps; "
+            "run `station calibrate all`"
+        )
+    return about

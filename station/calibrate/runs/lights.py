@@ -44,12 +44,15 @@ class LiveLightsReport:
 
     @property
     def is_clean(self) -> bool:
+        """Whether the command ends with 0."""
         return not self.flags and not self.advice and not any(light.flags for light in self.lights)
 
     def as_dict(self) -> dict[str, Any]:
+        """The document of `--json`."""
         return asdict(self)
 
     def as_text(self) -> str:
+        """One line a light with its flags, then the condition of the set, advice and common flags."""
         lines = []
         for light in self.lights:
             x, y, z = light.direction
@@ -74,6 +77,7 @@ def calibrate_lights_live(
 
 
 def _report(found: MeasuredLights, reference: Calibration) -> LiveLightsReport:
+    """The figures of each light side by side, in the order of the reference."""
     lights = []
     for k, (name, channel) in enumerate(zip(found.names, found.channels, strict=True)):
         near = found.near[k]

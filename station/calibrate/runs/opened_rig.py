@@ -88,6 +88,7 @@ def opened_rig(rig: str, folder: Path, ask: Ask, seed: int = 1) -> Iterator[Open
 
 @contextmanager
 def _of_file(file: Path, ask: Ask) -> Iterator[OpenedRig]:
+    """The rig of an existing rig file."""
     simulated = load_rig(file).simulated
     control = RigControl(file.parent) if simulated else None
     with open_rig(file) as rig:
@@ -111,6 +112,8 @@ def board_placer(control: RigControl | None, ask: Ask) -> Callable[[BoardPlace],
 
 
 def _target_placer(control: RigControl | None, ask: Ask) -> Place:
+    """Puts a target down by the simulated rig's back door, or asks a person to."""
+
     def place(target: Target, x_mm: float, y_mm: float) -> None:
         if control is not None:
             control.place(target, x_mm, y_mm)

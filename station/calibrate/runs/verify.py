@@ -38,6 +38,7 @@ class LightCheck:
     ok: bool
 
     def as_text(self) -> str:
+        """One line: whether the light is within its limits, and its figures."""
         figures = [f"{self.intensity_percent:+.1f} %"]
         if self.angle_deg is not None:
             figures.insert(0, f"{self.angle_deg:.2f} degrees")
@@ -59,9 +60,11 @@ class VerifyReport:
     lights: tuple[LightCheck, ...]
 
     def as_dict(self) -> dict[str, Any]:
+        """The document of `--json`."""
         return asdict(self)
 
     def as_text(self) -> str:
+        """The verdict, one line a light, reasons, warnings and the time taken."""
         lines = [f"{'ACCEPTED' if self.accepted else 'REFUSED'}: {self.calibration_id}"]
         lines += [c.as_text() for c in self.lights]
         return "\n".join([*lines, *self.reasons, *(f"warning: {w}" for w in self.warnings), f"{self.seconds:.0f} s"])
@@ -139,6 +142,7 @@ def _report(
     target: Literal["sphere", "plane"], record: Calibration, identity: Identity, checks: list[LightCheck],
     reasons: list[str], began: float,
 ) -> VerifyReport:  # fmt: skip
+    """Adds the reasons and warnings that lie in the record; accepted where there is no reason."""
     reasons = [*reasons, *_record_reasons(record, identity)]
     warnings = tuple(_warnings(record, identity))
     seconds = time.monotonic() - began
@@ -146,20 +150,25 @@ def _report(
 
 
 def _record_reasons(record: Calibration, identity: Identity) -> list[str]:
+    """Reasons to refuse that lie in the record itself, whatever the lights show."""
     reasons = []
     if identity.camera != record.camera_serial_number:
-        reasons.append(f"the camera is {identity.camera}, the record is of {record.camera_serial_number}")
+        reasons.append(
+            f"the camera is {identity.camera}, the record is of {record.camera_serial_number}: "
+            "verify against a record of this camera"
+        )
     if record.provenance is not None:
         if record.provenance.released_by is None:
-            reasons.append("the record was not released")
+            reasons.append("the record was not released: measure it again, or cure what it flags")
         if record.provenance.is_expired(utc(datetime.now(UTC))):
-            reasons.append(f"the record expired on {record.provenance.expires}")
+            reasons.append(f"the record expired on {record.provenance.expires}: calibrate again")
     return reasons
 
 
 def _warnings(record: Calibration, identity: Identity) -> Iterator[str]:
+    """What makes the comparison less certain: no provenance, or a camera at another temperature."""
     if record.provenance is None:
-        yield "the record says nothing of its release and expiry"
+        yield "the record has no provenance: its release and expiry are unknown"
         return
     then, now = record.provenance.temperature_c, identity.temperature_c
     if then is not None and now is not None and abs(now - then) > TEMPERATURE_APART_C:

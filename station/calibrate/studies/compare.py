@@ -45,6 +45,7 @@ class Comparison:
         )
 
     def as_text(self) -> str:
+        """One line: whether it is within what is allowed, the errors, and how many intervals hold."""
         allowed = f"<= {self.worst_allowed:g}"
         if self.median_allowed is not None:
             allowed = f"median <= {self.median_allowed:g}, worst {allowed}"
@@ -160,6 +161,7 @@ _SPREADS = ("direction_spread_deg", "distance_spread_mm", "intensity_spread")
 def _row(
     quantity: str, unit_name: str, errors: F64, intervals: F64, worst: float, median: float | None = None
 ) -> Comparison:
+    """A comparison of errors (n,) with the half widths (n,) of their stated intervals."""
     return Comparison(
         quantity, unit_name, float(np.median(errors)), float(errors.max()), worst, int((errors <= intervals).sum()),
         len(errors), median,

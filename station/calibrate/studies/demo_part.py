@@ -76,6 +76,7 @@ class NormalErrors:
         return self.mean_deg <= LIMIT_DEG
 
     def as_text(self) -> str:
+        """One line of figures."""
         return (
             f"{self.part} {self.view} {self.when}: mean {self.mean_deg:.2f}, median {self.median_deg:.2f}, "
             f"95 % {self.p95_deg:.2f} degrees ({self.pixels} lit pixels)"
@@ -105,6 +106,7 @@ def measure_parts(
 def _taught(
     bench: LiveBench, control: RigControl, used: Used, part: str, views: Mapping[str, Pose], progress: Progress
 ) -> ProductOptions:
+    """Height and gloss of a product, found on one individual part with the calibration `used`."""
     progress(f"{part}: height and gloss of the product")
     control.load(part, TAUGHT_SEED)
     heights, fitted = {}, []
@@ -117,6 +119,7 @@ def _taught(
 
 
 def _seen(bench: LiveBench, control: RigControl, pose: Pose, calibration: Calibration) -> Seen:
+    """Photographs one view under all directional lights, and asks the simulated rig for its truth."""
     bench.stand_at(pose)
     channels = directional_channels(calibration)
     frames = [bench.photograph(c, PART_EXPOSURE_US, PART_BINNING) for c in channels]
@@ -145,6 +148,7 @@ def _lights(used: Used, height_mm: float) -> LightModel:
 
 
 def _field(seen: Seen, used: Used) -> FlatField | None:
+    """The maps on the grid of the view; None for a calibration without them."""
     if used.maps is None:
         return None
     shape = (seen.lit.shape[0], seen.lit.shape[1])
@@ -156,6 +160,7 @@ def _camera_mm(used: Used) -> float:
 
 
 def _solved(seen: Seen, used: Used, lights: LightModel) -> NormalMap:
+    """Normals by masked least squares, before gloss is taken into account."""
     shape = (seen.lit.shape[0], seen.lit.shape[1])
     solver = PhotometricStereo(lights, shape, SolverSettings(method="masked"), flat_field=_field(seen, used))
     for k, frame in enumerate(seen.frames):
@@ -164,6 +169,7 @@ def _solved(seen: Seen, used: Used, lights: LightModel) -> NormalMap:
 
 
 def _errors(part: str, view: str, when: When, angles: NDArray[np.float64]) -> NormalErrors:
+    """Mean, median and 95th percentile of the angles; NaN where no pixel was lit."""
     if not len(angles):
         return NormalErrors(part, view, when, float("nan"), float("nan"), float("nan"), 0)
     return NormalErrors(

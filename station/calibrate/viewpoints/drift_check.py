@@ -159,6 +159,7 @@ def check_same_camera(record: ViewpointsRecord | Calibration, identity: Identity
 
 
 def _poses(views: Sequence[BoardView], camera: Solution) -> list[F64]:
+    """(4, 4) camera to board of each picture. Raises DriftRefused where one has no pose."""
     found = []
     for view in views:
         try:

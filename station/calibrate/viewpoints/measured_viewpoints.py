@@ -137,6 +137,7 @@ def _result(
     bench: BoardBench, camera: MeasuredCamera, photographer: BoardPhotographer, seen: Mapping[str, Sequence[Shot]],
     views: Mapping[str, Pose], progress: Progress,
 ) -> MeasuredViewpoints:  # fmt: skip
+    """The viewpoints from the common adjustment; one that was seen too rarely is flagged and kept."""
     progress("viewpoints: adjusting camera, mount, boards and arm together")
     found, faults = _adjusted(bench, camera, [*camera.shots, *(shot for own in seen.values() for shot in own)])
     flags = [*faults, *(f"picture {m.file}: {m.reason}" for m in photographer.missed)]
