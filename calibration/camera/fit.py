@@ -197,7 +197,7 @@ def _with_bow(
 
 
 def _is_bowed(bow: float, spread: float, bent: Solution, bent_left: LeftOut, flat_left: LeftOut) -> bool:
-    """Whether the bow is clear by jackknife and by covariance, and predicts left-out pictures better than a flat board."""
+    """Whether the bow is clear by jackknife and covariance, and predicts left-out pictures better than a flat board."""
     shape, covariance = bent.shape_mm, bent.covariance[-3:, -3:]
     odds = float(shape @ np.linalg.solve(covariance, shape))
     clear = bow > BOW_SIGMAS * spread and odds > BOW_SIGMAS**2 * 3

@@ -1,4 +1,7 @@
-"""Photographs the board from one pose after the other, and finds its points in each picture."""
+"""Photographs the board from one pose after the other, and finds its points in each picture.
+
+All points are kept in pixels of the full sensor, whatever the binning of the pictures.
+"""
 
 from __future__ import annotations
 

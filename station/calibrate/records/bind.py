@@ -1,4 +1,8 @@
-"""`station calibrate bind`: ties a recipe to one released record by its SHA-256."""
+"""`station calibrate bind`: ties a recipe to one released record by its SHA-256.
+
+A recipe learned under one camera and one set of lights. Binding it to another record keeps what it learned under, so
+that levels, picture and arm poses can be corrected, and warns of what cannot be.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""A calibration record from what was measured, and its release where nothing is flagged."""
+"""A calibration record from what was measured, and its release where nothing is flagged.
+
+What was not measured stays that of the reference and is listed as nominal, so that a reader sees which figures are a
+drawing's.
+"""
 
 from __future__ import annotations
 

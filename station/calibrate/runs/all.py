@@ -1,4 +1,8 @@
-"""`station calibrate all`: from a rig as it was put together to a released record and its report."""
+"""`station calibrate all`: from a rig as it was put together to a released record and its report.
+
+The order is that of dependence: the camera and its viewpoints from the board, the lights with that camera, the flat
+field with those lights. The record is written before anything is compared with a simulated rig's truth.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""`station calibrate verify`, once per shift: whether the lights still agree with the record, on sphere or plane."""
+"""`station calibrate verify`, once per shift: whether the lights still agree with the record, on sphere or plane.
+
+The matte sphere shows directions and intensities, the white plane intensities and flat field. Intensities are compared
+light by light after what all lights share is taken out: exposure and the age of the target do not count.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A finished calibration against the simulated rig's truth: judges the method, and never enters a calibration."""
+"""A finished calibration against the simulated rig's truth: judges the method, and never enters a calibration.
+
+Every error is judged twice: against a fixed limit, and by whether the truth lies in the 95 % interval that was stated.
+"""
 
 from __future__ import annotations
 
