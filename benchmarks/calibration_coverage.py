@@ -1,10 +1,10 @@
-"""Are the stated uncertainties honest? Many simulated calibrations, each with a rig of its own.
+"""How often the stated 95 % intervals hold the truth, over many simulated calibrations, each with a rig of its own.
 
     python benchmarks/calibration_coverage.py --runs 20
 
-Every run draws lens, mount, arm errors, lights, sensor and noise anew. For each quantity: how far off at the median
-and at worst, and in what share of the cases the truth lay in the stated 95 % interval; 90 % or more is asked for.
-20 runs take some 20 minutes of one core; `--only lights` or `--only geometry` does half of the work.
+Every run draws lens, mount, arm errors, lights, sensor and noise anew. For each quantity the benchmark prints the median
+and the worst error, and the share of cases in which the truth lay in the stated 95 % interval. It ends with 1 if a share
+is below 90 %. 20 runs take some 20 minutes of one core; `--only lights` or `--only geometry` does half of the work.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LEAST_SHARE = 0.9
 
 
 def lights_and_sensor(seed: int, binning: int, reference: Calibration) -> Iterator[Row]:
-    """The camera is known here as exactly as its own calibration would tell it."""
+    """Lights and sensor, measured with a camera that is known exactly."""
     wrong = UNCALIBRATED
     head = LightHead.toleranced(seed, wrong.light_direction_deg, wrong.light_intensity_percent)
     camera = MountedCamera.toleranced(
@@ -76,7 +76,7 @@ def lights_and_sensor(seed: int, binning: int, reference: Calibration) -> Iterat
 
 
 def geometry(seed: int, binning: int) -> Iterator[Row]:
-    """Camera and viewpoints; the five viewpoints share the camera's mount, and so its error."""
+    """Camera and viewpoints. The five viewpoints share the camera's mount, and so its error."""
     for name, (estimate, half, truth) in simulated_viewpoint_calibration(seed, binning).items():
         error = abs(estimate - truth)
         if name in ("fx", "fy"):
@@ -107,8 +107,8 @@ def main() -> int:
         for row in found:
             rows[row[0]].append(row)
         misses = [f"{row[4] - row[3]} of {row[0]}" for row in found if row[4] > row[3]]
-        told = f"{sum(r[4] for r in found)} intervals, outside: {', '.join(misses) or 'none'}"
-        print(f"seed {seed}: {told}", file=sys.stderr, flush=True)
+        counted = f"{sum(r[4] for r in found)} intervals, outside: {', '.join(misses) or 'none'}"
+        print(f"seed {seed}: {counted}", file=sys.stderr, flush=True)
     summary: dict[str, dict[str, Any]] = {
         quantity: {
             "unit": own[0][1],

@@ -1,4 +1,4 @@
-"""Visits of a camera on an arm to boards, projected exactly: the truth is known, the arm errs as told."""
+"""Visits of a camera on an arm to boards, projected exactly: the truth is known, and the arm errs by a given amount."""
 
 from __future__ import annotations
 

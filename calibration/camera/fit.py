@@ -153,7 +153,7 @@ class _Pictures:
 def _fitted(
     pictures: _Pictures, start: Solution, empty: CameraReport, tangential: bool, progress: Progress
 ) -> CameraReport:
-    """`empty` with everything that the fit tells."""
+    """`empty`, filled with the results of the fit."""
     kept = pictures.kept
     fits: dict[DistortionModel, tuple[Solution, LeftOut]] = {}
     for model in (*MODELS, "full+tangential") if tangential else MODELS:

@@ -52,7 +52,7 @@ class CameraReport:
     left_out_rms_px: float | None = None
     corner_noise_px: float | None = None  # rms of the same kind that corner noise alone would give
     azimuth_spread_deg: float | None = None
-    bow_um: float | None = None  # peak to valley; None if the views cannot tell
+    bow_um: float | None = None  # peak to valley; None for too few views
     bow_spread_um: float | None = None
     warnings: tuple[str, ...] = ()
     views: tuple[BoardView, ...] = ()  # those used
