@@ -2,9 +2,10 @@
 
     python benchmarks/calibration_coverage.py --runs 20
 
-Every run draws lens, mount, arm errors, lights, sensor and noise anew. For each quantity the benchmark prints the median
-and the worst error, and the share of cases in which the truth lay in the stated 95 % interval. It ends with 1 if a share
-is below 90 %. 20 runs take some 20 minutes of one core; `--only lights` or `--only geometry` does half of the work.
+Every run draws lens, mount, arm errors, lights, sensor and noise anew. For each quantity the benchmark prints the
+median and the worst error, and the share of cases in which the truth lay in the stated 95 % interval. It ends with 1 if
+a share is below 90 %. 20 runs take some 20 minutes of one core; `--only lights` or `--only geometry` does half of the
+work.
 """
 
 from __future__ import annotations
