@@ -1,10 +1,11 @@
-"""Are the stated uncertainties honest? Many simulated calibrations, each with a rig of its own.
+"""How often the stated 95 % intervals hold the truth, over many simulated calibrations, each with a rig of its own.
 
     python benchmarks/calibration_coverage.py --runs 20
 
-Every run draws lens, mount, arm errors, lights, sensor and noise anew. For each quantity: how far off at the median
-and at worst, and in what share of the cases the truth lay in the stated 95 % interval; 90 % or more is asked for.
-20 runs take some 20 minutes of one core; `--only lights` or `--only geometry` does half of the work.
+Every run draws lens, mount, arm errors, lights, sensor and noise anew. For each quantity the benchmark prints the
+median and the worst error, and the share of cases in which the truth lay in the stated 95 % interval. It ends with 1 if
+a share is below 90 %. 20 runs take some 20 minutes of one core; `--only lights` or `--only geometry` does half of the
+work.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from calibration.record import Calibration
 from drivers.protocols import Pose
 from drivers.simulated.scene import LightHead, Sensor
 from drivers.simulated.scene.mounted import MountedCamera, arm_frame
-from station.calibrate.bench.bench import Identity
-from station.calibrate.bench.stand import TOP, Stand
-from station.calibrate.lights.measure import LightSettings, measure_lights, measure_sensor
-from station.calibrate.records.folder import Release, make_record
-from station.calibrate.runs.opened import UNCALIBRATED
+from station.calibrate.bench.camera_pose import TOP, CameraPose
+from station.calibrate.bench.target_bench import Identity
+from station.calibrate.lights.measured_lights import measure_lights
+from station.calibrate.lights.settings import LightSettings
+from station.calibrate.records.make_record import Release, make_record
+from station.calibrate.runs.opened_rig import UNCALIBRATED
+from station.calibrate.sensor.exposure_series import measure_sensor
 from station.calibrate.studies.compare import compare
 from station.calibrate.studies.scene_bench import SceneBench
-from station.calibrate.viewpoints.measure import simulated_viewpoint_calibration
+from station.calibrate.studies.viewpoint_coverage import simulated_viewpoint_calibration
 from station.documents.document import load_document
 from station.recipe.demo import SIMULATED_RIG_DRAWING
 
@@ -41,7 +44,7 @@ LEAST_SHARE = 0.9
 
 
 def lights_and_sensor(seed: int, binning: int, reference: Calibration) -> Iterator[Row]:
-    """The camera is known here as exactly as its own calibration would tell it."""
+    """Lights and sensor, measured with a camera that is known exactly."""
     wrong = UNCALIBRATED
     head = LightHead.toleranced(seed, wrong.light_direction_deg, wrong.light_intensity_percent)
     camera = MountedCamera.toleranced(
@@ -58,8 +61,8 @@ def lights_and_sensor(seed: int, binning: int, reference: Calibration) -> Iterat
         }
     )  # fmt: skip
     settings = LightSettings(binning=binning)
-    stand = Stand(arm_frame(TOP) @ camera.mount(), known.working_distance_mm, deg)
-    lights = measure_lights(bench, known, settings, lambda _: None, stand)
+    camera_pose = CameraPose(arm_frame(TOP) @ camera.mount(), known.working_distance_mm, deg)
+    lights = measure_lights(bench, known, settings, lambda _: None, camera_pose)
     sensor = measure_sensor(bench, known, settings, lambda _: None)
     release = Release("coverage", datetime.now(UTC))
     record = make_record(known, lights, sensor, Identity("FACET-SIM-0001", "", None), [], release, f"run-{seed}")
@@ -74,7 +77,7 @@ def lights_and_sensor(seed: int, binning: int, reference: Calibration) -> Iterat
 
 
 def geometry(seed: int, binning: int) -> Iterator[Row]:
-    """Camera and viewpoints; the five viewpoints share the camera's mount, and so its error."""
+    """Camera and viewpoints. The five viewpoints share the camera's mount, and so its error."""
     for name, (estimate, half, truth) in simulated_viewpoint_calibration(seed, binning).items():
         error = abs(estimate - truth)
         if name in ("fx", "fy"):
@@ -105,8 +108,8 @@ def main() -> int:
         for row in found:
             rows[row[0]].append(row)
         misses = [f"{row[4] - row[3]} of {row[0]}" for row in found if row[4] > row[3]]
-        told = f"{sum(r[4] for r in found)} intervals, outside: {', '.join(misses) or 'none'}"
-        print(f"seed {seed}: {told}", file=sys.stderr, flush=True)
+        counted = f"{sum(r[4] for r in found)} intervals, outside: {', '.join(misses) or 'none'}"
+        print(f"seed {seed}: {counted}", file=sys.stderr, flush=True)
     summary: dict[str, dict[str, Any]] = {
         quantity: {
             "unit": own[0][1],

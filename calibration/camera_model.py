@@ -1,7 +1,8 @@
-"""The pinhole camera with OpenCV's lens distortion: what every calibration file describes, and what it can do."""
+"""The pinhole camera with OpenCV's lens distortion: the camera that every calibration file describes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -18,7 +19,11 @@ class CalibrationFileError(ValueError):
 
 @dataclass(frozen=True)
 class CameraModel:
-    """Pixel centres at integers, origin top left; distortion in OpenCV's order k1 k2 p1 p2 k3 k4..k6 s1..s4."""
+    """Focal lengths, principal point and distortion of one camera at its full, unbinned size.
+
+    Pixel centres lie at integers, the origin at the top left; distortion in OpenCV's order k1 k2 p1 p2 k3 k4..k6
+    s1..s4.
+    """
 
     width_px: int
     height_px: int
@@ -31,11 +36,11 @@ class CameraModel:
     @property
     def matrix(self) -> F64:
         """K, (3, 3)."""
-        return np.array([[self.fx_px, 0.0, self.cx_px], [0.0, self.fy_px, self.cy_px], [0.0, 0.0, 1.0]])
+        return pinhole_matrix((self.fx_px, self.fy_px, self.cx_px, self.cy_px))
 
     @property
     def coefficients(self) -> F64:
-        """The distortion in a length that OpenCV takes."""
+        """The distortion, filled with zeros to the next length that OpenCV accepts (4, 5, 8, 12 or 14)."""
         length = next(n for n in DISTORTION_LENGTHS[1:] if n >= len(self.distortion))
         return np.array([*self.distortion, *([0.0] * (length - len(self.distortion)))], np.float64)
 
@@ -62,7 +67,14 @@ class CameraModel:
         return np.asarray(bent - straight, np.float64)
 
     def has_center_inside(self) -> bool:
+        """Whether the principal point lies within the image, borders of the outer pixels included."""
         return -0.5 <= self.cx_px <= self.width_px - 0.5 and -0.5 <= self.cy_px <= self.height_px - 0.5
+
+
+def pinhole_matrix(intrinsic: Sequence[float] | F64) -> F64:
+    """K, (3, 3), of fx, fy, cx, cy; without skew."""
+    fx, fy, cx, cy = intrinsic
+    return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
 
 
 def _columns(values: F64, width: int) -> F64:
@@ -70,7 +82,7 @@ def _columns(values: F64, width: int) -> F64:
 
 
 def model_warnings(camera: CameraModel) -> tuple[str, ...]:
-    """What makes these figures suspicious, whatever file they came from."""
+    """Reasons to doubt these figures, from whatever file they came; none for a plausible camera."""
     warnings = []
     aspect = camera.fx_px / camera.fy_px - 1
     if abs(aspect) > 0.005:

@@ -1,4 +1,8 @@
-"""The calibration record: everything measured about one rig, bound to a camera, never edited by hand."""
+"""The calibration record: everything measured about one rig, bound to one camera, and never edited by hand.
+
+A record is a YAML file; these are its fields. Spreads are one sigma. Recipes are bound to a record by its SHA-256, so
+files of earlier versions must still load: fields may be added with a default, never renamed.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +22,23 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Vector = tuple[Finite, Finite, Finite]
 Rows = tuple[tuple[Finite, ...], ...]
-
-
 Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Part = Literal["camera", "viewpoints", "light directions", "light intensities", "dark frame", "sensor", "flat field"]
 
 
+def vector_of(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Three numbers as a record keeps them."""
+    return float(values[0]), float(values[1]), float(values[2])
+
+
+def rows_of(matrix: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
+    """A matrix as a record keeps it, row by row."""
+    return tuple(tuple(float(v) for v in row) for row in matrix)
+
+
 class CalibrationFieldError(ValueError):
-    """A check of the record failed; `field_path` says where under the record."""
+    """A field holds what it must not; `field_path` leads to it from the top of the document."""
 
     def __init__(self, field_path: tuple[str | int, ...], message: str) -> None:
         super().__init__(message)
@@ -36,8 +48,8 @@ class CalibrationFieldError(ValueError):
 class CalibratedLight(BaseModel):
     """One channel of the light controller as the camera sees it.
 
-    Camera axes: x right, y up, z toward the camera, origin at the target point (on the optical axis
-    at the working distance). A directional light has a position (near light) or a direction toward it.
+    Camera axes: x right, y up, z toward the camera, origin at the target point (on the optical axis at the working
+    distance). A directional light has either a position (near light) or a direction toward it; a diffuse one neither.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,9 +60,10 @@ class CalibratedLight(BaseModel):
     position_mm: Vector | None = None
     direction: Vector | None = None
     relative_intensity: Positive = 1.0
-    plane_level_per_ms: Positive | None = None  # signal over black of the white plane in the middle of the picture,
-    # share of full scale per ms, at full brightness and 0 dB: what compares lights of two calibrations
-    lobe_exponent: Share | None = None  # of the LED, aimed at the target point; None where it was not measured
+    # Signal over black of the white plane in the middle of the picture, as a share of full scale per ms, at full
+    # brightness and 0 dB. By this level the lights of two calibrations are compared.
+    plane_level_per_ms: Positive | None = None
+    lobe_exponent: Share | None = None  # of the LED, which aims at the target point; None where it was not measured
     direction_spread_deg: Share | None = None  # one sigma per axis, at the target point
     distance_spread_mm: Share | None = None
     intensity_spread: Share | None = None  # relative, one sigma
@@ -68,7 +81,7 @@ class CalibratedLight(BaseModel):
         return self
 
     def unit_direction(self) -> tuple[float, float, float]:
-        """Unit vector from the target point toward the light. Raises ValueError for a diffuse light."""
+        """Unit vector (x, y, z) from the target point toward the light. Raises ValueError for a diffuse light."""
         x, y, z = self._toward()
         length = math.sqrt(x * x + y * y + z * z)
         return (x / length, y / length, z / length)
@@ -81,7 +94,7 @@ class CalibratedLight(BaseModel):
 
 
 class SensorRecord(BaseModel):
-    """EMVA 1288 figures of the unbinned sensor at the recorded gain; spreads are one sigma."""
+    """EMVA 1288 figures of the unbinned sensor at the recorded gain."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -98,7 +111,7 @@ class SensorRecord(BaseModel):
 
 
 class CameraRecord(BaseModel):
-    """How the camera's figures were found; spreads are one sigma, times `factor95` half of a 95 % interval."""
+    """How the camera's figures were found. A spread times `factor95` is half of its 95 % interval."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -107,7 +120,7 @@ class CameraRecord(BaseModel):
     cx_spread_px: Share
     cy_spread_px: Share
     factor95: Positive
-    model: str  # of the distortion
+    model: str  # of the distortion: k1, k1k2, full or full+tangential
     rms_px: Share
     left_out_rms_px: Share | None = None
     pictures_used: int = Field(ge=0)
@@ -116,7 +129,7 @@ class CameraRecord(BaseModel):
 
 
 class ReturnsRecord(BaseModel):
-    """How visits to one viewpoint scatter, one sigma per axis."""
+    """How repeated visits to one viewpoint scatter, one sigma per axis."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -128,7 +141,7 @@ class ReturnsRecord(BaseModel):
 
 
 class ViewpointRecord(BaseModel):
-    """Where the camera truly stands when the arm says `arm`; frames as in `calibration.viewpoints`."""
+    """Where the camera truly is when the arm reports `arm`; frames as in `calibration.viewpoints`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -150,11 +163,12 @@ class ViewpointRecord(BaseModel):
         return self
 
     def pose(self) -> NDArray[np.float64]:
+        """(4, 4) camera frame (x right, y down, z ahead) to station frame, mm."""
         return np.array(self.camera_to_station, np.float64)
 
 
 class Picture(BaseModel):
-    """One picture that the calibration rests on."""
+    """One picture from which the calibration was computed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -163,28 +177,28 @@ class Picture(BaseModel):
 
 
 class FlatFieldRecord(BaseModel):
-    """Per light a map of how much stronger it is than its model says: a file beside the record, held by its hash.
+    """The flat-field maps: for each light by how much it is stronger than its model. A file beside the record.
 
-    Lights that ride with the camera fall on every view alike: one set of maps holds for all viewpoints.
+    The lights ride with the camera and fall on every view alike, so one set of maps holds for all viewpoints.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
     sha256: Sha256
-    departure_percent: Share  # rms of the maps, beside what all lights share
+    departure_percent: Share  # rms of the maps, without what all lights share
     plane_tilt_deg: Share | None = None  # of the white plane against the camera, as the lights saw it
     plane_tilt_spread_deg: Share | None = None
 
 
 class Provenance(BaseModel):
-    """How a calibration came about, who stands for it and until when."""
+    """How a calibration came about, who released it, and until when it is valid."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     lens_serial_number: str = "unknown"
     lights_serial_number: str = "unknown"
-    temperature_c: Finite | None = None  # of the camera's housing
+    temperature_c: Finite | None = None  # of the camera's housing; None where the camera cannot measure it
     measured: tuple[Part, ...]
     nominal: tuple[Part, ...] = ()  # taken from the drawing, not measured
     pictures: tuple[Picture, ...] = ()
@@ -207,12 +221,12 @@ class Provenance(BaseModel):
         return self
 
     def is_expired(self, now: str) -> bool:
-        """now: UTC in the record's own form, such as 2026-11-24T08:00:00Z."""
+        """Whether `now`, UTC in the record's own form such as 2026-11-24T08:00:00Z, lies at or after the expiry."""
         return self.expires is not None and now[:19] >= self.expires[:19]
 
 
 class Calibration(BaseModel):
-    """Pixels are those of the full sensor, unbinned, centres at integers, origin at the top left."""
+    """The record. Pixels are those of the full sensor, unbinned, centres at integers, origin at the top left."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -226,7 +240,7 @@ class Calibration(BaseModel):
     fy_px: Positive
     cx_px: Finite
     cy_px: Finite
-    distortion: tuple[Finite, ...] = ()  # OpenCV's order: k1 k2 p1 p2 k3 ...
+    distortion: tuple[Finite, ...] = ()  # in OpenCV's order: k1 k2 p1 p2 k3 ...
     working_distance_mm: Positive
     black_level_dn: Annotated[float, Field(ge=0, allow_inf_nan=False)]  # on the camera's 12-bit scale
     lights: tuple[CalibratedLight, ...] = Field(min_length=1)
@@ -251,15 +265,15 @@ class Calibration(BaseModel):
         return self
 
     def mm_per_px(self, binning: int = 1) -> float:
-        """Size of a pixel on the plane at the working distance."""
+        """Size in mm of a binned pixel on the plane at the working distance."""
         return self.working_distance_mm / self.fx_px * binning
 
     def center_px(self, binning: int = 1) -> tuple[float, float]:
-        """The principal point (x, y) on the binned grid."""
+        """The principal point (x, y) in pixels of the binned picture."""
         return ((self.cx_px + 0.5) / binning - 0.5, (self.cy_px + 0.5) / binning - 0.5)
 
     def light(self, channel: int) -> CalibratedLight:
-        """Raises KeyError, naming the channels that there are."""
+        """The light of a channel. Raises KeyError, naming the channels that there are."""
         for light in self.lights:
             if light.channel == channel:
                 return light
@@ -267,6 +281,7 @@ class Calibration(BaseModel):
         raise KeyError(f"channel {channel} is not in calibration {self.calibration_id!r} (it has {known})")
 
     def viewpoint(self, name: str) -> ViewpointRecord | None:
+        """The measured viewpoint of that name; None where it was not measured."""
         return next((viewpoint for viewpoint in self.viewpoints if viewpoint.name == name), None)
 
     def directions(self, channels: Sequence[int]) -> NDArray[np.float64]:

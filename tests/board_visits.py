@@ -1,4 +1,4 @@
-"""Visits of a camera on an arm to boards, projected exactly: the truth is known, the arm errs as told."""
+"""Visits of a camera on an arm to boards, projected exactly: the truth is known, and the arm errs by a given amount."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from calibration.boards.board import Board
 from calibration.camera.adjust import BoardView, Solution, adjust, first_solution
 from calibration.camera_model import CameraModel
-from calibration.hand_eye.adjust import Repeatability, Visit
 from calibration.hand_eye.poses import arm_pose, inverse, pose_of
+from calibration.hand_eye.result import Repeatability, Visit
 
 F64 = NDArray[np.float64]
 BOARD = Board("charuco", 16, 12, 4.0)

@@ -1,4 +1,7 @@
-"""Calibration boards: what they are, and where their points are in a picture."""
+"""Calibration boards: chessboard, ChArUco and circle grid, and where their points are in a picture.
+
+Full boards are sought in a smaller copy of the picture, and their points refined in the whole one.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,15 @@ _SUBPIX_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 60, 1e-4)
 
 
 class BoardNotFound(ValueError):
-    """No usable board in this picture; the text says what was seen instead."""
+    """No usable board in a picture; the text says what was seen instead."""
 
 
 @dataclass(frozen=True)
 class Board:
     """A flat pattern. cols x rows: inner corners of a chessboard, squares of a ChArUco board, circles of a grid.
 
-    `square_mm` is the pitch. Points lie in the plane z = 0, x along a row, y along a column.
-    Raises ValueError for sizes that are no board.
+    `square_mm` is the pitch of the squares or circles. Points lie in the plane z = 0, x along a row, y along a column.
+    Raises ValueError for sizes that make no board, and for a dictionary with too few markers.
     """
 
     pattern: Pattern
@@ -58,6 +61,7 @@ class Board:
             self._check_markers()
 
     def _check_markers(self) -> None:
+        """Raises ValueError for an unknown dictionary, one with too few markers, or markers as large as the squares."""
         if self.dictionary not in DICTIONARIES:
             raise ValueError(f"dictionary {self.dictionary!r} is unknown; there are {', '.join(DICTIONARIES)}")
         if not 0 < self.marker_edge_mm < self.square_mm:
@@ -68,14 +72,16 @@ class Board:
 
     @property
     def marker_edge_mm(self) -> float:
+        """The edge of a ChArUco marker; 3/4 of the square where none was given."""
         return self.marker_mm if self.marker_mm is not None else 0.75 * self.square_mm
 
     @property
     def point_count(self) -> int:
+        """The number of points of a whole board: inner corners or circles."""
         return (self.cols - 1) * (self.rows - 1) if self.pattern == "charuco" else self.cols * self.rows
 
     def points_mm(self) -> F64:
-        """(N, 3), row by row."""
+        """(N, 3) mm with z = 0, row by row; a point's index is its id in a `Sighting`."""
         cols, rows, first = (self.cols, self.rows, 0)
         if self.pattern == "charuco":
             cols, rows, first = self.cols - 1, self.rows - 1, 1
@@ -84,14 +90,14 @@ class Board:
         return np.asarray(flat * self.square_mm, np.float64)
 
     def charuco(self) -> cv2.aruco.CharucoBoard:
-        """OpenCV's object for it."""
+        """OpenCV's object for a ChArUco board."""
         words = cv2.aruco.getPredefinedDictionary(_DICTIONARY_IDS[self.dictionary])
         return cv2.aruco.CharucoBoard((self.cols, self.rows), self.square_mm, self.marker_edge_mm, words)
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """The board's points in one picture."""
+    """The board's points in one picture; a ChArUco board need not be seen whole."""
 
     ids: NDArray[np.intp]  # (N,), index into Board.points_mm()
     board_mm: F64  # (N, 3)
@@ -99,7 +105,7 @@ class Sighting:
 
 
 def find_board(picture: Picture, board: Board) -> Sighting:
-    """Raises BoardNotFound with the reason."""
+    """The board's points in a picture (H, W) or (H, W, 3). Raises BoardNotFound with what was seen instead."""
     grey = _grey8(picture)
     if board.pattern == "charuco":
         ids, pixels = _charuco(grey, board)
@@ -113,6 +119,7 @@ def find_board(picture: Picture, board: Board) -> Sighting:
 
 
 def _grey8(picture: Picture) -> NDArray[np.uint8]:
+    """Eight bits for the detectors; deeper pictures are scaled so that their white fills the range."""
     grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     if grey.dtype == np.uint8:
         return np.ascontiguousarray(grey, np.uint8)
@@ -121,6 +128,7 @@ def _grey8(picture: Picture) -> NDArray[np.uint8]:
 
 
 def _shrunk(grey: NDArray[np.uint8], width_px: int) -> tuple[NDArray[np.uint8], int]:
+    """A copy of about that size, made smaller by a whole factor, and the factor."""
     factor = max(1, round(max(grey.shape) / width_px))
     if factor == 1:
         return grey, 1
@@ -130,13 +138,14 @@ def _shrunk(grey: NDArray[np.uint8], width_px: int) -> tuple[NDArray[np.uint8], 
 
 
 def _chessboard(grey: NDArray[np.uint8], board: Board) -> F64:
+    """(N, 2) px, row by row. OpenCV's sector detector needs the whole board in the picture."""
     small, factor = _shrunk(grey, _DETECTION_WIDTH_PX)
     flags = cv2.CALIB_CB_ACCURACY | cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_NORMALIZE_IMAGE
     found, corners = cv2.findChessboardCornersSB(small, (board.cols, board.rows), flags=flags)
     if not found:
         raise BoardNotFound(f"no whole chessboard of {board.cols} x {board.rows} inner corners found")
     first = (np.asarray(corners, np.float64).reshape(-1, 2) + 0.5) * factor - 0.5
-    # the detector's own fraction of a pixel is better on small or blurred squares, the saddle search on large ones
+    # The detector's own fraction of a pixel is better on small or blurred squares, the saddle search on large ones.
     return min((first, _refined(grey, first, board.cols)), key=lambda at: roughness_px(board.points_mm(), at))
 
 
@@ -151,6 +160,7 @@ def _refined(grey: NDArray[np.uint8], pixels: F64, cols: int) -> F64:
 
 
 def _circles(grey: NDArray[np.uint8], board: Board) -> F64:
+    """(N, 2) px, row by row: bright circles on dark ground or dark ones on bright ground, whichever is found first."""
     size = (board.cols, board.rows)
     small, factor = _shrunk(grey, _CIRCLES_WIDTH_PX)
     blobs = _blob_detector(small.size)
@@ -168,6 +178,7 @@ def _circles(grey: NDArray[np.uint8], board: Board) -> F64:
 
 
 def _blob_detector(area_px: int) -> cv2.SimpleBlobDetector:
+    """OpenCV's blob detector, open to the small and oblique circles of a tilted board."""
     wanted = cv2.SimpleBlobDetector.Params()
     wanted.minArea, wanted.maxArea = 12.0, area_px / 20
     wanted.filterByInertia, wanted.filterByConvexity = True, True
@@ -177,6 +188,7 @@ def _blob_detector(area_px: int) -> cv2.SimpleBlobDetector:
 
 
 def _charuco(grey: NDArray[np.uint8], board: Board) -> tuple[NDArray[np.intp], F64]:
+    """Ids (N,) and corners (N, 2) px of the part of the board that is seen."""
     small, factor = _shrunk(grey, _DETECTION_WIDTH_PX)
     detector = cv2.aruco.CharucoDetector(board.charuco())
     corners, ids, _, marker_ids = detector.detectBoard(small)
@@ -196,12 +208,14 @@ def _charuco(grey: NDArray[np.uint8], board: Board) -> tuple[NDArray[np.intp], F
 
 
 def _check_spread(ids: NDArray[np.intp], board: Board) -> None:
+    """Raises BoardNotFound for corners of one row or one column, which fix no plane."""
     across = board.cols - 1
     if len(set((ids % across).tolist())) < 2 or len(set((ids // across).tolist())) < 2:
         raise BoardNotFound("the corners found lie in one line")
 
 
 def _refined_scattered(grey: NDArray[np.uint8], pixels: F64, ids: NDArray[np.intp], board: Board) -> F64:
+    """(N, 2) px corners fitted in the whole picture; nan where two crossing edges do not show."""
     flat = board.points_mm()[ids, :2]
     matrix, _ = cv2.findHomography(flat, pixels)
     if matrix is None:

@@ -1,4 +1,4 @@
-"""Centres of printed circles: where the circle's own centre is seen, which is not the centre of the ellipse."""
+"""Centres of printed circles: where a circle's own centre is seen, which is not the centre of its ellipse."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from calibration.camera_model import F64
 
 
 def circle_centres(bright: F64, first: F64, board_mm: F64) -> F64:
-    """(N, 2) px. `bright` (H, W) has circles brighter than their ground; `first` (N, 2) lies inside each of them.
+    """(N, 2) px: the centres of all circles of a grid.
 
-    The centroid of the ellipse is moved by the difference that the board's homography and the circle's
-    measured radius predict.
+    `bright` (H, W) shows the circles brighter than their ground; `first` (N, 2) px lies inside each of them; `board_mm`
+    (N, 2) are the centres on the board. Each ellipse's centroid is moved by the difference that the board's homography
+    and the circles' measured radius predict.
     """
     pitch = float(np.linalg.norm(board_mm[1] - board_mm[0]))
     seen = first
@@ -27,7 +28,7 @@ def circle_centres(bright: F64, first: F64, board_mm: F64) -> F64:
 
 
 def _centroid(bright: F64, at: F64, homography: F64, place: F64, pitch: float) -> tuple[F64, float]:
-    """Of what is brighter than halfway, within half a pitch; and the circle's radius on the board."""
+    """Centroid (2,) px of the bright pixels within half a pitch, and the circle's radius on the board in mm."""
     slope = slope_px(homography, place)
     reach = 0.48 * pitch * np.abs(slope).sum(axis=1)
     lo = np.maximum(np.floor(at - reach), 0).astype(int)
@@ -45,7 +46,7 @@ def _centroid(bright: F64, at: F64, homography: F64, place: F64, pitch: float) -
 
 
 def slope_px(homography: F64, place: F64) -> F64:
-    """(2, 2): px per mm at a place of the board."""
+    """(2, 2): the derivative of the picture's pixels by the board's mm at a place of the board."""
     u, v, w = homography @ [place[0], place[1], 1.0]
     rows = homography[:2, :2] / w
     return np.asarray(rows - np.outer([u, v], homography[2, :2]) / w**2, np.float64)

@@ -1,4 +1,4 @@
-"""Corners of a board to a hundredth of a pixel: two crossing edges fitted to what the pixels show."""
+"""Corners of a board to a hundredth of a pixel, by fitting two crossing edges to the pixels round each of them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ STILL_PX, STILL_SHARE = 1e-3, 0.95  # moves of this share of the corners below t
 def fit_corners(
     grey: NDArray[np.uint8] | NDArray[np.float32], start: F64, slopes: F64, reach_mm: float, clear_mm: float
 ) -> tuple[F64, F64]:
-    """(N, 2) px and (N,) rms of the fit in grey levels over the corner's contrast; nan where none could be fitted.
+    """Corners (N, 2) px, and the fit's rms (N,) over the corner's contrast; nan where none could be fitted.
 
-    start (N, 2) px within about a pixel of the corner; slopes (N, 2, 2): px per mm of the board there. Pixels count
-    within `reach_mm` of the corner along both axes, and only where one of the edges is nearer than `clear_mm`: what
-    is farther from both may be a marker. Model: a + b E(d1) E(d2), d1 and d2 the distances to the two edges
-    through the corner, whose directions are the board's axes there, and E as in `_edge`.
+    `start` (N, 2) px lies within about a pixel of each corner; `slopes` (N, 2, 2) are px per mm of the board there.
+    Pixels count within `reach_mm` of the corner along both axes, and only where an edge is nearer than `clear_mm`:
+    farther from both there may be a marker. The model is a + b E(d1) E(d2), with d1 and d2 the distances from the two
+    edges, which run along the board's axes, and E as in `_edge`.
     """
     windows = _cut(grey, start, slopes, reach_mm)
     some = np.linspace(0, len(start) - 1, min(SAMPLED, len(start))).astype(int)
@@ -35,13 +35,14 @@ def fit_corners(
 
 
 class _Windows:
-    """Pixels round each corner: values (N, n), places (n, 2) from the middle pixel, inside (N, n)."""
+    """The pixels round each corner: values (N, n), places (n, 2) from the middle pixel, inside the picture (N, n)."""
 
     def __init__(self, values: F64, places: F64, inside: NDArray[np.bool_], middle: F64, start: F64) -> None:
         self.values, self.places, self.inside, self.middle, self.start = values, places, inside, middle, start
 
 
 def _cut(grey: NDArray[np.uint8] | NDArray[np.float32], start: F64, slopes: F64, reach_mm: float) -> _Windows:
+    """The window round each corner, of one size for all: the median reach of a corner, at most MOST_PX."""
     reach_px = reach_mm * np.abs(slopes).sum(axis=2).max(axis=1)
     half = int(np.clip(np.ceil(np.median(reach_px)), 2, MOST_PX))
     step = np.arange(-half, half + 1)
@@ -56,6 +57,7 @@ def _cut(grey: NDArray[np.uint8] | NDArray[np.float32], start: F64, slopes: F64,
 
 
 def _fit(windows: _Windows, slopes: F64, reach_mm: float, clear_mm: float, sigma: float) -> tuple[F64, F64]:
+    """The corners' shifts (N, 2) px from the middle pixels, and rms (N,), for one blur; all corners at once."""
     inverse = np.linalg.inv(slopes)  # rows: gradient of u, gradient of v, in mm per px
     normals = inverse / np.linalg.norm(inverse, axis=2, keepdims=True)
     shift = windows.start - windows.middle
@@ -106,7 +108,7 @@ def _edge(distance: F64, normals: F64, sigma: float) -> tuple[F64, F64]:
 
 
 def _gain(values: F64, shape: F64, used: NDArray[np.bool_]) -> F64:
-    """(N,) least squares gain of `shape` in `values`, with an offset."""
+    """(N,) least-squares gain of `shape` in `values`, with an offset."""
     count = np.maximum(used.sum(axis=1), 1)
     mean_s = (shape * used).sum(axis=1) / count
     mean_v = (values * used).sum(axis=1) / count

@@ -1,4 +1,4 @@
-"""How rough the image of a board's points is: what no lens and no smooth bow can explain."""
+"""How rough the image of a board's points is: the part that neither a lens nor a smooth bow explains."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _TUKEY, _USUAL = 4.685, 0.83  # Tukey's bound; median distance over sigma of two
 
 
 def rough_remainder(board_mm: F64, pixels: F64) -> tuple[F64, int]:
-    """(N, 2) residuals from a homography with a smooth remainder, and its number of terms per coordinate.
+    """(N, 2) px residuals from a homography with a smooth remainder, and the remainder's terms per coordinate.
 
-    The remainder is a polynomial up to the third degree, fitted so that points far off hardly count.
+    The remainder is a polynomial of up to the third degree, fitted with Tukey's weights so that points far off hardly
+    count. Where no homography fits, every residual is 1000 px.
     """
     flat = board_mm[:, :2]
     homography, _ = cv2.findHomography(flat, pixels)
@@ -34,7 +35,7 @@ def rough_remainder(board_mm: F64, pixels: F64) -> tuple[F64, int]:
 
 
 def roughness_px(board_mm: F64, pixels: F64) -> float:
-    """Rms of the remainder."""
+    """Rms in px of `rough_remainder`."""
     return float(np.sqrt((rough_remainder(board_mm, pixels)[0] ** 2).sum(axis=1).mean()))
 
 

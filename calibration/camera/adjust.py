@@ -1,4 +1,8 @@
-"""Bundle adjustment of one camera over pictures of one board, with the board's own bow as an option."""
+"""Bundle adjustment of one camera over pictures of one board; the board's own bow can be adjusted with it.
+
+Levenberg and Marquardt over the camera, one pose per picture and, on request, three terms of the board's shape. Each
+picture's pose is eliminated from the normal equations first, so that a round costs linear time in the pictures.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.camera_model import F64
+from calibration.camera_model import F64, pinhole_matrix
 
 DistortionModel = Literal["k1", "k1k2", "full", "full+tangential"]
 # places in OpenCV's order k1 k2 p1 p2 k3
@@ -26,7 +30,7 @@ class AdjustmentError(ValueError):
 
 @dataclass(frozen=True)
 class BoardView:
-    """One picture's points; `board_mm` (N, 3) with z = 0, `pixels` (N, 2)."""
+    """The board's points in one picture: `board_mm` (N, 3) with z = 0, and where they are seen, `pixels` (N, 2)."""
 
     name: str
     board_mm: F64
@@ -35,7 +39,11 @@ class BoardView:
 
 @dataclass(frozen=True)
 class Solution:
-    """All that was adjusted. `shape_mm`: z = a x'^2 + b x'y' + c y'^2 with x', y' in radii of the board."""
+    """All that was adjusted.
+
+    The board's height over its plane is z = a x'^2 + b x'y' + c y'^2 with (a, b, c) = `shape_mm` and x', y' from the
+    board's centre in radii of the board.
+    """
 
     intrinsic: F64  # (4,) fx fy cx cy
     distortion: F64  # (5,)
@@ -47,11 +55,12 @@ class Solution:
     model: DistortionModel
 
     def board_points(self, board_mm: F64) -> F64:
+        """(N, 3) points of the flat board with the height that was adjusted."""
         return bent_board(board_mm, self.shape_mm, self.frame)
 
 
 def board_frame(views: Sequence[BoardView]) -> tuple[float, float, float]:
-    """Centre and radius of all board points that any view shows."""
+    """Centre x, y and radius in mm of all board points that any view shows."""
     points = np.concatenate([view.board_mm[:, :2] for view in views])
     lo, hi = points.min(0), points.max(0)
     centre = (lo + hi) / 2
@@ -59,12 +68,13 @@ def board_frame(views: Sequence[BoardView]) -> tuple[float, float, float]:
 
 
 def _quadratics(board_mm: F64, frame: tuple[float, float, float]) -> F64:
+    """(N, 3): x'^2, x'y', y'^2 of the board's points, in radii of the board."""
     x, y = (board_mm[:, axis] - frame[axis] for axis in (0, 1))
     return np.column_stack([x * x, x * y, y * y]) / frame[2] ** 2
 
 
 def bent_board(board_mm: F64, shape_mm: F64, frame: tuple[float, float, float]) -> F64:
-    """The board's points with their height."""
+    """(N, 3) the flat board's points, raised to the height that `shape_mm` gives them."""
     out = np.array(board_mm, np.float64)
     out[:, 2] = _quadratics(board_mm, frame) @ shape_mm
     return out
@@ -78,13 +88,13 @@ def bow_um(shape_mm: F64, views: Sequence[BoardView], frame: tuple[float, float,
 
 
 def _project(points: F64, pose: F64, k: F64, d: F64) -> tuple[F64, F64]:
-    matrix = np.array([[k[0], 0.0, k[2]], [0.0, k[1], k[3]], [0.0, 0.0, 1.0]])
-    seen, jacobian = cv2.projectPoints(points.reshape(-1, 1, 3), pose[:3], pose[3:], matrix, d)
+    """(N, 2) pixels, and OpenCV's jacobian (2N, ...): rotation, shift, focal lengths, centre, distortion."""
+    seen, jacobian = cv2.projectPoints(points.reshape(-1, 1, 3), pose[:3], pose[3:], pinhole_matrix(k), d)
     return np.asarray(seen.reshape(-1, 2), np.float64), np.asarray(jacobian, np.float64)
 
 
 def residuals(view: BoardView, pose: F64, solution: Solution) -> F64:
-    """(N, 2) seen minus predicted, px."""
+    """(N, 2) px: the points as seen minus as predicted."""
     predicted, _ = _project(solution.board_points(view.board_mm), pose, solution.intrinsic, solution.distortion)
     return np.asarray(view.pixels - predicted, np.float64)
 
@@ -112,6 +122,7 @@ class _Normal:
 
 
 def _normal_equations(views: Sequence[BoardView], at: Solution, free: tuple[int, ...], bow: bool) -> _Normal:
+    """The blocks of the normal equations at `at`, summed over the views."""
     q = 4 + len(free) + (3 if bow else 0)
     shared, right, cost, blocks = np.zeros((q, q)), np.zeros(q), 0.0, []
     for view, pose in zip(views, at.poses, strict=True):
@@ -140,6 +151,7 @@ def _step(normal: _Normal, damping: float) -> tuple[F64, F64, F64]:
 
 
 def _moved(at: Solution, shared: F64, poses: F64, free: tuple[int, ...], bow: bool) -> Solution:
+    """The solution after one step of shared parameters and poses."""
     distortion = at.distortion.copy()
     distortion[list(free)] += shared[4 : 4 + len(free)]
     shape = at.shape_mm + shared[-3:] if bow else at.shape_mm
@@ -152,10 +164,11 @@ def adjust(
     views: Sequence[BoardView], start: Solution, model: DistortionModel, bow: bool = False, rounds: int = _ROUNDS,
     enough: float = _ENOUGH,
 ) -> Solution:  # fmt: skip
-    """Least squares over camera, poses and, with `bow`, the board's shape; coefficients that are not free stay.
+    """Least squares over camera, poses and, with `bow`, the board's shape.
 
-    Ends when a round lowers the cost by less than the share `enough`.
-    Raises AdjustmentError where the normal equations are singular.
+    Coefficients that the model does not free keep the values of `start`. The search ends when a round lowers the cost
+    by less than the share `enough`, or after `rounds` rounds. Raises AdjustmentError where the normal equations are
+    singular.
     """
     free = FREE_COEFFICIENTS[model]
     at, damping = replace(start, model=model), 1e-4
@@ -182,6 +195,7 @@ def adjust(
 
 
 def _finished(views: Sequence[BoardView], at: Solution, normal: _Normal) -> Solution:
+    """`at` with its rms and the covariance of the shared parameters, scaled by the residuals."""
     _, _, reduced = _step(normal, 0.0)
     points = sum(len(view.pixels) for view in views)
     freedom = max(2 * points - 6 * len(views) - len(reduced), 1)
@@ -215,9 +229,8 @@ def fit_pose(view: BoardView, solution: Solution, start: F64 | None = None) -> t
 
 
 def start_pose(view: BoardView, solution: Solution) -> F64:
-    """From the plane alone (IPPE). Raises AdjustmentError."""
-    k = solution.intrinsic
-    matrix = np.array([[k[0], 0.0, k[2]], [0.0, k[1], k[3]], [0.0, 0.0, 1.0]])
+    """(6,) a first pose from the flat board alone, by OpenCV's IPPE. Raises AdjustmentError where none fits."""
+    matrix = pinhole_matrix(solution.intrinsic)
     points = np.ascontiguousarray(view.board_mm.reshape(-1, 1, 3))
     pixels = np.ascontiguousarray(view.pixels.reshape(-1, 1, 2))
     try:
@@ -231,7 +244,7 @@ def start_pose(view: BoardView, solution: Solution) -> F64:
 
 
 def first_solution(views: Sequence[BoardView], size_px: tuple[int, int]) -> Solution:
-    """OpenCV's fit with k1 alone, as a start. Raises AdjustmentError."""
+    """OpenCV's fit with k1 alone, to start from. Raises AdjustmentError where no camera fits the views."""
     flags = cv2.CALIB_ZERO_TANGENT_DIST | cv2.CALIB_FIX_K2 | cv2.CALIB_FIX_K3
     try:
         rms, k, d, turns, shifts = cv2.calibrateCamera(
@@ -255,8 +268,3 @@ def first_solution(views: Sequence[BoardView], size_px: tuple[int, int]) -> Solu
         nothing,
         "k1",
     )
-
-
-def without(solution: Solution, index: int) -> Solution:
-    """The same start with one view's pose left out."""
-    return replace(solution, poses=np.delete(solution.poses, index, axis=0))

@@ -1,4 +1,4 @@
-"""Camera models in the files of others: OpenCV's FileStorage YAML and ROS's camera_info YAML."""
+"""Camera models in other programs' files: OpenCV's FileStorage YAML and ROS's camera_info YAML."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROS_LENGTHS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14)}
 
 
 def file_kind(path: Path) -> FileKind:
-    """By what stands in the file, not by its name. Raises CalibrationFileError."""
+    """The kind of a calibration file, by its content and not its name. Raises CalibrationFileError for none of them."""
     try:
         text = path.read_bytes()[: 1 << 20].decode("utf-8-sig")
     except OSError as error:
@@ -46,7 +46,7 @@ def read_camera(path: Path) -> CameraModel:
 
 
 def write_opencv(camera: CameraModel, path: Path) -> None:
-    """As OpenCV's calibration sample names the fields."""
+    """Writes a FileStorage with the field names of OpenCV's calibration sample."""
     storage = cv2.FileStorage(".yaml", cv2.FILE_STORAGE_WRITE | cv2.FILE_STORAGE_MEMORY)
     storage.write("image_width", camera.width_px)
     storage.write("image_height", camera.height_px)
@@ -56,7 +56,7 @@ def write_opencv(camera: CameraModel, path: Path) -> None:
 
 
 def read_opencv(path: Path) -> CameraModel:
-    """Raises CalibrationFileError."""
+    """The camera of a FileStorage as OpenCV's calibration sample writes it. Raises CalibrationFileError."""
     text = path.read_text(encoding="utf-8-sig")
     try:
         storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
@@ -68,7 +68,8 @@ def read_opencv(path: Path) -> CameraModel:
         raise CalibrationFileError(f"{path}: OpenCV cannot read it: {str(error).splitlines()[0]}") from error
     for key, part in zip(("image_width", "image_height"), size, strict=True):
         if not (part.isInt() and part.real() > 0):
-            raise CalibrationFileError(f"{path}: {key}: expected a whole number above 0")
+            found = f"{part.real():g}" if part.isInt() or part.isReal() else "no number"
+            raise CalibrationFileError(f"{path}: {key}: expected a whole number above 0, found {found}")
     if matrix is None or coefficients is None:
         raise CalibrationFileError(
             f"{path}: {'camera_matrix' if matrix is None else 'distortion_coefficients'}: missing"
@@ -78,7 +79,7 @@ def read_opencv(path: Path) -> CameraModel:
 
 
 def write_ros(camera: CameraModel, path: Path, name: str = "camera") -> None:
-    """A monocular camera: rectification is the identity, projection is K."""
+    """Writes a monocular camera_info: rectification is the identity, projection is K."""
     coefficients = camera.coefficients if camera.distortion else np.zeros(5)
     document = {
         "image_width": camera.width_px, "image_height": camera.height_px, "camera_name": name,
@@ -92,13 +93,15 @@ def write_ros(camera: CameraModel, path: Path, name: str = "camera") -> None:
 
 
 def read_ros(path: Path) -> CameraModel:
-    """Raises CalibrationFileError."""
+    """The camera of a ROS camera_info with plumb_bob or rational_polynomial. Raises CalibrationFileError."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except yaml.YAMLError as error:
         raise CalibrationFileError(f"{path}: not YAML: {error}") from error
     if not isinstance(document, dict):
-        raise CalibrationFileError(f"{path}: no fields found")
+        raise CalibrationFileError(
+            f"{path}: no fields found; expected image_width, image_height, camera_matrix and so on"
+        )
     width, height = (_ros_size(document.get(key), f"{path}: {key}") for key in ("image_width", "image_height"))
     model = document.get("distortion_model", "plumb_bob")
     if model not in _ROS_LENGTHS:
@@ -123,9 +126,10 @@ def _ros_size(value: Any, where: str) -> int:
 
 
 def _ros_matrix(document: dict[str, Any], key: str, path: Path) -> F64:
+    """A block of rows, cols and data as a matrix. Raises CalibrationFileError."""
     block = document.get(key)
     if not isinstance(block, dict) or not isinstance(block.get("data"), list):
-        raise CalibrationFileError(f"{path}: {key}: expected rows, cols and data")
+        raise CalibrationFileError(f"{path}: {key}: expected rows, cols and data, found {type(block).__name__}")
     rows, cols, data = block.get("rows"), block.get("cols"), block["data"]
     if not isinstance(rows, int) or not isinstance(cols, int) or len(data) != rows * cols or not data:
         raise CalibrationFileError(f"{path}: {key}: {len(data)} values for {rows} x {cols}")
@@ -136,6 +140,7 @@ def _ros_matrix(document: dict[str, Any], key: str, path: Path) -> F64:
 
 
 def _camera(path: Path, width: int, height: int, matrix: F64, coefficients: F64) -> CameraModel:
+    """The model of a checked file: three by three without skew, and a length of distortion that OpenCV knows."""
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not (matrix[0, 0] > 0 and matrix[1, 1] > 0):
         raise CalibrationFileError(f"{path}: camera_matrix: expected 3 x 3 finite figures with fx, fy above 0")
     if matrix[0, 1] != 0 or matrix[1, 0] != 0 or not np.array_equal(matrix[2], [0, 0, 1]):

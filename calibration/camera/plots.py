@@ -1,4 +1,4 @@
-"""Pictures of a camera calibration: residuals over the image, the lens's distortion, each view's rms."""
+"""Drawings of a camera calibration: residuals over the image, the lens's distortion, each view's rms."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.camera.adjust import residuals
-from calibration.camera.fit import CameraReport
+from calibration.camera.report import CameraReport
 from calibration.camera_model import F64, CameraModel
 
 Canvas = NDArray[np.uint8]  # (H, W, 3) RGB
 WIDTH_PX, MARGIN_PX = 900, 40
-CELLS = 17  # of the longer side, an arrow of the distortion in each
-NOTHING_PX = 1e-4  # of distortion; below, there is nothing to draw
+CELLS = 17  # along the longer side; each holds one arrow of the distortion
+NOTHING_PX = 1e-4  # a distortion below this is not drawn
 _INK, _GREY, _BLUE, _RED = (30, 30, 30), (170, 170, 170), (30, 90, 190), (200, 50, 40)
 
 
@@ -46,7 +46,7 @@ def _write(canvas: Canvas, text: str, at: tuple[int, int], ink: tuple[int, int, 
 
 
 def _arrow(frame: _Frame, start: F64, shift: F64, gain: float, ink: tuple[int, int, int]) -> None:
-    """Cut off where it would leave the frame."""
+    """An arrow from `start` along `shift` times `gain`, cut off where it would leave the frame."""
     inside = frame.canvas[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
     a = frame.at(start) - MARGIN_PX
     b = a + np.round(shift * gain).astype(np.int32)
@@ -54,7 +54,7 @@ def _arrow(frame: _Frame, start: F64, shift: F64, gain: float, ink: tuple[int, i
 
 
 def residual_plot(report: CameraReport) -> Canvas:
-    """Every point of the pictures used, its residual as an arrow. Raises ValueError if nothing was fitted."""
+    """An arrow for the residual of every point in the pictures that were used. Raises ValueError if none was fitted."""
     fit = report.solution
     if fit is None:
         raise ValueError("no camera was fitted: there are no residuals to draw")
@@ -72,8 +72,10 @@ def residual_plot(report: CameraReport) -> Canvas:
 
 
 def distortion_plot(camera: CameraModel) -> Canvas:
-    """How far the lens moves each place of the picture, magnified so far that the longest arrow still stays in its own
-    cell, and where the principal point lies."""
+    """How far the lens moves each place of the picture, and a cross at the principal point.
+
+    The magnification is chosen so that the longest arrow just stays inside its own cell.
+    """
     cell = max(camera.width_px, camera.height_px) / CELLS
     x, y = (_middles(size, cell) for size in (camera.width_px, camera.height_px))
     starts = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
@@ -94,7 +96,7 @@ def distortion_plot(camera: CameraModel) -> Canvas:
 
 
 def _middles(size_px: int, cell_px: float) -> F64:
-    """Of as many whole cells as fit along a side."""
+    """The middles, in px, of as many whole cells as fit along a side."""
     count = max(1, int(size_px / cell_px))
     return np.asarray((np.arange(count) + 0.5) * size_px / count - 0.5, np.float64)
 

@@ -1,4 +1,4 @@
-"""What can be said of each calibration picture before and after the fit: its own noise, its tilt, its neighbours."""
+"""Judging calibration pictures by themselves and by each other: their noise, their tilts, how different they are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SAME_DEG, _SAME_SHARE = 1.5, 0.02
 
 @dataclass(frozen=True)
 class OwnEvidence:
-    """What a picture's points say among themselves: they must lie on a smooth image of the board."""
+    """How well a picture's points agree among themselves: they must lie on a smooth image of the board."""
 
     noise_px: float  # robust, one coordinate
     rms_px: float  # of all points, sqrt(mean squared distance)
@@ -28,9 +28,10 @@ class OwnEvidence:
 
 
 def own_evidence(view: BoardView, grain_px: float = 1.0) -> OwnEvidence:
-    """`grain_px`: a pixel of the picture in the unit of the points, above 1 for binned pictures.
+    """The evidence from residuals beside a homography with a smooth remainder, which takes up lens and bow.
 
-    Residuals from a homography with a smooth (polynomial) remainder, which takes up lens and bow."""
+    `grain_px` is the size of the picture's pixel in the unit of the points, above 1 for binned pictures.
+    """
     rest, used = rough_remainder(view.board_mm, view.pixels)
     points = len(rest)
     noise = 1.4826 * float(np.median(np.abs(rest))) * np.sqrt(points / max(points - used - 4, 1))
@@ -40,7 +41,7 @@ def own_evidence(view: BoardView, grain_px: float = 1.0) -> OwnEvidence:
 
 
 def misdetected(views: Sequence[BoardView], grain_px: float = 1.0) -> dict[int, str]:
-    """Index of each picture that its own points give away, and how; needs three pictures to compare."""
+    """By index, the reason for each picture whose own points disagree; none for fewer than three pictures."""
     seen = [own_evidence(view, grain_px) for view in views]
     if len(seen) < 3:
         return {}
@@ -55,7 +56,7 @@ def misdetected(views: Sequence[BoardView], grain_px: float = 1.0) -> dict[int, 
 
 
 def tilt_and_azimuth_deg(poses: F64) -> F64:
-    """(n, 2): angle between board normal and optical axis, and the direction in the picture toward which it leans."""
+    """(n, 2) degrees: angle between board normal and optical axis, and the azimuth in the picture to which it leans."""
     normals = np.array([cv2.Rodrigues(pose[:3])[0][:, 2] for pose in poses], np.float64)
     normals *= np.where(normals[:, 2:] > 0, -1.0, 1.0)
     tilt = np.degrees(np.arccos(np.clip(-normals[:, 2], -1, 1)))
@@ -63,7 +64,7 @@ def tilt_and_azimuth_deg(poses: F64) -> F64:
 
 
 def azimuth_spread_deg(leans: F64) -> float:
-    """The smallest arc that holds the azimuths of all tilted views; 0 for fewer than two."""
+    """The smallest arc that holds the azimuths of all tilted views; 0 for fewer than two of them."""
     azimuths = np.sort(leans[leans[:, 0] > TILTED_DEG, 1])
     if len(azimuths) < 2:
         return 0.0
@@ -72,7 +73,7 @@ def azimuth_spread_deg(leans: F64) -> float:
 
 
 def different_views(poses: F64) -> int:
-    """How many poses are left when those that repeat another are counted once."""
+    """The number of poses (6,) that differ; those that repeat another count once."""
     kept: list[F64] = []
     for pose in poses:
         turn = cv2.Rodrigues(pose[:3])[0]
@@ -82,6 +83,7 @@ def different_views(poses: F64) -> int:
 
 
 def _differs(turn: F64, pose: F64, other: F64) -> bool:
+    """Whether two poses (6,) differ by more than _SAME_DEG or _SAME_SHARE of the distance."""
     between = turn.T @ cv2.Rodrigues(other[:3])[0]
     angle = np.degrees(np.arccos(np.clip((np.trace(between) - 1) / 2, -1, 1)))
     shift = np.linalg.norm(pose[3:] - other[3:]) / np.linalg.norm(pose[3:])
@@ -89,7 +91,7 @@ def _differs(turn: F64, pose: F64, other: F64) -> bool:
 
 
 def refusal_of(poses: F64) -> str | None:
-    """Why these views cannot calibrate a camera, if so."""
+    """The reason why views at these poses cannot calibrate a camera, with the cure; None where they can."""
     if len(poses) < FEWEST_VIEWS:
         return f"{len(poses)} usable views, at least {FEWEST_VIEWS} are needed (better 15, tilted by 10 to 50 degrees)"
     different = different_views(poses)
@@ -106,7 +108,7 @@ def refusal_of(poses: F64) -> str | None:
 
 
 def filled_share(views: Sequence[BoardView], size_px: tuple[int, int], cells: int = 6) -> float:
-    """Share of cells x cells fields of the picture that hold a point in some view."""
+    """The share of the picture's cells x cells fields that hold a point in some view."""
     points = np.concatenate([view.pixels for view in views])
     at = np.clip((points / size_px * cells).astype(int), 0, cells - 1)
     return len({(int(x), int(y)) for x, y in at}) / cells**2

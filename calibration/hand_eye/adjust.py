@@ -1,12 +1,13 @@
-"""Hand-eye and robot-world by bundle adjustment: one camera on one arm over all pictures of a board.
+"""Hand-eye and robot-world calibration by bundle adjustment: one camera on one arm, over all pictures of a board.
 
-Adjusted together: the camera, how it sits on the arm, where the board lay, its bow, and for every visit how far
-the arm stood off what it reported; those last are held by the arm's repeatability, which is itself estimated.
+Adjusted together: the camera, its mount on the arm, the board's places, its bow and pitch, and for every visit how far
+the arm stood off the pose that it reported. The arm's repeatability weighs those last, and is itself estimated.
 
-About the one direction in which five axes cannot turn, no arm error adds to a picture's rotation, and the corners'
-noise averages over all pictures to below 0.0004 degrees. What errs alike in all pictures does not average: the mount's
-covariance therefore has CORNER_SYSTEMATIC_PX at the corners' rms distance from their middle added as a turn, one sigma,
-and that of the principal point what such a turn shifts the picture by: each makes up for the other.
+Five axes cannot turn the camera about every direction. About the one that is left, no arm error adds to a picture's
+rotation, and the noise of the corners averages over all pictures to below 0.0004 degrees. An error that all pictures
+share does not average. Therefore CORNER_SYSTEMATIC_PX, taken at the corners' rms distance from their middle, is added
+to the mount's covariance as a turn of one sigma, and to that of the principal point as the shift of the picture by the
+same turn: each makes up for the other.
 """
 
 from __future__ import annotations
@@ -17,73 +18,29 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from calibration.camera.adjust import FREE_COEFFICIENTS, BoardView, Solution, fit_pose
-from calibration.camera_model import F64, CameraModel
+from calibration.camera.adjust import FREE_COEFFICIENTS, Solution, fit_pose
+from calibration.camera_model import F64, CameraModel, pinhole_matrix
 from calibration.hand_eye.poses import ARM_AXES, adjoint, arm_pose, arm_slopes, inverse, pose_of, small_move
+from calibration.hand_eye.result import HandEye, Repeatability, Visit
 from calibration.hand_eye.start import boards_in_station, park
 
-BOW_PRIOR_MM = 0.03  # of each term of the board's bow
-PITCH_PRIOR = 2e-5  # relative, of a certified board
-FREE_PITCH = 0.02  # where it is asked what the arm says of the pitch
+BOW_PRIOR_MM = 0.03  # one sigma of each term of the board's bow
+PITCH_PRIOR = 2e-5  # relative, one sigma of a certified board
+FREE_PITCH = 0.02  # relative, one sigma that leaves the pitch to the arm's travel
 ROUNDS, ENOUGH, COMPONENTS = 40, 1e-7, 4
-# Of 20 simulated calibrations at binning 8, 7 had a viewpoint's angle outside its interval without it (86.7 % of the
-# angles inside), in the five looked into by 1.03 to 1.3 half widths, all to one side, which not all others share. Where
-# it comes from is not known. It is 1/400 of such a picture's pixel.
+# Without this allowance, 7 of 20 simulated calibrations at binning 8 had a viewpoint's angle outside its interval
+# (86.7 % of the angles lay inside). In the five that were looked into, the error was 1.03 to 1.3 half widths, always to
+# the same side, a side that other calibrations do not all share. The cause is not known. The allowance is 1/400 of a
+# pixel of such a picture.
 CORNER_SYSTEMATIC_PX = 0.02
-LEAST_MM, LEAST_DEG = 0.002, 0.0005  # an arm is not better than this
+LEAST_MM, LEAST_DEG = 0.002, 0.0005  # no arm repeats better than this
 _AXES = len(ARM_AXES)
-
-
-@dataclass(frozen=True)
-class Visit:
-    """One picture of the board, and what the arm reported. `placement` numbers the board's places."""
-
-    view: BoardView
-    axes: tuple[float, ...]  # x, y, z in mm, tilt and pan in degrees, as reported
-    placement: int
-
-
-@dataclass(frozen=True)
-class Repeatability:
-    """One sigma per axis of the arm."""
-
-    mm: float
-    deg: float
-
-
-@dataclass(frozen=True)
-class HandEye:
-    """`mount`: camera's frame to the arm's camera frame. Small moves are (rotation rad, shift mm) in the camera's
-    own frame: mount @ small_move(s)."""
-
-    camera: CameraModel
-    intrinsic: F64  # (4,) fx fy cx cy
-    distortion: F64  # (5,)
-    mount: F64  # (4, 4)
-    boards: dict[int, F64]  # by placement: (4, 4) board to station
-    deviations: F64  # (n, 5) mm and degrees: where the arm stood, less what it reported
-    shape_mm: F64  # (3,) the board's bow
-    pitch: float  # true pitch over the stated one
-    pitch_spread: float
-    repeatability: Repeatability
-    rms_px: float
-    noise_px: float  # of one coordinate
-    covariance: F64  # (q, q) of intrinsics, free coefficients, then the mount's small move; see `mount_covariance`
-    freedom: float  # visits' own degrees of freedom that tell of the arm
-    solution: Solution
-
-    @property
-    def mount_covariance(self) -> F64:
-        """(6, 6) of the mount's small move in the camera's frame, rad and mm."""
-        return self.covariance[-6:, -6:]
-
-    @property
-    def intrinsic_covariance(self) -> F64:
-        return self.covariance[:4, :4]
 
 
 @dataclass
 class _State:
+    """The present values of all unknowns."""
+
     at: Solution  # camera and shape; its poses are not used
     mount: F64
     boards: dict[int, F64]
@@ -93,7 +50,7 @@ class _State:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where each group of unknowns stands."""
+    """At which index each group of unknowns begins in the vector of all unknowns."""
 
     free: tuple[int, ...]
     placements: tuple[int, ...]
@@ -126,14 +83,15 @@ def calibrate_hand_eye(
     visits: Sequence[Visit], start: Solution, size_px: tuple[int, int], expected: Repeatability,
     pitch_prior: float = PITCH_PRIOR, components: int = COMPONENTS,
 ) -> HandEye:  # fmt: skip
-    """`start`: the camera from the same pictures; `expected`: what the arm's maker says, a start for what is
-    found in `components` rounds.
+    """Adjusts the camera on its arm to all visits.
 
-    Raises HandEyeError where the visits do not tell, AdjustmentError where a picture has no pose.
+    `start` is the camera as fitted to the same pictures. `expected` is what the arm's maker states; the estimate starts
+    there and is repeated in `components` rounds. `pitch_prior` is the relative uncertainty of the board's pitch.
+    Raises HandEyeError where the visits do not determine the mount, AdjustmentError where a picture has no pose.
     """
     arm = [arm_pose(v.axes) for v in visits]
     groups = [v.placement for v in visits]
-    seen = [_matrix(fit_pose(v.view, start)[0]) for v in visits]
+    seen = [_board_to_camera(fit_pose(v.view, start)[0]) for v in visits]
     mount = park(arm, seen, groups)
     layout = _Layout(FREE_COEFFICIENTS[start.model], tuple(sorted(set(groups))), len(visits))
     state = _State(start, mount, boards_in_station(arm, mount, seen, groups), np.zeros((len(visits), _AXES)), 1.0)
@@ -146,7 +104,7 @@ def calibrate_hand_eye(
     return _finished(visits, state, layout, covariance, noise_px, arm_spread, freedom, size_px)
 
 
-def _matrix(pose: F64) -> F64:
+def _board_to_camera(pose: F64) -> F64:
     return pose_of(pose[:3], pose[3:])
 
 
@@ -156,8 +114,7 @@ def _predict(visit: Visit, deviation: F64, state: _State) -> tuple[F64, F64, F64
     place = inverse(state.mount) @ inverse(arm) @ state.boards[visit.placement]
     points = state.at.board_points(visit.view.board_mm) * state.pitch
     there = points @ place[:3, :3].T + place[:3, 3]
-    k = state.at.intrinsic
-    matrix = np.array([[k[0], 0.0, k[2]], [0.0, k[1], k[3]], [0.0, 0.0, 1.0]])
+    matrix = pinhole_matrix(state.at.intrinsic)
     seen, jacobian = cv2.projectPoints(
         there.reshape(-1, 1, 3), np.zeros(3), np.zeros(3), matrix, state.at.distortion
     )  # fmt: skip
@@ -165,7 +122,7 @@ def _predict(visit: Visit, deviation: F64, state: _State) -> tuple[F64, F64, F64
 
 
 def _slopes(visit: Visit, i: int, state: _State, layout: _Layout) -> tuple[F64, F64, list[int]]:
-    """Residuals (2N,), derivatives (2N, q') and the unknowns' places."""
+    """Residuals (2N,), their derivatives (2N, q') and the indices of the q' unknowns on which they depend."""
     points, seen, jacobian, place = _predict(visit, state.deviations[i], state)
     by_move = jacobian[:, :6]  # of a small move after board-to-camera, as both vectors are 0 here
     by_board_point = by_move[:, 3:] @ place[:3, :3]
@@ -184,7 +141,7 @@ def _slopes(visit: Visit, i: int, state: _State, layout: _Layout) -> tuple[F64, 
 
 
 def _priors(state: _State, layout: _Layout, arm: Repeatability, pitch: float) -> tuple[F64, F64]:
-    """Weights (q,) and what is known less the present value, of all unknowns."""
+    """Prior weight (q,) of each unknown, and its prior value less its present one (q,)."""
     weights, rest = np.zeros(layout.size), np.zeros(layout.size)
     weights[layout.shape : layout.shape + 3] = 1 / BOW_PRIOR_MM**2
     rest[layout.shape : layout.shape + 3] = -state.at.shape_mm
@@ -198,6 +155,7 @@ def _priors(state: _State, layout: _Layout, arm: Repeatability, pitch: float) ->
 def _equations(
     visits: Sequence[Visit], state: _State, layout: _Layout, noise_px: float, arm: Repeatability, pitch: float
 ) -> tuple[F64, F64, float]:
+    """Normal matrix (q, q), right side (q,) and cost of the weighted least squares at `state`."""
     weights, rest = _priors(state, layout, arm, pitch)
     matrix, right, cost = np.diag(weights), weights * rest, float((weights * rest**2).sum())
     for i, visit in enumerate(visits):
@@ -209,6 +167,7 @@ def _equations(
 
 
 def _moved(state: _State, step: F64, layout: _Layout) -> _State:
+    """The state after one step of all unknowns."""
     at = state.at
     distortion = at.distortion.copy()
     distortion[list(layout.free)] += step[4 : layout.mount]
@@ -226,7 +185,7 @@ def _moved(state: _State, step: F64, layout: _Layout) -> _State:
 def _converge(
     visits: Sequence[Visit], state: _State, layout: _Layout, noise_px: float, arm: Repeatability, pitch: float
 ) -> tuple[_State, F64]:
-    """Least squares (Levenberg and Marquardt), and the normal matrix at its end."""
+    """Least squares by Levenberg and Marquardt: the state at its end, and the normal matrix there."""
     matrix, right, cost = _equations(visits, state, layout, noise_px, arm, pitch)
     damping = 1e-6
     for _ in range(ROUNDS):
@@ -250,20 +209,26 @@ def _converge(
 def _noise_px(
     visits: Sequence[Visit], state: _State, layout: _Layout, covariance: F64, arm: Repeatability, pitch: float
 ) -> float:  # fmt: skip
-    """One coordinate's noise: residuals over what redundancy they have."""
-    total = count = 0.0
-    for visit, deviation in zip(visits, state.deviations, strict=True):
-        total += float(((visit.view.pixels - _predict(visit, deviation, state)[1]) ** 2).sum())
-        count += 2 * len(visit.view.pixels)
+    """One sigma of one coordinate: the residuals over their redundancy."""
+    total, count = _squares(visits, state)
     weights, _ = _priors(state, layout, arm, pitch)
     used = layout.size - float((np.diag(covariance) * weights).sum())
-    return float(np.sqrt(total / max(count - used, 1.0)))
+    return float(np.sqrt(total / max(2 * count - used, 1.0)))
+
+
+def _squares(visits: Sequence[Visit], state: _State) -> tuple[float, int]:
+    """Sum of all squared distances in px^2, and the number of points."""
+    total, count = 0.0, 0
+    for visit, deviation in zip(visits, state.deviations, strict=True):
+        total += float(((visit.view.pixels - _predict(visit, deviation, state)[1]) ** 2).sum())
+        count += len(visit.view.pixels)
+    return total, count
 
 
 def _arm_spread(
     state: _State, layout: _Layout, covariance: F64, before: Repeatability
 ) -> tuple[Repeatability, float]:  # fmt: skip
-    """The arm's repeatability from its deviations (W. Foerstner's variance components), and the redundancy."""
+    """The arm's repeatability from its deviations, by W. Foerstner's variance components, and their redundancy."""
     variances = np.diag(covariance)[layout.visit(0) :].reshape(-1, _AXES)
     found, redundancy = [], 0.0
     for axes, spread, least in ((slice(0, 3), before.mm, LEAST_MM), (slice(3, 5), before.deg, LEAST_DEG)):
@@ -278,11 +243,9 @@ def _finished(
     visits: Sequence[Visit], state: _State, layout: _Layout, covariance: F64, noise_px: float, arm: Repeatability,
     freedom: float, size_px: tuple[int, int],
 ) -> HandEye:  # fmt: skip
-    places = [*range(layout.mount), *range(layout.mount, layout.mount + 6)]
-    total = count = 0.0
-    for visit, deviation in zip(visits, state.deviations, strict=True):
-        total += float(((visit.view.pixels - _predict(visit, deviation, state)[1]) ** 2).sum())
-        count += len(visit.view.pixels)
+    """The result in public terms, with the allowance for what all pictures share (see the module)."""
+    places = range(layout.mount + 6)
+    total, count = _squares(visits, state)
     fx, fy, cx, cy = (float(v) for v in state.at.intrinsic)
     stated = covariance[np.ix_(places, places)]
     turn, middle = range(layout.mount, layout.mount + 3), range(2, 4)

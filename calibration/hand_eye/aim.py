@@ -1,4 +1,4 @@
-"""Where to send the arm so that the camera stands as another one stood: by how each sits on its arm, and its lens."""
+"""Where to send the arm so that a camera sees what another one saw, from both cameras' mounts and lenses."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from calibration.hand_eye.poses import arm_pose, inverse, rotation_vector
 
 @dataclass(frozen=True)
 class CameraOnArm:
-    """`mount` (4, 4): the camera's frame in that in which the arm says it stands; pixels of the full sensor."""
+    """A camera with its mount: `mount` (4, 4) leads from the camera's frame to the arm's camera frame.
+
+    Pixels are those of the full sensor.
+    """
 
     mount: F64
     focal_px: float
     center_px: tuple[float, float]
 
     def is_like(self, other: CameraOnArm) -> bool:
-        """The same figures as far as records write them."""
+        """Whether both have the same figures, to the precision with which records write them."""
         mine, theirs = (np.array([c.focal_px, *c.center_px]) for c in (self, other))
         return bool(np.allclose(mine, theirs, atol=1e-3) and np.allclose(self.mount, other.mount, atol=1e-6))
 
@@ -30,9 +33,9 @@ def aim(
 ) -> tuple[float, float, float, float, float]:
     """The arm's x, y, z (mm), tilt, pan (degrees) at which `now` sees what `then` saw at `axes`.
 
-    Tilt and pan turn the camera as near to the old one's orientation as five axes can. Then it is shifted so that
-    the point on the old optical axis at `distance_mm` lies at the same pixel and at the same scale. What stays is a
-    turn that no axis makes (up to the mount's own), which moves heights of h against each other by h times the angle.
+    Tilt and pan turn the camera as close to the old one's orientation as five axes can. Then the camera is shifted so
+    that the point on the old optical axis at `distance_mm` lies at the same pixel and at the same scale. The turn that
+    no axis can make remains, at most as large as the mount's own: it displaces a height of h by h times the angle.
     """
     old = arm_pose(axes) @ then.mount
 
@@ -54,5 +57,5 @@ def aim(
 
 
 def mount_of(axes: tuple[float, ...], camera_to_station: F64) -> F64:
-    """(4, 4) from where the camera was found when the arm said `axes`."""
+    """(4, 4) the mount of a camera that was found at `camera_to_station` (4, 4) while the arm reported `axes`."""
     return np.asarray(inverse(arm_pose(axes)) @ camera_to_station, np.float64)

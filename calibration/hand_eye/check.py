@@ -1,4 +1,4 @@
-"""What a hand-eye calibration gives away: a board of another pitch, an arm worse than said, a visit that stands out."""
+"""Faults that a hand-eye calibration shows: a wrong board pitch, an arm worse than stated, a visit that stands out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from calibration.camera.adjust import Solution
-from calibration.hand_eye.adjust import FREE_PITCH, HandEye, Repeatability, Visit, calibrate_hand_eye
+from calibration.hand_eye.adjust import FREE_PITCH, calibrate_hand_eye
+from calibration.hand_eye.result import HandEye, Repeatability, Visit
 
 PITCH_SIGMAS, LEAST_PITCH = 4.0, 1e-3
 ARM_FACTOR = 2.0
@@ -17,7 +18,9 @@ VISIT_SIGMAS = 5.0
 def hand_eye_faults(
     visits: Sequence[Visit], start: Solution, size_px: tuple[int, int], expected: Repeatability, found: HandEye
 ) -> list[str]:
-    """Each fault in words; none for a good calibration."""
+    """Each fault in words with its cure; none for a good calibration. `start` and `expected` as in
+    `calibrate_hand_eye`.
+    """
     faults = []
     pitch, spread = pitch_by_arm(visits, start, size_px, found.repeatability)
     if abs(pitch - 1) > max(PITCH_SIGMAS * spread, LEAST_PITCH):
@@ -32,12 +35,13 @@ def hand_eye_faults(
 def pitch_by_arm(
     visits: Sequence[Visit], start: Solution, size_px: tuple[int, int], arm: Repeatability
 ) -> tuple[float, float]:
-    """True pitch over the stated one, and one sigma, where the pitch is left free and only the arm knows of lengths."""
+    """True pitch over the stated one, and its one sigma, with the pitch left free: lengths come from the arm alone."""
     free = calibrate_hand_eye(visits, start, size_px, arm, FREE_PITCH, 2)
     return free.pitch, free.pitch_spread
 
 
 def _arm_faults(expected: Repeatability, found: HandEye) -> list[str]:
+    """An arm that scatters more than ARM_FACTOR times what was expected of it."""
     faults = []
     for what, unit, is_now, said in (
         ("position", "mm", found.repeatability.mm, expected.mm),
@@ -52,6 +56,7 @@ def _arm_faults(expected: Repeatability, found: HandEye) -> list[str]:
 
 
 def _visit_faults(visits: Sequence[Visit], expected: Repeatability, found: HandEye) -> list[str]:
+    """Visits at which one axis stood more than VISIT_SIGMAS off what the arm reported."""
     mm, deg = max(expected.mm, found.repeatability.mm), max(expected.deg, found.repeatability.deg)
     off = np.abs(found.deviations) / [mm, mm, mm, deg, deg]
     names = ("x", "y", "z", "tilt", "pan")

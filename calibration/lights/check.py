@@ -1,4 +1,4 @@
-"""What is wrong with a set of lights: estimates that disagree, tables that hold something else, a poor arrangement."""
+"""Faults of a set of lights: estimates that disagree, a table with wrong directions, an arrangement that is poor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from calibration.lights.rays import F64, angle_deg, unit
+from calibration.camera_model import F64
+from calibration.lights.rays import angle_deg, unit
 
 OUTLIER_RATIO = 2.5  # of the median light
 LEAST_DISAGREEMENT_DEG = 1.0
@@ -21,7 +22,9 @@ POOR_CONDITION, FLAT_CONDITION = 10.0, 1000.0
 
 
 def disagreements(first: F64, second: F64) -> tuple[F64, list[str | None]]:
-    """Angles between two independent estimates (K, 3), and a flag for each light that stands out."""
+    """Angles (K,) between two independent estimates (K, 3) of each direction, and a flag for each light that stands
+    out.
+    """
     angles = angle_deg(unit(first), unit(second))
     flags: list[str | None] = []
     for k, angle in enumerate(angles):
@@ -39,10 +42,10 @@ def disagreements(first: F64, second: F64) -> tuple[F64, list[str | None]]:
 def table_faults(
     measured: F64, table: F64, spreads_deg: F64, names: Sequence[str], tolerance_deg: float = TABLE_TOLERANCE_DEG
 ) -> list[list[str]]:
-    """What is wrong with a table of directions (K, 3), light by light, seen from measured ones (K, 3).
+    """The faults of a table of directions (K, 3), light by light, against measured directions (K, 3).
 
-    Told apart: two channels exchanged, the sphere's normal taken for the light (half the angle to the viewing
-    axis), a direction mirrored in the picture (left-right, up-down), and anything else by its angle.
+    Distinguishes two channels exchanged, the sphere's normal taken for the light (half the angle to the viewing axis)
+    and a direction mirrored in the picture (left-right, up-down); anything else is given by its angle.
     """
     table, measured = unit(table), unit(measured)
     angles = angle_deg(measured, table)
@@ -66,6 +69,7 @@ def table_faults(
 
 
 def _kind_of_error(measured: F64, table: F64, angle: float, limit: float) -> str:
+    """The known mistake that explains the table's direction, else the angle alone."""
     candidates = {
         "sphere's normal taken for the light: the table has half the slant": unit(measured + np.array([0.0, 0.0, 1.0])),
         "mirrored left-right in the table": measured * [-1.0, 1.0, 1.0],
@@ -80,7 +84,7 @@ def _kind_of_error(measured: F64, table: F64, angle: float, limit: float) -> str
 
 
 def _common_turn(measured: F64, table: F64) -> str | None:
-    """Whether one rotation about the viewing axis explains a table that is wrong for all lights."""
+    """A flag where one rotation about the viewing axis explains a table that is wrong for all lights."""
     azimuth = np.arctan2(measured[:, 1], measured[:, 0]) - np.arctan2(table[:, 1], table[:, 0])
     mean = np.angle(np.exp(1j * azimuth).mean())
     cos, sin = np.cos(mean), np.sin(mean)
@@ -103,18 +107,19 @@ def _exchanged(measured: F64, table: F64, limits: F64) -> list[int]:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """How well each light is predicted by all the others."""
+    """How well the other lights predict each light."""
 
     residuals: F64  # (K,) median |predicted - seen| over the mean seen
-    ratios: F64  # over the median of the other lights
+    ratios: F64  # (K,) residuals over the median of the other lights
     flags: tuple[str | None, ...]
 
 
 def leave_one_out(values: F64, directions: F64, strengths: F64) -> LeftOut:
-    """values: (K, N) brightness of N matte points under K lights, dark taken off. Needs K >= 5 to name a light.
+    """Predicts each light's picture of N matte points from those under all other lights.
 
-    Points in another light's shadow are left out by their level. With four lights nothing can be named: a point
-    has then one spare equation only.
+    `values` (K, N) are brightnesses with the dark level taken off. Points in a light's shadow are left out by their
+    level. Naming the faulty light needs K >= 5: with four lights a point has one spare equation only. Fewer than four
+    give NaN.
     """
     count = len(values)
     if count < 4:
@@ -150,10 +155,11 @@ def _solve(rows: F64, values: F64, weights: F64) -> F64:
 
 
 def intensities_from_part(values: F64, directions: F64, iterations: int = 30) -> F64:
-    """(K,) relative strengths, mean 1, from matte points with many normals: values (K, N), directions (K, 3).
+    """(K,) relative strengths of mean 1, from matte points of unknown normals: values (K, N), directions (K, 3).
 
-    Semi-calibrated: normals with the strengths held, then strengths with the normals held, in turn. On a flat
-    part strength and tilt cannot be told apart. NaN for fewer than 4 lights: three always explain a point.
+    Semi-calibrated photometric stereo: solves for the normals with the strengths held, then for the strengths with the
+    normals held, in turn. The points need many different normals, because on a flat part strength and tilt look the
+    same. NaN for fewer than 4 lights: three always explain a point.
     """
     if len(values) < FEWEST_FOR_STRENGTHS:
         return np.full(len(values), np.nan)
@@ -173,15 +179,15 @@ def intensities_from_part(values: F64, directions: F64, iterations: int = 30) ->
 
 @dataclass(frozen=True)
 class SetCondition:
-    """How well the lights together decide a normal."""
+    """How well the lights together determine a normal."""
 
     condition: float  # of L^T L
-    weakest: F64  # (3,) unit: the normal's component that they know least of
+    weakest: F64  # (3,) unit: the component of a normal that they determine worst
     advice: tuple[str, ...]
 
 
 def set_condition(directions: F64, names: Sequence[str]) -> SetCondition:
-    """The condition of L^T L, and which light to move where if it could be much better."""
+    """The condition of L^T L for directions (K, 3); where it is poor, also which light to move, and to where."""
     unit_directions = unit(directions)
     gram = unit_directions.T @ unit_directions
     values, vectors = np.linalg.eigh(gram)
@@ -207,6 +213,7 @@ def set_condition(directions: F64, names: Sequence[str]) -> SetCondition:
 
 
 def _candidate_directions() -> F64:
+    """(N, 3) unit directions, all round at three slants, to which a light might be moved."""
     azimuth, slant = np.meshgrid(np.radians(np.arange(0, 360, 15)), np.radians([30.0, 40.0, BEST_SLANT_DEG]))
     return np.stack([np.sin(slant) * np.cos(azimuth), np.sin(slant) * np.sin(azimuth), np.cos(slant)], axis=-1).reshape(
         -1, 3

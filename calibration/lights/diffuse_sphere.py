@@ -1,4 +1,7 @@
-"""A light's direction and strength from a matte sphere: brightness e max(n.l, 0), fitted robustly."""
+"""A light's direction and strength from a matte sphere: brightness e max(n.l, 0), fitted robustly.
+
+Of a near light whose distance is known, the fall over the sphere and the LED's lobe are part of the fit.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.camera_model import F64
 from calibration.lights.outline import Sphere
-from calibration.lights.rays import F64, LightCalibrationError, Rays, angle_deg, unit
+from calibration.lights.rays import LightCalibrationError, Rays, angle_deg, unit
 
 LIT_COSINE = 0.15  # pixels that the light grazes more than this are left out
 RIM = 0.95  # of the radius
@@ -21,7 +25,7 @@ LEAST_PIXELS = 200
 
 @dataclass(frozen=True)
 class DiffuseFit:
-    """One light on one matte sphere."""
+    """One light as one matte sphere shows it."""
 
     direction: F64  # (3,) unit, from the sphere's centre toward the light
     strength: float  # brightness of a surface that faces the light at the sphere's centre
@@ -31,8 +35,8 @@ class DiffuseFit:
     flags: tuple[str, ...]
 
 
-def told_at_target(fit: DiffuseFit, sphere: Sphere, distance: float, lobe_exponent: float) -> DiffuseFit:
-    """The fit at a sphere's centre, told as direction and strength at the target point at which the light aims."""
+def at_target(fit: DiffuseFit, sphere: Sphere, distance: float, lobe_exponent: float) -> DiffuseFit:
+    """A fit at the sphere's centre, converted to direction and strength at the target point, where the light aims."""
     toward = fit.direction * distance
     position = sphere.center + toward
     reach = float(np.linalg.norm(position))
@@ -47,17 +51,17 @@ def told_at_target(fit: DiffuseFit, sphere: Sphere, distance: float, lobe_expone
 
 @dataclass(frozen=True)
 class _Face:
-    """The pixels of one sphere that are used, once per picture set."""
+    """The pixels of one sphere that are used, with their normals; the same for all pictures of a set."""
 
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
-    normals: F64
-    points: F64  # from the sphere's centre
+    normals: F64  # (N, 3) unit
+    points: F64  # (N, 3) from the sphere's centre
     sectors: NDArray[np.intp]
 
 
 def sphere_face(sphere: Sphere, rays: Rays, shape: tuple[int, int]) -> _Face:
-    """Pixels of the sphere's inner face with their normals, thinned where there are many."""
+    """Pixels of the sphere's inner face with their normals, thinned to about MOST_PIXELS."""
     y, x = np.nonzero(_disc(shape, sphere))
     keep = slice(None, None, max(1, len(x) // MOST_PIXELS))
     y, x = y[keep], x[keep]
@@ -77,9 +81,10 @@ def fit_light(
     lobe_exponent: float = 0.0,
     what: str = "picture",
 ) -> DiffuseFit:
-    """picture: (H, W), linear, dark frame taken off. `distance` of a near light from the sphere's centre, if known.
+    """Fits one light to a picture (H, W) that is linear and has the dark frame taken off.
 
-    Raises LightCalibrationError where the sphere is not lit.
+    `distance` of a near light is from the sphere's centre; None takes the light as infinitely far. `what` names the
+    picture in messages. Raises LightCalibrationError where the sphere is not lit.
     """
     face = sphere_face(sphere, rays, (picture.shape[0], picture.shape[1]))
     values = picture[face.rows, face.columns].astype(np.float64)
@@ -102,6 +107,7 @@ def fit_light(
 
 
 def _fit_result(vector: F64, parts: F64, residual: float, flags: list[str]) -> DiffuseFit:
+    """`parts` (n, 3): the vector as found with each sector left out, for the jackknife."""
     strength = float(np.linalg.norm(vector))
     n = len(parts)
     factor = (n - 1) / n
@@ -135,7 +141,8 @@ def _fit(
         miss = values[lit] - strength * shading[lit]
         residual = float(1.4826 * np.median(np.abs(miss)))
         weight = 1 / (1 + (miss / max(3 * residual, 1e-6 * strength)) ** 2)
-        # linear in the direction with the near light's factors held: I = e s(p) n.(l - p/d) = (e l).n s - e s n.p/d
+        # Linear in the direction while the near light's factors are held: I = e s(p) n.(l - p/d) = (e l).n s - e s
+        # n.p/d
         scale, shift = _linearised(face.points[lit], direction, distance, lobe)
         system = face.normals[lit] * scale[:, None]
         known = values[lit] + strength * scale * (face.normals[lit] * shift).sum(-1)
@@ -156,6 +163,6 @@ def _linearised(points: F64, direction: F64, distance: float | None, lobe: float
 
 
 def _near_factors(points: F64, direction: F64, distance: float | None, lobe: float) -> F64:
-    """(N, 3): what the normal is multiplied with, 1 at the sphere's centre."""
+    """(N, 3): the vector whose product with the normal is the shading; unit length at the sphere's centre."""
     scale, shift = _linearised(points, direction, distance, lobe)
     return np.asarray(scale[:, None] * (direction - shift))

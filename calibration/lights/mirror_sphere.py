@@ -1,4 +1,4 @@
-"""A light's direction from its highlight on a mirror sphere, by the mirror law with the pixel's own line of sight."""
+"""A light's direction from its highlight on a mirror sphere, by the mirror law along the pixel's own line of sight."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.camera_model import F64
 from calibration.lights.outline import Sphere
-from calibration.lights.rays import F64, LightCalibrationError, Rays, angle_deg, unit
+from calibration.lights.rays import LightCalibrationError, Rays, angle_deg, unit
 
-RIM = 0.97  # of the radius: highlights beyond it are seen too flat to be measured
-LEVELS = (0.35, 0.5, 0.65, 0.8)  # of the maximum: the centroid must not depend on where one cuts
-RIVAL = 0.5  # of the largest blob's light: then nobody knows which of the two is the light
+RIM = 0.97  # of the radius: beyond it the sphere is seen too obliquely
+LEVELS = (0.35, 0.5, 0.65, 0.8)  # of the maximum: how far the centroids at these levels differ is its spread
+RIVAL = 0.5  # of the largest highlight's light: a second one of this share makes the light ambiguous
 CLIPPED_RADIUS = 0.05  # of the sphere's radius: a saturated patch that large hides the peak
 
 
 @dataclass(frozen=True)
 class MirrorSighting:
-    """One light seen in one mirror sphere."""
+    """One light as one mirror sphere shows it."""
 
     direction: F64  # (3,) unit, from the reflecting point toward the light
     point: F64  # (3,) where it reflects, in the unit of the rays
@@ -38,7 +39,9 @@ def mirror_direction(normal: F64, toward_camera: F64) -> F64:
 def sight_light(
     picture: NDArray[np.float32] | F64, sphere: Sphere, rays: Rays, full_scale: float, what: str = "picture"
 ) -> MirrorSighting:
-    """The light that shows in the sphere. picture: (H, W), linear, dark taken off; `full_scale` counts as clipped.
+    """The direction of the light that the sphere shows in a picture (H, W), linear and with the dark level taken off.
+
+    Counts near `full_scale` are taken for clipped; `what` names the picture in messages.
 
     Raises LightCalibrationError where there is no highlight.
     """
@@ -81,6 +84,7 @@ def _inside(shape: tuple[int, ...], sphere: Sphere) -> NDArray[np.bool_]:
 
 
 def _rivals(values: NDArray[np.float32], peak: float) -> list[str]:
+    """A flag where a second highlight is nearly as bright as the first."""
     count, labels, _, _ = cv2.connectedComponentsWithStats((values > 0.5 * peak).astype(np.uint8), connectivity=8)
     light = np.sort(np.bincount(labels.ravel(), weights=values.ravel().astype(np.float64), minlength=count)[1:])[::-1]
     if len(light) > 1 and light[1] > RIVAL * light[0]:
@@ -98,6 +102,7 @@ def _centroid(values: NDArray[np.float32], level: float) -> tuple[float, float]:
 
 
 def _reflect(sphere: Sphere, rays: Rays, x: float, y: float, what: str) -> tuple[F64, F64, F64]:
+    """Direction toward the light, reflecting point and normal there, of a highlight at x, y px."""
     points, normals, meets = sphere.normals(rays, np.array([x]), np.array([y]))
     if not meets[0]:
         raise LightCalibrationError(f"{what}: the highlight at ({x:.1f}, {y:.1f}) px lies off the sphere")
@@ -106,7 +111,7 @@ def _reflect(sphere: Sphere, rays: Rays, x: float, y: float, what: str) -> tuple
 
 
 def _degrees_per_px(sphere: Sphere, rays: Rays, x: float, y: float, what: str) -> float:
-    """How far the direction turns when the highlight, or the outline, is off by a pixel."""
+    """The angle by which the direction turns where the highlight, or the outline, is off by a pixel."""
     here, _, _ = _reflect(sphere, rays, x, y, what)
     inward = np.sign([sphere.circle.x_px - x, sphere.circle.y_px - y]) * 0.5 + (x == sphere.circle.x_px) * 0.5
     turned = [

@@ -1,4 +1,4 @@
-"""Where a near light stands: the point nearest to the directions seen from several places of a mirror sphere."""
+"""Where a near light stands: the point nearest to the lines toward it from several places of a mirror sphere."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from calibration.lights.rays import F64, LightCalibrationError, angle_deg, unit
+from calibration.camera_model import F64
+from calibration.lights.rays import LightCalibrationError, angle_deg, unit
 
-LEAST_BASE_MM = 5.0  # spread of the sphere's places; with less the distance of a light at 250 mm is a guess
-GROWING_SHARE = 0.5  # of one sighting's uncertainty that may grow with the sphere's distance from the middle
+LEAST_BASE_MM = 5.0  # rms spread of the sphere's places; with less, the distance of a light at 250 mm is a guess
+GROWING_SHARE = 0.5  # the part of one sighting's uncertainty that may grow with the place's distance from the middle
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ def nearest_point(points: F64, directions: F64, weights: F64) -> F64:
 
 
 def locate_light(points: F64, directions: F64, spreads_deg: F64) -> NearLight:
-    """From reflecting points (N, 3) mm, directions toward the light (N, 3), and their one-sigma angles (N,).
+    """The light's position from reflecting points (N, 3) mm, the directions toward it there, and their spreads (N,)
+    deg.
 
     Raises LightCalibrationError for fewer than three places, or places too close together.
     """
@@ -58,17 +60,12 @@ def locate_light(points: F64, directions: F64, spreads_deg: F64) -> NearLight:
     widen = float(student.ppf(0.975, count - 1)) / 1.96
     turned = angle_deg(unit(left_out), unit(position))
     scatter = widen * float(np.sqrt(factor * (turned**2).sum() / 2))
-    # the places cannot show what they share, such as a highlight's centre that is not its peak: it does not average out
+    # An error that all places share, such as a highlight's centre that is not its peak, does not average out.
     spread = float(np.hypot(scatter, np.median(spreads_deg)))
     lengths = np.linalg.norm(left_out, axis=1)
     loose = widen * float(np.sqrt(factor * ((lengths - lengths.mean()) ** 2).sum()))
-    # nor what grows with the place, as of a sphere taken for larger than it is: it turns into distance
+    # Nor does one that grows with the place, as of a sphere whose radius is overstated: it shows as distance.
     growing = GROWING_SHARE * np.radians(float(np.median(spreads_deg))) * distance**2 / base
-    flags = []
-    worst = int(misses.argmax())
-    others = float(np.median(np.delete(misses, worst)))
-    if count >= 4 and misses[worst] > max(4 * others, 1.0):
-        flags.append(f"place {worst + 1} of the sphere disagrees with the others by {misses[worst]:.1f} degrees")
     return NearLight(
         position,
         unit(position),
@@ -77,5 +74,14 @@ def locate_light(points: F64, directions: F64, spreads_deg: F64) -> NearLight:
         float(np.hypot(loose, growing)),
         float(np.sqrt((misses**2).mean())),
         count,
-        tuple(flags),
+        _disagreeing(misses),
     )
+
+
+def _disagreeing(misses_deg: F64) -> tuple[str, ...]:
+    """A flag for the one place of the sphere that does not fit the others; needs four places."""
+    worst = int(misses_deg.argmax())
+    others = float(np.median(np.delete(misses_deg, worst)))
+    if len(misses_deg) >= 4 and misses_deg[worst] > max(4 * others, 1.0):
+        return (f"place {worst + 1} of the sphere disagrees with the others by {misses_deg[worst]:.1f} degrees",)
+    return ()

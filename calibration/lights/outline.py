@@ -1,4 +1,4 @@
-"""Where a calibration sphere lies: its outline in a mask or a picture, and the sphere that the outline belongs to."""
+"""Where a calibration sphere lies: its outline in a mask or a picture, and the sphere that has this outline."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from calibration.lights.rays import F64, LightCalibrationError, Rays
+from calibration.camera_model import F64
+from calibration.lights.rays import LightCalibrationError, Rays
 
 LEAST_RADIUS_PX = 15.0
 LEAST_POINTS = 40
-ROUGH_OUTLINE = 0.03  # of the radius: an outline that strays farther is not a sphere's
+ROUGH_OUTLINE = 0.03  # of the radius: no sphere's outline strays farther from its circle
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,12 @@ class Sphere:
 
     center: F64  # (3,) camera axes
     radius: float
-    circle: Circle  # about where it is seen
+    circle: Circle  # fitted to its outline in the picture
     outline_rms_px: float
-    center_spread: F64  # (3,) one sigma, of the outline's own scatter
+    center_spread: F64  # (3,) one sigma, from the outline's own scatter
 
     def normals(self, rays: Rays, x_px: F64, y_px: F64) -> tuple[F64, F64, NDArray[np.bool_]]:
-        """Surface points (N, 3), unit normals (N, 3), and whether the pixel's line of sight meets the sphere."""
+        """Surface points (N, 3), unit normals (N, 3), and which of the pixels' lines of sight meet the sphere (N,)."""
         points, directions = rays.through(x_px, y_px)
         offset = points - self.center
         along = (offset * directions).sum(-1)
@@ -51,7 +52,8 @@ class Sphere:
 def outline_of_mask(mask: NDArray[np.bool_]) -> F64:
     """(N, 2) points x, y of the border of the mask's largest region, between its last pixel and the next.
 
-    Raises LightCalibrationError where nothing, or something cut by the picture's border, is masked.
+    Points on the picture's border are left out. Raises LightCalibrationError where nothing is masked, or too little of
+    the outline lies inside the picture.
     """
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not contours:
@@ -66,12 +68,15 @@ def outline_of_mask(mask: NDArray[np.bool_]) -> F64:
     points = points[inner]
     rough = fit_circle(points)
     outward = points - [rough.x_px, rough.y_px]
-    # a contour runs through the centres of the last masked pixels: the border is half a pixel further out
+    # A contour runs through the centres of the last masked pixels: the border is half a pixel further out
     return np.asarray(points + 0.5 * outward / np.linalg.norm(outward, axis=1, keepdims=True))
 
 
 def fit_circle(points: F64) -> Circle:
-    """Circle through points (N, 2), by geometric distance with outliers bounded. Raises LightCalibrationError."""
+    """The circle of least geometric distance to points (N, 2); outliers are bounded first, then left out.
+
+    Raises LightCalibrationError for too few points, too small a circle, or points that are none.
+    """
     if len(points) < LEAST_POINTS:
         raise LightCalibrationError(f"sphere: {len(points)} outline points, at least {LEAST_POINTS} are needed")
     mean = points.mean(axis=0)
@@ -107,7 +112,7 @@ def fit_circle(points: F64) -> Circle:
 
 
 def fit_sphere(points: F64, rays: Rays, radius: float | None = None) -> Sphere:
-    """The sphere whose outline runs through the points (N, 2): every line of sight there touches it.
+    """The sphere that the lines of sight through the outline's points (N, 2) touch.
 
     `radius` (mm) is needed with a calibrated camera; without one the radius comes from the circle, in pixels.
     Raises LightCalibrationError.
@@ -171,7 +176,7 @@ def outline_in_picture(
 
 
 def _crossing(profile: NDArray[np.float32], at: int, reach: int) -> float:
-    """Index, between samples, at which the profile passes halfway between its levels `reach` before and after `at`."""
+    """Index, with its fraction, at which the profile crosses halfway between its levels at `at` - and + `reach`."""
     first = profile[at - reach : at + reach + 1].astype(np.float64)
     level = (first[0] + first[-1]) / 2
     above = first > level
@@ -185,7 +190,10 @@ def _crossing(profile: NDArray[np.float32], at: int, reach: int) -> float:
 def find_sphere_in_picture(
     picture: NDArray[np.float32] | F64, rays: Rays, radius: float, near: tuple[float, float]
 ) -> Sphere:
-    """Sphere of known radius (mm) seen about `near` (x, y px) in an evenly lit picture."""
+    """The sphere of known radius (mm) that is seen about `near` (x, y px) in an evenly lit picture.
+
+    Raises LightCalibrationError where it is not found, or the camera is not calibrated.
+    """
     focal = rays.focal_px
     if focal is None:
         raise LightCalibrationError("sphere: finding it in a picture needs a calibrated camera; give a mask instead")

@@ -1,4 +1,8 @@
-"""From pixels to lines of sight, in camera axes: x right, y up, z toward the camera, origin at the target point."""
+"""From pixels to lines of sight and back, with a calibrated camera or none.
+
+Camera axes: x right, y up, z toward the camera, origin at the target point (on the optical axis at the working
+distance).
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,8 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from calibration.camera_model import F64, pinhole_matrix
 
 
 class LightCalibrationError(ValueError):
@@ -20,15 +23,17 @@ class Rays(Protocol):
     """Lines of sight of one camera at one picture size."""
 
     @property
-    def length_unit(self) -> str: ...
+    def length_unit(self) -> str:
+        """`mm` of a calibrated camera, `px` where only pixels are known."""
+        ...
 
     @property
     def focal_px(self) -> float | None:
-        """Of the picture as it is (binned); None where all lines of sight are parallel."""
+        """Focal length in pixels of the picture as it is (binned); None where all lines of sight are parallel."""
         ...
 
     def through(self, x_px: F64, y_px: F64) -> tuple[F64, F64]:
-        """Points on the lines (N, 3) and their unit directions away from the camera (N, 3)."""
+        """A point on each pixel's line of sight (N, 3), and its unit direction away from the camera (N, 3)."""
         ...
 
     def project(self, points: F64) -> F64:
@@ -38,7 +43,7 @@ class Rays(Protocol):
 
 @dataclass(frozen=True)
 class Orthographic:
-    """A camera so far away that only pixels are known: lengths are pixels, the origin is the first pixel's centre."""
+    """A camera taken as infinitely far away: lengths are pixels, the origin is the centre of the first pixel."""
 
     length_unit: str = "px"
     focal_px: float | None = None
@@ -89,20 +94,14 @@ class Pinhole:
         return np.asarray(pixels.reshape(*np.shape(points)[:-1], 2), np.float64)
 
     def _matrix(self) -> F64:
-        return np.array([[self.fx_px, 0, self.cx_px], [0, self.fy_px, self.cy_px], [0, 0, 1]], np.float64)
+        return pinhole_matrix((self.fx_px, self.fy_px, self.cx_px, self.cy_px))
 
 
 def unit(vectors: F64) -> F64:
-    """Vectors (..., 3) at length 1."""
+    """The vectors (..., 3) scaled to length 1."""
     return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), np.float64)
 
 
 def angle_deg(a: F64, b: F64) -> F64:
-    """Angles between unit vectors (..., 3); exact for small ones too."""
+    """Angles between unit vectors (..., 3), from the chord: exact for small angles too, unlike the arc cosine."""
     return np.asarray(np.degrees(2 * np.arcsin(np.clip(np.linalg.norm(a - b, axis=-1) / 2, 0, 1))), np.float64)
-
-
-def spread_of_directions_deg(directions: F64, factor: float) -> float:
-    """One-sigma angle per axis of directions (N, 3) about their mean: sqrt(factor * sum of squares / 2)."""
-    mean = unit(directions.mean(axis=0))
-    return float(np.sqrt(factor * (angle_deg(directions, mean) ** 2).sum() / 2))

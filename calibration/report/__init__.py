@@ -1,1 +1,1 @@
-"""The report of a calibration: plots in SVG and one HTML page."""
+"""The calibration report: one HTML page (`page`) with its plots drawn as SVG (`plots`)."""

@@ -56,7 +56,11 @@ def html_report(
     plots: Mapping[Section, Sequence[Plot]] | None = None,
     tables: Mapping[str, Sequence[Sequence[str]]] | None = None,
 ) -> str:
-    """One page that needs nothing else. `tables` by title, the first row the header."""
+    """The report as one page without references to other files.
+
+    `plots` are drawn in the section that they belong to; `tables` by title, their first row the header, follow the
+    limits.
+    """
     drawn = plots or {}
     parts = [_head(record, record_hash), _limits(record)]
     parts += [f"<h2>{escape(title)}</h2>{_table(rows)}" for title, rows in (tables or {}).items()]
@@ -71,6 +75,7 @@ def html_report(
 
 
 def _head(record: Calibration, record_hash: str) -> str:
+    """Whose calibration it is, whether it was released, and every flag."""
     about = record.provenance
     rows = [
         ["Calibration", record.calibration_id],
@@ -97,7 +102,7 @@ def _head(record: Calibration, record_hash: str) -> str:
 
 
 def _limits(record: Calibration) -> str:
-    """Every residual, judged where there is a limit for it."""
+    """Every residual, those with a limit first and judged."""
     about = record.provenance
     if about is None:
         return ""
@@ -111,6 +116,7 @@ def _limits(record: Calibration) -> str:
 
 
 def _camera(record: Calibration) -> str:
+    """The camera's figures with intervals, and the pictures that were refused."""
     found = record.camera
     rows = [["Camera", "pixels of the full sensor", "+- 95 %"]]
     for name in ("fx", "fy", "cx", "cy"):
@@ -129,6 +135,7 @@ def _camera(record: Calibration) -> str:
 
 
 def _viewpoints(record: Calibration) -> str:
+    """Each viewpoint's pose with the longest axis of its intervals, and how the arm returned there."""
     if not record.viewpoints:
         return "<h2>Viewpoints</h2><p>Nominal, not measured.</p>"
     rows = [["Viewpoint", "arm x, y, z (mm), tilt, pan (degrees)", "camera x, y, z (mm)", "+- 95 % (mm)",
@@ -147,6 +154,7 @@ def _viewpoints(record: Calibration) -> str:
 
 
 def _lights(record: Calibration) -> str:
+    """Each directional light with its 95 % intervals: 2.448 sigma in two axes, 1.96 in one."""
     rows = [["Light", "azimuth, slant (degrees)", "+- 95 %", "distance (mm)", "+- 95 %", "intensity", "+- 95 %"]]
     for light in record.lights:
         if light.kind != "directional":
@@ -162,6 +170,7 @@ def _lights(record: Calibration) -> str:
 
 
 def _field(record: Calibration) -> str:
+    """What the flat-field maps add to the light model, and their file."""
     field = record.flat_field
     if field is None:
         return "<h2>Flat field</h2><p>Not measured.</p>"
@@ -182,6 +191,7 @@ def _figures(plots: Sequence[Plot]) -> str:
 
 
 def _drawn(plot: Plot) -> str:
+    """A plot inside the page: SVG as it is, PNG as a data URL."""
     if plot.kind == "svg":
         return plot.data.decode("utf-8").replace(' xmlns="http://www.w3.org/2000/svg"', "", 1)
     data = base64.b64encode(plot.data).decode("ascii")
@@ -193,6 +203,7 @@ def _maybe(value: float | None, factor: float, form: str) -> str:
 
 
 def _sensor(record: Calibration) -> str:
+    """The EMVA 1288 figures with their 95 % intervals."""
     s = record.sensor
     if s is None:
         return "<h2>Sensor</h2><p>Not measured.</p>"

@@ -1,4 +1,4 @@
-"""Plots of a calibration as SVG: curves, the dome of lights, maps over the picture. Pure text, nothing to load."""
+"""Plots of a calibration as SVG text: curves, the dome of lights, and maps over the picture."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Curve:
-    """A plot of points and, where `slope` is given, the line through the origin that was fitted to them."""
+    """Points with their axes' labels and, where `slope` is given, the fitted line through the origin."""
 
     title: str
     x_label: str
@@ -40,7 +40,7 @@ class Curve:
 
 
 def curve_svg(curve: Curve) -> str:
-    """Both axes start at zero."""
+    """The curve as SVG; both axes start at zero."""
     width, height, left, right, top, bottom = 430, 280, 66, 24, 26, 44
     high_x = _round_up(max((x for x, _ in curve.points), default=1.0))
     high_y = _round_up(max((y for _, y in curve.points), default=1.0))
@@ -75,7 +75,10 @@ def curve_svg(curve: Curve) -> str:
 
 
 def dome_svg(record: Calibration, reference: Calibration | None) -> str:
-    """Directions seen along the viewing axis: the middle is the camera, the rim 75 degrees away."""
+    """The lights' directions as the camera sees them: the middle is the viewing axis, the rim 75 degrees away from it.
+
+    Size shows the intensity; flagged lights are red, those of the reference grey.
+    """
     half = DOME_PX / 2
     marks = []
     for slant in (15, 30, 45, 60, 75):
@@ -89,6 +92,7 @@ def dome_svg(record: Calibration, reference: Calibration | None) -> str:
 
 
 def _on_dome(light: CalibratedLight, reference: Calibration | None) -> list[str]:
+    """One light as a dot with its name, and a line from where the reference has it."""
     x, y = _dome_point(light.unit_direction())
     marks = []
     if reference is not None:
@@ -104,6 +108,7 @@ def _on_dome(light: CalibratedLight, reference: Calibration | None) -> list[str]
 
 
 def azimuth_slant_deg(direction: tuple[float, float, float]) -> tuple[float, float]:
+    """Azimuth from the picture's right toward its top, and angle from the viewing axis, of a unit vector."""
     x, y, z = direction
     return math.degrees(math.atan2(y, x)) % 360, math.degrees(math.acos(max(-1.0, min(1.0, z))))
 
@@ -116,7 +121,7 @@ def _dome_point(direction: tuple[float, float, float]) -> tuple[float, float]:
 
 
 def maps_svg(maps: NDArray[np.float32] | NDArray[np.float64], names: Sequence[str], span: float, caption: str) -> str:
-    """maps (K, Y, X) about 1, side by side; blue is 1 - span, white 1, red 1 + span."""
+    """Maps (K, Y, X) of values about 1, side by side under their names: blue is 1 - span, white 1, red 1 + span."""
     cell, columns = 4.0, 4
     steps = max(1, maps.shape[2] // 24)
     shown = maps[:, ::steps, ::steps]
@@ -135,6 +140,7 @@ def maps_svg(maps: NDArray[np.float32] | NDArray[np.float64], names: Sequence[st
 
 
 def _about_one(value: float, span: float) -> str:
+    """The colour of a value: white at 1, red above, blue below."""
     share = max(-1.0, min(1.0, (value - 1) / span))
     fade = round(255 * (1 - abs(share)))
     return f"#ff{fade:02x}{fade:02x}" if share > 0 else f"#{fade:02x}{fade:02x}ff"

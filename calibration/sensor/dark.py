@@ -1,4 +1,4 @@
-"""The dark frame: what the camera gives with no light, and how much of it changes from frame to frame."""
+"""The dark frame: the camera's counts without light, and how much of them changes from frame to frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AMBIENT_DN_OF_FULL_SCALE = 0.005
 
 @dataclass(frozen=True)
 class DarkFrame:
-    """The mean of several dark frames."""
+    """The mean of several dark frames, and what it shows of the sensor and the room."""
 
     mean_dn: NDArray[np.float32]  # (H, W)
     level_dn: float
@@ -24,7 +24,11 @@ class DarkFrame:
 
 
 def dark_frame(frames: Sequence[NDArray[np.generic]], black_level_dn: float, full_scale: int) -> DarkFrame:
-    """Average frames (H, W) of one exposure taken with all lights off. Raises ValueError for fewer than two."""
+    """Averages frames (H, W) of one exposure that were taken with all lights off.
+
+    Flags a level above the black level, which means room light or a lamp that stays on. Raises ValueError for fewer
+    than two frames.
+    """
     if len(frames) < 2:
         raise ValueError(f"dark frame: {len(frames)} frames; at least 2 are needed to tell noise from pattern")
     stack = np.stack([np.asarray(f, np.float32) for f in frames])

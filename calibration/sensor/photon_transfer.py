@@ -1,4 +1,8 @@
-"""Photon transfer after EMVA 1288: system gain, noise, saturation and linearity from pairs of evenly lit frames."""
+"""Photon transfer after EMVA 1288: system gain, noise, saturation and linearity from pairs of evenly lit frames.
+
+The variance of photon noise grows with the mean as K times the mean, so the slope of variance over mean is the gain K
+in DN per electron, and all other figures follow in electrons.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +23,12 @@ MISFIT = 3.0  # reduced chi square above which the curve is no straight line
 
 
 class SensorCalibrationError(ValueError):
-    """Frames from which no gain can be measured; the text says what was found and what to do."""
+    """Frames from which no gain can be measured; the text says what was found and what is needed."""
 
 
 @dataclass(frozen=True)
 class FramePair:
-    """Two frames of the same even light, one after the other, unbinned; (H, W), raw counts."""
+    """Two successive frames (H, W) of raw counts under the same even light, unbinned."""
 
     exposure_us: float
     first: NDArray[np.uint8] | NDArray[np.uint16]
@@ -33,7 +37,7 @@ class FramePair:
 
 @dataclass(frozen=True)
 class TransferPoint:
-    """One level of light: mean and temporal variance, both above those of the dark."""
+    """One level of light: mean and temporal variance, less those of the dark."""
 
     exposure_us: float
     mean_dn: float
@@ -43,7 +47,7 @@ class TransferPoint:
 
 @dataclass(frozen=True)
 class SensorCharacter:
-    """EMVA 1288 names; spreads are one sigma."""
+    """The sensor's figures under the names of EMVA 1288; spreads are one sigma."""
 
     gain_dn_per_e: float  # K
     gain_spread: float
@@ -54,22 +58,34 @@ class SensorCharacter:
     saturation_capacity_e: float
     dynamic_range_db: float
     snr_maximum_db: float
-    linearity_error_percent: float  # mean of the deviations' amounts from the fitted line, 5 to 95 % of saturation
+    linearity_error_percent: float  # mean absolute deviation from the fitted line, 5 to 95 % of saturation; may be NaN
     dsnu_e: float
     prnu_percent: float
     misfit: float  # reduced chi square of the photon transfer line
     points: tuple[TransferPoint, ...]
     flags: tuple[str, ...]
 
+    def as_text(self) -> str:
+        """The figures with 95 % intervals in a line, then the flags."""
+        text = (
+            f"K {self.gain_dn_per_e:.4f} +- {1.96 * self.gain_spread:.4f} DN/e-, read noise {self.read_noise_e:.2f} "
+            f"e-, saturation {self.saturation_capacity_e:.0f} e-, linearity error "
+            f"{self.linearity_error_percent:.3f} %"
+        )
+        return "\n".join([text, *(f"! {flag}" for flag in self.flags)])
+
 
 def temporal_variance(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:
-    """EMVA 1288: half the variance of the difference, so that fixed pattern and uneven light drop out."""
+    """Half the variance of the difference (EMVA 1288): fixed pattern and uneven light drop out."""
     difference = first.astype(np.float64) - second.astype(np.float64)
     return float(((difference - difference.mean()) ** 2).mean() / 2)
 
 
 def photon_transfer(pairs: Sequence[FramePair], dark: FramePair, significant_bits: int) -> SensorCharacter:
-    """Characterise a sensor from pairs at rising exposure and a dark pair. Raises SensorCalibrationError."""
+    """Characterises a sensor from pairs at at least LEAST_LEVELS exposures and a dark pair.
+
+    Flags what makes the figures doubtful. Raises SensorCalibrationError where they cannot be computed.
+    """
     pixels = _check(pairs, dark)
     full_scale = 2**significant_bits - 1
     black = float((dark.first.mean() + dark.second.mean()) / 2)
@@ -78,13 +94,13 @@ def photon_transfer(pairs: Sequence[FramePair], dark: FramePair, significant_bit
     usable, saturation_dn = _below_saturation(points, full_scale - black)
     mean = np.array([p.mean_dn for p in usable])
     variance = np.array([p.variance_dn2 for p in usable])
-    # the variance of a variance of N normal deviates is 2 sigma^4 / N; the dark's own is common to all points
+    # The variance of a variance of N normal deviates is 2 sigma^4 / N; the dark's own is common to all points.
     sigma = (variance + dark_variance) * np.sqrt(2 / pixels)
     gain = float((mean * variance / sigma**2).sum() / (mean**2 / sigma**2).sum())
     misfit = float((((variance - gain * mean) / sigma) ** 2).sum() / max(len(mean) - 1, 1))
     common = dark_variance * np.sqrt(2 / pixels) * float((mean / sigma**2).sum() / (mean**2 / sigma**2).sum())
     gain_spread = float(np.sqrt(max(misfit, 1.0) / (mean**2 / sigma**2).sum() + common**2))
-    # EMVA 1288 takes the quantisation noise of 1/12 DN^2 off
+    # EMVA 1288 subtracts the quantisation noise of 1/12 DN^2.
     own = max(dark_variance - 1 / 12, 0.0)
     read_e = float(np.sqrt(own) / gain)
     own_spread = dark_variance * np.sqrt(2 / pixels) / (2 * max(np.sqrt(own), 1e-6) * gain)
@@ -112,6 +128,7 @@ def photon_transfer(pairs: Sequence[FramePair], dark: FramePair, significant_bit
 
 
 def _check(pairs: Sequence[FramePair], dark: FramePair) -> int:
+    """The number of pixels of a frame. Raises SensorCalibrationError for too few levels or pixels, or unlike shapes."""
     if len(pairs) < LEAST_LEVELS:
         raise SensorCalibrationError(f"{len(pairs)} levels of light, at least {LEAST_LEVELS} are needed")
     shape = dark.first.shape
@@ -134,7 +151,10 @@ def _point(pair: FramePair, black: float, dark_variance: float, full_scale: int)
 
 
 def _below_saturation(points: tuple[TransferPoint, ...], span_dn: float) -> tuple[list[TransferPoint], float]:
-    """Points for the gain, and the saturation level: where the variance is greatest, or clipping begins."""
+    """The points from which the gain is fitted, and the saturation level above dark.
+
+    Saturation is where the variance is greatest or clipping begins; `span_dn` where no point reaches it.
+    """
     best = max(range(len(points)), key=lambda i: points[i].variance_dn2)
     reached = best < len(points) - 1 or points[-1].clipped_share > 0.001
     saturation = max(p.mean_dn for p in points) if reached else span_dn
@@ -147,6 +167,7 @@ def _below_saturation(points: tuple[TransferPoint, ...], span_dn: float) -> tupl
 
 
 def _linearity_percent(points: tuple[TransferPoint, ...], saturation_dn: float) -> float:
+    """Mean relative deviation from the line through the levels of LINEAR_SHARES; NaN for fewer than three."""
     low, high = (share * saturation_dn for share in LINEAR_SHARES)
     used = [p for p in points if low <= p.mean_dn <= high and p.clipped_share == 0]
     if len(used) < 3:
@@ -159,7 +180,7 @@ def _linearity_percent(points: tuple[TransferPoint, ...], saturation_dn: float) 
 
 
 def _pattern_dn(pair: FramePair) -> float:
-    """Spatial deviation of the pixels' means, slow changes over the picture taken out, noise taken off."""
+    """Spatial deviation of the pixels' means, without slow changes over the picture and without temporal noise."""
     mean = (pair.first.astype(np.float32) + pair.second.astype(np.float32)) / 2
     fast = mean - cv2.boxFilter(mean, -1, (HIGH_PASS_PX, HIGH_PASS_PX))
     variance = float(fast.var()) / (1 - 1 / HIGH_PASS_PX**2)
@@ -167,6 +188,7 @@ def _pattern_dn(pair: FramePair) -> float:
 
 
 def _response_percent(pairs: Sequence[FramePair], middle: TransferPoint, dark: FramePair) -> float:
+    """PRNU: the pattern of the pair at half saturation, without that of the dark, over its mean."""
     pair = next(p for p in pairs if p.exposure_us == middle.exposure_us)
     pattern = _pattern_dn(pair) ** 2 - _pattern_dn(dark) ** 2
     return float(100 * np.sqrt(max(pattern, 0.0)) / middle.mean_dn)
@@ -175,6 +197,7 @@ def _response_percent(pairs: Sequence[FramePair], middle: TransferPoint, dark: F
 def _flags(
     misfit: float, linearity: float, points: tuple[TransferPoint, ...], full_scale: int, own_variance: float
 ) -> tuple[str, ...]:
+    """What makes the figures doubtful, each with the likely cause."""
     flags = []
     if misfit > MISFIT:
         flags.append(f"photon transfer is no straight line (misfit {misfit:.1f}): light or gain changed between frames")
@@ -183,5 +206,5 @@ def _flags(
     if max(p.mean_dn for p in points) < 0.8 * full_scale:
         flags.append("saturation was not reached: take longer exposures as well")
     if own_variance <= 0.0:
-        flags.append("dark noise under one step: read noise cannot be told; use a finer pixel format or more gain")
+        flags.append("dark noise under one step: read noise cannot be measured; use a finer pixel format or more gain")
     return tuple(flags)

@@ -1,4 +1,4 @@
-"""Once per shift: does the camera still see the fiducial from each viewpoint as on the day of calibration?"""
+"""Whether the camera still sees the fiducial from each viewpoint as it did on the day of calibration."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.camera_model import F64
-from calibration.hand_eye.adjust import Repeatability
 from calibration.hand_eye.poses import inverse, mean_pose, move_between, small_move
+from calibration.hand_eye.result import Repeatability
 
-LIMIT_SIGMAS = 4.5  # of the length of three axes' shift: 0.01 % of good checks per view pass it
+LIMIT_SIGMAS = 4.5  # of the length of a shift in three axes: 0.01 % of good checks per view exceed it
 FLOOR_MM, FLOOR_DEG = 0.02, 0.005
-FEWEST_FOR_CONSENSUS = 3  # of two views that differ neither can be blamed, and one always agrees with itself
+FEWEST_FOR_CONSENSUS = 3  # of two views that differ, neither can be blamed; a single one always agrees with itself
 COMMON_UNSEEN = "a shift common to all viewpoints cannot be seen this way: they place the board themselves"
-COMMON_SHARE = 0.5  # of the views: if more than these have moved, one cause is sought
+UNSEEN = "the fiducial was not found in its pictures; put it back, or calibrate the viewpoints anew"
+COMMON_SHARE = 0.5  # of the views: where more than these have moved, one common cause is sought
 
 
 @dataclass(frozen=True)
@@ -32,20 +33,23 @@ class ViewDrift:
 
     @property
     def length_mm(self) -> float:
+        """The length of the camera's shift."""
         return float(np.linalg.norm(self.shift_mm))
 
     @property
     def angle_deg(self) -> float:
+        """The angle of the camera's turn."""
         return float(np.linalg.norm(self.turn_deg))
 
     @property
     def ok(self) -> bool:
+        """Whether shift and turn are within their limits."""
         return self.length_mm <= self.limit_mm and self.angle_deg <= self.limit_deg
 
 
 @dataclass(frozen=True)
 class DriftReport:
-    """`reasons` is empty where everything stands as it stood; `warnings` say what the check cannot see."""
+    """All viewpoints; `reasons` is empty where none has moved, `warnings` name what the check cannot see."""
 
     views: tuple[ViewDrift, ...]
     reasons: tuple[str, ...]
@@ -56,6 +60,7 @@ class DriftReport:
         return not self.reasons
 
     def as_text(self) -> str:
+        """One line a viewpoint, then reasons and warnings."""
         lines = [
             f"{'ok ' if v.ok else 'NOT'} {v.name}: {v.length_mm:.3f} mm (limit {v.limit_mm:.3f}), {v.angle_deg:.4f} "
             f"degrees (limit {v.limit_deg:.4f}), {v.shift_px:.1f} px"
@@ -67,7 +72,7 @@ class DriftReport:
 
 @dataclass(frozen=True)
 class Fiducial:
-    """What calibration says of one viewpoint: (4, 4) camera to fiducial, camera to station, and its visits."""
+    """What calibration found at one viewpoint: (4, 4) camera to fiducial and to station, and the number of visits."""
 
     camera_to_board: F64
     camera_to_station: F64
@@ -81,11 +86,11 @@ class TooFewViews(ValueError):
 def fiducials_by_consensus(
     viewpoints: Mapping[str, F64], seen: Mapping[str, Sequence[F64]]
 ) -> dict[str, Fiducial]:  # fmt: skip
-    """Where no fiducial lay at calibration: what each view should see of one that lies somewhere now.
+    """What each viewpoint should see of a fiducial that was put down after calibration.
 
-    viewpoints: (4, 4) camera to station; seen as for `check_drift`. The fiducial's place is the median over the views,
-    so that one bumped viewpoint does not bend it; it cannot be told from a fiducial that moves between visits, and
-    a shift that all viewpoints share is not seen. Raises TooFewViews below FEWEST_FOR_CONSENSUS that saw the fiducial.
+    `viewpoints` (4, 4): camera to station; `seen` as for `check_drift`. The fiducial's place is the median over the
+    views, so that one bumped viewpoint does not move it. A shift that all viewpoints share is not seen, and a fiducial
+    that moves between visits looks like a bump. Raises TooFewViews where fewer than FEWEST_FOR_CONSENSUS saw it.
     """
     places = [viewpoints[name] @ inverse(mean_pose(poses)) for name, poses in seen.items() if poses]
     if len(places) < FEWEST_FOR_CONSENSUS:
@@ -104,14 +109,16 @@ def check_drift(
     calibrated: Mapping[str, Fiducial], seen: Mapping[str, Sequence[F64]], arm: Repeatability, focal_px: float,
     distance_mm: float,
 ) -> DriftReport:  # fmt: skip
-    """seen: by viewpoint, (4, 4) camera to fiducial at each visit now; arm: its repeatability, one sigma per axis.
+    """Compares what each viewpoint sees now with what it saw at calibration.
 
-    A viewpoint whose fiducial was not seen is a reason. Raises KeyError for a viewpoint that was never calibrated.
+    `seen` holds by viewpoint the poses (4, 4) camera to fiducial at each visit; `arm` is its repeatability. Where most
+    viewpoints have moved, one common cause is given in place of many bumps. A fiducial that was not seen is a reason to
+    refuse. Raises KeyError for a viewpoint that was never calibrated.
     """
     views = [
         _drift(name, calibrated[name], poses, arm, focal_px, distance_mm) for name, poses in seen.items() if poses
     ]  # fmt: skip
-    reasons = [f"viewpoint {name}: the fiducial is not to be seen" for name, poses in seen.items() if not poses]
+    reasons = [f"viewpoint {name}: {UNSEEN}" for name, poses in seen.items() if not poses]
     moved = [view for view in views if not view.ok]
     if len(moved) > COMMON_SHARE * len(views) and len(views) > 2:
         return DriftReport(tuple(views), (*reasons, _common_cause(calibrated, seen, arm)))
@@ -121,6 +128,7 @@ def check_drift(
 def _drift(
     name: str, was: Fiducial, poses: Sequence[F64], arm: Repeatability, focal_px: float, distance_mm: float
 ) -> ViewDrift:
+    """The viewpoint's move since calibration; its limits follow from the arm's scatter and the numbers of visits."""
     move = move_between(was.camera_to_board, mean_pose(poses))
     shift = was.camera_to_station[:3, :3] @ move[3:]
     turn = np.degrees(move[:3])
@@ -133,6 +141,7 @@ def _drift(
 
 
 def _bumped(view: ViewDrift) -> str:
+    """The reason to refuse a viewpoint that has moved by itself."""
     x, y, z = view.shift_mm
     return (
         f"bumped viewpoint {view.name}: the camera stands {view.length_mm:.3f} mm and {view.angle_deg:.3f} degrees off "
@@ -145,7 +154,7 @@ def _three(v: F64) -> tuple[float, float, float]:
 
 
 def _common_cause(calibrated: Mapping[str, Fiducial], seen: Mapping[str, Sequence[F64]], arm: Repeatability) -> str:
-    """Whether one move of the camera on its arm, or one of the fiducial, explains most of what moved."""
+    """The cause that most viewpoints share: the camera moved on its arm, or the fiducial moved."""
     pairs = [(calibrated[name].camera_to_board, mean_pose(poses)) for name, poses in seen.items() if poses]
     on_arm = np.array([move_between(was, now) for was, now in pairs])
     middle = np.mean([was[:3, 3] + 250.0 * was[:3, 2] for was, _ in pairs], axis=0)  # near where all of them look
@@ -157,7 +166,7 @@ def _common_cause(calibrated: Mapping[str, Fiducial], seen: Mapping[str, Sequenc
     scale = np.array([np.radians(arm.deg)] * 3 + [arm.mm] * 3)
     camera, board = (np.median(moves, axis=0) for moves in (on_arm, of_board))
     left = [float(np.median(np.linalg.norm((m - c) / scale, axis=1))) for m, c in ((on_arm, camera), (of_board, board))]
-    chosen, who = (camera, "the camera sits otherwise on its arm") if left[0] <= left[1] else (
+    chosen, who = (camera, "the camera has moved on its arm") if left[0] <= left[1] else (
         board, "the fiducial, or the fixture under it, has moved"
     )  # fmt: skip
     mm, deg = float(np.linalg.norm(chosen[3:])), float(np.degrees(np.linalg.norm(chosen[:3])))

@@ -1,8 +1,11 @@
-"""Viewpoints as they are kept in a file: with the camera that they belong to, and how they saw the fiducial."""
+"""Viewpoints as a file keeps them: with the camera they belong to, and how each saw the fiducial.
+
+The fiducial is the board as it lay when the viewpoints were measured; the drift check looks at it again.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,15 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from calibration.camera.adjust import Solution
 from calibration.camera_model import F64, CameraModel
-from calibration.hand_eye.adjust import Repeatability
+from calibration.hand_eye.result import Repeatability
 from calibration.record import (
     CalibrationFieldError,
     Finite,
     Picture,
     Positive,
+    ReturnsRecord,
     Rows,
     UtcTime,
     ViewpointRecord,
+    rows_of,
 )
 from calibration.viewpoints.drift import Fiducial
 from calibration.viewpoints.taught import Viewpoint
@@ -29,7 +34,7 @@ class _Strict(BaseModel):
 
 
 class FiducialView(ViewpointRecord):
-    """A viewpoint and how it saw the fiducial that lay there."""
+    """A viewpoint, and where the fiducial lay as seen from it."""
 
     camera_to_fiducial: Rows | None = None
 
@@ -41,7 +46,7 @@ class FiducialView(ViewpointRecord):
         return self
 
     def fiducial(self) -> Fiducial | None:
-        """None where no fiducial was seen from here."""
+        """What the drift check expects to see from here; None where no fiducial was seen."""
         if self.camera_to_fiducial is None:
             return None
         visits = 1 if self.returns is None else self.returns.count
@@ -49,7 +54,7 @@ class FiducialView(ViewpointRecord):
 
 
 class PinholeRecord(_Strict):
-    """Pixels of the full sensor."""
+    """A camera in pixels of the full sensor, distortion in OpenCV's order."""
 
     width_px: int = Field(gt=0)
     height_px: int = Field(gt=0)
@@ -60,7 +65,7 @@ class PinholeRecord(_Strict):
     distortion: tuple[Finite, ...] = ()
 
     def solution(self) -> Solution:
-        """The camera before a flat board, in the form that poses are fitted with."""
+        """The camera before a flat board, in the form with which `fit_pose` fits poses."""
         distortion = np.zeros(5)
         distortion[: len(self.distortion)] = self.distortion
         intrinsic = np.array([self.fx_px, self.fy_px, self.cx_px, self.cy_px])
@@ -81,43 +86,46 @@ class ViewpointsRecord(_Strict):
     arm_repeatability_mm: Positive
     arm_repeatability_deg: Positive
     diffuse_channel: Annotated[int, Field(ge=1)] | None = None  # the light under which the board was seen
-    board_bow_mm: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)  # of the fiducial, as in `camera_adjust.Solution`
+    board_bow_mm: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)  # of the fiducial, as `Solution.shape_mm`
     board_frame_mm: tuple[Finite, Finite, Positive] = (0.0, 0.0, 1.0)
     viewpoints: tuple[FiducialView, ...] = Field(min_length=1)
     pictures: tuple[Picture, ...] = ()
     flags: tuple[str, ...] = ()
 
     def solution(self) -> Solution:
-        """The camera and the fiducial's shape, in the form that poses are fitted with."""
+        """The camera and the fiducial's shape, in the form with which `fit_pose` fits poses."""
         return replace(self.camera.solution(), shape_mm=np.array(self.board_bow_mm), frame=self.board_frame_mm)
 
     def arm(self) -> Repeatability:
+        """The arm's repeatability as it was measured with the viewpoints."""
         return Repeatability(self.arm_repeatability_mm, self.arm_repeatability_deg)
 
 
 def camera_record(camera: CameraModel) -> PinholeRecord:
+    """A camera as the file keeps it."""
     return PinholeRecord(
         width_px=camera.width_px, height_px=camera.height_px, fx_px=camera.fx_px, fy_px=camera.fy_px,
         cx_px=camera.cx_px, cy_px=camera.cy_px, distortion=camera.distortion,
     )  # fmt: skip
 
 
-def viewpoint_record(viewpoint: Viewpoint, fiducial: F64 | None) -> FiducialView:
-    """fiducial: (4, 4) camera to fiducial."""
+def viewpoint_record(viewpoint: Viewpoint) -> ViewpointRecord:
+    """A viewpoint as the calibration record keeps it."""
+    x, y, z, tilt, pan = (float(v) for v in viewpoint.axes)
     returns = viewpoint.returns
-    return FiducialView.model_validate({
-        "name": viewpoint.name,
-        "arm": tuple(float(v) for v in viewpoint.axes),
-        "camera_to_station": _rows(viewpoint.pose),
-        "covariance": _rows(viewpoint.covariance),
-        "factor95": viewpoint.factor95,
-        "returns": None if returns is None else {
-            "count": returns.count, "mm": returns.mm, "deg": returns.deg, "px": returns.px,
-            "worst_px": returns.worst_px,
-        },
-        "camera_to_fiducial": None if fiducial is None else _rows(fiducial),
-    })  # fmt: skip
+    return ViewpointRecord(
+        name=viewpoint.name, arm=(x, y, z, tilt, pan), camera_to_station=rows_of(viewpoint.pose),
+        covariance=rows_of(viewpoint.covariance), factor95=viewpoint.factor95,
+        returns=None if returns is None else ReturnsRecord(**asdict(returns)),
+    )  # fmt: skip
 
 
-def _rows(matrix: F64) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(v) for v in row) for row in matrix)
+def fiducial_view(viewpoint: Viewpoint, fiducial: F64 | None) -> FiducialView:
+    """A viewpoint as the viewpoints' own file keeps it; `fiducial` (4, 4): camera to fiducial."""
+    seen = None if fiducial is None else rows_of(fiducial)
+    return FiducialView(**dict(viewpoint_record(viewpoint)), camera_to_fiducial=seen)
+
+
+def viewpoint_of_record(record: ViewpointRecord) -> Viewpoint:
+    """The viewpoint again, with its intervals, but without its visits."""
+    return Viewpoint(record.name, record.arm, record.pose(), np.array(record.covariance), record.factor95)

@@ -1,4 +1,4 @@
-"""Taught viewpoints: where the camera truly is at each, how surely, how well it returns, and what it sees."""
+"""Taught viewpoints: where the camera truly is at each, how certain that is, how well it returns, and what it sees."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from scipy.stats import t as student
 
 from calibration.camera.adjust import BoardView, Solution, fit_pose
 from calibration.camera_model import F64, CameraModel
-from calibration.hand_eye.adjust import HandEye
 from calibration.hand_eye.poses import arm_pose, inverse, move_between, pose_of
+from calibration.hand_eye.result import HandEye
 
 FEWEST_RETURNS = 2
-# On the normal interval. Over 40 simulated calibrations 90 to 100 % per quantity held without it, 95 % on average;
-# the rest pays for what the adjustment does not know: corners that err alike in neighbouring pictures.
-# The mount's angles have an allowance of their own besides: see `hand_eye`.
+# Factor on the normal 95 % interval. Over 40 simulated calibrations 90 to 100 % of the truths per quantity lay inside
+# without it, 95 % on average. It pays for corners that err alike in neighbouring pictures, which the adjustment takes
+# for independent. The mount's angles have an allowance of their own besides: see `hand_eye.adjust`.
 MARGIN = 1.2
 
 
 @dataclass(frozen=True)
 class Returns:
-    """How n visits to one viewpoint scatter, one sigma; measured on a board that lay still."""
+    """How repeated visits to one viewpoint scatter, one sigma; measured on a board that lay still."""
 
     count: int
     mm: float  # per axis
@@ -33,10 +33,11 @@ class Returns:
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """`pose`: camera frame (x right, y down, z ahead) to station frame where the arm comes to stand on average.
+    """Where the camera is, on average, when the arm reports `axes`.
 
-    `covariance` (6, 6): of a small move in the camera's frame, rotation in rad, then shift in mm; of the taught
-    pose, to which each visit adds the arm's own repeatability.
+    `pose` (4, 4) leads from the camera's frame (x right, y down, z ahead) to the station's. `covariance` (6, 6) is that
+    of a small move in the camera's frame, rotation in rad, then shift in mm. It belongs to the average pose; each visit
+    adds the arm's own repeatability.
     """
 
     name: str
@@ -48,40 +49,44 @@ class Viewpoint:
 
     @property
     def position_mm(self) -> F64:
+        """(3,) the camera's entrance pupil in the station's frame."""
         return self.pose[:3, 3]
 
     @property
     def position_interval95_mm(self) -> F64:
-        """(3,) half widths along the station's axes."""
+        """(3,) half widths of the 95 % interval along the station's axes."""
         turn = self.pose[:3, :3]
         return np.asarray(self.factor95 * np.sqrt(np.diag(turn @ self.covariance[3:, 3:] @ turn.T)), np.float64)
 
     @property
     def angle_interval95_deg(self) -> F64:
-        """(3,) half widths of a turn about the camera's right, down and ahead."""
+        """(3,) half widths of the 95 % interval of a turn about the camera's right, down and ahead."""
         return np.asarray(np.degrees(self.factor95 * np.sqrt(np.diag(self.covariance)[:3])), np.float64)
 
     def errors(self, truth: F64) -> tuple[F64, F64]:
-        """Position off the true pose (3,) mm along the station's axes, and turn (3,) degrees about the camera's."""
+        """How far this pose is off the true one: (3,) mm along the station's axes, (3,) degrees about the camera's."""
         turn = move_between(self.pose, truth)[:3]
         return np.asarray(self.pose[:3, 3] - truth[:3, 3], np.float64), np.degrees(-turn)
 
 
 def viewpoint_of(hand_eye: HandEye, name: str, axes: Sequence[float], returns: Returns | None = None) -> Viewpoint:
-    """The camera's pose where the arm says `axes`."""
+    """The viewpoint at which the arm reports `axes`, with the uncertainty of the mount."""
     pose = arm_pose(axes) @ hand_eye.mount
     factor = MARGIN * float(student.ppf(0.975, max(hand_eye.freedom, 1.0)))
     return Viewpoint(name, tuple(axes), pose, hand_eye.mount_covariance, factor, returns)
 
 
 def camera_in_board(view: BoardView, camera: Solution) -> F64:
-    """(4, 4): camera to board, from one picture with the camera known. Raises AdjustmentError."""
+    """(4, 4) camera to board, from one picture with a known camera. Raises AdjustmentError where no pose fits."""
     pose, _ = fit_pose(view, camera)
     return inverse(pose_of(pose[:3], pose[3:]))
 
 
 def study_returns(poses: Sequence[F64], focal_px: float, distance_mm: float) -> Returns:
-    """poses (4, 4): camera to board at each visit. Raises ValueError for fewer than FEWEST_RETURNS."""
+    """The scatter of visits, from the camera's pose to the board (4, 4) at each.
+
+    `distance_mm` is that of the board. Raises ValueError for fewer than FEWEST_RETURNS visits.
+    """
     if len(poses) < FEWEST_RETURNS:
         raise ValueError(f"{len(poses)} visits, at least {FEWEST_RETURNS} are needed to see how they scatter")
     moves = np.array([move_between(poses[0], pose) for pose in poses])
@@ -112,7 +117,7 @@ def pixels_of(viewpoint: Viewpoint, camera: CameraModel, points_mm: F64) -> F64:
 def on_plane(
     viewpoint: Viewpoint, camera: CameraModel, pixels: F64, point_mm: F64, normal: F64
 ) -> F64:  # fmt: skip
-    """(N, 3) station points where the pixels' rays meet a plane; nan where they do not, ahead of the camera."""
+    """(N, 3) station points where the pixels' rays meet a plane; nan where they do not meet it ahead of the camera."""
     origin, rays = station_ray(viewpoint, camera, pixels)
     fall = rays @ normal
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -121,9 +126,10 @@ def on_plane(
 
 
 def transfer(pixels: F64, first: Viewpoint, second: Viewpoint, camera: CameraModel, point_mm: F64, normal: F64) -> F64:
-    """(N, 2): where what `first` sees at these pixels is seen from `second`, if it lies on that plane of the station.
+    """(N, 2) pixels at which `second` sees what `first` sees at `pixels`, for points on a plane of the station.
 
-    For a surface that is not a plane give each pixel's own point through `station_ray` and a depth.
+    For another surface, find each pixel's own point by `station_ray` and a depth, then use `pixels_of`. nan where a ray
+    misses the plane.
     """
     points = on_plane(first, camera, pixels, point_mm, normal)
     known = np.isfinite(points).all(axis=1)

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from station.commands.calibrate_viewpoints import (
-    BoardChoice,
+from station.commands.calibrate_options import (
     BoardOption,
     DiffuseOption,
     DrawingOption,
-    add_viewpoint_commands,
-    camera_on_rig,
+    JsonOption,
+    ask,
+    progress,
 )
 from station.commands.exit_codes import ExitCode
+from station.commands.say import say
 from station.errors import BadInput
 
 PatternName = Literal["chessboard", "charuco", "circles"]
 FormatName = Literal["opencv", "ros", "appendix-c"]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
 class CalibrationFileRefused(BadInput, ValueError):
-    """A calibration file or board that cannot be used; the text names file and field."""
-
-
-def _say(document: Any, as_json: bool, text: str) -> None:
-    print(json.dumps(document, indent=2, default=str) if as_json else text)
+    """Arguments, a board or a calibration file that cannot be used; the text names the option, or file and field."""
 
 
 def camera(
@@ -62,26 +56,37 @@ def camera(
     if (folder is None) == (rig is None):
         raise CalibrationFileRefused("give either a folder of pictures or --rig, not both and not neither")
     if rig is not None:
-        choice = BoardChoice(board_on_rig, diffuse_channel, reference)
-        return camera_on_rig(rig, choice, binning, out, as_json)
+        _camera_on_rig(rig, (board_on_rig, diffuse_channel, reference), binning, out, as_json)
     assert folder is not None
     from calibration.boards.board import Board
+    from station.calibrate.camera.files import write_camera_files
     from station.calibrate.camera.picture_folder import calibrate_camera_folder
 
     try:
         board = Board(pattern, cols, rows, square_mm, marker_mm, dictionary)
     except ValueError as error:
         raise CalibrationFileRefused(str(error)) from error
-    report = calibrate_camera_folder(folder, board, _size(size), tangential, lambda text: print(text, file=sys.stderr))
+    report = calibrate_camera_folder(folder, board, _size(size), tangential, progress)
     if out is not None:
-        from station.calibrate.camera.files import write_camera_files
-
         write_camera_files(report, out)
-    _say(report.as_dict(), as_json, report.as_text())
+    say(report.as_dict(), as_json, report.as_text())
     raise typer.Exit(ExitCode.DONE if report.camera is not None else ExitCode.FOUND)
 
 
+def _camera_on_rig(
+    rig: str, chosen: tuple[str | None, int | None, Path | None], binning: int, out: Path | None, as_json: bool
+) -> NoReturn:
+    """The rig's own camera before its board; `out` as for a folder of pictures."""
+    from station.calibrate.runs.opened_rig import BoardChoice
+    from station.calibrate.runs.viewpoints import calibrate_camera_on_rig
+
+    found = calibrate_camera_on_rig(rig, BoardChoice(*chosen), binning, out, ask, progress)
+    say(found.report.as_dict(), as_json, found.report.as_text())
+    raise typer.Exit(ExitCode.FOUND if found.flags else ExitCode.DONE)
+
+
 def _size(text: str | None) -> tuple[int, int] | None:
+    """WIDTHxHEIGHT in pixels. Raises CalibrationFileRefused."""
     if text is None:
         return None
     parts = text.lower().split("x")
@@ -120,11 +125,11 @@ def import_file(
         *(f"! {warning}" for warning in warnings),
         *([f"good for: {good_for}"] if good_for is not None else []),
     ]
-    _say(document, as_json, "\n".join(lines))
+    say(document, as_json, "\n".join(lines))
     raise typer.Exit(ExitCode.FOUND if warnings else ExitCode.DONE)
 
 
 def add_camera_commands(app: typer.Typer) -> None:
+    """Adds `camera` and `import`."""
     app.command("camera")(camera)
     app.command("import")(import_file)
-    add_viewpoint_commands(app)

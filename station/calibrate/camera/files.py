@@ -1,4 +1,4 @@
-"""What `station calibrate camera` and `import` write."""
+"""The files that `station calibrate camera` and `import` write: figures, plots, and other programs' formats."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.camera.fit import CameraReport
 from calibration.camera.info_files import FileKind, write_opencv, write_ros
 from calibration.camera.plots import distortion_plot, residual_plot, view_plot
-from calibration.camera.vendor_yaml import VendorCalibration, write_vendor_yaml
+from calibration.camera.report import CameraReport
+from calibration.camera.vendor_calibration import VendorCalibration
+from calibration.camera.vendor_yaml import write_vendor_yaml
 from calibration.camera_model import CameraModel
 from station.errors import BadInput
 
 
 class ConversionRefused(BadInput, ValueError):
-    """The target format needs what the source does not hold."""
+    """The target format needs what the source does not hold; the text says what that is."""
 
 
 def write_camera_files(report: CameraReport, folder: Path) -> tuple[Path, ...]:
-    """camera.json and views.png always; camera.yaml, residuals.png, distortion.png where there is a camera."""
+    """Writes camera.json and views.png; camera.yaml, residuals.png and distortion.png too where there is a camera.
+
+    Returns the paths that were written. The folder is made if absent; its files of these names are replaced.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "camera.json", folder / "views.png"]
     written[0].write_text(json.dumps(report.as_dict(), indent=2) + "\n", encoding="utf-8")
@@ -44,7 +48,10 @@ def _write_png(path: Path, canvas: NDArray[np.uint8]) -> None:
 
 
 def convert(model: CameraModel, vendor: VendorCalibration | None, path: Path, to: FileKind) -> None:
-    """Raises ConversionRefused: the vendor's format holds a board's pose, which the others lack."""
+    """Writes the camera to `path` in the format `to`.
+
+    Raises ConversionRefused for the vendor's format without `vendor`: it holds a board's pose, which the others lack.
+    """
     if to == "opencv":
         write_opencv(model, path)
     elif to == "ros":

@@ -1,15 +1,17 @@
-"""`station calibrate camera FOLDER`: every picture of a folder, in the order of names, one in memory at a time."""
+"""`station calibrate camera FOLDER`: the camera from every picture of a folder, in the order of their names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.boards.board import Board, Picture
-from calibration.camera.fit import CameraReport, ImageFinding, Progress, calibrate_camera
+from calibration.camera.fit import Progress, calibrate_camera
+from calibration.camera.report import CameraReport, ImageFinding
 from station.errors import BadInput
 from station.photometric_stereo.photographs import read_picture
 
@@ -22,7 +24,7 @@ class BoardFolderError(BadInput, ValueError):
 
 
 def board_pictures(folder: Path) -> tuple[Path, ...]:
-    """Raises BoardFolderError."""
+    """The folder's pictures, sorted by name. Raises BoardFolderError for none, or more than MAXIMUM_PICTURES."""
     if not folder.is_dir():
         raise BoardFolderError(f"{folder}: no such folder")
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
@@ -37,7 +39,10 @@ def calibrate_camera_folder(
     folder: Path, board: Board, size_px: tuple[int, int] | None = None, tangential: bool = False,
     progress: Progress = lambda _: None,
 ) -> CameraReport:  # fmt: skip
-    """Pictures that cannot be read are told of like those without a board. Raises BoardFolderError."""
+    """The camera from the folder's pictures, of which only one is in memory at a time.
+
+    A picture that cannot be read is reported like one without a board. Raises BoardFolderError.
+    """
     paths = board_pictures(folder)
     unreadable: dict[str, ImageFinding] = {}
 
@@ -50,15 +55,9 @@ def calibrate_camera_folder(
                 yield path.name, pixels
 
     report = calibrate_camera(readable(), board, size_px=size_px, tangential=tangential, progress=progress)
-    return _with(report, unreadable)
+    images = sorted((*report.images, *unreadable.values()), key=lambda image: image.file)
+    return replace(report, images=tuple(images))
 
 
 def _is_grey_or_colour(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bool:
     return pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
-
-
-def _with(report: CameraReport, unreadable: dict[str, ImageFinding]) -> CameraReport:
-    from dataclasses import replace
-
-    images = sorted((*report.images, *unreadable.values()), key=lambda image: image.file)
-    return replace(report, images=tuple(images))

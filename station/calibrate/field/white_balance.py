@@ -1,4 +1,4 @@
-"""`station calibrate white`: what the screen multiplies colours by so that a white plane is drawn white."""
+"""`station calibrate white`: the gains of red, green and blue with which the screen draws a white plane white."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
-from station.calibrate.bench.bench import LONGEST_EXPOSURE_US, Place
+from station.calibrate.bench.target_bench import LONGEST_EXPOSURE_US, Place
 from station.documents.document import load_document
 from station.errors import BadInput
 from station.judge.diffuse_picture import diffuse_rgb
@@ -18,7 +18,7 @@ from station.recipe.edit import update_recipe_values
 from station.recipe.fields import LightChoice, Recipe, WhiteBalance
 from station.rig.devices import Rig
 
-MIDDLE = 4  # the middle quarter of the picture, each way
+MIDDLE = 4  # the middle quarter of the picture's width and height is read
 BRIGHTEST, DARKEST = 0.85, 0.05  # of full scale: the level of the strongest and the weakest colour
 WANTED = 0.6  # of full scale, for the strongest colour
 CLIPPED_SHARE = 0.001
@@ -28,6 +28,8 @@ ATTEMPTS = 6
 
 @dataclass(frozen=True)
 class WhiteBalanceReport:
+    """The gains that were written into the recipe, and the exposure that showed the plane."""
+
     recipe: str
     red: float
     green: float
@@ -35,15 +37,17 @@ class WhiteBalanceReport:
     exposure_us: float
 
     def as_dict(self) -> dict[str, Any]:
+        """The document of `--json`."""
         return asdict(self)
 
     def as_text(self) -> str:
+        """The gains in one line."""
         gains = f"red {self.red:.3f}, green {self.green:.3f}, blue {self.blue:.3f}"
         return f"{self.recipe}: the screen multiplies {gains}; nothing else changes"
 
 
 def calibrate_white(rig: Rig, place: Place, recipe: Path) -> WhiteBalanceReport:
-    """Photograph the white plane under the recipe's diffuse light and write the gains into the recipe.
+    """Photographs the white plane under the recipe's diffuse light and writes the gains into the recipe.
 
     The camera must stand over the plane. Raises BadInput for a recipe without colours and for a plane that is no
     white plane; DocumentError for the recipe, DeviceError for the rig.
@@ -69,6 +73,7 @@ def calibrate_white(rig: Rig, place: Place, recipe: Path) -> WhiteBalanceReport:
 
 
 def _well_exposed(rig: Rig, light: LightChoice) -> Frame:
+    """A frame in which no colour is clipped or dark, from the recipe's exposure on. Raises BadInput where none is."""
     exposure_us = light.exposure_us
     rig.lights.on(light.channel, light.brightness)
     for _ in range(ATTEMPTS):
@@ -93,4 +98,5 @@ def _levels(frame: Frame) -> NDArray[np.float64]:
 
 
 def _clipped_share(frame: Frame) -> float:
+    """The share of the raw pixels at full scale."""
     return float(np.mean(frame.pixels >= frame.full_scale_dn))

@@ -1,1 +1,5 @@
-"""The lights, measured from a sphere and the white plane, and verified each shift."""
+"""The lights, measured on spheres and on the white plane.
+
+`measured_lights` is the whole measurement on a rig, `mirror_sphere`, `matte_sphere` and `white_plane` are its steps;
+`sphere_lights` does it for a folder of photographs.
+"""

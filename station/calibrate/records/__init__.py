@@ -1,1 +1,1 @@
-"""Calibration records: made, kept, plotted, and bound to recipes."""
+"""Calibration records: made from what was measured, judged by limits, written once, plotted, and bound to recipes."""

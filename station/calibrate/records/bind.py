@@ -1,4 +1,8 @@
-"""`station calibrate bind`: a recipe uses one released record and no other, by its SHA-256."""
+"""`station calibrate bind`: ties a recipe to one released record by its SHA-256.
+
+A recipe learned under one camera and one set of lights. Binding it to another record keeps what it learned under, so
+that levels, picture and arm poses can be corrected, and warns of what cannot be.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.record import Calibration
-from station.calibrate.records.folder import RecordError
+from station.calibrate.errors import RecordError
 from station.documents.document import load_document, read_document
 from station.recipe.aimed_views import reference_camera
 from station.recipe.binding import expiry_problem, release_problems
@@ -21,11 +25,13 @@ from station.recipe.fields import Recipe, ReferenceCamera, ReferenceLight
 from station.recipe.loaded import load_recipe
 from station.recipe.reference_lights import moved_lights, reference_lights, strengths_now, with_use
 
-USUAL_STRENGTH = (0.7, 1.4)  # beyond, over when the recipe learned, frames clip or show noise that the model never saw
+USUAL_STRENGTH = (0.7, 1.4)  # over the strength at training; beyond, frames clip or show noise unknown to the model
 
 
 @dataclass(frozen=True)
 class BindReport:
+    """What was written into the recipe, and what the engineer is warned of."""
+
     recipe: str
     record: str
     calibration_id: str
@@ -33,12 +39,14 @@ class BindReport:
     expires: str | None
     released_by: str | None
     warnings: tuple[str, ...] = ()
-    aimed_mm: float = 0.0  # how far the arm goes from the recipe's poses, at most
+    aimed_mm: float = 0.0  # the farthest that the arm now goes from a pose of the recipe
 
     def as_dict(self) -> dict[str, Any]:
+        """The document of `--json`."""
         return asdict(self)
 
     def as_text(self) -> str:
+        """What the recipe uses now, how far the arm departs from its poses, and the warnings."""
         who = f"released by {self.released_by}, valid until {self.expires}"
         lines = [f"{self.recipe} uses {self.calibration_id} ({who})", f"SHA-256 {self.sha256}"]
         if self.aimed_mm > 0:
@@ -47,10 +55,11 @@ class BindReport:
 
 
 def bind_recipe(record: Path, recipe: Path, now: datetime | None = None) -> BindReport:
-    """Write the record's place and hash into the recipe; the recipe stays as it was where that would not load.
+    """Writes the record's path and SHA-256 into the recipe; the recipe stays as it was where it would not load then.
 
-    What the recipe learned, it learned under the lights of the calibration before: those it keeps from now on.
-    Raises RecordError for a record that is not released or has expired, DocumentError for the recipe.
+    A recipe that learned under another calibration, and does not say so yet, gets that calibration's lights and camera
+    written down as `reference_lights` and `reference_camera`. Raises RecordError for a record that is not released or
+    has expired, DocumentError for the recipe.
     """
     calibration = load_document(record, Calibration)
     problems = [*release_problems(calibration), expiry_problem(calibration, now)]
@@ -75,14 +84,15 @@ def bind_recipe(record: Path, recipe: Path, now: datetime | None = None) -> Bind
 
 
 def _aimed_mm(written: Recipe, aimed: Recipe) -> float:
+    """The largest distance in mm between a pose as written and as aimed for the record's camera."""
     poses = zip(written.viewpoints, aimed.viewpoints, strict=True)
     return max(math.dist(a.as_pose().as_tuple()[:3], b.as_pose().as_tuple()[:3]) for a, b in poses)
 
 
 def _learned_with(path: Path) -> tuple[dict[str, ReferenceLight] | None, ReferenceCamera | None]:
-    """Lights and camera of the calibration that the recipe has now, if it learned under that and does not say so yet.
+    """Lights and camera of the recipe's present calibration, if it learned under that and does not say so yet.
 
-    A recipe that says its lights but not its camera has poses for the arm: they stay.
+    A recipe that names its lights but not its camera has its poses for the arm alone; they are left as they are.
     """
     document = read_document(path)
     recipe = document.validated(Recipe)
@@ -103,13 +113,14 @@ def _learned_with(path: Path) -> tuple[dict[str, ReferenceLight] | None, Referen
 
 
 def _warnings(recipe: Recipe, calibration: Calibration) -> Iterator[str]:
+    """Lights that give another level, or stand elsewhere, than when the model learned."""
     least, most = USUAL_STRENGTH
     other = {n: s for n, s in strengths_now(recipe, calibration).items() if not least <= s <= most}
     if other:
-        told = ", ".join(f"{name} {strength:.2f}" for name, strength in other.items())
+        levels = ", ".join(f"{name} {strength:.2f}" for name, strength in other.items())
         yield (
-            f"lights give another level than when the model learned ({told} times as much): frames may saturate or be "
-            "noisy; set their exposures so that they give what they gave"
+            f"lights give another level than when the model learned ({levels} times as much): frames may saturate or "
+            "be noisy; set their exposures so that they give what they gave"
         )
     moved = moved_lights(recipe, calibration)
     if moved:

@@ -1,4 +1,4 @@
-"""The plots of each step of a calibration: for the report, for the folder beside it, and for a wizard's screen."""
+"""The plots of each step of a calibration, for the report and for the folder beside it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from calibration.camera.plots import distortion_plot, residual_plot, view_plot
 from calibration.record import Calibration
 from calibration.report.plots import Curve, Plot, curve_svg, dome_svg, maps_svg
 from calibration.sensor.photon_transfer import SensorCharacter
-from station.calibrate.viewpoints.geometry import MeasuredGeometry
+from station.calibrate.viewpoints.measured_geometry import MeasuredGeometry
 from station.documents.atomic import write_atomic
 from station.recipe.flat_field_file import FieldMaps
 
-# of the colour scales: fixed, so that reports can be laid side by side
+# half ranges of the colour scales; fixed, so that reports can be laid side by side
 OWN_SPAN, SHARED_SPAN = 0.005, 0.05
 
 
 def camera_plots(found: MeasuredGeometry) -> tuple[Plot, ...]:
+    """Rms of each picture, residuals of all points, and the lens's distortion."""
     report = found.camera.report
     return (
         _png("camera-pictures", "Residual of each picture of the board", view_plot(report)),
@@ -32,11 +33,13 @@ def camera_plots(found: MeasuredGeometry) -> tuple[Plot, ...]:
 
 
 def light_plots(record: Calibration, reference: Calibration | None) -> tuple[Plot, ...]:
+    """The dome of lights, with the reference's lights in grey where there is one."""
     caption = "Lights seen along the viewing axis, degrees from it; grey: the reference; size: intensity; red: flagged"
     return (_svg("lights", caption, dome_svg(record, reference)),)
 
 
 def sensor_plots(sensor: SensorCharacter) -> tuple[Plot, ...]:
+    """Photon transfer and linearity."""
     transfer = Curve(
         "Photon transfer", "mean above dark (DN)", "variance above dark (DN^2)",
         tuple((p.mean_dn, p.variance_dn2) for p in sensor.points), sensor.gain_dn_per_e,
@@ -52,7 +55,7 @@ def sensor_plots(sensor: SensorCharacter) -> tuple[Plot, ...]:
 
 
 def field_plots(maps: FieldMaps, names: Sequence[str]) -> tuple[Plot, ...]:
-    """What all lights share on one plot, what each has of its own on the other."""
+    """One plot of what each light has of its own, one of what all of them share; `names` in the maps' order."""
     shared, own = maps.shared_and_own()
     rest = f"blue: weaker than the light model says by {OWN_SPAN:.1%} or more, red: stronger; smallest to largest"
     common = f"blue: darker by {SHARED_SPAN:.0%} or more; lens and plane"
@@ -64,7 +67,7 @@ def field_plots(maps: FieldMaps, names: Sequence[str]) -> tuple[Plot, ...]:
 
 
 def write_plots(folder: Path, plots: Sequence[Plot]) -> dict[str, str]:
-    """Each into a file of its own; paths by name."""
+    """Writes each plot into a file of its own, and returns their paths by name."""
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
     for plot in plots:

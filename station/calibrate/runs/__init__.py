@@ -1,1 +1,1 @@
-"""The procedures: each opens a rig, measures in order, and leaves a record or a verdict on one."""
+"""The commands of `station calibrate` on a rig: each opens it, measures, and returns a report with `as_text`."""

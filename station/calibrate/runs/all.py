@@ -1,84 +1,57 @@
-"""`station calibrate all`: from a rig as it was put together to a released record and its report."""
+"""`station calibrate all`: from a rig as it was put together to a released record and its report.
+
+The order is that of dependence: the camera and its viewpoints from the board, the lights with that camera, the flat
+field with those lights. The record is written before anything is compared with a simulated rig's truth.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from calibration.record import Calibration
-from calibration.report.page import Section, html_report
+from calibration.report.page import Section
 from calibration.report.plots import Plot
+from calibration.sensor.photon_transfer import SensorCharacter
 from drivers.protocols import Pose
-from station.calibrate.bench.bench import Identity, Progress, Recorder
-from station.calibrate.field.measure import MeasuredField, field_maps
-from station.calibrate.lights.measure import (
-    CalibrationRefused,
-    LightSettings,
-    MeasuredLights,
-    measure_lights,
-    measure_sensor,
-)
-from station.calibrate.records.folder import Release, make_record, record_hash, with_field, write_record
-from station.calibrate.records.plots import camera_plots, field_plots, light_plots, sensor_plots, write_plots
-from station.calibrate.runs.opened import Station
+from station.calibrate.bench.target_bench import Identity, Progress, Recorder
+from station.calibrate.errors import CalibrationRefused
+from station.calibrate.field.measured_field import MeasuredField, field_maps
+from station.calibrate.lights.measured_lights import MeasuredLights, measure_lights
+from station.calibrate.lights.settings import LightSettings
+from station.calibrate.records.make_record import Release, make_record, with_field
+from station.calibrate.records.plots import camera_plots, field_plots, light_plots, sensor_plots
+from station.calibrate.records.record_file import record_hash, write_record
+from station.calibrate.runs.all_report import CalibrateReport, write_page
+from station.calibrate.runs.opened_rig import OpenedRig
+from station.calibrate.sensor.exposure_series import measure_sensor
 from station.calibrate.studies.compare import Comparison, as_built, compare, truth_of_rig
-from station.calibrate.studies.demo_part import NormalErrors, Used, When, measure_parts, summary
+from station.calibrate.studies.demo_part import NormalErrors, Used, When, measure_parts
 from station.calibrate.viewpoints.drift_check import viewpoints_record
-from station.calibrate.viewpoints.geometry import MeasuredGeometry, measure_geometry, with_geometry
-from station.calibrate.viewpoints.measure import STATION_VIEWS
-from station.documents.atomic import write_atomic
+from station.calibrate.viewpoints.measured_geometry import MeasuredGeometry, measure_geometry, with_geometry
+from station.calibrate.viewpoints.taught_views import STATION_VIEWS
 from station.documents.document import save_document
+from station.recipe.flat_field_file import FieldMaps
 
-NORMALS = ("before", "after", "exact")
 LIGHTS_VIEW = "top"  # where the lights are measured from
 
 
 @dataclass(frozen=True)
-class CalibrateReport:
-    """What `calibrate all` did; `comparison` and `normals` need a simulated rig."""
+class _Measured:
+    """All that was measured, before it becomes a record."""
 
-    record: str
-    report: str
-    calibration_id: str
-    sha256: str
-    released: bool
-    flags: tuple[str, ...]
-    seconds: float
-    plots: dict[str, str]  # files by name
-    comparison: tuple[Comparison, ...]
-    normals: tuple[NormalErrors, ...]  # of the demo parts, before and after
-
-    @property
-    def ok(self) -> bool:
-        return self.released and all(row.ok for row in self.comparison) and normals_wanted(self.normals)
-
-    def as_dict(self) -> dict[str, Any]:
-        document = asdict(self)
-        for row, shown in zip(self.comparison, document["comparison"], strict=True):
-            shown["ok"] = row.ok
-        for errors, shown in zip(self.normals, document["normals"], strict=True):
-            shown["ok"] = errors.ok
-        return document
-
-    def as_text(self) -> str:
-        lines = [row.as_text() for row in self.comparison]
-        lines += summary(self.normals)
-        lines += [f"! {flag}" for flag in self.flags]
-        state = "released" if self.released else "NOT released"
-        return "\n".join([*lines, f"{state}: {self.record}", f"report: {self.report}", f"{self.seconds:.0f} s"])
-
-
-def normals_wanted(found: Sequence[NormalErrors]) -> bool:
-    """Of each demo part, all views together: beyond the limit before calibration, within it afterwards."""
-    own = {(n.part, n.when): n for n in found if n.view == "all"}
-    return all(own[part, "after"].ok and not own[part, "before"].ok for part in {n.part for n in found})
+    geometry: MeasuredGeometry | None
+    lights: MeasuredLights
+    sensor: SensorCharacter | None
+    identity: Identity
+    recorder: Recorder
+    settings: LightSettings
 
 
 def calibrate_all(
-    station_open: Station,
+    opened: OpenedRig,
     reference: Calibration,
     out: Path,
     release_by: str,
@@ -93,56 +66,27 @@ def calibrate_all(
 ) -> CalibrateReport:
     """Camera, viewpoints, lights, sensor, field, record, report; on a simulated rig the comparison with its truth.
 
-    `views` need one of the name LIGHTS_VIEW; the diffuse light is the reference's.
-    Raises CalibrationRefused, RecordError, DeviceError.
+    `views` must hold one of the name LIGHTS_VIEW; the diffuse light is the reference's. Without camera (and viewpoints)
+    or sensor the record keeps the reference's and calls them nominal; `with_part` compares the demo parts' normals.
+    Raises CalibrationRefused, OutOfTravel, RecordError, DeviceError.
     """
     if LIGHTS_VIEW not in views:
         raise CalibrationRefused(
             f"no viewpoint is named {LIGHTS_VIEW!r} (there are {', '.join(views)}): the lights are measured from "
             "there; teach one that looks straight down"
         )
-    chosen = (settings or LightSettings()).for_lights_of(reference)
-    station_open.board_bench.diffuse_channel = chosen.diffuse_channel
     began = datetime.now(UTC)
-    geometry = measure_geometry(station_open.board_bench, progress, views=views) if with_camera else None
-    known = reference if geometry is None else with_geometry(reference, geometry)
-    stand = None if geometry is None else geometry.stand(LIGHTS_VIEW, known.working_distance_mm)
-    station_open.bench.stand_at(views[LIGHTS_VIEW])
-    recorder = Recorder(station_open.bench)
-    lights = measure_lights(recorder, known, chosen, progress, stand)
-    sensor = measure_sensor(recorder, known, chosen, progress) if with_sensor else None
-    identity = station_open.identity()  # now: the camera is as warm as it was for most of the pictures
-    release = Release(release_by, datetime.now(UTC), lens=lens)
-    name = f"{identity.camera}-{release.at.strftime('%Y%m%dT%H%M%SZ')}"
-    pictures = [*(geometry.pictures if geometry is not None else ()), *recorder.pictures]
-    bare = make_record(reference, lights, sensor, identity, pictures, release, name, geometry)
-    maps = field_maps(bare, lights.white, chosen.binning, lights.stand)
-    field = MeasuredField(maps, lights.tilt, lights.plane.intensities)
-    record = with_field(bare, field)
-    path = write_record(out, record, field.maps)
-    if geometry is not None:
-        _write_viewpoints(out, record, geometry, identity, chosen.diffuse_channel)
-    comparison: tuple[Comparison, ...] = ()
-    normals: tuple[NormalErrors, ...] = ()
-    if station_open.control is not None:
-        progress("comparing with the simulated rig's truth")
-        truth = truth_of_rig(station_open.control, record)
-        comparison = compare(record, truth)
-        if with_part:
-            used: dict[When, Used] = {
-                "before": Used(reference), "after": Used(record, field.maps), "exact": Used(as_built(record, truth)),
-            }  # fmt: skip
-            normals = measure_parts(station_open.bench, station_open.control, used, progress, views=views)
-    page = out / f"{record.calibration_id}.html"
-    plots: dict[Section, tuple[Plot, ...]] = {
-        "camera": () if geometry is None else camera_plots(geometry),
-        "lights": light_plots(record, reference),
-        "field": field_plots(field.maps, lights.names),
-        "sensor": () if sensor is None else sensor_plots(sensor),
-    }
-    text = html_report(record, record_hash(record), plots=plots, tables=_tables(lights, comparison, normals))
-    write_atomic(page, text.encode("utf-8"))
-    drawn = write_plots(out / f"{record.calibration_id}.plots", [p for own in plots.values() for p in own])
+    chosen = (settings or LightSettings()).for_lights_of(reference)
+    opened.board_bench.diffuse_channel = chosen.diffuse_channel
+    geometry = measure_geometry(opened.board_bench, progress, views=views) if with_camera else None
+    opened.bench.stand_at(views[LIGHTS_VIEW])
+    found = _measured(opened, reference, geometry, chosen, with_sensor, progress)
+    record, maps = _recorded(found, reference, Release(release_by, datetime.now(UTC), lens=lens))
+    path = write_record(out, record, maps)
+    _write_viewpoints(out, record, found)
+    comparison, normals = _against_truth(opened, reference, record, maps, views if with_part else {}, progress)
+    plots = _plots(found, record, reference, maps)
+    page, drawn = write_page(out, record, found.lights, plots, comparison, normals)
     about = record.provenance
     assert about is not None
     return CalibrateReport(
@@ -151,44 +95,64 @@ def calibrate_all(
     )  # fmt: skip
 
 
-def _write_viewpoints(
-    out: Path, record: Calibration, geometry: MeasuredGeometry, identity: Identity, diffuse_channel: int
-) -> None:
-    """What `station calibrate viewpoints --check` compares with, each shift."""
+def _measured(
+    opened: OpenedRig, reference: Calibration, geometry: MeasuredGeometry | None, settings: LightSettings,
+    with_sensor: bool, progress: Progress,
+) -> _Measured:  # fmt: skip
+    """The lights and the sensor, seen with the camera as it was found before the board."""
+    known = reference if geometry is None else with_geometry(reference, geometry)
+    camera_pose = None if geometry is None else geometry.camera_pose(LIGHTS_VIEW, known.working_distance_mm)
+    recorder = Recorder(opened.bench)
+    lights = measure_lights(recorder, known, settings, progress, camera_pose)
+    sensor = measure_sensor(recorder, known, settings, progress) if with_sensor else None
+    identity = opened.identity()  # now: the camera is as warm as it was for most of the pictures
+    return _Measured(geometry, lights, sensor, identity, recorder, settings)
+
+
+def _recorded(found: _Measured, reference: Calibration, release: Release) -> tuple[Calibration, FieldMaps]:
+    """The record with its flat field, and the maps that belong beside it."""
+    lights = found.lights
+    name = f"{found.identity.camera}-{release.at.strftime('%Y%m%dT%H%M%SZ')}"
+    pictures = [*(() if found.geometry is None else found.geometry.pictures), *found.recorder.pictures]
+    bare = make_record(reference, lights, found.sensor, found.identity, pictures, release, name, found.geometry)
+    maps = field_maps(bare, lights.white, found.settings.binning, lights.camera_pose)
+    return with_field(bare, MeasuredField(maps, lights.tilt, lights.plane.intensities)), maps
+
+
+def _write_viewpoints(out: Path, record: Calibration, found: _Measured) -> None:
+    """Writes the file with which `station calibrate viewpoints --check` compares each shift, if they were measured."""
+    if found.geometry is None:
+        return
     kept = viewpoints_record(
-        geometry.viewpoints, identity, is_simulated=record.is_simulated, diffuse_channel=diffuse_channel
-    )
+        found.geometry.viewpoints, found.identity, is_simulated=record.is_simulated,
+        diffuse_channel=found.settings.diffuse_channel,
+    )  # fmt: skip
     save_document(out / f"{record.calibration_id}.viewpoints.yaml", kept, header=f"Of {record.calibration_id}.")
 
 
-def _tables(
-    lights: MeasuredLights, comparison: tuple[Comparison, ...], normals: tuple[NormalErrors, ...]
-) -> dict[str, list[list[str]]]:
-    rows = [["Light", "mirror to matte (degrees)", "matte to plane intensity (%)",
-             "semi-calibrated to plane (%)", "left-out ratio", "flags"]]  # fmt: skip
-    for k, name in enumerate(lights.names):
-        apart = 100 * (lights.matte_intensities[k] / lights.plane.intensities[k] - 1)
-        semi = 100 * (lights.part_intensities[k] / lights.plane.intensities[k] - 1)
-        rows.append([
-            name, f"{lights.disagreement_deg[k]:.2f}", f"{apart:+.2f}", f"{semi:+.2f}",
-            f"{lights.left_out.ratios[k]:.2f}", "; ".join(lights.flags[k]) or "none",
-        ])  # fmt: skip
-    tables = {"Independent checks": rows}
-    if comparison:
-        tables["Against the simulated rig's truth"] = [
-            ["Quantity", "median error", "worst error", "allowed", "truth inside the 95 % interval"],
-            *(
-                [r.quantity, f"{r.median_error:.3f} {r.unit}", f"{r.worst_error:.3f} {r.unit}", f"{r.worst_allowed:g}",
-                 f"{r.inside} of {r.count}"]
-                for r in comparison
-            ),
-        ]  # fmt: skip
-    if normals:
-        tables["Normals of the demo parts, mean angle to the exact ones in degrees"] = [
-            ["Part", "view", *NORMALS],
-            *(
-                [part, view, *(f"{n.mean_deg:.2f}" for n in normals if (n.part, n.view) == (part, view))]
-                for part, view in dict.fromkeys((n.part, n.view) for n in normals)
-            ),
-        ]
-    return tables
+def _against_truth(
+    opened: OpenedRig, reference: Calibration, record: Calibration, maps: FieldMaps, views: Mapping[str, Pose],
+    progress: Progress,
+) -> tuple[tuple[Comparison, ...], tuple[NormalErrors, ...]]:  # fmt: skip
+    """The record against the simulated rig's truth, and the demo parts' normals in `views`; nothing on a real rig."""
+    if opened.control is None:
+        return (), ()
+    progress("comparing with the simulated rig's truth")
+    truth = truth_of_rig(opened.control, record)
+    used: dict[When, Used] = {
+        "before": Used(reference), "after": Used(record, maps), "exact": Used(as_built(record, truth)),
+    }  # fmt: skip
+    comparison = compare(record, truth)
+    return comparison, measure_parts(opened.bench, opened.control, used, progress, views=views) if views else ()
+
+
+def _plots(
+    found: _Measured, record: Calibration, reference: Calibration, maps: FieldMaps
+) -> dict[Section, tuple[Plot, ...]]:
+    """The plots of each step by the report's section; none of a step that was left out."""
+    return {
+        "camera": () if found.geometry is None else camera_plots(found.geometry),
+        "lights": light_plots(record, reference),
+        "field": field_plots(maps, found.lights.names),
+        "sensor": () if found.sensor is None else sensor_plots(found.sensor),
+    }

@@ -1,4 +1,4 @@
-"""`station calibrate field`: flat-field maps for a record whose lights are known, kept as a new record."""
+"""`station calibrate field`: flat-field maps for a record whose lights are known, written as a new record."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from calibration.lights.field import PlaneTilt
-from calibration.record import Calibration
-from station.calibrate.bench.bench import Progress, Recorder
-from station.calibrate.field.measure import measure_field
-from station.calibrate.lights.measure import CalibrationRefused, LightSettings
-from station.calibrate.records.folder import VALID_FOR_DAYS, record_hash, with_field, write_record
-from station.calibrate.runs.opened import Station
+from calibration.lights.white_plane import PlaneTilt
+from calibration.record import Calibration, Provenance
+from station.calibrate.bench.target_bench import Progress, Recorder
+from station.calibrate.errors import CalibrationRefused
+from station.calibrate.field.measured_field import measure_field
+from station.calibrate.lights.settings import LightSettings
+from station.calibrate.records.make_record import VALID_FOR_DAYS, with_field
+from station.calibrate.records.record_file import record_hash, write_record
+from station.calibrate.runs.opened_rig import OpenedRig
 from station.recipe.binding import utc
 
 
 @dataclass(frozen=True)
 class FieldReport:
+    """The new record, its maps, and what was flagged."""
+
     record: str
     maps: str
     calibration_id: str
@@ -30,9 +34,11 @@ class FieldReport:
     tilt: PlaneTilt  # of the white plane, against the record's intensities
 
     def as_dict(self) -> dict[str, Any]:
+        """The document of `--json`."""
         return asdict(self)
 
     def as_text(self) -> str:
+        """The maps and the plane's tilt, the flags, and whether the record was released."""
         lines = [
             f"{len(self.channels)} maps, {self.departure_percent:.2f} % rms beside the light model; white plane tilted "
             f"by {self.tilt.tilt_deg:.2f} +- {1.96 * self.tilt.spread_deg:.2f} degrees",
@@ -43,24 +49,15 @@ class FieldReport:
 
 
 def calibrate_field(
-    station_open: Station, record: Calibration, out: Path, release_by: str, progress: Progress, settings: LightSettings
+    opened: OpenedRig, record: Calibration, out: Path, release_by: str, progress: Progress, settings: LightSettings
 ) -> FieldReport:
-    """A new record: the old one's lights with flat-field maps measured now.
+    """Writes a new record: the old one's lights, with flat-field maps measured now.
 
+    The new record expires no later than the old one, whose lights it keeps, and is released only if that one was.
     Raises CalibrationRefused, RecordError, DeviceError.
     """
-    about = record.provenance
-    if about is None:
-        raise CalibrationRefused(f"{record.calibration_id} is no record of measurements: station calibrate all first")
-    own = station_open.identity().camera
-    if own != record.camera_serial_number:
-        raise CalibrationRefused(f"the camera is {own}, the record is of {record.camera_serial_number}")
-    if about.is_expired(utc(datetime.now(UTC))):
-        raise CalibrationRefused(
-            f"{record.calibration_id} expired at {about.expires}: its lights are too old for new maps; "
-            "station calibrate all"
-        )
-    recorder = Recorder(station_open.bench)
+    about = _usable(record, opened.identity().camera)
+    recorder = Recorder(opened.bench)
     field = measure_field(recorder, record, settings, progress)
     now = datetime.now(UTC)
     released = {} if about.released_by is None else {
@@ -85,3 +82,22 @@ def calibrate_field(
         str(path), str(out / made.flat_field.file), made.calibration_id, record_hash(made),
         found.released_by is not None, found.flags, field.departure_percent, field.maps.channels, field.tilt,
     )  # fmt: skip
+
+
+def _usable(record: Calibration, camera: str) -> Provenance:
+    """The record's provenance. Raises CalibrationRefused for a drawing, another camera's record or an expired one."""
+    about = record.provenance
+    if about is None:
+        raise CalibrationRefused(
+            f"{record.calibration_id} is no record of measurements: run `station calibrate all` first"
+        )
+    if camera != record.camera_serial_number:
+        raise CalibrationRefused(
+            f"the camera is {camera}, the record is of {record.camera_serial_number}: give a record of this camera"
+        )
+    if about.is_expired(utc(datetime.now(UTC))):
+        raise CalibrationRefused(
+            f"{record.calibration_id} expired at {about.expires}: its lights are too old for new maps; "
+            "run `station calibrate all`"
+        )
+    return about

@@ -1,20 +1,20 @@
-"""`station calibrate lights --rig`: the lights of a live rig, against a table or record of them."""
+"""`station calibrate lights --rig`: the lights of a live rig, against a drawing or a record of them."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from calibration.lights.rays import F64
-from calibration.record import Calibration
-from station.calibrate.bench.bench import Progress
-from station.calibrate.lights.measure import LightSettings, MeasuredLights, measure_lights
-from station.calibrate.runs.opened import Station
+from calibration.record import Calibration, vector_of
+from station.calibrate.bench.target_bench import Progress
+from station.calibrate.lights.measured_lights import MeasuredLights, measure_lights
+from station.calibrate.lights.settings import LightSettings
+from station.calibrate.runs.opened_rig import OpenedRig
 
 
 @dataclass(frozen=True)
 class LiveLight:
-    """Axes: x right, y up, z toward the camera, from the target point."""
+    """One light as measured. Axes: x right, y up, z toward the camera, from the target point."""
 
     name: str
     channel: int
@@ -33,6 +33,8 @@ class LiveLight:
 
 @dataclass(frozen=True)
 class LiveLightsReport:
+    """All directional lights of a rig; clean where nothing is flagged and the arrangement is good."""
+
     reference: str
     lights: tuple[LiveLight, ...]
     condition: float  # of L^T L
@@ -42,12 +44,15 @@ class LiveLightsReport:
 
     @property
     def is_clean(self) -> bool:
+        """Whether the command ends with 0."""
         return not self.flags and not self.advice and not any(light.flags for light in self.lights)
 
     def as_dict(self) -> dict[str, Any]:
+        """The document of `--json`."""
         return asdict(self)
 
     def as_text(self) -> str:
+        """One line a light with its flags, then the condition of the set, advice and common flags."""
         lines = []
         for light in self.lights:
             x, y, z = light.direction
@@ -61,19 +66,23 @@ class LiveLightsReport:
 
 
 def calibrate_lights_live(
-    station_open: Station, reference: Calibration, progress: Progress, settings: LightSettings
+    opened: OpenedRig, reference: Calibration, progress: Progress, settings: LightSettings
 ) -> LiveLightsReport:
-    """Mirror sphere, matte sphere, white plane; every light judged against the reference. Raises CalibrationRefused."""
+    """Measures mirror sphere, matte sphere and white plane, and judges every light against the reference.
+
+    Raises CalibrationRefused.
+    """
     own = settings.for_lights_of(reference)
-    return report_of(measure_lights(station_open.bench, reference, own, progress), reference)
+    return _report(measure_lights(opened.bench, reference, own, progress), reference)
 
 
-def report_of(found: MeasuredLights, reference: Calibration) -> LiveLightsReport:
+def _report(found: MeasuredLights, reference: Calibration) -> LiveLightsReport:
+    """The figures of each light side by side, in the order of the reference."""
     lights = []
     for k, (name, channel) in enumerate(zip(found.names, found.channels, strict=True)):
         near = found.near[k]
         light = LiveLight(
-            name, channel, _three(near.direction), near.spread_deg, _three(near.position_mm),
+            name, channel, vector_of(near.direction), near.spread_deg, vector_of(near.position_mm),
             near.distance_spread_mm, float(found.plane.intensities[k]), float(found.plane.spreads[k]),
             float(found.disagreement_deg[k]), float(found.matte_intensities[k]), float(found.part_intensities[k]),
             float(found.left_out.ratios[k]), found.flags[k],
@@ -83,7 +92,3 @@ def report_of(found: MeasuredLights, reference: Calibration) -> LiveLightsReport
         reference.calibration_id, tuple(lights), found.condition.condition, found.condition.advice,
         found.tilt.tilt_deg, (*found.plane.flags, *found.tilt.flags, *found.dark.flags),
     )  # fmt: skip
-
-
-def _three(vector: F64) -> tuple[float, float, float]:
-    return (float(vector[0]), float(vector[1]), float(vector[2]))

@@ -1,1 +1,1 @@
-"""What a calibration is worth, against the simulated rig's truth."""
+"""The worth of a calibration: comparisons with the simulated rig's truth, and many calibrations on the Scene alone."""

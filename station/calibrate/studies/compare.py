@@ -1,4 +1,7 @@
-"""A finished calibration against the simulated rig's truth: for judging the method, never for calibrating."""
+"""A finished calibration against the simulated rig's truth: judges the method, and never enters a calibration.
+
+Every error is judged twice: against a fixed limit, and by whether the truth lies in the 95 % interval that was stated.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from calibration.lights.rays import F64, angle_deg, unit
+from calibration.camera_model import F64
+from calibration.lights.rays import angle_deg, unit
 from calibration.record import Calibration
+from calibration.viewpoints.record import viewpoint_of_record
 from drivers.simulated.control import RigControl
-from station.calibrate.viewpoints.geometry import viewpoint_of_record
+from station.calibrate.viewpoints.measured_viewpoints import MeasuredViewpoints
 
 ANGLE_SIGMAS = 2.448  # 95 % of an error with one sigma per axis in two axes
 SIGMAS = 1.960
@@ -21,8 +26,10 @@ CAMERA_FIELDS = ("fx_px", "fy_px", "cx_px", "cy_px")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One quantity: how far it is off, and what was allowed. `inside`: in how many of `count` the truth lies in the
-    stated 95 % interval."""
+    """One quantity: how far it is off the truth, and how far it may be.
+
+    In `inside` of `count` cases the truth lies in the stated 95 % interval.
+    """
 
     quantity: str
     unit: str
@@ -35,11 +42,13 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
+        """Whether the errors are within what is allowed; the intervals are not judged."""
         return self.worst_error <= self.worst_allowed and (
             self.median_allowed is None or self.median_error <= self.median_allowed
         )
 
     def as_text(self) -> str:
+        """One line: whether it is within what is allowed, the errors, and how many intervals hold."""
         allowed = f"<= {self.worst_allowed:g}"
         if self.median_allowed is not None:
             allowed = f"median <= {self.median_allowed:g}, worst {allowed}"
@@ -51,7 +60,9 @@ class Comparison:
 
 
 def compare(calibration: Calibration, truth: dict[str, Any]) -> tuple[Comparison, ...]:
-    """`truth` as the simulated rig's control verb of that name gives it."""
+    """Camera, viewpoints, lights and sensor against `truth`, as `truth_of_rig` returns it; what was not measured is
+    left
+    out."""
     chosen = [light for light in calibration.lights if light.kind == "directional"]
     known = {int(light["channel"]): light for light in truth["lights"]}
     positions = np.array([known[light.channel]["position_mm"] for light in chosen], np.float64)
@@ -81,7 +92,7 @@ def compare(calibration: Calibration, truth: dict[str, Any]) -> tuple[Comparison
 
 
 def _geometry(calibration: Calibration, truth: dict[str, Any]) -> Iterator[Comparison]:
-    """Rows of camera and viewpoints, where they were measured."""
+    """The rows of camera and viewpoints, where they were measured."""
     camera = calibration.camera
     if camera is not None:
         true = truth["camera"]
@@ -107,14 +118,30 @@ def _geometry(calibration: Calibration, truth: dict[str, Any]) -> Iterator[Compa
 
 
 def truth_of_rig(control: RigControl, calibration: Calibration) -> dict[str, Any]:
-    """The simulated rig's truth, with where the camera stands at the calibration's viewpoints on average."""
+    """The simulated rig's truth, with the camera's average pose at each of the calibration's viewpoints."""
     truth = dict(control.call("truth"))
     views = {v.name: control.call("truth", arm=list(v.arm))["viewpoint"] for v in calibration.viewpoints}
     return {**truth, "viewpoints": views}
 
 
+def truth_text(found: MeasuredViewpoints, control: RigControl) -> str:
+    """How far each viewpoint and the focal length are off the simulated rig's truth, a line each."""
+    lines = []
+    for viewpoint in found.viewpoints:
+        answer = control.call("truth", arm=list(viewpoint.axes))
+        off, turn = viewpoint.errors(np.array(answer["viewpoint"], np.float64))
+        inside = int((np.abs(off) <= viewpoint.position_interval95_mm).sum())
+        inside += int((np.abs(turn) <= viewpoint.angle_interval95_deg).sum())
+        lines.append(
+            f"{viewpoint.name:<8} off the truth by {np.linalg.norm(off):.4f} mm, {np.linalg.norm(turn):.4f} degrees; "
+            f"{inside} of 6 in their 95 % intervals"
+        )
+    focal = float(control.call("truth")["camera"]["fx_px"])
+    return "\n".join([*lines, f"focal length off the truth by {100 * (found.camera.fx_px / focal - 1):+.4f} %"])
+
+
 def as_built(calibration: Calibration, truth: dict[str, Any]) -> Calibration:
-    """The calibration that would have been perfect: what is left of an error then is not the calibration's."""
+    """The calibration with the true lights and camera: an error that is left with it is not the calibration's."""
     known = {int(light["channel"]): light for light in truth["lights"]}
     lights = []
     for light in calibration.lights:
@@ -137,6 +164,7 @@ _SPREADS = ("direction_spread_deg", "distance_spread_mm", "intensity_spread")
 def _row(
     quantity: str, unit_name: str, errors: F64, intervals: F64, worst: float, median: float | None = None
 ) -> Comparison:
+    """A comparison of errors (n,) with the half widths (n,) of their stated intervals."""
     return Comparison(
         quantity, unit_name, float(np.median(errors)), float(errors.max()), worst, int((errors <= intervals).sum()),
         len(errors), median,

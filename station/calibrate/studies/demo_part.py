@@ -1,4 +1,4 @@
-"""What a calibration is worth: the demo parts' normals in all views, solved with one calibration and with another."""
+"""The worth of a calibration: the demo parts' normals in all views, solved with one calibration and with another."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from calibration.record import Calibration
 from drivers.protocols import Frame, Pose
 from drivers.simulated.control import RigControl
-from station.calibrate.bench.bench import LiveBench, Progress
-from station.calibrate.viewpoints.measure import STATION_VIEWS
+from station.calibrate.bench.target_bench import LiveBench, Progress
+from station.calibrate.viewpoints.taught_views import STATION_VIEWS
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.gloss import Gloss, GlossView, fit_gloss, without_gloss
 from station.photometric_stereo.lights import LightModel, PointLights
@@ -23,7 +23,7 @@ from station.recipe.calibrated_lights import directional_channels, light_model
 from station.recipe.flat_field_file import FieldMaps
 
 PARTS = ("connector", "knob")
-TAUGHT_SEED, MEASURED_SEED = 5, 6  # two individuals: heights and gloss are found on one and used on the other
+TAUGHT_SEED, MEASURED_SEED = 5, 6  # two individual parts: heights and gloss are found on one, used on the other
 PART_BINNING, PART_EXPOSURE_US = 8, 8000.0
 LIMIT_DEG = 1.0  # mean, on lit and unshadowed pixels of one part
 When = Literal["before", "after", "exact"]
@@ -31,7 +31,7 @@ When = Literal["before", "after", "exact"]
 
 @dataclass(frozen=True)
 class Used:
-    """A calibration with its flat field if it has one."""
+    """A calibration to solve with, and its flat field if it has one."""
 
     calibration: Calibration
     maps: FieldMaps | None = None
@@ -39,7 +39,7 @@ class Used:
 
 @dataclass(frozen=True)
 class ProductOptions:
-    """What the solver is told of a product: its height in each view, from the drawing, and its gloss."""
+    """What the solver knows of a product: its height in each view and its gloss."""
 
     heights_mm: Mapping[str, float]
     gloss: Gloss
@@ -47,11 +47,11 @@ class ProductOptions:
 
 @dataclass(frozen=True)
 class Seen:
-    """One view of a part: frames in the order of the lights, and the truth of it."""
+    """One view of a part: frames in the order of the lights, and its truth."""
 
     frames: list[Frame]
     normals: NDArray[np.float32]  # (3, H, W) camera axes
-    lit: NDArray[np.bool_]  # (H, W): on the part, and no light is kept from it
+    lit: NDArray[np.bool_]  # (H, W): on the part, and in no light's shadow
     height_mm: float  # median of the part, above the camera's target plane
 
 
@@ -72,9 +72,11 @@ class NormalErrors:
 
     @property
     def ok(self) -> bool:
+        """Whether the mean is within LIMIT_DEG."""
         return self.mean_deg <= LIMIT_DEG
 
     def as_text(self) -> str:
+        """One line of figures."""
         return (
             f"{self.part} {self.view} {self.when}: mean {self.mean_deg:.2f}, median {self.median_deg:.2f}, "
             f"95 % {self.p95_deg:.2f} degrees ({self.pixels} lit pixels)"
@@ -85,7 +87,7 @@ def measure_parts(
     bench: LiveBench, control: RigControl, used: Mapping[When, Used], progress: Progress,
     parts: Sequence[str] = PARTS, views: Mapping[str, Pose] = STATION_VIEWS,
 ) -> tuple[NormalErrors, ...]:  # fmt: skip
-    """Each part in each view under all directional lights; normals with each of the calibrations."""
+    """Photographs each part in each view under all directional lights, and solves with each of the calibrations."""
     found: list[NormalErrors] = []
     for part in parts:
         options = _taught(bench, control, used["after"], part, views, progress)
@@ -104,6 +106,7 @@ def measure_parts(
 def _taught(
     bench: LiveBench, control: RigControl, used: Used, part: str, views: Mapping[str, Pose], progress: Progress
 ) -> ProductOptions:
+    """Height and gloss of a product, found on one individual part with the calibration `used`."""
     progress(f"{part}: height and gloss of the product")
     control.load(part, TAUGHT_SEED)
     heights, fitted = {}, []
@@ -116,6 +119,7 @@ def _taught(
 
 
 def _seen(bench: LiveBench, control: RigControl, pose: Pose, calibration: Calibration) -> Seen:
+    """Photographs one view under all directional lights, and asks the simulated rig for its truth."""
     bench.stand_at(pose)
     channels = directional_channels(calibration)
     frames = [bench.photograph(c, PART_EXPOSURE_US, PART_BINNING) for c in channels]
@@ -126,7 +130,7 @@ def _seen(bench: LiveBench, control: RigControl, pose: Pose, calibration: Calibr
 
 
 def angles_deg(seen: Seen, used: Used, options: ProductOptions, view: str) -> NDArray[np.float64]:
-    """(N,) at lit, unshadowed pixels that the solver calls observable."""
+    """(N,) angles to the true normals at lit, unshadowed pixels that the solver calls observable."""
     lights = _lights(used, options.heights_mm[view])
     first = _solved(seen, used, lights)
     found = without_gloss(
@@ -144,6 +148,7 @@ def _lights(used: Used, height_mm: float) -> LightModel:
 
 
 def _field(seen: Seen, used: Used) -> FlatField | None:
+    """The maps on the grid of the view; None for a calibration without them."""
     if used.maps is None:
         return None
     shape = (seen.lit.shape[0], seen.lit.shape[1])
@@ -155,6 +160,7 @@ def _camera_mm(used: Used) -> float:
 
 
 def _solved(seen: Seen, used: Used, lights: LightModel) -> NormalMap:
+    """Normals by masked least squares, before gloss is taken into account."""
     shape = (seen.lit.shape[0], seen.lit.shape[1])
     solver = PhotometricStereo(lights, shape, SolverSettings(method="masked"), flat_field=_field(seen, used))
     for k, frame in enumerate(seen.frames):
@@ -163,6 +169,7 @@ def _solved(seen: Seen, used: Used, lights: LightModel) -> NormalMap:
 
 
 def _errors(part: str, view: str, when: When, angles: NDArray[np.float64]) -> NormalErrors:
+    """Mean, median and 95th percentile of the angles; NaN where no pixel was lit."""
     if not len(angles):
         return NormalErrors(part, view, when, float("nan"), float("nan"), float("nan"), 0)
     return NormalErrors(

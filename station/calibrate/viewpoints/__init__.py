@@ -1,1 +1,4 @@
-"""Viewpoints: taught, measured, entered into the record, checked for drift."""
+"""Viewpoints: taught by jogging (`teach`), measured, and checked for drift each shift.
+
+`measured_geometry` joins them with the camera, because both are adjusted together.
+"""

@@ -1,4 +1,4 @@
-"""The drift check of a shift: every viewpoint visited, the fiducial photographed, and compared with the record."""
+"""The drift check, once per shift: the fiducial is photographed from every viewpoint and compared with the record."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from calibration.camera.adjust import AdjustmentError, BoardView, Solution
 from calibration.camera_model import F64, CameraModel
-from calibration.hand_eye.adjust import Repeatability
-from calibration.record import Calibration, ViewpointRecord
+from calibration.hand_eye.result import Repeatability
+from calibration.record import Calibration, ViewpointRecord, vector_of
 from calibration.viewpoints.drift import (
     COMMON_UNSEEN,
     FEWEST_FOR_CONSENSUS,
@@ -19,13 +19,16 @@ from calibration.viewpoints.drift import (
     check_drift,
     fiducials_by_consensus,
 )
-from calibration.viewpoints.record import ViewpointsRecord, camera_record, viewpoint_record
+from calibration.viewpoints.record import ViewpointsRecord, camera_record, fiducial_view
 from calibration.viewpoints.taught import camera_in_board
 from drivers.protocols import Pose
-from station.calibrate.bench.bench import Identity, Progress
 from station.calibrate.bench.board_bench import BoardBench
-from station.calibrate.camera.measure import BINNING, FLAT, BoardTaker
-from station.calibrate.viewpoints.measure import WORKING_DISTANCE_MM, ViewpointsResult
+from station.calibrate.bench.target_bench import Identity, Progress
+from station.calibrate.camera.board_photographer import BoardPhotographer
+from station.calibrate.camera.looks import FLAT
+from station.calibrate.camera.measured_camera import BINNING
+from station.calibrate.viewpoints.measured_viewpoints import MeasuredViewpoints
+from station.calibrate.viewpoints.taught_views import WORKING_DISTANCE_MM
 from station.errors import BadInput
 from station.recipe.binding import utc
 
@@ -33,13 +36,13 @@ CHECK_VISITS = 2
 
 
 class DriftRefused(BadInput, ValueError):
-    """The check cannot be made with this record; the text says why."""
+    """The check cannot be made with this record or in this place; the text says why and what to do."""
 
 
 def viewpoints_record(
-    found: ViewpointsResult, identity: Identity, *, is_simulated: bool, diffuse_channel: int | None = None
+    found: MeasuredViewpoints, identity: Identity, *, is_simulated: bool, diffuse_channel: int | None = None
 ) -> ViewpointsRecord:
-    """What is kept of a calibration of viewpoints."""
+    """The file in which a calibration of viewpoints is kept, dated now."""
     return ViewpointsRecord(
         created=utc(datetime.now(UTC)),
         camera_serial_number=identity.camera,
@@ -48,21 +51,17 @@ def viewpoints_record(
         arm_repeatability_mm=found.hand_eye.repeatability.mm,
         arm_repeatability_deg=found.hand_eye.repeatability.deg,
         diffuse_channel=diffuse_channel,
-        board_bow_mm=_three(found.hand_eye.shape_mm),
+        board_bow_mm=vector_of(found.hand_eye.shape_mm),
         board_frame_mm=found.hand_eye.solution.frame,
-        viewpoints=tuple(viewpoint_record(v, found.fiducials.get(v.name)) for v in found.viewpoints),
+        viewpoints=tuple(fiducial_view(v, found.fiducials.get(v.name)) for v in found.viewpoints),
         pictures=found.pictures,
         flags=found.flags,
     )
 
 
-def _three(values: F64) -> tuple[float, float, float]:
-    return float(values[0]), float(values[1]), float(values[2])
-
-
 @dataclass(frozen=True)
 class DriftReference:
-    """What a record says for the check. Without fiducials the board may lie anywhere near the middle."""
+    """What the check compares with. Without fiducials the board may lie anywhere near the middle."""
 
     viewpoints: Mapping[str, ViewpointRecord]
     fiducials: Mapping[str, Fiducial] | None
@@ -71,11 +70,15 @@ class DriftReference:
 
     @property
     def focal_px(self) -> float:
+        """fx, in pixels of the full sensor."""
         return float(self.camera.intrinsic[0])
 
 
 def drift_reference(record: ViewpointsRecord | Calibration) -> DriftReference:
-    """Raises DriftRefused for a record whose viewpoints were never measured."""
+    """The reference from a file of viewpoints (with fiducials) or a calibration record (without).
+
+    Raises DriftRefused for a record whose viewpoints were never measured.
+    """
     views = {view.name: view for view in record.viewpoints or ()}
     if not views:
         raise DriftRefused("the record has no measured viewpoints; run `station calibrate viewpoints` or `all`")
@@ -101,7 +104,10 @@ def measure_drift(
     bench: BoardBench, reference: DriftReference, progress: Progress, visits: int = CHECK_VISITS,
     binning: int = BINNING,
 ) -> DriftReport:  # fmt: skip
-    """Raises OutOfTravel before anything moves, DriftRefused where too few viewpoints see the board."""
+    """Visits every viewpoint `visits` times and judges what is seen of the board.
+
+    Raises OutOfTravel before anything moves, DriftRefused where too few viewpoints see the board.
+    """
     poses = {name: Pose(*view.arm) for name, view in reference.viewpoints.items()}
     if reference.fiducials is None and len(poses) < FEWEST_FOR_CONSENSUS:
         raise DriftRefused(
@@ -110,15 +116,15 @@ def measure_drift(
         )
     for pose in poses.values():
         bench.check_reachable(pose)
-    taker = BoardTaker(bench, binning, progress)
+    photographer = BoardPhotographer(bench, binning, progress)
     if reference.fiducials is None:
-        taker.place(FLAT)
+        photographer.place(FLAT)
     else:
-        taker.places.append(FLAT)  # it lies there since calibration: nobody may touch it
+        photographer.places.append(FLAT)  # it has lain there since calibration, and nobody may touch it
     views: dict[str, list[BoardView]] = {name: [] for name in poses}
     for _ in range(visits):
         for name, pose in poses.items():
-            shot = taker.take(pose)
+            shot = photographer.take(pose)
             if shot is not None:
                 views[name].append(shot.view)
     seen = {name: _poses(own, reference.camera) for name, own in views.items()}
@@ -129,7 +135,10 @@ def measure_drift(
 def judge_drift(
     reference: DriftReference, known: Mapping[str, F64], seen: Mapping[str, Sequence[F64]]
 ) -> DriftReport:  # fmt: skip
-    """known: (4, 4) camera to station; seen: camera to board at each visit. Raises DriftRefused for too few views."""
+    """Judges poses (4, 4) by viewpoint: `known` camera to station, `seen` camera to board at each visit.
+
+    Raises DriftRefused where too few viewpoints saw the board.
+    """
     if reference.fiducials is not None:
         return check_drift(reference.fiducials, seen, reference.arm, reference.focal_px, WORKING_DISTANCE_MM)
     try:
@@ -141,7 +150,7 @@ def judge_drift(
 
 
 def check_same_camera(record: ViewpointsRecord | Calibration, identity: Identity) -> None:
-    """Raises DriftRefused where the rig's camera is not the record's."""
+    """Raises DriftRefused where the rig's camera is not the one of the record."""
     if identity.camera != record.camera_serial_number:
         raise DriftRefused(
             f"the camera is {identity.camera}, the record is of {record.camera_serial_number}: check against a record "
@@ -150,6 +159,7 @@ def check_same_camera(record: ViewpointsRecord | Calibration, identity: Identity
 
 
 def _poses(views: Sequence[BoardView], camera: Solution) -> list[F64]:
+    """(4, 4) camera to board of each picture. Raises DriftRefused where one has no pose."""
     found = []
     for view in views:
         try:

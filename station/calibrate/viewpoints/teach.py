@@ -1,68 +1,28 @@
-"""Teaching by jogging: steps and hold-to-run inside the travel, and a viewpoint kept under its name."""
+"""Teaching by jogging: the arm is moved by steps inside its travel, and a pose is kept as a viewpoint under a name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from calibration.record import CalibrationFieldError, Identifier
 from drivers.errors import OutOfTravel
 from drivers.protocols import Arm, Pose
-from station.documents.document import load_document, save_document
-from station.errors import BadInput
+from station.calibrate.bench.target_bench import Progress
+from station.calibrate.viewpoints.taught_views import (
+    TaughtPose,
+    TaughtView,
+    TaughtViews,
+    TeachError,
+    load_taught,
+    save_taught,
+)
 
 FIELDS: Mapping[str, str] = {"x": "x_mm", "y": "y_mm", "z": "z_mm", "tilt": "tilt_deg", "pan": "pan_deg"}
-LARGEST_STEP: Mapping[str, float] = {"x": 20.0, "y": 20.0, "z": 20.0, "tilt": 10.0, "pan": 20.0}
-HOLD_STEP: Mapping[str, float] = {"x": 1.0, "y": 1.0, "z": 1.0, "tilt": 0.5, "pan": 1.0}
+LARGEST_STEP: Mapping[str, float] = {"x": 20.0, "y": 20.0, "z": 20.0, "tilt": 10.0, "pan": 20.0}  # mm and degrees
+HELP = "x|y|z|tilt|pan AMOUNT   go NAME   teach NAME   list   quit"
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-
-
-class TeachError(BadInput, ValueError):
-    """A jog or a name that is not allowed; the text says why and what is."""
-
-
-class TaughtPose(BaseModel):
-    """Millimetres and degrees of the arm, as in recipes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    x_mm: Annotated[float, Field(allow_inf_nan=False)]
-    y_mm: Annotated[float, Field(allow_inf_nan=False)]
-    z_mm: Annotated[float, Field(allow_inf_nan=False)]
-    tilt_deg: Annotated[float, Field(allow_inf_nan=False)]
-    pan_deg: Annotated[float, Field(allow_inf_nan=False)]
-
-
-class TaughtView(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Identifier
-    pose: TaughtPose
-
-
-class TaughtViews(BaseModel):
-    """A file of taught viewpoints, in the order in which they are visited."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schema_version: Literal[1] = 1
-    viewpoints: tuple[TaughtView, ...] = ()
-
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> TaughtViews:
-        names = [view.name for view in self.viewpoints]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                raise CalibrationFieldError(("viewpoints", index, "name"), f"{name!r} is taught twice")
-        return self
-
-    def poses(self) -> dict[str, Pose]:
-        return {view.name: Pose(**view.pose.model_dump()) for view in self.viewpoints}
 
 
 def jogged(pose: Pose, axis: str, amount: float) -> Pose:
@@ -77,7 +37,7 @@ def jogged(pose: Pose, axis: str, amount: float) -> Pose:
 
 
 def step(arm: Arm, axis: str, amount: float) -> Pose:
-    """Move one axis by one step; returns where the arm then stands.
+    """Moves one axis by one step, and returns the pose that the arm then reports.
 
     Raises TeachError, and OutOfTravel before anything moves.
     """
@@ -86,30 +46,10 @@ def step(arm: Arm, axis: str, amount: float) -> Pose:
     return arm.move_to(target)
 
 
-def run_while(arm: Arm, axis: str, direction: int, held: Callable[[], bool]) -> Pose:
-    """Hold-to-run: steps of HOLD_STEP while `held` says so; ends within one step of its release.
-
-    At the end of the travel it stands still without an error: the last step is the last that fits.
-    """
-    if direction not in (-1, 1):
-        raise TeachError(f"direction must be 1 or -1, found {direction}")
-    if axis not in FIELDS:
-        raise TeachError(f"axis {axis!r} is unknown; there are {', '.join(FIELDS)}")
-    here = arm.position()
-    while held():
-        target = jogged(here, axis, direction * HOLD_STEP[axis])
-        try:
-            arm.check_reachable(target)
-        except OutOfTravel:
-            return here
-        here = arm.move_to(target)
-    return here
-
-
 def teach(arm: Arm, name: str, known: TaughtViews) -> TaughtViews:
-    """Keep where the arm stands as viewpoint `name`; one of that name is replaced in its place.
+    """`known` with the arm's pose as viewpoint `name`; one of that name is replaced and keeps its turn.
 
-    Raises TeachError for a bad name, and where the arm was not homed: its numbers mean nothing then.
+    Raises TeachError for a bad name, and for an arm that was not homed: its position means nothing then.
     """
     if not _NAME.match(name):
         raise TeachError(f"{name!r} is no name for a viewpoint: letters, digits, dot, dash, underscore, at most 64")
@@ -121,21 +61,8 @@ def teach(arm: Arm, name: str, known: TaughtViews) -> TaughtViews:
     return TaughtViews(viewpoints=tuple(views if name in known.poses() else [*views, new]))
 
 
-def load_taught(file: Path) -> TaughtViews:
-    """None yet where there is no file. Raises DocumentError."""
-    return load_document(file, TaughtViews) if file.exists() else TaughtViews()
-
-
-def save_taught(file: Path, views: TaughtViews) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_document(file, views, header="Viewpoints taught with `station calibrate teach`.")
-
-
-HELP = "x|y|z|tilt|pan AMOUNT   go NAME   teach NAME   list   quit"
-
-
 def obey(arm: Arm, line: str, views: TaughtViews) -> tuple[str, TaughtViews]:
-    """One line of a teaching session: what to answer, and the viewpoints after it. Raises TeachError, OutOfTravel."""
+    """Obeys one line of a session: the answer, and the viewpoints afterwards. Raises TeachError, OutOfTravel."""
     words = line.split()
     match words:
         case ["list"]:
@@ -168,9 +95,30 @@ def _words(pose: Pose) -> str:
     )
 
 
-def taught_poses(file: Path) -> dict[str, Pose]:
-    """Of a file of taught viewpoints, by name. Raises TeachError where there are none, DocumentError."""
-    poses = load_document(file, TaughtViews).poses()
-    if not poses:
-        raise TeachError(f"{file}: no viewpoint was taught yet")
-    return poses
+def teaching_session(
+    arm: Arm, file: Path, lines: Iterable[str], progress: Progress, answer: Callable[[str], None]
+) -> TaughtViews:
+    """Obeys line by line until `quit` or the end of `lines`, and saves the file whenever a viewpoint was taught.
+
+    The arm is homed first where its position is not trusted. A refused line is answered with `! ` and the reason, and
+    the session goes on. Raises DocumentError for a file that does not load, DeviceError where the arm fails.
+    """
+    views = load_taught(file)
+    if not arm.position_trusted:
+        arm.home()
+    progress(HELP)
+    for line in lines:
+        if line.split() == ["quit"]:
+            break
+        if not line.strip():
+            continue
+        try:
+            words, taught = obey(arm, line, views)
+        except (TeachError, OutOfTravel) as error:
+            answer(f"! {error}")
+            continue
+        answer(words)
+        if taught is not views:
+            views = taught
+            save_taught(file, views)
+    return views

@@ -9,8 +9,9 @@ import pytest
 
 from calibration.boards.board import Board, BoardNotFound, find_board
 from calibration.camera.adjust import BoardView
-from calibration.camera.fit import NAMES, calibrate_camera, calibrate_views
+from calibration.camera.fit import calibrate_camera, calibrate_views
 from calibration.camera.plots import distortion_plot, residual_plot, view_plot
+from calibration.camera.report import NAMES
 from calibration.camera_model import CameraModel
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -9,11 +10,10 @@ import numpy as np
 import pytest
 
 from calibration.camera.info_files import file_kind, read_camera, read_opencv, read_ros, write_opencv, write_ros
+from calibration.camera.vendor_calibration import homography_error, homography_of
 from calibration.camera.vendor_yaml import (
-    homography_error,
     parse_vendor_yaml,
     read_vendor_yaml,
-    vendor_calibration,
     write_vendor_yaml,
 )
 from calibration.camera_model import CalibrationFileError, CameraModel
@@ -103,8 +103,17 @@ def test_a_field_of_another_version_is_kept() -> None:
 
 
 def test_our_own_camera_goes_out_and_comes_back() -> None:
-    extrinsic = read_vendor_yaml(FOUR[0]).extrinsic
-    made = vendor_calibration(CAMERA, extrinsic, 2.0, datetime(2026, 3, 4, 5, 6, 7), 20)
+    published = read_vendor_yaml(FOUR[0])
+    texts = {
+        **dict(published.head), "frame_num": "20", "image_width": "5472", "image_height": "3648", "points_num": "0",
+        "calibration_time": "2026-3-4 5:6:7",
+    }  # fmt: skip
+    distortion = np.zeros(12)
+    distortion[:5] = CAMERA.distortion
+    made = replace(
+        published, head=tuple(texts.items()), distortion=distortion, intrinsic=CAMERA.matrix,
+        homography=homography_of(CAMERA.matrix, published.extrinsic),
+    )  # fmt: skip
     back = parse_vendor_yaml(write_vendor_yaml(made), "own.yaml")
     assert back.camera == CAMERA
     assert back.warnings == ("points_num is 0: the reprojection error cannot be worked out again",)

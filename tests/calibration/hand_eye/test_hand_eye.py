@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from board_visits import EXPECTED, MOUNT, SIZE, TRUTH, Walk, camera_of
 
-from calibration.hand_eye.adjust import HandEye, Visit, calibrate_hand_eye
+from calibration.hand_eye.adjust import calibrate_hand_eye
 from calibration.hand_eye.check import hand_eye_faults, pitch_by_arm
 from calibration.hand_eye.poses import arm_pose, arm_slopes, inverse, move_between, pose_of, rotation, rotation_vector
+from calibration.hand_eye.result import HandEye, Visit
 from calibration.hand_eye.start import HandEyeError, park
 
 

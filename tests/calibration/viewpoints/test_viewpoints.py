@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from board_visits import SIZE, TRUTH
 
-from calibration.hand_eye.adjust import Repeatability
 from calibration.hand_eye.poses import arm_pose, inverse, pose_of, small_move
+from calibration.hand_eye.result import Repeatability
 from calibration.viewpoints.drift import Fiducial, TooFewViews, check_drift, fiducials_by_consensus
-from calibration.viewpoints.record import FiducialView, viewpoint_record
+from calibration.viewpoints.record import FiducialView, fiducial_view
 from calibration.viewpoints.taught import Viewpoint, on_plane, pixels_of, station_ray, study_returns, transfer
 
 ARM = Repeatability(0.05, 0.01)
@@ -108,7 +108,7 @@ def test_a_knocked_camera_and_a_moved_fiducial_are_told_apart() -> None:
     known = {name: fiducial(name) for name in AXES}
     knock = (0.0, 0.001, 0.0, 0.3, 0.1, 0.0)
     report = check_drift(known, returns(3, **dict.fromkeys(AXES, knock)), ARM, 18200.0, 250.0)
-    assert ["camera sits otherwise" in reason for reason in report.reasons] == [True]
+    assert ["camera has moved on its arm" in reason for reason in report.reasons] == [True]
     shoved = small_move(np.array([0.0, 0.0, 0.002, 0.4, 0.1, 0.0]))
     moved = {name: [shoved @ pose for pose in poses] for name, poses in returns(4).items()}
     report = check_drift(known, moved, ARM, 18200.0, 250.0)
@@ -136,12 +136,14 @@ def test_a_fiducial_that_is_not_seen_is_a_reason() -> None:
     seen = returns(5)
     seen["right"] = []
     report = check_drift({name: fiducial(name) for name in AXES}, seen, ARM, 18200.0, 250.0)
-    assert report.reasons == ("viewpoint right: the fiducial is not to be seen",)
+    assert report.reasons == (
+        "viewpoint right: the fiducial was not found in its pictures; put it back, or calibrate the viewpoints anew",
+    )
 
 
 def test_a_viewpoint_is_written_and_read_back_exactly() -> None:
     known = fiducial("top")
-    record = viewpoint_record(viewpoint("top"), known.camera_to_board)
+    record = fiducial_view(viewpoint("top"), known.camera_to_board)
     back = FiducialView.model_validate_json(json.dumps(record.model_dump(mode="json")))
     assert np.array_equal(back.pose(), viewpoint("top").pose)
     assert np.array_equal(np.array(back.covariance), viewpoint("top").covariance)

@@ -11,19 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.lights.field import PlaneTilt
+from calibration.lights.white_plane import PlaneTilt
 from calibration.record import Calibration, Provenance, ViewpointRecord
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
 from station.archive import Archive, ArchiveError
-from station.calibrate.bench.bench import LiveBench
-from station.calibrate.bench.stand import TOP, stand_of
-from station.calibrate.field.measure import MeasuredField, field_maps
-from station.calibrate.lights.plane import photograph_plane, plane_level_per_ms
+from station.calibrate.bench.camera_pose import TOP, camera_pose_of
+from station.calibrate.bench.target_bench import LiveBench
+from station.calibrate.field.measured_field import MeasuredField, field_maps
+from station.calibrate.lights.white_plane import photograph_plane, plane_level_per_ms
 from station.calibrate.records.bind import bind_recipe
-from station.calibrate.records.folder import with_field, write_record
+from station.calibrate.records.make_record import with_field
+from station.calibrate.records.record_file import write_record
 from station.calibrate.studies.compare import CAMERA_FIELDS
-from station.calibrate.viewpoints.measure import STATION_VIEWS
+from station.calibrate.viewpoints.taught_views import STATION_VIEWS
 from station.documents.document import load_document
 from station.engine.engine import Engine
 from station.inspection.result import Verdict
@@ -75,7 +76,7 @@ def measured_record(rig_file: Path, control: RigControl, records: Path) -> Path:
         for light in drawn.lights
     )  # fmt: skip
     bare = drawn.model_copy(update={"calibration_id": "spread", "lights": lights, "provenance": RELEASED})
-    maps = field_maps(bare, frames[: len(lit)], BINNING, stand_of(bare))
+    maps = field_maps(bare, frames[: len(lit)], BINNING, camera_pose_of(bare))
     tilt = PlaneTilt(0.0, 0.0, 0.05, ())
     record = with_field(bare, MeasuredField(maps, tilt, lit / lit.mean()))
     return write_record(records, record, maps)

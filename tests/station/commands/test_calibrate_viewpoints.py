@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from drivers.simulated.config import SimulatedRigConfig
 from station.calibrate.bench.board_bench import BoardTextError, board_from_text
-from station.calibrate.viewpoints.teach import load_taught
+from station.calibrate.viewpoints.taught_views import load_taught
 from station.commands.app import app
 from station.errors import BadInput
 from station.rig.simulated import running_rig

@@ -14,10 +14,11 @@ from calibration.hand_eye.poses import arm_pose, pose_of
 from calibration.record import Calibration, Provenance, ViewpointRecord
 from drivers.simulated.scene import LightHead
 from station.archive import Archive, ArchiveError
-from station.calibrate.bench.stand import TOP
-from station.calibrate.lights.plane import photograph_plane, plane_level_per_ms
+from station.calibrate.bench.camera_pose import TOP
+from station.calibrate.errors import RecordError
+from station.calibrate.lights.white_plane import photograph_plane, plane_level_per_ms
 from station.calibrate.records.bind import bind_recipe
-from station.calibrate.records.folder import RecordError, record_hash, write_record
+from station.calibrate.records.record_file import record_hash, write_record
 from station.calibrate.studies.scene_bench import SceneBench
 from station.documents.document import load_document, read_document
 from station.documents.errors import DocumentError

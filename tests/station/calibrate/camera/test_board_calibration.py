@@ -17,12 +17,17 @@ from drivers.protocols import Pose
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
 from drivers.simulated.process import RigProcess
-from station.calibrate.bench.bench import Identity
-from station.calibrate.bench.board_bench import BoardPlace, LiveBoardBench, SceneBoardBench, board_placer
-from station.calibrate.camera.measure import FLAT, LOOKS, CameraResult, Look, measure_camera, pose_of_look
-from station.calibrate.lights.measure import CalibrationRefused
+from station.calibrate.bench.board_bench import BoardPlace, LiveBoardBench
+from station.calibrate.bench.target_bench import Identity
+from station.calibrate.camera.looks import FLAT, LOOKS, Look, pose_of_look
+from station.calibrate.camera.measured_camera import MeasuredCamera, measure_camera
+from station.calibrate.errors import CalibrationRefused
+from station.calibrate.runs.opened_rig import board_placer
+from station.calibrate.studies.scene_bench import SceneBoardBench
+from station.calibrate.studies.viewpoint_coverage import STUDIED
 from station.calibrate.viewpoints.drift_check import drift_reference, measure_drift, viewpoints_record
-from station.calibrate.viewpoints.measure import STATION_VIEWS, STUDIED, ViewpointsResult, measure_viewpoints
+from station.calibrate.viewpoints.measured_viewpoints import MeasuredViewpoints, measure_viewpoints
+from station.calibrate.viewpoints.taught_views import STATION_VIEWS
 from station.documents.document import load_document
 from station.errors import BadInput
 from station.recipe.demo import SIMULATED_RIG_DRAWING
@@ -36,20 +41,20 @@ def quiet(_text: str) -> None:
     """Progress that nobody reads."""
 
 
-def measured(bench: SceneBoardBench, *names: str) -> tuple[CameraResult, ViewpointsResult]:
+def measured(bench: SceneBoardBench, *names: str) -> tuple[MeasuredCamera, MeasuredViewpoints]:
     camera = measure_camera(bench, quiet, 8, FEW)
     views = {name: STATION_VIEWS[name] for name in names or STATION_VIEWS}
     return camera, measure_viewpoints(bench, camera, quiet, views, 2)
 
 
 @pytest.fixture(scope="module")
-def good() -> tuple[SceneBoardBench, CameraResult, ViewpointsResult]:
+def good() -> tuple[SceneBoardBench, MeasuredCamera, MeasuredViewpoints]:
     bench = SceneBoardBench(21, STUDIED)
     return (bench, *measured(bench))
 
 
 def test_camera_and_viewpoints_are_found_within_what_is_asked(
-    good: tuple[SceneBoardBench, CameraResult, ViewpointsResult],
+    good: tuple[SceneBoardBench, MeasuredCamera, MeasuredViewpoints],
 ) -> None:
     bench, camera, found = good
     assert camera.camera.fx_px == pytest.approx(bench.camera.focal_px, rel=2e-3)
@@ -66,7 +71,7 @@ def test_camera_and_viewpoints_are_found_within_what_is_asked(
 
 
 def test_a_drawing_taken_for_the_truth_would_be_far_off(
-    good: tuple[SceneBoardBench, CameraResult, ViewpointsResult],
+    good: tuple[SceneBoardBench, MeasuredCamera, MeasuredViewpoints],
 ) -> None:
     bench, _, found = good
     for viewpoint in found.viewpoints:
@@ -115,7 +120,7 @@ def rig(tmp_path: Path) -> Iterator[tuple[RigProcess, Path]]:
 
 
 def test_over_the_wires_a_bumped_viewpoint_is_named(
-    rig: tuple[RigProcess, Path], good: tuple[SceneBoardBench, CameraResult, ViewpointsResult]
+    rig: tuple[RigProcess, Path], good: tuple[SceneBoardBench, MeasuredCamera, MeasuredViewpoints]
 ) -> None:
     """The rig of the same seed has the camera and mount of the bench, so that its record holds for it too."""
     record = viewpoints_record(good[2], Identity("FACET-SIM-0001", "", None), is_simulated=True)

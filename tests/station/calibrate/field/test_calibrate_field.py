@@ -10,9 +10,9 @@ import pytest
 
 from calibration.record import Calibration
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
-from station.calibrate.lights.measure import LightSettings
+from station.calibrate.lights.settings import LightSettings
 from station.calibrate.runs.all import calibrate_all
-from station.calibrate.runs.opened import opened
+from station.calibrate.runs.opened_rig import opened_rig
 from station.commands.app import app
 from station.commands.exit_codes import ExitCode, run_guarded
 from station.documents.document import load_document, save_document
@@ -32,10 +32,10 @@ def test_lights_then_field_are_calibrated_over_the_wires_and_the_record_is_verif
     wrong = Imperfections(light_direction_deg=2.0, light_intensity_percent=20.0)
     config = SimulatedRigConfig(clock_speed=30.0, imperfections=wrong)
     with running_rig(tmp_path / "rig", config, PATIENT_FRAME_TIMEOUT_S) as (_, file):
-        with opened(str(file), tmp_path, quiet) as station_open:
+        with opened_rig(str(file), tmp_path, quiet) as opened:
             drawing = load_document(SIMULATED_RIG_DRAWING, Calibration)
             whole = calibrate_all(
-                station_open, drawing, tmp_path / "first", "me", quiet, LightSettings(binning=8), lens="L-7",
+                opened, drawing, tmp_path / "first", "me", quiet, LightSettings(binning=8), lens="L-7",
                 with_camera=False, with_sensor=False, with_part=False,
             )  # fmt: skip
         assert (whole.ok, whole.flags) == (True, ())

@@ -12,7 +12,7 @@ import pytest
 
 from drivers.protocols import CameraSettings, Frame
 from drivers.simulated.scene import LightHead, Scene, make_part
-from station.calibrate.bench.stand import TOP
+from station.calibrate.bench.camera_pose import TOP
 from station.calibrate.field.white_balance import calibrate_white
 from station.documents.document import load_document
 from station.errors import BadInput

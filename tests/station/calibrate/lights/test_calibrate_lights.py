@@ -14,17 +14,15 @@ from calibration.record import Calibration
 from calibration.report.page import html_report
 from drivers.protocols import Frame, Pose
 from drivers.simulated.scene import LightHead
-from station.calibrate.bench.bench import Identity, Recorder, Roi, Target, find_exposure_us
-from station.calibrate.lights.measure import (
-    CalibrationRefused,
-    LightSettings,
-    MeasuredLights,
-    measure_lights,
-    measure_sensor,
-)
-from station.calibrate.records.folder import RecordError, Release, make_record, record_hash, write_record
+from station.calibrate.bench.target_bench import Identity, Recorder, Roi, Target, find_exposure_us
+from station.calibrate.errors import CalibrationRefused, RecordError
+from station.calibrate.lights.measured_lights import MeasuredLights, measure_lights
+from station.calibrate.lights.settings import LightSettings
+from station.calibrate.records.make_record import Release, make_record
 from station.calibrate.records.plots import light_plots
+from station.calibrate.records.record_file import record_hash, write_record
 from station.calibrate.runs.verify import verify, verify_on_plane
+from station.calibrate.sensor.exposure_series import measure_sensor
 from station.calibrate.studies.compare import as_built, compare
 from station.calibrate.studies.scene_bench import SceneBench
 from station.documents.document import load_document

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from calibration.lights.rays import angle_deg, unit
-from station.calibrate.lights.sphere_folder import SphereFolderError, calibrate_lights_folder
+from station.calibrate.lights.sphere_folder import SphereFolderError
+from station.calibrate.lights.sphere_lights import calibrate_lights_folder
 from station.commands.app import app
 
 SIZE, RADIUS = 260, 110.0

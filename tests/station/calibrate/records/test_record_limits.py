@@ -10,19 +10,21 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from calibration.lights.field import PlaneTilt
+from calibration.lights.white_plane import PlaneTilt
 from calibration.record import Calibration, Provenance
 from calibration.viewpoints.record import ViewpointsRecord
-from station.calibrate.bench.bench import Identity
 from station.calibrate.bench.board_bench import LiveBoardBench
-from station.calibrate.bench.errors import RigChoiceError
-from station.calibrate.bench.stand import TOP
-from station.calibrate.field.measure import MeasuredField
-from station.calibrate.lights.measure import CalibrationRefused, LightSettings, diffuse_channel_of
-from station.calibrate.records.folder import LIMITS, limit_flags, with_field
-from station.calibrate.runs.all import calibrate_all, normals_wanted
+from station.calibrate.bench.camera_pose import TOP
+from station.calibrate.bench.target_bench import Identity
+from station.calibrate.errors import CalibrationRefused, RigChoiceError
+from station.calibrate.field.measured_field import MeasuredField
+from station.calibrate.lights.settings import LightSettings, diffuse_channel_of
+from station.calibrate.records.limits import LIMITS, limit_flags
+from station.calibrate.records.make_record import with_field
+from station.calibrate.runs.all import calibrate_all
+from station.calibrate.runs.all_report import normals_wanted
 from station.calibrate.runs.field import calibrate_field
-from station.calibrate.runs.opened import Station, diffuse_channel_for
+from station.calibrate.runs.opened_rig import OpenedRig, diffuse_channel_for
 from station.calibrate.studies.demo_part import NormalErrors, When
 from station.calibrate.viewpoints.drift_check import DriftRefused, check_same_camera
 from station.documents.document import load_document, save_document
@@ -72,9 +74,9 @@ def test_a_tilted_plane_takes_the_release_away_when_a_field_is_entered(released:
     assert entered(0.6).released_by is None
 
 
-def unmoved(camera: str) -> Station:
+def unmoved(camera: str) -> OpenedRig:
     """A station that knows its camera, and fails if anything else is asked of it."""
-    return cast("Station", SimpleNamespace(identity=lambda: Identity(camera, "", None)))
+    return cast("OpenedRig", SimpleNamespace(identity=lambda: Identity(camera, "", None)))
 
 
 def test_a_field_for_an_expired_record_is_refused_before_anything_is_measured(

@@ -10,18 +10,20 @@ import numpy as np
 import pytest
 
 from calibration.camera.adjust import Solution
-from calibration.camera.fit import CameraReport, ImageFinding
+from calibration.camera.report import CameraReport, ImageFinding
 from calibration.camera_model import CameraModel
-from calibration.hand_eye.adjust import HandEye, Repeatability
+from calibration.hand_eye.result import HandEye, Repeatability
 from calibration.record import Calibration, Picture
 from calibration.viewpoints.taught import Returns, viewpoint_of
-from station.calibrate.bench.bench import Identity
 from station.calibrate.bench.board_bench import BOARD
-from station.calibrate.camera.measure import CameraResult
-from station.calibrate.records.folder import LIMITS, write_record
+from station.calibrate.bench.target_bench import Identity
+from station.calibrate.camera.measured_camera import MeasuredCamera
+from station.calibrate.records.limits import LIMITS
+from station.calibrate.records.record_file import write_record
 from station.calibrate.viewpoints.drift_check import DriftReference, DriftRefused, judge_drift, viewpoints_record
-from station.calibrate.viewpoints.geometry import MeasuredGeometry, with_geometry
-from station.calibrate.viewpoints.measure import STATION_VIEWS, ViewpointsResult
+from station.calibrate.viewpoints.measured_geometry import MeasuredGeometry, with_geometry
+from station.calibrate.viewpoints.measured_viewpoints import MeasuredViewpoints
+from station.calibrate.viewpoints.taught_views import STATION_VIEWS
 from station.documents.document import load_document
 from station.recipe.demo import SIMULATED_RIG_DRAWING
 
@@ -44,10 +46,10 @@ def geometry(mm: float = 0.01) -> MeasuredGeometry:
     picture = Picture(name="board 1, picture 001", sha256="0" * 64)
     images = (ImageFinding("a", True, "used"), ImageFinding("b", False, "misdetected"))
     report = CameraReport(BOARD, (5472, 3648), images, camera=CAMERA, model="k1", left_out_rms_px=0.25)
-    camera = CameraResult(report, CAMERA, solution, (), (), (picture,), 4, 8000.0, ("picture b: misdetected",))
+    camera = MeasuredCamera(report, CAMERA, solution, (), (), (picture,), 4, 8000.0, ("picture b: misdetected",))
     returns = Returns(4, 0.05, 0.01, 6.0, 9.0)
     views = tuple(viewpoint_of(found, name, pose.as_tuple(), returns) for name, pose in STATION_VIEWS.items())
-    return MeasuredGeometry(camera, ViewpointsResult(views, CAMERA, found, {}, (), ()))
+    return MeasuredGeometry(camera, MeasuredViewpoints(views, CAMERA, found, {}, (), ()))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def test_its_figures_are_those_that_the_limits_judge() -> None:
 
 
 def test_a_visit_adds_the_arms_own_error_to_where_the_camera_stands() -> None:
-    assert geometry().stand("top", 250.0).angle_spread_deg == pytest.approx(np.hypot(0.001, 0.01), rel=1e-3)
+    assert geometry().camera_pose("top", 250.0).angle_spread_deg == pytest.approx(np.hypot(0.001, 0.01), rel=1e-3)
 
 
 def test_the_viewpoints_file_for_the_drift_check_can_be_written() -> None:

@@ -9,16 +9,8 @@ import pytest
 
 from drivers.errors import OutOfTravel
 from drivers.protocols import DeviceIdentity, Pose
-from station.calibrate.viewpoints.teach import (
-    TaughtViews,
-    TeachError,
-    load_taught,
-    obey,
-    run_while,
-    save_taught,
-    step,
-    teach,
-)
+from station.calibrate.viewpoints.taught_views import TaughtViews, TeachError, load_taught, save_taught
+from station.calibrate.viewpoints.teach import obey, step, teach
 
 LIMITS = ((-50.0, 50.0), (-50.0, 50.0), (40.0, 320.0), (0.0, 60.0), (-200.0, 200.0))
 NAMES = ("x", "y", "z", "tilt", "pan")
@@ -85,16 +77,6 @@ def test_a_step_out_of_the_travel_does_not_move_and_names_the_axis() -> None:
     with pytest.raises(OutOfTravel, match="tilt -1"):
         step(arm, "tilt", -1.0)
     assert arm.moves == 0
-
-
-def test_hold_to_run_ends_with_the_key_and_at_the_end_of_the_travel() -> None:
-    arm = ArmInMemory()
-    keys = presses(4)
-    assert run_while(arm, "x", 1, lambda: next(keys)).x_mm == 4.0
-    assert arm.moves == 4
-    assert run_while(arm, "x", 1, lambda: True).x_mm == 50.0
-    with pytest.raises(TeachError, match="direction"):
-        run_while(arm, "x", 0, lambda: True)
 
 
 def test_a_viewpoint_is_kept_and_replaced_in_its_place(tmp_path: Path) -> None:

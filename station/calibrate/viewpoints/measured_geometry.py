@@ -1,4 +1,4 @@
-"""Camera and viewpoints in a calibration: measured before the board, entered into the record, judged by limits."""
+"""Camera and viewpoints as one measurement: taken before the board, entered into a record, judged by its limits."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.record import Calibration, CameraRecord, Picture, ReturnsRecord, ViewpointRecord
-from calibration.viewpoints.taught import Viewpoint
+from calibration.record import Calibration, CameraRecord, Picture
+from calibration.viewpoints.record import viewpoint_record
 from drivers.protocols import Pose
-from station.calibrate.bench.bench import Progress
 from station.calibrate.bench.board_bench import BoardBench
-from station.calibrate.bench.stand import Stand
-from station.calibrate.camera.measure import BINNING, CameraResult, measure_camera
-from station.calibrate.viewpoints.measure import STATION_VIEWS, ViewpointsResult, measure_viewpoints
-
-Rows = tuple[tuple[float, ...], ...]
+from station.calibrate.bench.camera_pose import CameraPose
+from station.calibrate.bench.target_bench import Progress
+from station.calibrate.camera.measured_camera import BINNING, MeasuredCamera, measure_camera
+from station.calibrate.viewpoints.measured_viewpoints import MeasuredViewpoints, measure_viewpoints
+from station.calibrate.viewpoints.taught_views import STATION_VIEWS
 
 
 @dataclass(frozen=True)
 class MeasuredGeometry:
-    """The camera is the one of `viewpoints`, adjusted together with them."""
+    """`viewpoints.camera` is the camera to use: it was adjusted together with the viewpoints, from `camera` on."""
 
-    camera: CameraResult
-    viewpoints: ViewpointsResult
+    camera: MeasuredCamera
+    viewpoints: MeasuredViewpoints
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
+        """The evidence of both, in the order in which it was photographed."""
         return (*self.camera.pictures, *self.viewpoints.pictures)
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What keeps the record from being released; a picture left out with its reason does not."""
+        """All that keeps a record from being released; a picture that was left out with its reason does not."""
         return (*self.camera.report.warnings, *self.viewpoints.flags)
 
     def spreads(self) -> dict[str, float]:
@@ -41,6 +41,7 @@ class MeasuredGeometry:
         return {name: float(sigma) for name, sigma in zip(("fx", "fy", "cx", "cy"), sigmas, strict=True)}
 
     def factor95(self) -> float:
+        """Half width of a 95 % interval over one sigma; the same for the camera and all viewpoints."""
         return self.viewpoints.viewpoints[0].factor95
 
     def residuals(self) -> dict[str, float]:
@@ -58,23 +59,27 @@ class MeasuredGeometry:
             found["camera_left_out_rms_px"] = self.camera.report.left_out_rms_px
         return found
 
-    def stand(self, name: str, working_distance_mm: float) -> Stand:
-        """Where the camera stands at that viewpoint, with what one visit adds to its uncertainty."""
+    def camera_pose(self, name: str, working_distance_mm: float) -> CameraPose:
+        """The camera's pose at that viewpoint; its uncertainty includes what one visit adds. Raises KeyError."""
         view = self.viewpoints.viewpoint(name)
         own = float(np.degrees(np.sqrt(np.diag(view.covariance)[:2].mean())))
-        return Stand(view.pose, working_distance_mm, float(np.hypot(own, self.viewpoints.hand_eye.repeatability.deg)))
+        spread = float(np.hypot(own, self.viewpoints.hand_eye.repeatability.deg))
+        return CameraPose(view.pose, working_distance_mm, spread)
 
 
 def measure_geometry(
     bench: BoardBench, progress: Progress, binning: int = BINNING, views: Mapping[str, Pose] = STATION_VIEWS
 ) -> MeasuredGeometry:
-    """Raises CalibrationRefused, OutOfTravel before anything moves."""
+    """The camera first, then the viewpoints together with it.
+
+    Raises OutOfTravel before the arm moves for the camera or for the viewpoints, CalibrationRefused.
+    """
     camera = measure_camera(bench, progress, binning)
     return MeasuredGeometry(camera, measure_viewpoints(bench, camera, progress, views))
 
 
 def with_geometry(reference: Calibration, found: MeasuredGeometry) -> Calibration:
-    """The reference with the camera and viewpoints that were measured."""
+    """The reference with its camera and viewpoints replaced by those that were measured."""
     camera, report, spreads = found.viewpoints.camera, found.camera.report, found.spreads()
     record = CameraRecord(
         fx_spread_px=spreads["fx"], fy_spread_px=spreads["fy"], cx_spread_px=spreads["cx"],
@@ -93,27 +98,6 @@ def with_geometry(reference: Calibration, found: MeasuredGeometry) -> Calibratio
             "cy_px": camera.cy_px,
             "distortion": tuple(float(k) for k in camera.distortion),
             "camera": record,
-            "viewpoints": tuple(_viewpoint(view) for view in found.viewpoints.viewpoints),
+            "viewpoints": tuple(viewpoint_record(view) for view in found.viewpoints.viewpoints),
         }
     )
-
-
-def _viewpoint(view: Viewpoint) -> ViewpointRecord:
-    returns = view.returns
-    x, y, z, tilt, pan = (float(v) for v in view.axes)
-    return ViewpointRecord(
-        name=view.name, arm=(x, y, z, tilt, pan), camera_to_station=_rows(view.pose), covariance=_rows(view.covariance),
-        factor95=view.factor95,
-        returns=None if returns is None else ReturnsRecord(
-            count=returns.count, mm=returns.mm, deg=returns.deg, px=returns.px, worst_px=returns.worst_px
-        ),
-    )  # fmt: skip
-
-
-def viewpoint_of_record(record: ViewpointRecord) -> Viewpoint:
-    """With the functions that map its pixels to the station."""
-    return Viewpoint(record.name, record.arm, record.pose(), np.array(record.covariance), record.factor95)
-
-
-def _rows(matrix: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Rows:
-    return tuple(tuple(float(v) for v in row) for row in matrix)

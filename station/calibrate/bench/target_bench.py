@@ -1,4 +1,4 @@
-"""The measuring place: a target in the fixture, one light, one frame; on a live rig or on the Scene alone."""
+"""A sphere or plane in the fixture, one light and one frame at a time: the bench on which lights are measured."""
 
 from __future__ import annotations
 
@@ -25,24 +25,28 @@ ATTEMPTS = 8
 
 
 class Bench(Protocol):
-    """The camera over the fixture; `channel` None is dark."""
+    """A camera over the fixture whose lights can be switched on one by one."""
 
-    def place(self, target: Target, x_mm: float = 0.0, y_mm: float = 0.0) -> None: ...
+    def place(self, target: Target, x_mm: float = 0.0, y_mm: float = 0.0) -> None:
+        """Returns when `target` lies in the fixture with its middle at x, y of the station's frame."""
+        ...
 
-    def photograph(self, channel: int | None, exposure_us: float, binning: int, roi: Roi | None = None) -> Frame: ...
+    def photograph(self, channel: int | None, exposure_us: float, binning: int, roi: Roi | None = None) -> Frame:
+        """One frame under the light of `channel` at full brightness; with all lights off where it is None."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose calibration it is."""
+    """The devices that a calibration belongs to."""
 
-    camera: str
-    lights: str
-    temperature_c: float | None  # of the camera as it was asked; None where it does not tell
+    camera: str  # serial number
+    lights: str  # serial number of the light controller, or its model where it has none
+    temperature_c: float | None  # of the camera's housing when it was asked; None where the camera has no sensor
 
 
 class LiveBench:
-    """A rig whose camera stands at one pose; what lies in the fixture is changed by `place`."""
+    """A real or simulated rig whose camera stands at one pose; `place` changes what lies in the fixture."""
 
     def __init__(self, rig: Rig, pose: Pose, place: Place) -> None:
         self._rig = rig
@@ -51,7 +55,10 @@ class LiveBench:
         self.stand_at(pose)
 
     def stand_at(self, pose: Pose) -> None:
-        """Move there; the camera is configured anew, whoever used it meanwhile."""
+        """Moves the camera to `pose` with the lights off, and homes the arm first where its position is not trusted.
+
+        The next picture configures the camera anew, because somebody else may have used it meanwhile.
+        """
         self._rig.lights.off()
         if not self._rig.arm.position_trusted:
             self._rig.arm.home()
@@ -75,6 +82,7 @@ class LiveBench:
         return self._rig.camera.expose(exposure_us)
 
     def identity(self) -> Identity:
+        """Asks the devices now, so that the temperature is that of the moment."""
         read = getattr(self._rig.camera, "temperature_c", None)  # not every driver has it, nor every camera
         temperature: float | None = read() if callable(read) else None
         return Identity(
@@ -85,7 +93,7 @@ class LiveBench:
 
 
 class Recorder:
-    """A bench that remembers a hash of every picture."""
+    """A bench that keeps the name and SHA-256 of every picture taken through it, as evidence for the record."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
@@ -100,9 +108,14 @@ class Recorder:
         frame = self._bench.photograph(channel, exposure_us, binning, roi)
         light = "dark" if channel is None else f"channel {channel}"
         name = f"{len(self.pictures) + 1:03d} {self._target}, {light}, {exposure_us:.0f} us"
-        digest = hashlib.sha256(np.ascontiguousarray(frame.pixels).astype("<u2").tobytes()).hexdigest()
-        self.pictures.append(Picture(name=name, sha256=digest))
+        self.pictures.append(evidence(name, frame))
         return frame
+
+
+def evidence(name: str, frame: Frame) -> Picture:
+    """The record's entry for a frame: its pixels are hashed row by row, 16 bit, little endian, whatever the machine."""
+    digest = hashlib.sha256(np.ascontiguousarray(frame.pixels).astype("<u2").tobytes()).hexdigest()
+    return Picture(name=name, sha256=digest)
 
 
 def light_of(frame: Frame) -> NDArray[np.float32]:
@@ -111,6 +124,7 @@ def light_of(frame: Frame) -> NDArray[np.float32]:
 
 
 def span_dn(frame: Frame) -> float:
+    """Counts between the black level and full scale."""
     return frame.full_scale_dn - frame.black_level_dn
 
 

@@ -1,4 +1,4 @@
-"""The white plane under each light, averaged over a few frames."""
+"""The white plane under each light, averaged over PLANE_FRAMES frames."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.lights.field import check_level
+from calibration.lights.white_plane import check_level
 from drivers.protocols import Frame
-from station.calibrate.bench.bench import Bench, Progress, find_exposure_us, light_of, span_dn
+from station.calibrate.bench.target_bench import Bench, Progress, find_exposure_us, light_of, span_dn
 
 PLANE_FRAMES = 4
-MIDDLE = 8  # the plane's level is read in the middle eighth of the picture, each way
+MIDDLE = 8  # the plane's level is read in the middle eighth of the picture's width and height
 
 
 def photograph_plane(
     bench: Bench, channels: Sequence[int], names: Sequence[str], binning: int, progress: Progress,
     exposure_us: float | None = None,
 ) -> tuple[Frame, ...]:  # fmt: skip
-    """One averaged frame per light, at that exposure or one found for it.
+    """One averaged frame per light, in the order of `channels`.
 
-    Raises LightCalibrationError, ValueError for a plane clipped or dark.
+    `exposure_us` None searches an exposure for each light. Raises LightCalibrationError for a plane that is clipped or
+    dark, ValueError where no exposure shows it.
     """
     progress("white plane")
     bench.place("plane_white")

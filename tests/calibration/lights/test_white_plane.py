@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibration.lights.field import BLOCKS, block_means, check_level, fit_plane, plane_tilt
 from calibration.lights.rays import LightCalibrationError, Pinhole
+from calibration.lights.white_plane import BLOCKS, block_means, check_level, fit_plane, plane_tilt
 
 RAYS, SIZE = Pinhole(3053.0, 3053.0, 341.5, 227.5, 250.0), (456, 684)
 NAMES = [f"L{45 * k}" for k in range(8)]

@@ -1,4 +1,9 @@
-"""The white plane: how each light falls over the field, and from it the lights' intensities relative to each other."""
+"""The white plane: how each light falls over the field, and from that the lights' relative intensities and its tilt.
+
+A matte plane shows a near light k at a point as e_k n.l (d0 / d)^2 cos^mu, with d the distance from the light, d0 that
+of the target point and cos^mu the LED's lobe. In the logarithm the intensities e_k and the exponent mu are linear, and
+what all lights share (vignetting, the plane's own shade) drops out of their differences.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.lights.rays import F64, LightCalibrationError, Pinhole, unit
+from calibration.camera_model import F64
+from calibration.lights.rays import LightCalibrationError, Pinhole, unit
 
 BLOCKS = (12, 18)  # rows, columns
 SECTORS = 6  # of the field, left out one at a time for the spread
@@ -20,9 +26,9 @@ MOST_TILT_DEG, SIGMAS = 0.4, 3.0
 
 @dataclass(frozen=True)
 class PlaneFit:
-    """Intensities at the target point, mean 1, and what of the field the light model does not explain."""
+    """Intensities at the target point, and the part of the field that the light model does not explain."""
 
-    intensities: F64  # (K,)
+    intensities: F64  # (K,) mean 1
     spreads: F64  # (K,) relative, one sigma
     lobe_exponent: float  # of the LEDs, common to all
     field: F64  # (rows, columns) what all lights have in common: vignetting and the plane's own shade, mean 1
@@ -60,11 +66,11 @@ def fit_plane(
     position_spreads: tuple[F64, F64] | None = None,
     plane_tilt_spread_deg: float = 0.05,
 ) -> PlaneFit:
-    """signals: (K, rows, columns) of `block_means`, per microsecond and unit gain; positions_mm: (K, 3).
+    """Fits the light model to the plane under each light.
 
-    `size` is (height, width) of the pictures. `position_spreads`: degrees and mm, one sigma, (K,) each. Model of
-    the logarithm: e_k + n.l (d0 / d)^2 cos^mu + what the block has in common for all lights. Raises
-    LightCalibrationError for a light that only grazes the plane.
+    `signals` (K, rows, columns) are `block_means` per microsecond of exposure at unit gain; `positions_mm` (K, 3) are
+    the lights in camera axes; `size` is (height, width) of the pictures. `position_spreads` are degrees and mm, one
+    sigma, (K,) each. Raises LightCalibrationError for a light that only grazes the plane.
     """
     n = unit(np.asarray(normal, np.float64))
     points = _plane_points(rays, size, plane_height_mm, n)
@@ -87,16 +93,22 @@ def fit_plane(
     factors = np.exp(rest - common).reshape(signals.shape)
     field = np.exp(common - common.mean()).reshape(signals.shape[1:])
     residual = float(np.sqrt(((factors - 1) ** 2).mean()))
+    return PlaneFit(intensities, spreads, exponent, field, factors, residual, _departing(factors, names))
+
+
+def _departing(factors: F64, names: Sequence[str]) -> tuple[str, ...]:
+    """A flag for each light whose fall over the plane is not that of its position."""
     flags = []
     for k, name in enumerate(names):
         own = float(np.sqrt(((factors[k] - 1) ** 2).mean()))
         others = float(np.median([np.sqrt(((factors[j] - 1) ** 2).mean()) for j in range(len(names)) if j != k]))
         if own > max(2.5 * others, 0.01):
             flags.append(f"light {name}: its fall over the plane departs by {own:.1%} rms from its position's")
-    return PlaneFit(intensities, spreads, exponent, field, factors, residual, tuple(flags))
+    return tuple(flags)
 
 
 def _plane_points(rays: Pinhole, size: tuple[int, int], height_mm: float, normal: F64) -> F64:
+    """(N, 3) points of the plane that the middles of the blocks show."""
     rows, columns = BLOCKS
     y = (np.arange(rows) + 0.5) * size[0] / rows - 0.5
     x = (np.arange(columns) + 0.5) * size[1] / columns - 0.5
@@ -118,6 +130,7 @@ def _model(positions: F64, points: F64, normal: F64) -> tuple[F64, F64]:
 
 
 def _solve(logs: F64, positions: F64, points: F64, normal: F64, keep: NDArray[np.intp]) -> tuple[F64, float]:
+    """(K,) intensities of mean 1 and the LED's exponent, from the blocks `keep`."""
     model, lobe = _model(positions, points[keep], normal)
     seen = logs[:, keep] - model
 
@@ -132,6 +145,7 @@ def _solve(logs: F64, positions: F64, points: F64, normal: F64, keep: NDArray[np
 
 
 def _without_sectors(count: int) -> list[NDArray[np.intp]]:
+    """The blocks' indices, with each of SECTORS sectors left out in turn."""
     rows, columns = BLOCKS
     index = np.arange(count)
     sector = (index // columns) * 2 // rows * 3 + (index % columns) * 3 // columns
@@ -139,7 +153,7 @@ def _without_sectors(count: int) -> list[NDArray[np.intp]]:
 
 
 def _geometry_spread(positions: F64, normal: F64, spreads: tuple[F64, F64] | None, tilt_deg: float) -> F64:
-    """What the uncertainty of position and of the plane's tilt makes of an intensity: d log(n.l) = tan(slant) angle."""
+    """(K,) relative spread of intensities due to position and tilt of the plane: d log(n.l) = tan(slant) d angle."""
     cosine = unit(positions) @ normal
     tangent = np.sqrt(np.maximum(1 - cosine**2, 0)) / cosine
     angle = np.full(len(positions), np.radians(tilt_deg))
@@ -150,7 +164,7 @@ def _geometry_spread(positions: F64, normal: F64, spreads: tuple[F64, F64] | Non
 
 @dataclass(frozen=True)
 class PlaneTilt:
-    """How the white plane lies against the viewing axis, seen by the lights themselves."""
+    """By how much the white plane leans from where it should lie, as the lights themselves show it."""
 
     tilt_deg: float
     azimuth_deg: float  # toward which the plane's normal leans: 0 right, 90 up in the picture
@@ -161,10 +175,11 @@ class PlaneTilt:
 def plane_tilt(
     plane: F64, matte: F64, directions: F64, spreads: F64, normal: tuple[float, float, float] = (0.0, 0.0, 1.0)
 ) -> PlaneTilt:
-    """From the intensities (K,) that a plane shows if it lies as `normal` says, and those of a matte sphere.
+    """The tilt that explains the ratios of two sets of intensities (K,), relative spreads (K,) one sigma.
 
-    A normal off by d changes light l's share of the plane by d.l / n.l: the ratios decide d. `spreads`: relative, one
-    sigma, of the ratios. An unknown tilt of the plane goes one to one into the normals of every part.
+    `plane` was found under the assumption that the plane's normal is `normal`; `matte` is from a sphere, whose normals
+    are known. A normal off by d changes light l's share of the plane by d.l / n.l, so the ratios determine d. An
+    unknown tilt of the plane would go one to one into the normals of every part.
     """
     sigma = np.maximum(spreads, 1e-5)
     slopes = directions[:, :2] / (directions @ np.asarray(normal))[:, None]
