@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from calibration.record import Calibration
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.simulated.scene import LightHead, Sensor
 from drivers.simulated.scene.mounted import MountedCamera, arm_frame
 from station.calibrate.bench.camera_pose import TOP, CameraPose

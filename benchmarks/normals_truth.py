@@ -21,7 +21,8 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.protocols import Frame, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame
 from drivers.simulated.scene import DEFAULT_BLACK_LEVEL_DN, LightHead, Scene, ViewTruth, make_part
 from drivers.simulated.scene.patches import Material
 from station.photometric_stereo.checks import AngularErrors, angular_error_map, angular_errors

@@ -24,8 +24,9 @@ from typing import Any, Literal, get_args
 
 from drivers.errors import DeviceError
 from drivers.genicam.camera import GenicamCamera
+from drivers.geometry.pose import Pose
 from drivers.process_memory import peak_memory_mb
-from drivers.protocols import CameraSettings, Pose
+from drivers.protocols import CameraSettings
 from drivers.simulated.config import LightsKind, SimulatedRigConfig
 from drivers.simulated.control import RigControl
 from station.acquire.capture import StopSignal, capture

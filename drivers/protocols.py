@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.geometry.pose import Pose as Pose  # the rig's callers find every value of the Protocols here
+from drivers.geometry.pose import Pose
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from calibration.boards.board import Board
 from calibration.camera.adjust import BoardView, Solution, adjust, first_solution
 from calibration.camera_model import CameraModel
-from calibration.hand_eye.poses import arm_pose, inverse, pose_of
+from calibration.hand_eye.poses import arm_pose, pose_of
 from calibration.hand_eye.result import Repeatability, Visit
+from drivers.geometry.rigid import inverse
 
 F64 = NDArray[np.float64]
 BOARD = Board("charuco", 16, 12, 4.0)

@@ -20,9 +20,10 @@ import numpy as np
 
 from calibration.camera.adjust import FREE_COEFFICIENTS, Solution, fit_pose
 from calibration.camera_model import F64, CameraModel, pinhole_matrix
-from calibration.hand_eye.poses import ARM_AXES, adjoint, arm_pose, arm_slopes, inverse, pose_of, small_move
+from calibration.hand_eye.poses import ARM_AXES, adjoint, arm_pose, arm_slopes, pose_of, small_move
 from calibration.hand_eye.result import HandEye, Repeatability, Visit
 from calibration.hand_eye.start import boards_in_station, park
+from drivers.geometry.rigid import inverse
 
 BOW_PRIOR_MM = 0.03  # one sigma of each term of the board's bow
 PITCH_PRIOR = 2e-5  # relative, one sigma of a certified board

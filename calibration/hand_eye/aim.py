@@ -8,7 +8,8 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from calibration.camera_model import F64
-from calibration.hand_eye.poses import arm_pose, inverse, rotation_vector
+from calibration.hand_eye.poses import arm_pose
+from drivers.geometry.rigid import inverse, rotation_vector
 
 
 @dataclass(frozen=True)

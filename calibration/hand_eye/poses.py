@@ -8,10 +8,7 @@ import numpy as np
 
 from calibration.camera_model import F64
 from drivers.geometry.pose import Pose
-from drivers.geometry.rigid import camera_in_station, cross_matrix
-from drivers.geometry.rigid import inverse as inverse
-from drivers.geometry.rigid import rotation as rotation
-from drivers.geometry.rigid import rotation_vector as rotation_vector
+from drivers.geometry.rigid import camera_in_station, cross_matrix, inverse, rotation, rotation_vector
 
 ARM_AXES = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
 

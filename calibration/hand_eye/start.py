@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 
 from calibration.camera_model import F64
-from calibration.hand_eye.poses import inverse, mean_pose, rotation_vector
+from calibration.hand_eye.poses import mean_pose
+from drivers.geometry.rigid import inverse, rotation_vector
 
 LEAST_TURN_DEG = 3.0
 LEAST_AXIS_SPREAD = 0.05  # second singular value of the turns' axes over the first

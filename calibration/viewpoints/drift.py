@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.camera_model import F64
-from calibration.hand_eye.poses import inverse, mean_pose, move_between, small_move
+from calibration.hand_eye.poses import mean_pose, move_between, small_move
 from calibration.hand_eye.result import Repeatability
+from drivers.geometry.rigid import inverse
 
 LIMIT_SIGMAS = 4.5  # of the length of a shift in three axes: 0.01 % of good checks per view exceed it
 FLOOR_MM, FLOOR_DEG = 0.02, 0.005

@@ -10,8 +10,9 @@ from scipy.stats import t as student
 
 from calibration.camera.adjust import BoardView, Solution, fit_pose
 from calibration.camera_model import F64, CameraModel
-from calibration.hand_eye.poses import arm_pose, inverse, move_between, pose_of
+from calibration.hand_eye.poses import arm_pose, move_between, pose_of
 from calibration.hand_eye.result import HandEye
+from drivers.geometry.rigid import inverse
 
 FEWEST_RETURNS = 2
 # Factor on the normal 95 % interval. Over 40 simulated calibrations 90 to 100 % of the truths per quantity lay inside

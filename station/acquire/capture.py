@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from itertools import groupby, zip_longest
 
 from drivers.errors import DeviceError, FrameOutOfOrder
-from drivers.protocols import Frame, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame
 from station.acquire.captured_view import CapturedFrame
 from station.acquire.plan import CaptureStep
 from station.acquire.stage_times import StageTimes

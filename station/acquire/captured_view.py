@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from drivers.protocols import Frame, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame
 from station.acquire.plan import CaptureStep
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from station.recipe.fields import DARK, LightChoice, Recipe, Viewpoint
 
 Kind = Literal["dark", "directional", "diffuse"]

@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from drivers.protocols import Frame, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame
 from station.archive.errors import ArchiveError
 from station.archive.ids import is_inspection_id
 from station.archive.pixels import tiff_bytes

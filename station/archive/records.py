@@ -6,7 +6,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from drivers.protocols import Frame, Pixels, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame, Pixels
 from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
 from station.inspection.rule import not_captured

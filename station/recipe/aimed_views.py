@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from calibration.hand_eye.aim import CameraOnArm, aim, mount_of
-from calibration.hand_eye.poses import arm_pose, pose_of, rotation_vector
+from calibration.hand_eye.poses import arm_pose, pose_of
 from calibration.record import Calibration
+from drivers.geometry.rigid import rotation_vector
 from station.recipe.fields import PoseChoice, Recipe, ReferenceCamera, Viewpoint
 
 # A mount that was taken off and put back, or another lens of the same kind, needs less than this. Beyond it the part

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from drivers.protocols import CameraSettings, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import CameraSettings
 from station.documents.errors import FieldError
 
 WINDOWS_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}

@@ -16,7 +16,8 @@ import pytest
 from faults.table import reported_by
 
 from drivers.errors import DeviceError, DeviceLost, DeviceTimeout, PositionError, PositionUntrusted
-from drivers.protocols import Arm, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Arm
 from station.rig.devices import open_arm
 
 HERE, THERE = Pose(-60.0, 40.0, 258.0, 0.0, -90.0), Pose(100.0, -90.0, 220.0, 20.0, -90.0)

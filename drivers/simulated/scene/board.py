@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.simulated.scene.geometry import Roi, Standpoint
 from drivers.simulated.scene.head import Light, LightHead
 from drivers.simulated.scene.jit import kernel

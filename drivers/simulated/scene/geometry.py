@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.simulated.scene import kernels
 from drivers.simulated.scene.head import WORKING_DISTANCE_MM
 from drivers.simulated.scene.mounted import CENTER_PX, FOCAL_PX, MountedCamera

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.simulated.scene.sensor import HEIGHT_PX, WIDTH_PX
 
 F64 = NDArray[np.float64]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.protocols import Pixels, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Pixels
 from drivers.simulated.scene import kernels
 from drivers.simulated.scene.geometry import Grid, Roi, Standpoint, build_grid, region, stack_grids
 from drivers.simulated.scene.head import LIGHT_DISTANCE_MM, SLANT_DEG, Light, LightHead, position

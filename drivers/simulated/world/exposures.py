@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from drivers.protocols import Pixels, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Pixels
 from drivers.simulated.camera.exposure import Exposed, ExposureRequest
 from drivers.simulated.camera.faults import CameraFaults
 from drivers.simulated.clock import SimulatedClock

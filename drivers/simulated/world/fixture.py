@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.simulated.config import SimulatedBoard, SimulatedPart, SimulatedRigConfig
 from drivers.simulated.scene import DEFECT_KINDS, PRODUCTS, LightHead, Placement, Scene, make_part, random_defect
 from drivers.simulated.scene.board import BoardMake, BoardPlacement, BoardScene

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.simulated.scene import Scene, Sensor
 from drivers.simulated.scene.head import WORKING_DISTANCE_MM
 from drivers.simulated.scene.mounted import MountedCamera, arm_frame

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.simulated.config import SimulatedRigConfig
 from drivers.simulated.firmware.kinds import ArmFirmware
 from drivers.simulated.world.fixture import MAXIMUM_POSE_ERROR

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from calibration.boards.board import Board
 from calibration.hand_eye.result import Repeatability
-from drivers.protocols import CameraSettings, Frame, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import CameraSettings, Frame
 from station.calibrate.bench.target_bench import PIXEL_FORMAT
 from station.calibrate.errors import RigChoiceError
 from station.errors import BadInput

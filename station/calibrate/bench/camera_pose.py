@@ -12,7 +12,7 @@ import numpy as np
 from calibration.camera_model import F64
 from calibration.hand_eye.poses import arm_pose
 from calibration.record import Calibration
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 
 TOP = Pose(0.0, 0.0, 258.0, 0.0, -90.0)  # straight above the target point
 TARGET_MM = (0.0, 0.0, 8.0)  # station frame: the target point of a camera that stands as drawn

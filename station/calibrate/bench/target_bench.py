@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.record import Picture
-from drivers.protocols import CameraSettings, Frame, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import CameraSettings, Frame
 from station.rig.devices import Rig
 
 Target = Literal["sphere_mirror", "sphere_diffuse", "plane_white", "empty"]

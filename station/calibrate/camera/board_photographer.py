@@ -14,7 +14,7 @@ from calibration.camera.adjust import BoardView
 from calibration.camera.report import ImageFinding
 from calibration.hand_eye.result import Visit
 from calibration.record import Picture
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from station.calibrate.bench.board_bench import BoardBench, BoardPlace
 from station.calibrate.bench.target_bench import Progress, evidence
 from station.calibrate.errors import CalibrationRefused

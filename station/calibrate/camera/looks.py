@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from station.calibrate.bench.board_bench import BoardPlace
 
 # tilt and pan in degrees, distance in mm, and by how many mm in x and y it looks beside the board's middle

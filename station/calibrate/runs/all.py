@@ -15,7 +15,7 @@ from calibration.record import Calibration
 from calibration.report.page import Section
 from calibration.report.plots import Plot
 from calibration.sensor.photon_transfer import SensorCharacter
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from station.calibrate.bench.target_bench import Identity, Progress, Recorder
 from station.calibrate.errors import CalibrationRefused
 from station.calibrate.field.measured_field import MeasuredField, field_maps

@@ -10,7 +10,7 @@ from typing import Any
 from calibration.record import Calibration
 from calibration.viewpoints.drift import DriftReport
 from calibration.viewpoints.record import ViewpointsRecord
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from station.calibrate.bench.target_bench import Progress
 from station.calibrate.camera.files import write_camera_files
 from station.calibrate.camera.looks import FLAT

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.record import Calibration
-from drivers.protocols import Frame, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame
 from drivers.simulated.control import RigControl
 from station.calibrate.bench.target_bench import LiveBench, Progress
 from station.calibrate.viewpoints.taught_views import STATION_VIEWS

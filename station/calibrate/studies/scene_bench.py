@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.protocols import Frame, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame
 from drivers.simulated.config import Imperfections
 from drivers.simulated.scene import LightHead, Placement, Scene, make_part, significant_bits
 from drivers.simulated.scene.board import BoardMake, BoardPlacement, BoardScene

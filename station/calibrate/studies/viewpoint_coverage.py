@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.simulated.config import Imperfections
 from station.calibrate.camera.measured_camera import measure_camera
 from station.calibrate.studies.scene_bench import SceneBoardBench

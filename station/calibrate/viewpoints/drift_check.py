@@ -21,7 +21,7 @@ from calibration.viewpoints.drift import (
 )
 from calibration.viewpoints.record import ViewpointsRecord, camera_record, fiducial_view
 from calibration.viewpoints.taught import camera_in_board
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from station.calibrate.bench.board_bench import BoardBench
 from station.calibrate.bench.target_bench import Identity, Progress
 from station.calibrate.camera.board_photographer import BoardPhotographer

@@ -9,7 +9,7 @@ import numpy as np
 
 from calibration.record import Calibration, CameraRecord, Picture
 from calibration.viewpoints.record import viewpoint_record
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from station.calibrate.bench.board_bench import BoardBench
 from station.calibrate.bench.camera_pose import CameraPose
 from station.calibrate.bench.target_bench import Progress

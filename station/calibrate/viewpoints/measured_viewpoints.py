@@ -27,7 +27,7 @@ from calibration.viewpoints.taught import (
     study_returns,
     viewpoint_of,
 )
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from station.calibrate.bench.board_bench import BoardBench
 from station.calibrate.bench.target_bench import Progress
 from station.calibrate.camera.board_photographer import BoardPhotographer, Shot

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from calibration.record import CalibrationFieldError, Identifier
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from station.documents.document import load_document, save_document
 from station.errors import BadInput
 

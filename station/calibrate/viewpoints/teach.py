@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from drivers.errors import OutOfTravel
-from drivers.protocols import Arm, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Arm
 from station.calibrate.bench.target_bench import Progress
 from station.calibrate.viewpoints.taught_views import (
     TaughtPose,

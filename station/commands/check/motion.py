@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 
-from drivers.protocols import Arm, Camera, Lights, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Arm, Camera, Lights
 from drivers.registry import Travel
 from station.commands.check.device import CURE, D, Device, DeviceCheck, cause_of
 from station.commands.check.finding import Finding

@@ -7,7 +7,8 @@ import pytest
 
 from calibration.camera_model import F64
 from calibration.hand_eye.aim import CameraOnArm, aim, mount_of
-from calibration.hand_eye.poses import arm_pose, inverse, pose_of, rotation_vector
+from calibration.hand_eye.poses import arm_pose, pose_of
+from drivers.geometry.rigid import inverse, rotation_vector
 
 DRAWN = CameraOnArm(np.eye(4), 24429.0, (2735.5, 1823.5))
 DISTANCE_MM = 250.0

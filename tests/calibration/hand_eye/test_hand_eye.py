@@ -8,9 +8,10 @@ from board_visits import EXPECTED, MOUNT, SIZE, TRUTH, Walk, camera_of
 
 from calibration.hand_eye.adjust import calibrate_hand_eye
 from calibration.hand_eye.check import hand_eye_faults, pitch_by_arm
-from calibration.hand_eye.poses import arm_pose, arm_slopes, inverse, move_between, pose_of, rotation, rotation_vector
+from calibration.hand_eye.poses import arm_pose, arm_slopes, move_between, pose_of
 from calibration.hand_eye.result import HandEye, Visit
 from calibration.hand_eye.start import HandEyeError, park
+from drivers.geometry.rigid import inverse, rotation, rotation_vector
 
 
 def solved(visits: list[Visit]) -> HandEye:

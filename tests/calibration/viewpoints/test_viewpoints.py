@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from board_visits import SIZE, TRUTH
 
-from calibration.hand_eye.poses import arm_pose, inverse, pose_of, small_move
+from calibration.hand_eye.poses import arm_pose, pose_of, small_move
 from calibration.hand_eye.result import Repeatability
 from calibration.viewpoints.drift import Fiducial, TooFewViews, check_drift, fiducials_by_consensus
 from calibration.viewpoints.record import FiducialView, fiducial_view
 from calibration.viewpoints.taught import Viewpoint, on_plane, pixels_of, station_ray, study_returns, transfer
+from drivers.geometry.rigid import inverse
 
 ARM = Repeatability(0.05, 0.01)
 AXES = {

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from drivers.errors import CommandRefused, DeviceError, DeviceTimeout, FeatureMissing, FrameOutOfOrder, LightFault
-from drivers.protocols import CameraSettings, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import CameraSettings
 from drivers.serial_line.lights.gardasoft.lights import GardasoftLights
 from drivers.simulated import simcam
 from drivers.simulated.config import SimulatedRigConfig

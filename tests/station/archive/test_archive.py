@@ -17,7 +17,8 @@ import pytest
 import tifffile
 from sqlalchemy import create_engine, text
 
-from drivers.protocols import Frame, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame
 from station.archive import Archive, ArchivedFrame, ArchiveError, new_inspection_id
 from station.archive import folder as folder_module
 from station.documents import atomic

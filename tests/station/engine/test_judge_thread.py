@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drivers.protocols import Frame, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame
 from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.plan import CaptureStep, Kind
 from station.engine.judge_thread import QUEUE_DEPTH, JudgeThread

@@ -11,7 +11,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from drivers.protocols import Frame, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame
 from station.acquire.capture import StopSignal, capture
 from station.acquire.plan import CaptureStep
 from station.acquire.stage_times import StageTimes

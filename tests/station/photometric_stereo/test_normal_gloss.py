@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from drivers.protocols import Frame, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame
 from drivers.simulated.scene import DEFAULT_BLACK_LEVEL_DN, Scene, make_part
 from station.photometric_stereo.checks import angular_error_map, sample_pixels
 from station.photometric_stereo.gloss import (

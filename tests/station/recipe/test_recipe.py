@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from drivers.errors import OutOfTravel
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from station.documents.document import read_document
 from station.documents.errors import DocumentError
 from station.recipe import edit as recipe_edit

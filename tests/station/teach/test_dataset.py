@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.simulated.scene import Scene, make_part
 from station.errors import BadInput
 from station.judge.model_grid import block_mean, block_normals

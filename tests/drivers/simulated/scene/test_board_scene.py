@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from calibration.boards.board import Board, find_board
-from drivers.protocols import Pixels, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Pixels
 from drivers.simulated.scene.board import COLS, ROWS, SQUARE_MM, BoardMake, BoardPlacement, BoardScene
 from drivers.simulated.scene.mounted import FOCAL_PX, MountedCamera, arm_frame
 

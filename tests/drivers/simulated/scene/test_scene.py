@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.simulated.scene import (
     COLOUR_KINDS,
     DEFECT_KINDS,

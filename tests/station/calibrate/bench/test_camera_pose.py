@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from calibration.record import Calibration, ViewpointRecord
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.simulated.scene.mounted import MountedCamera, arm_frame
 from station.calibrate.bench.camera_pose import TOP, CameraPose, camera_pose_of
 from station.calibrate.studies.compare import compare

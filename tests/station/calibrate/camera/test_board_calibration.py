@@ -13,7 +13,7 @@ from calibration.hand_eye.poses import arm_pose
 from calibration.record import Calibration
 from calibration.viewpoints.record import ViewpointsRecord
 from drivers.errors import CommandRefused
-from drivers.protocols import Pose
+from drivers.geometry.pose import Pose
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
 from drivers.simulated.process import RigProcess

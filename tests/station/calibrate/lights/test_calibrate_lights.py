@@ -12,7 +12,8 @@ import pytest
 
 from calibration.record import Calibration
 from calibration.report.page import html_report
-from drivers.protocols import Frame, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame
 from drivers.simulated.scene import LightHead
 from station.calibrate.bench.target_bench import Identity, Recorder, Roi, Target, find_exposure_us
 from station.calibrate.errors import CalibrationRefused, RecordError

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from drivers.errors import OutOfTravel
-from drivers.protocols import DeviceIdentity, Pose
+from drivers.geometry.pose import Pose
+from drivers.protocols import DeviceIdentity
 from station.calibrate.viewpoints.taught_views import TaughtViews, TeachError, load_taught, save_taught
 from station.calibrate.viewpoints.teach import obey, step, teach
 
