@@ -31,6 +31,7 @@ class GrblFirmware:
         self._controller = GrblController(self._state)
         self._lock = threading.RLock()
         self.axes = axes
+        self.dialect = self._state.dialect
         self.outbox = self._state.outbox
         self.settings = self._state.settings
         self._state.boot()
