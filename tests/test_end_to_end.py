@@ -23,12 +23,10 @@ from station.recipe.loaded import load_recipe
 from station.rig.simulated import write_rig_file
 
 RECIPE = DEMO_RECIPES / "connector.yaml"
-# One picture serves each pose and light as long as the part stays and the arm comes back exactly: what these tests
-# promise is the station's conduct, and rendering would be most of their time. Other rigs have an arm that errs.
+# Where the arm comes back exactly, the rig renders a view once per part and adds only noise: rendering would be most of
+# the time of these tests, and they promise the station's conduct. The arms of the other rigs err.
 EXACT_ARM = Imperfections(pose_repeatability_mm=0.0, pose_repeatability_deg=0.0)
-CONFIG = SimulatedRigConfig(
-    clock_speed=20.0, serial_number="FACET-SIM-TEST", prerendered=True, imperfections=EXACT_ARM
-)  # fmt: skip
+CONFIG = SimulatedRigConfig(clock_speed=20.0, serial_number="FACET-SIM-TEST", imperfections=EXACT_ARM)
 FRAME_TIMEOUT_S = 5.0
 GOOD_SEED = 601
 
