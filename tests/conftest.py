@@ -14,7 +14,43 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 pytest.register_assert_rewrite("conformance")
 
+# The files that take longest begin, so that no worker is left alone with one at the end. The two lists of kernels (the
+# solver's, the renderer's) are compiled by the first test that needs one: the order keeps two workers from compiling
+# the same, and lets whoever comes later load it.
+LONGEST_FIRST = (
+    "tests/station/photometric_stereo/test_packed.py",  # the solver's kernels
+    "tests/test_end_to_end.py",  # the renderer's, in the rig's process
+    "tests/station/photometric_stereo/test_streaming.py",
+    "tests/station/photometric_stereo/test_solve.py",
+    "tests/station/photometric_stereo/test_solve_folder.py",
+    "tests/station/photometric_stereo/test_normal_gloss.py",
+    "tests/station/calibrate/field/test_calibrate_field.py",
+    "tests/station/calibrate/lights/test_calibrate_lights.py",
+    "tests/test_rig_kinds.py",
+    "tests/station/calibrate/test_inspect_with_record.py",
+    "tests/faults/test_faults_in_pictures.py",
+    "tests/faults/test_faults_of_motion.py",
+    "tests/station/judge/test_view_solver.py",
+    "tests/test_hardware_bring_up.py",
+    "tests/models/test_train.py",
+    "tests/station/calibrate/camera/test_board_calibration.py",
+)
+
 SMALL_SIZE, SMALL_VIEWS = (48, 72), ("top", "left")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    gone = [file for file in LONGEST_FIRST if not (Path(__file__).parents[1] / file).is_file()]
+    if gone:
+        raise pytest.UsageError(f"tests/conftest.py, LONGEST_FIRST: no such file: {', '.join(gone)}; correct the list")
+    if hasattr(config.option, "loadscopereorder"):  # of pytest-xdist: would put the files with the most tests first
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {file: place for place, file in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
 
 
 def _write_16_bit(path: Path, planes: np.ndarray) -> str:
@@ -70,7 +106,7 @@ def small_model(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -
         encoder=EncoderConfig(sigmas_px=(1.0, 2.0), components=12, floor=0.02),
         network=NetworkConfig(width=32, heads=2, prototypes=4, stages=2),
         score=ScoreConfig(top_fraction=0.01, spread_minimum=0.1),
-        steps=300,
+        steps=120,
         threads=1,
         tokens_per_view=64,
     )

@@ -94,7 +94,7 @@ def test_packed_maps_are_the_float_maps_rounded(method: str, is_near: bool, dtyp
 
 @pytest.mark.parametrize("method", METHODS)
 def test_packed_kernels_agree_with_the_packed_twin(method: str) -> None:
-    frames = anything(6)
+    frames = anything()
     fast, plain = (
         filled(solver_of(frames, method, engine=engine), frames).solve_packed() for engine in ("numba", "numpy")
     )
@@ -166,4 +166,4 @@ def test_a_float_map_is_packed_with_the_finest_steps(is_dark: bool) -> None:
 
 
 def test_packed_kernels_are_warmed_too() -> None:
-    warm_up(packed=True)
+    warm_up(ring(4), packed=True)

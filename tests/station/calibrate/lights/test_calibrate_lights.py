@@ -30,6 +30,7 @@ from station.documents.document import load_document
 from station.recipe.demo import SIMULATED_RIG_DRAWING
 
 SETTINGS = LightSettings(binning=8)
+COARSE = LightSettings(binning=12)  # enough to name what is wrong
 TOP = Pose(0.04, -0.03, 258.05, 0.01, -90.01)
 HEAD = LightHead.toleranced(11, direction_deg=3.0, intensity_percent=20.0)
 IDENTITY = Identity("FACET-SIM-0001", "LIGHTS-1", 31.5)
@@ -114,12 +115,12 @@ def test_the_report_is_one_page_that_needs_nothing_else(record: Calibration, ref
 
 
 def test_verify_accepts_the_rig_it_was_made_on_and_refuses_one_that_was_touched(record: Calibration) -> None:
-    assert verify(SceneBench(HEAD, TOP, 5), record, IDENTITY, SETTINGS, quiet).accepted
+    assert verify(SceneBench(HEAD, TOP, 5), record, IDENTITY, COARSE, quiet).accepted
     moved = replace(HEAD.lights[3], position_mm=(HEAD.lights[3].position_mm[0] + 14.0, *HEAD.lights[3].position_mm[1:]))
     weak = replace(HEAD.lights[6], power=HEAD.lights[6].power * 0.9)
     touched = LightHead((*HEAD.lights[:3], moved, *HEAD.lights[4:6], weak, *HEAD.lights[7:]))
     cold = replace(IDENTITY, camera="OTHER", temperature_c=20.0)
-    report = verify(SceneBench(touched, TOP, 5), record, cold, SETTINGS, quiet)
+    report = verify(SceneBench(touched, TOP, 5), record, cold, COARSE, quiet)
     assert not report.accepted
     assert report.warnings == ("the camera is at 20 degrees C, but was calibrated at 32: let it warm up, verify again",)
     assert [check.name for check in report.lights if not check.ok] == ["L135", "L270"]
@@ -128,13 +129,13 @@ def test_verify_accepts_the_rig_it_was_made_on_and_refuses_one_that_was_touched(
 
 def test_verify_on_the_plane_names_a_lamp_that_lost_light_and_a_tilted_plane(record: Calibration) -> None:
     weak = replace(HEAD.lights[6], power=HEAD.lights[6].power * 0.95)
-    good = verify_on_plane(SceneBench(HEAD, TOP, 5), record, None, IDENTITY, SETTINGS, quiet)
+    good = verify_on_plane(SceneBench(HEAD, TOP, 5), record, None, IDENTITY, COARSE, quiet)
     assert (good.accepted, good.target) == (True, "plane")
     tired = LightHead((*HEAD.lights[:6], weak, *HEAD.lights[7:]))
-    report = verify_on_plane(SceneBench(tired, TOP, 5), record, None, IDENTITY, SETTINGS, quiet)
+    report = verify_on_plane(SceneBench(tired, TOP, 5), record, None, IDENTITY, COARSE, quiet)
     assert [check.name for check in report.lights if not check.ok] == ["L270"]
     askew = replace(TOP, tilt_deg=TOP.tilt_deg + 1.5)
-    report = verify_on_plane(SceneBench(HEAD, askew, 5), record, None, IDENTITY, SETTINGS, quiet)
+    report = verify_on_plane(SceneBench(HEAD, askew, 5), record, None, IDENTITY, COARSE, quiet)
     assert any("tilted by 1." in reason for reason in report.reasons)
 
 
@@ -157,7 +158,7 @@ def test_exchanged_channels_and_a_light_far_off_are_named_and_not_released(refer
     x, y, z = nominal[6].position_mm
     turned = replace(nominal[6], position_mm=(x + 44.0, y, z))  # 10 degrees
     bench = Miswired(SceneBench(LightHead((*nominal[:6], turned, *nominal[7:])), TOP, 1))
-    found = measure_lights(bench, reference, SETTINGS, quiet)
+    found = measure_lights(bench, reference, COARSE, quiet)
     assert [k for k, flags in enumerate(found.flags) if flags] == [1, 4, 6]
     assert "swapped channels" in found.flags[1][0]
     assert "L180" in found.flags[1][0]
@@ -178,7 +179,7 @@ def test_a_dark_light_and_the_wrong_target_are_refused_with_what_to_do(reference
             super().place("empty" if target != "empty" else target, x_mm, y_mm)
 
     with pytest.raises(CalibrationRefused, match="lights: "):
-        measure_lights(Empty(LightHead.nominal(), TOP, 1), reference, SETTINGS, quiet)
+        measure_lights(Empty(LightHead.nominal(), TOP, 1), reference, COARSE, quiet)
 
 
 def test_the_true_lights_leave_no_difference_to_the_truth(record: Calibration) -> None:
