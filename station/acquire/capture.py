@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import groupby, zip_longest
 
 from drivers.errors import DeviceError, FrameOutOfOrder
@@ -57,7 +57,7 @@ class StopSignal:
 
 def capture(
     rig: Rig, plan: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, settle_s: float = 0.0
-) -> Iterator[CapturedFrame]:
+) -> Generator[CapturedFrame]:
     """Walk the plan: move, light, expose. Lights are off during every move, and afterwards whatever happens.
 
     A frame belongs to a light for three reasons: the driver triggered it, its id follows the last one, and its
@@ -83,9 +83,13 @@ def _walk(
         steps = tuple(of_pose)
         stop.check(at_view_boundary=True)
         position = _go(rig, pose, settle_s, times)
-        for is_dark, alike in groupby(steps, key=lambda step: step.kind == "dark"):
-            expose = _dark if is_dark else _by_software if rig.strobes is None else _by_strobe
-            for step, frame in expose(rig, tuple(alike), stop, times):
+        dark = tuple(step for step in steps if step.kind == "dark")
+        lit = tuple(step for step in steps if step.kind != "dark")
+        for step, frame in _dark(rig, dark, stop, times):  # first, while the lights are off from the move
+            yield CapturedFrame(step, frame, position)
+        if lit:
+            expose = _by_software if rig.strobes is None else _by_strobe
+            for step, frame in expose(rig, lit, stop, times):
                 yield CapturedFrame(step, frame, position)
 
 

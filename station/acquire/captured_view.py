@@ -57,10 +57,5 @@ class CapturedView:
         """The directional lights' frames, in the plan's order: what the solver and its checks get."""
         return [self._captured[s.light].frame for s in self._expected if s.kind == "directional" and self._has(s)]
 
-    @property
-    def dark(self) -> Frame | None:
-        """The frame with every light off; None in every view but the part's first."""
-        return next((c.frame for c in self._captured.values() if c.step.kind == "dark"), None)
-
     def _has(self, step: CaptureStep) -> bool:
         return step.light in self._captured

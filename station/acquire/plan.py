@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from drivers.geometry.pose import Pose
@@ -33,13 +33,11 @@ def make_plan(recipe: Recipe) -> tuple[CaptureStep, ...]:
     The dark frame is taken once a part, at its first view, with every light off. It is exposed as long as the longest
     of the other frames, so that its noise is no larger than theirs.
     """
-    return tuple(CaptureStep(index, *rest) for index, rest in enumerate(_steps(recipe)))
+    return tuple(replace(step, index=index) for index, step in enumerate(_steps(recipe)))
 
 
-_Step = tuple[str, Pose, str, int, Kind, float, float, float]  # a CaptureStep without its index
-
-
-def _steps(recipe: Recipe) -> Iterator[_Step]:
+def _steps(recipe: Recipe) -> Iterator[CaptureStep]:
+    """All steps in their order, not numbered yet."""
     for viewpoint in recipe.viewpoints:
         if viewpoint is recipe.viewpoints[0]:
             yield _dark_step(recipe, viewpoint)
@@ -47,16 +45,32 @@ def _steps(recipe: Recipe) -> Iterator[_Step]:
             yield _lit_step(recipe, viewpoint, light)
 
 
-def _dark_step(recipe: Recipe, viewpoint: Viewpoint) -> _Step:
-    longest_us = max(light.exposure_us for light in recipe.lights)
-    return viewpoint.name, viewpoint.as_pose(), DARK, 0, "dark", 0.0, longest_us, recipe.capture.gain_db
+def _dark_step(recipe: Recipe, viewpoint: Viewpoint) -> CaptureStep:
+    return CaptureStep(
+        index=0,
+        view=viewpoint.name,
+        pose=viewpoint.as_pose(),
+        light=DARK,
+        channel=0,
+        kind="dark",
+        brightness=0.0,
+        exposure_us=max(light.exposure_us for light in recipe.lights),
+        gain_db=recipe.capture.gain_db,
+    )
 
 
-def _lit_step(recipe: Recipe, viewpoint: Viewpoint, light: LightChoice) -> _Step:
-    return (
-        viewpoint.name, viewpoint.as_pose(), light.name, light.channel, light.kind, light.brightness,
-        light.exposure_us, recipe.capture.gain_db,
-    )  # fmt: skip
+def _lit_step(recipe: Recipe, viewpoint: Viewpoint, light: LightChoice) -> CaptureStep:
+    return CaptureStep(
+        index=0,
+        view=viewpoint.name,
+        pose=viewpoint.as_pose(),
+        light=light.name,
+        channel=light.channel,
+        kind=light.kind,
+        brightness=light.brightness,
+        exposure_us=light.exposure_us,
+        gain_db=recipe.capture.gain_db,
+    )
 
 
 def lit_steps(plan: tuple[CaptureStep, ...]) -> tuple[CaptureStep, ...]:

@@ -7,6 +7,7 @@ folder renamed to the inspection id: a folder with that name is complete.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 from collections import Counter
@@ -23,7 +24,15 @@ from drivers.protocols import Frame
 from station.archive.errors import ArchiveError
 from station.archive.ids import is_inspection_id
 from station.archive.pixels import tiff_bytes
-from station.archive.records import FrameRecord, FramesRecord, InspectionRecord, Manifest, StoredFile, ViewRecord
+from station.archive.records import (
+    VERDICT_VERSION,
+    FrameRecord,
+    FramesRecord,
+    InspectionRecord,
+    Manifest,
+    StoredFile,
+    ViewRecord,
+)
 from station.archive.view_files import view_planes
 from station.documents.atomic import sync_folder, write_synced
 from station.inspection.result import Inspection
@@ -94,11 +103,23 @@ def read_record(folder: Path) -> WrittenRecord:
     manifest_bytes = read_bytes(folder / MANIFEST)
     try:
         manifest = Manifest.model_validate_json(manifest_bytes)
-        inspection = InspectionRecord.model_validate_json(read_verified(folder, VERDICT, manifest))
+        verdict = read_verified(folder, VERDICT, manifest)
+        _check_version(folder / VERDICT, verdict)
+        inspection = InspectionRecord.model_validate_json(verdict)
         frames = FramesRecord.model_validate_json(read_verified(folder, FRAMES, manifest))
     except ValueError as error:
         raise ArchiveError(f"{folder}: not a record that this version can read: {error}") from error
     return WrittenRecord(folder, inspection, frames, manifest, hashlib.sha256(manifest_bytes).hexdigest())
+
+
+def _check_version(path: Path, data: bytes) -> None:
+    """Raise ArchiveError for a record of a later version of this software."""
+    record = json.loads(data)
+    found = record.get("format_version") if isinstance(record, dict) else None
+    if isinstance(found, int) and found > VERDICT_VERSION:
+        raise ArchiveError(
+            f"{path}: has format {found}, this software reads up to {VERDICT_VERSION}; use the software that wrote it"
+        )
 
 
 def read_verified(folder: Path, name: str, manifest: Manifest) -> bytes:

@@ -10,9 +10,10 @@ from drivers.geometry.pose import Pose
 from drivers.protocols import Frame, Pixels
 from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
-from station.inspection.rule import not_captured
+from station.inspection.rule import not_captured, without_reason
 
 FORMAT_VERSION = 1
+VERDICT_VERSION = 2  # since reasons are records; a record of version 1 has them as text
 FRAME_FIELDS = (
     "pixel_format", "significant_bits", "black_level_dn", "exposure_us", "gain_db", "timestamp_ns", "frame_id",
 )  # fmt: skip
@@ -87,7 +88,7 @@ class ViewRecord(_Record):
 class InspectionRecord(_Record):
     """verdict.json: an Inspection with the names of its views' files instead of their arrays."""
 
-    format_version: int = FORMAT_VERSION
+    format_version: int = VERDICT_VERSION
     inspection_id: str
     part_id: str
     product: str
@@ -120,6 +121,7 @@ class InspectionRecord(_Record):
         absent = [not_captured(name) for name in self.expected_views if name not in captured]
         known = {str(reason): reason for reason in of_views}
         known |= {f"view {reason.view!r} {reason.text}": reason for reason in absent}
+        known |= {reason.text: reason for reason in (without_reason(()), without_reason(self.expected_views))}
         return tuple(
             known.get(found, Reason(ReasonKind.EARLIER, found)) if isinstance(found, str) else found.reason()
             for found in self.reasons

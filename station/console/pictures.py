@@ -16,6 +16,7 @@ from PyQt6.QtCore import QPointF
 from PyQt6.QtGui import QImage, QPainterPath
 
 from station.inspection.result import ViewResult
+from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.report.display_rgb import linear_to_srgb, normals_to_rgb
 from station.report.heat_map import colour_map, over_ground
 from station.report.limit_outline import draw_outline, limit_segments
@@ -67,7 +68,7 @@ def make_pictures(result: ViewResult) -> ViewPictures:
         mips[Mode.IMAGE] = _mips(levels)
         mips[Mode.HEAT] = _mips([_grey(level) for level in levels])
     if result.normal_map is not None:
-        mips[Mode.NORMALS] = _mips(_bgrx_levels(_normals_bgrx(result.normal_map.unpacked().normals)))
+        mips[Mode.NORMALS] = _mips(_bgrx_levels(_normals_bgrx(result.normal_map)))
     for mode in (Mode.IMAGE, Mode.NORMALS):
         if mode in mips:
             thumbnails[mode] = _thumbnail(_rgb(mips[mode].buffers[-1]))
@@ -106,12 +107,12 @@ def _image_bgrx(image: NDArray[np.float32], white_balance: Gains) -> NDArray[np.
     return out
 
 
-def _normals_bgrx(normals: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Unit normals (3, H, W) as colours (H, W, 4), in the same byte order."""
-    out = np.full((*normals.shape[1:], 4), 255, dtype=np.uint8)
-    for top in range(0, normals.shape[1], _BLOCK_ROWS):
+def _normals_bgrx(found: NormalMap | PackedNormalMap) -> NDArray[np.uint8]:
+    """The map's normals as colours (H, W, 4), in the same byte order and also in blocks of rows."""
+    out = np.full((*found.albedo.shape, 4), 255, dtype=np.uint8)
+    for top in range(0, out.shape[0], _BLOCK_ROWS):
         rows = slice(top, top + _BLOCK_ROWS)
-        out[rows, :, :3] = normals_to_rgb(normals[:, rows])[..., ::-1]
+        out[rows, :, :3] = normals_to_rgb(found.unit_normals(rows))[..., ::-1]
     return out
 
 

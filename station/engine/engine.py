@@ -1,8 +1,9 @@
 """The engine: the states and verbs of OPC 40100-1 over one rig. It knows no Qt; whoever listens gets events.
 
-Verbs may come from any thread. `abort` alone does not wait for the verb that is running: it latches the stop signal,
-holds the arm and switches the lights off at once, and the running verb then ends by itself. All verbs stand in this
-one file because they share one state, one lock and one stop signal, and each must be read against the others.
+Verbs may come from any thread. `stop` and `abort` do not wait for the verb that is running. `abort` latches the stop
+signal, holds the arm and switches the lights off at once; the running verb then ends by itself, and `abort` returns.
+All verbs stand in this one file because they share one state, one lock and one stop signal, and each must be read
+against the others.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class Engine:
         """Check recipe, calibration, model and reach, and warm up. After an error no recipe is prepared.
 
         `RecipeFiles` are not read again. Raises DocumentError, ModelRefused, LightGeometryError
-        and OutOfTravel, each naming file or device, and NotNow (state Halted) once aborted.
+        and DeviceError, each naming file or device, and NotNow (state Halted) once aborted.
         """
         with self._lock:
             self._prepare(recipe, self._stop)
@@ -142,7 +143,7 @@ class Engine:
         Raises NotNow, and DocumentError once the recipe's calibration has expired.
         """
         self._require(State.READY)
-        self._join()  # before the lock: a job that ends needs it
+        self._join()  # before the lock, which others want meanwhile
         with self._lock:
             self._require(State.READY)
             assert self._prepared is not None
@@ -207,7 +208,7 @@ class Engine:
         """
         self._require(*RESETTABLE)
         stop = self._fresh_signal()
-        self._join()  # before the lock: a job that ends needs it
+        self._join()  # before the lock, which others want meanwhile
         with self._lock:
             self._require(*RESETTABLE)
             self._close_rig()

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -65,12 +66,12 @@ def run_job(
     ended: Reason | None = None
     last_frame = started
     try:
-        captured_frames = capture(rig, job.plan, stop, times, job.loaded.recipe.capture.settle_s)
-        for count, captured in enumerate(captured_frames, start=1):
-            last_frame = time.perf_counter()
-            step = captured.step
-            emit(StepDone(job.inspection_id, count, len(job.plan), step.view, step.light))
-            judging.put(captured)
+        with closing(capture(rig, job.plan, stop, times, job.loaded.recipe.capture.settle_s)) as captured_frames:
+            for count, captured in enumerate(captured_frames, start=1):
+                last_frame = time.perf_counter()
+                step = captured.step
+                emit(StepDone(job.inspection_id, count, len(job.plan), step.view, step.light))
+                judging.put(captured)
     except Stopped as stopped:
         ended = Reason(ReasonKind.STOPPED, str(stopped), "inspect the part again")
     except DeviceError as error:

@@ -30,7 +30,7 @@ class LightWatch:
         return self._look(loaded, "")
 
     def after_part(self, loaded: LoadedRecipe, inspection: Inspection) -> LightsWatched:
-        """How the lights did up to this part, which is archived."""
+        """How the lights did up to this part, as far as the archive has it."""
         warned_above = loaded.recipe.light_level_limits.ambient_told_above
         self._ambient = ambient_warning(inspection, warned_above, self._ambient)
         return self._look(loaded, inspection.inspection_id)

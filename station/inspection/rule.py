@@ -30,7 +30,7 @@ def judge_part(
         verdict = Verdict.PASS
     else:
         verdict = Verdict.UNDECIDED
-        reasons = reasons or [_without_reason(expected)]
+        reasons = reasons or [without_reason(expected)]
     return verdict, tuple(reasons), _deciding(views)
 
 
@@ -45,7 +45,8 @@ def not_captured(view: str) -> Reason:
     return Reason(ReasonKind.NOT_CAPTURED, "was not captured", "inspect the part again", view)
 
 
-def _without_reason(expected: tuple[str, ...]) -> Reason:
+def without_reason(expected: tuple[str, ...]) -> Reason:
+    """The reason of an UNDECIDED part none of whose views gives one."""
     if not expected:
         return Reason(ReasonKind.NO_VIEWS, "no view was expected", "list viewpoints in the recipe")
     return Reason(ReasonKind.UNSTATED, "a view is undecided without a reason", "keep the log and report it")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.plan import CaptureStep, lit_steps, make_plan
 from station.acquire.stage_times import StageTimes
 from station.archive import Archive, ArchivedFrame, ArchiveError
-from station.inspection.reasons import Reason
+from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
 from station.inspection.rule import judge_part
 from station.judge.detector import AnomalyDetector
@@ -18,6 +18,8 @@ from station.lights.ambient import archived_dark_level
 from station.photometric_stereo.settings import PhotometricStereoError
 from station.recipe.fields import DARK
 from station.recipe.loaded import SUFFIXES, KeptFiles, LoadedRecipe, load_recipe
+
+ENDED = (ReasonKind.STOPPED, ReasonKind.DEVICE_FAULT, ReasonKind.EARLIER)  # before the verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class RejudgeReport:
             "verdict_then": self.verdict_then,
             "verdict_now": self.verdict_now,
             "reasons": [str(reason) for reason in self.reasons],
+            "reason_records": [asdict(reason) for reason in self.reasons],
             "views": [
                 {name: getattr(view, name) for name in names} | {"reasons": [reason.advice for reason in view.reasons]}
                 for view in self.views
@@ -154,9 +157,8 @@ def _view(
 
 
 def what_ended(before: Inspection) -> tuple[Reason, ...]:
-    """The reasons that no view gave: a stop, or a device's fault."""
-    of_views = judge_part(before.views, before.expected_views)[1]
-    return tuple(reason for reason in before.reasons if reason not in of_views)
+    """The reasons that no view gave: a stop, or a device's fault. Older archives kept them as text alone."""
+    return tuple(reason for reason in before.reasons if reason.view is None and reason.kind in ENDED)
 
 
 def _score(value: float | None) -> str:

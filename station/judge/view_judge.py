@@ -64,7 +64,8 @@ class ViewJudge:
         for index in range(len(self._directional)):
             solver.add(index, black)
         solver.recycle(solver.first())
-        solver.recycle(solver.packed())
+        if self._recipe.photometric_stereo.detector_normals == "first":
+            solver.recycle(solver.packed())
         solver.warm_refinement()
 
     def begin_part(self, times: StageTimes, dark: DarkLevel | None = None) -> None:
@@ -75,13 +76,17 @@ class ViewJudge:
         self._times = times
         self._solving = ""
         self._dark = dark
+        self._forget_first()
 
     def take(self, captured: CapturedFrame) -> None:
-        """Copy a directional frame into the solver's ring; other frames wait in their view.
+        """Copy a directional frame into the solver's ring, and read the level of a dark one; a diffuse frame waits.
 
-        Raises PhotometricStereoError: the frame does not belong to the others of its view.
+        The dark level holds for the whole part, whatever becomes of the view in which it was taken. Raises
+        PhotometricStereoError: the frame does not belong to the others of its view.
         """
         step, frame = captured.step, captured.frame
+        if step.kind == "dark":
+            self._dark = dark_level(step.view, frame)
         if step.kind != "directional":
             return
         with self._times.stage("ring"):
@@ -97,6 +102,7 @@ class ViewJudge:
         Whatever goes wrong here is a reason for UNDECIDED, never an exception: the part still gets the verdict of its
         other views.
         """
+        self._forget_first()
         return self._guarded(view, lambda: self._judge(view))
 
     def refine(self, view: CapturedView, result: ViewResult) -> ViewResult:
@@ -108,6 +114,7 @@ class ViewJudge:
 
     def undecided(self, view: str, reason: Reason) -> ViewResult:
         """The result of a view that cannot be judged, for this reason."""
+        self._solving = ""
         return ViewResult(view, Verdict.UNDECIDED, self._limits[view], reasons=(reason.of_view(view),))
 
     def _guarded(self, view: CapturedView, step: Callable[[], ViewResult]) -> ViewResult:
@@ -124,7 +131,6 @@ class ViewJudge:
         levels = {name: mean_level(frame) for name, frame in frames.items()}
         with self._times.stage("check_lights"):
             reasons, ambient = self._check_lights(view, levels)
-        self._forget_first()
         with self._times.stage("photometric_stereo"):
             normal_map = self._solver.first()
         solvers = {"detector": self._solver.first_name, "map": self._solver.first_name}
@@ -143,12 +149,14 @@ class ViewJudge:
             relit, left_out = light_residuals(self._solver, view.directional, normal_map)
         with self._times.stage("uncertainty"):
             quality = quality_figures(self._solver, view.directional, normal_map, self._loaded)
+        with self._times.stage("pack"):
+            stored = self._stored(normal_map)
         return ViewResult(
             view.name,
             verdict,
             limit,
             image,
-            self._stored(normal_map),
+            stored,
             anomaly_map,
             of_view(view.name, reasons),
             relit,
@@ -161,8 +169,6 @@ class ViewJudge:
 
     def _check_lights(self, view: CapturedView, levels: dict[str, float]) -> tuple[list[Reason], dict[str, float]]:
         """Why the lights of this view cannot be trusted, and the ambient light as figures of quality."""
-        if view.dark is not None:
-            self._dark = dark_level(view.name, view.dark)
         ambient = self._checks.ambient_figures(self._dark, levels)
         reasons = [
             *self._checks.levels(view.name, levels),
@@ -178,9 +184,10 @@ class ViewJudge:
         if choice.detector_normals == "refined":
             return normal_map.packed()
         packed = self._solver.packed()
-        self._first = normal_map
         if choice.refine == "none":
-            self._forget_first()
+            self._solver.recycle(normal_map)
+        else:
+            self._first = normal_map
         return packed
 
     def _forget_first(self) -> None:
@@ -194,6 +201,8 @@ class ViewJudge:
         assert self._first is not None
         first, self._first = self._first, None
         refined = self._refined(first, view).packed()
+        if isinstance(result.normal_map, PackedNormalMap):
+            self._solver.recycle(result.normal_map)  # nobody has seen it yet
         return replace(result, normal_map=refined, solvers={**result.solvers, "map": self._solver.refined_name})
 
     def _refined(self, first: NormalMap, view: CapturedView) -> NormalMap:

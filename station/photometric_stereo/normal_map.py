@@ -40,6 +40,10 @@ class NormalMap:
         """Of all pixels, 0..1."""
         return float(np.mean(self.observable))
 
+    def unit_normals(self, rows: slice = slice(None)) -> F32:
+        """The normals of these rows, (3, rows, W) float32: the map's own array."""
+        return self.normals[:, rows]
+
     def packed(self) -> PackedNormalMap:
         """The same in 16 bits, with the finest steps that reach the largest albedo and residual.
 
@@ -85,6 +89,10 @@ class PackedNormalMap:
     def observable_share(self) -> float:
         """Of all pixels, 0..1."""
         return float(np.mean(self.observable))
+
+    def unit_normals(self, rows: slice = slice(None)) -> F32:
+        """The normals of these rows, (3, rows, W) float32 of unit length, unpacked into an array of their own."""
+        return unpack_normals(self.normals[:, rows])
 
     def packed(self) -> PackedNormalMap:
         """This map itself."""

@@ -234,7 +234,7 @@ class Recipe(_Strict):
 
     def _check_kinds_of_light(self) -> None:
         for index, light in enumerate(self.lights):
-            if light.name == DARK:
+            if light.name.lower() == DARK:  # a file system may not tell them apart
                 text = f"{DARK!r} names the frame with every light off; give this light another name"
                 raise FieldError(("lights", index, "name"), text)
         diffuse = [index for index, light in enumerate(self.lights) if light.kind == "diffuse"]

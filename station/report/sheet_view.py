@@ -57,7 +57,7 @@ def _pictures(view: ViewResult | None, box: tuple[int, int]) -> list[tuple[str, 
     if view is not None and view.image is not None:
         image = image_rgb(view.image, fitted(view.image.shape[1:], box), view.white_balance)
     if view is not None and view.normal_map is not None:
-        field = view.normal_map.unpacked().normals
+        field = view.normal_map.unit_normals()
         normals = normals_rgb(field, fitted(field.shape[1:], box))
     if view is not None and view.anomaly_map is not None and view.limit > 0:
         scores = view.anomaly_map.scores

@@ -183,6 +183,19 @@ def test_the_manifest_tells_the_hash_and_size_of_every_other_file(archive: Archi
         assert stored == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
+def test_a_record_of_later_software_is_refused_by_its_format(archive: Archive) -> None:
+    inspection = make_inspection()
+    folder = archive.record(inspection, make_frames())
+    assert archive.load(inspection.inspection_id).reasons == inspection.reasons
+    manifest = json.loads((folder / "manifest.json").read_text())
+    later = json.dumps({"format_version": 3, "of_another": "shape"}).encode()
+    (folder / "verdict.json").write_bytes(later)
+    manifest["files"]["verdict.json"] = {"sha256": hashlib.sha256(later).hexdigest(), "bytes": len(later)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArchiveError, match=r"verdict\.json: has format 3, this software reads up to 2"):
+        archive.load(inspection.inspection_id)
+
+
 def test_other_software_reads_the_frames(archive: Archive) -> None:
     cv2 = pytest.importorskip("cv2")
     frames = make_frames(1)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pytest
 
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
@@ -124,12 +123,6 @@ def test_a_view_knows_its_frames_by_kind_and_which_are_missing() -> None:
     assert view.missing == ("north", "south")
     assert list(view.frames) == ["east", "diffuse"], "in the plan's order, without the dark frame"
     assert [frame.frame_id for frame in view.directional] == [1]
-    assert view.dark is not None
     for step in PLAN[:3:2]:
         view.add(captured(step))
     assert view.is_complete
-
-
-@pytest.mark.parametrize("view", ["left", "right"])
-def test_only_the_first_view_of_a_part_has_a_dark_frame(view: str) -> None:
-    assert CapturedView(view, PLAN).dark is None

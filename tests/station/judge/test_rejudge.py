@@ -10,7 +10,7 @@ import pytest
 from station.archive import Archive, ArchiveError
 from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection
-from station.inspection.rule import judge_part
+from station.inspection.rule import judge_part, without_reason
 from station.judge.rejudge import recipe_of, what_ended
 
 
@@ -21,6 +21,8 @@ def test_what_ended_an_inspection_is_what_no_view_gave_as_a_reason(undecided_ins
     assert what_ended(whole) == ()
     alarm = Reason(ReasonKind.DEVICE_FAULT, "gantry: alarm 1")
     assert what_ended(replace(whole, reasons=(alarm, *of_views))) == (alarm,)
+    stated_by_the_rule = without_reason(whole.expected_views)
+    assert what_ended(replace(whole, reasons=(stated_by_the_rule,))) == ()
 
 
 def test_an_inspection_of_which_the_archive_kept_no_recipe_is_not_judged_again(

@@ -14,8 +14,10 @@ from station.acquire.plan import lit_steps, make_plan
 from station.acquire.stage_times import StageTimes
 from station.archive import Archive, ArchivedFrame, new_inspection_id
 from station.documents.errors import DocumentError
+from station.inspection.reasons import ReasonKind
 from station.inspection.result import AnomalyMap, Inspection, Verdict, ViewResult
 from station.judge.detector import AnomalyDetector
+from station.judge.view_checks import refused_frame
 from station.judge.view_judge import ViewJudge
 from station.judge.view_solver import ViewSolver
 from station.lights.ambient import SHARE
@@ -79,7 +81,7 @@ def judged(loaded: LoadedRecipe, frames: list[CapturedFrame], behind: bool = Fal
 
 
 def view_of(frames: list[CapturedFrame]) -> CapturedView:
-    view = CapturedView("top", tuple(captured.step for captured in frames))
+    view = CapturedView(frames[0].step.view, tuple(captured.step for captured in frames))
     for captured in frames:
         view.add(captured)
     assert view.is_complete
@@ -126,6 +128,40 @@ def test_ambient_light_is_told_against_the_view_where_its_references_lack_a_ligh
         shares.append(judge.judge(view_of(frames)).quality[SHARE])
     assert 0 < shares[0] < 0.1
     assert shares[1] == shares[0]
+
+
+def test_the_dark_frame_counts_for_later_views_when_its_own_view_is_refused(top: list[CapturedFrame]) -> None:
+    judge = ViewJudge(changed("none", "first"), Listening())
+    judge.begin_part(StageTimes())
+    dark_step = replace(top[0].step, light="dark", kind="dark", channel=0)
+    dark_frame = replace(top[0].frame, pixels=np.full_like(top[0].frame.pixels, 1500))
+    judge.take(CapturedFrame(dark_step, dark_frame, top[0].position))
+    small = replace(top[0], frame=replace(top[0].frame, pixels=top[0].frame.pixels[:10]))
+    judge.take(top[1])
+    judge.take(small)  # of another size: its view is refused
+    judge.undecided("top", refused_frame(ValueError("another size")))
+    front = [replace(captured, step=replace(captured.step, view="front")) for captured in top]
+    for captured in front:
+        judge.take(captured)
+    result = judge.judge(view_of(front))
+    assert result.quality[SHARE] > 0.025
+    assert ReasonKind.AMBIENT_LIGHT in [reason.kind for reason in result.reasons]
+
+
+def test_a_view_that_cannot_be_judged_gets_no_map_of_the_view_before_it(top: list[CapturedFrame]) -> None:
+    judge = ViewJudge(changed("gloss", "first"), Listening())
+    for captured in top:
+        judge.take(captured)
+    judge.judge(view_of(top))  # not refined: the station was behind
+    broken = [replace(c, frame=replace(c.frame, black_level_dn=4095.0)) for c in top]  # no span to divide by
+    for captured in broken:
+        judge.take(captured)
+    with np.errstate(all="ignore"):
+        result = judge.judge(view_of(broken))
+        after = judge.refine(view_of(broken), result)
+    assert after.verdict is Verdict.UNDECIDED
+    if result.normal_map is None:
+        assert after.normal_map is None
 
 
 def test_the_detector_gets_the_first_normals_and_the_archive_the_refined(top: list[CapturedFrame]) -> None:

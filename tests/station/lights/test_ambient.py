@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -80,6 +81,27 @@ def test_one_dark_frame_a_part_at_its_first_view_before_any_light() -> None:
     assert rig.told[:4] == ["move", "expose 5000 lit 0", "on 1", "expose 4000 lit 1"]
     assert sum("lit 0" in call for call in rig.told) == 1
     assert seen == [DARK_STEP]
+
+
+def test_a_dark_frame_that_a_plan_lists_last_is_still_taken_before_any_light() -> None:
+    rig = NotedRig()
+    first_view = [step for step in PLAN if step.view == "view0"]
+    frames = list(capture(cast(Rig, rig), (*first_view[1:], first_view[0]), StopSignal(), StageTimes()))
+    assert [captured.step.kind for captured in frames] == ["dark", "directional", "directional"]
+    assert rig.told[1] == "expose 5000 lit 0"
+
+
+def test_lights_go_off_before_an_error_of_whoever_takes_the_frames_is_handled() -> None:
+    rig = NotedRig()
+
+    def take_until_memory_is_full() -> None:
+        with closing(capture(cast(Rig, rig), PLAN, StopSignal(), StageTimes())) as frames:
+            if any(captured.step.kind == "directional" for captured in frames):
+                raise MemoryError
+
+    with pytest.raises(MemoryError):
+        take_until_memory_is_full()
+    assert rig.lit == 0
 
 
 def test_the_share_is_of_what_the_lights_give_whatever_the_exposures() -> None:

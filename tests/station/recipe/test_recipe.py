@@ -109,6 +109,7 @@ def test_a_loaded_recipe_knows_its_files_and_their_hashes(path: Path) -> None:
         (replaced("method: masked", "method: maskd"), "maskd", "did you mean 'masked'?"),
         (replaced("name: front", "name: 'top'"), "name: 'top'", "'top' is already that of viewpoints[0]"),
         (replaced("name: L135", "name: L45"), "channel: 4", "'L45' is already that of lights[0]"),
+        (replaced("name: L135", "name: Dark"), "channel: 4", "'dark' names the frame with every light off"),
         (replaced("channel: 4", "channel: 2"), "name: L135", "lights[1].channel: 2 is already that of lights[0]"),
         (replaced("channel: 4", "channel: 12"), "name: L135", "channel 12 is not in calibration"),
         (replaced("channel: 4", "channel: 9"), "diffuse, channel: 9", "9 is already that of lights[1]"),
