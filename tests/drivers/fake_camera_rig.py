@@ -3,7 +3,7 @@
 Arguments: folder, serial number, `map` or `socket`. Commands on stdin, one word a line, each answered by one JSON line:
 `last` gives the last request; `ok incomplete dropped early repeat die freeze` say what becomes of the
 next frame; `constant` makes one picture serve for all; `slow` makes readout take half a
-second; `line` is an edge on the trigger input.
+second; `hold` lets no exposure end until `release`; `line` is an edge on the trigger input.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -40,6 +41,8 @@ class FakeRig:
         self.constant: Pixels | None = None
         self.link: CameraLink | None = None
         self.readout_s = 0.0
+        self.may_end = threading.Event()
+        self.may_end.set()
 
     def expose(self, request: ExposureRequest) -> Exposed | None:
         what, self.next, self.last = self.next, "ok", request
@@ -49,6 +52,7 @@ class FakeRig:
         if what == "freeze":
             time.sleep(3600)
         time.sleep(request.exposure_us / 1e6)
+        self.may_end.wait()
         if self.link is not None:
             self.link.exposure_ended()
         time.sleep(self.readout_s)
@@ -81,6 +85,9 @@ def main(folder: Path, serial_number: str, transport: str) -> None:
             print(json.dumps(asdict(rig.last) if rig.last else None), flush=True)
         elif command == "slow":
             rig.readout_s = 0.5
+            print(json.dumps(command), flush=True)
+        elif command in ("hold", "release"):
+            rig.may_end.clear() if command == "hold" else rig.may_end.set()
             print(json.dumps(command), flush=True)
         elif command == "line":
             print(json.dumps(link.fire_line()), flush=True)
