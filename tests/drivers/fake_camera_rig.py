@@ -2,8 +2,8 @@
 
 Arguments: folder, serial number, `map` or `socket`. Commands on stdin, one word a line, each answered by one JSON
 line: `last` returns the last request; `ok incomplete dropped early repeat die freeze` choose what becomes of the next
-frame; `constant` makes one picture serve for all; `slow` makes the readout take half a second; `line` is an edge on
-the trigger input.
+frame; `constant` makes one picture serve for all; `slow` makes the readout take half a second; `hold` lets no exposure
+end until `release`; `line` is an edge on the trigger input.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -41,6 +42,8 @@ class FakeRig:
         self.constant: Pixels | None = None
         self.wire: CameraWire | None = None
         self.readout_s = 0.0
+        self.may_end = threading.Event()
+        self.may_end.set()
 
     def expose(self, request: ExposureRequest) -> Exposed | None:
         what, self.next, self.last = self.next, "ok", request
@@ -50,6 +53,7 @@ class FakeRig:
         if what == "freeze":
             time.sleep(3600)
         time.sleep(request.exposure_us / 1e6)
+        self.may_end.wait()
         if self.wire is not None:
             self.wire.exposure_ended()
         time.sleep(self.readout_s)
@@ -82,6 +86,9 @@ def main(folder: Path, serial_number: str, transport: str) -> None:
             print(json.dumps(asdict(rig.last) if rig.last else None), flush=True)
         elif command == "slow":
             rig.readout_s = 0.5
+            print(json.dumps(command), flush=True)
+        elif command in ("hold", "release"):
+            rig.may_end.clear() if command == "hold" else rig.may_end.set()
             print(json.dumps(command), flush=True)
         elif command == "line":
             print(json.dumps(wire.fire_line()), flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,14 +106,19 @@ def test_without_a_rig_it_counts_too(pattern: GenicamCamera) -> None:
     assert pattern.collect().frame_id == 1
 
 
-def test_line_and_counter_follow_the_exposure_not_the_readout(camera_rig: Any, camera: GenicamCamera) -> None:
+def test_line_and_counter_follow_the_exposure_not_the_readout(
+    camera_rig: Any, camera: GenicamCamera, wait_until: Callable[..., None]
+) -> None:
     camera.configure(SMALL)
     nodes = nodes_of(camera)
     nodes.LineSelector.value = "Line1"
     before = nodes.CounterValue.value
     camera_rig.say("slow")
-    camera.trigger(200_000.0)
+    camera_rig.say("hold")
+    camera.trigger(1000.0)
+    wait_until(lambda: nodes.LineStatus.value)
     assert (nodes.LineStatus.value, nodes.CounterValue.value) == (True, before)
+    camera_rig.say("release")
     assert camera.wait_exposed()
     assert (nodes.LineStatus.value, nodes.CounterValue.value) == (False, before + 1)
     camera.collect()
