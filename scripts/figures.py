@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def print_rooms(package: str) -> None:
     """Rooms, arrows and floors of one package, and its circles between modules."""
-    modules = {name: set(_imported(path)) for name, path in _modules(package)}
+    paths = dict(_modules(package))
+    modules = {name: set(_imported(path, paths)) for name, path in paths.items()}
     rooms = _between_rooms(modules, package)
     arrows = sum(len(targets) for targets in rooms.values())
     print(f"{package}: {len(rooms)} rooms, {arrows} arrows, {_floors(rooms)} floors, circles: {_circle(modules)}")
@@ -62,11 +63,13 @@ def _modules(package: str) -> Iterator[tuple[str, Path]]:
         yield ".".join(path.with_suffix("").parts).removesuffix(".__init__"), path
 
 
-def _imported(path: Path) -> Iterator[str]:
+def _imported(path: Path, modules: Container[str]) -> Iterator[str]:
     """Modules that a file imports, at the top, inside functions and for types alike."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            for alias in node.names:
+                inside = f"{node.module}.{alias.name}"
+                yield inside if inside in modules else node.module
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
 

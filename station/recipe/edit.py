@@ -43,26 +43,36 @@ def update_recipe_values(
         edits.append(_hash_edit(document, sha256))
     if calibration is not None:
         edits += _calibration_edits(document, *calibration)
-    tables = {
-        "reference_levels": _levels_rows(reference_levels),
-        "reference_lights": _lights_rows(reference_lights),
-        "reference_camera": _camera_rows(reference_camera),
-        "display": None if white_balance is None else {"white_balance": f"{{{_pairs(white_balance.model_dump())}}}"},
-    }
-    edits += [_table_edit(document, name, rows) for name, rows in tables.items() if rows is not None]
+    edits += _table_edits(document, reference_levels, reference_lights, reference_camera, white_balance)
     text = _edited(document.text, edits)
     changed = parse_document(path, text).validated(Recipe)
     _check_result(path, changed, limits, sha256, reference_levels)
-    expected = {
-        "reference_lights": (changed.reference_lights, None if reference_lights is None else dict(reference_lights)),
-        "reference_camera": (changed.reference_camera, reference_camera),
-        "calibration": ((changed.calibration, changed.calibration_sha256), calibration),
-        "display.white_balance": (changed.display.white_balance, white_balance),
-    }
-    for name, (found, wanted) in expected.items():
-        if wanted is not None and found != wanted:
-            raise _not_set(path, name)
+    _check_tables(
+        path,
+        {
+            "reference_lights": (changed.reference_lights, reference_lights and dict(reference_lights)),
+            "reference_camera": (changed.reference_camera, reference_camera),
+            "calibration": ((changed.calibration, changed.calibration_sha256), calibration),
+            "display.white_balance": (changed.display.white_balance, white_balance),
+        },
+    )
     write_atomic(path, text.encode("utf-8"))
+
+
+def _table_edits(
+    document: Document,
+    levels: Levels | None,
+    lights: Mapping[str, ReferenceLight] | None,
+    camera: ReferenceCamera | None,
+    white_balance: WhiteBalance | None,
+) -> list[Edit]:
+    tables = {
+        "reference_levels": _levels_rows(levels),
+        "reference_lights": _lights_rows(lights),
+        "reference_camera": _camera_rows(camera),
+        "display": None if white_balance is None else {"white_balance": f"{{{_pairs(white_balance.model_dump())}}}"},
+    }
+    return [_table_edit(document, name, rows) for name, rows in tables.items() if rows is not None]
 
 
 def _edited(text: str, edits: list[Edit]) -> str:
@@ -163,6 +173,13 @@ def _check_result(
         wrong.append("reference_levels")
     if wrong:
         raise _not_set(path, ", ".join(wrong))
+
+
+def _check_tables(path: Path, tables: Mapping[str, tuple[object, object]]) -> None:
+    """The same for what stands in tables of its own: name -> (found, wanted); None was not asked for."""
+    for name, (found, wanted) in tables.items():
+        if wanted is not None and found != wanted:
+            raise _not_set(path, name)
 
 
 def _not_set(path: Path, what: str) -> DocumentError:
