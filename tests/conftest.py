@@ -7,15 +7,11 @@ import json
 import os
 from pathlib import Path
 
-# Before numpy is imported: workers share the cores, and threads of BLAS that wait for each other take a fifth of them.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-
 import cv2
 import numpy as np
 import pytest
 
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 pytest.register_assert_rewrite("conformance")
 
 # The files that take longest begin, so that no worker is left alone with one at the end. The two lists of kernels (the
