@@ -23,9 +23,9 @@ demo: setup-station
 console: setup-station
 	$(BIN)/station console
 
-# Four workers on two cores: the tests of serial faults mostly sleep.
+# Three workers on two cores: the tests of serial faults mostly sleep.
 test: setup-dev check
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 4 --dist loadfile
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 3 --dist loadfile
 
 check:
 	$(BIN)/ruff check .
@@ -39,7 +39,7 @@ figures:
 	$(BIN)/python scripts/figures.py
 
 durations:
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 4 --dist loadfile --durations=60
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 3 --dist loadfile --durations=60
 
 fault-table:
 	FACET_FAULT_TABLES=docs $(BIN)/python -m pytest tests/faults
