@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo console test check floors figures durations fault-table windows-build setup-station setup-dev clean
+.PHONY: help demo console test check kernels floors figures durations fault-table windows-build setup-station setup-dev clean
 
 help:
 	@echo "make demo           set up the station (no torch) and inspect three simulated parts"
@@ -10,6 +10,7 @@ help:
 	@echo "make test           set up everything and run all checks and tests"
 	@echo "After make test has set up once:"
 	@echo "make check          ruff and mypy only"
+	@echo "make kernels        compile the kernels that most tests need, once"
 	@echo "make floors         who may import whom, contract by contract"
 	@echo "make figures        rooms, arrows, sizes of files and functions, share of docstrings"
 	@echo "make durations      all tests, with the 60 slowest"
@@ -24,13 +25,17 @@ console: setup-station
 	$(BIN)/station console
 
 # Three workers on two cores: the tests of serial faults mostly sleep.
-test: setup-dev check
+test: setup-dev
+	@$(MAKE) --no-print-directory -j2 check kernels
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 3 --dist loadfile
 
 check:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+kernels:
+	@$(BIN)/python scripts/compile_kernels.py
 
 floors:
 	$(BIN)/lint-imports --no-cache
