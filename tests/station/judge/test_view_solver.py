@@ -39,8 +39,11 @@ class Listening(AnomalyDetector):
 
     def __init__(self) -> None:
         self.normals: list[np.ndarray] = []
+        self.is_broken = False
 
     def detect(self, _image: np.ndarray, normals: np.ndarray, _view: str) -> AnomalyMap:
+        if self.is_broken:
+            raise RuntimeError("the model does not run")
         self.normals.append(normals.copy())
         return AnomalyMap(np.zeros((4, 6), np.float32), 0.5)
 
@@ -149,19 +152,18 @@ def test_the_dark_frame_counts_for_later_views_when_its_own_view_is_refused(top:
 
 
 def test_a_view_that_cannot_be_judged_gets_no_map_of_the_view_before_it(top: list[CapturedFrame]) -> None:
-    judge = ViewJudge(changed("gloss", "first"), Listening())
+    detector = Listening()
+    judge = ViewJudge(changed("gloss", "first"), detector)
     for captured in top:
         judge.take(captured)
-    judge.judge(view_of(top))  # not refined: the station was behind
-    broken = [replace(c, frame=replace(c.frame, black_level_dn=4095.0)) for c in top]  # no span to divide by
-    for captured in broken:
+    assert judge.judge(view_of(top)).normal_map is not None  # not refined: the station was behind
+    detector.is_broken = True
+    for captured in top:
         judge.take(captured)
-    with np.errstate(all="ignore"):
-        result = judge.judge(view_of(broken))
-        after = judge.refine(view_of(broken), result)
-    assert after.verdict is Verdict.UNDECIDED
-    if result.normal_map is None:
-        assert after.normal_map is None
+    result = judge.judge(view_of(top))
+    after = judge.refine(view_of(top), result)
+    assert [reason.kind for reason in after.reasons] == [ReasonKind.NOT_JUDGED]
+    assert (after.verdict, after.normal_map, after.solvers) == (Verdict.UNDECIDED, None, {})
 
 
 def test_the_detector_gets_the_first_normals_and_the_archive_the_refined(top: list[CapturedFrame]) -> None:
