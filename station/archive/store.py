@@ -121,9 +121,11 @@ class Archive:
             raise ArchiveError(f"{path}: its content no longer has this SHA-256; restore it from a backup")
         return path
 
-    def history(self, limit: int = 200) -> list[HistoryRow]:
-        """The latest inspections, newest first. Raises ArchiveError."""
+    def history(self, limit: int = 200, part_id: str | None = None) -> list[HistoryRow]:
+        """The latest inspections, newest first; of one part where `part_id` is given. Raises ArchiveError."""
         query = select(InspectionRow).order_by(InspectionRow.inspection_id.desc()).limit(limit)
+        if part_id is not None:
+            query = query.where(InspectionRow.part_id == part_id)
         with reading(self._engine) as session:
             return [self._history_row(row) for row in session.scalars(query)]
 

@@ -24,8 +24,14 @@ def run_console(
     part_id: str = "",
     timeout_s: float = 300.0,
     station_name: str = "Facet",
+    scan_prefix: str = "",
+    scan_suffix: str = "enter",
+    presses_reset: bool = False,
 ) -> int:
     """Open the window; returns when it is closed, with 0, or with 3 if a screenshot shows no result.
+
+    Nothing moves before the operator presses RESET; `presses_reset` does so at once, for a simulated rig. Prefix and
+    suffix (enter or tab) are what the scanner sends around a label.
 
     With `screenshot` the window is drawn offscreen and inspects one part. It writes itself as a PNG of 1920 x 1080 px
     once the result is on it, or a fault is, or `timeout_s` is over. Then it closes.
@@ -33,7 +39,9 @@ def run_console(
     """
     require_qt(is_offscreen=screenshot is not None)
     from station.console.app import open_window, write_screenshot
+    from station.console.scan_filter import ScannerKeys
 
     if screenshot is None:
-        return open_window(engine, part_id=part_id, station_name=station_name)
+        scanner = ScannerKeys(scan_prefix, scan_suffix)
+        return open_window(engine, station_name=station_name, scanner=scanner, presses_reset=presses_reset)
     return write_screenshot(engine, screenshot, part_id=part_id, timeout_s=timeout_s, station_name=station_name)

@@ -28,8 +28,10 @@ from PyQt6.QtWidgets import QApplication
 
 from station.console.inspection_engine import InspectionEngine
 from station.console.requirements import FONT_PACKAGE, ConsoleUnavailable
+from station.console.scan_filter import ScannerKeys
 from station.console.window import ConsoleWindow
 from station.documents.atomic import write_atomic
+from station.engine.events import State
 
 _log = logging.getLogger(__name__)
 SCREENSHOT_SIZE = (1920, 1080)
@@ -41,17 +43,21 @@ _UNNAMED_PART = "UNNAMED"
 _held: list[QApplication] = []  # Qt needs its application until the process ends
 
 
-def open_window(engine: InspectionEngine, *, part_id: str, station_name: str) -> int:
+def open_window(
+    engine: InspectionEngine, *, station_name: str, scanner: ScannerKeys | None = None, presses_reset: bool = False
+) -> int:
     """Show the window until the operator closes it, or Ctrl-C in the terminal does; returns 0.
 
-    A part that runs then is stopped first, see `ConsoleWindow.closeEvent`. `part_id` is typed in, not started.
+    Nothing moves before RESET is pressed; `presses_reset` does that once the window is shown, for a rig that is
+    simulated. A part that runs at the end is stopped first, see `ConsoleWindow.closeEvent`.
     """
     _application()
-    window = ConsoleWindow(engine, station_name)
-    window.panels.part_id.setText(part_id)
+    window = ConsoleWindow(engine, station_name, scanner)
     loop = QEventLoop()
     window.closed.connect(loop.quit)
     window.showMaximized()
+    if presses_reset:
+        QTimer.singleShot(0, window.panels.reset_button.click)
     with _closing_on_interrupt(window):
         loop.exec()
     window.deleteLater()
@@ -67,6 +73,7 @@ def write_screenshot(engine: InspectionEngine, path: Path, *, part_id: str, time
     window = ConsoleWindow(engine, station_name)
     window.resize(*SCREENSHOT_SIZE)
     window.show()
+    QApplication.processEvents()  # the engine has said where it stands
     _inspect_and_wait(window, part_id or _UNNAMED_PART, timeout_s)
     _grab(window, path)
     is_result = window.situation.result is not None
@@ -76,27 +83,40 @@ def write_screenshot(engine: InspectionEngine, path: Path, *, part_id: str, time
 
 
 def _inspect_and_wait(window: ConsoleWindow, part_id: str, timeout_s: float) -> None:
-    """Start the part as soon as the station is ready; return once its result is drawn, or none is to be expected."""
+    """Press RESET, then START, as an operator would; return once the result is drawn, or none is to be expected."""
     loop = QEventLoop()
     after_fault = _single_shot(window, lambda: loop.quit() if window.situation.result is None else None)
     after_result = _single_shot(window, loop.quit)  # the light warnings come a moment after the result
-    waiting_to_start = [part_id]
+    situation, panels = window.situation, window.panels
+    steps: list[tuple[Callable[[], bool], Callable[[], None]]] = [
+        (lambda: situation.can_reset and situation.fault is None, panels.reset_button.click),
+        (lambda: situation.can_start, lambda: _enter(window, part_id)),
+        (lambda: bool(situation.unconfirmed_part), panels.start_button.click),  # the picture is wanted of this very id
+    ]
 
     def look() -> None:
-        if waiting_to_start and window.situation.can_start:
-            window.verbs.start(waiting_to_start.pop())
+        if len(steps) == 3 and situation.state is State.READY:
+            steps.pop(0)  # nothing to home
+        if steps and steps[0][0]():
+            steps.pop(0)[1]()
         elif window.is_settled:
-            if window.situation.knows_the_lights:
+            if situation.knows_the_lights:
                 loop.quit()
             elif not after_result.isActive():
                 after_result.start(_AFTER_RESULT_MS)
-        elif window.situation.has_failed and not after_fault.isActive():
+        elif situation.has_failed and not after_fault.isActive():
             after_fault.start(_AFTER_FAULT_MS)
 
     window.changed.connect(look)
     _single_shot(window, loop.quit).start(round(timeout_s * 1000))
     look()
     loop.exec()
+
+
+def _enter(window: ConsoleWindow, part_id: str) -> None:
+    """Type the part id and press START."""
+    window.panels.part_id.setText(part_id)
+    window.panels.start_button.click()
 
 
 def _single_shot(window: ConsoleWindow, act: Callable[[], None]) -> QTimer:

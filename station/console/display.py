@@ -7,9 +7,9 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from station.console.bridge import Bridge, Lane
 from station.console.inspection_engine import InspectionEngine
 from station.console.pictures import Mode, ViewPictures, make_pictures
-from station.console.shown import Shown
+from station.console.shown import Pane, Shown
 from station.console.situation import Situation
-from station.engine.events import Event, JobStarted, RecipePrepared, ResultReady, ViewJudged
+from station.engine.events import Event, JobStarted, RecipePrepared, RecipeRead, ResultReady, ViewJudged
 from station.inspection.result import Inspection, ViewResult, without_pictures
 
 _HISTORY_ROWS = 200
@@ -38,7 +38,7 @@ class Display(QObject):
         self._archived: Shown | None = None
         self._history_requests = 0  # not answered yet
         self.mode = Mode.HEAT
-        self.with_lights = False  # the lights' curves stand where one view is large
+        self.pane = Pane.VIEW
 
     @property
     def shown(self) -> Shown:
@@ -53,23 +53,28 @@ class Display(QObject):
 
     def show_mode(self, mode: Mode) -> None:
         """Image, normals or score map, in tiles and detail alike."""
-        self.mode, self.with_lights = mode, False
+        self.mode, self.pane = mode, Pane.VIEW
         self.changed.emit()
 
     def show_lights(self) -> None:
         """The lights' curves over the last parts, where else one view is large."""
-        self.with_lights = True
+        self.pane = Pane.LIGHTS
+        self.changed.emit()
+
+    def show_reasons(self) -> None:
+        """Every finding about the part that is shown, in full; a second press leads back."""
+        self.pane = Pane.VIEW if self.pane is Pane.REASONS else Pane.REASONS
         self.changed.emit()
 
     def select_view(self, view: str) -> None:
         """Show one view large."""
-        self.with_lights = False
+        self.pane = Pane.VIEW
         self.shown.selected = view
         self.changed.emit()
 
     def open_archived(self, inspection_id: str) -> None:
         """Load an earlier inspection and show it below the live verdict; refused if a part is running by then."""
-        self._situation.notice, self.with_lights = "Loading from the archive ...", False
+        self._situation.notice, self.pane = "Loading from the archive ...", Pane.VIEW
         self._bridge.run(
             Lane.READ,
             lambda: self._engine.load(inspection_id),
@@ -92,7 +97,7 @@ class Display(QObject):
 
     def take(self, event: Event) -> None:
         """Enter an event of the live part. Call it after the situation has taken the same event."""
-        if isinstance(event, RecipePrepared):
+        if isinstance(event, RecipePrepared | RecipeRead):
             self._live = Shown(views=event.views)
         elif isinstance(event, JobStarted):
             self._begin(event)
@@ -112,6 +117,10 @@ class Display(QObject):
         self._make_pictures(self._live, result)
 
     def _take_result(self, inspection: Inspection) -> None:
+        """Show it, unless it is that of an earlier part, which was stored late while another one is inspected."""
+        if self._situation.is_busy:
+            self.read_history()
+            return
         if inspection.inspection_id != self._live.inspection_id:
             self._live = Shown()
         asked = set(self._live.results)

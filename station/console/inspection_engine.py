@@ -16,6 +16,10 @@ class InspectionEngine(Protocol):
     and `start_single_job` from one each. Events may come from any thread.
     """
 
+    def read_recipe(self) -> None:
+        """Read the recipe's files without asking any device; the outcome comes as RecipeRead. Raises BadInput."""
+        ...
+
     def start_single_job(self, part_id: str) -> object:
         """Inspect one part; the outcome comes as events. Raises unless the engine is ready.
 
@@ -32,22 +36,23 @@ class InspectionEngine(Protocol):
         ...
 
     def reset(self) -> None:
-        """Leave Halted or Error after a person has looked: reopen lost devices, home, prepare the recipe again.
+        """Leave Preoperational, Halted or Error once a person has looked: open lost devices, home, prepare the recipe.
 
-        Raises while a part is inspected, and when `abort` ends it.
+        Raises while a part is inspected, and when `abort` ends it. A recipe that cannot be used is refused before
+        anything moves.
         """
         ...
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Give the listener every event from now on; returns what ends the subscription.
 
-        Before it returns it gives the listener the present situation: StateChanged, and RecipePrepared if a recipe is
-        prepared.
+        Before it returns it gives the listener the present situation: RecipePrepared or RecipeRead as far as there is
+        a recipe, StateChanged, and the Fault that still stands.
         """
         ...
 
-    def history(self, limit: int) -> list[HistoryRow]:
-        """The latest inspections, newest first."""
+    def history(self, limit: int, part_id: str | None = None) -> list[HistoryRow]:
+        """The latest inspections, newest first; those of one part if it is named."""
         ...
 
     def load(self, inspection_id: str) -> Inspection:

@@ -5,11 +5,12 @@
     banner: the live part's verdict
     LIVE or ARCHIVE and which part | IMAGE NORMALS HEAT LIGHTS | map opacity, zoom
     a tile for each view of the recipe
-    one view large, or the lights' curves       | part id
+    one view large, the lights' curves,         | part id
+    or every finding about the part             | a notice, such as a refused scan
                                                 | START   STOP   RESET
                                                 | history
     light strip, only while a light needs attention
-    fault strip: fault and remedy, a notice, or "No fault"
+    fault strip: fault and remedy, what spoiled the last part, or "No fault"; DETAILS
 
 All of it fits on 1280 x 800 px.
 """
@@ -29,26 +30,32 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from station.console.banner import banner_of
 from station.console.pictures import Mode
-from station.console.shown import Shown
+from station.console.shown import Pane, Shown
 from station.console.situation import Situation
+from station.console.strip import strip_of
 from station.console.widgets import theme
 from station.console.widgets.banner import VerdictBanner
-from station.console.widgets.controls import touch_button, wrapping_label
+from station.console.widgets.controls import touch_button
 from station.console.widgets.detail_view import DetailView
 from station.console.widgets.fault_strip import FaultStrip
+from station.console.widgets.fitted_text import FittedText
 from station.console.widgets.header import Header, SimulationStrip
 from station.console.widgets.history_table import HistoryTable
 from station.console.widgets.light_strip import LightStrip
 from station.console.widgets.lights_view import LightsView
+from station.console.widgets.reasons_view import ReasonsView
 from station.console.widgets.tile_row import TileRow
-from station.engine.events import State
+from station.inspection.causes import causes_of
+from station.inspection.reasons import Reason
 
 _MODE_LABELS = {Mode.IMAGE: "IMAGE  F2", Mode.NORMALS: "NORMALS  F3", Mode.HEAT: "HEAT MAP  F4"}
 _WANTED = f"font-size: 22px; font-weight: bold; background: {theme.SELECTED.name()}; color: white;"
 _LIGHTS_LABEL = "LIGHTS  F7"
 _BANNER_SHARE = 0.137  # of the window's height
 _BANNER_PX = (100, 160)
+_NOTICE_PX = 48  # two lines
 
 
 class Panels(QWidget):
@@ -60,7 +67,7 @@ class Panels(QWidget):
         self.header = Header(station_name)
         self.simulation = SimulationStrip()
         self.banner = VerdictBanner()
-        self.viewing = wrapping_label("viewing")
+        self.viewing = FittedText("viewing", (16, 15, 14))
         self.mode_buttons = self._make_mode_buttons()
         self.lights_button = touch_button("showLightTrends", _LIGHTS_LABEL, "Show the lights over the last parts")
         self.lights_button.setCheckable(True)
@@ -69,8 +76,10 @@ class Panels(QWidget):
         self.tiles = TileRow(views)
         self.detail = DetailView()
         self.lights = LightsView()
+        self.reasons = ReasonsView()
         self.pane = QStackedWidget()
         self.part_id = QLineEdit()
+        self.notice = FittedText("notice")
         self.start_button = touch_button("startButton", "START  F9", "Start the inspection")
         self.stop_button = touch_button("stopButton", "STOP  F12", "Stop the inspection")
         self.reset_button = touch_button("resetButton", "RESET  F8", "Reset after a stop or a fault")
@@ -84,44 +93,53 @@ class Panels(QWidget):
         """Draw all that is about the station and its live part."""
         self.header.show_situation(situation)
         self.simulation.setVisible(situation.is_simulated)
-        self.banner.show_content(situation.banner())
+        self.banner.show_content(banner_of(situation))
         self.start_button.setEnabled(situation.can_start)
         self._show_reset(situation)
-        self.faults.show_fault(situation.fault, situation.notice)
+        self.faults.show_content(strip_of(situation))
+        self._show_notice(situation.notice)
         self._show_lights(situation)
+
+    def _show_notice(self, notice: str) -> None:
+        """A hint stands below the field that it is about, whatever fault there may be; it keeps its room."""
+        self.notice.setText(notice)
+        self.notice.set_mark((theme.WHITE, theme.SELECTED) if notice else None)
 
     def _show_reset(self, situation: Situation) -> None:
         """RESET stands out while it is the one button that leads on, and rests while a reset runs."""
-        can_reset = situation.state in (State.HALTED, State.ERROR, State.PREOPERATIONAL)
-        is_wanted = situation.state in (State.HALTED, State.ERROR)
-        self.reset_button.setEnabled(can_reset and not situation.is_resetting)
+        self.reset_button.setEnabled(situation.can_reset)
         self.reset_button.setText("RESETTING" if situation.is_resetting else "RESET  F8")
-        self.reset_button.setStyleSheet(_WANTED if is_wanted and not situation.is_resetting else "")
+        self.reset_button.setStyleSheet(_WANTED if situation.can_reset else "")
 
     def _show_lights(self, situation: Situation) -> None:
         """The strip shows what nobody has acknowledged; curves and the button's number show all that holds."""
         watched = situation.lights
         holding = () if watched is None else watched.warnings
         self.light_strip.show_warnings(situation.light_warnings)
-        self.lights.show_lights(() if watched is None else watched.histories, holding)
-        self.lights_button.setText(f"{_LIGHTS_LABEL} ({len(holding)})" if holding else _LIGHTS_LABEL)
+        causes = tuple(cause for cause in situation.causes if cause.is_of_lights)
+        self.lights.show_lights(() if watched is None else watched.histories, holding, causes)
+        standing_out = {warning.light for warning in holding} | {cause.light for cause in causes}
+        self.lights_button.setText(f"{_LIGHTS_LABEL} ({len(standing_out)})" if standing_out else _LIGHTS_LABEL)
 
-    def show_inspection(self, shown: Shown, mode: Mode, *, with_lights: bool = False) -> None:
+    def show_inspection(self, shown: Shown, mode: Mode, *, pane: Pane = Pane.VIEW, last_part: str = "") -> None:
         """Fill tiles and detail from a live or an archived inspection.
 
-        `with_lights` puts the lights' curves in the place of tiles and detail.
+        `pane` may put the lights' curves or the findings in the place of tiles and detail. `last_part` is the id of
+        the inspection that is past, though its pictures still stand.
         """
-        self.viewing.setText(_viewing_text(shown))
-        self.viewing.setToolTip("The verdict above is the live part's." if shown.is_archived else "")
+        is_past = bool(last_part) and shown.inspection_id == last_part and not shown.is_archived
+        self.viewing.setText(_viewing_text(shown, is_past=is_past))
         self.live_button.setVisible(shown.is_archived)
-        self.pane.setCurrentWidget(self.lights if with_lights else self.detail)
-        self.tiles.setVisible(not with_lights)  # the curves need their room
-        (self.lights_button if with_lights else self.mode_buttons[mode]).setChecked(True)
+        self.pane.setCurrentWidget({Pane.LIGHTS: self.lights, Pane.REASONS: self.reasons}.get(pane, self.detail))
+        self.tiles.setVisible(pane is Pane.VIEW)  # curves and findings need their room
+        self.reasons.show_inspection(shown.inspection)
+        (self.lights_button if pane is Pane.LIGHTS else self.mode_buttons[mode]).setChecked(True)
         if shown.views:
             self.tiles.set_views(shown.views)
         for view, tile in self.tiles.tiles.items():
             pictures = shown.pictures.get(view)
             tile.show_result(shown.results.get(view), shown.note(view), is_deciding=view == shown.deciding_view)
+            tile.show_past(is_past)
             tile.show_thumbnail(None if pictures is None else pictures.thumbnails.get(mode))
         self.tiles.select(shown.selected)
         self._show_detail(shown, mode)
@@ -136,7 +154,7 @@ class Panels(QWidget):
         result = shown.results.get(view)
         title = "no view selected" if not view else f"{view}: {_MODE_LABELS[mode].split('  ')[0].lower()}"
         if result is not None and result.reasons:
-            title = f"{title}   ({'; '.join(reason.text for reason in result.reasons)})"
+            title = f"{title}   ({result.verdict.value}: {_causes_text(result.reasons)})"
         limit = None if result is None or result.limit <= 0 else result.limit
         self.detail.show_view(title, shown.pictures.get(view), mode, limit)
 
@@ -154,7 +172,7 @@ class Panels(QWidget):
         self.part_id.setAccessibleName("Part id")
         self.part_id.setPlaceholderText("Scan or type a part id")
         self.part_id.setFixedHeight(theme.TOUCH_PX)
-        self.part_id.setMaxLength(80)
+        self.notice.setFixedHeight(_NOTICE_PX)
 
     def _lay_out(self) -> None:
         """Header, banner, tiles; below them the large view on the left and the operator's controls on the right."""
@@ -169,6 +187,7 @@ class Panels(QWidget):
         lower = QHBoxLayout()
         self.pane.addWidget(self.detail)
         self.pane.addWidget(self.lights)
+        self.pane.addWidget(self.reasons)
         lower.addWidget(self.pane, 3)
         lower.addLayout(self._control_column(), 2)
         layout.addLayout(lower, 8)
@@ -193,18 +212,26 @@ class Panels(QWidget):
             buttons.addWidget(button, 2 if button is not self.reset_button else 1)
             button.setFixedHeight(theme.TOUCH_PX + 12)
         column.addWidget(self.part_id)
+        column.addWidget(self.notice)
         column.addLayout(buttons)
         column.addWidget(self.history, 1)
         return column
 
 
-def _viewing_text(shown: Shown) -> str:
-    """Which part the pictures below belong to; LIVE or ARCHIVE stands first, so that nobody mistakes one."""
+def _causes_text(reasons: Sequence[Reason]) -> str:
+    return "; ".join(cause.text for cause in causes_of(reasons))
+
+
+def _viewing_text(shown: Shown, *, is_past: bool) -> str:
+    """Which part the pictures below belong to; LIVE, LAST or ARCHIVE stands first, so that nobody mistakes one."""
     if shown.is_archived and shown.inspection is not None:
         when = shown.inspection.creation_time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         verdict = shown.inspection.verdict.value
         rig = ", SIMULATED" if shown.inspection.is_simulated else ""
         return f"ARCHIVE: part {shown.part_id}, {when}, {verdict}{rig}"
+    if is_past and shown.inspection is not None:
+        when = shown.inspection.creation_time.astimezone().strftime("%H:%M")
+        return f"LAST: part {shown.part_id}, {shown.inspection.verdict.value} at {when}"
     if shown.part_id:
-        return f"LIVE: part {shown.part_id}, inspection {shown.inspection_id}"
-    return "LIVE: no part yet"
+        return f"LIVE: part {shown.part_id}"
+    return "LIVE: no part"

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from station.console.pictures import ViewPictures
 from station.inspection.result import Inspection, Verdict, ViewResult, inspection_without_pictures, without_pictures
+
+
+class Pane(StrEnum):
+    """What stands where one view is large: that view, the lights' curves, or every finding about the part."""
+
+    VIEW = "view"
+    LIGHTS = "lights"
+    REASONS = "reasons"
 
 
 @dataclass(slots=True)

@@ -5,10 +5,17 @@ from __future__ import annotations
 from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import QApplication
 
+from station.console.banner import banner_of, unstored_lines
 from station.console.bridge import Bridge, Lane
 from station.console.inspection_engine import InspectionEngine
+from station.console.scan_filter import NO_CHARACTER
 from station.console.situation import Situation
 from station.engine.events import State
+from station.errors import BadInput
+from station.inspection.part_id import check_part_id
+from station.inspection.result import HistoryRow, Verdict
+
+_ATTEMPTS = 100  # of one part id; more are counted as so many
 
 
 class OperatorVerbs(QObject):
@@ -26,28 +33,47 @@ class OperatorVerbs(QObject):
         self._bridge = bridge
         self._situation = situation
 
-    def start(self, part_id: str) -> None:
-        """Start the inspection of one part, or say why that cannot be."""
+    def read_recipe(self) -> None:
+        """Have the recipe's files read, so that a refused one is shown before anything moves."""
+        self._situation.is_reading_recipe = True
+        self._bridge.run(Lane.READ, self._engine.read_recipe, self._recipe_was_read, self._recipe_refused)
+
+    def start(self, part_id: str, *, is_scan: bool = False) -> None:
+        """Start the inspection of one part, or say why that cannot be.
+
+        An id that was inspected before is started by a second press of START. A scan does not count as one, because
+        scanners read twice.
+        """
         situation = self._situation
-        if not situation.can_start:
-            self._refuse(f"Refused part id {part_id!r}: {self._why_not()}")
-        elif not part_id:
-            self._refuse("Enter or scan a part id, then press START")
+        situation.turn_to_the_next()
+        refusal = self._refusal(part_id)
+        if refusal:
+            self._refuse(refusal)
         else:
-            situation.notice, situation.is_starting, situation.is_stopping = "", True, False
+            is_confirmed = part_id == situation.unconfirmed_part and not is_scan
+            situation.notice, situation.unconfirmed_part = "", ""
+            situation.is_starting, situation.is_stopping = True, False
             self._bridge.run(
-                Lane.START, lambda: self._engine.start_single_job(part_id), self._started, self._start_failed
+                Lane.START,
+                lambda: self._engine.history(_ATTEMPTS, part_id),
+                lambda rows: self._start_unless_repeated(part_id, rows, is_confirmed),
+                self._start_failed,
             )
         self.changed.emit()
 
     def stop(self) -> None:
-        """Stop at the next safe point. Abort when pressed again, or while no part runs: the arm may be homing."""
+        """Stop at the next safe point; abort when pressed again.
+
+        With nothing moving it stops nothing and costs nothing. In every other state the arm may be moving, or may not
+        stand as it should: then it is held at once.
+        """
         situation = self._situation
-        at_once = situation.is_stopping or not situation.is_busy
+        at_once = situation.is_stopping or not (situation.is_busy or situation.is_at_rest)
         verb, name = (self._engine.abort, "abort") if at_once else (self._engine.stop, "stop")
         if situation.is_busy:
             situation.is_stopping = True
-            situation.notice = "Stopping at the next safe point. Press STOP again to abort at once."
+        elif not at_once:
+            situation.notice = "STOP: nothing was running, and nothing has changed."
         self._bridge.run(Lane.STOP, verb, _outcome_comes_as_event, lambda error: self._failed(name, error))
         self.changed.emit()
 
@@ -57,10 +83,15 @@ class OperatorVerbs(QObject):
         Whoever presses RESET has read the fault, so it is cleared now; what fails during the reset is shown anew.
         """
         situation = self._situation
-        if not situation.is_resetting:
+        if situation.is_resetting:
+            return
+        if not situation.can_reset:
+            self._refuse("RESET: nothing to reset, the station is at work or ready")
+        else:
+            situation.turn_to_the_next()
             situation.is_resetting, situation.fault, situation.notice = True, None, ""
             self._bridge.run(Lane.RESET, self._engine.reset, self._was_reset, self._reset_failed)
-            self.changed.emit()
+        self.changed.emit()
 
     def acknowledge_fault(self) -> None:
         """Clear the fault from the strip; the engine's state stays what it is."""
@@ -73,9 +104,52 @@ class OperatorVerbs(QObject):
         self.changed.emit()
 
     def stop_before_closing(self) -> None:
-        """Ask for a stop if a part runs; closing the bridge afterwards waits for the call."""
-        if self._situation.is_busy:
+        """Ask for a stop if a part runs, and abort a homing; closing the bridge afterwards waits for the call."""
+        if self._situation.is_resetting:
+            self._bridge.run(Lane.STOP, self._engine.abort, _outcome_comes_as_event, _outcome_comes_as_event)
+        elif self._situation.is_busy:
             self._bridge.run(Lane.STOP, self._engine.stop, _outcome_comes_as_event, _outcome_comes_as_event)
+
+    def _refusal(self, part_id: str) -> str:
+        """Why the part cannot be started now; empty if nothing speaks against it here. The engine asks once more."""
+        situation = self._situation
+        if NO_CHARACTER in part_id:
+            return (
+                f"Refused the scan {part_id!r}: it holds a key that is no character; set the scanner up for plain text"
+            )
+        try:
+            check_part_id(part_id)
+        except BadInput as error:
+            return f"Refused {error}" if part_id else "Enter or scan a part id, then press START"
+        return "" if situation.can_start else f"Refused part id {part_id!r}: {self._why_not()}"
+
+    def _start_unless_repeated(self, part_id: str, rows: list[HistoryRow], is_confirmed: bool) -> None:
+        """Start, unless the part has a verdict already and nobody has confirmed that it is to get another one."""
+        situation = self._situation
+        last = rows[0] if rows else None
+        if last is not None and last.verdict is not Verdict.UNDECIDED and not is_confirmed:
+            situation.is_starting, situation.unconfirmed_part = False, part_id
+            when = last.creation_time.astimezone().strftime("%d %b %H:%M")
+            self._refuse(
+                f"{part_id!r} was inspected before: {last.verdict.value}, {when}. START (F9) does it once more."
+            )
+        elif not situation.can_start and not situation.is_starting:
+            self._refuse(f"Refused part id {part_id!r}: {self._why_not()}")
+        else:
+            situation.attempt = len(rows) + 1
+            self._bridge.run(
+                Lane.START, lambda: self._engine.start_single_job(part_id), self._started, self._start_failed
+            )
+        self.changed.emit()
+
+    def _recipe_was_read(self, _answer: object) -> None:
+        self._situation.is_reading_recipe = False
+        self.changed.emit()
+
+    def _recipe_refused(self, error: Exception) -> None:
+        self._situation.is_reading_recipe = False
+        self._situation.report_failure("read the recipe", error, _correct_and_reset(error))
+        self.changed.emit()
 
     def _started(self, _answer: object) -> None:
         self._situation.is_starting = False
@@ -91,7 +165,8 @@ class OperatorVerbs(QObject):
 
     def _reset_failed(self, error: Exception) -> None:
         self._situation.is_resetting = False
-        self._failed("reset", error)
+        self._situation.report_failure("reset", error, _correct_and_reset(error))
+        self.changed.emit()
 
     def _failed(self, verb: str, error: Exception) -> None:
         self._situation.report_failure(verb, error)
@@ -104,11 +179,20 @@ class OperatorVerbs(QObject):
     def _why_not(self) -> str:
         situation = self._situation
         if situation.is_busy or situation.is_starting:
-            return "a part is being inspected"
-        word = situation.banner().word
-        if situation.state in (State.HALTED, State.ERROR) and not situation.is_resetting:
+            return "a part is being inspected; press START after its verdict, or scan again"
+        if situation.result is not None and not situation.is_result_stored:
+            return f"the last part is not stored. {unstored_lines(situation.result)[1]}"
+        word = banner_of(situation).word
+        if situation.state is not State.READY and not situation.is_resetting:
             return f"the station is {word}: look at the cell, then press RESET (F8) first"
         return f"the station is {word}"
+
+
+def _correct_and_reset(error: Exception) -> str:
+    """What to do about a call that raised: a file that was refused is read again by RESET."""
+    if isinstance(error, BadInput):
+        return "correct the file that is named here, then press RESET (F8): it is read again before the arm moves"
+    return ""
 
 
 def _outcome_comes_as_event(_answer: object) -> None:

@@ -11,13 +11,15 @@ from collections.abc import Callable
 
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QKeySequence, QShortcut
-from PyQt6.QtWidgets import QMainWindow
+from PyQt6.QtWidgets import QApplication, QMainWindow
 
+from station.console.banner import DETAILS_KEY
 from station.console.bridge import Bridge
 from station.console.display import Display
 from station.console.inspection_engine import InspectionEngine
 from station.console.layout import Panels
 from station.console.pictures import Mode
+from station.console.scan_filter import ScanFilter, ScannerKeys
 from station.console.shown import Shown
 from station.console.situation import Situation
 from station.console.verbs import OperatorVerbs
@@ -37,7 +39,9 @@ class ConsoleWindow(QMainWindow):
     changed = pyqtSignal()  # after anything new is on the window
     closed = pyqtSignal()
 
-    def __init__(self, engine: InspectionEngine, station_name: str = "Facet") -> None:
+    def __init__(
+        self, engine: InspectionEngine, station_name: str = "Facet", scanner: ScannerKeys | None = None
+    ) -> None:
         super().__init__()
         self.setObjectName("consoleWindow")
         self.setWindowTitle(f"{station_name} console")
@@ -54,7 +58,9 @@ class ConsoleWindow(QMainWindow):
         self._make_shortcuts()
         self._show_all()
         self.panels.part_id.setFocus()
+        self._catch_scans(scanner or ScannerKeys())
         self._bridge.open()
+        self.verbs.read_recipe()
         self.display.read_history()
 
     @property
@@ -68,13 +74,25 @@ class ConsoleWindow(QMainWindow):
         return self.display.is_settled
 
     def start_entered_part(self) -> None:
-        """START, Enter in the part id, or a scanner: take the part id out of its field and start that part."""
-        part_id = self.panels.part_id.text().strip()
-        self.panels.part_id.clear()
-        self.verbs.start(part_id)
+        """START, or Enter in the part id: start the part whose id stands in the field.
+
+        The id stays there until its inspection has begun. One that is refused is selected, so that the next scan or
+        the next key replaces it.
+        """
+        self._start(is_scan=False)
+
+    def take_scan(self, text: str) -> None:
+        """What the scanner has typed replaces what stands in the field, and is started."""
+        self.panels.part_id.setText(text)
+        self._start(is_scan=True)
+
+    def _start(self, *, is_scan: bool) -> None:
+        self.verbs.start(self.panels.part_id.text(), is_scan=is_scan)
+        self.panels.part_id.selectAll()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """Stop a running part, wait for every call that has begun, then close."""
+        """Stop what runs, wait for every call that has begun, then close."""
+        self._leave_keys()
         self.verbs.stop_before_closing()
         self._bridge.close()
         super().closeEvent(event)
@@ -85,10 +103,12 @@ class ConsoleWindow(QMainWindow):
         self.situation.take(event)
         self.display.take(event)
         if isinstance(event, JobStarted):
+            self._empty_the_field(event.part_id)
             self.panels.detail.picture.fit()
             self.panels.history.clearSelection()
         elif isinstance(event, ResultReady):
             self.panels.part_id.setFocus()
+            self.panels.part_id.selectAll()
         if isinstance(event, StepDone):
             self.panels.show_situation(self.situation)
         else:
@@ -98,8 +118,34 @@ class ConsoleWindow(QMainWindow):
         """Redraw from situation and display. Tiles, large picture and curves are made anew only where they change."""
         display = self.display
         self.panels.show_situation(self.situation)
-        self.panels.show_inspection(display.shown, display.mode, with_lights=display.with_lights)
+        past = self.situation.result if self.situation.is_result_past else None
+        last_part = "" if past is None else past.inspection_id
+        self.panels.show_inspection(display.shown, display.mode, pane=display.pane, last_part=last_part)
         self.changed.emit()
+
+    def _empty_the_field(self, part_id: str) -> None:
+        """The id has been taken; one that was scanned or typed meanwhile stays."""
+        if self.panels.part_id.text() == part_id:
+            self.panels.part_id.clear()
+
+    def _turn_to_the_next(self) -> None:
+        """The next id is being typed or scanned: the verdict that stands is that of the last part."""
+        if not self.situation.is_result_past:
+            self.situation.turn_to_the_next()
+            self._show_all()
+
+    def _catch_scans(self, scanner: ScannerKeys) -> None:
+        self._scans = ScanFilter(self, self.panels.part_id, scanner)
+        self._scans.scanned.connect(self.take_scan)
+        self._scans.typed.connect(self._turn_to_the_next)
+        application = QApplication.instance()
+        if application is not None:
+            application.installEventFilter(self._scans)
+
+    def _leave_keys(self) -> None:
+        application = QApplication.instance()
+        if application is not None:
+            application.removeEventFilter(self._scans)
 
     def _show_history(self, rows: list[HistoryRow]) -> None:
         self.panels.history.show_rows(rows)
@@ -120,6 +166,7 @@ class ConsoleWindow(QMainWindow):
     def _connect_controls(self) -> None:
         panels = self.panels
         panels.part_id.returnPressed.connect(self.start_entered_part)
+        panels.part_id.textEdited.connect(self._turn_to_the_next)
         panels.start_button.clicked.connect(self.start_entered_part)
         panels.stop_button.clicked.connect(self.verbs.stop)
         panels.reset_button.clicked.connect(self.verbs.reset)
@@ -128,6 +175,7 @@ class ConsoleWindow(QMainWindow):
         panels.history.opened.connect(self.display.open_archived)
         panels.faults.acknowledged.connect(self.verbs.acknowledge_fault)
         panels.light_strip.acknowledged.connect(self.verbs.acknowledge_lights)
+        panels.faults.asked.connect(self.display.show_reasons)
         panels.light_strip.asked.connect(self.display.show_lights)
         panels.lights_button.clicked.connect(self.display.show_lights)
         for mode, button in panels.mode_buttons.items():
@@ -144,6 +192,7 @@ class ConsoleWindow(QMainWindow):
             "F7": self.display.show_lights,
             "F8": self.verbs.reset,
             "F9": self.start_entered_part,
+            DETAILS_KEY: self.display.show_reasons,
             "F12": self.verbs.stop,
         }
         for number in range(9):

@@ -69,6 +69,8 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._last: JobResult | None = None
         self._lights = LightWatch(archive)
+        self._standing_fault: Fault | None = None
+        self._listeners.subscribe(self._note_fault)
 
     # -- listening --------------------------------------------------------------------------
 
@@ -86,6 +88,17 @@ class Engine:
     def is_prepared(self) -> bool:
         """Whether a recipe is prepared; a refused one leaves none."""
         return self._prepared is not None
+
+    @property
+    def standing_fault(self) -> Fault | None:
+        """The fault that stands until a reset has led out of it; None while nothing is wrong."""
+        return self._standing_fault
+
+    def _note_fault(self, event: object) -> None:
+        if isinstance(event, Fault):
+            self._standing_fault = event
+        elif isinstance(event, StateChanged) and event.state in (State.INITIALIZED, State.READY):
+            self._standing_fault = None
 
     def prepared_event(self) -> RecipePrepared | None:
         """What a listener that comes late needs to know of the recipe; None before one is prepared."""
@@ -231,9 +244,9 @@ class Engine:
         """Whether the last inspection ended with a device's fault."""
         return self._last is not None and self._last.fault is not None
 
-    def history(self, limit: int = 200) -> list[HistoryRow]:
-        """The latest inspections of the archive, newest first. Raises ArchiveError."""
-        return self._archive.history(limit)
+    def history(self, limit: int = 200, part_id: str | None = None) -> list[HistoryRow]:
+        """The latest inspections of the archive, newest first; of one part if it is named. Raises ArchiveError."""
+        return self._archive.history(limit, part_id)
 
     def load(self, inspection_id: str) -> Inspection:
         """One archived inspection with its pictures. Raises ArchiveError."""

@@ -29,6 +29,18 @@ class StateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RecipeRead:
+    """A recipe's files were read and fit each other; no device was asked, and nothing is prepared yet."""
+
+    recipe_id: str
+    product: str
+    views: tuple[str, ...]
+    limits: tuple[float, ...]
+    model_id: str
+    is_simulated: bool  # what the rig file says
+
+
+@dataclass(frozen=True, slots=True)
 class RecipePrepared:
     recipe_id: str
     product: str
@@ -67,15 +79,18 @@ class ViewJudged:
 
 @dataclass(frozen=True, slots=True)
 class AcquisitionDone:
-    """The last frame is in: the part may be moved."""
+    """All frames of a sound run are in: the part may be moved. A run that broke off has no such event."""
 
     inspection_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ResultReady:
+    """The verdict. It comes again with `is_stored` once a part could be stored that could not be at first."""
+
     inspection: Inspection
     archive_folder: str
+    is_stored: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +116,7 @@ class LightsWatched:
 
 Event = (
     StateChanged
+    | RecipeRead
     | RecipePrepared
     | JobStarted
     | StepDone

@@ -88,8 +88,8 @@ def _cell_height(inspection: Inspection, column_width: int) -> int:
 
 
 def _mark(inspection: Inspection) -> str:
-    """What to call the view whose score is highest against its limit: it decides only a FAIL."""
-    return "deciding view" if inspection.verdict is Verdict.FAIL else "highest score"
+    """What to call the view that the rule names; of an UNDECIDED part it says nothing."""
+    return "" if inspection.verdict is Verdict.UNDECIDED else "highest against its limit"
 
 
 def _draw_simulated(sheet: Image.Image, box: Box) -> None:

@@ -13,7 +13,7 @@ def inspection_lines(inspection: Inspection) -> list[str]:
     lines = [f"{inspection.part_id}: {inspection.verdict.value}{simulated}"]
     for view in inspection.views:
         score = "no score" if view.pred_score is None else f"score {view.pred_score:8.3f}"
-        mark = "  <- decides" if view.view == inspection.deciding_view else ""
+        mark = "  <- highest against its limit" if view.view == inspection.deciding_view else ""
         lines.append(f"    {view.view:<8} {view.verdict.value:<10} {score}  limit {view.limit:.3f}{mark}")
     lines += [f"    reason: {reason}" for reason in inspection.reasons]
     return lines

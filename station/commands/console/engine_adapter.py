@@ -1,37 +1,39 @@
-"""Adapts the engine to what the console expects of it (`station/console/engine_port.py`)."""
+"""Adapts the engine to what the console expects of it (`station/console/inspection_engine.py`)."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from drivers.errors import DeviceError
-from station.engine.engine import Engine
-from station.engine.events import Listener, StateChanged
+from station.engine.engine import Engine, NotNow
+from station.engine.events import Listener, RecipeRead, State, StateChanged
+from station.engine.preparation import RecipeFiles, read_recipe_files
 from station.inspection.result import HistoryRow, Inspection
+from station.rig.file import load_rig
 
 
 class EngineAdapter:
     """An engine that keeps its recipe over a reset and brings each new listener up to date.
 
-    The console opens and closes with its window, so it may subscribe after the recipe was prepared.
+    Nothing is opened and nothing moves before `reset` is called: the console is there first.
     """
 
-    def __init__(self, engine: Engine, recipe: Path) -> None:
+    def __init__(self, engine: Engine, recipe: Path, rig: Path) -> None:
         self._engine = engine
         self._recipe = recipe
+        self._rig = rig
+        self._read: RecipeRead | None = None
+        self._listeners: list[Listener] = []
+        self._lock = threading.Lock()  # of the list above and of the count below
+        self._aborts = 0
 
-    def begin(self) -> None:
-        """Open the devices and prepare the first recipe.
+    def read_recipe(self) -> None:
+        """Read recipe, model and rig file; RecipeRead brings what they say.
 
-        Returns quietly after a device fault: the engine has reported it as an event and is in state Error,
-        from which the operator resets. For the recipe it raises what `Engine.prepare_recipe` raises.
+        Raises DocumentError, ModelRefused, naming file and field.
         """
-        try:
-            self._engine.initialize()
-        except DeviceError:
-            return
-        self._engine.prepare_recipe(self._recipe)
+        self._read_files()
 
     def start_single_job(self, part_id: str) -> None:
         self._engine.start_single_job(part_id)
@@ -40,13 +42,26 @@ class EngineAdapter:
         self._engine.stop()
 
     def abort(self) -> None:
+        with self._lock:
+            self._aborts += 1
         self._engine.abort()
 
     def reset(self) -> None:
-        """Reset the engine, and prepare the recipe where the engine had none to prepare again."""
+        """Reset the engine; where no recipe is prepared, read it anew first and prepare it afterwards.
+
+        A recipe that cannot be used is refused before the arm moves. An abort that came while the files were being
+        read counts, though the engine knew of no reset by then.
+        """
+        if self._engine.is_prepared:
+            self._engine.reset()
+            return
+        aborts = self._aborts
+        files = self._read_files()
+        if self._aborts != aborts:
+            raise NotNow("broken off by STOP before the arm moved; press RESET again")
         self._engine.reset()
         if not self._engine.is_prepared:
-            self._engine.prepare_recipe(self._recipe)
+            self._engine.prepare_recipe(files)
 
     def prepare_recipe(self, path: Path) -> None:
         """Prepare another recipe; a later reset comes back to this one, even if it was refused here."""
@@ -54,19 +69,52 @@ class EngineAdapter:
         self._engine.prepare_recipe(path)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Send every event from now on; before returning, send recipe, state and lights as they stand."""
+        """Send every event from now on; before returning, send recipe, state, standing fault and lights."""
         unsubscribe = self._engine.subscribe(listener)
-        prepared = self._engine.prepared_event()
-        if prepared is not None:
-            listener(prepared)
+        with self._lock:
+            self._listeners.append(listener)
+        recipe = self._engine.prepared_event() or self._read
+        if recipe is not None:
+            listener(recipe)
         listener(StateChanged(self._engine.state, self._engine.state_reason))
+        fault = self._engine.standing_fault
+        if fault is not None:
+            listener(fault)
         lights = self._engine.lights_event()
         if lights is not None:
             listener(lights)
-        return unsubscribe
 
-    def history(self, limit: int) -> list[HistoryRow]:
-        return self._engine.history(limit)
+        def leave() -> None:
+            with self._lock:
+                self._listeners.remove(listener)
+            unsubscribe()
+
+        return leave
+
+    def history(self, limit: int, part_id: str | None = None) -> list[HistoryRow]:
+        return self._engine.history(limit, part_id)
 
     def load(self, inspection_id: str) -> Inspection:
         return self._engine.load(inspection_id)
+
+    def _read_files(self) -> RecipeFiles:
+        is_simulated = load_rig(self._rig).simulated
+        files = read_recipe_files(self._recipe)
+        recipe = files.loaded.recipe
+        self._read = RecipeRead(
+            recipe_id=recipe.recipe_id,
+            product=recipe.product,
+            views=tuple(v.name for v in recipe.viewpoints),
+            limits=tuple(v.limit for v in recipe.viewpoints),
+            model_id=files.detector.model_id,
+            is_simulated=is_simulated,
+        )
+        if self._engine.state is State.PREOPERATIONAL:
+            self._emit(self._read)
+        return files
+
+    def _emit(self, event: RecipeRead) -> None:
+        with self._lock:
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.simulated.config import SimulatedRigConfig
@@ -12,17 +13,33 @@ from station.archive import Archive
 from station.commands.console.engine_adapter import EngineAdapter
 from station.console.requirements import ConsoleUnavailable, has_display, require_qt
 from station.engine.engine import Engine
+from station.inspection.part_id import check_part_id
 from station.recipe.demo import DEMO_RECIPES
 from station.rig.simulated import running_rig
 
 
-def start_console(rig: Path | None, recipe: Path | None, out: Path, screenshot: Path | None, part_id: str) -> int:
+@dataclass(frozen=True, slots=True)
+class ConsoleOptions:
+    """How the window is opened: on a screen, or into the file `screenshot` with the part `part_id` on it."""
+
+    screenshot: Path | None = None
+    part_id: str = ""
+    scan_prefix: str = ""
+    scan_suffix: str = "enter"
+    presses_reset: bool = False
+
+
+def start_console(rig: Path | None, recipe: Path | None, out: Path, options: ConsoleOptions) -> int:
     """Run the window until it is closed and return the console's exit code; the archive is `out/archive`.
 
-    With `screenshot` one part, `part_id`, is inspected without a screen and the window is drawn into that file.
-    Raises ConsoleUnavailable before anything is started.
+    The window is there before a device is opened: the operator starts the homing, and can stop it. For a screenshot
+    the same buttons are pressed by the program; then part id, recipe and rig file are refused before it is drawn.
+    Raises ConsoleUnavailable before anything is started, and BadInput for a screenshot.
     """
-    require_qt(is_offscreen=screenshot is not None)
+    is_screenshot = options.screenshot is not None
+    require_qt(is_offscreen=is_screenshot)
+    if is_screenshot:
+        check_part_id(options.part_id)
     from station.console import run_console
 
     with ExitStack() as stack:
@@ -32,17 +49,25 @@ def start_console(rig: Path | None, recipe: Path | None, out: Path, screenshot: 
         store = stack.enter_context(Archive.open(out / "archive"))
         engine = Engine(rig, store)
         stack.callback(engine.close)
-        port = EngineAdapter(engine, recipe if recipe is not None else DEMO_RECIPES / "connector.yaml")
-        port.begin()
-        return run_console(port, screenshot=screenshot, part_id=part_id)
+        port = EngineAdapter(engine, recipe if recipe is not None else DEMO_RECIPES / "connector.yaml", rig)
+        if is_screenshot:
+            port.read_recipe()
+        return run_console(
+            port,
+            screenshot=options.screenshot,
+            part_id=options.part_id,
+            scan_prefix=options.scan_prefix,
+            scan_suffix=options.scan_suffix,
+            presses_reset=options.presses_reset,
+        )
 
 
 def open_console_where_possible(recipe: Path, out: Path) -> None:
-    """Open the window on a simulated rig if there is a screen; otherwise print why not and what to do instead."""
+    """Open the window on a simulated rig and home it; without a screen print why not and what to do instead."""
     if not has_display():
         print("no screen here: `station console --screenshot FILE` draws the operator's window into a file")
         return
     try:
-        start_console(None, recipe, out, None, "")
+        start_console(None, recipe, out, ConsoleOptions(presses_reset=True))
     except ConsoleUnavailable as unavailable:
         print(f"the console cannot open: {unavailable}", file=sys.stderr)

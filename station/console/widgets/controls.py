@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import html
+
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QLabel, QPushButton, QSizePolicy
 
 from station.console.widgets import theme
+
+
+def plain_tool_tip(text: str) -> str:
+    """A tool tip that shows the text as it is: Qt would take foreign text with tags in it for markup."""
+    return f"<p style='white-space: pre-wrap'>{html.escape(text)}</p>" if text else ""
 
 
 def touch_button(name: str, text: str, spoken: str) -> QPushButton:
@@ -25,6 +32,7 @@ def wrapping_label(name: str, size_px: int | None = None) -> QLabel:
     """A label that breaks its text into lines and never widens the window for a long one."""
     label = QLabel()
     label.setObjectName(name)
+    label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     if size_px is not None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QImage, QPainter, QPaintEvent
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from station.console.pictures import Mode, ViewPictures
 from station.console.widgets import theme
 from station.console.widgets.controls import touch_button
+from station.console.widgets.fitted_text import FittedText
 from station.console.widgets.picture_view import ZOOM_STEP, PictureView
 from station.report.heat_map import LIMIT_POSITION, SCALE_END, colour_bar
+
+_TITLE_PX = 22  # one line
 
 
 class ColourScale(QWidget):
@@ -61,9 +64,8 @@ class DetailView(QWidget):
         self.setObjectName("detail")
         self.picture = PictureView()
         self.scale_bar = ColourScale()
-        self.title = QLabel("no view")
-        self.title.setObjectName("detailTitle")
-        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.title = FittedText("detailTitle", (16, 14))
+        self.title.setFixedHeight(_TITLE_PX)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setObjectName("heatOpacity")
         self.opacity.setAccessibleName("Opacity of the score map, percent")

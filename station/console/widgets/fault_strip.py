@@ -6,52 +6,63 @@ from PyQt6.QtCore import QRectF, pyqtSignal
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
-from station.console.situation import BannerKind
+from station.console.banner import DETAILS_KEY, BannerKind
+from station.console.strip import StripContent, StripKind
 from station.console.widgets import theme
-from station.console.widgets.controls import touch_button, wrapping_label
+from station.console.widgets.controls import touch_button
+from station.console.widgets.fitted_text import FittedText
 from station.console.widgets.symbols import draw_symbol
-from station.engine.events import Fault
+
+_QUIET = StripContent(StripKind.QUIET, "")
+# symbol, its ground, its ink
+_SIGNS = {
+    StripKind.FAULT: (BannerKind.FAULT, theme.WHITE, theme.RED),
+    StripKind.CAUSE: (BannerKind.UNDECIDED, theme.AMBER, theme.INK),
+}
 
 
 class FaultStrip(QWidget):
-    """Grey while nothing is wrong. A notice, such as a refused scan, is shown without the sign of a fault.
+    """Grey while nothing is wrong, red for a fault of the station, amber for what spoiled the last part.
 
     It is always there, so that nothing moves under a finger when a fault appears.
     """
 
     acknowledged = pyqtSignal()
+    asked = pyqtSignal()  # DETAILS was pressed
 
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("faultStrip")
         self.setFixedHeight(theme.TOUCH_PX + 8)
-        self._is_fault = False
-        self.text = wrapping_label("faultText")
+        self._content = _QUIET
+        self.text = FittedText("faultText")
+        self.details = touch_button("showReasons", f"DETAILS  {DETAILS_KEY}", "Show every finding about the part")
         self.button = touch_button("acknowledge", "ACKNOWLEDGE", "Acknowledge the fault")
-        self.button.setFixedHeight(theme.TOUCH_PX)
+        self.details.clicked.connect(self.asked)
         self.button.clicked.connect(self.acknowledged)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(64, 4, 4, 4)
         layout.addWidget(self.text, 1)
-        layout.addWidget(self.button)
-        self.show_fault(None, "")
+        for button in (self.details, self.button):
+            button.setFixedHeight(theme.TOUCH_PX)
+            layout.addWidget(button)
+        self.show_content(_QUIET)
 
-    def show_fault(self, fault: Fault | None, notice: str) -> None:
-        """Show the fault with what to do about it; without a fault the notice, and without a notice "No fault"."""
-        self._is_fault = fault is not None
-        text = notice or "No fault"
-        if fault is not None:
-            text = f"{fault.text}   What to do: {fault.action}"
-        self.text.setText(text)
-        self.text.setToolTip(text)
-        self.text.setAccessibleName(text)
-        self.button.setVisible(self._is_fault)
+    def show_content(self, content: StripContent) -> None:
+        """Show a text with its sign; the buttons are there for what they can do something about."""
+        self._content = content
+        self.text.setText(content.text)
+        self.button.setVisible(content.can_acknowledge)
+        self.details.setVisible(content.has_details)
         self.update()
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:
         painter = QPainter(self)
-        painter.fillRect(self.rect(), theme.WHITE if self._is_fault else theme.PANEL)
-        if self._is_fault:
-            painter.fillRect(QRectF(0, 0, 8, self.height()), theme.RED)
-            draw_symbol(painter, BannerKind.FAULT, QRectF(18, self.height() / 2 - 18, 36, 36), theme.RED)
+        sign = _SIGNS.get(self._content.kind)
+        painter.fillRect(self.rect(), theme.WHITE if self._content.kind is StripKind.FAULT else theme.PANEL)
+        if sign is not None:
+            symbol, ground, ink = sign
+            painter.fillRect(QRectF(0, 0, 60, self.height()), ground)
+            painter.fillRect(QRectF(0, 0, 8, self.height()), ink)
+            draw_symbol(painter, symbol, QRectF(18, self.height() / 2 - 18, 36, 36), ink)
         painter.end()

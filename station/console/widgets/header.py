@@ -8,6 +8,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from station.console.situation import Situation
 from station.console.widgets import theme
+from station.console.widgets.controls import plain_tool_tip
 
 
 class Header(QWidget):
@@ -31,6 +32,7 @@ class Header(QWidget):
         label.setObjectName("caption")
         value = QLabel("none")
         value.setObjectName(f"header_{name}")
+        value.setTextFormat(Qt.TextFormat.PlainText)
         value.setAccessibleName(caption)
         value.setFont(theme.font(18, bold=True))
         value.setStyleSheet("font-size: 18px; font-weight: bold; margin-right: 28px;")
@@ -43,7 +45,7 @@ class Header(QWidget):
         self.recipe.setText(_short(recipe.recipe_id) if recipe else "none")
         self.product.setText(_short(recipe.product) if recipe else "none")
         self.model.setText(_short(recipe.model_id) if recipe else "none")
-        self.model.setToolTip(recipe.model_id if recipe else "")
+        self.model.setToolTip(plain_tool_tip(recipe.model_id if recipe else ""))
         self.state.setText(situation.state.value)
 
 

@@ -8,12 +8,12 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QIcon, QPainter, QPixmap, QResizeEvent
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
-from station.console.situation import BannerKind
+from station.console.banner import BannerKind
 from station.console.widgets import theme
 from station.console.widgets.symbols import draw_symbol
 from station.inspection.result import HistoryRow, Verdict
 
-_COLUMNS = ("time", "part", "verdict", "highest view", "rig")
+_COLUMNS = ("time", "part", "verdict", "highest against limit", "rig")
 _DISPENSABLE = (3, 4)
 _WIDTH_FOR_ALL_PX = 640
 _ROW_PX = 42
@@ -37,6 +37,7 @@ class HistoryTable(QTableWidget):
         self.setShowGrid(False)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumHeight(2 * _ROW_PX)  # a header and a row
         self._size_columns()
         self._icons = {verdict: _icon(verdict) for verdict in Verdict}
         self._ids: list[str] = []
@@ -68,7 +69,8 @@ class HistoryTable(QTableWidget):
         for number, row in enumerate(rows):
             when = row.creation_time.astimezone().strftime("%d %b  %H:%M:%S")
             rig = "simulated" if row.is_simulated else "real"
-            for column, text in enumerate((when, row.part_id, row.verdict.value, row.deciding_view or "", rig)):
+            highest = "" if row.verdict is Verdict.UNDECIDED else row.deciding_view or ""
+            for column, text in enumerate((when, row.part_id, row.verdict.value, highest, rig)):
                 self.setItem(number, column, QTableWidgetItem(text))
             verdict = self.item(number, 2)
             if verdict is not None:

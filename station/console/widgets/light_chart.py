@@ -7,10 +7,11 @@ from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from station.console.widgets import theme
+from station.console.widgets.controls import plain_tool_tip
 from station.console.widgets.light_curves import Curve, chart_text, level_curve, residual_curve
 from station.lights.trend import LightHistory
 
-_CAPTION_PX, _LABEL_PX, _AXIS_PX = 20, 13, 52
+_CAPTION_PX, _LABEL_PX, _AXIS_PX = 20, 14, 56
 
 
 class LightChart(QWidget):
@@ -34,7 +35,7 @@ class LightChart(QWidget):
         """Show the light's curves; `is_flagged` while a warning of this light holds."""
         self._history, self._is_flagged = history, is_flagged
         self.setAccessibleName(chart_text(history, is_flagged=is_flagged))
-        self.setToolTip(self.accessibleName())
+        self.setToolTip(plain_tool_tip(self.accessibleName()))
         self.update()
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:

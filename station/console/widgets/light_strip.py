@@ -11,9 +11,10 @@ from PyQt6.QtCore import QRectF, pyqtSignal
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
-from station.console.situation import BannerKind
+from station.console.banner import BannerKind
 from station.console.widgets import theme
-from station.console.widgets.controls import touch_button, wrapping_label
+from station.console.widgets.controls import plain_tool_tip, touch_button
+from station.console.widgets.fitted_text import FittedText
 from station.console.widgets.symbols import draw_symbol
 from station.lights.warning import LightWarning
 
@@ -30,7 +31,7 @@ class LightStrip(QWidget):
         super().__init__()
         self.setObjectName("lightStrip")
         self.setFixedHeight(theme.TOUCH_PX + 8)
-        self.text = wrapping_label("lightText", 18)
+        self.text = FittedText("lightText")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(_SIGN_PX + 12, 4, 4, 4)
         layout.addWidget(self.text, 1)
@@ -54,8 +55,7 @@ class LightStrip(QWidget):
         if len(warnings) > 1:
             text = f"{text}   ({len(warnings) - 1} more: SHOW LIGHTS)"
         self.text.setText(text)
-        self.text.setAccessibleName(text)
-        self.text.setToolTip("\n".join(map(warning_text, warnings)))
+        self.text.setToolTip(plain_tool_tip("\n".join(map(warning_text, warnings))))
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:
         painter = QPainter(self)

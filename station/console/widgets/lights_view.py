@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 from station.console.widgets.controls import wrapping_label
 from station.console.widgets.light_chart import LightChart
 from station.console.widgets.light_strip import warning_text
+from station.inspection.causes import Cause
 from station.lights.trend import LightHistory
 from station.lights.warning import LightWarning
 
@@ -30,7 +31,7 @@ class LightsView(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.charts: dict[str, LightChart] = {}
         self.words = wrapping_label("lightWords", 16)
-        self.legend = wrapping_label("lightLegend", 13)
+        self.legend = wrapping_label("lightLegend", 14)
         self._grid = QGridLayout()
         self._grid.setSpacing(4)
         layout = QVBoxLayout(self)
@@ -38,19 +39,25 @@ class LightsView(QWidget):
         layout.addWidget(self.words)
         layout.addLayout(self._grid, 1)
         layout.addWidget(self.legend)
-        self._shown: tuple[object, object] = (None, None)
+        self._shown: tuple[object, ...] = ()
         self.show_lights((), ())
 
-    def show_lights(self, histories: Sequence[LightHistory], warnings: Sequence[LightWarning]) -> None:
-        """Show every light of the recipe. Warnings that were acknowledged stand here as long as they hold."""
-        if self._shown == (histories, warnings):
+    def show_lights(
+        self, histories: Sequence[LightHistory], warnings: Sequence[LightWarning], causes: Sequence[Cause] = ()
+    ) -> None:
+        """Show every light of the recipe. Warnings that were acknowledged stand here as long as they hold.
+
+        `causes` are those of the last part that are about lights: what spoiled a verdict stands out here too.
+        """
+        if self._shown == (histories, warnings, causes):
             return  # the window asks for this at every step of an inspection
-        self._shown = (histories, warnings)
+        self._shown = (histories, warnings, causes)
         self._make_charts([history.light for history in histories])
-        flagged = {warning.light for warning in warnings}
+        flagged = {warning.light for warning in warnings} | {cause.light for cause in causes}
         for history in histories:
             self.charts[history.light].show_history(history, is_flagged=history.light in flagged)
-        self.words.setText("\n".join(map(warning_text, warnings)) or _span_text(histories))
+        lines = [*map(_cause_text, causes), *map(warning_text, warnings)]
+        self.words.setText("\n".join(lines) or _span_text(histories))
         basis = next((history.residual_basis for history in histories if history.residual_basis), "")
         self.legend.setText(_LEGEND.format(basis=basis))
         self.legend.setVisible(bool(basis))
@@ -67,6 +74,11 @@ class LightsView(QWidget):
         columns = ceil(len(lights) / rows) if rows else 1
         for number, chart in enumerate(self.charts.values()):
             self._grid.addWidget(chart, number // columns, number % columns)
+
+
+def _cause_text(cause: Cause) -> str:
+    remedy = f" What to do: {cause.remedy}." if cause.remedy else ""
+    return f"Last part: {cause.sentence(0)}.{remedy}"
 
 
 def _span_text(histories: Sequence[LightHistory]) -> str:

@@ -10,7 +10,7 @@ import math
 from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF
 
-from station.console.situation import BannerKind
+from station.console.banner import BannerKind
 from station.console.widgets import theme
 
 

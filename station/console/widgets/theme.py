@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from PyQt6.QtGui import QColor, QFont, QPalette
 
-from station.console.situation import BannerKind
+from station.console.banner import BannerKind
 
 TOUCH_PX = 60  # 16 mm; gloved fingers need 15 mm
 GROUND = QColor("#C8C8C8")

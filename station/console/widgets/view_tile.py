@@ -6,7 +6,7 @@ from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QBrush, QImage, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QAbstractButton, QSizePolicy
 
-from station.console.situation import BannerKind
+from station.console.banner import BannerKind
 from station.console.widgets import theme
 from station.console.widgets.symbols import draw_symbol
 from station.inspection.result import Verdict, ViewResult
@@ -15,6 +15,7 @@ from station.report.heat_map import LIMIT_POSITION
 _HEAD_PX = 36
 _FOOT_PX = 46
 _EDGE_PX = 4
+_PAST_OPACITY = 0.45
 
 
 class ViewTile(QAbstractButton):
@@ -30,6 +31,7 @@ class ViewTile(QAbstractButton):
         self.is_deciding = False
         self.note = ""  # instead of a picture
         self._thumbnail: QImage | None = None
+        self._is_past = False
         self.setObjectName(f"tile_{view}")
         self.setCheckable(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -40,7 +42,7 @@ class ViewTile(QAbstractButton):
         return QSize(340, 300)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(150, 180)
+        return QSize(150, 150)
 
     def show_result(self, result: ViewResult | None, note: str, is_deciding: bool) -> None:
         """Show verdict and score, or none yet; `note` stands where a picture is missing."""
@@ -53,6 +55,12 @@ class ViewTile(QAbstractButton):
         self._thumbnail = thumbnail
         self.update()
 
+    def show_past(self, is_past: bool) -> None:
+        """Pale while something else has begun than the part that the tile is about."""
+        if is_past != self._is_past:
+            self._is_past = is_past
+            self.update()
+
     @property
     def has_thumbnail(self) -> bool:
         return self._thumbnail is not None
@@ -62,7 +70,7 @@ class ViewTile(QAbstractButton):
         if self.result is None:
             self.setAccessibleName(f"View {self.view}: {self.note or 'nothing yet'}")
         else:
-            worst = ", deciding view" if self.is_deciding else ""
+            worst = ", highest against its limit" if self.is_deciding else ""
             self.setAccessibleName(f"View {self.view}: {self.result.verdict.value}, {self.score_text()}{worst}")
 
     def score_text(self) -> str:
@@ -77,6 +85,7 @@ class ViewTile(QAbstractButton):
     def paintEvent(self, _event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), theme.PANEL)
+        painter.setOpacity(_PAST_OPACITY if self._is_past else 1.0)
         self._draw_head(painter)
         self._draw_picture(painter)
         self._draw_foot(painter)

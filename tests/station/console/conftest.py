@@ -39,6 +39,9 @@ class ScriptedEngine:
     hold: bool = False
     hold_reset: bool = False
     refusal: Exception | None = None
+    recipe_refusal: Exception | None = None
+    is_homed: bool = True
+    standing_fault: Fault | None = None
     light_warnings: tuple[LightWarning, ...] = ()
     calls: list[str] = field(default_factory=list)
     threads: set[str] = field(default_factory=set)
@@ -49,7 +52,9 @@ class ScriptedEngine:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         self.listeners.append(listener)
         listener(RecipePrepared("housing r1", "housing", VIEWS, (1.6,) * 5, "cprn-housing-3f9a", True))
-        listener(StateChanged(State.READY))
+        listener(StateChanged(State.READY if self.is_homed else State.PREOPERATIONAL))
+        if self.standing_fault is not None:
+            listener(self.standing_fault)
         return lambda: self.listeners.remove(listener)
 
     def emit(self, event: Event) -> None:
@@ -62,15 +67,16 @@ class ScriptedEngine:
             raise self.refusal
         inspection = self.outcomes.pop(0)
         self.emit(StateChanged(State.SINGLE_EXECUTION))
-        self.emit(JobStarted(inspection.inspection_id, inspection.part_id, len(VIEWS) * len(LIGHTS)))
+        self.emit(JobStarted(inspection.inspection_id, inspection.part_id, len(inspection.views) * len(LIGHTS)))
         for number, view in enumerate(inspection.views):
             for light_number, light in enumerate(LIGHTS):
                 index = number * len(LIGHTS) + light_number
-                self.emit(StepDone(inspection.inspection_id, index, 25, view.view, light))
+                self.emit(StepDone(inspection.inspection_id, index + 1, 25, view.view, light))
             self.emit(ViewJudged(inspection.inspection_id, view))
             if self.hold and number == 0:
                 assert self.gate.wait(WAIT_S), "the test never opened the gate"
-        self.emit(AcquisitionDone(inspection.inspection_id))
+        if self.fault is None:
+            self.emit(AcquisitionDone(inspection.inspection_id))
         self._finish(inspection)
 
     def _finish(self, inspection: Inspection) -> None:
@@ -95,12 +101,18 @@ class ScriptedEngine:
             assert self.gate.wait(WAIT_S), "nothing ended the homing"
         self.emit(StateChanged(State.READY))
 
-    def history(self, limit: int) -> list[HistoryRow]:
+    def history(self, limit: int, part_id: str | None = None) -> list[HistoryRow]:
         self.threads.add(threading.current_thread().name)
         return [
             HistoryRow(i.inspection_id, i.part_id, i.verdict, i.creation_time, i.deciding_view, i.is_simulated, "")
-            for i in self.finished[:limit]
-        ]
+            for i in self.finished
+            if part_id in (None, i.part_id)
+        ][:limit]
+
+    def read_recipe(self) -> None:
+        self.threads.add(threading.current_thread().name)
+        if self.recipe_refusal is not None:
+            raise self.recipe_refusal
 
     def load(self, inspection_id: str) -> Inspection:
         self._called(f"load {inspection_id}")
