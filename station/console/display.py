@@ -118,7 +118,7 @@ class Display(QObject):
 
     def _take_result(self, inspection: Inspection) -> None:
         """Show it, unless it is that of an earlier part, which was stored late while another one is inspected."""
-        if self._situation.is_busy:
+        if self._situation.job is not None:
             self.read_history()
             return
         if inspection.inspection_id != self._live.inspection_id:

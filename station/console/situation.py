@@ -52,6 +52,7 @@ class Situation:
     attempt: int = 1  # how often this part's id was inspected, the running or last time included
     fault: Fault | None = None  # until acknowledged, or the next job starts
     notice: str = ""  # a hint for the operator that is no fault, such as a refused scan
+    started_part: str = ""  # the part id with which START was pressed last and not refused
     unconfirmed_part: str = ""  # a part id that was inspected before: START pressed again inspects it once more
     is_reading_recipe: bool = False
     is_starting: bool = False  # START was pressed, and neither the engine's answer nor an event has come

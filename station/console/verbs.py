@@ -53,6 +53,7 @@ class OperatorVerbs(QObject):
             is_confirmed = part_id == situation.unconfirmed_part and not is_scan
             situation.notice, situation.unconfirmed_part = "", ""
             situation.is_starting, situation.is_stopping = True, False
+            situation.started_part = part_id
             self._bridge.run(
                 Lane.START,
                 lambda: self._engine.history(_ATTEMPTS, part_id),

@@ -103,7 +103,7 @@ class ConsoleWindow(QMainWindow):
         self.situation.take(event)
         self.display.take(event)
         if isinstance(event, JobStarted):
-            self._empty_the_field(event.part_id)
+            self._empty_the_field(self.situation.started_part)
             self.panels.detail.picture.fit()
             self.panels.history.clearSelection()
         elif isinstance(event, ResultReady):

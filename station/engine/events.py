@@ -79,7 +79,7 @@ class ViewJudged:
 
 @dataclass(frozen=True, slots=True)
 class AcquisitionDone:
-    """All frames of a sound run are in: the part may be moved. A run that broke off has no such event."""
+    """The last frame is in: the part may be moved."""
 
     inspection_id: str
 
