@@ -139,7 +139,7 @@ def _not_ready_lines(situation: Situation) -> tuple[str, ...]:
     if situation.is_reading_recipe:
         return "Reading the recipe", _ANYWHERE
     if situation.state is State.PREOPERATIONAL:
-        return situation.reason or _OPENING, _ANYWHERE
+        return _OPENING, _ANYWHERE
     return situation.reason or "No recipe is prepared", f"Press RESET (F8): {_HOMES}", _ANYWHERE
 
 

@@ -11,8 +11,8 @@ from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
-from station.console.pictures import Mode
 from station.console.banner import BannerKind
+from station.console.pictures import Mode
 from station.console.situation import Situation
 from station.console.widgets import theme
 from station.console.widgets.light_curves import level_curve, residual_curve

@@ -13,8 +13,8 @@ from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QLineEdit, QSlider, QTableWidget, QWidget
 from pytestqt.qtbot import QtBot
 
-from station.console.pictures import Mode
 from station.console.banner import BannerKind
+from station.console.pictures import Mode
 from station.console.window import ConsoleWindow
 from station.engine.events import Fault, State, StateChanged
 from station.inspection.result import Inspection
