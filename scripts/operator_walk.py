@@ -97,8 +97,8 @@ class Operator:
         print(f"    strip   {panels.faults.text.text()}")
         self._pictures += 1
         for width, height in self._sizes:
-            self.window.resize(width, height)
-            for _ in range(3):
+            for _ in range(3):  # the banner's height follows the window's, and the window's least height the banner's
+                self.window.resize(width, height)
                 QApplication.processEvents()
             name = f"{self._pictures:02d}-{step.replace(' ', '-')}-{width}x{height}.png"
             self.window.grab().save(str(self._folder / name))

@@ -55,7 +55,7 @@ _WANTED = f"font-size: 22px; font-weight: bold; background: {theme.SELECTED.name
 _LIGHTS_LABEL = "LIGHTS  F7"
 _BANNER_SHARE = 0.137  # of the window's height
 _BANNER_PX = (100, 160)
-_NOTICE_PX = 48  # two lines
+_NOTICE_PX = 40  # two lines
 
 
 class Panels(QWidget):
@@ -210,7 +210,7 @@ class Panels(QWidget):
         buttons = QHBoxLayout()
         for button in (self.start_button, self.stop_button, self.reset_button):
             buttons.addWidget(button, 2 if button is not self.reset_button else 1)
-            button.setFixedHeight(theme.TOUCH_PX + 12)
+            button.setFixedHeight(theme.TOUCH_PX + 6)
         column.addWidget(self.part_id)
         column.addWidget(self.notice)
         column.addLayout(buttons)

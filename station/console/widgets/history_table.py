@@ -17,6 +17,7 @@ _COLUMNS = ("time", "part", "verdict", "highest against limit", "rig")
 _DISPENSABLE = (3, 4)
 _WIDTH_FOR_ALL_PX = 640
 _ROW_PX = 42
+_LEAST_PX = 60  # the window fits on 800 px with every strip that it may need
 _ICON_PX = 20
 
 
@@ -37,7 +38,7 @@ class HistoryTable(QTableWidget):
         self.setShowGrid(False)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumHeight(2 * _ROW_PX)  # a header and a row
+        self.setMinimumHeight(_LEAST_PX)
         self._size_columns()
         self._icons = {verdict: _icon(verdict) for verdict in Verdict}
         self._ids: list[str] = []

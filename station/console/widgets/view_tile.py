@@ -42,7 +42,7 @@ class ViewTile(QAbstractButton):
         return QSize(340, 300)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(150, 150)
+        return QSize(150, 120)
 
     def show_result(self, result: ViewResult | None, note: str, is_deciding: bool) -> None:
         """Show verdict and score, or none yet; `note` stands where a picture is missing."""

@@ -401,12 +401,18 @@ def test_the_longest_texts_are_whole_or_marked_and_never_under_14_px(
     monkeypatch.setattr(theme, "font", lambda px, bold=False, make=theme.font: sizes.append(px) or make(px, bold))
     monkeypatch.setattr(banner, "draw_fitted", lambda *given: (drawn.append((given[2], 0)), real(*given))[1])
     long = Fault("camera: " + "no frame within 1200 ms of the trigger, " * 12, "check the cable, " * 10)
+    warning = LightWarning("north", "level", "Light north is 40% weaker than it was", "wipe it", None)
+    engine.emit(LightsWatched("housing r1", "", (warning,), ()))
     engine.emit(StateChanged(State.ERROR, long.text))
     engine.emit(long)
     qtbot.waitUntil(lambda: window.situation.fault == long, timeout=20000)
+    QApplication.processEvents()
+    assert window.panels.light_strip.isVisible()
+    for _ in range(3):
+        window.resize(*size)
+        QApplication.processEvents()
     window.grab()
-    assert window.size().width() == size[0]
-    assert window.size().height() == size[1], "the window needs more room than the panel has"
+    assert (window.width(), window.height()) == size, "the window needs more room than the panel has"
     assert drawn
     assert min(sizes) >= 14
 
