@@ -32,7 +32,7 @@ from station.console.window import ConsoleWindow
 from station.engine.engine import Engine
 from station.engine.events import State
 from station.recipe.demo import DEMO_RECIPES
-from station.rig.simulated import running_rig
+from station.rig.simulated import PATIENT_FRAME_TIMEOUT_S, running_rig
 
 SIZES = ((1920, 1080), (1280, 800))
 PATIENCE_S = 900.0  # on a busy machine
@@ -117,7 +117,10 @@ def open_station(folder: Path, recipe: Path) -> Iterator[tuple[ConsoleWindow, Ri
     if isinstance(application, QApplication):
         application.setStyle("Fusion")
     rig_folder = folder / "rig"
-    with running_rig(rig_folder, SimulatedRigConfig()) as (_, rig), Archive.open(folder / "archive") as archive:
+    with (
+        running_rig(rig_folder, SimulatedRigConfig(), PATIENT_FRAME_TIMEOUT_S) as (_, rig),
+        Archive.open(folder / "archive") as archive,
+    ):
         engine = Engine(rig, archive)
         window = ConsoleWindow(EngineAdapter(engine, recipe, rig))
         window.resize(*SIZES[0])
@@ -209,10 +212,10 @@ def fault_in_a_part(you: Operator) -> None:
     panels, situation = you.window.panels, you.window.situation
     you.scan("SN 0005")
     you.wait(lambda: situation.steps_done > 6, "some frames")
-    you.rig.inject("arm.unplug")
+    you.rig.inject("gantry.unplug")
     you.wait(lambda: situation.state is State.ERROR and situation.result is not None, "the fault")
     you.look("arm lost in a part")
-    you.rig.inject("arm.plug")
+    you.rig.inject("gantry.plug")
     you.press(panels.reset_button)
     you.wait_for_state(State.READY)
     you.look("reset after a part")

@@ -117,7 +117,8 @@ class Panels(QWidget):
         holding = () if watched is None else watched.warnings
         self.light_strip.show_warnings(situation.light_warnings)
         causes = tuple(cause for cause in situation.causes if cause.is_of_lights)
-        self.lights.show_lights(() if watched is None else watched.histories, holding, causes)
+        views = 0 if situation.result is None else len(situation.result.expected_views)
+        self.lights.show_lights(() if watched is None else watched.histories, holding, causes, views)
         standing_out = {warning.light for warning in holding} | {cause.light for cause in causes}
         self.lights_button.setText(f"{_LIGHTS_LABEL} ({len(standing_out)})" if standing_out else _LIGHTS_LABEL)
 

@@ -1,8 +1,11 @@
 """Catches what a scanner types, wherever the keyboard's focus is.
 
 A scanner is a keyboard: it types the label within some ten milliseconds a key, and Enter. Keys that come so fast are no
-person's. They never press a button and never trigger a function key, and the whole burst is the part id, whatever
+person's. They never press a button and never trigger a function key, and the whole of them is the part id, whatever
 stood in the field before. What a person types goes to the part id's field too, from wherever the focus is.
+
+A scan may be held up once on its way, for less than 400 ms: its beginning still belongs to it. With more than one such
+pause it may be half typed and half scanned, and is refused.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QAbstractButton, QLineEdit, QWidget
 
 _GAP_MS = 50.0  # scanners send a key every 1 to 30 ms; people type three keys in a row no faster than every 60 ms
+_PAUSE_MS = 400.0  # after a longer one something new begins
 _LEAST_KEYS = 3  # fewer may come so fast from a person
 _MODIFIERS = (Qt.Key.Key_Shift, Qt.Key.Key_Control, Qt.Key.Key_Alt, Qt.Key.Key_AltGr, Qt.Key.Key_Meta)
 _COMMANDS = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
@@ -35,15 +39,17 @@ class ScanFilter(QObject):
     """An event filter of the application for one window; `scanned` brings each whole scan without prefix and suffix."""
 
     scanned = pyqtSignal(str)
+    broken = pyqtSignal()  # a scan came in pieces: what it says cannot be known
     typed = pyqtSignal()  # a first key of a scan, or of a person, went into the field from elsewhere
 
     def __init__(self, window: QWidget, field: QLineEdit, keys: ScannerKeys) -> None:
         super().__init__(window)
         self._window = window
         self._field = field
-        self._prefix = keys.prefix
-        self._ends = _ENDS[keys.suffix]
-        self._burst = ""
+        self._keys = keys
+        self._entry = ""  # what came without a long pause
+        self._fast_keys = 0  # of them, at the end
+        self._pauses = 0  # short ones, within it
         self._last_stamp_ms, self._last_seen_ms = 0, 0.0
         self._held: QAbstractButton | None = None  # it has the focus, and Space came: a press, or the start of a scan
         self._hold = QTimer(self)
@@ -66,17 +72,14 @@ class ScanFilter(QObject):
         if event.key() in _MODIFIERS:
             return False
         if event.isAutoRepeat():
-            self._burst = ""
+            self._forget()
             return False
-        if event.key() in self._ends:
+        if self._is_end(event):
             return self._end(event)
         if not _is_plain(event):
             return self._take_other(event)
-        if not self._is_running(event):
-            self._burst = ""
-        is_first_blank = event.text() == " " and not self._burst
         self._append(event, event.text())
-        if is_first_blank and isinstance(watched, QAbstractButton):
+        if self._entry == " " and isinstance(watched, QAbstractButton):
             self._held = watched
             self._hold.start()
             return True
@@ -85,10 +88,10 @@ class ScanFilter(QObject):
     def _take_other(self, event: QKeyEvent) -> bool:
         """A key that is no character: within a scan it stays in the scan, so that the part id is refused."""
         is_scan = self._is_scan_running(event)
-        if self._is_running(event):
+        if self._is_fast(event):
             self._append(event, event.text() or NO_CHARACTER)
         else:
-            self._burst = ""
+            self._forget()
         return is_scan
 
     def _redirect(self, watched: QWidget, text: str) -> bool:
@@ -103,39 +106,59 @@ class ScanFilter(QObject):
         return True
 
     def _append(self, event: QKeyEvent, text: str) -> None:
-        self._burst += text
+        """Count the key as fast, as held up for a moment, or as the beginning of something new."""
+        if self._is_fast(event):
+            self._fast_keys += 1
+        elif self._gap_ms(event) <= _PAUSE_MS and self._entry:
+            self._fast_keys, self._pauses = 1, self._pauses + 1
+        else:
+            self._entry, self._fast_keys, self._pauses = "", 1, 0
+        self._entry += text
         self._last_stamp_ms, self._last_seen_ms = event.timestamp(), now_ms()
+
+    def _end(self, event: QKeyEvent) -> bool:
+        """Enter, or the suffix that was chosen: it ends a scan, or it is a person's key."""
+        text, pauses, is_scan = self._entry, self._pauses, self._is_scan_running(event)
+        self._forget()
+        if is_scan:
+            self._let_go()
+            if pauses > 1:
+                self.broken.emit()
+            else:
+                self.scanned.emit(text.removeprefix(self._keys.prefix))
+        return is_scan
+
+    def _is_end(self, event: QKeyEvent) -> bool:
+        """The key that was chosen; a line feed, which some scanners send as Ctrl+J, counts as Enter."""
+        is_line_end = self._keys.suffix == "enter" and event.text() in ("\r", "\n")
+        return is_line_end or event.key() in _ENDS[self._keys.suffix]
+
+    def _is_scan_running(self, event: QKeyEvent) -> bool:
+        return self._fast_keys >= _LEAST_KEYS and self._is_fast(event)
+
+    def _is_fast(self, event: QKeyEvent) -> bool:
+        return bool(self._entry) and self._gap_ms(event) <= _GAP_MS
+
+    def _gap_ms(self, event: QKeyEvent) -> float:
+        """The time since the last key, by the system's own times if it gives its keys any.
+
+        Those stay right where the window was held up for a moment and the keys had to wait.
+        """
+        if event.timestamp() and self._last_stamp_ms:
+            return float(event.timestamp() - self._last_stamp_ms)
+        return now_ms() - self._last_seen_ms
+
+    def _forget(self) -> None:
+        self._entry, self._fast_keys, self._pauses = "", 0, 0
 
     def _let_go(self) -> None:
         self._hold.stop()
         self._held = None
 
-    def _end(self, event: QKeyEvent) -> bool:
-        """Enter, or the suffix that was chosen: it ends a scan, or it is a person's key."""
-        text, is_scan = self._burst, self._is_scan_running(event)
-        self._burst = ""
-        if is_scan:
-            self._let_go()
-            self.scanned.emit(text.removeprefix(self._prefix))
-        return is_scan
-
-    def _is_scan_running(self, event: QKeyEvent) -> bool:
-        return len(self._burst) >= _LEAST_KEYS and self._is_running(event)
-
-    def _is_running(self, event: QKeyEvent) -> bool:
-        """Whether this key follows the last one as fast as a scanner's do, by the system's own times if it has any.
-
-        Those stay right where the window was held up for a moment and the keys had to wait.
-        """
-        if not self._burst:
-            return False
-        if event.timestamp() and self._last_stamp_ms:
-            return event.timestamp() - self._last_stamp_ms <= _GAP_MS
-        return now_ms() - self._last_seen_ms <= _GAP_MS
-
     def _press_held(self) -> None:
         """No key followed the Space: a person has pressed the button that has the focus."""
-        held, self._held, self._burst = self._held, None, ""
+        held, self._held = self._held, None
+        self._forget()
         if held is not None and held.isEnabled() and held.hasFocus():
             held.click()
 

@@ -44,8 +44,9 @@ class Shown:
 
     @property
     def deciding_view(self) -> str | None:
-        """The view with the highest score relative to its limit; None until the part is judged."""
-        return None if self.inspection is None else self.inspection.deciding_view
+        """The view that is highest against its limit; None until the part is judged, and of an UNDECIDED part."""
+        is_judged = self.inspection is not None and self.inspection.verdict is not Verdict.UNDECIDED
+        return self.inspection.deciding_view if self.inspection is not None and is_judged else None
 
     @property
     def awaits_pictures(self) -> bool:

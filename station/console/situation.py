@@ -153,7 +153,8 @@ class Situation:
         """
         text = f"{action.upper()} failed: {error}"
         if self.state in (State.ERROR, State.HALTED) and self.fault is not None:
-            self.notice = text
+            is_said = str(error) in self.fault.text
+            self.notice = f"{action.upper()} failed: see the fault below" if is_said else text
             return
         remedy = remedy or "clear the cause named here, then try again; press RESET if the station has stopped"
         self.notice, self.fault = "", Fault(text, remedy)

@@ -94,6 +94,11 @@ class OperatorVerbs(QObject):
             self._bridge.run(Lane.RESET, self._engine.reset, self._was_reset, self._reset_failed)
         self.changed.emit()
 
+    def refuse(self, notice: str) -> None:
+        """Say that something that was scanned or pressed is not obeyed, and why."""
+        self._refuse(notice)
+        self.changed.emit()
+
     def acknowledge_fault(self) -> None:
         """Clear the fault from the strip; the engine's state stays what it is."""
         self._situation.fault = None

@@ -86,6 +86,10 @@ class ConsoleWindow(QMainWindow):
         self.panels.part_id.setText(text)
         self._start(is_scan=True)
 
+    def _refuse_pieces(self) -> None:
+        self.verbs.refuse("Refused the scan: it came in pieces, or was mixed with typing. Scan the label again.")
+        self.panels.part_id.selectAll()
+
     def _start(self, *, is_scan: bool) -> None:
         self.verbs.start(self.panels.part_id.text(), is_scan=is_scan)
         self.panels.part_id.selectAll()
@@ -137,6 +141,7 @@ class ConsoleWindow(QMainWindow):
     def _catch_scans(self, scanner: ScannerKeys) -> None:
         self._scans = ScanFilter(self, self.panels.part_id, scanner)
         self._scans.scanned.connect(self.take_scan)
+        self._scans.broken.connect(self._refuse_pieces)
         self._scans.typed.connect(self._turn_to_the_next)
         application = QApplication.instance()
         if application is not None:

@@ -56,7 +56,7 @@ def causes_of(reasons: Iterable[Reason]) -> tuple[Cause, ...]:
     """All causes, the one that explains most of the others first."""
     groups: dict[tuple[ReasonKind, str | None, str], list[Reason]] = {}
     for reason in reasons:
-        groups.setdefault((reason.kind, reason.light, "" if reason.light else _stem(reason.text)), []).append(reason)
+        groups.setdefault((reason.kind, reason.light, _sort(reason)), []).append(reason)
     causes = [_cause(group) for group in groups.values()]
     return tuple(sorted(causes, key=lambda cause: _rank(cause.kind)))
 
@@ -65,8 +65,15 @@ def _cause(group: Sequence[Reason]) -> Cause:
     first = group[0]
     texts = {reason.text for reason in group}
     text = first.text if len(texts) == 1 else _stem(first.text)
+    if len(texts) > 1 and text == first.text:
+        text = f"{text}, or a similar figure"
     views = tuple(dict.fromkeys(reason.view for reason in group if reason.view is not None))
     return Cause(first.kind, first.light, text, first.remedy, views, tuple(group))
+
+
+def _sort(reason: Reason) -> str:
+    """What tells causes of one kind apart: nothing where a light does, or where the kind only follows from others."""
+    return "" if reason.light or str(reason.kind) in _FOLLOWS else _stem(reason.text)
 
 
 def _stem(text: str) -> str:

@@ -43,11 +43,16 @@ class LightsView(QWidget):
         self.show_lights((), ())
 
     def show_lights(
-        self, histories: Sequence[LightHistory], warnings: Sequence[LightWarning], causes: Sequence[Cause] = ()
+        self,
+        histories: Sequence[LightHistory],
+        warnings: Sequence[LightWarning],
+        causes: Sequence[Cause] = (),
+        expected_views: int = 0,
     ) -> None:
         """Show every light of the recipe. Warnings that were acknowledged stand here as long as they hold.
 
-        `causes` are those of the last part that are about lights: what spoiled a verdict stands out here too.
+        `causes` are those of the last part that are about lights, found in its `expected_views` or in some of them:
+        what spoiled a verdict stands out here too.
         """
         if self._shown == (histories, warnings, causes):
             return  # the window asks for this at every step of an inspection
@@ -56,7 +61,8 @@ class LightsView(QWidget):
         flagged = {warning.light for warning in warnings} | {cause.light for cause in causes}
         for history in histories:
             self.charts[history.light].show_history(history, is_flagged=history.light in flagged)
-        lines = [*map(_cause_text, causes), *map(warning_text, warnings)]
+        found = [_cause_text(cause, expected_views) for cause in causes]
+        lines = [*found, *map(warning_text, warnings)]
         self.words.setText("\n".join(lines) or _span_text(histories))
         basis = next((history.residual_basis for history in histories if history.residual_basis), "")
         self.legend.setText(_LEGEND.format(basis=basis))
@@ -76,9 +82,9 @@ class LightsView(QWidget):
             self._grid.addWidget(chart, number // columns, number % columns)
 
 
-def _cause_text(cause: Cause) -> str:
+def _cause_text(cause: Cause, expected_views: int) -> str:
     remedy = f" What to do: {cause.remedy}." if cause.remedy else ""
-    return f"Last part: {cause.sentence(0)}.{remedy}"
+    return f"Last part: {cause.sentence(expected_views)}.{remedy}"
 
 
 def _span_text(histories: Sequence[LightHistory]) -> str:

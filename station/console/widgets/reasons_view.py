@@ -34,5 +34,6 @@ def reasons_text(inspection: Inspection) -> str:
     for number, cause in enumerate(causes_of(inspection.reasons), start=1):
         lines += ["", f"{number}. {cause.sentence(len(inspection.expected_views))}"]
         lines += [f"    What to do: {cause.remedy}"] if cause.remedy else []
-        lines += [f"    {f'{reason.view}: ' if reason.view else ''}{reason.text}" for reason in cause.reasons]
+        if len(cause.reasons) > 1:
+            lines += [f"    {f'{reason.view}: ' if reason.view else ''}{reason.text}" for reason in cause.reasons]
     return "\n".join(lines if inspection.reasons else [*lines, "", "Nothing was found that a person has to see to."])

@@ -40,6 +40,11 @@ class TileRow(QWidget):
             self._layout.addWidget(tile)
 
     def select(self, view: str) -> None:
-        """Mark the view's tile as the one shown large; a name without a tile changes nothing."""
+        """Mark the view's tile as the one shown large; with a name that has no tile, none is marked."""
         if view in self.tiles:
             self.tiles[view].setChecked(True)
+            return
+        self._group.setExclusive(False)
+        for tile in self.tiles.values():
+            tile.setChecked(False)
+        self._group.setExclusive(True)

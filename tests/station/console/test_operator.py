@@ -369,7 +369,8 @@ def test_every_screen_agrees_that_the_light_is_dead_and_the_findings_are_behind_
     assert "No fault" not in every_word(window)
     assert "No light stands out" not in every_word(window)
     assert panels.faults.text.text().startswith("Part SN-5: Light 'north' is dead (every view)")
-    assert "Light 'north' is dead" in panels.lights.words.text()
+    assert "Light 'north' is dead (every view)" in panels.lights.words.text()
+    assert not any(tile.is_deciding for tile in panels.tiles.tiles.values())
     assert panels.lights_button.text().endswith("(1)")
     assert not panels.light_strip.isVisible(), "the verdict says it already: one cause, one action"
     assert "UNDECIDED" in panels.detail.title.text()
@@ -380,6 +381,8 @@ def test_every_screen_agrees_that_the_light_is_dead_and_the_findings_are_behind_
     text = panels.reasons.toPlainText()
     assert panels.reasons.isVisible()
     assert "top: light 'north' is dead: 0.00 of its reference level" in text
+    assert "2. Only 40.0% of the pixels have an observable normal" in text, "what follows is one cause, too"
+    assert "\n3. " not in text
     assert text.count("is dead: ") == 5
     details.click()
     assert panels.detail.isVisible()
@@ -500,6 +503,32 @@ def test_a_person_still_presses_a_button_with_the_space_bar_and_types_from_anywh
     scanner.type(window.panels.stop_button, "A")
     assert window.panels.part_id.text() == "A"
     assert window.panels.part_id.hasFocus()
+
+
+def test_a_scan_that_is_held_up_once_keeps_its_beginning_and_one_in_pieces_is_refused(
+    qtbot: QtBot, open_window: Any, make_engine: Any, good_inspection: Inspection, scanner: Scanner
+) -> None:
+    """Issue 15, point 18: an id must not lose its first keys because the machine was busy for a moment."""
+    engine = make_engine(good_inspection)
+    window = open_window(engine)
+    QApplication.processEvents()
+    field = window.panels.part_id
+    scanner.type(field, "A")
+    scanner.type(field, "B")
+    scanner.scan(field, "", end=None)
+    scanner.key(field, ord("S"), "S", gap_ms=5000)
+    scanner.key(field, ord("N"), "N", gap_ms=120)
+    for character in "-123":
+        scanner.key(field, ord(character), character)
+    scanner.key(field, Qt.Key.Key_Return, "\r")
+    wait_for_verdict(qtbot, window)
+    assert engine.calls == ["start SN-123"]
+    scanner.type(field, "half")
+    for character in "SN-9":
+        scanner.key(field, ord(character), character)
+    scanner.key(field, Qt.Key.Key_Return, "\r")
+    assert "came in pieces" in window.panels.notice.text()
+    assert engine.calls == ["start SN-123"]
 
 
 def test_prefix_and_suffix_of_the_scanner_are_taken_off(
