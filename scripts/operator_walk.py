@@ -143,7 +143,7 @@ def walk(you: Operator) -> None:
     you.wait_for_state(State.READY)
     you.look("ready")
     you.scan("SN 0001", onto=panels.stop_button)
-    you.wait(lambda: situation.steps_done > 6, "some frames")
+    you.wait(lambda: situation.job is not None and situation.steps_done > 6, "some frames")
     you.look("inspecting")
     you.scan("SN 0002")
     you.look("scan while inspecting")
@@ -211,7 +211,7 @@ def fault_in_a_part(you: Operator) -> None:
     """The arm is lost while it moves."""
     panels, situation = you.window.panels, you.window.situation
     you.scan("SN 0005")
-    you.wait(lambda: situation.steps_done > 6, "some frames")
+    you.wait(lambda: situation.job is not None and situation.steps_done > 6, "some frames")
     you.rig.inject("gantry.unplug")
     you.wait(lambda: situation.state is State.ERROR and situation.result is not None, "the fault")
     you.look("arm lost in a part")
@@ -220,7 +220,7 @@ def fault_in_a_part(you: Operator) -> None:
     you.wait_for_state(State.READY)
     you.look("reset after a part")
     you.scan("SN 0006")
-    you.wait(lambda: situation.steps_done > 3, "some frames")
+    you.wait(lambda: situation.job is not None and situation.steps_done > 3, "some frames")
     you.press(panels.stop_button)
     QApplication.processEvents()
     you.look("stopping")

@@ -72,7 +72,7 @@ def _word_and_lines(situation: Situation) -> tuple[BannerKind, tuple[str, ...]]:
     if situation.is_resetting:
         return BannerKind.NOT_READY, _RESETTING
     if situation.state is State.ERROR:
-        return BannerKind.FAULT, (*_fault_lines(situation), _ANYWHERE)
+        return BannerKind.FAULT, (_ANYWHERE, *_fault_lines(situation))
     if situation.state is State.HALTED:
         return BannerKind.STOPPED, _halt_lines(situation)
     result = situation.result
@@ -81,7 +81,7 @@ def _word_and_lines(situation: Situation) -> tuple[BannerKind, tuple[str, ...]]:
     if situation.state is State.READY:
         return BannerKind.READY, _ready_lines(situation)
     if situation.fault is not None:
-        return BannerKind.FAULT, (*_fault_lines(situation), _ANYWHERE)
+        return BannerKind.FAULT, (_ANYWHERE, *_fault_lines(situation))
     return BannerKind.NOT_READY, _not_ready_lines(situation)
 
 
@@ -117,7 +117,7 @@ def _halt_lines(situation: Situation) -> tuple[str, ...]:
     """What happened, what it means for the machine, and what to press."""
     reason = situation.reason or "stopped by the operator"
     held = () if "not confirmed" in reason else (_HELD,)
-    return (f"{reason[0].upper()}{reason[1:]}", *held, _ANYWHERE, _LEAVE_HALT)
+    return (_ANYWHERE, f"{reason[0].upper()}{reason[1:]}", *held, _LEAVE_HALT)
 
 
 def _fault_lines(situation: Situation) -> tuple[str, ...]:
@@ -199,6 +199,4 @@ def last_part_lines(situation: Situation) -> tuple[str, ...]:
     when = result.creation_time.astimezone().strftime("%H:%M")
     stored = "" if situation.is_result_stored else ", NOT STORED"
     late = ", stored now" if situation.was_stored_late else ""
-    causes = causes_of(result.reasons)
-    why = f": {causes[0].sentence(len(result.expected_views))}" if causes else ""
-    return (f"last part: {result.part_id}, {_verdict(situation, result).value}{stored}{late} at {when}{why}",)
+    return (f"last part: {result.part_id}, {_verdict(situation, result).value}{stored}{late} at {when}",)

@@ -47,6 +47,7 @@ from station.console.widgets.light_strip import LightStrip
 from station.console.widgets.lights_view import LightsView
 from station.console.widgets.reasons_view import ReasonsView
 from station.console.widgets.tile_row import TileRow
+from station.engine.events import Fault
 from station.inspection.causes import causes_of
 from station.inspection.reasons import Reason
 
@@ -122,18 +123,20 @@ class Panels(QWidget):
         standing_out = {warning.light for warning in holding} | {cause.light for cause in causes}
         self.lights_button.setText(f"{_LIGHTS_LABEL} ({len(standing_out)})" if standing_out else _LIGHTS_LABEL)
 
-    def show_inspection(self, shown: Shown, mode: Mode, *, pane: Pane = Pane.VIEW, last_part: str = "") -> None:
+    def show_inspection(
+        self, shown: Shown, mode: Mode, *, pane: Pane = Pane.VIEW, last_part: str = "", fault: Fault | None = None
+    ) -> None:
         """Fill tiles and detail from a live or an archived inspection.
 
         `pane` may put the lights' curves or the findings in the place of tiles and detail. `last_part` is the id of
-        the inspection that is past, though its pictures still stand.
+        the inspection that is past, though its pictures still stand; `fault` is listed with the findings.
         """
         is_past = bool(last_part) and shown.inspection_id == last_part and not shown.is_archived
         self.viewing.setText(_viewing_text(shown, is_past=is_past))
         self.live_button.setVisible(shown.is_archived)
         self.pane.setCurrentWidget({Pane.LIGHTS: self.lights, Pane.REASONS: self.reasons}.get(pane, self.detail))
         self.tiles.setVisible(pane is Pane.VIEW)  # curves and findings need their room
-        self.reasons.show_inspection(shown.inspection)
+        self.reasons.show_inspection(shown.inspection, fault)
         (self.lights_button if pane is Pane.LIGHTS else self.mode_buttons[mode]).setChecked(True)
         if shown.views:
             self.tiles.set_views(shown.views)

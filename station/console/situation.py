@@ -164,6 +164,7 @@ class Situation:
         before, self.state, self.reason = self.state, event.state, event.reason
         if event.state in _STATES_WITHOUT_A_RESULT_TO_COME:
             self.job, self.is_cell_clear = None, False
+            self.is_starting = False
             self.turn_to_the_next()
         elif event.state is State.READY and before not in (State.READY, State.SINGLE_EXECUTION):
             self.is_cell_clear, self.is_result_stored = True, True  # the engine knows better what still waits

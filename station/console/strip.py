@@ -11,6 +11,10 @@ from enum import StrEnum
 from station.console.banner import unstored_lines
 from station.console.situation import Situation
 from station.engine.events import State
+from station.inspection.reasons import ReasonKind
+
+
+_OF_THE_RUN = (ReasonKind.DEVICE_FAULT, ReasonKind.STOPPED)  # over with the run, once a reset has led out of it
 
 
 class StripKind(StrEnum):
@@ -36,7 +40,7 @@ def strip_of(situation: Situation) -> StripContent:
     has_details = bool(situation.result and situation.result.reasons)
     if situation.fault is not None:
         text = f"{situation.fault.text}   What to do: {situation.fault.action}"
-        return StripContent(StripKind.FAULT, text, True, has_details)
+        return StripContent(StripKind.FAULT, text, True, True)
     if situation.state in (State.ERROR, State.HALTED) and not situation.is_resetting:
         word = "Fault" if situation.state is State.ERROR else "Stopped"
         reason = f": {situation.reason}" if situation.reason else ""
@@ -52,9 +56,9 @@ def _of_the_part(situation: Situation, has_details: bool) -> StripContent | None
     which = f"{'Last part' if situation.is_result_past else 'Part'} {result.part_id}"
     if not situation.is_result_stored:
         return StripContent(StripKind.CAUSE, f"{which}: {'   '.join(unstored_lines(result))}", False, has_details)
-    if not situation.causes:
+    cause = next(iter(situation.causes), None)
+    if cause is None or (situation.is_result_past and cause.kind in _OF_THE_RUN):
         return None
-    cause = situation.causes[0]
     remedy = f"   What to do: {cause.remedy}" if cause.remedy else ""
     text = f"{which}: {cause.sentence(len(result.expected_views))}{remedy}"
     return StripContent(StripKind.CAUSE, text, False, has_details)

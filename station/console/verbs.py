@@ -126,7 +126,7 @@ class OperatorVerbs(QObject):
         try:
             check_part_id(part_id)
         except BadInput as error:
-            return f"Refused {error}" if part_id else "Enter or scan a part id, then press START"
+            return f"Refused: {error}" if part_id else "Enter or scan a part id, then press START"
         return "" if situation.can_start else f"Refused part id {part_id!r}: {self._why_not()}"
 
     def _start_unless_repeated(self, part_id: str, rows: list[HistoryRow], is_confirmed: bool) -> None:

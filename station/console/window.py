@@ -124,7 +124,8 @@ class ConsoleWindow(QMainWindow):
         self.panels.show_situation(self.situation)
         past = self.situation.result if self.situation.is_result_past else None
         last_part = "" if past is None else past.inspection_id
-        self.panels.show_inspection(display.shown, display.mode, pane=display.pane, last_part=last_part)
+        fault = self.situation.fault
+        self.panels.show_inspection(display.shown, display.mode, pane=display.pane, last_part=last_part, fault=fault)
         self.changed.emit()
 
     def _empty_the_field(self, part_id: str) -> None:

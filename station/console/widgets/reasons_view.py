@@ -5,6 +5,7 @@ from __future__ import annotations
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QPlainTextEdit, QSizePolicy
 
+from station.engine.events import Fault
 from station.inspection.causes import causes_of
 from station.inspection.result import Inspection
 
@@ -20,9 +21,11 @@ class ReasonsView(QPlainTextEdit):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the keyboard belongs to the scanner
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
 
-    def show_inspection(self, inspection: Inspection | None) -> None:
-        """List the findings; without a part that is said."""
+    def show_inspection(self, inspection: Inspection | None, fault: Fault | None = None) -> None:
+        """List the fault that stands and the findings about the part; without a part that is said."""
         text = "No part has been judged." if inspection is None else reasons_text(inspection)
+        if fault is not None:
+            text = f"Fault: {fault.text}\nWhat to do: {fault.action}\n\n{text}"
         if text != self.toPlainText():
             self.setPlainText(text)
 

@@ -43,7 +43,7 @@ def test_a_part_id_is_refused_where_there_is_no_screenshot() -> None:
 
 def test_the_part_id_of_a_screenshot_is_checked_before_anything_starts(tmp_path: Path) -> None:
     """Issue 15, points 12 and 18."""
-    with pytest.raises(BadInput, match="it is empty"):
+    with pytest.raises(BadInput, match="empty"):
         start_console(None, None, tmp_path / "out", ConsoleOptions(tmp_path / "window.png", part_id=""))
     assert not (tmp_path / "out").exists()
 

@@ -67,22 +67,23 @@ def test_a_result_survives_the_ready_that_comes_before_or_after_it(
 def test_a_fault_beats_an_old_pass_and_names_the_part(good_inspection: Inspection) -> None:
     banner = banner_of(situation(ResultReady(good_inspection, ""), StateChanged(State.ERROR, "x"), FAULT))
     assert banner.kind is BannerKind.FAULT
-    assert banner.lines[0] == FAULT.text
-    assert FAULT.action in banner.lines[1]
+    assert "Do not reach in" in banner.lines[0]
+    assert banner.lines[1] == FAULT.text
+    assert FAULT.action in banner.lines[2]
     assert banner.muted[0].startswith("last part: P-0001, PASS at ")
 
 
 def test_a_halt_says_stopped_and_why() -> None:
     banner = banner_of(situation(StateChanged(State.HALTED, "aborted by the operator")))
     assert banner.kind is BannerKind.STOPPED
-    assert banner.lines[0] == "Aborted by the operator"
-    assert "arm stands still and all lights are off" in banner.lines[1]
+    assert banner.lines[1] == "Aborted by the operator"
+    assert "arm stands still and all lights are off" in banner.lines[2]
     assert "press RESET (F8)" in banner.lines[3]
 
 
 def test_a_halt_without_acknowledge_of_the_lights_does_not_say_that_they_are_off() -> None:
     banner = banner_of(situation(StateChanged(State.HALTED, "aborted; lights off not confirmed: lights: silent")))
-    assert banner.lines[0].startswith("Aborted; lights off not confirmed")
+    assert banner.lines[1].startswith("Aborted; lights off not confirmed")
     assert not any("all lights are off" in line for line in banner.lines)
 
 
