@@ -17,7 +17,7 @@ from pathlib import Path
 from drivers.errors import DeviceError
 from station.acquire.capture import Stopped, StopSignal
 from station.acquire.stage_times import StageTimes
-from station.archive import Archive, ArchivedFrame, ArchiveError, new_inspection_id
+from station.archive import Archive, ArchivedFrame, new_inspection_id
 from station.engine.events import (
     Fault,
     JobStarted,
@@ -29,11 +29,14 @@ from station.engine.events import (
     StateChanged,
 )
 from station.engine.halt import hold
-from station.engine.job import Job, JobResult, provenance, run_job
+from station.engine.job import Job, JobResult, broke_off, inspection_of, provenance, run_job
 from station.engine.light_watch import LightWatch
 from station.engine.listeners import Listeners
 from station.engine.preparation import Prepared, RecipeFiles, prepare, read_recipe_files
+from station.engine.storing import REMEDY as STORING_REMEDY
+from station.engine.storing import Stored, Storing, not_stored
 from station.errors import StationFault
+from station.inspection.part_id import check_part_id
 from station.inspection.result import HistoryRow, Inspection
 from station.rig.devices import Rig, open_rig
 
@@ -69,6 +72,9 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._last: JobResult | None = None
         self._lights = LightWatch(archive)
+        self._storing = Storing(archive, on_stored=self._stored_late, on_free=self._storing_is_free)
+        self._unstored_reason = ""  # with which Error was entered, where the archive alone is the cause
+        self._recipe_to_resume: Path | None = None  # of a reset that lost its prepared recipe on the way
 
     # -- listening --------------------------------------------------------------------------
 
@@ -140,8 +146,11 @@ class Engine:
     def start_single_job(self, part_id: str) -> str:
         """Begin one inspection and return its id; the result comes as ResultReady.
 
-        Raises NotNow, and DocumentError once the recipe's calibration has expired.
+        The job's own thread reports all its events; StateChanged and JobStarted were reported when this returns.
+        Raises PartIdRefused, NotNow, ArchiveError where the archive could not take the part's record, and
+        DocumentError once the recipe's calibration has expired.
         """
+        check_part_id(part_id)
         self._require(State.READY)
         self._join()  # before the lock, which others want meanwhile
         with self._lock:
@@ -149,6 +158,7 @@ class Engine:
             assert self._prepared is not None
             assert self._rig is not None
             self._prepared.files.loaded.check_calibration()
+            self._archive.check_room(self._prepared.record_bytes)
             stop = self._signal_of_a_job()
             self._last = None
             job = Job(
@@ -158,13 +168,26 @@ class Engine:
                 plan=self._prepared.files.plan,
                 provenance=provenance(self._rig, self._prepared.files.loaded),
             )
-            self._enter(State.SINGLE_EXECUTION)
-            self._listeners.emit(JobStarted(job.inspection_id, part_id, len(job.plan), job.steps_per_view()))
-            self._thread = threading.Thread(
-                target=self._run, args=(job, self._prepared, self._rig, stop), name="acquire"
+            announced = threading.Event()
+            thread = threading.Thread(
+                target=self._run, args=(job, self._prepared, self._rig, stop, announced), name="acquire"
             )
-            self._thread.start()
-            return job.inspection_id
+            self._begin(thread)
+        announced.wait()  # without the lock: a listener may call any verb on hearing of it
+        return job.inspection_id
+
+    def _begin(self, thread: threading.Thread) -> None:
+        """Start the job's thread. It is known to other verbs only once it runs; before that nothing has changed."""
+        before, self._state = self._state, State.SINGLE_EXECUTION
+        try:
+            thread.start()
+        except BaseException as error:
+            self._state = before
+            if isinstance(error, RuntimeError):
+                text = f"the machine can start no thread ({error}): close other programs, then start again"
+                raise NotNow(text) from error
+            raise
+        self._thread = thread
 
     def inspect(self, part_id: str) -> Inspection:
         """`start_single_job`, then wait for its verdict.
@@ -193,13 +216,16 @@ class Engine:
         if rig is None:
             return
         problems = hold(rig)
-        self._join()
-        while not self._lock.acquire(timeout=HOLD_AGAIN_S):
-            problems = hold(rig)  # homing that began at the very moment of the first hold has undone it
-        try:
-            self._halt(reason, problems)
-        finally:
-            self._lock.release()
+        while True:
+            self._join()
+            while not self._lock.acquire(timeout=HOLD_AGAIN_S):
+                problems = hold(rig)  # homing that began at the very moment of the first hold has undone it
+            try:
+                if not self._others_job_runs():  # else it began at the very moment of the abort
+                    self._halt(reason, problems)
+                    return
+            finally:
+                self._lock.release()
 
     def reset(self) -> None:
         """Leave Error or Halted: close the devices, open and home them, and prepare the recipe again.
@@ -209,19 +235,24 @@ class Engine:
         self._require(*RESETTABLE)
         stop = self._fresh_signal()
         self._join()  # before the lock, which others want meanwhile
+        given_up = "" if self._storing.try_again() else self._storing.give_up_lasting()
         with self._lock:
             self._require(*RESETTABLE)
             self._close_rig()
             self._enter(State.PREOPERATIONAL)
-            recipe = self._prepared.files.path if self._prepared is not None else None
+            if given_up:
+                self._listeners.emit(Fault(given_up, "inspect that part again; keep the log and report it"))
+            if self._prepared is not None:
+                self._recipe_to_resume = self._prepared.files.path
             self._open_and_home(stop)
-            if recipe is not None:
-                self._prepare(recipe, stop)
+            if self._recipe_to_resume is not None:
+                self._prepare(self._recipe_to_resume, stop)
 
     def close(self) -> None:
         """End the running job at its next view boundary, switch the lights off, close the devices."""
         self._stop.stop("the station is closing")
         self._join()
+        self._storing.close()
         with self._lock:
             self._close_rig()
             self._enter(State.PREOPERATIONAL)
@@ -230,6 +261,11 @@ class Engine:
     def ended_by_device(self) -> bool:
         """Whether the last inspection ended with a device's fault."""
         return self._last is not None and self._last.fault is not None
+
+    @property
+    def unstored_problem(self) -> str:
+        """Why the last inspection is not stored; empty once it is."""
+        return self._storing.problem
 
     def history(self, limit: int = 200) -> list[HistoryRow]:
         """The latest inspections of the archive, newest first. Raises ArchiveError."""
@@ -252,6 +288,8 @@ class Engine:
             State.INITIALIZED: "prepare a recipe first",
             State.READY: "already initialized",
         }[self._state]
+        if problem := self._storing.problem:
+            hint = f"{hint}; the last inspection is not stored ({problem}): {STORING_REMEDY}"
         raise NotNow(f"not possible in state {self._state.value}: {hint}")
 
     def _fresh_signal(self) -> StopSignal:
@@ -295,7 +333,8 @@ class Engine:
         assert event is not None
         self._listeners.emit(event)
         self._unless_aborted(stop)
-        self._enter(State.READY)
+        self._recipe_to_resume = None
+        self._ready_if_stored()
         self._listeners.emit(self._lights.with_recipe(files.loaded))
 
     def _unless_aborted(self, stop: StopSignal) -> None:
@@ -311,49 +350,101 @@ class Engine:
         self._enter(State.HALTED, text)
         self._listeners.emit(Fault(text, "look at the cell, then Reset: the arm homes again"))
 
-    def _run(self, job: Job, prepared: Prepared, rig: Rig, stop: StopSignal) -> None:
+    def _run(self, job: Job, prepared: Prepared, rig: Rig, stop: StopSignal, announced: threading.Event) -> None:
+        """The job's thread, from its first event to its last. Nobody may find the engine busy for ever."""
         try:
-            result = run_job(job, rig, prepared.judge, stop, StageTimes(), self._listeners.emit)
-        except Exception as error:  # nobody may find the engine busy for ever
+            try:
+                self._enter(State.SINGLE_EXECUTION)
+                self._listeners.emit(JobStarted(job.inspection_id, job.part_id, len(job.plan), job.steps_per_view()))
+            finally:
+                announced.set()
+            result = self._result_of(job, prepared, rig, stop)
+            self._conclude(job, result, stop)
+        except BaseException as error:
             log.exception("inspection %s broke off", job.inspection_id)
-            self._enter(State.ERROR, f"{type(error).__name__}: {error}")
-            self._listeners.emit(
-                Fault(f"{type(error).__name__}: {error}", "Reset; if it comes again, keep the log and report it")
-            )
-            return
-        folder, storage_fault = self._store(result)
-        self._last = replace(result, frames=())  # they are in the archive
-        self._after(result, storage_fault, stop)
-        self._listeners.emit(ResultReady(result.inspection, folder))
-        self._listeners.emit(self._lights.after_part(job.loaded, result.inspection))
+            if self._state is State.SINGLE_EXECUTION:
+                self._fault(error)
 
-    def _after(self, result: JobResult, storage_fault: ArchiveError | None, stop: StopSignal) -> None:
+    def _result_of(self, job: Job, prepared: Prepared, rig: Rig, stop: StopSignal) -> JobResult:
+        """What came of the job. Whatever breaks it off, its part is UNDECIDED, the arm held and the lights off."""
+        times = StageTimes()
+        try:
+            return run_job(job, rig, prepared.judge, stop, times, self._listeners.emit)
+        except BaseException as error:
+            log.exception("inspection %s broke off", job.inspection_id)
+            for problem in hold(rig):
+                log.error("inspection %s: %s", job.inspection_id, problem)
+            fault = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
+            return JobResult(inspection_of(job, rig.is_simulated, (), broke_off(error), times), (), fault)
+
+    def _conclude(self, job: Job, result: JobResult, stop: StopSignal) -> None:
+        """Store the inspection, enter the state that follows, report the verdict as far as it is durable."""
+        frames = [ArchivedFrame(c.step.view, c.step.light, c.frame, c.step.pose) for c in result.frames]
+        stored = self._storing.store(result.inspection, frames)
+        shown = result.inspection if stored.is_stored else not_stored(result.inspection, stored.problem)
+        self._last = replace(result, inspection=shown, frames=())  # they are in the archive, or wait for it
+        self._after(result, stored, stop)
+        self._listeners.emit(ResultReady(shown, stored.folder, stored.is_stored))
+        if stored.is_stored:
+            self._listeners.emit(self._lights.after_part(job.loaded, result.inspection))
+        else:
+            self._storing.keep_trying()  # only now: the verdict that comes later must be heard later
+
+    def _after(self, result: JobResult, stored: Stored, stop: StopSignal) -> None:
         if result.fault is not None:
             self._fault(result.fault)
-        elif storage_fault is not None:
-            self._enter(State.ERROR, str(storage_fault))
-            self._listeners.emit(Fault(str(storage_fault), "free the disk or choose another archive, then Reset"))
+        elif not stored.is_stored and not stop.aborted:
+            self._wait_for_storing(stored.problem)
         elif not stop.aborted:
             self._enter(State.READY)
+        if not stored.is_stored:
+            self._listeners.emit(Fault(f"the last inspection is not stored: {stored.problem}", STORING_REMEDY))
 
-    def _store(self, result: JobResult) -> tuple[str, ArchiveError | None]:
-        frames = [ArchivedFrame(c.step.view, c.step.light, c.frame, c.step.pose) for c in result.frames]
-        try:
-            return str(self._archive.record(result.inspection, frames)), None
-        except ArchiveError as error:
-            log.exception("inspection %s could not be archived", result.inspection.inspection_id)
-            return "", error
+    def _ready_if_stored(self) -> None:
+        """Enter Ready; or Error while an inspection is not stored, because the next one would be lost."""
+        if not (problem := self._storing.problem):
+            self._enter(State.READY)
+            return
+        self._wait_for_storing(problem)
+        self._listeners.emit(Fault(self._unstored_reason, STORING_REMEDY))
 
-    def _fault(self, error: DeviceError) -> None:
-        self._enter(State.ERROR, str(error))
-        self._listeners.emit(
-            Fault(str(error), "clear the cause, then Reset: devices are opened again and the arm homes")
-        )
+    def _wait_for_storing(self, problem: str) -> None:
+        """Enter the Error that ends by itself once the inspection is stored."""
+        self._unstored_reason = f"the last inspection is not stored: {problem}"
+        self._enter(State.ERROR, self._unstored_reason)
+
+    def _stored_late(self, inspection: Inspection, folder: str) -> None:
+        """The verdict again, now that it is durable."""
+        last = self._last
+        if last is not None and last.inspection.inspection_id == inspection.inspection_id:
+            self._last = replace(last, inspection=inspection)
+        self._listeners.emit(ResultReady(inspection, folder))
+        prepared = self._prepared
+        if prepared is not None and prepared.files.loaded.recipe.recipe_id == inspection.recipe_id:
+            self._listeners.emit(self._lights.after_part(prepared.files.loaded, inspection))
+
+    def _storing_is_free(self) -> None:
+        """Nothing waits any more: Ready, if that alone kept the station from it. Nothing moves by this."""
+        with self._lock:
+            if self._state is State.ERROR and self._reason == self._unstored_reason and self._prepared is not None:
+                self._enter(State.READY)
+
+    def _fault(self, error: BaseException) -> None:
+        if isinstance(error, DeviceError):
+            text, action = str(error), "clear the cause, then Reset: devices are opened again and the arm homes"
+        else:
+            text, action = f"{type(error).__name__}: {error}", "Reset; if it comes again, keep the log and report it"
+        self._enter(State.ERROR, text)
+        self._listeners.emit(Fault(text, action))
 
     def _join(self) -> None:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
+
+    def _others_job_runs(self) -> bool:
+        thread = self._thread
+        return thread is not None and thread is not threading.current_thread() and thread.is_alive()
 
     def _close_rig(self) -> None:
         if self._rig is not None:

@@ -74,8 +74,11 @@ class AcquisitionDone:
 
 @dataclass(frozen=True, slots=True)
 class ResultReady:
+    """The verdict. It comes again for an inspection that was stored late: then with its true verdict."""
+
     inspection: Inspection
-    archive_folder: str
+    archive_folder: str  # empty while it is not stored
+    is_stored: bool = True  # disk and data base have it
 
 
 @dataclass(frozen=True, slots=True)

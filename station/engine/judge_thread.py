@@ -32,6 +32,7 @@ class JudgeThread:
         self._report = report
         self._queue: Queue[CapturedFrame | None] = Queue(QUEUE_DEPTH)
         self._broken: Exception | None = None  # why a frame of the current view could not be taken
+        self.broken: BaseException | None = None  # what kept a frame from being entered at all; read after `join`
         self.views: list[CapturedView] = []
         self.results: list[ViewResult] = []
         self._thread = threading.Thread(target=self._run, name="judge")
@@ -48,15 +49,22 @@ class JudgeThread:
 
     def _run(self) -> None:
         while (captured := self._queue.get()) is not None:
-            view = self._view_of(captured)
-            view.add(captured)
             try:
-                self._judge.take(captured)
-            except Exception as error:
-                log.exception("the frame under %s of view %s could not be taken", captured.step.light, view.name)
-                self._broken = self._broken or error
-            if view.is_complete:
-                self._finish(view)
+                self._take(captured)
+            except BaseException as error:  # the queue must be emptied on, or whoever puts frames waits for ever
+                log.exception("the judge's thread broke off in view %s", captured.step.view)
+                self.broken = self.broken or error
+
+    def _take(self, captured: CapturedFrame) -> None:
+        view = self._view_of(captured)
+        view.add(captured)
+        try:
+            self._judge.take(captured)
+        except Exception as error:
+            log.exception("the frame under %s of view %s could not be taken", captured.step.light, view.name)
+            self._broken = self._broken or error
+        if view.is_complete:
+            self._finish(view)
 
     def _view_of(self, captured: CapturedFrame) -> CapturedView:
         if not self.views or self.views[-1].name != captured.step.view:

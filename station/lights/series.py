@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+
+from station.inspection.result import Inspection
 
 LEAST_INSPECTIONS = 5  # of which a median is taken: at first, and of late
 PerInspection = dict[str, float]  # inspection id (sorts by time) -> figure
@@ -42,6 +45,29 @@ class LightSeries:
     def lights(self) -> tuple[str, ...]:
         """All lights with a level or a residual."""
         return tuple(sorted({*self.levels, *self.residuals}))
+
+
+def readings_of(inspection: Inspection) -> list[LightReading]:
+    """What the archive records of this inspection's lights."""
+    calibration = inspection.provenance.get("calibration", "")
+    return [
+        LightReading(
+            inspection.inspection_id,
+            inspection.creation_time,
+            inspection.recipe_id,
+            view.view,
+            light,
+            _finite(level),
+            _finite(view.left_out_residuals.get(light)),
+            calibration,
+        )
+        for view in inspection.views
+        for light, level in view.light_levels.items()
+    ]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def light_series(readings: Sequence[LightReading]) -> LightSeries:

@@ -65,7 +65,10 @@ class Bench:
         patch.setattr("station.engine.engine.prepare", self._prepare)
         patch.setattr("station.engine.engine.replace", lambda outcome, **_changes: outcome)
         archive = SimpleNamespace(
-            keep_document=lambda *_: None, record=lambda *_: Path("kept"), light_readings=lambda *_, **__: []
+            keep_document=lambda *_: None,
+            check_room=lambda *_: None,
+            record=lambda *_: Path("kept"),
+            light_readings=lambda *_, **__: [],
         )
         self.engine = Engine(Path("rig.yaml"), cast(Any, archive), opener=cast(Any, self._open))
         self.engine.subscribe(lambda event: self.results.release() if isinstance(event, ResultReady) else None)
