@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from station.archive.database import BUSY_TIMEOUT_MS, cause_of
+from station.archive.database import cause_of
 from station.archive.errors import ArchiveError
 from station.documents.atomic import write_synced
 
@@ -61,12 +61,13 @@ def _check_rows(engine: Engine) -> None:
     try:
         with engine.connect() as connection:
             raw = connection.connection.cursor()
+            (usual_ms,) = raw.execute("PRAGMA busy_timeout").fetchone()
             try:
                 raw.execute(f"PRAGMA busy_timeout={PROBE_TIMEOUT_MS}")
                 raw.execute("BEGIN IMMEDIATE")
                 raw.execute("ROLLBACK")
             finally:
-                raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+                raw.execute(f"PRAGMA busy_timeout={usual_ms}")
                 raw.close()
     except (SQLAlchemyError, _dbapi_error(engine)) as error:
         text = f"{engine.url}: the data base takes no rows: {cause_of(error)}"

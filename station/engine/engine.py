@@ -230,12 +230,17 @@ class Engine:
     def reset(self) -> None:
         """Leave Error or Halted: close the devices, open and home them, and prepare the recipe again.
 
+        An inspection that is not stored is tried first. It leaves the station in Error while it cannot be stored; where
+        it was the only fault and is stored now, nothing else is done.
         Raises NotNow while a part is inspected and in Ready; otherwise as `initialize` and `prepare_recipe` do.
         """
         self._require(*RESETTABLE)
         stop = self._fresh_signal()
         self._join()  # before the lock, which others want meanwhile
+        had_waited = bool(self._storing.problem)
         given_up = "" if self._storing.try_again() else self._storing.give_up_lasting()
+        if had_waited and self._state is State.READY:
+            return  # the archive alone had kept the station from it: there is nothing to open or to home
         with self._lock:
             self._require(*RESETTABLE)
             self._close_rig()
