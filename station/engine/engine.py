@@ -19,6 +19,7 @@ from station.acquire.capture import Stopped, StopSignal
 from station.acquire.stage_times import StageTimes
 from station.archive import Archive, ArchivedFrame, new_inspection_id
 from station.engine.events import (
+    Event,
     Fault,
     JobStarted,
     LightsWatched,
@@ -70,6 +71,7 @@ class Engine:
         self._stop = StopSignal()
         self._stop_lock = threading.Lock()  # between looking at the signal and replacing it; held for no longer
         self._thread: threading.Thread | None = None
+        self._here = threading.local()  # whether this thread belongs to a job: then it cannot wait for the job's end
         self._last: JobResult | None = None
         self._lights = LightWatch(archive)
         self._storing = Storing(archive, on_stored=self._stored_late, on_free=self._storing_is_free)
@@ -357,6 +359,7 @@ class Engine:
 
     def _run(self, job: Job, prepared: Prepared, rig: Rig, stop: StopSignal, announced: threading.Event) -> None:
         """The job's thread, from its first event to its last. Nobody may find the engine busy for ever."""
+        self._here.is_of_job = True
         try:
             try:
                 self._enter(State.SINGLE_EXECUTION)
@@ -374,7 +377,7 @@ class Engine:
         """What came of the job. Whatever breaks it off, its part is UNDECIDED, the arm held and the lights off."""
         times = StageTimes()
         try:
-            return run_job(job, rig, prepared.judge, stop, times, self._listeners.emit)
+            return run_job(job, rig, prepared.judge, stop, times, self._emit_of_job)
         except BaseException as error:
             log.exception("inspection %s broke off", job.inspection_id)
             for problem in hold(rig):
@@ -443,13 +446,23 @@ class Engine:
         self._listeners.emit(Fault(text, action))
 
     def _join(self) -> None:
+        """Wait for the job's end; a listener on one of the job's own threads does not, because the job waits for it."""
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and not self._is_of_job:
             thread.join()
 
     def _others_job_runs(self) -> bool:
         thread = self._thread
-        return thread is not None and thread is not threading.current_thread() and thread.is_alive()
+        return thread is not None and not self._is_of_job and thread.is_alive()
+
+    @property
+    def _is_of_job(self) -> bool:
+        return getattr(self._here, "is_of_job", False)
+
+    def _emit_of_job(self, event: Event) -> None:
+        """Emit on a thread of the job: the one that acquires, or the one that judges."""
+        self._here.is_of_job = True
+        self._listeners.emit(event)
 
     def _close_rig(self) -> None:
         if self._rig is not None:

@@ -85,7 +85,7 @@ class Storing:
         with self._lock:
             try:
                 return Stored(str(self._archive.record(inspection, frames)))
-            except Exception as error:
+            except BaseException as error:  # on the job's thread: whatever it is, the frames are not let go
                 log.exception("inspection %s could not be stored", inspection.inspection_id)
                 problem = _text(error)
                 is_lasting = not isinstance(error, _OF_THE_MACHINE)
@@ -152,12 +152,12 @@ class Storing:
         """Keep a copy on whatever disk takes it: whole, else the verdict without its pictures; says what was kept."""
         try:
             return f"all of it is kept in {self._archive.keep_aside(inspection, frames)}"
-        except Exception as error:
+        except BaseException as error:
             log.warning("no disk takes the whole inspection: %s", _text(error))
         bare = not_stored(inspection_without_pictures(inspection), f"{problem}; its frames were lost")
         try:
             return f"its frames are in memory alone, its verdict in {self._archive.keep_aside(bare, ())}"
-        except Exception as error:
+        except BaseException as error:
             log.warning("no disk takes the verdict: %s", _text(error))
         return "it is in memory alone"
 
@@ -174,5 +174,5 @@ def not_stored(inspection: Inspection, problem: str) -> Inspection:
     return replace(inspection, verdict=verdict, reasons=(reason, *inspection.reasons))
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     return str(error) if isinstance(error, ArchiveError) else f"{type(error).__name__}: {error}"
