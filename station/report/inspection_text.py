@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from station.inspection.part_id import visible
 from station.inspection.result import Inspection
 
 
 def inspection_lines(inspection: Inspection) -> list[str]:
     """Verdict with its reasons, and a line per captured view with score and limit."""
     simulated = " (simulated)" if inspection.is_simulated else ""
-    lines = [f"{inspection.part_id}: {inspection.verdict.value}{simulated}"]
+    lines = [f"{visible(inspection.part_id)}: {inspection.verdict.value}{simulated}"]
     for view in inspection.views:
         score = "no score" if view.pred_score is None else f"score {view.pred_score:8.3f}"
         mark = "  <- decides" if view.view == inspection.deciding_view else ""
