@@ -23,7 +23,7 @@ from drivers.genicam.producers import Producer, load_producer
 from drivers.genicam.stream import stop_stream
 from drivers.protocols import CameraSettings, DeviceIdentity, Frame
 from drivers.registry import DriverKind
-from drivers.settings import DriverSettings, Positive, Text
+from drivers.settings import DriverSettings, Text, Timeout
 
 
 class GenicamCamera:
@@ -213,7 +213,7 @@ class GenicamSettings(DriverSettings):
     producer: Text  # `simcam` for the simulated camera, else the path of the maker's .cti
     serial_number: Text | None = None  # needed where the producer shows more than one camera
     environment: dict[VariableName, Text] = Field(default_factory=dict)  # set before the producer is loaded
-    frame_timeout_s: Positive = 5.0  # beyond the exposure itself; then the frame counts as lost
+    frame_timeout_s: Timeout = 5.0  # beyond the exposure itself; then the frame counts as lost
 
 
 def _open(settings: GenicamSettings) -> GenicamCamera:
