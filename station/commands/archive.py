@@ -31,7 +31,7 @@ def rejudge(
 
 def lights_trend(
     archive: ArchiveOption,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many of the latest inspections to look at.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many of the latest to look at.")] = 1000,
     as_json: JsonOption = False,
 ) -> None:
     """Each light over the archived parts: residual against the others, and level; ends with 1 if one stands out."""
