@@ -8,7 +8,17 @@ from collections.abc import Iterable
 from station.archive import Archive, ArchiveError
 from station.engine.events import LightsWatched
 from station.inspection.result import Inspection
-from station.lights.series import LEAST_INSPECTIONS, LightReading, light_series, readings_of
+from station.lights.series import (
+    LEAST_INSPECTIONS,
+    FirstLevels,
+    InspectionLights,
+    LightReading,
+    LightSeries,
+    first_levels,
+    lights_of,
+    readings_of,
+    series_of,
+)
 from station.lights.trend import light_histories, recipe_trends
 from station.lights.warning import LightWarning, ambient_warning, light_warnings
 from station.recipe.loaded import LoadedRecipe
@@ -30,6 +40,8 @@ class LightWatch:
         self._ambient: LightWarning | None = None
         self._of: tuple[str, str] | None = None  # recipe and calibration whose readings are held
         self._readings: dict[str, list[LightReading]] = {}  # by inspection, oldest first
+        self._firsts: FirstLevels = {}
+        self._figures: dict[str, InspectionLights] = {}  # of those inspections, under those first levels
         self.latest: LightsWatched | None = None
 
     def with_recipe(self, loaded: LoadedRecipe) -> LightsWatched:
@@ -49,7 +61,7 @@ class LightWatch:
 
     def _look(self, loaded: LoadedRecipe, inspection_id: str) -> LightsWatched:
         """New warnings go to the log too. Without an archive to read, ambient light alone is warned of."""
-        series = light_series([reading for of_one in self._readings.values() for reading in of_one])
+        series = self._series()
         of_all = () if self._ambient is None else (self._ambient,)
         warnings = (*of_all, *light_warnings(recipe_trends(loaded.recipe.recipe_id, series)))
         known = set() if self.latest is None else {warning.key for warning in self.latest.warnings}
@@ -59,10 +71,21 @@ class LightWatch:
         self.latest = LightsWatched(loaded.recipe.recipe_id, inspection_id, warnings, light_histories(series))
         return self.latest
 
+    def _series(self) -> LightSeries:
+        """Of the readings held. An inspection's own figures are computed once, while what was at first stays."""
+        firsts = first_levels(self._readings.values())
+        known = self._figures if firsts == self._firsts else {}
+        self._firsts = firsts
+        self._figures = {
+            name: known[name] if name in known else lights_of(readings, firsts)
+            for name, readings in self._readings.items()
+        }
+        return series_of(self._figures)
+
     def _read(self, loaded: LoadedRecipe) -> None:
         """Take the readings of this recipe and calibration from the archive; none where it cannot be read."""
         recipe_id, calibration = _key(loaded)
-        self._of, self._readings = None, {}
+        self._of, self._readings, self._figures = None, {}, {}
         try:
             found = self._archive.light_readings(
                 WATCHED, recipe_id, calibration=calibration, with_first=LEAST_INSPECTIONS
