@@ -83,7 +83,7 @@ def write_record(root: Path, inspection: Inspection, frames: Sequence[ArchivedFr
     except BaseException as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         if isinstance(error, OSError):
-            raise ArchiveError(f"{folder}: could not be written, nothing was kept: {error}") from error
+            raise ArchiveError(f"{folder}: could not be written, and nothing of it is left there: {error}") from error
         raise
     return record
 
