@@ -18,6 +18,7 @@ from drivers.errors import DeviceError
 from station.acquire.capture import Stopped, StopSignal
 from station.acquire.stage_times import StageTimes
 from station.archive import Archive, ArchivedFrame, ArchiveError, new_inspection_id
+from station.engine.device_watch import DeviceWatch, ask_devices
 from station.engine.events import (
     Fault,
     JobStarted,
@@ -39,7 +40,9 @@ from station.rig.devices import Rig, open_rig
 
 log = logging.getLogger(__name__)
 
+AT_REST = (State.INITIALIZED, State.READY)  # the devices are open, and nothing commands them
 RESETTABLE = (State.ERROR, State.HALTED, State.PREOPERATIONAL, State.INITIALIZED)  # the last: a recipe was refused
+HOMING_IS_DUE = "homing is due: the devices are not open, and the arm has not homed"
 HOLD_AGAIN_S = 0.25  # while a verb that was aborted has not ended yet
 
 
@@ -52,7 +55,8 @@ class Engine:
 
     `Preoperational -initialize-> Initialized -prepare_recipe-> Ready -start-> SingleExecution -> Ready`;
     a device fault leads to Error, an abort to Halted, and only `reset` leads out of either: it opens
-    the devices anew, homes, and prepares the recipe again. Nothing resumes by itself.
+    the devices anew, homes, and prepares the recipe again. Nothing resumes by itself. An engine opens and moves nothing
+    before `initialize`; from then on it watches the devices at rest.
     """
 
     def __init__(self, rig_file: Path, archive: Archive, *, opener: Callable[[Path], Rig] = open_rig) -> None:
@@ -61,7 +65,8 @@ class Engine:
         self._opener = opener
         self._lock = threading.RLock()
         self._listeners = Listeners()
-        self._state, self._reason = State.PREOPERATIONAL, ""
+        self._state, self._reason = State.PREOPERATIONAL, HOMING_IS_DUE
+        self._standing_fault: Fault | None = None
         self._rig: Rig | None = None
         self._prepared: Prepared | None = None
         self._stop = StopSignal()
@@ -69,6 +74,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._last: JobResult | None = None
         self._lights = LightWatch(archive)
+        self._watch = DeviceWatch(self._look_at_rest)
 
     # -- listening --------------------------------------------------------------------------
 
@@ -79,8 +85,13 @@ class Engine:
 
     @property
     def state_reason(self) -> str:
-        """Why the engine is in Error or Halted; empty in other states."""
+        """Why the engine is in Error, Halted or Preoperational; empty in other states."""
         return self._reason
+
+    @property
+    def standing_fault(self) -> Fault | None:
+        """The fault that still stands, for a listener that comes late; None once homing has succeeded after it."""
+        return self._standing_fault
 
     @property
     def is_prepared(self) -> bool:
@@ -110,6 +121,10 @@ class Engine:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Events arrive on the engine's threads; returns the function that ends the subscription."""
         return self._listeners.subscribe(listener)
+
+    def _report(self, fault: Fault) -> None:
+        self._standing_fault = fault
+        self._listeners.emit(fault)
 
     def _enter(self, state: State, reason: str = "") -> None:
         self._state, self._reason = state, reason
@@ -212,7 +227,7 @@ class Engine:
         with self._lock:
             self._require(*RESETTABLE)
             self._close_rig()
-            self._enter(State.PREOPERATIONAL)
+            self._enter(State.PREOPERATIONAL, "the devices are opened, and the arm homes")
             recipe = self._prepared.files.path if self._prepared is not None else None
             self._open_and_home(stop)
             if recipe is not None:
@@ -224,7 +239,8 @@ class Engine:
         self._join()
         with self._lock:
             self._close_rig()
-            self._enter(State.PREOPERATIONAL)
+            self._enter(State.PREOPERATIONAL, HOMING_IS_DUE)
+        self._watch.close()  # not under the lock, which its turn may hold
 
     @property
     def ended_by_device(self) -> bool:
@@ -280,7 +296,9 @@ class Engine:
                 raise
             log.warning("homing was broken off: %s", error)
         self._unless_aborted(stop)
+        self._standing_fault = None
         self._enter(State.INITIALIZED)
+        self._watch.start()
 
     def _prepare(self, recipe: Path | RecipeFiles, stop: StopSignal) -> None:
         self._require(State.INITIALIZED, State.READY)
@@ -309,7 +327,7 @@ class Engine:
     def _halt(self, reason: str, problems: list[str]) -> None:
         text = "; ".join([reason, *problems])
         self._enter(State.HALTED, text)
-        self._listeners.emit(Fault(text, "look at the cell, then Reset: the arm homes again"))
+        self._report(Fault(text, "look at the cell, then Reset: the arm homes again"))
 
     def _run(self, job: Job, prepared: Prepared, rig: Rig, stop: StopSignal) -> None:
         try:
@@ -317,24 +335,50 @@ class Engine:
         except Exception as error:  # nobody may find the engine busy for ever
             log.exception("inspection %s broke off", job.inspection_id)
             self._enter(State.ERROR, f"{type(error).__name__}: {error}")
-            self._listeners.emit(
+            self._report(
                 Fault(f"{type(error).__name__}: {error}", "Reset; if it comes again, keep the log and report it")
             )
             return
         folder, storage_fault = self._store(result)
         self._last = replace(result, frames=())  # they are in the archive
-        self._after(result, storage_fault, stop)
+        self._after(result, storage_fault, stop, rig)
         self._listeners.emit(ResultReady(result.inspection, folder))
         self._listeners.emit(self._lights.after_part(job.loaded, result.inspection))
 
-    def _after(self, result: JobResult, storage_fault: ArchiveError | None, stop: StopSignal) -> None:
+    def _after(self, result: JobResult, storage_fault: ArchiveError | None, stop: StopSignal, rig: Rig) -> None:
         if result.fault is not None:
             self._fault(result.fault)
         elif storage_fault is not None:
             self._enter(State.ERROR, str(storage_fault))
-            self._listeners.emit(Fault(str(storage_fault), "free the disk or choose another archive, then Reset"))
-        elif not stop.aborted:
+            self._report(Fault(str(storage_fault), "free the disk or choose another archive, then Reset"))
+        elif not stop.aborted and not self._is_lost(rig, stop):
             self._enter(State.READY)
+
+    def _is_lost(self, rig: Rig, stop: StopSignal) -> bool:
+        """Ask the devices; where one is not as it was left, enter Error, report it, hold the arm, lights off.
+
+        The job's devices were sound after its last frame, so a loss found here changes no verdict. An abort meanwhile
+        stops the arm too: it ends in Halted, and reports itself.
+        """
+        try:
+            ask_devices(rig)
+        except DeviceError as error:
+            if not stop.aborted:
+                log.warning("lost at rest: %s", error)
+                self._fault(error)  # before anything that waits for a device that may be dead
+                hold(rig)
+            return True
+        return False
+
+    def _look_at_rest(self) -> None:
+        """One turn of the watch: skipped while a verb or a job has the devices."""
+        if self._state not in AT_REST or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._state in AT_REST and self._rig is not None:
+                self._is_lost(self._rig, self._stop)
+        finally:
+            self._lock.release()
 
     def _store(self, result: JobResult) -> tuple[str, ArchiveError | None]:
         frames = [ArchivedFrame(c.step.view, c.step.light, c.frame, c.step.pose) for c in result.frames]
@@ -346,9 +390,7 @@ class Engine:
 
     def _fault(self, error: DeviceError) -> None:
         self._enter(State.ERROR, str(error))
-        self._listeners.emit(
-            Fault(str(error), "clear the cause, then Reset: devices are opened again and the arm homes")
-        )
+        self._report(Fault(str(error), "clear the cause, then Reset: devices are opened again and the arm homes"))
 
     def _join(self) -> None:
         thread = self._thread
@@ -360,4 +402,4 @@ class Engine:
             problems = self._rig.close()
             self._rig = None
             if problems:
-                self._listeners.emit(Fault("; ".join(problems), "check the light controller: a light may still be on"))
+                self._report(Fault("; ".join(problems), "check the light controller: a light may still be on"))

@@ -16,7 +16,9 @@ from station.acquire.capture import Stopped, StopSignal, capture
 from station.acquire.captured_view import CapturedFrame
 from station.acquire.plan import CaptureStep
 from station.acquire.stage_times import StageTimes
+from station.engine.device_watch import ask_devices
 from station.engine.events import AcquisitionDone, Event, StepDone, ViewJudged
+from station.engine.halt import hold
 from station.engine.judge_thread import JudgeThread
 from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
@@ -58,6 +60,8 @@ def run_job(
     """Capture and judge every view on the calling thread and one of its own; returns with the verdict.
 
     A device's fault or a stop ends the capture. What was complete by then is still judged, and the part is UNDECIDED.
+    A part was seen whole if every device, asked once more after the last frame, is still as it was left: then, and only
+    then, AcquisitionDone is reported. What a device does later changes no verdict; an abort before the verdict does.
     """
     started = time.perf_counter()
     judge.begin_part(times)
@@ -72,20 +76,44 @@ def run_job(
                 step = captured.step
                 emit(StepDone(job.inspection_id, count, len(job.plan), step.view, step.light))
                 judging.put(captured)
+        _ask_after_last_frame(rig, stop, times)
+        emit(AcquisitionDone(job.inspection_id))
     except Stopped as stopped:
-        ended = Reason(ReasonKind.STOPPED, str(stopped), "inspect the part again")
+        ended = _stopped(stopped)
     except DeviceError as error:
         log.exception("inspection %s ends early", job.inspection_id)
         fault = error
         ended = Reason(ReasonKind.DEVICE_FAULT, str(error), "clear the cause, reset, inspect the part again")
     finally:
-        emit(AcquisitionDone(job.inspection_id))
         judging.join()
+    try:
+        stop.check(at_view_boundary=False)
+    except Stopped as stopped:
+        ended = ended or _stopped(stopped)
     times.add("verdict_after_last_frame", (time.perf_counter() - last_frame) * 1e3)
     times.add("total", (time.perf_counter() - started) * 1e3)
     inspection = _inspection(job, rig, tuple(judging.results), ended, times)
     frames = tuple(captured for view in judging.views for captured in view.captured)
     return JobResult(inspection, frames, fault)
+
+
+def _stopped(stopped: Stopped) -> Reason:
+    return Reason(ReasonKind.STOPPED, str(stopped), "inspect the part again")
+
+
+def _ask_after_last_frame(rig: Rig, stop: StopSignal, times: StageTimes) -> None:
+    """Raises Stopped after an abort, and DeviceError for the first device that is not as it was left.
+
+    After the latter the arm is held and the lights are off.
+    """
+    with times.stage("devices_asked"):
+        try:
+            ask_devices(rig)
+        except DeviceError:
+            stop.check(at_view_boundary=False)  # an abort stops the arm as well: then that is the cause
+            hold(rig)
+            raise
+    stop.check(at_view_boundary=False)
 
 
 def _inspection(

@@ -75,6 +75,18 @@ class LatchedArm(ABC, Generic[Conversation]):
         if was_trusted:
             log.warning("%s: position no longer trusted: %s", self._device, STOPPED)
 
+    def check_at_rest(self) -> None:
+        """See `drivers.protocols.AsksAtRest`. Raises PositionUntrusted with the reason, DeviceTimeout, DeviceLost."""
+        with self._lock:
+            if self._trust.is_set():
+                try:
+                    self._look()
+                except DeviceError as error:
+                    self._distrust(error.message)
+                    raise
+        if not self._trust.is_set():
+            raise PositionUntrusted(self._device, f"{self.last_reason}; home the arm")
+
     def close(self) -> None:
         """Give the port back. A move in progress runs to its end; servos keep their hold."""
         self._closing.set()

@@ -9,6 +9,8 @@ from typing import Self
 
 from drivers.errors import DeviceError
 from drivers.protocols import DeviceIdentity
+from drivers.serial_line.lights.conversation import AT_REST_ATTEMPTS, DEVICE
+from drivers.serial_line.lights.requests import off_not_confirmed
 from drivers.serial_line.port import Port
 
 
@@ -42,6 +44,22 @@ class SerialLights(ABC):
     @abstractmethod
     def off(self) -> None:
         """Every channel dark, acknowledged; one retry. Raises LightStateUnknown naming what is left."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise what the controller has reported unasked: LightFault, DeviceLost. Sends nothing."""
+
+    def check_at_rest(self) -> None:
+        """See `drivers.protocols.AsksAtRest`. Raises LightStateUnknown, LightFault, DeviceTimeout, DeviceLost."""
+        with self._lock:
+            if self._maybe_on:
+                raise off_not_confirmed(DEVICE, sorted(self._maybe_on), None)
+            self._ask_at_rest(AT_REST_ATTEMPTS)
+            self.check()
+
+    @abstractmethod
+    def _ask_at_rest(self, attempts: int) -> None:
+        """Ask what changes nothing, so many times at most. Raises DeviceTimeout, DeviceLost."""
 
     def close(self) -> None:
         """Give the port back; it switches nothing (`off` does)."""

@@ -111,6 +111,9 @@ class CcsLights(SerialLights):
         with self._lock:
             self._conversation.drain()
 
+    def _ask_at_rest(self, attempts: int) -> None:
+        self._synchronise(attempts)
+
     # -- switching --------------------------------------------------------------------------
 
     def _only(self, channel: int, brightness: float) -> None:
@@ -159,11 +162,11 @@ class CcsLights(SerialLights):
         self._conversation.is_in_step = reply.is_acknowledge or reply.header == "A"
         return reply
 
-    def _synchronise(self) -> None:
+    def _synchronise(self, attempts: int = SYNCHRONISING_ATTEMPTS) -> None:
         """Repeat `Q` until its own answer `A` comes back: replies from before are behind us then."""
         self._conversation.drain()
         number = self._number(self._channels[0])
-        for attempt in range(SYNCHRONISING_ATTEMPTS):
+        for attempt in range(attempts):
             self._conversation.send((b"\r\n" if attempt else b"") + ccs.frame(number, "Q"))
             deadline_s = time.monotonic() + self._conversation.reply_timeout_s
             while (reply := self._conversation.next_reply(deadline_s)) is not None:
@@ -172,7 +175,7 @@ class CcsLights(SerialLights):
                         self._conversation.wait_silent()
                     self._conversation.is_in_step = True
                     return
-        raise nobody_there("a query", self._port)
+        raise nobody_there("a query", self._port, attempts)
 
     def _read_identity(self) -> DeviceIdentity:
         try:

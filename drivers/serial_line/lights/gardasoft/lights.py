@@ -114,6 +114,9 @@ class GardasoftLights(SerialLights):
         with self._lock:
             self._conversation.check()
 
+    def _ask_at_rest(self, attempts: int) -> None:
+        self._conversation.synchronise(attempts)
+
     # -- what this controller can besides ---------------------------------------------------
 
     @property

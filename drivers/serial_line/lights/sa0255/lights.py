@@ -86,6 +86,9 @@ class Sa0255Lights(SerialLights):
         with self._lock:
             self._conversation.drain()
 
+    def _ask_at_rest(self, attempts: int) -> None:
+        self._synchronise(attempts)
+
     # -- switching --------------------------------------------------------------------------
 
     def _all_off(self) -> None:
@@ -139,18 +142,18 @@ class Sa0255Lights(SerialLights):
             log.warning("%s: not understood and not counted as an acknowledge: %r", DEVICE, gathered)
         return None
 
-    def _synchronise(self) -> None:
+    def _synchronise(self, attempts: int = SYNCHRONISING_ATTEMPTS) -> None:
         """Ask the first channel's level until its answer comes, alone; a `#` ends what may be half sent."""
         channel = self._channels[0]
         question = sa.ask_level(channel)
         answer = re.compile(sa.letter(channel).lower().encode("ascii") + rb"\d{4}")
-        for attempt in range(SYNCHRONISING_ATTEMPTS):
+        for attempt in range(attempts):
             self._conversation.drain()
             self._conversation.send((b"#" if attempt else b"") + question)
             if self._gather(answer) is not None:
                 self._conversation.is_in_step = True
                 return
-        raise nobody_there(repr(question), self._port)
+        raise nobody_there(repr(question), self._port, attempts)
 
 
 DRIVER = DriverKind(Sa0255Settings, Sa0255Lights.open, EXAMPLE)
