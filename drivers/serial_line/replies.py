@@ -5,11 +5,13 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from contextlib import contextmanager
+from typing import Generic, Protocol, TypeVar
 
 from drivers.errors import DeviceLost
 
 STOPPED = "the arm was stopped"
+AT_REST_S = 1.4  # a resting device that was silent for so long is lost, however patient a command of its would be
 
 Reply = TypeVar("Reply")
 
@@ -47,3 +49,20 @@ class Replies(Generic[Reply]):
         """Take out, one by one, what has arrived by now. Raises DeviceLost."""
         while (reply := self.next(0.0)) is not None:
             yield reply
+
+
+class Patient(Protocol):
+    """A conversation, by how long it waits for a reply."""
+
+    reply_timeout_s: float
+
+
+@contextmanager
+def shortened(conversation: Patient, reply_timeout_s: float) -> Iterator[None]:
+    """Within the block it waits no longer than this for one reply. The caller holds the conversation's lock."""
+    usual_s = conversation.reply_timeout_s
+    conversation.reply_timeout_s = min(usual_s, reply_timeout_s)
+    try:
+        yield
+    finally:
+        conversation.reply_timeout_s = usual_s

@@ -16,7 +16,7 @@ from drivers.geometry.pose import Pose
 from drivers.protocols import DeviceIdentity
 from drivers.serial_line.arms.waypoints import NoSafeWay, SafeWays
 from drivers.serial_line.port import Port
-from drivers.serial_line.replies import STOPPED
+from drivers.serial_line.replies import AT_REST_S, STOPPED, shortened
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ class ArmConversation(Protocol):
     """The conversation with an arm's controller, as far as the latch needs it."""
 
     port: Port
+    reply_timeout_s: float
+    ask_attempts: int  # of a question that is not answered
 
     def halt(self) -> None:
         """Hold now, from any thread; the command that waits ends with PositionUntrusted."""
@@ -80,7 +82,7 @@ class LatchedArm(ABC, Generic[Conversation]):
         with self._lock:
             if self._trust.is_set():
                 try:
-                    self._look()
+                    self._look_shortly()
                 except DeviceError as error:
                     self._distrust(error.message)
                     raise
@@ -127,11 +129,15 @@ class LatchedArm(ABC, Generic[Conversation]):
         while not self._closing.wait(every_s):
             if self._trust.is_set() and self._lock.acquire(blocking=False):
                 try:
-                    self._look()
+                    self._look_shortly()
                 except DeviceError as error:
                     self._distrust(error.message)
                 finally:
                     self._lock.release()
+
+    def _look_shortly(self) -> None:
+        with shortened(self._conversation, AT_REST_S / self._conversation.ask_attempts):
+            self._look()
 
     def _require_trust(self) -> None:
         if not self._trust.is_set():

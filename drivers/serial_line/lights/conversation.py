@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 DEVICE = "lights"
 SYNCHRONISING_ATTEMPTS = 3
-AT_REST_ATTEMPTS = 2  # fewer: a loss at rest is to be reported within 2 s
+AT_REST_ATTEMPTS = 2
 Reply = TypeVar("Reply")
 
 

@@ -21,9 +21,8 @@ def check_request(device: str, channels: Sequence[int], channel: int, brightness
 def off_not_confirmed(device: str, channels: Iterable[int], problem: DeviceError | None) -> LightStateUnknown:
     """The fault to raise when lights may still be on; the channels are named in the order given."""
     names = ", ".join(map(str, channels))
-    cause = "" if problem is None else f" ({problem})"
     return LightStateUnknown(
-        device, f"off was not confirmed for channel {names}{cause}. If in doubt, cut the lights' power"
+        device, f"off was not confirmed for channel {names} ({problem}). If in doubt, cut the lights' power"
     )
 
 

@@ -7,10 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Self
 
-from drivers.errors import DeviceError
+from drivers.errors import DeviceError, LightStateUnknown
 from drivers.protocols import DeviceIdentity
-from drivers.serial_line.lights.conversation import AT_REST_ATTEMPTS, DEVICE
-from drivers.serial_line.lights.requests import off_not_confirmed
 from drivers.serial_line.port import Port
 
 
@@ -53,13 +51,16 @@ class SerialLights(ABC):
         """See `drivers.protocols.AsksAtRest`. Raises LightStateUnknown, LightFault, DeviceTimeout, DeviceLost."""
         with self._lock:
             if self._maybe_on:
-                raise off_not_confirmed(DEVICE, sorted(self._maybe_on), None)
-            self._ask_at_rest(AT_REST_ATTEMPTS)
+                names = ", ".join(map(str, sorted(self._maybe_on)))
+                raise LightStateUnknown(
+                    self._port.device, f"off was not confirmed for channel {names}. If in doubt, cut the lights' power"
+                )
+            self._ask_at_rest()
             self.check()
 
     @abstractmethod
-    def _ask_at_rest(self, attempts: int) -> None:
-        """Ask what changes nothing, so many times at most. Raises DeviceTimeout, DeviceLost."""
+    def _ask_at_rest(self) -> None:
+        """Ask what changes nothing, and hear within `AT_REST_S`. Raises DeviceTimeout, DeviceLost."""
 
     def close(self) -> None:
         """Give the port back; it switches nothing (`off` does)."""

@@ -16,9 +16,16 @@ from drivers.registry import DriverKind
 from drivers.serial_line.lights.ccs import protocol as ccs
 from drivers.serial_line.lights.ccs.protocol import Reply
 from drivers.serial_line.lights.ccs.settings import EXAMPLE, CcsSettings
-from drivers.serial_line.lights.conversation import DEVICE, SYNCHRONISING_ATTEMPTS, LightConversation, nobody_there
+from drivers.serial_line.lights.conversation import (
+    AT_REST_ATTEMPTS,
+    DEVICE,
+    SYNCHRONISING_ATTEMPTS,
+    LightConversation,
+    nobody_there,
+)
 from drivers.serial_line.lights.requests import check_request, off_with_one_retry
 from drivers.serial_line.lights.serial_lights import SerialLights
+from drivers.serial_line.replies import AT_REST_S, shortened
 
 log = logging.getLogger(__name__)
 
@@ -111,8 +118,9 @@ class CcsLights(SerialLights):
         with self._lock:
             self._conversation.drain()
 
-    def _ask_at_rest(self, attempts: int) -> None:
-        self._synchronise(attempts)
+    def _ask_at_rest(self) -> None:
+        with shortened(self._conversation, AT_REST_S / AT_REST_ATTEMPTS):
+            self._synchronise(AT_REST_ATTEMPTS)
 
     # -- switching --------------------------------------------------------------------------
 

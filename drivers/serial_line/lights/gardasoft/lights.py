@@ -16,13 +16,14 @@ import time
 from drivers.errors import CommandRefused, DeviceError, DeviceLost, FeatureMissing
 from drivers.protocols import DeviceIdentity
 from drivers.registry import DriverKind
-from drivers.serial_line.lights.conversation import DEVICE
+from drivers.serial_line.lights.conversation import AT_REST_ATTEMPTS, DEVICE
 from drivers.serial_line.lights.gardasoft import protocol as rt
 from drivers.serial_line.lights.gardasoft.conversation import GardasoftConversation
 from drivers.serial_line.lights.gardasoft.protocol import ChannelStatus, Event, Setting
 from drivers.serial_line.lights.gardasoft.settings import EXAMPLE, GardasoftSettings
 from drivers.serial_line.lights.requests import check_request, off_not_confirmed
 from drivers.serial_line.lights.serial_lights import SerialLights
+from drivers.serial_line.replies import AT_REST_S, shortened
 
 log = logging.getLogger(__name__)
 
@@ -114,8 +115,9 @@ class GardasoftLights(SerialLights):
         with self._lock:
             self._conversation.check()
 
-    def _ask_at_rest(self, attempts: int) -> None:
-        self._conversation.synchronise(attempts)
+    def _ask_at_rest(self) -> None:
+        with shortened(self._conversation, AT_REST_S / AT_REST_ATTEMPTS):
+            self._conversation.synchronise(AT_REST_ATTEMPTS)
 
     # -- what this controller can besides ---------------------------------------------------
 
