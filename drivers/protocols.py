@@ -209,10 +209,11 @@ class AsksAtRest(Protocol):
     A driver without it is asked by what its Protocol has; see `station/engine/device_watch.py`.
     """
 
-    def check_at_rest(self) -> None:
+    def check_at_rest(self, silence_s: float | None = None) -> None:
         """Ask by one short exchange, which changes nothing, whether the device is still as it was left.
 
         An arm answers, is trusted, and stands where it was sent. Lights answer, and all were confirmed to be off. A
-        camera is connected and answers. Raises DeviceError otherwise, within two reply timeouts.
+        camera is connected and answers. Raises DeviceError otherwise; for a device that is silent, after `silence_s`
+        at most, where that is less than the driver's own patience.
         """
         ...

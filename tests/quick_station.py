@@ -64,12 +64,12 @@ class QuickStation:
             name="quick", serial_number="QUICK-1", clock_speed=20.0, prerendered=True, arm_kind=arm_kind,
             imperfections=EXACT_ARM,
         )  # fmt: skip
-        patch.setenv("FACET_SIMCAM_ENDPOINTS", "")  # what opening sets is undone
-        patch.setattr("station.engine.engine.read_recipe_files", lambda _path: self._files)
-        patch.setattr("station.engine.engine.prepare", self._prepare)
         loaded = _short_recipe()
         detector = cast(Any, SimpleNamespace(model_id="none"))
         self._files = RecipeFiles(RECIPE, loaded, make_plan(loaded.recipe), detector)
+        patch.setenv("FACET_SIMCAM_ENDPOINTS", "")  # what opening sets is undone
+        patch.setattr("station.engine.engine.read_recipe_files", lambda _path: self._files)
+        patch.setattr("station.engine.engine.prepare", self._prepare)
         self.arm_kind = arm_kind
         self.may_judge = threading.Event()
         self.may_judge.set()
@@ -85,9 +85,9 @@ class QuickStation:
     def _rig_file(self, folder: Path, config: SimulatedRigConfig) -> Path:
         path = write_rig_file(folder, config)
         content = load_rig(path).model_dump(mode="json", exclude_none=True)
-        content["arm"]["reply_timeout_s"] = content["lights"]["reply_timeout_s"] = 1.0
+        content["arm"]["reply_timeout_s"] = content["lights"]["reply_timeout_s"] = 3.0
         content["arm"]["watch_s"] = 0.0  # nothing but the engine's own watch may notice
-        content["camera"]["frame_timeout_s"] = 2.0
+        content["camera"]["frame_timeout_s"] = 5.0
         save_rig(path, make_rig(content))
         return path
 

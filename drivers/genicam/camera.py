@@ -167,7 +167,7 @@ class GenicamCamera:
             features = self._alive().features
             return float(features.read("DeviceTemperature")) if features.is_readable("DeviceTemperature") else None
 
-    def check_at_rest(self) -> None:
+    def check_at_rest(self, silence_s: float | None = None) -> None:  # noqa: ARG002 - the producer has its own patience
         """See `drivers.protocols.AsksAtRest`: listed as accessible, and its clock answers where it has one.
 
         Raises DeviceLost, CommandRefused.

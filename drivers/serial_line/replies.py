@@ -11,7 +11,6 @@ from typing import Generic, Protocol, TypeVar
 from drivers.errors import DeviceLost
 
 STOPPED = "the arm was stopped"
-AT_REST_S = 1.4  # a resting device that was silent for so long is lost, however patient a command of its would be
 
 Reply = TypeVar("Reply")
 
@@ -58,10 +57,14 @@ class Patient(Protocol):
 
 
 @contextmanager
-def shortened(conversation: Patient, reply_timeout_s: float) -> Iterator[None]:
-    """Within the block it waits no longer than this for one reply. The caller holds the conversation's lock."""
+def shortened(conversation: Patient, silence_s: float | None, attempts: int) -> Iterator[None]:
+    """Within the block so many unanswered attempts take no longer than this; None: as long as they ever do.
+
+    The caller holds the conversation's lock.
+    """
     usual_s = conversation.reply_timeout_s
-    conversation.reply_timeout_s = min(usual_s, reply_timeout_s)
+    if silence_s is not None:
+        conversation.reply_timeout_s = min(usual_s, silence_s / attempts)
     try:
         yield
     finally:

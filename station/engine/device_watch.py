@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from drivers.errors import DeviceError, PositionUntrusted
 from station.rig.devices import Rig, error_text
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 0.4  # with the drivers' longest silence at rest, 1.5 s, a loss is reported within 2 s
+EVERY_S = 0.4
+SILENCE_S = 1.4  # at rest; with the time between two turns, a loss is reported within 2 s
+RUNNING = Path("/proc/loadavg")
 
 
-def ask_devices(rig: Rig) -> None:
+def ask_devices(rig: Rig, silence_s: float | None = None) -> None:
     """Ask arm, camera and lights, in this order. Raises DeviceError with the first that is not as it was left.
 
+    A device that is silent is given up after `silence_s` at most; None: when a command to it would be given up.
     A driver with `check_at_rest` (`drivers.protocols.AsksAtRest`) asks its device in its own way. Another is asked by
     what its Protocol has. Whatever else a driver of another package raises becomes a DeviceError that names the device.
     """
@@ -25,9 +30,9 @@ def ask_devices(rig: Rig) -> None:
         ("camera", rig.camera, rig.camera.time_ns),
         ("lights", rig.lights, rig.lights.check),
     ):
-        ask: Callable[[], object] = getattr(device, "check_at_rest", otherwise)
+        check_at_rest: Callable[[float | None], object] | None = getattr(device, "check_at_rest", None)
         try:
-            ask()
+            otherwise() if check_at_rest is None else check_at_rest(silence_s)
         except DeviceError:
             raise
         except Exception as error:
@@ -44,6 +49,29 @@ def _ask_arm(rig: Rig) -> None:
 
 def _untrusted() -> PositionUntrusted:
     return PositionUntrusted("arm", "its position is no longer trusted: look at the cell, then home it")
+
+
+def patience_at_rest_s() -> float | None:
+    """SILENCE_S; None while more threads want to run than the machine has cores.
+
+    Then a silence proves nothing: the driver's reader, or a simulated device, may be waiting for its turn.
+    """
+    cores = os.cpu_count() or 1
+    is_crowded = _threads_that_run_now() > cores or _threads_that_ran_lately() > 2 * cores
+    return None if is_crowded else SILENCE_S
+
+
+def _threads_that_run_now() -> int:
+    """0 where the system does not count them."""
+    try:
+        return int(RUNNING.read_text(encoding="ascii").split()[3].partition("/")[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _threads_that_ran_lately() -> float:
+    """On the average of the last minute; 0 where the system does not count them."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 class DeviceWatch:

@@ -18,7 +18,7 @@ from drivers.errors import DeviceError
 from station.acquire.capture import Stopped, StopSignal
 from station.acquire.stage_times import StageTimes
 from station.archive import Archive, ArchivedFrame, ArchiveError, new_inspection_id
-from station.engine.device_watch import DeviceWatch, ask_devices
+from station.engine.device_watch import DeviceWatch, ask_devices, patience_at_rest_s
 from station.engine.events import (
     Fault,
     JobStarted,
@@ -354,14 +354,14 @@ class Engine:
         elif not stop.aborted and not self._is_lost(rig, stop):
             self._enter(State.READY)
 
-    def _is_lost(self, rig: Rig, stop: StopSignal) -> bool:
+    def _is_lost(self, rig: Rig, stop: StopSignal, silence_s: float | None = None) -> bool:
         """Ask the devices; where one is not as it was left, enter Error, report it, hold the arm, lights off.
 
         The job's devices were sound after its last frame, so a loss found here changes no verdict. An abort meanwhile
         stops the arm too: it ends in Halted, and reports itself.
         """
         try:
-            ask_devices(rig)
+            ask_devices(rig, silence_s)
         except DeviceError as error:
             if not stop.aborted:
                 log.warning("lost at rest: %s", error)
@@ -376,7 +376,7 @@ class Engine:
             return
         try:
             if self._state in AT_REST and self._rig is not None:
-                self._is_lost(self._rig, self._stop)
+                self._is_lost(self._rig, self._stop, patience_at_rest_s())
         finally:
             self._lock.release()
 

@@ -11,12 +11,12 @@ import threading
 from abc import ABC, abstractmethod
 from typing import Generic, Protocol, Self, TypeVar
 
-from drivers.errors import DeviceError, OutOfTravel, PositionUntrusted
+from drivers.errors import DeviceError, DeviceTimeout, OutOfTravel, PositionUntrusted
 from drivers.geometry.pose import Pose
 from drivers.protocols import DeviceIdentity
 from drivers.serial_line.arms.waypoints import NoSafeWay, SafeWays
 from drivers.serial_line.port import Port
-from drivers.serial_line.replies import AT_REST_S, STOPPED, shortened
+from drivers.serial_line.replies import STOPPED, shortened
 
 log = logging.getLogger(__name__)
 
@@ -77,15 +77,19 @@ class LatchedArm(ABC, Generic[Conversation]):
         if was_trusted:
             log.warning("%s: position no longer trusted: %s", self._device, STOPPED)
 
-    def check_at_rest(self) -> None:
+    def check_at_rest(self, silence_s: float | None = None) -> None:
         """See `drivers.protocols.AsksAtRest`. Raises PositionUntrusted with the reason, DeviceTimeout, DeviceLost."""
-        with self._lock:
+        if not self._lock.acquire(timeout=-1 if silence_s is None else silence_s):
+            raise DeviceTimeout(self._device, f"another question to it was not answered for {silence_s:g} s")
+        try:
             if self._trust.is_set():
-                try:
-                    self._look_shortly()
-                except DeviceError as error:
-                    self._distrust(error.message)
-                    raise
+                with shortened(self._conversation, silence_s, self._conversation.ask_attempts):
+                    self._look()
+        except DeviceError as error:
+            self._distrust(error.message)
+            raise
+        finally:
+            self._lock.release()
         if not self._trust.is_set():
             raise PositionUntrusted(self._device, f"{self.last_reason}; home the arm")
 
@@ -129,15 +133,11 @@ class LatchedArm(ABC, Generic[Conversation]):
         while not self._closing.wait(every_s):
             if self._trust.is_set() and self._lock.acquire(blocking=False):
                 try:
-                    self._look_shortly()
+                    self._look()
                 except DeviceError as error:
                     self._distrust(error.message)
                 finally:
                     self._lock.release()
-
-    def _look_shortly(self) -> None:
-        with shortened(self._conversation, AT_REST_S / self._conversation.ask_attempts):
-            self._look()
 
     def _require_trust(self) -> None:
         if not self._trust.is_set():

@@ -47,7 +47,7 @@ class SerialLights(ABC):
     def check(self) -> None:
         """Raise what the controller has reported unasked: LightFault, DeviceLost. Sends nothing."""
 
-    def check_at_rest(self) -> None:
+    def check_at_rest(self, silence_s: float | None = None) -> None:
         """See `drivers.protocols.AsksAtRest`. Raises LightStateUnknown, LightFault, DeviceTimeout, DeviceLost."""
         with self._lock:
             if self._maybe_on:
@@ -55,12 +55,12 @@ class SerialLights(ABC):
                 raise LightStateUnknown(
                     self._port.device, f"off was not confirmed for channel {names}. If in doubt, cut the lights' power"
                 )
-            self._ask_at_rest()
+            self._ask_at_rest(silence_s)
             self.check()
 
     @abstractmethod
-    def _ask_at_rest(self) -> None:
-        """Ask what changes nothing, and hear within `AT_REST_S`. Raises DeviceTimeout, DeviceLost."""
+    def _ask_at_rest(self, silence_s: float | None) -> None:
+        """Ask what changes nothing, and give up after `silence_s` at most. Raises DeviceTimeout, DeviceLost."""
 
     def close(self) -> None:
         """Give the port back; it switches nothing (`off` does)."""

@@ -13,7 +13,8 @@ from quick_station import FIRST_VIEW_STEPS, LAST_STEP, WAIT_S, QuickStation, is_
 
 from drivers.errors import DeviceError, DeviceLost, PositionUntrusted
 from drivers.simulated.config import ArmKind
-from station.engine.device_watch import DeviceWatch, ask_devices
+from station.engine import device_watch
+from station.engine.device_watch import SILENCE_S, DeviceWatch, ask_devices, patience_at_rest_s
 from station.engine.engine import Engine, NotNow
 from station.engine.events import AcquisitionDone, Event, Fault, State
 from station.inspection.reasons import ReasonKind
@@ -257,6 +258,22 @@ def test_a_driver_without_a_check_of_its_own_is_asked_by_what_its_protocol_has(
     ask_devices(plain_rig())
     with pytest.raises(expected, match=words):
         ask_devices(plain_rig(**devices))
+
+
+@pytest.mark.parametrize(
+    ("running", "average", "expected"),
+    [(1, 0.5, SILENCE_S), (9, 0.5, None), (1, 9.0, None), (2, 3.9, SILENCE_S)],
+)
+def test_on_a_crowded_machine_a_silence_proves_nothing_so_soon(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, running: int, average: float, expected: float | None
+) -> None:
+    """Issue 15, points 3 and 14: a loss is reported within 2 s, and a machine at its limit is no lost device."""
+    counts = tmp_path / "loadavg"
+    counts.write_text(f"0.1 0.1 0.1 {running}/400 4242\n")
+    monkeypatch.setattr(device_watch, "RUNNING", counts)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("os.getloadavg", lambda: (average, 0.1, 0.1), raising=False)
+    assert patience_at_rest_s() == expected
 
 
 def test_frames_that_did_not_come_whole_are_exposed_again_and_recorded(station_with: StationWith) -> None:

@@ -25,7 +25,7 @@ from drivers.serial_line.lights.conversation import (
 )
 from drivers.serial_line.lights.requests import check_request, off_with_one_retry
 from drivers.serial_line.lights.serial_lights import SerialLights
-from drivers.serial_line.replies import AT_REST_S, shortened
+from drivers.serial_line.replies import shortened
 
 log = logging.getLogger(__name__)
 
@@ -118,8 +118,8 @@ class CcsLights(SerialLights):
         with self._lock:
             self._conversation.drain()
 
-    def _ask_at_rest(self) -> None:
-        with shortened(self._conversation, AT_REST_S / AT_REST_ATTEMPTS):
+    def _ask_at_rest(self, silence_s: float | None) -> None:
+        with shortened(self._conversation, silence_s, AT_REST_ATTEMPTS):
             self._synchronise(AT_REST_ATTEMPTS)
 
     # -- switching --------------------------------------------------------------------------

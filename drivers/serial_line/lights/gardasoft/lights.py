@@ -23,7 +23,7 @@ from drivers.serial_line.lights.gardasoft.protocol import ChannelStatus, Event, 
 from drivers.serial_line.lights.gardasoft.settings import EXAMPLE, GardasoftSettings
 from drivers.serial_line.lights.requests import check_request, off_not_confirmed
 from drivers.serial_line.lights.serial_lights import SerialLights
-from drivers.serial_line.replies import AT_REST_S, shortened
+from drivers.serial_line.replies import shortened
 
 log = logging.getLogger(__name__)
 
@@ -115,8 +115,8 @@ class GardasoftLights(SerialLights):
         with self._lock:
             self._conversation.check()
 
-    def _ask_at_rest(self) -> None:
-        with shortened(self._conversation, AT_REST_S / AT_REST_ATTEMPTS):
+    def _ask_at_rest(self, silence_s: float | None) -> None:
+        with shortened(self._conversation, silence_s, AT_REST_ATTEMPTS):
             self._conversation.synchronise(AT_REST_ATTEMPTS)
 
     # -- what this controller can besides ---------------------------------------------------

@@ -24,7 +24,7 @@ from drivers.serial_line.lights.requests import check_request, off_with_one_retr
 from drivers.serial_line.lights.sa0255 import protocol as sa
 from drivers.serial_line.lights.sa0255.settings import EXAMPLE, Sa0255Settings
 from drivers.serial_line.lights.serial_lights import SerialLights
-from drivers.serial_line.replies import AT_REST_S, shortened
+from drivers.serial_line.replies import shortened
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ class Sa0255Lights(SerialLights):
         with self._lock:
             self._conversation.drain()
 
-    def _ask_at_rest(self) -> None:
-        with shortened(self._conversation, AT_REST_S / AT_REST_ATTEMPTS):
+    def _ask_at_rest(self, silence_s: float | None) -> None:
+        with shortened(self._conversation, silence_s, AT_REST_ATTEMPTS):
             self._synchronise(AT_REST_ATTEMPTS)
 
     # -- switching --------------------------------------------------------------------------
