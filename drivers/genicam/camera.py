@@ -167,6 +167,17 @@ class GenicamCamera:
             features = self._alive().features
             return float(features.read("DeviceTemperature")) if features.is_readable("DeviceTemperature") else None
 
+    def check_at_rest(self, silence_s: float | None = None) -> None:  # noqa: ARG002 - the producer has its own patience
+        """See `drivers.protocols.AsksAtRest`: listed as accessible, and its clock answers where it has one.
+
+        Raises DeviceLost, CommandRefused.
+        """
+        with self._lock:
+            connection = self._alive()
+            if connection.can_latch:
+                connection.latch_ns()  # cached nodes answer without the camera; this one goes to it
+                connection.require_present()
+
     # -- exposures --------------------------------------------------------------------------
 
     def time_ns(self) -> int:

@@ -18,6 +18,7 @@ from drivers.errors import DeviceError
 from station.acquire.capture import Stopped, StopSignal
 from station.acquire.stage_times import StageTimes
 from station.archive import Archive, ArchivedFrame, new_inspection_id
+from station.engine.device_watch import DeviceWatch, ask_devices, patience_at_rest_s
 from station.engine.events import (
     Event,
     Fault,
@@ -43,7 +44,9 @@ from station.rig.devices import Rig, open_rig
 
 log = logging.getLogger(__name__)
 
+AT_REST = (State.INITIALIZED, State.READY)  # the devices are open, and nothing commands them
 RESETTABLE = (State.ERROR, State.HALTED, State.PREOPERATIONAL, State.INITIALIZED)  # the last: a recipe was refused
+HOMING_IS_DUE = "homing is due: the devices are not open, and the arm has not homed"
 HOLD_AGAIN_S = 0.25  # while a verb that was aborted has not ended yet
 
 
@@ -56,7 +59,8 @@ class Engine:
 
     `Preoperational -initialize-> Initialized -prepare_recipe-> Ready -start-> SingleExecution -> Ready`;
     a device fault leads to Error, an abort to Halted, and only `reset` leads out of either: it opens
-    the devices anew, homes, and prepares the recipe again. Nothing resumes by itself.
+    the devices anew, homes, and prepares the recipe again. Nothing resumes by itself. An engine opens and moves nothing
+    before `initialize`; from then on it watches the devices at rest.
     """
 
     def __init__(self, rig_file: Path, archive: Archive, *, opener: Callable[[Path], Rig] = open_rig) -> None:
@@ -65,7 +69,8 @@ class Engine:
         self._opener = opener
         self._lock = threading.RLock()
         self._listeners = Listeners()
-        self._state, self._reason = State.PREOPERATIONAL, ""
+        self._state, self._reason = State.PREOPERATIONAL, HOMING_IS_DUE
+        self._standing_fault: Fault | None = None
         self._rig: Rig | None = None
         self._prepared: Prepared | None = None
         self._stop = StopSignal()
@@ -77,6 +82,7 @@ class Engine:
         self._storing = Storing(archive, on_stored=self._stored_late, on_free=self._storing_is_free)
         self._unstored_reason = ""  # with which Error was entered, where the archive alone is the cause
         self._recipe_to_resume: Path | None = None  # of a reset that lost its prepared recipe on the way
+        self._watch = DeviceWatch(self._look_at_rest)
 
     # -- listening --------------------------------------------------------------------------
 
@@ -87,8 +93,13 @@ class Engine:
 
     @property
     def state_reason(self) -> str:
-        """Why the engine is in Error or Halted; empty in other states."""
+        """Why the engine is in Error, Halted or Preoperational; empty in other states."""
         return self._reason
+
+    @property
+    def standing_fault(self) -> Fault | None:
+        """The fault that still stands, for a listener that comes late; None once homing has succeeded after it."""
+        return self._standing_fault
 
     @property
     def is_prepared(self) -> bool:
@@ -118,6 +129,10 @@ class Engine:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Events arrive on the engine's threads; returns the function that ends the subscription."""
         return self._listeners.subscribe(listener)
+
+    def _report(self, fault: Fault) -> None:
+        self._standing_fault = fault
+        self._listeners.emit(fault)
 
     def _enter(self, state: State, reason: str = "") -> None:
         self._state, self._reason = state, reason
@@ -246,9 +261,9 @@ class Engine:
         with self._lock:
             self._require(*RESETTABLE)
             self._close_rig()
-            self._enter(State.PREOPERATIONAL)
+            self._enter(State.PREOPERATIONAL, "the devices are opened, and the arm homes")
             if given_up:
-                self._listeners.emit(Fault(given_up, "inspect that part again; keep the log and report it"))
+                self._report(Fault(given_up, "inspect that part again; keep the log and report it"))
             if self._prepared is not None:
                 self._recipe_to_resume = self._prepared.files.path
             self._open_and_home(stop)
@@ -262,7 +277,8 @@ class Engine:
         self._storing.close()
         with self._lock:
             self._close_rig()
-            self._enter(State.PREOPERATIONAL)
+            self._enter(State.PREOPERATIONAL, HOMING_IS_DUE)
+        self._watch.close()  # not under the lock, which its turn may hold
 
     @property
     def ended_by_device(self) -> bool:
@@ -325,7 +341,9 @@ class Engine:
                 raise
             log.warning("homing was broken off: %s", error)
         self._unless_aborted(stop)
+        self._standing_fault = None
         self._enter(State.INITIALIZED)
+        self._watch.start()
 
     def _prepare(self, recipe: Path | RecipeFiles, stop: StopSignal) -> None:
         self._require(State.INITIALIZED, State.READY)
@@ -355,7 +373,7 @@ class Engine:
     def _halt(self, reason: str, problems: list[str]) -> None:
         text = "; ".join([reason, *problems])
         self._enter(State.HALTED, text)
-        self._listeners.emit(Fault(text, "look at the cell, then Reset: the arm homes again"))
+        self._report(Fault(text, "look at the cell, then Reset: the arm homes again"))
 
     def _run(self, job: Job, prepared: Prepared, rig: Rig, stop: StopSignal, announced: threading.Event) -> None:
         """The job's thread, from its first event to its last. Nobody may find the engine busy for ever."""
@@ -367,7 +385,7 @@ class Engine:
             finally:
                 announced.set()
             result = self._result_of(job, prepared, rig, stop)
-            self._conclude(job, result, stop)
+            self._conclude(job, result, stop, rig)
         except BaseException as error:
             log.exception("inspection %s broke off", job.inspection_id)
             if self._state is State.SINGLE_EXECUTION:
@@ -385,28 +403,30 @@ class Engine:
             fault = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
             return JobResult(inspection_of(job, rig.is_simulated, (), broke_off(error), times), (), fault)
 
-    def _conclude(self, job: Job, result: JobResult, stop: StopSignal) -> None:
+    def _conclude(self, job: Job, result: JobResult, stop: StopSignal, rig: Rig) -> None:
         """Store the inspection, enter the state that follows, report the verdict as far as it is durable."""
         frames = [ArchivedFrame(c.step.view, c.step.light, c.frame, c.step.pose) for c in result.frames]
         stored = self._storing.store(result.inspection, frames)
         shown = result.inspection if stored.is_stored else not_stored(result.inspection, stored.problem)
         self._last = replace(result, inspection=shown, frames=())  # they are in the archive, or wait for it
-        self._after(result, stored, stop)
+        self._after(result, stored, stop, rig)
         self._listeners.emit(ResultReady(shown, stored.folder, stored.is_stored))
         if stored.is_stored:
             self._listeners.emit(self._lights.after_part(job.loaded, result.inspection))
         else:
             self._storing.keep_trying()  # only now: the verdict that comes later must be heard later
 
-    def _after(self, result: JobResult, stored: Stored, stop: StopSignal) -> None:
+    def _after(self, result: JobResult, stored: Stored, stop: StopSignal, rig: Rig) -> None:
         if result.fault is not None:
             self._fault(result.fault)
         elif not stored.is_stored and not stop.aborted:
             self._wait_for_storing(stored.problem)
-        elif not stop.aborted:
+        elif not stop.aborted and not self._is_lost(rig, stop):
             self._enter(State.READY)
         if not stored.is_stored:
-            self._listeners.emit(Fault(f"the last inspection is not stored: {stored.problem}", STORING_REMEDY))
+            unstored = Fault(f"the last inspection is not stored: {stored.problem}", STORING_REMEDY)
+            report = self._report if result.fault is None else self._listeners.emit  # a device's fault stands longer
+            report(unstored)
 
     def _ready_if_stored(self) -> None:
         """Enter Ready; or Error while an inspection is not stored, because the next one would be lost."""
@@ -414,7 +434,7 @@ class Engine:
             self._enter(State.READY)
             return
         self._wait_for_storing(problem)
-        self._listeners.emit(Fault(self._unstored_reason, STORING_REMEDY))
+        self._report(Fault(self._unstored_reason, STORING_REMEDY))
 
     def _wait_for_storing(self, problem: str) -> None:
         """Enter the Error that ends by itself once the inspection is stored."""
@@ -434,7 +454,10 @@ class Engine:
     def _storing_is_free(self) -> None:
         """Nothing waits any more: Ready, if that alone kept the station from it. Nothing moves by this."""
         with self._lock:
-            if self._state is State.ERROR and self._reason == self._unstored_reason and self._prepared is not None:
+            if self._state is not State.ERROR or self._reason != self._unstored_reason or self._prepared is None:
+                return
+            self._standing_fault = None
+            if self._rig is not None and not self._is_lost(self._rig, self._stop):  # nobody watched them meanwhile
                 self._enter(State.READY)
 
     def _fault(self, error: BaseException) -> None:
@@ -443,7 +466,33 @@ class Engine:
         else:
             text, action = f"{type(error).__name__}: {error}", "Reset; if it comes again, keep the log and report it"
         self._enter(State.ERROR, text)
-        self._listeners.emit(Fault(text, action))
+        self._report(Fault(text, action))
+
+    def _is_lost(self, rig: Rig, stop: StopSignal, silence_s: float | None = None) -> bool:
+        """Ask the devices; where one is not as it was left, enter Error, report it, hold the arm, lights off.
+
+        The job's devices were sound after its last frame, so a loss found here changes no verdict. An abort meanwhile
+        stops the arm too: it ends in Halted, and reports itself.
+        """
+        try:
+            ask_devices(rig, silence_s)
+        except DeviceError as error:
+            if not stop.aborted:
+                log.warning("lost at rest: %s", error)
+                self._fault(error)  # before anything that waits for a device that may be dead
+                hold(rig)
+            return True
+        return False
+
+    def _look_at_rest(self) -> None:
+        """One turn of the watch: skipped while a verb or a job has the devices."""
+        if self._state not in AT_REST or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._state in AT_REST and self._rig is not None:
+                self._is_lost(self._rig, self._stop, patience_at_rest_s())
+        finally:
+            self._lock.release()
 
     def _join(self) -> None:
         """Wait for the job's end; a listener on one of the job's own threads does not, because the job waits for it."""
@@ -469,4 +518,4 @@ class Engine:
             problems = self._rig.close()
             self._rig = None
             if problems:
-                self._listeners.emit(Fault("; ".join(problems), "check the light controller: a light may still be on"))
+                self._report(Fault("; ".join(problems), "check the light controller: a light may still be on"))

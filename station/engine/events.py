@@ -67,7 +67,10 @@ class ViewJudged:
 
 @dataclass(frozen=True, slots=True)
 class AcquisitionDone:
-    """The last frame is in: the part may be moved."""
+    """All frames of a sound run are in, and every device was asked afterwards: the part may be moved.
+
+    A run that a fault or a stop has ended never gets here: the arm may stand anywhere.
+    """
 
     inspection_id: str
 

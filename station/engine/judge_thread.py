@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from queue import Queue
 
 from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.plan import CaptureStep
-from station.inspection.result import ViewResult
+from station.inspection.result import RE_EXPOSED, ViewResult
 from station.judge.view_checks import refused_frame
 from station.judge.view_judge import ViewJudge
 
@@ -79,6 +80,8 @@ class JudgeThread:
             result = self._judge.judge(view)
             if not self._is_behind:
                 result = self._judge.refine(view, result)
+        if view.re_exposed:
+            result = replace(result, quality={**result.quality, RE_EXPOSED: float(view.re_exposed)})
         self.results.append(result)
         self._report(result)
 

@@ -37,8 +37,8 @@ class Device:
     ) -> None:
         self._name, self._told, self._faults, self._acts = name, told, faults, acts
 
-    def __getattr__(self, verb: str) -> Callable[[], None]:
-        def call() -> None:
+    def __getattr__(self, verb: str) -> Callable[..., None]:
+        def call(*_: object) -> None:
             what = f"{self._name}.{verb}"
             self._told.append(what)
             self._acts.get(what, nothing)()
