@@ -12,19 +12,37 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION = 1
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 UtcTime = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$")]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+# No figure of a rig lies beyond these; a value that does is a slip, and would only be noticed by what it spoils.
+MOST = 1e9
+Positive = Annotated[float, Field(gt=0, le=MOST, allow_inf_nan=False)]
+Finite = Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)]
+Pixels = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Focal = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]  # px
+Coordinate = Annotated[float, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]  # mm or degrees
+Intensity = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Channel = Annotated[int, Field(ge=1, le=255)]
 Vector = tuple[Finite, Finite, Finite]
 Rows = tuple[tuple[Finite, ...], ...]
-Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Part = Literal["camera", "viewpoints", "light directions", "light intensities", "dark frame", "sensor", "flat field"]
+
+
+def _whole_number(value: object) -> object:
+    """Python takes `true` and 1.0 for 1; a file that says so means something else."""
+    if isinstance(value, bool | float):
+        raise ValueError(f"expected a whole number, found {str(value).lower()}")
+    return value
+
+
+SchemaVersion = Annotated[Literal[1], BeforeValidator(_whole_number)]
 
 
 def vector_of(values: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -54,15 +72,15 @@ class CalibratedLight(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    channel: int = Field(ge=1)
+    channel: Channel
     name: Identifier
     kind: Literal["directional", "diffuse"]
-    position_mm: Vector | None = None
+    position_mm: tuple[Coordinate, Coordinate, Coordinate] | None = None
     direction: Vector | None = None
-    relative_intensity: Positive = 1.0
+    relative_intensity: Intensity = 1.0
     # Signal over black of the white plane in the middle of the picture, as a share of full scale per ms, at full
     # brightness and 0 dB. By this level the lights of two calibrations are compared.
-    plane_level_per_ms: Positive | None = None
+    plane_level_per_ms: Intensity | None = None
     lobe_exponent: Share | None = None  # of the LED, which aims at the target point; None where it was not measured
     direction_spread_deg: Share | None = None  # one sigma per axis, at the target point
     distance_spread_mm: Share | None = None
@@ -123,8 +141,8 @@ class CameraRecord(BaseModel):
     model: str  # of the distortion: k1, k1k2, full or full+tangential
     rms_px: Share
     left_out_rms_px: Share | None = None
-    pictures_used: int = Field(ge=0)
-    pictures_taken: int = Field(ge=0)
+    pictures_used: Count
+    pictures_taken: Count
     refused: tuple[str, ...] = ()  # pictures left out, each with the reason
 
 
@@ -133,7 +151,7 @@ class ReturnsRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    count: int = Field(ge=2)
+    count: int = Field(ge=2, le=1_000_000)
     mm: Share
     deg: Share
     px: Share
@@ -146,7 +164,7 @@ class ViewpointRecord(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Identifier
-    arm: tuple[Finite, Finite, Finite, Finite, Finite]  # x, y, z in mm, tilt and pan in degrees
+    arm: tuple[Coordinate, Coordinate, Coordinate, Coordinate, Coordinate]  # x, y, z in mm, tilt and pan in degrees
     camera_to_station: Rows  # (4, 4), camera frame x right, y down, z ahead
     covariance: Rows  # (6, 6) of a small move in the camera's frame: rotation in rad, then shift in mm
     factor95: Positive
@@ -230,19 +248,19 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[1] = 1
+    schema_version: SchemaVersion = 1
     calibration_id: Identifier
     created: UtcTime
     camera_serial_number: Annotated[str, Field(min_length=1, max_length=64)]
     image_width: int = Field(gt=0, le=65_535)
     image_height: int = Field(gt=0, le=65_535)
-    fx_px: Positive
-    fy_px: Positive
-    cx_px: Finite
-    cy_px: Finite
+    fx_px: Focal
+    fy_px: Focal
+    cx_px: Pixels
+    cy_px: Pixels
     distortion: tuple[Finite, ...] = ()  # in OpenCV's order: k1 k2 p1 p2 k3 ...
-    working_distance_mm: Positive
-    black_level_dn: Annotated[float, Field(ge=0, allow_inf_nan=False)]  # on the camera's 12-bit scale
+    working_distance_mm: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
+    black_level_dn: Annotated[float, Field(ge=0, le=4095, allow_inf_nan=False)]  # on the camera's 12-bit scale
     lights: tuple[CalibratedLight, ...] = Field(min_length=1)
     is_simulated: bool
     note: str = ""

@@ -1,4 +1,5 @@
-"""All that hardware is to the rest of the station: three Protocols, two for strobes, and the values they exchange.
+"""All that hardware is to the rest of the station: three Protocols, two for strobes, one for the watch at rest, and
+the values they exchange.
 
 Frames of reference. Station frame: millimetres, origin on the fixture where the part sits, x right
 and y away from the operator, z up. Camera frame of pictures: origin at the top left pixel, x right,
@@ -199,4 +200,20 @@ class StrobeCamera(Camera, Protocol):
 
     def collect(self) -> Frame:
         """The frame of the last `trigger`. Raises as `expose` does."""
+        ...
+
+
+class AsksAtRest(Protocol):
+    """What any of the three may offer besides: the station asks it after a part's last frame, and at rest.
+
+    A driver without it is asked by what its Protocol has; see `station/engine/device_watch.py`.
+    """
+
+    def check_at_rest(self, silence_s: float | None = None) -> None:
+        """Ask by one short exchange, which changes nothing, whether the device is still as it was left.
+
+        An arm answers, is trusted, and stands where it was sent. Lights answer, and all were confirmed to be off. A
+        camera is connected and answers. Raises DeviceError otherwise; for a device that is silent, after `silence_s`
+        at most, where that is less than the driver's own patience.
+        """
         ...

@@ -16,6 +16,16 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+# What a machine of this size can mean. A value beyond is a slip of the keyboard or of the unit, and is refused with its
+# line; the three types above are for drivers of other packages, which state bounds of their own.
+Coordinate = Annotated[float, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]  # mm or degrees
+Timeout = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]  # seconds
+Interval = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]  # seconds; 0 = never
+Pause = Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)]  # seconds in every step
+Distance = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]  # mm
+ToleranceMm = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+ToleranceDeg = Annotated[float, Field(gt=0, le=90, allow_inf_nan=False)]
+
 
 class SettingsError(ValueError):
     """Raised by a model's own check, and reported with file and line.

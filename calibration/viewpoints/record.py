@@ -6,7 +6,7 @@ The fiducial is the board as it lay when the viewpoints were measured; the drift
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,11 +16,15 @@ from calibration.camera_model import F64, CameraModel
 from calibration.hand_eye.result import Repeatability
 from calibration.record import (
     CalibrationFieldError,
+    Channel,
     Finite,
+    Focal,
     Picture,
+    Pixels,
     Positive,
     ReturnsRecord,
     Rows,
+    SchemaVersion,
     UtcTime,
     ViewpointRecord,
     rows_of,
@@ -56,12 +60,12 @@ class FiducialView(ViewpointRecord):
 class PinholeRecord(_Strict):
     """A camera in pixels of the full sensor, distortion in OpenCV's order."""
 
-    width_px: int = Field(gt=0)
-    height_px: int = Field(gt=0)
-    fx_px: Positive
-    fy_px: Positive
-    cx_px: Finite
-    cy_px: Finite
+    width_px: int = Field(gt=0, le=65_535)
+    height_px: int = Field(gt=0, le=65_535)
+    fx_px: Focal
+    fy_px: Focal
+    cx_px: Pixels
+    cy_px: Pixels
     distortion: tuple[Finite, ...] = ()
 
     def solution(self) -> Solution:
@@ -78,14 +82,14 @@ class PinholeRecord(_Strict):
 class ViewpointsRecord(_Strict):
     """All taught viewpoints of one rig, from one calibration."""
 
-    schema_version: Literal[1] = 1
+    schema_version: SchemaVersion = 1
     created: UtcTime
     camera_serial_number: Annotated[str, Field(min_length=1, max_length=64)]
     is_simulated: bool
     camera: PinholeRecord
     arm_repeatability_mm: Positive
     arm_repeatability_deg: Positive
-    diffuse_channel: Annotated[int, Field(ge=1)] | None = None  # the light under which the board was seen
+    diffuse_channel: Channel | None = None  # the light under which the board was seen
     board_bow_mm: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)  # of the fiducial, as `Solution.shape_mm`
     board_frame_mm: tuple[Finite, Finite, Positive] = (0.0, 0.0, 1.0)
     viewpoints: tuple[FiducialView, ...] = Field(min_length=1)

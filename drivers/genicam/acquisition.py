@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,13 +64,10 @@ class Acquisition:
 
     def expose(self, exposure_us: float, gain_db: float) -> Frame:
         """See `Camera.expose`. Raises FeatureMissing for an exposure time or gain out of range."""
-        try:
-            exposure = self._prepare(exposure_us, gain_db)
+        exposure = self._prepare(exposure_us, gain_db)
+        with self._given_up_if_it_fails():
             self._connection.features.execute("TriggerSoftware")
             return self._frame_of(exposure)
-        except DeviceError:
-            self._proof.may_skip = True
-            raise
 
     def trigger(self, exposure_us: float, gain_db: float) -> None:
         """See `StrobeCamera.trigger`."""
@@ -76,7 +75,8 @@ class Acquisition:
         exposure = self._prepare(exposure_us, gain_db)
         if self._configured.counts_exposure_ends:
             exposure = replace(exposure, ends_before=int(features.read("CounterValue")))
-        features.execute("TriggerSoftware")
+        with self._given_up_if_it_fails():
+            features.execute("TriggerSoftware")
         self._pending = exposure
 
     def wait_exposed(self) -> bool:
@@ -87,33 +87,40 @@ class Acquisition:
         if not self._configured.counts_exposure_ends:
             return False
         deadline_s = time.monotonic() + pending.time_us.asked / 1e6 + self._frame_timeout_s
-        while int(self._connection.features.read("CounterValue")) == pending.ends_before:
-            if self._stream.has_frame:
+        while True:
+            is_late = self._closing.is_set() or time.monotonic() >= deadline_s  # before the look that decides
+            if int(self._connection.features.read("CounterValue")) != pending.ends_before or self._stream.has_frame:
                 return True
-            if self._closing.is_set() or time.monotonic() >= deadline_s:
+            if is_late:
                 raise DeviceTimeout(
                     device,
                     f"the exposure of {pending.time_us.asked:g} us did not end within {self._frame_timeout_s:g} s "
                     "after it was due",
                 )
             time.sleep(POLL_S)
-        return True
 
     def collect(self) -> Frame:
         """See `StrobeCamera.collect`."""
         pending, self._pending = self._pending, None
         if pending is None:
             raise CommandRefused(self._connection.device, "waits for no frame: call trigger before each collect")
-        try:
+        with self._given_up_if_it_fails():
             return self._frame_of(pending)
+
+    @contextmanager
+    def _given_up_if_it_fails(self) -> Iterator[None]:
+        """An exposure that was triggered, and whose frame is not accepted, may have taken an id all the same."""
+        try:
+            yield
         except DeviceError:
-            self._proof.may_skip = True
+            self._proof.given_up += 1
             raise
 
     def _prepare(self, exposure_us: float, gain_db: float) -> _Exposure:
         """Registers are written only when the wish has changed; old frames are thrown away; the clock is latched."""
         if self._pending is not None:  # abandoned: its frame may still come, and is then counted, not wanted
-            self._pending, self._proof.may_skip = None, True
+            self._pending = None
+            self._proof.given_up += 1
         features = self._connection.features
         if self._time_us is None or self._time_us.asked != exposure_us:
             self._time_us = _Register(exposure_us, write_exposure(features, exposure_us))

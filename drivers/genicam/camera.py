@@ -23,7 +23,7 @@ from drivers.genicam.producers import Producer, load_producer
 from drivers.genicam.stream import stop_stream
 from drivers.protocols import CameraSettings, DeviceIdentity, Frame
 from drivers.registry import DriverKind
-from drivers.settings import DriverSettings, Positive, Text
+from drivers.settings import DriverSettings, Text, Timeout
 
 
 class GenicamCamera:
@@ -167,6 +167,17 @@ class GenicamCamera:
             features = self._alive().features
             return float(features.read("DeviceTemperature")) if features.is_readable("DeviceTemperature") else None
 
+    def check_at_rest(self, silence_s: float | None = None) -> None:  # noqa: ARG002 - the producer has its own patience
+        """See `drivers.protocols.AsksAtRest`: listed as accessible, and its clock answers where it has one.
+
+        Raises DeviceLost, CommandRefused.
+        """
+        with self._lock:
+            connection = self._alive()
+            if connection.can_latch:
+                connection.latch_ns()  # cached nodes answer without the camera; this one goes to it
+                connection.require_present()
+
     # -- exposures --------------------------------------------------------------------------
 
     def time_ns(self) -> int:
@@ -213,7 +224,7 @@ class GenicamSettings(DriverSettings):
     producer: Text  # `simcam` for the simulated camera, else the path of the maker's .cti
     serial_number: Text | None = None  # needed where the producer shows more than one camera
     environment: dict[VariableName, Text] = Field(default_factory=dict)  # set before the producer is loaded
-    frame_timeout_s: Positive = 5.0  # beyond the exposure itself; then the frame counts as lost
+    frame_timeout_s: Timeout = 5.0  # beyond the exposure itself; then the frame counts as lost
 
 
 def _open(settings: GenicamSettings) -> GenicamCamera:

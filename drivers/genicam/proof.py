@@ -12,15 +12,15 @@ from drivers.genicam.producers import VENDOR_ERRORS
 class FrameProof:
     """What the frames of one acquisition are held against. `shape` is (height, width) as configured.
 
-    `may_skip` is set after a failed or abandoned exposure: how many frames the camera counted meanwhile is not
-    known, so the next id may be any later one.
+    `given_up` counts the exposures since the last proven frame whose frame was not accepted: each of them may have
+    taken one id, or none where its trigger was lost, so the next frame's id may be later by so many, and no more.
     """
 
     def __init__(self, connection: Connection, shape: tuple[int, int]) -> None:
         self._connection = connection
         self._shape = shape
         self._last_frame_id: int | None = None  # None: no frame since the stream was started
-        self.may_skip = False
+        self.given_up = 0
 
     def check(self, buffer: Any, not_before_ns: int | None, exposure_us: float) -> None:
         """Raises FrameOutOfOrder unless the id is the next one, the exposure began at `not_before_ns` or later on
@@ -29,7 +29,7 @@ class FrameProof:
         self._check_time(buffer, not_before_ns)
         self._check_exposure(buffer, exposure_us)
         self._check_shape(buffer)
-        self.may_skip = False
+        self.given_up = 0
 
     def _check_id(self, frame_id: int) -> None:
         last = self._last_frame_id
@@ -37,8 +37,11 @@ class FrameProof:
             kind = "a duplicate" if frame_id == last else "a stale one"
             raise self._refused(f"frame {frame_id} follows frame {last}: {kind}, it came before")
         self._last_frame_id = frame_id
-        if last is not None and frame_id != last + 1 and not self.may_skip:
-            raise self._refused(f"frame {frame_id} follows frame {last}: lost in between: {frame_id - last - 1}")
+        if last is not None and frame_id > last + 1 + self.given_up:
+            given_up = f", of which {self.given_up} were given up" if self.given_up else ""
+            raise self._refused(
+                f"frame {frame_id} follows frame {last}: lost in between: {frame_id - last - 1}{given_up}"
+            )
 
     def _check_time(self, buffer: Any, not_before_ns: int | None) -> None:
         if not_before_ns is not None and int(buffer.timestamp_ns) < not_before_ns:

@@ -22,6 +22,7 @@ POLL_S = 0.0005
 LOSS_CHECK_S = 0.05
 BUFFERS = 4
 FETCH_S = 0.001  # of `try_fetch`, which holds the GIL for that long
+LOOKS_AFTER_DEADLINE = 20  # more looks at the stream once the time is over; then the frame is lost
 
 
 class Stream:
@@ -51,7 +52,11 @@ class Stream:
         return self._can_count and self._is_waiting()
 
     def _is_waiting(self) -> bool:
-        return int(self._connection.acquirer.data_streams[0].num_awaiting_delivery) > 0
+        return self._waiting() > 0
+
+    def _waiting(self) -> int:
+        """How many filled buffers nobody has taken yet."""
+        return int(self._connection.acquirer.data_streams[0].num_awaiting_delivery)
 
     def drain(self) -> None:
         """Throws away frames that nobody waits for: of a stray trigger, or too late for the last one."""
@@ -82,8 +87,11 @@ class Stream:
                 buffer.parent.queue_buffer(buffer, False)  # True would zero its memory first
 
     def _wait(self, deadline_s: float) -> Any:
-        """Poll and sleep, because fetch holds the GIL while it waits (genicam/harvesters issue 508)."""
-        device, check_s = self._connection.device, 0.0
+        """Poll and sleep, because fetch holds the GIL while it waits (genicam/harvesters issue 508).
+
+        A frame that waits when the time is over is still fetched: what was late may have been this process.
+        """
+        device, check_s, looks_left = self._connection.device, 0.0, LOOKS_AFTER_DEADLINE
         while True:
             with self._connection.translated("waiting for the frame"):
                 buffer = self._try_fetch()
@@ -96,19 +104,28 @@ class Stream:
                 check_s = now_s + LOSS_CHECK_S
                 self._connection.require_present()
             if now_s >= deadline_s:
+                looks_left -= 1
+            if looks_left < 0:
                 raise DeviceTimeout(
                     device, f"no frame within {self._frame_timeout_s:g} s after the exposure: lost on the way"
                 )
             time.sleep(POLL_S)
 
     def _try_fetch(self) -> Any:
-        """A buffer, or None. harvesters swallows an incomplete buffer: one that waited and is not handed over."""
-        if self._can_count and not self._is_waiting():
+        """A buffer, or None. harvesters swallows an incomplete buffer: fewer wait then, and none is handed over.
+
+        It also returns None before it has looked, where `FETCH_S` went by first: as many wait then as before.
+        """
+        waiting = self._waiting() if self._can_count else 0
+        if self._can_count and not waiting:
             return None
         buffer = self._connection.acquirer.try_fetch(timeout=FETCH_S, is_raw=True)
-        if buffer is None and self._can_count:
+        if buffer is None and self._waiting_fell_below(waiting):
             raise FrameIncomplete(self._connection.device, "a frame arrived with fewer bytes than its format needs")
         return buffer
+
+    def _waiting_fell_below(self, waiting: int) -> bool:
+        return self._can_count and self._waiting() < waiting
 
 
 def stop_stream(connection: Connection) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from contextlib import contextmanager
+from typing import Generic, Protocol, TypeVar
 
 from drivers.errors import DeviceLost
 
@@ -47,3 +48,24 @@ class Replies(Generic[Reply]):
         """Take out, one by one, what has arrived by now. Raises DeviceLost."""
         while (reply := self.next(0.0)) is not None:
             yield reply
+
+
+class Patient(Protocol):
+    """A conversation, by how long it waits for a reply."""
+
+    reply_timeout_s: float
+
+
+@contextmanager
+def shortened(conversation: Patient, silence_s: float | None, attempts: int) -> Iterator[None]:
+    """Within the block so many unanswered attempts take no longer than this; None: as long as they ever do.
+
+    The caller holds the conversation's lock.
+    """
+    usual_s = conversation.reply_timeout_s
+    if silence_s is not None:
+        conversation.reply_timeout_s = min(usual_s, silence_s / attempts)
+    try:
+        yield
+    finally:
+        conversation.reply_timeout_s = usual_s

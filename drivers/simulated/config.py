@@ -16,17 +16,21 @@ LineKind = Literal["pty", "socket"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
-class Strict(BaseModel):
-    """Refuses unknown keys, so that a misspelt one is an error."""
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Angle = Annotated[float, Field(ge=-3600, le=3600)]
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class Strict(BaseModel):
+    """Refuses unknown keys, so that a misspelt one is an error, and values of another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class SimulatedDefect(Strict):
     """A defect by kind; size, depth and place are drawn from `seed` unless given."""
 
     kind: Name
-    seed: int = 0
+    seed: Seed = 0
 
 
 class SimulatedBoard(Strict):
@@ -34,15 +38,15 @@ class SimulatedBoard(Strict):
 
     z_mm: float = Field(default=8.0, ge=0, le=60)  # of its middle, above the plate
     tilt_deg: float = Field(default=0.0, ge=0, le=60)  # on a wedge, its face leaning toward `lean_deg` (0 is +x)
-    lean_deg: float = 0.0
-    rotation_deg: float = 0.0  # in its own plane
+    lean_deg: Angle = 0.0
+    rotation_deg: Angle = 0.0  # in its own plane
 
 
 class SimulatedPart(Strict):
     """What lies in the fixture: a product with its individual seed, or a target, or nothing."""
 
     product: Name = "connector"
-    seed: int = 1
+    seed: Seed = 1
     defects: tuple[SimulatedDefect, ...] = ()
     x_mm: float = Field(default=0.0, ge=-40, le=40)  # put down beside the middle of the fixture
     y_mm: float = Field(default=0.0, ge=-40, le=40)
@@ -55,8 +59,8 @@ class Imperfections(Strict):
     All zero but the arm's repeatability by default, so that a rig is as drawn until somebody asks for more.
     """
 
-    pose_repeatability_mm: float = Field(default=0.02, ge=0)  # one sigma per axis, anew at each visit
-    pose_repeatability_deg: float = Field(default=0.005, ge=0)
+    pose_repeatability_mm: float = Field(default=0.02, ge=0, le=50)  # one sigma per axis, anew at each visit
+    pose_repeatability_deg: float = Field(default=0.005, ge=0, le=45)
     light_direction_deg: float = Field(default=0.0, ge=0, le=10)  # one sigma per axis, of each light of the head
     light_intensity_percent: float = Field(default=0.0, ge=0, le=30)  # one sigma, of each light
     focal_length_percent: float = Field(default=0.0, ge=0, le=10)  # one sigma, of the lens
@@ -71,8 +75,8 @@ class Imperfections(Strict):
 class CameraTiming(Strict):
     """The limits of the frame rate: readout of the sensor and transfer (USB3 by default), which overlap."""
 
-    readout_ms_full: float = Field(default=47.8, ge=0)  # full sensor height; shorter for fewer rows
-    link_bytes_per_s: float = Field(default=380e6, gt=0)
+    readout_ms_full: float = Field(default=47.8, ge=0, le=60_000)  # full sensor height; shorter for fewer rows
+    link_bytes_per_s: float = Field(default=380e6, ge=1e3, le=1e12)
 
 
 class SimulatedRigConfig(Strict):
@@ -80,9 +84,9 @@ class SimulatedRigConfig(Strict):
 
     name: Name = "simulated"
     serial_number: Name = "FACET-SIM-0001"
-    seed: int = 1
-    clock_speed: float = Field(default=1.0, gt=0)  # 1 = the hardware's own times
-    serial_latency_ms: float = Field(default=2.0, ge=0)
+    seed: Seed = 1
+    clock_speed: float = Field(default=1.0, ge=0.001, le=1000)  # 1 = the hardware's own times
+    serial_latency_ms: float = Field(default=2.0, ge=0, le=60_000)
     arm_kind: ArmKind = "grbl"
     lights_kind: LightsKind = "gardasoft"
     line_kind: LineKind = "pty" if hasattr(os, "openpty") else "socket"

@@ -13,6 +13,7 @@ from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
 from station.acquire.captured_view import CapturedFrame
 from station.acquire.plan import CaptureStep
+from station.acquire.re_exposure import NOT_WHOLE, ReExposures
 from station.acquire.stage_times import StageTimes
 from station.rig.devices import Rig, Strobes
 
@@ -62,7 +63,8 @@ def capture(
 
     A frame belongs to a light for three reasons: the driver triggered it, its id follows the last one, and its
     exposure began after the light was acknowledged and settled, on the camera's own clock. With strobes its exposure
-    was also over, on that clock, before the next light was armed. `settle_s` is waited after each move.
+    was also over, on that clock, before the next light was armed. `settle_s` is waited after each move. A frame that
+    did not come whole is exposed again, a few times a view (`re_exposure.py`).
 
     Raises Stopped, and DeviceError naming the device.
     """
@@ -85,68 +87,101 @@ def _walk(
         position = _go(rig, pose, settle_s, times)
         dark = tuple(step for step in steps if step.kind == "dark")
         lit = tuple(step for step in steps if step.kind != "dark")
-        for step, frame in _dark(rig, dark, stop, times):  # first, while the lights are off from the move
-            yield CapturedFrame(step, frame, position)
+        again = ReExposures(rig.camera)
+        for step, frame in _dark(rig, dark, stop, times, again):  # first, while the lights are off from the move
+            yield CapturedFrame(step, frame, position, again.take_off())
         if lit:
             expose = _by_software if rig.strobes is None else _by_strobe
-            for step, frame in expose(rig, lit, stop, times):
-                yield CapturedFrame(step, frame, position)
+            for step, frame in expose(rig, lit, stop, times, again):
+                yield CapturedFrame(step, frame, position, again.take_off())
 
 
 def _dark(
-    rig: Rig, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, again: ReExposures
 ) -> Iterator[tuple[CaptureStep, Frame]]:
     """Frames without light: the lights went off, acknowledged, before the arm moved here."""
     for step in steps:
-        stop.check(at_view_boundary=False)
-        with times.stage("dark_frame"):
-            frame = rig.camera.expose(step.exposure_us, step.gain_db)
-            rig.lights.check()
+        frame = _whole_frame(rig, step, stop, times, "dark_frame", again)
+        rig.lights.check()
         yield step, frame
 
 
+def _whole_frame(
+    rig: Rig, step: CaptureStep, stop: StopSignal, times: StageTimes, stage: str, again: ReExposures
+) -> Frame:
+    """Expose under the light that shines, again while the frame does not come whole and the view allows it."""
+    while True:
+        stop.check(at_view_boundary=False)
+        try:
+            with times.stage(stage):
+                return rig.camera.expose(step.exposure_us, step.gain_db)
+        except NOT_WHOLE as error:
+            again.allow(step, error)
+            rig.lights.check()
+
+
 def _by_software(
-    rig: Rig, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, again: ReExposures
 ) -> Iterator[tuple[CaptureStep, Frame]]:
     for step in steps:
         stop.check(at_view_boundary=False)
         with times.stage("light"):
             rig.lights.on(step.channel, step.brightness)
             lit_ns = rig.camera.time_ns()
-        stop.check(at_view_boundary=False)
-        with times.stage("expose"):
-            frame = rig.camera.expose(step.exposure_us, step.gain_db)
+        frame = _whole_frame(rig, step, stop, times, "expose", again)
         _prove_lit(step, frame, lit_ns)
         rig.lights.check()
         yield step, frame
 
 
 def _by_strobe(
-    rig: Rig, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, again: ReExposures
 ) -> Iterator[tuple[CaptureStep, Frame]]:
     """While a frame is read out, the next light is armed; never while the sensor may still gather light."""
     assert rig.strobes is not None
     strobes = rig.strobes
-    camera, lights = strobes.camera, strobes.lights
     stop.check(at_view_boundary=False)
     armed_ns = _arm(strobes, steps[0], times)
     for step, following in zip_longest(steps, steps[1:]):
         stop.check(at_view_boundary=False)
-        with times.stage("expose"):
-            camera.trigger(step.exposure_us, step.gain_db)
-            is_over = following is not None and camera.wait_exposed()
-        over_ns = camera.time_ns() if is_over else None
-        next_ns = _arm(strobes, following, times) if is_over else 0
-        with times.stage("expose"):
-            frame = camera.collect()
+        while (flash := _flash(strobes, step, following, times, again)) is None:
+            strobes.lights.check()
+            stop.check(at_view_boundary=False)
+            armed_ns = _arm(strobes, step, times)  # the following light may be armed already
+        frame, over_ns, next_ns = flash
         _prove_lit(step, frame, armed_ns)
         if over_ns is not None:
             _prove_over(step, frame, over_ns)
-        lights.check()
-        if following is not None and not is_over:
+        strobes.lights.check()
+        if following is not None and over_ns is None:
             next_ns = _arm(strobes, following, times)
         yield step, frame
         armed_ns = next_ns
+
+
+def _flash(
+    strobes: Strobes, step: CaptureStep, following: CaptureStep | None, times: StageTimes, again: ReExposures
+) -> tuple[Frame, int | None, int] | None:
+    """One exposure under the armed light: its frame, the camera's clock once it was over, and once the following
+    light was armed; None for the second where the camera does not report it. None at all: the step is to be armed and
+    exposed again."""
+    camera = strobes.camera
+    try:
+        with times.stage("expose"):
+            camera.trigger(step.exposure_us, step.gain_db)
+            is_over = following is not None and camera.wait_exposed()
+    except NOT_WHOLE as error:
+        again.allow(step, error)
+        return None
+    over_ns = camera.time_ns() if is_over else None
+    next_ns = _arm(strobes, following, times) if following is not None and is_over else 0
+    try:
+        with times.stage("expose"):
+            frame = camera.collect()
+    except NOT_WHOLE as error:
+        again.allow(step, error)
+        return None
+    return frame, over_ns, next_ns
 
 
 def _arm(strobes: Strobes, step: CaptureStep, times: StageTimes) -> int:

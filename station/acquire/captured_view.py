@@ -16,6 +16,7 @@ class CapturedFrame:
     step: CaptureStep
     frame: Frame
     position: Pose
+    re_exposed: int = 0  # exposures before this one whose frames did not come whole
 
 
 class CapturedView:
@@ -46,6 +47,11 @@ class CapturedView:
     @property
     def captured(self) -> tuple[CapturedFrame, ...]:
         return tuple(self._captured.values())
+
+    @property
+    def re_exposed(self) -> int:
+        """How many frames of this view did not come whole and were exposed again."""
+        return sum(captured.re_exposed for captured in self._captured.values())
 
     @property
     def frames(self) -> dict[str, Frame]:

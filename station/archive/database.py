@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine, event, select, text
+from sqlalchemy import Engine, create_engine, event, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from station.archive.errors import ArchiveError
+from station.archive.errors import ArchiveError, ArchiveNotFound
 from station.archive.folder import WrittenRecord
 from station.archive.tables import FrameRow, InspectionRow, LightRow, SchemaRow, Table, ViewRow
 
@@ -32,11 +34,51 @@ def open_database(url: str) -> Engine:
     except SQLAlchemyError as error:
         engine.dispose()
         action = "check the disk and who else has it open"
-        raise ArchiveError(f"{engine.url}: cannot be used: {_cause(error)}; {action}") from error
+        raise ArchiveError(f"{engine.url}: cannot be used: {cause_of(error)}; {action}") from error
     except ArchiveError:
         engine.dispose()
         raise
     return engine
+
+
+def open_database_for_reading(path: Path) -> Engine:
+    """Connect to an SQLite file without ever changing it. Raises ArchiveNotFound, ArchiveError."""
+    if not path.is_file():
+        text = f"{path.parent}: holds no archive (no {path.name} in it); give the `archive` folder below an --out"
+        raise ArchiveNotFound(text)
+    engine = create_engine(sqlite_url(path), creator=lambda: _connect_for_reading(path))
+    try:
+        _check_sqlite(engine)
+        _check_known_version(engine)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise ArchiveError(f"{engine.url}: cannot be read: {cause_of(error)}; check the disk") from error
+    except ArchiveError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _connect_for_reading(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write. Where not even the log's index may be written, nobody has the file open."""
+    uri = f"file:{quote(path.as_posix())}?mode=ro"
+    try:
+        return _checked(uri)
+    except sqlite3.OperationalError:
+        if path.with_name(f"{path.name}-wal").exists():
+            raise
+        return _checked(f"{uri}&immutable=1")
+
+
+def _checked(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+    try:
+        for pragma in ("query_only=ON", f"busy_timeout={BUSY_TIMEOUT_MS}", "schema_version"):
+            connection.execute(f"PRAGMA {pragma}").close()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def sqlite_url(path: Path) -> str:
@@ -53,7 +95,7 @@ def insert_record(engine: Engine, root: Path, record: WrittenRecord) -> None:
     except SQLAlchemyError as error:
         name = record.inspection.inspection_id
         raise ArchiveError(
-            f"{engine.url}: inspection {name} could not be entered: {_cause(error)}; check the disk"
+            f"{engine.url}: inspection {name} could not be entered: {cause_of(error)}; check the disk"
         ) from error
 
 
@@ -64,7 +106,7 @@ def reading(engine: Engine) -> Iterator[Session]:
         with Session(engine, expire_on_commit=False) as session:
             yield session
     except SQLAlchemyError as error:
-        raise ArchiveError(f"{engine.url}: cannot be read: {_cause(error)}") from error
+        raise ArchiveError(f"{engine.url}: cannot be read: {cause_of(error)}") from error
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -88,11 +130,24 @@ def _check_version(engine: Engine) -> None:
         if version is None:
             session.add(SchemaRow(version=SCHEMA_VERSION))
             session.commit()
-        elif version != SCHEMA_VERSION:
-            raise ArchiveError(
-                f"{engine.url}: tables of version {version}, this software knows {SCHEMA_VERSION}; "
-                "use the software that wrote them"
-            )
+        else:
+            _refuse_other_version(engine, version)
+
+
+def _check_known_version(engine: Engine) -> None:
+    """Raise ArchiveError for a data base that is no archive's, or that of later software."""
+    if not inspect(engine).has_table(SchemaRow.__tablename__):
+        raise ArchiveNotFound(f"{engine.url}: is a data base, but not one of an archive")
+    with Session(engine) as session:
+        _refuse_other_version(engine, session.scalars(select(SchemaRow.version)).first())
+
+
+def _refuse_other_version(engine: Engine, version: int | None) -> None:
+    if version != SCHEMA_VERSION:
+        raise ArchiveError(
+            f"{engine.url}: tables of version {version}, this software knows {SCHEMA_VERSION}; "
+            "use the software that wrote them"
+        )
 
 
 def _inspection_row(root: Path, record: WrittenRecord) -> InspectionRow:
@@ -176,5 +231,6 @@ def _frame_rows(record: WrittenRecord) -> list[FrameRow]:
     ]
 
 
-def _cause(error: SQLAlchemyError) -> str:
+def cause_of(error: Exception) -> str:
+    """The data base's own words for what went wrong."""
     return str(getattr(error, "orig", None) or error)

@@ -1,9 +1,17 @@
-"""The archive's error."""
+"""The archive's errors."""
 
 from __future__ import annotations
 
-from station.errors import StationFault
+from station.errors import BadInput, StationFault
 
 
 class ArchiveError(StationFault):
     """An inspection could not be stored or read; the text names the file and what to do."""
+
+
+class ArchiveNotFound(ArchiveError, BadInput):
+    """The folder that was named holds no archive."""
+
+
+class ArchiveInUse(ArchiveError):
+    """Another process writes to this archive; the text names it."""

@@ -72,16 +72,18 @@ def write_record(root: Path, inspection: Inspection, frames: Sequence[ArchivedFr
     """Write `<root>/<YYYY-MM-DD>/<inspection_id>/`, or nothing. Raises ArchiveError."""
     folder = folder_of(root, inspection)
     unfinished = folder.with_name(f"{PARTIAL_PREFIX}{folder.name}")
-    if folder.exists() or unfinished.exists():
+    if folder.exists():
         raise ArchiveError(f"{folder}: this inspection is archived already; records are never overwritten")
     try:
+        if unfinished.exists():  # of an earlier attempt of this very writer, whose disk did not even let it be removed
+            shutil.rmtree(unfinished)
         record = _build(unfinished, folder, inspection, frames)
         unfinished.rename(folder)
         sync_folder(folder.parent)
     except BaseException as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         if isinstance(error, OSError):
-            raise ArchiveError(f"{folder}: could not be written, nothing was kept: {error}") from error
+            raise ArchiveError(f"{folder}: could not be written, and nothing of it is left there: {error}") from error
         raise
     return record
 

@@ -3,67 +3,90 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import Engine, select, union
+from sqlalchemy import Engine, inspect, select
 
-from station.archive.database import insert_record, open_database, reading, sqlite_url
+from station.archive.database import (
+    insert_record,
+    open_database,
+    open_database_for_reading,
+    reading,
+    sqlite_url,
+)
 from station.archive.errors import ArchiveError
 from station.archive.folder import (
-    PARTIAL_PREFIX,
     ArchivedFrame,
     WrittenRecord,
+    folder_of,
     read_bytes,
     read_record,
     read_verified,
     verify_record,
     write_record,
 )
-from station.archive.ids import is_inspection_id
+from station.archive.light_rows import light_readings
+from station.archive.lock import WriterLock
+from station.archive.orphans import interrupted_folders, put_in_order, unfinished_folders
 from station.archive.pixels import read_tiff
 from station.archive.records import ViewRecord
+from station.archive.room import check_room
+from station.archive.spool import spool_of
 from station.archive.tables import InspectionRow, LightRow
 from station.archive.view_files import view_result
 from station.documents.atomic import write_atomic
 from station.inspection.result import HistoryRow, Inspection, Verdict, ViewResult
 from station.lights.series import LightReading
 
-log = logging.getLogger(__name__)
-
 DATABASE = "archive.sqlite"
 DOCUMENTS = "documents"
 READERS = 2
-_DAY_FOLDERS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 
 
 class Archive:
     """A folder of records and the data base that lists them. Methods may be called from any thread."""
 
-    def __init__(self, root: Path, engine: Engine) -> None:
+    def __init__(self, root: Path, engine: Engine, lock: WriterLock | None) -> None:
         self._root = root
         self._engine = engine
+        self._lock = lock
+        self._spool = spool_of(root)
+        self.notes: tuple[str, ...] = ()  # what the opening found and put in order, for a person to read
+        self._without_row: set[str] = set()  # inspections whose folder is whole and whose row was refused
 
     @classmethod
-    def open(cls, folder: Path, url: str | None = None) -> Archive:
-        """Open or create; `url` names another data base than the SQLite file in the folder.
+    def open(
+        cls, folder: Path, url: str | None = None, *, read_only: bool = False, purpose: str = "a station"
+    ) -> Archive:
+        """Open or create for writing, or open what is there with `read_only`.
 
-        Whole records that have no row (the power went between folder and row) are entered now.
-        Raises ArchiveError.
+        A writer holds the archive's lock until `close`; `purpose` is what another one reads of it. It puts in order
+        what a station that died left behind: `station.archive.orphans`. A reader changes nothing, and may come at any
+        time. `url` names another data base than the SQLite file in the folder.
+        Raises ArchiveInUse, ArchiveNotFound for a reader, ArchiveError.
         """
         root = folder.resolve()
+        if read_only:
+            return cls(root, open_database_for_reading(root / DATABASE) if url is None else open_database(url), None)
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ArchiveError(f"{root}: cannot be created: {error.strerror or error}") from error
-        archive = cls(root, open_database(url or sqlite_url(root / DATABASE)))
-        archive._enter_orphans()
+        lock = WriterLock.take(root, purpose)
+        try:
+            archive = cls(root, open_database(url or sqlite_url(root / DATABASE)), lock)
+        except BaseException:
+            lock.release()
+            raise
+        try:
+            archive.notes = put_in_order(root, archive._engine, archive._spool)
+        except BaseException:
+            archive.close()
+            raise
         return archive
 
     def __enter__(self) -> Archive:
@@ -75,27 +98,58 @@ class Archive:
         self.close()
 
     def close(self) -> None:
-        """Close the data base; the archive must not be used any more."""
+        """Close the data base and give the lock back; the archive must not be used any more."""
         self._engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
 
     def record(self, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> Path:
-        """Store everything, or nothing; returns the record's folder once disk and data base have it.
+        """Store everything; returns the record's folder once disk and data base have it.
 
-        Raises ArchiveError.
+        Raises ArchiveError. Where the data base alone refused, the whole folder stays, and the same call enters it
+        later; so does the next opening of the archive. In every other case nothing of the record is left.
         """
-        record = write_record(self._root, inspection, frames)
-        try:
-            insert_record(self._engine, self._root, record)
-        except ArchiveError:
-            shutil.rmtree(record.folder, ignore_errors=True)
-            raise
+        self._require_writer()
+        name = inspection.inspection_id
+        folder = folder_of(self._root, inspection)
+        if name in self._without_row and folder.is_dir():
+            record = read_record(folder)
+            if self._is_entered(record):  # the data base had it, and failed on its way back
+                self._without_row.discard(name)
+                return record.folder
+        else:
+            record = write_record(self._root, inspection, frames)
+            self._without_row.add(name)
+        insert_record(self._engine, self._root, record)
+        self._without_row.discard(name)
         return record.folder
+
+    def keep_aside(self, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> Path:
+        """Keep the record where the next opening finds it, since the archive does not take it; returns where.
+
+        That is the archive itself, where only the row is missing, else the spool. Raises ArchiveError.
+        """
+        self._require_writer()
+        folder = folder_of(self._root, inspection)
+        if inspection.inspection_id in self._without_row and folder.is_dir():
+            return folder
+        return self._spool.put(inspection, frames)
+
+    def drop_aside(self, inspection: Inspection) -> None:
+        """Remove what `keep_aside` put into the spool."""
+        self._spool.drop(inspection)
+
+    def check_room(self, record_bytes: int) -> None:
+        """Raise ArchiveError where a record of that size could not be stored now: space, rights, a locked data base."""
+        self._require_writer()
+        check_room(self._root, self._engine, record_bytes)
 
     def keep_document(self, path: Path, sha256: str, suffix: str = ".yaml") -> Path:
         """Keep a copy of a file that inspections name by its SHA-256, once per content; returns the copy's path.
 
         Raises ArchiveError: it cannot be copied, or is no longer the file of that hash.
         """
+        self._require_writer()
         kept = self.document(sha256, suffix)
         try:
             data = path.read_bytes()
@@ -137,22 +191,10 @@ class Archive:
         `recipe_id` and `calibration` (SHA-256 of the record) select inspections where they are given. The oldest
         `with_first` are added, because the reference that lights are compared with must not move with the latest.
         """
-        wanted = select(InspectionRow.inspection_id)
-        if recipe_id is not None:
-            wanted = wanted.where(InspectionRow.recipe_id == recipe_id)
-        if calibration is not None:
-            wanted = wanted.where(InspectionRow.provenance["calibration"].as_string() == calibration)
-        latest = wanted.order_by(InspectionRow.inspection_id.desc()).limit(limit).subquery()
-        first = wanted.order_by(InspectionRow.inspection_id).limit(with_first).subquery()
-        chosen = union(select(latest.c.inspection_id), select(first.c.inspection_id)).subquery()
-        query = (
-            select(LightRow, InspectionRow.creation_time, InspectionRow.recipe_id, InspectionRow.provenance)
-            .join(chosen, chosen.c.inspection_id == LightRow.inspection_id)
-            .join(InspectionRow, InspectionRow.inspection_id == LightRow.inspection_id)
-            .order_by(LightRow.inspection_id, LightRow.view, LightRow.light)
-        )
         with reading(self._engine) as session:
-            return [_light_reading(*found) for found in session.execute(query)]
+            if self._lock is None and not inspect(self._engine).has_table(LightRow.__tablename__):
+                return []  # of an earlier version, which recorded no lights
+            return light_readings(session, limit, recipe_id, calibration, with_first)
 
     def load(self, inspection_id: str) -> Inspection:
         """One inspection with its arrays, each file checked against the manifest. Raises ArchiveError."""
@@ -180,8 +222,21 @@ class Archive:
         return self._root / self._row(inspection_id).folder
 
     def incomplete(self) -> list[Path]:
-        """Folders without a finished record: the station died while writing, or is writing now."""
-        return sorted(self._root.glob(f"{_DAY_FOLDERS}/{PARTIAL_PREFIX}*"))
+        """Folders of records that are being written now, or whose writing was interrupted since the last opening."""
+        return unfinished_folders(self._root)
+
+    def interrupted(self) -> list[Path]:
+        """Folders of records whose writing was interrupted, set aside by a later opening: no inspections."""
+        return interrupted_folders(self._root)
+
+    def _require_writer(self) -> None:
+        if self._lock is None:
+            raise ArchiveError(f"{self._root}: was opened for reading; nothing can be stored through it")
+
+    def _is_entered(self, record: WrittenRecord) -> bool:
+        with reading(self._engine) as session:
+            row = session.get(InspectionRow, record.inspection.inspection_id)
+        return row is not None and row.manifest_sha256 == record.manifest_sha256
 
     def _row(self, inspection_id: str) -> InspectionRow:
         with reading(self._engine) as session:
@@ -201,27 +256,6 @@ class Archive:
             row.is_simulated,
             str(self._root / row.folder),
         )
-
-    def _enter_orphans(self) -> None:
-        with reading(self._engine) as session:
-            known = set(session.scalars(select(InspectionRow.inspection_id)))
-        for folder in sorted(self._root.glob(f"{_DAY_FOLDERS}/*")):
-            if folder.name not in known and is_inspection_id(folder.name):
-                self._enter(folder)
-
-    def _enter(self, folder: Path) -> None:
-        try:
-            record: WrittenRecord = read_record(folder)
-            insert_record(self._engine, self._root, record)
-        except ArchiveError:
-            log.exception("%s has no row in the data base and could not be entered", folder)
-
-
-def _light_reading(row: LightRow, when: datetime, recipe_id: str, provenance: dict[str, str]) -> LightReading:
-    calibration = provenance.get("calibration", "")
-    return LightReading(
-        row.inspection_id, when, recipe_id, row.view, row.light, row.level, row.left_out_residual, calibration
-    )
 
 
 def _load_view(record: WrittenRecord, view: ViewRecord) -> ViewResult:

@@ -31,7 +31,7 @@ def rejudge(
 
 def lights_trend(
     archive: ArchiveOption,
-    limit: Annotated[int, typer.Option(help="How many of the latest inspections to look at.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many of the latest to look at.")] = 1000,
     as_json: JsonOption = False,
 ) -> None:
     """Each light over the archived parts: residual against the others, and level; ends with 1 if one stands out."""
@@ -44,11 +44,11 @@ def lights_trend(
 
 
 def _opened(folder: Path) -> Archive:
-    """The archive in `folder`; refuses one that is not there, because opening would make an empty one."""
+    """The archive in `folder`, for reading: a station may write to it meanwhile. Raises ArchiveNotFound."""
     from station.archive import Archive
 
     if not folder.is_dir():
         raise typer.BadParameter(
             f"--archive {folder}: there is no such folder; give the `archive` folder below the --out of `inspect`"
         )
-    return Archive.open(folder)
+    return Archive.open(folder, read_only=True)

@@ -11,6 +11,7 @@ from enum import IntEnum
 import typer
 
 from drivers.errors import DeviceError, FeatureMissing, OutOfTravel
+from station.commands.say import printable
 from station.errors import BadInput, StationFault
 
 
@@ -34,10 +35,10 @@ def run_guarded(app: typer.Typer) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitCode.DONE
     except (BadInput, OutOfTravel, FeatureMissing) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return ExitCode.BAD_INPUT
     except (DeviceError, StationFault, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return ExitCode.FAULT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -13,7 +13,6 @@ from station.console.situation import Situation
 from station.engine.events import State
 from station.inspection.reasons import ReasonKind
 
-
 _OF_THE_RUN = (ReasonKind.DEVICE_FAULT, ReasonKind.STOPPED)  # over with the run, once a reset has led out of it
 
 

@@ -17,8 +17,10 @@ from pathlib import Path
 from drivers.errors import DeviceError
 from station.acquire.capture import Stopped, StopSignal
 from station.acquire.stage_times import StageTimes
-from station.archive import Archive, ArchivedFrame, ArchiveError, new_inspection_id
+from station.archive import Archive, ArchivedFrame, new_inspection_id
+from station.engine.device_watch import DeviceWatch, ask_devices, patience_at_rest_s
 from station.engine.events import (
+    Event,
     Fault,
     JobStarted,
     LightsWatched,
@@ -29,17 +31,22 @@ from station.engine.events import (
     StateChanged,
 )
 from station.engine.halt import hold
-from station.engine.job import Job, JobResult, provenance, run_job
+from station.engine.job import Job, JobResult, broke_off, inspection_of, provenance, run_job
 from station.engine.light_watch import LightWatch
 from station.engine.listeners import Listeners
 from station.engine.preparation import Prepared, RecipeFiles, prepare, read_recipe_files
+from station.engine.storing import REMEDY as STORING_REMEDY
+from station.engine.storing import Stored, Storing, not_stored
 from station.errors import StationFault
+from station.inspection.part_id import check_part_id
 from station.inspection.result import HistoryRow, Inspection
 from station.rig.devices import Rig, open_rig
 
 log = logging.getLogger(__name__)
 
+AT_REST = (State.INITIALIZED, State.READY)  # the devices are open, and nothing commands them
 RESETTABLE = (State.ERROR, State.HALTED, State.PREOPERATIONAL, State.INITIALIZED)  # the last: a recipe was refused
+HOMING_IS_DUE = "homing is due: the devices are not open, and the arm has not homed"
 HOLD_AGAIN_S = 0.25  # while a verb that was aborted has not ended yet
 
 
@@ -52,7 +59,8 @@ class Engine:
 
     `Preoperational -initialize-> Initialized -prepare_recipe-> Ready -start-> SingleExecution -> Ready`;
     a device fault leads to Error, an abort to Halted, and only `reset` leads out of either: it opens
-    the devices anew, homes, and prepares the recipe again. Nothing resumes by itself.
+    the devices anew, homes, and prepares the recipe again. Nothing resumes by itself. An engine opens and moves nothing
+    before `initialize`; from then on it watches the devices at rest.
     """
 
     def __init__(self, rig_file: Path, archive: Archive, *, opener: Callable[[Path], Rig] = open_rig) -> None:
@@ -61,16 +69,20 @@ class Engine:
         self._opener = opener
         self._lock = threading.RLock()
         self._listeners = Listeners()
-        self._state, self._reason = State.PREOPERATIONAL, ""
+        self._state, self._reason = State.PREOPERATIONAL, HOMING_IS_DUE
+        self._standing_fault: Fault | None = None
         self._rig: Rig | None = None
         self._prepared: Prepared | None = None
         self._stop = StopSignal()
         self._stop_lock = threading.Lock()  # between looking at the signal and replacing it; held for no longer
         self._thread: threading.Thread | None = None
+        self._here = threading.local()  # whether this thread belongs to a job: then it cannot wait for the job's end
         self._last: JobResult | None = None
         self._lights = LightWatch(archive)
-        self._standing_fault: Fault | None = None
-        self._listeners.subscribe(self._note_fault)
+        self._storing = Storing(archive, on_stored=self._stored_late, on_free=self._storing_is_free)
+        self._unstored_reason = ""  # with which Error was entered, where the archive alone is the cause
+        self._recipe_to_resume: Path | None = None  # of a reset that lost its prepared recipe on the way
+        self._watch = DeviceWatch(self._look_at_rest)
 
     # -- listening --------------------------------------------------------------------------
 
@@ -81,24 +93,18 @@ class Engine:
 
     @property
     def state_reason(self) -> str:
-        """Why the engine is in Error or Halted; empty in other states."""
+        """Why the engine is in Error, Halted or Preoperational; empty in other states."""
         return self._reason
+
+    @property
+    def standing_fault(self) -> Fault | None:
+        """The fault that still stands, for a listener that comes late; None once homing has succeeded after it."""
+        return self._standing_fault
 
     @property
     def is_prepared(self) -> bool:
         """Whether a recipe is prepared; a refused one leaves none."""
         return self._prepared is not None
-
-    @property
-    def standing_fault(self) -> Fault | None:
-        """The fault that stands until a reset has led out of it; None while nothing is wrong."""
-        return self._standing_fault
-
-    def _note_fault(self, event: object) -> None:
-        if isinstance(event, Fault):
-            self._standing_fault = event
-        elif isinstance(event, StateChanged) and event.state in (State.INITIALIZED, State.READY):
-            self._standing_fault = None
 
     def prepared_event(self) -> RecipePrepared | None:
         """What a listener that comes late needs to know of the recipe; None before one is prepared."""
@@ -123,6 +129,10 @@ class Engine:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Events arrive on the engine's threads; returns the function that ends the subscription."""
         return self._listeners.subscribe(listener)
+
+    def _report(self, fault: Fault) -> None:
+        self._standing_fault = fault
+        self._listeners.emit(fault)
 
     def _enter(self, state: State, reason: str = "") -> None:
         self._state, self._reason = state, reason
@@ -153,8 +163,11 @@ class Engine:
     def start_single_job(self, part_id: str) -> str:
         """Begin one inspection and return its id; the result comes as ResultReady.
 
-        Raises NotNow, and DocumentError once the recipe's calibration has expired.
+        The job's own thread reports all its events; StateChanged and JobStarted were reported when this returns.
+        Raises PartIdRefused, NotNow, ArchiveError where the archive could not take the part's record, and
+        DocumentError once the recipe's calibration has expired.
         """
+        check_part_id(part_id)
         self._require(State.READY)
         self._join()  # before the lock, which others want meanwhile
         with self._lock:
@@ -162,6 +175,7 @@ class Engine:
             assert self._prepared is not None
             assert self._rig is not None
             self._prepared.files.loaded.check_calibration()
+            self._archive.check_room(self._prepared.record_bytes)
             stop = self._signal_of_a_job()
             self._last = None
             job = Job(
@@ -171,13 +185,26 @@ class Engine:
                 plan=self._prepared.files.plan,
                 provenance=provenance(self._rig, self._prepared.files.loaded),
             )
-            self._enter(State.SINGLE_EXECUTION)
-            self._listeners.emit(JobStarted(job.inspection_id, part_id, len(job.plan), job.steps_per_view()))
-            self._thread = threading.Thread(
-                target=self._run, args=(job, self._prepared, self._rig, stop), name="acquire"
+            announced = threading.Event()
+            thread = threading.Thread(
+                target=self._run, args=(job, self._prepared, self._rig, stop, announced), name="acquire"
             )
-            self._thread.start()
-            return job.inspection_id
+            self._begin(thread)
+        announced.wait()  # without the lock: a listener may call any verb on hearing of it
+        return job.inspection_id
+
+    def _begin(self, thread: threading.Thread) -> None:
+        """Start the job's thread. It is known to other verbs only once it runs; before that nothing has changed."""
+        before, self._state = self._state, State.SINGLE_EXECUTION
+        try:
+            thread.start()
+        except BaseException as error:
+            self._state = before
+            if isinstance(error, RuntimeError):
+                text = f"the machine can start no thread ({error}): close other programs, then start again"
+                raise NotNow(text) from error
+            raise
+        self._thread = thread
 
     def inspect(self, part_id: str) -> Inspection:
         """`start_single_job`, then wait for its verdict.
@@ -206,43 +233,62 @@ class Engine:
         if rig is None:
             return
         problems = hold(rig)
-        self._join()
-        while not self._lock.acquire(timeout=HOLD_AGAIN_S):
-            problems = hold(rig)  # homing that began at the very moment of the first hold has undone it
-        try:
-            self._halt(reason, problems)
-        finally:
-            self._lock.release()
+        while True:
+            self._join()
+            while not self._lock.acquire(timeout=HOLD_AGAIN_S):
+                problems = hold(rig)  # homing that began at the very moment of the first hold has undone it
+            try:
+                if not self._others_job_runs():  # else it began at the very moment of the abort
+                    self._halt(reason, problems)
+                    return
+            finally:
+                self._lock.release()
 
     def reset(self) -> None:
         """Leave Error or Halted: close the devices, open and home them, and prepare the recipe again.
 
+        An inspection that is not stored is tried first. It leaves the station in Error while it cannot be stored; where
+        it was the only fault and is stored now, nothing else is done.
         Raises NotNow while a part is inspected and in Ready; otherwise as `initialize` and `prepare_recipe` do.
         """
         self._require(*RESETTABLE)
         stop = self._fresh_signal()
         self._join()  # before the lock, which others want meanwhile
+        had_waited = bool(self._storing.problem)
+        given_up = "" if self._storing.try_again() else self._storing.give_up_lasting()
+        if had_waited and self._state is State.READY:
+            return  # the archive alone had kept the station from it: there is nothing to open or to home
         with self._lock:
             self._require(*RESETTABLE)
             self._close_rig()
-            self._enter(State.PREOPERATIONAL)
-            recipe = self._prepared.files.path if self._prepared is not None else None
+            self._enter(State.PREOPERATIONAL, "the devices are opened, and the arm homes")
+            if given_up:
+                self._report(Fault(given_up, "inspect that part again; keep the log and report it"))
+            if self._prepared is not None:
+                self._recipe_to_resume = self._prepared.files.path
             self._open_and_home(stop)
-            if recipe is not None:
-                self._prepare(recipe, stop)
+            if self._recipe_to_resume is not None:
+                self._prepare(self._recipe_to_resume, stop)
 
     def close(self) -> None:
         """End the running job at its next view boundary, switch the lights off, close the devices."""
         self._stop.stop("the station is closing")
         self._join()
+        self._storing.close()
         with self._lock:
             self._close_rig()
-            self._enter(State.PREOPERATIONAL)
+            self._enter(State.PREOPERATIONAL, HOMING_IS_DUE)
+        self._watch.close()  # not under the lock, which its turn may hold
 
     @property
     def ended_by_device(self) -> bool:
         """Whether the last inspection ended with a device's fault."""
         return self._last is not None and self._last.fault is not None
+
+    @property
+    def unstored_problem(self) -> str:
+        """Why the last inspection is not stored; empty once it is."""
+        return self._storing.problem
 
     def history(self, limit: int = 200, part_id: str | None = None) -> list[HistoryRow]:
         """The latest inspections of the archive, newest first; of one part if it is named. Raises ArchiveError."""
@@ -265,6 +311,8 @@ class Engine:
             State.INITIALIZED: "prepare a recipe first",
             State.READY: "already initialized",
         }[self._state]
+        if problem := self._storing.problem:
+            hint = f"{hint}; the last inspection is not stored ({problem}): {STORING_REMEDY}"
         raise NotNow(f"not possible in state {self._state.value}: {hint}")
 
     def _fresh_signal(self) -> StopSignal:
@@ -293,7 +341,9 @@ class Engine:
                 raise
             log.warning("homing was broken off: %s", error)
         self._unless_aborted(stop)
+        self._standing_fault = None
         self._enter(State.INITIALIZED)
+        self._watch.start()
 
     def _prepare(self, recipe: Path | RecipeFiles, stop: StopSignal) -> None:
         self._require(State.INITIALIZED, State.READY)
@@ -308,7 +358,8 @@ class Engine:
         assert event is not None
         self._listeners.emit(event)
         self._unless_aborted(stop)
-        self._enter(State.READY)
+        self._recipe_to_resume = None
+        self._ready_if_stored()
         self._listeners.emit(self._lights.with_recipe(files.loaded))
 
     def _unless_aborted(self, stop: StopSignal) -> None:
@@ -322,55 +373,149 @@ class Engine:
     def _halt(self, reason: str, problems: list[str]) -> None:
         text = "; ".join([reason, *problems])
         self._enter(State.HALTED, text)
-        self._listeners.emit(Fault(text, "look at the cell, then Reset: the arm homes again"))
+        self._report(Fault(text, "look at the cell, then Reset: the arm homes again"))
 
-    def _run(self, job: Job, prepared: Prepared, rig: Rig, stop: StopSignal) -> None:
+    def _run(self, job: Job, prepared: Prepared, rig: Rig, stop: StopSignal, announced: threading.Event) -> None:
+        """The job's thread, from its first event to its last. Nobody may find the engine busy for ever."""
+        self._here.is_of_job = True
         try:
-            result = run_job(job, rig, prepared.judge, stop, StageTimes(), self._listeners.emit)
-        except Exception as error:  # nobody may find the engine busy for ever
+            try:
+                self._enter(State.SINGLE_EXECUTION)
+                self._listeners.emit(JobStarted(job.inspection_id, job.part_id, len(job.plan), job.steps_per_view()))
+            finally:
+                announced.set()
+            result = self._result_of(job, prepared, rig, stop)
+            self._conclude(job, result, stop, rig)
+        except BaseException as error:
             log.exception("inspection %s broke off", job.inspection_id)
-            self._enter(State.ERROR, f"{type(error).__name__}: {error}")
-            self._listeners.emit(
-                Fault(f"{type(error).__name__}: {error}", "Reset; if it comes again, keep the log and report it")
-            )
-            return
-        folder, storage_fault = self._store(result)
-        self._last = replace(result, frames=())  # they are in the archive
-        self._after(result, storage_fault, stop)
-        self._listeners.emit(ResultReady(result.inspection, folder))
-        self._listeners.emit(self._lights.after_part(job.loaded, result.inspection))
+            if self._state is State.SINGLE_EXECUTION:
+                self._fault(error)
 
-    def _after(self, result: JobResult, storage_fault: ArchiveError | None, stop: StopSignal) -> None:
+    def _result_of(self, job: Job, prepared: Prepared, rig: Rig, stop: StopSignal) -> JobResult:
+        """What came of the job. Whatever breaks it off, its part is UNDECIDED, the arm held and the lights off."""
+        times = StageTimes()
+        try:
+            return run_job(job, rig, prepared.judge, stop, times, self._emit_of_job)
+        except BaseException as error:
+            log.exception("inspection %s broke off", job.inspection_id)
+            for problem in hold(rig):
+                log.error("inspection %s: %s", job.inspection_id, problem)
+            fault = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
+            return JobResult(inspection_of(job, rig.is_simulated, (), broke_off(error), times), (), fault)
+
+    def _conclude(self, job: Job, result: JobResult, stop: StopSignal, rig: Rig) -> None:
+        """Store the inspection, enter the state that follows, report the verdict as far as it is durable."""
+        frames = [ArchivedFrame(c.step.view, c.step.light, c.frame, c.step.pose) for c in result.frames]
+        stored = self._storing.store(result.inspection, frames)
+        shown = result.inspection if stored.is_stored else not_stored(result.inspection, stored.problem)
+        self._last = replace(result, inspection=shown, frames=())  # they are in the archive, or wait for it
+        self._after(result, stored, stop, rig)
+        self._listeners.emit(ResultReady(shown, stored.folder, stored.is_stored))
+        if stored.is_stored:
+            self._listeners.emit(self._lights.after_part(job.loaded, result.inspection))
+        else:
+            self._storing.keep_trying()  # only now: the verdict that comes later must be heard later
+
+    def _after(self, result: JobResult, stored: Stored, stop: StopSignal, rig: Rig) -> None:
         if result.fault is not None:
             self._fault(result.fault)
-        elif storage_fault is not None:
-            self._enter(State.ERROR, str(storage_fault))
-            self._listeners.emit(Fault(str(storage_fault), "free the disk or choose another archive, then Reset"))
-        elif not stop.aborted:
+        elif not stored.is_stored and not stop.aborted:
+            self._wait_for_storing(stored.problem)
+        elif not stop.aborted and not self._is_lost(rig, stop):
             self._enter(State.READY)
+        if not stored.is_stored:
+            unstored = Fault(f"the last inspection is not stored: {stored.problem}", STORING_REMEDY)
+            report = self._report if result.fault is None else self._listeners.emit  # a device's fault stands longer
+            report(unstored)
 
-    def _store(self, result: JobResult) -> tuple[str, ArchiveError | None]:
-        frames = [ArchivedFrame(c.step.view, c.step.light, c.frame, c.step.pose) for c in result.frames]
+    def _ready_if_stored(self) -> None:
+        """Enter Ready; or Error while an inspection is not stored, because the next one would be lost."""
+        if not (problem := self._storing.problem):
+            self._enter(State.READY)
+            return
+        self._wait_for_storing(problem)
+        self._report(Fault(self._unstored_reason, STORING_REMEDY))
+
+    def _wait_for_storing(self, problem: str) -> None:
+        """Enter the Error that ends by itself once the inspection is stored."""
+        self._unstored_reason = f"the last inspection is not stored: {problem}"
+        self._enter(State.ERROR, self._unstored_reason)
+
+    def _stored_late(self, inspection: Inspection, folder: str) -> None:
+        """The verdict again, now that it is durable."""
+        last = self._last
+        if last is not None and last.inspection.inspection_id == inspection.inspection_id:
+            self._last = replace(last, inspection=inspection)
+        self._listeners.emit(ResultReady(inspection, folder))
+        prepared = self._prepared
+        if prepared is not None and prepared.files.loaded.recipe.recipe_id == inspection.recipe_id:
+            self._listeners.emit(self._lights.after_part(prepared.files.loaded, inspection))
+
+    def _storing_is_free(self) -> None:
+        """Nothing waits any more: Ready, if that alone kept the station from it. Nothing moves by this."""
+        with self._lock:
+            if self._state is not State.ERROR or self._reason != self._unstored_reason or self._prepared is None:
+                return
+            self._standing_fault = None
+            if self._rig is not None and not self._is_lost(self._rig, self._stop):  # nobody watched them meanwhile
+                self._enter(State.READY)
+
+    def _fault(self, error: BaseException) -> None:
+        if isinstance(error, DeviceError):
+            text, action = str(error), "clear the cause, then Reset: devices are opened again and the arm homes"
+        else:
+            text, action = f"{type(error).__name__}: {error}", "Reset; if it comes again, keep the log and report it"
+        self._enter(State.ERROR, text)
+        self._report(Fault(text, action))
+
+    def _is_lost(self, rig: Rig, stop: StopSignal, silence_s: float | None = None) -> bool:
+        """Ask the devices; where one is not as it was left, enter Error, report it, hold the arm, lights off.
+
+        The job's devices were sound after its last frame, so a loss found here changes no verdict. An abort meanwhile
+        stops the arm too: it ends in Halted, and reports itself.
+        """
         try:
-            return str(self._archive.record(result.inspection, frames)), None
-        except ArchiveError as error:
-            log.exception("inspection %s could not be archived", result.inspection.inspection_id)
-            return "", error
+            ask_devices(rig, silence_s)
+        except DeviceError as error:
+            if not stop.aborted:
+                log.warning("lost at rest: %s", error)
+                self._fault(error)  # before anything that waits for a device that may be dead
+                hold(rig)
+            return True
+        return False
 
-    def _fault(self, error: DeviceError) -> None:
-        self._enter(State.ERROR, str(error))
-        self._listeners.emit(
-            Fault(str(error), "clear the cause, then Reset: devices are opened again and the arm homes")
-        )
+    def _look_at_rest(self) -> None:
+        """One turn of the watch: skipped while a verb or a job has the devices."""
+        if self._state not in AT_REST or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._state in AT_REST and self._rig is not None:
+                self._is_lost(self._rig, self._stop, patience_at_rest_s())
+        finally:
+            self._lock.release()
 
     def _join(self) -> None:
+        """Wait for the job's end; a listener on one of the job's own threads does not, because the job waits for it."""
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and not self._is_of_job:
             thread.join()
+
+    def _others_job_runs(self) -> bool:
+        thread = self._thread
+        return thread is not None and not self._is_of_job and thread.is_alive()
+
+    @property
+    def _is_of_job(self) -> bool:
+        return getattr(self._here, "is_of_job", False)
+
+    def _emit_of_job(self, event: Event) -> None:
+        """Emit on a thread of the job: the one that acquires, or the one that judges."""
+        self._here.is_of_job = True
+        self._listeners.emit(event)
 
     def _close_rig(self) -> None:
         if self._rig is not None:
             problems = self._rig.close()
             self._rig = None
             if problems:
-                self._listeners.emit(Fault("; ".join(problems), "check the light controller: a light may still be on"))
+                self._report(Fault("; ".join(problems), "check the light controller: a light may still be on"))

@@ -79,18 +79,21 @@ class ViewJudged:
 
 @dataclass(frozen=True, slots=True)
 class AcquisitionDone:
-    """The last frame is in: the part may be moved."""
+    """All frames of a sound run are in, and every device was asked afterwards: the part may be moved.
+
+    A run that a fault or a stop has ended never gets here: the arm may stand anywhere.
+    """
 
     inspection_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ResultReady:
-    """The verdict. It comes again with `is_stored` once a part could be stored that could not be at first."""
+    """The verdict. It comes again for an inspection that was stored late: then with its true verdict."""
 
     inspection: Inspection
-    archive_folder: str
-    is_stored: bool = True
+    archive_folder: str  # empty while it is not stored
+    is_stored: bool = True  # disk and data base have it
 
 
 @dataclass(frozen=True, slots=True)

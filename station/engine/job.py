@@ -16,7 +16,9 @@ from station.acquire.capture import Stopped, StopSignal, capture
 from station.acquire.captured_view import CapturedFrame
 from station.acquire.plan import CaptureStep
 from station.acquire.stage_times import StageTimes
+from station.engine.device_watch import ask_devices
 from station.engine.events import AcquisitionDone, Event, StepDone, ViewJudged
+from station.engine.halt import hold
 from station.engine.judge_thread import JudgeThread
 from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
@@ -45,11 +47,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What came of it: the inspection, all frames in the order of capture, the device fault that ended it if any."""
+    """What came of it: the inspection, all frames in the order of capture, the fault that ended it if any."""
 
     inspection: Inspection
     frames: tuple[CapturedFrame, ...]
-    fault: DeviceError | None
+    fault: BaseException | None
 
 
 def run_job(
@@ -57,12 +59,15 @@ def run_job(
 ) -> JobResult:
     """Capture and judge every view on the calling thread and one of its own; returns with the verdict.
 
-    A device's fault or a stop ends the capture. What was complete by then is still judged, and the part is UNDECIDED.
+    A device's fault, a stop, or whatever else goes wrong ends the capture. What was complete by then is still judged,
+    and the part is UNDECIDED.
+    A part was seen whole if every device, asked once more after the last frame, is still as it was left: then, and only
+    then, AcquisitionDone is reported. What a device does later changes no verdict; an abort before the verdict does.
     """
     started = time.perf_counter()
     judge.begin_part(times)
     judging = JudgeThread(judge, job.plan, lambda result: emit(ViewJudged(job.inspection_id, result)))
-    fault: DeviceError | None = None
+    fault: BaseException | None = None
     ended: Reason | None = None
     last_frame = started
     try:
@@ -72,25 +77,61 @@ def run_job(
                 step = captured.step
                 emit(StepDone(job.inspection_id, count, len(job.plan), step.view, step.light))
                 judging.put(captured)
+        _ask_after_last_frame(rig, stop, times)
+        emit(AcquisitionDone(job.inspection_id))
     except Stopped as stopped:
-        ended = Reason(ReasonKind.STOPPED, str(stopped), "inspect the part again")
+        ended = _stopped(stopped)
     except DeviceError as error:
         log.exception("inspection %s ends early", job.inspection_id)
         fault = error
         ended = Reason(ReasonKind.DEVICE_FAULT, str(error), "clear the cause, reset, inspect the part again")
+    except Exception as error:  # a foreign driver, or a defect of this program: the frames so far are kept
+        log.exception("inspection %s breaks off", job.inspection_id)
+        fault, ended = error, broke_off(error)
     finally:
-        emit(AcquisitionDone(job.inspection_id))
         judging.join()
+    if judging.broken is not None and ended is None:
+        fault, ended = judging.broken, broke_off(judging.broken)
+    try:
+        stop.check(at_view_boundary=False)
+    except Stopped as stopped:
+        ended = ended or _stopped(stopped)
     times.add("verdict_after_last_frame", (time.perf_counter() - last_frame) * 1e3)
     times.add("total", (time.perf_counter() - started) * 1e3)
-    inspection = _inspection(job, rig, tuple(judging.results), ended, times)
+    inspection = inspection_of(job, rig.is_simulated, tuple(judging.results), ended, times)
     frames = tuple(captured for view in judging.views for captured in view.captured)
     return JobResult(inspection, frames, fault)
 
 
-def _inspection(
-    job: Job, rig: Rig, views: tuple[ViewResult, ...], ended: Reason | None, times: StageTimes
+def broke_off(error: BaseException) -> Reason:
+    """Why a part is UNDECIDED after an error that nobody expected."""
+    text = f"the inspection broke off: {type(error).__name__}: {error}"
+    return Reason(ReasonKind.PROGRAM_FAULT, text, "reset, inspect the part again; keep the log and report it")
+
+
+def _stopped(stopped: Stopped) -> Reason:
+    return Reason(ReasonKind.STOPPED, str(stopped), "inspect the part again")
+
+
+def _ask_after_last_frame(rig: Rig, stop: StopSignal, times: StageTimes) -> None:
+    """Raises Stopped after an abort, and DeviceError for the first device that is not as it was left.
+
+    After the latter the arm is held and the lights are off.
+    """
+    with times.stage("devices_asked"):
+        try:
+            ask_devices(rig)
+        except DeviceError:
+            stop.check(at_view_boundary=False)  # an abort stops the arm as well: then that is the cause
+            hold(rig)
+            raise
+    stop.check(at_view_boundary=False)
+
+
+def inspection_of(
+    job: Job, is_simulated: bool, views: tuple[ViewResult, ...], ended: Reason | None, times: StageTimes
 ) -> Inspection:
+    """The inspection of these views; UNDECIDED where something ended it before its verdict."""
     expected = tuple(v.name for v in job.loaded.recipe.viewpoints)
     verdict, view_reasons, deciding = judge_part(views, expected)
     if ended is not None:  # a fault or a stop between start and verdict: whatever was seen is not the whole part
@@ -105,7 +146,7 @@ def _inspection(
         views=views,
         expected_views=expected,
         deciding_view=deciding,
-        is_simulated=rig.is_simulated,
+        is_simulated=is_simulated,
         is_partial=len(views) < len(expected),
         creation_time=datetime.now(UTC),
         processing_times_ms=times.as_dict(),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from queue import Queue
 
 from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.plan import CaptureStep
-from station.inspection.result import ViewResult
+from station.inspection.result import RE_EXPOSED, ViewResult
 from station.judge.view_checks import refused_frame
 from station.judge.view_judge import ViewJudge
 
@@ -32,6 +33,7 @@ class JudgeThread:
         self._report = report
         self._queue: Queue[CapturedFrame | None] = Queue(QUEUE_DEPTH)
         self._broken: Exception | None = None  # why a frame of the current view could not be taken
+        self.broken: BaseException | None = None  # what kept a frame from being entered at all; read after `join`
         self.views: list[CapturedView] = []
         self.results: list[ViewResult] = []
         self._thread = threading.Thread(target=self._run, name="judge")
@@ -48,15 +50,22 @@ class JudgeThread:
 
     def _run(self) -> None:
         while (captured := self._queue.get()) is not None:
-            view = self._view_of(captured)
-            view.add(captured)
             try:
-                self._judge.take(captured)
-            except Exception as error:
-                log.exception("the frame under %s of view %s could not be taken", captured.step.light, view.name)
-                self._broken = self._broken or error
-            if view.is_complete:
-                self._finish(view)
+                self._take(captured)
+            except BaseException as error:  # the queue must be emptied on, or whoever puts frames waits for ever
+                log.exception("the judge's thread broke off in view %s", captured.step.view)
+                self.broken = self.broken or error
+
+    def _take(self, captured: CapturedFrame) -> None:
+        view = self._view_of(captured)
+        view.add(captured)
+        try:
+            self._judge.take(captured)
+        except Exception as error:
+            log.exception("the frame under %s of view %s could not be taken", captured.step.light, view.name)
+            self._broken = self._broken or error
+        if view.is_complete:
+            self._finish(view)
 
     def _view_of(self, captured: CapturedFrame) -> CapturedView:
         if not self.views or self.views[-1].name != captured.step.view:
@@ -71,6 +80,8 @@ class JudgeThread:
             result = self._judge.judge(view)
             if not self._is_behind:
                 result = self._judge.refine(view, result)
+        if view.re_exposed:
+            result = replace(result, quality={**result.quality, RE_EXPOSED: float(view.re_exposed)})
         self.results.append(result)
         self._report(result)
 

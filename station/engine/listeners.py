@@ -36,5 +36,5 @@ class Listeners:
         for listener in listeners:
             try:
                 listener(event)
-            except Exception:
+            except (Exception, SystemExit):
                 log.exception("a listener failed on %s", type(event).__name__)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.protocols import CameraSettings
 from station.acquire.plan import CaptureStep, make_plan
 from station.judge.detector import AnomalyDetector
 from station.judge.view_judge import ViewJudge
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.rig.devices import Rig
+
+MAP_BYTES = 17  # a pixel of a view: colour picture 6, normals 6, albedo 2, residual 2, quality 1 (archive.view_files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Prepared:
 
     files: RecipeFiles
     judge: ViewJudge
+    record_bytes: int = 0  # the most that the archive will need for one part
 
 
 def read_recipe_files(path: Path) -> RecipeFiles:
@@ -53,4 +57,12 @@ def prepare(files: RecipeFiles, rig: Rig) -> Prepared:
     files.detector.warm_up()
     judge = ViewJudge(files.loaded, files.detector)
     judge.warm_up(actual)
-    return Prepared(files, judge)
+    return Prepared(files, judge, record_bytes(files.plan, actual))
+
+
+def record_bytes(plan: tuple[CaptureStep, ...], settings: CameraSettings) -> int:
+    """The most that a part's record can need on the disk: frames and maps as if nothing could be compressed."""
+    pixels = (settings.width or 0) * (settings.height or 0)
+    views = len({step.view for step in plan})
+    frame = pixels * (1 if settings.pixel_format.endswith("8") else 2)
+    return len(plan) * frame + views * pixels * MAP_BYTES

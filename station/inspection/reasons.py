@@ -26,6 +26,8 @@ class ReasonKind(StrEnum):
     FEW_OBSERVABLE = "few observable"
     NOT_FINITE = "not finite"
     NOT_JUDGED = "not judged"
+    NOT_STORED = "not stored"  # the verdict is not durable
+    PROGRAM_FAULT = "program fault"  # the station's own program, or a foreign driver's
     NO_VIEWS = "no views"
     UNSTATED = "unstated"  # a view is undecided and gives no reason
     EARLIER = "earlier"  # read from an archive that kept the text alone

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from station.inspection.reasons import Reason
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 
+RE_EXPOSED = "re_exposed"  # in `ViewResult.quality`: frames that did not come whole and were exposed again
+
 
 class Verdict(StrEnum):
     """Three values. UNDECIDED always comes with a reason, and is never shipped as PASS."""
@@ -52,6 +54,11 @@ class ViewResult:
         default_factory=dict
     )  # the solver of the normals that the `detector` got, and of this `map`
     white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)  # factors of red, green, blue when `image` is drawn
+
+    @property
+    def re_exposed(self) -> int:
+        """How many frames did not come whole and were exposed again before this view was judged."""
+        return int(self.quality.get(RE_EXPOSED, 0))
 
     @property
     def pred_score(self) -> float | None:

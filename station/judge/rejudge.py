@@ -19,7 +19,13 @@ from station.photometric_stereo.settings import PhotometricStereoError
 from station.recipe.fields import DARK
 from station.recipe.loaded import SUFFIXES, KeptFiles, LoadedRecipe, load_recipe
 
-ENDED = (ReasonKind.STOPPED, ReasonKind.DEVICE_FAULT, ReasonKind.EARLIER)  # before the verdict
+ENDED = (  # before the verdict, or without its frames
+    ReasonKind.STOPPED,
+    ReasonKind.DEVICE_FAULT,
+    ReasonKind.PROGRAM_FAULT,
+    ReasonKind.NOT_STORED,
+    ReasonKind.EARLIER,
+)
 
 
 @dataclass(frozen=True, slots=True)

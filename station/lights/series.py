@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import median
 
-import numpy as np
+from station.inspection.result import Inspection
 
 LEAST_INSPECTIONS = 5  # of which a median is taken: at first, and of late
 PerInspection = dict[str, float]  # inspection id (sorts by time) -> figure
 PerLight = dict[str, PerInspection]
+FirstLevels = dict[tuple[str, str], float]  # (view, light) -> level at first
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,15 @@ class LightReading:
     level: float | None  # mean over black, share of full scale
     left_out_residual: float | None
     calibration: str = ""  # SHA-256 of the record that the inspection was solved with
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionLights:
+    """One inspection's figures per light, each the mean over its views; a light without a figure is absent."""
+
+    creation_time: datetime
+    levels: dict[str, float]  # against the other lights, over what they were at first
+    residuals: dict[str, float]  # left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,54 +56,94 @@ class LightSeries:
         return tuple(sorted({*self.levels, *self.residuals}))
 
 
+def readings_of(inspection: Inspection) -> list[LightReading]:
+    """What the archive records of this inspection's lights."""
+    calibration = inspection.provenance.get("calibration", "")
+    return [
+        LightReading(
+            inspection.inspection_id,
+            inspection.creation_time,
+            inspection.recipe_id,
+            view.view,
+            light,
+            _finite(level),
+            _finite(view.left_out_residuals.get(light)),
+            calibration,
+        )
+        for view in inspection.views
+        for light, level in view.light_levels.items()
+    ]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
 def light_series(readings: Sequence[LightReading]) -> LightSeries:
     """The series of one recipe. Only inspections under its latest calibration count: the figures of others differ."""
     if not readings:
-        return LightSeries({}, {}, {}, {}, {})
+        return series_of({})
     present = max(readings, key=lambda r: r.inspection_id).calibration
-    of_present = [r for r in readings if r.calibration == present]
-    residuals = _residuals(of_present)
-    times = {r.inspection_id: r.creation_time for r in sorted(of_present, key=lambda r: r.inspection_id)}
-    return LightSeries(times, _levels(of_present), residuals, _over_median(residuals), _set_rise(residuals))
-
-
-def _residuals(readings: Sequence[LightReading]) -> PerLight:
-    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for r in readings:
-        if r.left_out_residual is not None:
-            values[r.light][r.inspection_id].append(r.left_out_residual)
-    return _means(values)
-
-
-def _levels(readings: Sequence[LightReading]) -> PerLight:
-    """Each light's level over its level at first, over the same ratio of the median light; mean over the views.
-
-    So neither a dark part, nor the exposure, nor a view's share of a light counts as drift.
-    """
-    series: dict[tuple[str, str], PerInspection] = defaultdict(dict)  # (view, light)
+    inspections: dict[str, list[LightReading]] = defaultdict(list)
     for r in sorted(readings, key=lambda r: r.inspection_id):
-        if r.level is not None:
-            series[r.view, r.light][r.inspection_id] = r.level
-    relative: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)  # (inspection, view) -> light
-    for (view, light), levels in series.items():
-        first = _first(list(levels.values()))
-        if first > 0:
-            for inspection_id, level in levels.items():
-                relative[inspection_id, view][light] = level / first
-    shares: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for (inspection_id, _), by_light in relative.items():
-        middle = float(np.median(list(by_light.values())))
+        if r.calibration == present:
+            inspections[r.inspection_id].append(r)
+    firsts = first_levels(inspections.values())
+    return series_of({name: lights_of(of_one, firsts) for name, of_one in inspections.items()})
+
+
+def first_levels(inspections: Iterable[Sequence[LightReading]]) -> FirstLevels:
+    """What each view and light had at first: the median of its first few levels. Inspections come oldest first."""
+    values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for readings in inspections:
+        for r in readings:
+            if r.level is not None and len(of_light := values[r.view, r.light]) < LEAST_INSPECTIONS:
+                of_light.append(r.level)
+    return {place: median(of_light) for place, of_light in values.items() if of_light}
+
+
+def lights_of(readings: Sequence[LightReading], firsts: FirstLevels) -> InspectionLights:
+    """One inspection's figures, each the mean over its views.
+
+    A light's level is taken over its level at first, over the same ratio of the median light. So neither a dark part,
+    nor the exposure, nor a view's share of a light counts as drift.
+    """
+    relative: dict[str, dict[str, float]] = defaultdict(dict)  # view -> light
+    residuals: dict[str, list[float]] = defaultdict(list)
+    for r in readings:
+        first = firsts.get((r.view, r.light), 0.0)
+        if r.level is not None and first > 0:
+            relative[r.view][r.light] = r.level / first
+        if r.left_out_residual is not None:
+            residuals[r.light].append(r.left_out_residual)
+    levels: dict[str, list[float]] = defaultdict(list)
+    for by_light in relative.values():
+        middle = median(by_light.values())
         if middle > 0:
             for light, value in by_light.items():
-                shares[light][inspection_id].append(value / middle)
-    return _means(shares)
+                levels[light].append(value / middle)
+    return InspectionLights(readings[0].creation_time, _means(levels), _means(residuals))
+
+
+def series_of(inspections: Mapping[str, InspectionLights]) -> LightSeries:
+    """The series of inspections by their ids, oldest first, all under one calibration."""
+    levels: PerLight = defaultdict(dict)
+    residuals: PerLight = defaultdict(dict)
+    for name, found in inspections.items():
+        for light, value in found.levels.items():
+            levels[light][name] = value
+        for light, value in found.residuals.items():
+            residuals[light][name] = value
+    levels, residuals = dict(sorted(levels.items())), dict(sorted(residuals.items()))
+    times = {name: found.creation_time for name, found in inspections.items()}
+    return LightSeries(times, levels, residuals, _over_median(residuals), _set_rise(residuals))
 
 
 def _over_median(residuals: PerLight) -> PerLight:
     ratios: PerLight = {name: {} for name in residuals}
     for inspection_id in _inspections(residuals):
         present = {name: by[inspection_id] for name, by in residuals.items() if inspection_id in by}
-        middle = float(np.median(list(present.values())))
+        middle = median(present.values())
         if middle > 0:
             for name, value in present.items():
                 ratios[name][inspection_id] = value / middle
@@ -100,18 +152,23 @@ def _over_median(residuals: PerLight) -> PerLight:
 
 def _set_rise(residuals: PerLight) -> PerInspection:
     inspections = _inspections(residuals)
-    means = [float(np.mean([by[i] for by in residuals.values() if i in by])) for i in inspections]
+    means = [_mean([by[i] for by in residuals.values() if i in by]) for i in inspections]
     first = _first(means)
     return {i: mean / first for i, mean in zip(inspections, means, strict=True)} if first > 0 else {}
 
 
 def _first(values: Sequence[float]) -> float:
-    return float(np.median(values[:LEAST_INSPECTIONS])) if values else 0.0
+    return median(values[:LEAST_INSPECTIONS]) if values else 0.0
 
 
 def _inspections(of_lights: PerLight) -> list[str]:
     return sorted({inspection_id for by in of_lights.values() for inspection_id in by})
 
 
-def _means(values: dict[str, dict[str, list[float]]]) -> PerLight:
-    return {light: {i: float(np.mean(by[i])) for i in sorted(by)} for light, by in sorted(values.items())}
+def _means(values: dict[str, list[float]]) -> dict[str, float]:
+    return {light: _mean(of_light) for light, of_light in values.items()}
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Of a few numbers: numpy takes ten times as long to begin, and this is asked thousands of times a part."""
+    return sum(values) / len(values)

@@ -104,9 +104,13 @@ def light_trends(readings: Iterable[LightReading]) -> TrendReport:
         by_recipe[reading.recipe_id].append(reading)
     trends: list[LightTrend] = []
     for recipe_id in sorted(by_recipe):
-        series = light_series(by_recipe[recipe_id])
-        trends += [_trend(recipe_id, name, series) for name in series.lights]
+        trends += recipe_trends(recipe_id, light_series(by_recipe[recipe_id]))
     return TrendReport(tuple(trends))
+
+
+def recipe_trends(recipe_id: str, series: LightSeries) -> tuple[LightTrend, ...]:
+    """The trends of one recipe's lights, in the order of names."""
+    return tuple(_trend(recipe_id, name, series) for name in series.lights)
 
 
 def light_histories(series: LightSeries, latest: int = RECENT) -> tuple[LightHistory, ...]:

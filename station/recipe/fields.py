@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from drivers.geometry.pose import Pose
 from drivers.protocols import CameraSettings
@@ -23,9 +23,20 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
 FileName = Annotated[str, Field(pattern=r"^[^\x00-\x1f]{1,255}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Millimetres = Annotated[float, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
+Degrees = Annotated[float, Field(ge=-3600, le=3600, allow_inf_nan=False)]
+Pixels = Annotated[float, Field(ge=-1_000_000, le=1_000_000, allow_inf_nan=False)]
+Component = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]  # of a unit vector
+Exposure = Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]  # us
 Gain = Annotated[float, Field(ge=1, le=16, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+def _whole_number(value: object) -> object:
+    """Python takes `true` and 1.0 for the choice 1; a file that says so means something else."""
+    if isinstance(value, bool | float):
+        raise ValueError(f"expected a whole number, found {str(value).lower()}")
+    return value
 
 
 class _Strict(BaseModel):
@@ -36,7 +47,7 @@ class CaptureChoice(_Strict):
     """How the camera is set for every frame (PFNC pixel format, SFNC gain); exposures belong to the lights."""
 
     pixel_format: Literal["Mono8", "Mono12", "BayerRG8", "BayerRG12"]
-    binning: Literal[1, 2, 4, 8] = 1
+    binning: Annotated[Literal[1, 2, 4, 8], BeforeValidator(_whole_number)] = 1
     gain_db: Annotated[float, Field(ge=0, le=48, allow_inf_nan=False)] = 0.0
     settle_s: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0  # wait after each move
 
@@ -48,11 +59,11 @@ class CaptureChoice(_Strict):
 class PoseChoice(_Strict):
     """The camera's entrance pupil in the station frame, and how it looks (see drivers.protocols)."""
 
-    x_mm: Finite
-    y_mm: Finite
-    z_mm: Finite
-    tilt_deg: Finite
-    pan_deg: Finite
+    x_mm: Millimetres
+    y_mm: Millimetres
+    z_mm: Millimetres
+    tilt_deg: Degrees
+    pan_deg: Degrees
 
 
 class Viewpoint(_Strict):
@@ -60,7 +71,7 @@ class Viewpoint(_Strict):
 
     name: Name
     pose: PoseChoice
-    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]  # a score above it fails
+    limit: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]  # a score above it fails
     # The mean height of the part's surface over the plane through the target point, toward this view's camera; near
     # lights are computed for this plane. See station.recipe.solver_inputs.
     plane_height_mm: Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)] = 0.0
@@ -77,7 +88,7 @@ class LightChoice(_Strict):
     channel: Annotated[int, Field(ge=1, le=255)]
     kind: Literal["directional", "diffuse"]
     brightness: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
-    exposure_us: Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
+    exposure_us: Exposure
 
 
 class GlossChoice(_Strict):
@@ -149,7 +160,7 @@ class LightLevelLimits(_Strict):
 
     dead_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.15
     weak_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.8
-    strong_above: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1.25
+    strong_above: Annotated[float, Field(gt=1, le=1000, allow_inf_nan=False)] = 1.25
     clipped_above: Share = 0.005  # share of pixels at full scale under the diffuse light; more is UNDECIDED
     ambient_told_above: Share = 0.01  # the dark frame's level over the references; more raises a warning
     ambient_above: Share = (
@@ -163,12 +174,12 @@ class ReferenceLight(_Strict):
     An exposure, brightness or gain of None was not recorded and is taken as unchanged.
     """
 
-    relative_intensity: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    plane_level_per_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    direction: tuple[Finite, Finite, Finite] | None = (
+    relative_intensity: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+    plane_level_per_ms: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None
+    direction: tuple[Component, Component, Component] | None = (
         None  # unit vector toward the light, camera axes; None for a diffuse light
     )
-    exposure_us: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    exposure_us: Exposure | None = None
     brightness: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     gain_db: Annotated[float, Field(ge=0, le=48, allow_inf_nan=False)] | None = None
 
@@ -179,17 +190,17 @@ class ReferenceCamera(_Strict):
     `on_arm_mm` and `on_arm_deg` (a rotation vector) are in the arm's own frame: x right, y down, z ahead.
     """
 
-    focal_px: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    center_px: tuple[Finite, Finite]
-    on_arm_mm: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
-    on_arm_deg: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
+    focal_px: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+    center_px: tuple[Pixels, Pixels]
+    on_arm_mm: tuple[Millimetres, Millimetres, Millimetres] = (0.0, 0.0, 0.0)
+    on_arm_deg: tuple[Degrees, Degrees, Degrees] = (0.0, 0.0, 0.0)
 
 
 class Recipe(_Strict):
     """One product's recipe as its file holds it; `station.recipe.loaded` adds the files that it refers to."""
 
     recipe_id: Identifier
-    revision: Annotated[int, Field(ge=1)] = 1
+    revision: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     product: Identifier
     calibration: FileName  # relative to the recipe
     calibration_sha256: Sha256 | None = None  # of that file; see station.recipe.binding

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from station.documents.atomic import write_atomic
+from station.inspection.part_id import visible
 from station.inspection.reasons import reason_lines
 from station.inspection.result import Inspection, Verdict
 from station.report.display_rgb import hatch
@@ -107,7 +108,7 @@ def _draw_simulated(sheet: Image.Image, box: Box) -> None:
 
 def _draw_heading(draw: ImageDraw.ImageDraw, inspection: Inspection, title: str, top: int) -> None:
     when = inspection.creation_time.strftime("%Y-%m-%d %H:%M:%S UTC")
-    left = f"{title or 'Inspection'}   part {inspection.part_id}   product {inspection.product}"
+    left = f"{title or 'Inspection'}   part {visible(inspection.part_id)}   product {inspection.product}"
     right = f"recipe {inspection.recipe_id}   {when}"
     room = _WIDTH - 3 * _MARGIN - text_width(draw, right, 20)
     draw.text((_MARGIN, top + 16), shortened(draw, left, 24, room), font=font(24), fill=INK, anchor="lm")

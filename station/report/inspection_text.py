@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from station.inspection.part_id import visible
 from station.inspection.result import Inspection
 
 
 def inspection_lines(inspection: Inspection) -> list[str]:
     """Verdict with its reasons, and a line per captured view with score and limit."""
     simulated = " (simulated)" if inspection.is_simulated else ""
-    lines = [f"{inspection.part_id}: {inspection.verdict.value}{simulated}"]
+    lines = [f"{visible(inspection.part_id)}: {inspection.verdict.value}{simulated}"]
     for view in inspection.views:
         score = "no score" if view.pred_score is None else f"score {view.pred_score:8.3f}"
         mark = "  <- highest against its limit" if view.view == inspection.deciding_view else ""
         lines.append(f"    {view.view:<8} {view.verdict.value:<10} {score}  limit {view.limit:.3f}{mark}")
+    lines += [f"    {line}" for line in re_exposed_lines(inspection)]
     lines += [f"    reason: {reason}" for reason in inspection.reasons]
     return lines
+
+
+def re_exposed_lines(inspection: Inspection) -> list[str]:
+    """A line per view of which frames were exposed again: no reason, but a link or a cable to look at if it recurs."""
+    return [
+        f"note: view {view.view!r}: {view.re_exposed} {'frame' if view.re_exposed == 1 else 'frames'} did not come "
+        "whole and were exposed again; if that recurs, check the camera's cable"
+        for view in inspection.views
+        if view.re_exposed
+    ]
 
 
 def inspection_document(inspection: Inspection) -> dict[str, object]:
@@ -38,6 +50,7 @@ def inspection_document(inspection: Inspection) -> dict[str, object]:
                 "pred_score": v.pred_score,
                 "limit": v.limit,
                 "reasons": [reason.advice for reason in v.reasons],
+                "re_exposed": v.re_exposed,
             }
             for v in inspection.views
         },

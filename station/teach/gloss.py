@@ -66,7 +66,7 @@ def teach_gloss(recipe: Path, archive: Path, inspection_id: str) -> GlossReport:
     loaded = load_recipe(recipe, need_model=False)
     if not archive.is_dir():
         raise GlossNotFound(f"{archive}: no such folder; name the archive that `station inspect` wrote with --archive")
-    with Archive.open(archive) as store:
+    with Archive.open(archive, read_only=True) as store:
         archived = store.load_frames(inspection_id)
     views = tuple(viewpoint.name for viewpoint in loaded.recipe.viewpoints)
     frames_of = {view: {a.light: a.frame for a in archived if a.view == view} for view in views}

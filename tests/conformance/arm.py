@@ -74,6 +74,22 @@ class ArmPromises:
             assert self.sent(homed) == before
             assert homed.position_trusted
 
+    def test_a_check_at_rest_changes_nothing_and_finds_a_stop(self, bench: Any) -> None:
+        """Issue 15, point 3."""
+        arm: Any = bench.open()
+        with pytest.raises(PositionUntrusted, match="home the arm"):
+            arm.check_at_rest()
+        arm.home()
+        arm.check_at_rest()
+        arm.move_to(self.places[0])
+        before = self.sent(arm)
+        arm.check_at_rest()
+        assert self.sent(arm) == before
+        assert arm.position_trusted
+        arm.stop()
+        with pytest.raises(PositionUntrusted, match="stopped"):
+            arm.check_at_rest()
+
     def test_check_reachable_answers_without_moving(self, bench: Any) -> None:
         arm: Arm = bench.open()
         arm.check_reachable(self.places[0])

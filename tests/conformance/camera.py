@@ -79,6 +79,17 @@ class CameraPromises:
             camera.expose(5000.0)
         np.testing.assert_array_equal(first.pixels, kept)
 
+    def test_it_can_be_checked_at_rest_between_exposures(self, camera: Any) -> None:
+        """Issue 15, point 3."""
+        camera.check_at_rest()
+        camera.configure(self.small)
+        before = camera.expose(100.0)
+        camera.check_at_rest()
+        assert camera.expose(100.0).frame_id == before.frame_id + 1
+        camera.close()
+        with pytest.raises(DeviceLost):
+            camera.check_at_rest()
+
     @pytest.mark.parametrize("wish", list(BAD_WISHES))
     def test_what_it_cannot_do_is_refused(self, camera: Camera, wish: str) -> None:
         with pytest.raises(FeatureMissing):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from drivers.errors import FeatureMissing
+from drivers.errors import FeatureMissing, LightStateUnknown
 from drivers.protocols import Lights
 
 
@@ -49,6 +49,17 @@ class LightsPromises:
         lights.off()
         self.check_lit(bench, {})
         lights.off()
+
+    def test_a_check_at_rest_finds_what_may_be_on_and_switches_nothing(self, bench: Any) -> None:
+        """Issue 15, point 3."""
+        lights: Any = bench.open()
+        lights.check_at_rest()
+        lights.on(self.channels[0], 1.0)
+        with pytest.raises(LightStateUnknown, match=f"channel {self.channels[0]}"):
+            lights.check_at_rest()
+        self.check_lit(bench, {self.channels[0]: 1.0})
+        lights.off()
+        lights.check_at_rest()
 
     @pytest.mark.parametrize("level", [-0.1, 1.01, float("nan")])
     def test_a_level_that_it_does_not_have_is_refused(self, bench: Any, level: float) -> None:

@@ -2,8 +2,8 @@
 
 Arguments: folder, serial number, `map` or `socket`. Commands on stdin, one word a line, each answered by one JSON
 line: `last` returns the last request; `ok incomplete dropped early repeat die freeze` choose what becomes of the next
-frame; `constant` makes one picture serve for all; `slow` makes the readout take half a second; `hold` lets no exposure
-end until `release`; `line` is an edge on the trigger input.
+frame; `constant` makes one picture serve for all; `hold` lets no exposure end until `release`; `keep` lets no frame be
+read out until `deliver`; `line` is an edge on the trigger input.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class FakeRig:
         self.last: ExposureRequest | None = None
         self.constant: Pixels | None = None
         self.wire: CameraWire | None = None
-        self.readout_s = 0.0
-        self.may_end = threading.Event()
+        self.may_end, self.may_deliver = threading.Event(), threading.Event()
         self.may_end.set()
+        self.may_deliver.set()
 
     def expose(self, request: ExposureRequest) -> Exposed | None:
         what, self.next, self.last = self.next, "ok", request
@@ -56,7 +56,7 @@ class FakeRig:
         self.may_end.wait()
         if self.wire is not None:
             self.wire.exposure_ended()
-        time.sleep(self.readout_s)
+        self.may_deliver.wait()
         if what == "dropped":
             return None
         pixels = self.picture(request, keep=what == "constant")
@@ -84,11 +84,11 @@ def main(folder: Path, serial_number: str, transport: str) -> None:
         command = line.strip()
         if command == "last":
             print(json.dumps(asdict(rig.last) if rig.last else None), flush=True)
-        elif command == "slow":
-            rig.readout_s = 0.5
-            print(json.dumps(command), flush=True)
         elif command in ("hold", "release"):
             rig.may_end.clear() if command == "hold" else rig.may_end.set()
+            print(json.dumps(command), flush=True)
+        elif command in ("keep", "deliver"):
+            rig.may_deliver.clear() if command == "keep" else rig.may_deliver.set()
             print(json.dumps(command), flush=True)
         elif command == "line":
             print(json.dumps(wire.fire_line()), flush=True)

@@ -11,12 +11,12 @@ import threading
 from abc import ABC, abstractmethod
 from typing import Generic, Protocol, Self, TypeVar
 
-from drivers.errors import DeviceError, OutOfTravel, PositionUntrusted
+from drivers.errors import DeviceError, DeviceTimeout, OutOfTravel, PositionUntrusted
 from drivers.geometry.pose import Pose
 from drivers.protocols import DeviceIdentity
 from drivers.serial_line.arms.waypoints import NoSafeWay, SafeWays
 from drivers.serial_line.port import Port
-from drivers.serial_line.replies import STOPPED
+from drivers.serial_line.replies import STOPPED, shortened
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ class ArmConversation(Protocol):
     """The conversation with an arm's controller, as far as the latch needs it."""
 
     port: Port
+    reply_timeout_s: float
+    ask_attempts: int  # of a question that is not answered
 
     def halt(self) -> None:
         """Hold now, from any thread; the command that waits ends with PositionUntrusted."""
@@ -74,6 +76,22 @@ class LatchedArm(ABC, Generic[Conversation]):
         self._conversation.halt()  # before anything that may take time, a log line included
         if was_trusted:
             log.warning("%s: position no longer trusted: %s", self._device, STOPPED)
+
+    def check_at_rest(self, silence_s: float | None = None) -> None:
+        """See `drivers.protocols.AsksAtRest`. Raises PositionUntrusted with the reason, DeviceTimeout, DeviceLost."""
+        if not self._lock.acquire(timeout=-1 if silence_s is None else silence_s):
+            raise DeviceTimeout(self._device, f"another question to it was not answered for {silence_s:g} s")
+        try:
+            if self._trust.is_set():
+                with shortened(self._conversation, silence_s, self._conversation.ask_attempts):
+                    self._look()
+        except DeviceError as error:
+            self._distrust(error.message)
+            raise
+        finally:
+            self._lock.release()
+        if not self._trust.is_set():
+            raise PositionUntrusted(self._device, f"{self.last_reason}; home the arm")
 
     def close(self) -> None:
         """Give the port back. A move in progress runs to its end; servos keep their hold."""

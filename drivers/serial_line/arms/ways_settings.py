@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 from drivers.geometry.pose import Pose
 from drivers.serial_line.arms.keep_out import KeepOutBox
 from drivers.serial_line.arms.waypoints import SafeWays
-from drivers.settings import DriverSettings, Finite, NotNegative, SettingsError
+from drivers.settings import Coordinate, Distance, DriverSettings, SettingsError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-PointMm = Annotated[tuple[Finite, ...], Field(min_length=3, max_length=3)]
+PointMm = Annotated[tuple[Coordinate, ...], Field(min_length=3, max_length=3)]
 Pair = Annotated[tuple[Name, ...], Field(min_length=2, max_length=2)]
 
 
@@ -27,11 +27,11 @@ class BoxSettings(DriverSettings):
 class PlaceSettings(DriverSettings):
     """A pose of the camera."""
 
-    x_mm: Finite
-    y_mm: Finite
-    z_mm: Finite
-    tilt_deg: Finite
-    pan_deg: Finite
+    x_mm: Coordinate
+    y_mm: Coordinate
+    z_mm: Coordinate
+    tilt_deg: Coordinate
+    pan_deg: Coordinate
 
 
 class WaypointSettings(DriverSettings):
@@ -45,7 +45,7 @@ class WaysSettings(DriverSettings):
     """Boxes that no straight way of the camera may touch, and the waypoints around them."""
 
     keep_out: tuple[BoxSettings, ...] = ()
-    clearance_mm: NotNegative = 0.0  # from the entrance pupil to the farthest of camera and light head
+    clearance_mm: Distance = 0.0  # from the entrance pupil to the farthest of camera and light head
     waypoints: tuple[WaypointSettings, ...] = ()
     transitions: tuple[Pair, ...] = ()  # between waypoints, both ways
     entry: Name | None = None  # where the home pose leads, Z retracted first

@@ -141,12 +141,22 @@ class GrblArm(LatchedArm[GrblConversation]):
         self._trust.clear()
 
     def _look(self) -> None:
-        """Notice a door, a hold or a silence while nothing is commanded."""
+        """Notice a door, a hold, a displacement or a silence while nothing is commanded."""
         report = self._conversation.glance()
+        if report is not None and self._stray_at_rest(report) is not None:
+            report = self._conversation.glance()  # a stray reading is read once more: there is no checksum
         if report is None:
             self._distrust("the controller does not answer")
         elif report.state != "Idle" and (why := _unready(report)) is not None:
             self._distrust(why)
+        elif (stray := self._stray_at_rest(report)) is not None:
+            self._distrust(f"{stray[0]} {stray[1]}, and nothing was commanded")
+
+    def _stray_at_rest(self, report: Status) -> tuple[str, str] | None:
+        """The first axis that no longer stands where the last move or homing left it; None when all do."""
+        if report.state != "Idle":
+            return None
+        return self._axes.stray(self._machine, self._axes.machine_position(report))
 
     def _make_ready(self) -> None:
         """End any alarm, hold or door by a reset, never by a resume. Raises PositionUntrusted while one lasts."""

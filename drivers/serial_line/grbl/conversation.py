@@ -34,6 +34,8 @@ class GrblConversation:
     constructor opens the port and raises DeviceNotFound; it sends nothing.
     """
 
+    ask_attempts = 1  # of a glance
+
     def __init__(
         self, device: str, port: str, baud_rate: int, reply_timeout_s: float, distrust: Callable[[str], None]
     ) -> None:

@@ -9,7 +9,17 @@ from pydantic import Field, model_validator
 from drivers.geometry.pose import POSE_FIELDS
 from drivers.serial_line.arms.ways_settings import EXAMPLE as WAYS_EXAMPLE
 from drivers.serial_line.arms.ways_settings import WaysSettings
-from drivers.settings import DriverSettings, Finite, NotNegative, Positive, SettingsError, Text
+from drivers.settings import (
+    Coordinate,
+    DriverSettings,
+    Interval,
+    Pause,
+    SettingsError,
+    Text,
+    Timeout,
+    ToleranceDeg,
+    ToleranceMm,
+)
 
 FieldName = Literal["x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg"]
 Letter = Literal["X", "Y", "Z", "A", "B", "C"]
@@ -20,9 +30,9 @@ class AxisSettings(DriverSettings):
 
     name: FieldName
     machine_axis: Letter
-    minimum: Finite  # of the station position; nothing outside is ever sent to the controller
-    maximum: Finite
-    offset: Finite = 0.0
+    minimum: Coordinate  # of the station position; nothing outside is ever sent to the controller
+    maximum: Coordinate
+    offset: Coordinate = 0.0
 
 
 class GrblSettings(DriverSettings):
@@ -33,19 +43,19 @@ class GrblSettings(DriverSettings):
 
     port: Text
     axes: tuple[AxisSettings, ...] = Field(min_length=3)
-    fixed: dict[FieldName, Finite] = Field(default_factory=dict)  # fields of Pose that no axis drives
-    parked: dict[Letter, Finite] = Field(default_factory=dict)  # machine axes that move no camera: machine position
+    fixed: dict[FieldName, Coordinate] = Field(default_factory=dict)  # fields of Pose that no axis drives
+    parked: dict[Letter, Coordinate] = Field(default_factory=dict)  # machine axes that move no camera: machine position
     ways: WaysSettings | None = None
-    baud_rate: Annotated[int, Field(gt=0)] = 115200
-    tolerance_mm: Positive = 0.05
-    tolerance_deg: Positive = 0.05
-    settle_s: NotNegative = 0.0  # after the axes stand, before the position is read
+    baud_rate: Annotated[int, Field(ge=300, le=10_000_000)] = 115200
+    tolerance_mm: ToleranceMm = 0.05
+    tolerance_deg: ToleranceDeg = 0.05
+    settle_s: Pause = 0.0  # after the axes stand, before the position is read
     speed: Annotated[float, Field(gt=0, le=1)] = 1.0  # of what the axes can do
-    reply_timeout_s: Positive = 1.0  # for the answer to one line
-    boot_timeout_s: Positive = 3.0  # until the first banner: many boards restart when the port is opened
-    move_margin_s: Positive = 2.0  # beyond the computed time of a move
-    homing_timeout_s: Positive = 120.0
-    watch_s: NotNegative = 0.5  # how often a resting arm is asked for door, hold and inputs; 0 = never
+    reply_timeout_s: Timeout = 1.0  # for the answer to one line
+    boot_timeout_s: Timeout = 3.0  # until the first banner: many boards restart when the port is opened
+    move_margin_s: Timeout = 2.0  # beyond the computed time of a move
+    homing_timeout_s: Timeout = 120.0
+    watch_s: Interval = 0.5  # how often a resting arm is asked for door, hold and inputs; 0 = never
 
     @model_validator(mode="after")
     def _every_field_stands_somewhere(self) -> GrblSettings:

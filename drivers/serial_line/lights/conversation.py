@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 DEVICE = "lights"
 SYNCHRONISING_ATTEMPTS = 3
+AT_REST_ATTEMPTS = 2
 Reply = TypeVar("Reply")
 
 
@@ -26,11 +27,11 @@ def no_acknowledge(command: str | bytes, timeout_s: float, port: Port) -> Device
     )
 
 
-def nobody_there(question: str, port: Port) -> DeviceTimeout:
+def nobody_there(question: str, port: Port, attempts: int = SYNCHRONISING_ATTEMPTS) -> DeviceTimeout:
     """The fault to raise when the question that finds the controller was never answered."""
     return DeviceTimeout(
         DEVICE,
-        f"no answer to {question} on {port.name} in {SYNCHRONISING_ATTEMPTS} attempts. "
+        f"no answer to {question} on {port.name} in {attempts} attempts. "
         "Is it the right port and baud rate, and is the controller powered?",
     )
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Self
 
-from drivers.errors import DeviceError
+from drivers.errors import DeviceError, LightStateUnknown
 from drivers.protocols import DeviceIdentity
 from drivers.serial_line.port import Port
 
@@ -42,6 +42,25 @@ class SerialLights(ABC):
     @abstractmethod
     def off(self) -> None:
         """Every channel dark, acknowledged; one retry. Raises LightStateUnknown naming what is left."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise what the controller has reported unasked: LightFault, DeviceLost. Sends nothing."""
+
+    def check_at_rest(self, silence_s: float | None = None) -> None:
+        """See `drivers.protocols.AsksAtRest`. Raises LightStateUnknown, LightFault, DeviceTimeout, DeviceLost."""
+        with self._lock:
+            if self._maybe_on:
+                names = ", ".join(map(str, sorted(self._maybe_on)))
+                raise LightStateUnknown(
+                    self._port.device, f"off was not confirmed for channel {names}. If in doubt, cut the lights' power"
+                )
+            self._ask_at_rest(silence_s)
+            self.check()
+
+    @abstractmethod
+    def _ask_at_rest(self, silence_s: float | None) -> None:
+        """Ask what changes nothing, and give up after `silence_s` at most. Raises DeviceTimeout, DeviceLost."""
 
     def close(self) -> None:
         """Give the port back; it switches nothing (`off` does)."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from drivers.settings import Channels, DriverSettings, NotNegative, Positive, Text
+from drivers.settings import Channels, DriverSettings, Pause, Text, Timeout
 
 BaudRate = Annotated[int, Field(ge=300, le=921600)]
 
@@ -16,5 +16,5 @@ class SerialLightsSettings(DriverSettings):
 
     port: Text
     channels: Channels
-    settle_s: NotNegative = 0.005  # from acknowledge to stable light
-    reply_timeout_s: Positive = 0.5
+    settle_s: Pause = 0.005  # from acknowledge to stable light
+    reply_timeout_s: Timeout = 0.5

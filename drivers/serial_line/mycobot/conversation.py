@@ -33,6 +33,8 @@ class MyCobotConversation:
     constructor opens the port and raises DeviceNotFound; it sends nothing.
     """
 
+    ask_attempts = ASK_ATTEMPTS
+
     def __init__(self, device: str, port: str, reply_timeout_s: float, distrust: Callable[[str], None]) -> None:
         self.device = device
         self.reply_timeout_s = reply_timeout_s

@@ -10,12 +10,22 @@ from drivers.geometry.mycobot_kinematics import GEOMETRIES, ModelName
 from drivers.geometry.rigid import Transform, from_coordinates, rigid_from_rows
 from drivers.serial_line.arms.ways_settings import EXAMPLE as WAYS_EXAMPLE
 from drivers.serial_line.arms.ways_settings import WaysSettings
-from drivers.settings import DriverSettings, Finite, NotNegative, Positive, SettingsError, Text
+from drivers.settings import (
+    Coordinate,
+    DriverSettings,
+    Interval,
+    Pause,
+    SettingsError,
+    Text,
+    Timeout,
+    ToleranceDeg,
+    ToleranceMm,
+)
 
-Place = Annotated[tuple[Finite, ...], Field(min_length=6, max_length=6)]  # x, y, z in mm, rx, ry, rz in degrees
-Row = Annotated[tuple[Finite, ...], Field(min_length=4, max_length=4)]
+Place = Annotated[tuple[Coordinate, ...], Field(min_length=6, max_length=6)]  # x, y, z in mm, rx, ry, rz in degrees
+Row = Annotated[tuple[Coordinate, ...], Field(min_length=4, max_length=4)]
 Matrix = Annotated[tuple[Row, ...], Field(min_length=4, max_length=4)]
-Range = Annotated[tuple[Finite, ...], Field(min_length=2, max_length=2)]
+Range = Annotated[tuple[Coordinate, ...], Field(min_length=2, max_length=2)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -46,12 +56,12 @@ class MyCobotSettings(DriverSettings):
     straight: bool = False  # keep-out boxes need it: the firmware alone decides how the joints get there otherwise
     ways: WaysSettings | None = None
     speed_percent: Percent = 50
-    tolerance_mm: Positive = 1.0  # how far from the target a move may end
-    tolerance_deg: Positive = 1.0
-    settle_s: NotNegative = 0.3  # after arrival, before the position is read again
-    reply_timeout_s: Positive = 0.5  # for one answer
-    move_margin_s: Positive = 3.0  # beyond the computed time of a move
-    watch_s: NotNegative = 1.0  # how often a resting arm is asked for power and place; 0 = never
+    tolerance_mm: ToleranceMm = 1.0  # how far from the target a move may end
+    tolerance_deg: ToleranceDeg = 1.0
+    settle_s: Pause = 0.3  # after arrival, before the position is read again
+    reply_timeout_s: Timeout = 0.5  # for one answer
+    move_margin_s: Timeout = 3.0  # beyond the computed time of a move
+    watch_s: Interval = 1.0  # how often a resting arm is asked for power and place; 0 = never
 
     @model_validator(mode="after")
     def _geometry_can_be_meant(self) -> MyCobotSettings:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from calibration.record import CalibrationFieldError, Identifier
+from calibration.record import CalibrationFieldError, Identifier, SchemaVersion
 from drivers.geometry.pose import Pose
 from station.documents.document import load_document, save_document
 from station.errors import BadInput
+from station.recipe.fields import Degrees, Millimetres
 
 WORKING_DISTANCE_MM = 250.0
 # the demo's five: at the working distance from the target point (0, 0, 8) mm
@@ -33,11 +33,11 @@ class TaughtPose(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    x_mm: Annotated[float, Field(allow_inf_nan=False)]
-    y_mm: Annotated[float, Field(allow_inf_nan=False)]
-    z_mm: Annotated[float, Field(allow_inf_nan=False)]
-    tilt_deg: Annotated[float, Field(allow_inf_nan=False)]
-    pan_deg: Annotated[float, Field(allow_inf_nan=False)]
+    x_mm: Millimetres
+    y_mm: Millimetres
+    z_mm: Millimetres
+    tilt_deg: Degrees
+    pan_deg: Degrees
 
 
 class TaughtView(BaseModel):
@@ -54,7 +54,7 @@ class TaughtViews(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[1] = 1
+    schema_version: SchemaVersion = 1
     viewpoints: tuple[TaughtView, ...] = ()
 
     @model_validator(mode="after")

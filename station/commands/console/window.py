@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.simulated.config import SimulatedRigConfig
-from station.archive import Archive
 from station.commands.console.engine_adapter import EngineAdapter
+from station.commands.inspect.ready_engine import opened_archive
 from station.console.requirements import ConsoleUnavailable, has_display, require_qt
 from station.engine.engine import Engine
 from station.inspection.part_id import check_part_id
@@ -46,7 +46,7 @@ def start_console(rig: Path | None, recipe: Path | None, out: Path, options: Con
         if rig is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="facet-rig-")))
             _, rig = stack.enter_context(running_rig(folder, SimulatedRigConfig()))
-        store = stack.enter_context(Archive.open(out / "archive"))
+        store = stack.enter_context(opened_archive(out / "archive", "the operator's window"))
         engine = Engine(rig, store)
         stack.callback(engine.close)
         port = EngineAdapter(engine, recipe if recipe is not None else DEMO_RECIPES / "connector.yaml", rig)

@@ -10,7 +10,7 @@ import typer
 
 from station.commands.exit_codes import ExitCode
 from station.commands.options import JsonOption, OutOption
-from station.commands.say import say
+from station.commands.say import printable, say
 
 
 def demo(
@@ -27,11 +27,13 @@ def demo(
         out,
         product=product,
         full=full,
-        progress=lambda text: print(text, file=sys.stderr if as_json else sys.stdout, flush=True),
+        progress=lambda text: print(printable(text), file=sys.stderr if as_json else sys.stdout, flush=True),
     )
     say(report.as_dict(), as_json, report.closing_text())
     if console and not as_json:
         from station.commands.console.window import open_console_where_possible
 
         open_console_where_possible(report.recipe, out / "console")
+    if not report.is_stored:
+        raise typer.Exit(ExitCode.FAULT)
     raise typer.Exit(ExitCode.DONE if report.as_promised else ExitCode.FOUND)

@@ -35,6 +35,7 @@ class Outcome:
     inspection: Inspection  # without its pictures: three parts at full resolution would not fit into 8 GB
     contact_sheet: Path
     promises: tuple[Promise, ...]
+    unstored_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ class DemoReport:
         """Whether every promise of every part was kept; it decides between exit code 0 and 1."""
         return all(kept for outcome in self.outcomes for _, kept in outcome.promises)
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether every inspection is in the archive; a demo that is not ends with exit code 3."""
+        return not any(outcome.unstored_problem for outcome in self.outcomes)
+
     def as_dict(self) -> dict[str, object]:
         """The `--json` document; memory is the peak of each process in MB."""
         return {
@@ -64,6 +70,7 @@ class DemoReport:
                 for o in self.outcomes
             ],
             "as_promised": self.as_promised,
+            "is_stored": self.is_stored,
             "peak_memory_mb": {"station": self.peak_memory_mb, "rig": self.rig_peak_memory_mb},
             "folder": str(self.folder),
         }
@@ -116,4 +123,4 @@ def _inspect(
     marks = [f"    {'kept  ' if kept else 'BROKEN'} {text}" for text, kept in promises]
     progress("\n".join(inspection_lines(inspection) + marks + stage_lines(inspection.processing_times_ms)))
     progress(f"    contact sheet: {sheet}")
-    return Outcome(part, inspection_without_pictures(inspection), sheet, promises)
+    return Outcome(part, inspection_without_pictures(inspection), sheet, promises, engine.unstored_problem)

@@ -14,16 +14,19 @@ from station.report.inspection_text import inspection_document, inspection_lines
 
 @dataclass(frozen=True, slots=True)
 class InspectReport:
-    """One inspection, the files written for it, and whether a device's fault ended it."""
+    """One inspection, the files written for it, whether a device's fault ended it, and why it is not stored if so."""
 
     inspection: Inspection
     contact_sheet: Path
     archive: Path
     device_fault: bool
+    unstored_problem: str = ""
 
     @property
     def exit_code(self) -> ExitCode:
-        """DONE for a PASS; otherwise FAULT if a device ended the inspection, else FOUND."""
+        """FAULT for what is not stored, DONE for a PASS; else FAULT if a device ended the inspection, FOUND if none."""
+        if self.unstored_problem:
+            return ExitCode.FAULT
         if self.inspection.verdict is Verdict.PASS:
             return ExitCode.DONE
         return ExitCode.FAULT if self.device_fault else ExitCode.FOUND
@@ -31,7 +34,7 @@ class InspectReport:
     def as_dict(self) -> dict[str, object]:
         """The `--json` document: the inspection's own, with the paths of contact sheet and archive."""
         paths = {"contact_sheet": str(self.contact_sheet), "archive": str(self.archive)}
-        return {**inspection_document(self.inspection), **paths}
+        return {**inspection_document(self.inspection), **paths, "is_stored": not self.unstored_problem}
 
     def as_text(self) -> str:
         """The inspection in words, the wall time per stage, and where the files are."""
@@ -43,10 +46,10 @@ def inspect_part(rig: Path, recipe: Path, part_id: str, out: Path) -> InspectRep
     """Inspect the part in the fixture; archive under `out/archive`, contact sheet `out/<inspection id>.png`.
 
     Raises DocumentError, ModelRefused and DeviceError before anything is captured. A device fault after that
-    makes the part UNDECIDED and is reported in the result.
+    makes the part UNDECIDED and is reported in the result, and so does an archive that does not take the record.
     """
     with ready_engine(rig, recipe, out / "archive") as engine:
         inspection = engine.inspect(part_id)
         sheet = out / f"{inspection.inspection_id}.png"
         write_contact_sheet(inspection, sheet)
-        return InspectReport(inspection, sheet, out / "archive", engine.ended_by_device)
+        return InspectReport(inspection, sheet, out / "archive", engine.ended_by_device, engine.unstored_problem)

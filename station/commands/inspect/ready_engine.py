@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from station.archive import Archive
+from station.commands.say import printable
 from station.documents.errors import DocumentError
 from station.engine.engine import Engine
 from station.engine.preparation import RecipeFiles, read_recipe_files
@@ -32,6 +34,14 @@ def check_files(rig: Path, recipe: Path) -> RecipeFiles:
     return files
 
 
+def opened_archive(folder: Path, purpose: str) -> Archive:
+    """The archive, open for writing; prints on stderr what it found of a station that died. Raises ArchiveError."""
+    archive = Archive.open(folder, purpose=purpose)
+    for note in archive.notes:
+        print(f"archive: {printable(note)}", file=sys.stderr)
+    return archive
+
+
 @contextmanager
 def ready_engine(rig: Path, recipe: Path, archive: Path) -> Iterator[Engine]:
     """An engine with its devices open, homed, and the recipe prepared; closed again whatever happens.
@@ -40,11 +50,14 @@ def ready_engine(rig: Path, recipe: Path, archive: Path) -> Iterator[Engine]:
     DeviceError and StationFault once devices and archive are opened.
     """
     files = check_files(rig, recipe)
-    with Archive.open(archive) as store:
+    with opened_archive(archive, "an inspection") as store:
         engine = Engine(rig, store)
         try:
             engine.initialize()
             engine.prepare_recipe(files)
             yield engine
         finally:
+            waited = engine.unstored_problem
             engine.close()
+            if waited and not engine.unstored_problem:
+                print("archive: the inspection could be stored after all, with its own verdict", file=sys.stderr)

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from drivers.errors import CommandRefused, DeviceError, DeviceTimeout, FeatureMissing, FrameOutOfOrder, LightFault
+from drivers.errors import (
+    CommandRefused,
+    DeviceError,
+    DeviceTimeout,
+    FeatureMissing,
+    FrameIncomplete,
+    FrameOutOfOrder,
+    LightFault,
+)
 from drivers.geometry.pose import Pose
 from drivers.protocols import CameraSettings
 from drivers.serial_line.lights.gardasoft.lights import GardasoftLights
@@ -112,6 +120,29 @@ def test_the_dark_frame_of_a_part_saw_no_light(running: Any, rig: Rig) -> None:
     assert lights_of(process, dark) == {}
     assert [f.step for f in frames] == list(steps)
     assert_right(process, frames)
+
+
+@pytest.mark.parametrize("after", [1, 4])
+def test_a_frame_that_did_not_come_whole_is_exposed_again_under_its_own_light(
+    running: Any, rig: Rig, after: int
+) -> None:
+    """Issue 15, point 7: the following light was armed meanwhile; frame 5 is the view's last."""
+    process, _ = running
+    frames, error = captured(rig, lambda n: process.control.inject("camera.incomplete", "2") if n == after else None)
+    assert error is None
+    assert [f.step for f in frames] == list(PLAN)
+    assert [f.re_exposed for f in frames] == [2 * (n == after) for n in range(len(PLAN))]
+    assert_right(process, frames)
+
+
+def test_the_third_in_a_view_is_not_exposed_again(running: Any, rig: Rig) -> None:
+    """Issue 15, point 7."""
+    process, _ = running
+    frames, error = captured(rig, lambda n: process.control.inject("camera.incomplete", "3") if n == 2 else None)
+    assert isinstance(error, FrameIncomplete)
+    assert "view 'top', light 'L6'; 2 frames of this view were exposed again before" in str(error)
+    assert len(frames) == 2
+    assert set(process.control.call("status")["light_levels"].values()) == {0.0}
 
 
 @pytest.mark.parametrize(

@@ -5,29 +5,21 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from made_records import make_frames, make_inspection, make_view
 from sqlalchemy import create_engine, text
 
-from drivers.geometry.pose import Pose
-from drivers.protocols import Frame
-from station.archive import Archive, ArchivedFrame, ArchiveError, new_inspection_id
+from station.archive import Archive, ArchiveError, new_inspection_id
 from station.archive import folder as folder_module
 from station.documents import atomic
-from station.inspection.reasons import Reason, ReasonKind
-from station.inspection.result import AnomalyMap, Inspection, Verdict, ViewResult
+from station.inspection.result import Verdict
 from station.photometric_stereo.normal_map import NormalMap
-
-POSE = Pose(1.0, -2.5, 258.0, 45.0, -90.0)
-SHAPE = (37, 53)
 
 
 @pytest.fixture
@@ -36,65 +28,9 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
         yield opened
 
 
-def make_view(name: str, seed: int, score: float = 0.4) -> ViewResult:
-    random = np.random.default_rng(seed)
-    normals = random.normal(size=(3, *SHAPE)).astype(np.float32) + np.array([0, 0, 3], np.float32)[:, None, None]
-    normals /= np.linalg.norm(normals, axis=0)
-    observable = random.random(SHAPE) > 0.1
-    normals[:, ~observable] = 0
-    normal_map = NormalMap(
-        normals=normals,
-        albedo=random.random(SHAPE).astype(np.float32) * 1.7,
-        lit_count=random.integers(0, 5, SHAPE).astype(np.uint8),
-        residual=random.random(SHAPE).astype(np.float32) * 0.01,
-        observable=observable,
-        saturated=random.random(SHAPE) > 0.95,
-    )
-    return ViewResult(
-        view=name,
-        verdict=Verdict.PASS,
-        limit=1.0,
-        image=random.random((3, *SHAPE)).astype(np.float32),
-        normal_map=normal_map,
-        anomaly_map=AnomalyMap(random.random((9, 13)).astype(np.float32), score),
-        light_residuals={"L45": 0.0123456789},
-    )
-
-
-def make_inspection(**changes: Any) -> Inspection:
-    dead = Reason(ReasonKind.LIGHT_DEAD, "light 'L45' is dead", "check its lamp", "back", "L45")
-    blind = ViewResult("back", Verdict.UNDECIDED, 1.0, reasons=(dead,))
-    inspection = Inspection(
-        inspection_id=new_inspection_id(),
-        part_id="../part 7\n",
-        product="connector",
-        recipe_id="connector",
-        verdict=Verdict.UNDECIDED,
-        reasons=(dead,),
-        views=(make_view("top", 1), blind),
-        expected_views=("top", "back", "left"),
-        deciding_view="top",
-        is_simulated=True,
-        is_partial=True,
-        creation_time=datetime(2026, 11, 24, 23, 59, 59, 123456, tzinfo=UTC),
-        processing_times_ms={"move": 12.5},
-        provenance={"software": "facet-station 0.1.0"},
-    )
-    return replace(inspection, **changes)
-
-
-def make_frames(count: int = 2) -> list[ArchivedFrame]:
-    random = np.random.default_rng(5)
-    frames = []
-    for index in range(count):
-        pixels = random.integers(0, 4096, SHAPE).astype(np.uint16)
-        frame = Frame(pixels, "BayerRG12", 12, 64.0, 8000.0, 0.0, 10**15 + index, index)
-        frames.append(ArchivedFrame("top", f"L{index}", frame, POSE))
-    return frames
-
-
 def only_the_database(archive_folder: Path) -> bool:
-    return not [path for path in archive_folder.rglob("*") if path.is_file() and "sqlite" not in path.name]
+    own = ("archive.lock", "archive.sqlite", "archive.sqlite-shm", "archive.sqlite-wal")
+    return not [path for path in archive_folder.rglob("*") if path.is_file() and path.name not in own]
 
 
 def test_an_inspection_comes_back_with_its_arrays(archive: Archive) -> None:
@@ -273,29 +209,26 @@ def test_a_full_disk_leaves_nothing_behind(
     archive.record(make_inspection(), make_frames())
 
 
-def test_a_locked_data_base_leaves_nothing_behind(
+def test_a_locked_data_base_keeps_the_whole_folder_and_the_same_call_enters_it_later(
     archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive.close()
+    """Issue 15, point 2."""
+    archive._engine.dispose()  # noqa: SLF001 - the next connection waits no longer than this
     monkeypatch.setattr("station.archive.database.BUSY_TIMEOUT_MS", 10)
+    inspection, frames = make_inspection(), make_frames()
     other = create_engine(f"sqlite:///{tmp_path / 'archive/archive.sqlite'}")
     with other.connect() as connection:
         connection.execute(text("BEGIN IMMEDIATE"))
         with pytest.raises(ArchiveError, match="locked"):
-            archive.record(make_inspection(), [])
+            archive.record(inspection, frames)
+        assert archive.history() == []
+        assert archive.keep_aside(inspection, frames).name == inspection.inspection_id, "it is on the disk already"
     other.dispose()
-    assert only_the_database(tmp_path / "archive")
-
-
-def test_a_folder_that_was_never_finished_is_not_an_inspection(archive: Archive, tmp_path: Path) -> None:
-    inspection = make_inspection()
-    folder = archive.record(inspection, make_frames())
-    killed = folder.with_name(f".partial-{new_inspection_id()}")
-    shutil.copytree(folder, killed)
-    (killed / "manifest.json").unlink()
-    with Archive.open(tmp_path / "archive") as again:
-        assert [row.inspection_id for row in again.history()] == [inspection.inspection_id]
-        assert again.incomplete() == [killed]
+    folder = archive.record(inspection, frames)
+    assert archive.verify(inspection.inspection_id) == []
+    assert (folder / "manifest.json").is_file()
+    with pytest.raises(ArchiveError, match="never overwritten"):
+        archive.record(inspection, frames)
 
 
 def test_whole_folders_rebuild_a_lost_data_base(archive: Archive, tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ class Device:
     ) -> None:
         self._name, self._told, self._faults, self._acts = name, told, faults, acts
 
-    def __getattr__(self, verb: str) -> Callable[[], None]:
-        def call() -> None:
+    def __getattr__(self, verb: str) -> Callable[..., None]:
+        def call(*_: object) -> None:
             what = f"{self._name}.{verb}"
             self._told.append(what)
             self._acts.get(what, nothing)()
@@ -65,7 +65,10 @@ class Bench:
         patch.setattr("station.engine.engine.prepare", self._prepare)
         patch.setattr("station.engine.engine.replace", lambda outcome, **_changes: outcome)
         archive = SimpleNamespace(
-            keep_document=lambda *_: None, record=lambda *_: Path("kept"), light_readings=lambda *_, **__: []
+            keep_document=lambda *_: None,
+            check_room=lambda *_: None,
+            record=lambda *_: Path("kept"),
+            light_readings=lambda *_, **__: [],
         )
         self.engine = Engine(Path("rig.yaml"), cast(Any, archive), opener=cast(Any, self._open))
         self.engine.subscribe(lambda event: self.results.release() if isinstance(event, ResultReady) else None)

@@ -16,9 +16,16 @@ from drivers.registry import DriverKind
 from drivers.serial_line.lights.ccs import protocol as ccs
 from drivers.serial_line.lights.ccs.protocol import Reply
 from drivers.serial_line.lights.ccs.settings import EXAMPLE, CcsSettings
-from drivers.serial_line.lights.conversation import DEVICE, SYNCHRONISING_ATTEMPTS, LightConversation, nobody_there
+from drivers.serial_line.lights.conversation import (
+    AT_REST_ATTEMPTS,
+    DEVICE,
+    SYNCHRONISING_ATTEMPTS,
+    LightConversation,
+    nobody_there,
+)
 from drivers.serial_line.lights.requests import check_request, off_with_one_retry
 from drivers.serial_line.lights.serial_lights import SerialLights
+from drivers.serial_line.replies import shortened
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +118,10 @@ class CcsLights(SerialLights):
         with self._lock:
             self._conversation.drain()
 
+    def _ask_at_rest(self, silence_s: float | None) -> None:
+        with shortened(self._conversation, silence_s, AT_REST_ATTEMPTS):
+            self._synchronise(AT_REST_ATTEMPTS)
+
     # -- switching --------------------------------------------------------------------------
 
     def _only(self, channel: int, brightness: float) -> None:
@@ -159,11 +170,11 @@ class CcsLights(SerialLights):
         self._conversation.is_in_step = reply.is_acknowledge or reply.header == "A"
         return reply
 
-    def _synchronise(self) -> None:
+    def _synchronise(self, attempts: int = SYNCHRONISING_ATTEMPTS) -> None:
         """Repeat `Q` until its own answer `A` comes back: replies from before are behind us then."""
         self._conversation.drain()
         number = self._number(self._channels[0])
-        for attempt in range(SYNCHRONISING_ATTEMPTS):
+        for attempt in range(attempts):
             self._conversation.send((b"\r\n" if attempt else b"") + ccs.frame(number, "Q"))
             deadline_s = time.monotonic() + self._conversation.reply_timeout_s
             while (reply := self._conversation.next_reply(deadline_s)) is not None:
@@ -172,7 +183,7 @@ class CcsLights(SerialLights):
                         self._conversation.wait_silent()
                     self._conversation.is_in_step = True
                     return
-        raise nobody_there("a query", self._port)
+        raise nobody_there("a query", self._port, attempts)
 
     def _read_identity(self) -> DeviceIdentity:
         try:

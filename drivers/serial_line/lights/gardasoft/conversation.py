@@ -64,13 +64,13 @@ class GardasoftConversation:
         self._is_in_step = True
         return answer
 
-    def synchronise(self) -> DeviceIdentity:
+    def synchronise(self, attempts: int = SYNCHRONISING_ATTEMPTS) -> DeviceIdentity:
         """Repeat `VR` until its own text comes back: prompts left over from before are behind us then.
 
-        Raises DeviceTimeout after `SYNCHRONISING_ATTEMPTS`, DeviceLost.
+        Raises DeviceTimeout after so many attempts, DeviceLost.
         """
         self._drain()
-        for attempt in range(SYNCHRONISING_ATTEMPTS):
+        for attempt in range(attempts):
             if attempt:  # end whatever half a command may stand in the controller's buffer
                 self.port.write(b"\r")
             self.port.write(b"VR\r")
@@ -80,7 +80,7 @@ class GardasoftConversation:
                     self._finish_synchronising(attempt)
                     model, _, rest = answer.lines[0].partition(" ")
                     return DeviceIdentity("Gardasoft", model, "", rest.strip())
-        raise nobody_there("VR", self.port)
+        raise nobody_there("VR", self.port, attempts)
 
     def _finish_synchronising(self, repeats: int) -> None:
         """A repeated `VR` may be answered once more: wait until the port is silent before the next command."""

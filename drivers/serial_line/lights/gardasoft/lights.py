@@ -16,13 +16,14 @@ import time
 from drivers.errors import CommandRefused, DeviceError, DeviceLost, FeatureMissing
 from drivers.protocols import DeviceIdentity
 from drivers.registry import DriverKind
-from drivers.serial_line.lights.conversation import DEVICE
+from drivers.serial_line.lights.conversation import AT_REST_ATTEMPTS, DEVICE
 from drivers.serial_line.lights.gardasoft import protocol as rt
 from drivers.serial_line.lights.gardasoft.conversation import GardasoftConversation
 from drivers.serial_line.lights.gardasoft.protocol import ChannelStatus, Event, Setting
 from drivers.serial_line.lights.gardasoft.settings import EXAMPLE, GardasoftSettings
 from drivers.serial_line.lights.requests import check_request, off_not_confirmed
 from drivers.serial_line.lights.serial_lights import SerialLights
+from drivers.serial_line.replies import shortened
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,10 @@ class GardasoftLights(SerialLights):
         """Raise LightFault for an error that the controller reported, until `clear_errors`; or DeviceLost."""
         with self._lock:
             self._conversation.check()
+
+    def _ask_at_rest(self, silence_s: float | None) -> None:
+        with shortened(self._conversation, silence_s, AT_REST_ATTEMPTS):
+            self._conversation.synchronise(AT_REST_ATTEMPTS)
 
     # -- what this controller can besides ---------------------------------------------------
 

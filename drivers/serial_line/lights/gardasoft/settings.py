@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from drivers.serial_line.lights.settings import BaudRate, SerialLightsSettings
-from drivers.settings import NotNegative, Positive
+from drivers.settings import Timeout
+
+Delay = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]  # us
 
 
 class GardasoftSettings(SerialLightsSettings):
@@ -19,10 +21,10 @@ class GardasoftSettings(SerialLightsSettings):
 
     baud_rate: BaudRate = 115200
     strobe: Literal["switched", "pulsed"] = "switched"  # for stepping by strobe
-    strobe_delay_us: NotNegative = 20.0  # less than the controller can is answered with Err 5, and refused
+    strobe_delay_us: Delay = 20.0  # less than the controller can is answered with Err 5, and refused
     trigger_input: Annotated[int, Field(ge=1, le=255)] | None = None  # of all channels; None leaves the unit's own
     read_back: bool = True  # each setting is asked back (`STc`) before it counts: the protocol has no checksum
-    keep_alive_s: Positive | None = None  # over TCP: the controller hangs up after 10 s without a word
+    keep_alive_s: Timeout | None = None  # over TCP: the controller hangs up after 10 s without a word
 
 
 EXAMPLE = """\

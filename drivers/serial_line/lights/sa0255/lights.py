@@ -13,11 +13,18 @@ import time
 from drivers.errors import CommandRefused
 from drivers.protocols import DeviceIdentity
 from drivers.registry import DriverKind
-from drivers.serial_line.lights.conversation import DEVICE, SYNCHRONISING_ATTEMPTS, LightConversation, nobody_there
+from drivers.serial_line.lights.conversation import (
+    AT_REST_ATTEMPTS,
+    DEVICE,
+    SYNCHRONISING_ATTEMPTS,
+    LightConversation,
+    nobody_there,
+)
 from drivers.serial_line.lights.requests import check_request, off_with_one_retry
 from drivers.serial_line.lights.sa0255 import protocol as sa
 from drivers.serial_line.lights.sa0255.settings import EXAMPLE, Sa0255Settings
 from drivers.serial_line.lights.serial_lights import SerialLights
+from drivers.serial_line.replies import shortened
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +93,10 @@ class Sa0255Lights(SerialLights):
         with self._lock:
             self._conversation.drain()
 
+    def _ask_at_rest(self, silence_s: float | None) -> None:
+        with shortened(self._conversation, silence_s, AT_REST_ATTEMPTS):
+            self._synchronise(AT_REST_ATTEMPTS)
+
     # -- switching --------------------------------------------------------------------------
 
     def _all_off(self) -> None:
@@ -139,18 +150,18 @@ class Sa0255Lights(SerialLights):
             log.warning("%s: not understood and not counted as an acknowledge: %r", DEVICE, gathered)
         return None
 
-    def _synchronise(self) -> None:
+    def _synchronise(self, attempts: int = SYNCHRONISING_ATTEMPTS) -> None:
         """Ask the first channel's level until its answer comes, alone; a `#` ends what may be half sent."""
         channel = self._channels[0]
         question = sa.ask_level(channel)
         answer = re.compile(sa.letter(channel).lower().encode("ascii") + rb"\d{4}")
-        for attempt in range(SYNCHRONISING_ATTEMPTS):
+        for attempt in range(attempts):
             self._conversation.drain()
             self._conversation.send((b"#" if attempt else b"") + question)
             if self._gather(answer) is not None:
                 self._conversation.is_in_step = True
                 return
-        raise nobody_there(repr(question), self._port)
+        raise nobody_there(repr(question), self._port, attempts)
 
 
 DRIVER = DriverKind(Sa0255Settings, Sa0255Lights.open, EXAMPLE)
