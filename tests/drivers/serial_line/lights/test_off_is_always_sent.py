@@ -55,9 +55,7 @@ def test_a_lit_light_whose_controller_falls_silent_goes_dark(bench: LightsBench,
     wait_until(lambda: bench.lit() == {})
 
 
-def test_a_light_left_on_by_an_earlier_run_goes_dark_though_opening_fails(
-    bench: LightsBench, wait_until: Any
-) -> None:
+def test_a_light_left_on_by_an_earlier_run_goes_dark_though_opening_fails(bench: LightsBench, wait_until: Any) -> None:
     lights = bench.open(reply_timeout_s=TIMEOUT_S)
     lights.on(4, 1.0)
     lights.close()
