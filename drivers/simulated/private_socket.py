@@ -1,7 +1,8 @@
 """Sockets that only the user who started the rig can reach, and how a client finds them.
 
 They are Unix sockets in a folder of mode 0700. Where there are none (Windows), they are TCP sockets of this machine,
-and a client sends a random token first. The address stands in a file of mode 0600: `unix:PATH`, or `tcp:HOST:PORT:TOKEN`.
+and a client sends a random token first. The address stands in a file of mode 0600: `unix:PATH`, or
+`tcp:HOST:PORT:TOKEN`.
 """
 
 from __future__ import annotations
