@@ -100,3 +100,7 @@ class RigControl:
     def inject(self, fault: str, *arguments: str) -> dict[str, Any]:
         """Cause a fault: `camera.dropped`, `lights.light_weak` with "4", "0.6" ...; see docs/faults.md."""
         return self.call("inject", fault=fault, arguments=list(arguments))
+
+    def inject_at(self, moment: str, count: int, fault: str, *arguments: str) -> dict[str, Any]:
+        """The same in the middle of the `count`-th moment from now: `moving`, `exposing` or `transferring`."""
+        return self.call("inject", fault=fault, arguments=list(arguments), moment=moment, count=count)

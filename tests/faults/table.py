@@ -54,7 +54,7 @@ class Row:
     then: str
 
     def as_text(self) -> str:
-        cells = (self.driver, f"`{self.injected}`", self.when, self.reported, _duration(self.after_s), self.then)
+        cells = (self.driver, f"`{self.injected}`", self.when, self.reported, duration(self.after_s), self.then)
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
@@ -94,7 +94,7 @@ def clean(text: str) -> str:
     return re.sub(r"[\d.]+ ms before", "some ms before", text)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     return f"{seconds * 1e3:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
