@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -33,6 +33,7 @@ from station.engine.engine import Engine
 from station.engine.events import AcquisitionDone, Event, Fault, ResultReady, State, StepDone, ViewJudged
 from station.errors import StationFault as Refused
 from station.inspection.result import Inspection, Verdict
+from station.judge.detector import AnomalyDetector
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import load_recipe
 from station.rig.file import load_rig, make_rig, save_rig
@@ -95,7 +96,7 @@ class StationBench:
         self.rig = RigProcess(folder / "rig", config).start()
         recipe = _two_views(folder / "recipe.yaml")
         self.plan = make_plan(load_recipe(recipe).recipe)
-        self.archive = HookedArchive.open(self._root)
+        self.archive = cast(HookedArchive, HookedArchive.open(self._root))
         self.engine = Engine(_hurried(folder / "rig", config), self.archive)
         self.events: list[tuple[float, Event]] = []
         self._when: Callable[[Event], bool] = lambda _event: False
@@ -123,9 +124,9 @@ class StationBench:
         since_ns = int(self._status()["time_s"] * 1e9)
         self._arrange(row)
         problems: list[str] = []
-        if row.phase == "idle" and row.fault.must_be_said and row.fault not in STORAGE:
-            if not self._comes_true(lambda: self.engine.state is State.ERROR):
-                problems.append("a loss at rest was not reported before Start")
+        is_lost_at_rest = row.phase == "idle" and row.fault.must_be_said and row.fault not in STORAGE
+        if is_lost_at_rest and not self._comes_true(lambda: self.engine.state is State.ERROR):
+            problems.append("a loss at rest was not reported before Start")
         inspection = self.inspect() if self.engine.state is State.READY else None
         if row.fault.must_be_said:
             self._comes_true(lambda: self._said() is not None)
@@ -378,8 +379,8 @@ def quick_resets() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         read = lru_cache(maxsize=8)(preparation.read_recipe_files)
         patch.setattr("station.engine.engine.read_recipe_files", read)
-        warmed = lru_cache(maxsize=8)(preparation.AnomalyDetector.warm_up)
-        patch.setattr(preparation.AnomalyDetector, "warm_up", lambda detector: warmed(detector))
+        warmed = lru_cache(maxsize=8)(AnomalyDetector.warm_up)
+        patch.setattr(AnomalyDetector, "warm_up", lambda detector: warmed(detector))
         patch.setattr("station.archive.database.BUSY_TIMEOUT_MS", 200)
         patch.setenv("FACET_SIMCAM_ENDPOINTS", "")  # what opening sets is undone
         yield patch
