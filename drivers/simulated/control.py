@@ -74,6 +74,10 @@ class RigControl:
             with connect(file.read_text(encoding="utf-8").strip(), self._timeout_s) as line:
                 line.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
                 raw = line.makefile("rb").readline()
+        except PermissionError as error:
+            raise DeviceNotFound(
+                "simulated rig", f"the rig in {self._folder} can be reached only by the user who started it ({error})"
+            ) from error
         except (OSError, ValueError) as error:
             raise DeviceNotFound(
                 "simulated rig", f"no rig runs in {self._folder} ({error}); start one with `station rig up`"

@@ -60,7 +60,8 @@ class PrivateServer:
         for connection in connections:
             _shut(connection)
         for thread in self._threads:
-            thread.join(timeout=JOIN_TIMEOUT_S)
+            if thread is not threading.current_thread():
+                thread.join(timeout=JOIN_TIMEOUT_S)
         if self._path is not None:
             self._path.unlink(missing_ok=True)
             _remove_if_empty(self._path.parent)

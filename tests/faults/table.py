@@ -37,6 +37,9 @@ the injection (from the call, where it was injected at rest) until the driver re
 this. `plug` mends `unplug`: it brings the wire back as another pseudo-terminal behind the same stable name.
 After every row the device was asked again as the last column states, and the answer agreed with the rig's truth.
 
+What the whole station makes of each of them, in every phase of an inspection, stands in
+[faults-of-the-station.md](faults-of-the-station.md).
+
 No row may hang, crash, resume a motion, or yield a frame or an acknowledge that is wrong; the tests fail if one does.
 On a noisy wire every move and light that is reported right is compared with the rig, and at least one light is right.
 """
