@@ -146,7 +146,9 @@ class Producer:
             try:
                 return off_main_thread(lambda: self._harvester.create(info))
             except IN_USE_ERRORS as error:
-                raise DeviceNotFound("camera", f"{name} is in use by another program: close that first") from error
+                raise DeviceNotFound(
+                    "camera", f"{name} is in use by another program (or opened twice by this one): close that first"
+                ) from error
 
 
 def is_gone(acquirer: Any) -> bool:

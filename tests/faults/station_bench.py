@@ -43,6 +43,7 @@ VIEWS = ("top", "left")
 GOOD_SEED = 601
 CLOCK_SPEED = 20.0
 REPLY_TIMEOUT_S, FRAME_TIMEOUT_S = 1.0, 4.0
+PATIENT_FRAME_TIMEOUT_S = 120.0
 SAID_WITHIN_S = 10.0  # of waiting; the table holds how long it took
 HANGS_AFTER_S = 180.0
 STILL_TIMEOUT_S = 20.0
@@ -81,7 +82,7 @@ class StationBench:
         config: Any = SimulatedRigConfig.model_validate(
             {
                 "name": "station-faults",
-                "serial_number": "FAULT-2",
+                "serial_number": f"STATION-{arm}",
                 "clock_speed": CLOCK_SPEED,
                 "arm_kind": arm,
                 "part": SimulatedPart(seed=GOOD_SEED),
@@ -93,20 +94,29 @@ class StationBench:
         self._patch = patch
         self._lock: sqlite3.Connection | None = None
         self._root = folder / "archive"
-        self.rig = RigProcess(folder / "rig", config).start()
-        recipe = _two_views(folder / "recipe.yaml")
-        self.plan = make_plan(load_recipe(recipe).recipe)
+        self.rig = RigProcess(folder / "rig", config)
+        self._recipe = _two_views(folder / "recipe.yaml")
+        self.plan = make_plan(load_recipe(self._recipe).recipe)
         self.archive = cast(HookedArchive, HookedArchive.open(self._root))
-        self.engine = Engine(_hurried(folder / "rig", config), self.archive)
+        self._rig_file = write_rig_file(folder / "rig", config, PATIENT_FRAME_TIMEOUT_S)
+        self.engine = Engine(self._rig_file, self.archive)
         self.events: list[tuple[float, Event]] = []
         self._when: Callable[[Event], bool] = lambda _event: False
         self._act: Callable[[], object] = lambda: None
         self.engine.subscribe(self._listen)
+
+    def start(self) -> StationBench:
+        """Start the rig, and inspect a good part: its pictures are rendered then. Hurry only from then on."""
+        self.rig.start()
         self.engine.initialize()
-        self.engine.prepare_recipe(recipe)
+        self.engine.prepare_recipe(self._recipe)
         inspection = self.inspect()
         assert inspection is not None
         assert inspection.verdict is Verdict.PASS, inspection.reasons
+        _hurry(self._rig_file)
+        self.engine.abort("the rig file has changed")
+        self.engine.reset()
+        return self
 
     def close(self) -> None:
         self.inject("archive.mended")
@@ -354,14 +364,13 @@ def _two_views(path: Path) -> Path:
     return path
 
 
-def _hurried(folder: Path, config: SimulatedRigConfig) -> Path:
-    """A rig file with short time-outs, so that silence is reported soon."""
-    path = write_rig_file(folder, config, FRAME_TIMEOUT_S)
-    content = load_rig(path).model_dump(mode="json", exclude_none=True)
+def _hurry(rig_file: Path) -> None:
+    """Short time-outs, so that silence is reported soon."""
+    content = load_rig(rig_file).model_dump(mode="json", exclude_none=True)
     for section in ("arm", "lights"):
         content[section]["reply_timeout_s"] = REPLY_TIMEOUT_S
-    save_rig(path, make_rig(content))
-    return path
+    content["camera"]["frame_timeout_s"] = FRAME_TIMEOUT_S
+    save_rig(rig_file, make_rig(content))
 
 
 def _refusing(root: Path, number: int) -> Callable[..., Any]:

@@ -42,6 +42,7 @@ def station_with(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
                 benches.pop(arm).close()
             if arm not in benches:
                 benches[arm] = StationBench(tmp_path_factory.mktemp("station"), patch, arm)
+                benches[arm].start()
             return benches[arm]
 
         yield get
