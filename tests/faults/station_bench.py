@@ -90,7 +90,7 @@ class StationBench:
                 "prerendered": True,
             }
         )
-        self.is_sound = True  # until a row ends without a good part
+        self.is_sound = False  # from the start to a row that ends without a good part
         self._patch = patch
         self._lock: sqlite3.Connection | None = None
         self._root = folder / "archive"
@@ -116,6 +116,7 @@ class StationBench:
         _hurry(self._rig_file)
         self.engine.abort("the rig file has changed")
         self.engine.reset()
+        self.is_sound = True
         return self
 
     def close(self) -> None:

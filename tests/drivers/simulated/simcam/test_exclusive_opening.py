@@ -112,7 +112,7 @@ def test_the_driver_says_that_another_program_has_it_and_a_killed_one_has_it_no_
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"
-        with pytest.raises(DeviceNotFound, match="camera 'LINES-1' is in use by another program .*: close that"):
+        with pytest.raises(DeviceNotFound, match=r"camera 'LINES-1' is in use by another program .*: close that"):
             camera_rig.open()
         holder.kill()
         holder.wait()
