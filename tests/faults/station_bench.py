@@ -110,9 +110,7 @@ class StationBench:
         self.rig.start()
         self.engine.initialize()
         self.engine.prepare_recipe(self._recipe)
-        inspection = self.inspect()
-        assert inspection is not None
-        assert inspection.verdict is Verdict.PASS, inspection.reasons
+        self._until_a_part_passes()
         _hurry(self._rig_file)
         self.engine.abort("the rig file has changed")
         self.engine.reset()
@@ -298,7 +296,7 @@ class StationBench:
     # -- back to work -----------------------------------------------------------------------
 
     def _recover(self, row: StationRow, inspection: Inspection | None) -> str:
-        """What a person did until a good part passed. Raises AssertionError when three attempts were not enough."""
+        """Take the fault away; returns what a person did until a good part passed."""
         self._when = lambda _event: False
         self.archive.before_record = lambda: None
         self.rig.control.call("forget")
@@ -307,6 +305,10 @@ class StationBench:
         is_sound = self.engine.state is State.READY and inspection is not None
         if row.fault.is_harmless and is_sound and inspection and inspection.verdict is Verdict.PASS:
             return "nothing is needed"
+        return self._until_a_part_passes()
+
+    def _until_a_part_passes(self) -> str:
+        """Raises AssertionError when three attempts were not enough."""
         done: list[str] = []
         for _ in range(3):
             if self.engine.state is not State.READY and not self._reset(done):
