@@ -91,6 +91,7 @@ class StationBench:
             }
         )
         self.is_sound = False  # from the start to a row that ends without a good part
+        self.arm = arm
         self._patch = patch
         self._lock: sqlite3.Connection | None = None
         self._root = folder / "archive"

@@ -31,22 +31,22 @@ def station_table() -> Iterator[StationTable]:
 
 @pytest.fixture(scope="module")
 def station_with(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], StationBench]]:
-    """One station for each kind of arm. One that did not come back to work is replaced."""
+    """One station at a time: a process opens the cameras of one rig. One that did not come back to work is replaced."""
     if not Path(simcam.__file__).with_name("simcam.cti").is_file():
         pytest.skip("simcam.cti was not built: no C compiler")
-    benches: dict[str, StationBench] = {}
+    running: list[StationBench] = []
     with quick_resets() as patch:
 
         def get(arm: str) -> StationBench:
-            if arm in benches and not benches[arm].is_sound:
-                benches.pop(arm).close()
-            if arm not in benches:
-                benches[arm] = StationBench(tmp_path_factory.mktemp("station"), patch, arm)
-                benches[arm].start()
-            return benches[arm]
+            if running and not (running[0].arm == arm and running[0].is_sound):
+                running.pop().close()
+            if not running:
+                running.append(StationBench(tmp_path_factory.mktemp("station"), patch, arm))
+                running[0].start()
+            return running[0]
 
         yield get
-        for bench in benches.values():
+        for bench in running:
             bench.close()
 
 
