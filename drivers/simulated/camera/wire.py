@@ -77,6 +77,7 @@ class CameraWire:
         self._frame_map = FrameMap(frame_path)
         self._encoder = Encoder()
         self._server = PrivateServer(endpoints_folder, f"{serial_number}.socket", self._serve)
+        self._plugging = threading.Lock()  # who plugs it in waits until it is unplugged
         self._lock = threading.Lock()
         self._holder: socket.socket | None = None  # the connection for frames of whoever opened the camera
         self._line_waiters: list[socket.socket] = []
@@ -84,9 +85,10 @@ class CameraWire:
 
     def start(self) -> None:
         """Listen, then publish the address; both are ready when this returns."""
-        self._endpoint.parent.mkdir(parents=True, exist_ok=True)
-        self._frame_map.open()
-        write_private(self._endpoint, f"{self._serial_number}\n{self._server.start()}\n")
+        with self._plugging:
+            self._endpoint.parent.mkdir(parents=True, exist_ok=True)
+            self._frame_map.open()
+            write_private(self._endpoint, f"{self._serial_number}\n{self._server.start()}\n")
 
     def fire_line(self) -> int:
         """A rising edge on Line0, the trigger input; returns how many cameras waited for it."""
@@ -112,11 +114,12 @@ class CameraWire:
 
         `start` plugs it in again.
         """
-        self._endpoint.unlink(missing_ok=True)
-        self._server.close()
-        self._frame_map.close()
-        self._line_waiters = []
-        self._holder = None
+        with self._plugging:
+            self._endpoint.unlink(missing_ok=True)
+            self._server.close()
+            self._frame_map.close()
+            self._line_waiters = []
+            self._holder = None
 
     def _serve(self, connection: socket.socket) -> None:
         """Answer requests until the camera leaves or the wire is closed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from drivers.geometry.pose import Pose
@@ -63,12 +64,15 @@ class Exposures:
 
         `ended` is called once the sensor gathers no more light.
         """
-        start_s = self._clock.now_s()
         exposure_s = request.exposure_us / 1e6
-        if request.active_lines & STROBE_WIRE:
-            self._lights.exposure_line(start_s, start_s + exposure_s)
-        self._clock.sleep(exposure_s / 2)
-        self._moments.reached(EXPOSING)
+        is_struck = self._moments.is_next(EXPOSING)
+        with self._clock.standing() if is_struck else nullcontext():
+            start_s = self._clock.now_s()
+            if request.active_lines & STROBE_WIRE:
+                self._lights.exposure_line(start_s, start_s + exposure_s)
+            if is_struck:
+                self._clock.set_forward(exposure_s / 2)
+            self._moments.reached(EXPOSING)
         self._clock.sleep(start_s + exposure_s - self._clock.now_s())
         ended()
         lit = self._lit(start_s, start_s + exposure_s)

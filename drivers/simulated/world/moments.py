@@ -56,6 +56,11 @@ class Moments:
         with self._lock:
             self._waiting.clear()
 
+    def is_next(self, moment: str) -> bool:
+        """Whether something waits for the very next such moment."""
+        with self._lock:
+            return any(waiting.moment == moment and waiting.left == 1 for waiting in self._waiting)
+
     def reached(self, moment: str) -> None:
         """Such a moment is now: for the thread that makes it."""
         with self._lock:

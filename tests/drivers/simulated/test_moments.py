@@ -59,3 +59,14 @@ def test_what_is_forgotten_does_not_come() -> None:
 def test_a_moment_that_does_not_exist_is_refused(moment: str, count: int) -> None:
     with pytest.raises(ValueError, match="say a number from 1 on of moving, exposing, transferring"):
         Moments(SimulatedClock(), cast(Any, Arm())).wait_for(moment, count, lambda: None)
+
+
+def test_a_clock_that_stands_goes_on_from_there_and_never_back() -> None:
+    clock = SimulatedClock(1000.0)
+    with clock.standing():
+        stood_s = clock.now_s()
+        threading.Event().wait(0.002)  # two simulated seconds, if it went
+        assert clock.now_s() == stood_s
+        clock.set_forward(0.5)
+        assert clock.now_s() == stood_s + 0.5
+    assert stood_s + 0.5 <= clock.now_s()
