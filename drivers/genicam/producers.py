@@ -27,6 +27,7 @@ from drivers.simulated.simcam import producer_path
 Result = TypeVar("Result")
 NO_ACCESS = int(gentl.DEVICE_ACCESS_STATUS_LIST.DEVICE_ACCESS_STATUS_NOACCESS)
 VENDOR_ERRORS = (gentl.GenericException, genapi.GenericException)
+IN_USE_ERRORS = (gentl.ResourceInUseException, gentl.AccessDeniedException, gentl.BusyException)  # producers differ
 
 
 def find_producer(name: str | Path) -> Path:
@@ -93,7 +94,7 @@ class Producer:
     def acquire(self, serial_number: str | None, environment: Mapping[str, str] | None) -> Any:
         """A fresh image acquirer. The device list is read anew unless another camera is open here.
 
-        Raises DeviceNotFound: no such serial number, or it is listed and does not answer.
+        Raises DeviceNotFound: no such serial number, or it is listed and does not answer, or another program has it.
         """
         with self._lock:
             os.environ.update(environment or {})
@@ -140,9 +141,14 @@ class Producer:
         )
 
     def _create(self, info: Any) -> Any:
-        doing = f"camera {_serial_of(info)!r} is listed and cannot be opened (in use elsewhere, or its rig has ended)"
-        with reported("camera", doing, DeviceNotFound):
-            return off_main_thread(lambda: self._harvester.create(info))
+        name = f"camera {_serial_of(info)!r}"
+        with reported("camera", f"{name} is listed and cannot be opened (perhaps its rig has ended)", DeviceNotFound):
+            try:
+                return off_main_thread(lambda: self._harvester.create(info))
+            except IN_USE_ERRORS as error:
+                raise DeviceNotFound(
+                    "camera", f"{name} is in use by another program (or opened twice by this one): close that first"
+                ) from error
 
 
 def is_gone(acquirer: Any) -> bool:

@@ -7,7 +7,9 @@ KeyError for a request that it refuses.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ class BackDoor:
         return {
             "load": self._load,
             "inject": self._inject,
+            "forget": self._forget,
             "faults": self._list_faults,
             "defect_mask": self._truth.defect_mask,
             "status": self._status,
@@ -61,6 +64,7 @@ class BackDoor:
         return {"loaded": part.model_dump(mode="json")}
 
     def _inject(self, request: dict[str, Any]) -> dict[str, Any]:
+        """At once, or in the middle of the `count`-th `moment` from now (`world/moments.py`)."""
         fault = str(request.get("fault", ""))
         arguments = tuple(str(a) for a in request.get("arguments", ()))
         device, _, name = fault.rpartition(".")
@@ -70,7 +74,18 @@ class BackDoor:
                 f"unknown fault {fault!r}: say {', '.join(faults[''])}, board.NAME, gantry.NAME, lights.NAME or "
                 "camera.NAME; `station rig inject --list` shows all"
             )
-        return {"injected": inject_fault(device or "rig", faults[device], name, arguments)}
+        inject = partial(inject_fault, device or "rig", faults[device], name, arguments)
+        if "moment" not in request:
+            self._world.moments.acted_s = time.monotonic()
+            return {"injected": inject()}
+        moment, count = str(request["moment"]), int(request.get("count", 1))
+        self._world.moments.wait_for(moment, count, inject)
+        return {"injected": f"{fault} waits for {moment}, number {count} from now"}
+
+    def _forget(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """What waits for its moment is not injected any more."""
+        self._world.moments.forget()
+        return {"forgotten": True}
 
     def _list_faults(self, _request: dict[str, Any]) -> dict[str, Any]:
         """Every fault with its arguments, as `inject` takes them."""
@@ -97,6 +112,7 @@ class BackDoor:
             "part": world.fixture.part.model_dump(mode="json"),
             "frames": world.exposures.count,
             "peak_memory_mb": peak_memory_mb(),
+            "injected_s": world.moments.acted_s,
         }
 
     def _stop(self, _request: dict[str, Any]) -> dict[str, Any]:

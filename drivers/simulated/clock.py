@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class SimulatedClock:
@@ -17,15 +19,29 @@ class SimulatedClock:
         if not speed > 0:
             raise ValueError(f"clock speed must be above 0, found {speed}")
         self.speed = speed
-        self._started_s = time.monotonic()
+        self._zero: tuple[float, float | None] = (0.0, time.monotonic())  # simulated, real; None: it stands
 
     def now_s(self) -> float:
         """Simulated seconds since start; never goes back."""
-        return (time.monotonic() - self._started_s) * self.speed
+        simulated_s, real_s = self._zero
+        return simulated_s if real_s is None else simulated_s + (time.monotonic() - real_s) * self.speed
 
     def now_ns(self) -> int:
         """The same in nanoseconds, as the camera's Timestamp counts."""
         return int(self.now_s() * 1e9)
+
+    @contextmanager
+    def standing(self) -> Iterator[None]:
+        """The clock stands while the block runs, and goes on from there: what happens in it, happens now."""
+        self._zero = (self.now_s(), None)
+        try:
+            yield
+        finally:
+            self._zero = (self.now_s(), time.monotonic())
+
+    def set_forward(self, seconds: float) -> None:
+        """Simulated seconds pass at once, while it stands."""
+        self._zero = (self.now_s() + seconds, None)
 
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> bool:
         """Sleep simulated seconds; returns True if `stop` was set meanwhile."""

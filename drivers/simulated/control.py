@@ -1,6 +1,7 @@
 """The connection to the rig's back door, both ends: it is not a wire that hardware has, and no driver uses it.
 
-One JSON object per line over local TCP; the rig writes its address to `<rig folder>/control`.
+One JSON object per line over a socket that only the rig's user can reach (`private_socket.py`); the rig writes its
+address to `<rig folder>/control`.
 """
 
 from __future__ import annotations
@@ -8,13 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import socketserver
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from drivers.errors import CommandRefused, DeviceLost, DeviceNotFound
+from drivers.simulated.private_socket import PrivateServer, connect, write_private
 
 log = logging.getLogger(__name__)
 
@@ -29,30 +29,16 @@ class ControlServer:
     def __init__(self, folder: Path, verbs: Mapping[str, Verb]) -> None:
         self._file = folder / ADDRESS_FILE
         self._verbs = dict(verbs)
-        self._server: socketserver.ThreadingTCPServer | None = None
-        self._thread: threading.Thread | None = None
+        self._server = PrivateServer(folder, "control", self._serve)
 
     def start(self) -> None:
-        """Listen on a free local port and publish it."""
-        outer = self
+        """Listen, and publish the address. Raises OSError."""
+        write_private(self._file, f"{self._server.start()}\n")
 
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                for raw in iter(lambda: self.rfile.readline(MAXIMUM_LINE_BYTES), b""):
-                    self.wfile.write(json.dumps(outer.answer(raw)).encode() + b"\n")
-
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-
-        server = Server(("127.0.0.1", 0), Handler)
-        self._server = server
-        self._thread = threading.Thread(target=server.serve_forever, name="rig-control", daemon=True)
-        self._thread.start()
-        host, port = server.server_address[0], server.server_address[1]
-        temporary = self._file.with_suffix(".new")
-        temporary.write_text(f"{host!s} {port}\n", encoding="ascii")
-        temporary.replace(self._file)
+    def _serve(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as lines:
+            while raw := lines.readline(MAXIMUM_LINE_BYTES):
+                connection.sendall(json.dumps(self.answer(raw)).encode() + b"\n")
 
     def answer(self, raw: bytes) -> dict[str, Any]:
         """One request's answer; errors come back as text for the person who asked."""
@@ -70,10 +56,7 @@ class ControlServer:
     def close(self) -> None:
         """Withdraw the address and end the server."""
         self._file.unlink(missing_ok=True)
-        if self._server is not None and self._thread is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join(timeout=5)
+        self._server.close()
 
 
 class RigControl:
@@ -88,10 +71,13 @@ class RigControl:
         DeviceLost when it ends meanwhile."""
         file = self._folder / ADDRESS_FILE
         try:
-            host, port = file.read_text(encoding="ascii").split()
-            with socket.create_connection((host, int(port)), timeout=self._timeout_s) as line:
+            with connect(file.read_text(encoding="utf-8").strip(), self._timeout_s) as line:
                 line.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
                 raw = line.makefile("rb").readline()
+        except PermissionError as error:
+            raise DeviceNotFound(
+                "simulated rig", f"the rig in {self._folder} can be reached only by the user who started it ({error})"
+            ) from error
         except (OSError, ValueError) as error:
             raise DeviceNotFound(
                 "simulated rig", f"no rig runs in {self._folder} ({error}); start one with `station rig up`"
@@ -118,3 +104,7 @@ class RigControl:
     def inject(self, fault: str, *arguments: str) -> dict[str, Any]:
         """Cause a fault: `camera.dropped`, `lights.light_weak` with "4", "0.6" ...; see docs/faults.md."""
         return self.call("inject", fault=fault, arguments=list(arguments))
+
+    def inject_at(self, moment: str, count: int, fault: str, *arguments: str) -> dict[str, Any]:
+        """The same in the middle of the `count`-th moment from now: `moving`, `exposing` or `transferring`."""
+        return self.call("inject", fault=fault, arguments=list(arguments), moment=moment, count=count)

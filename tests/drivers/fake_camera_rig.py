@@ -3,13 +3,15 @@
 Arguments: folder, serial number, `map` or `socket`. Commands on stdin, one word a line, each answered by one JSON
 line: `last` returns the last request; `ok incomplete dropped early repeat die freeze` choose what becomes of the next
 frame; `constant` makes one picture serve for all; `hold` lets no exposure end until `release`; `keep` lets no frame be
-read out until `deliver`; `line` is an edge on the trigger input.
+read out until `deliver`; `line` is an edge on the trigger input. `overwritten` puts another picture over each one in the map before it is announced, `unfinished` is in the middle of
+doing so, and `whole` ends both.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import struct
 import sys
 import threading
 import time
@@ -20,6 +22,7 @@ import numpy as np
 
 from drivers.protocols import Pixels
 from drivers.simulated.camera.exposure import Exposed, ExposureRequest
+from drivers.simulated.camera.frame_map import FrameMap
 from drivers.simulated.camera.wire import CameraWire
 
 TEMPERATURE_C = 41.5
@@ -73,11 +76,28 @@ class FakeRig:
         return pixels
 
 
+class RacingMap(FrameMap):
+    """As if another exposure wrote into the map between this one and the camera's copy."""
+
+    race = "whole"
+
+    def put(self, pixels: Pixels, payload: memoryview, *, is_whole: bool) -> int:
+        sequence = super().put(pixels, payload, is_whole=is_whole)
+        if self.race == "overwritten":
+            other = np.zeros_like(pixels)
+            super().put(other, other.data.cast("B"), is_whole=is_whole)
+        elif self.race == "unfinished" and self._map is not None:
+            struct.pack_into("<I", self._map, 0, sequence + 1)
+        return sequence
+
+
 def main(folder: Path, serial_number: str, transport: str) -> None:
     rig = FakeRig()
     frame_folder = folder if transport == "map" else None
     wire = CameraWire(rig.expose, time.monotonic_ns, folder, serial_number, frame_folder, lambda: TEMPERATURE_C)
     rig.wire = wire
+    if frame_folder is not None:
+        wire._frame_map = RacingMap(frame_folder / f"{serial_number}.racing.pixels")  # noqa: SLF001 - to disturb it
     wire.start()
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
@@ -89,6 +109,9 @@ def main(folder: Path, serial_number: str, transport: str) -> None:
             print(json.dumps(command), flush=True)
         elif command in ("keep", "deliver"):
             rig.may_deliver.clear() if command == "keep" else rig.may_deliver.set()
+            print(json.dumps(command), flush=True)
+        elif command in ("overwritten", "unfinished", "whole"):
+            RacingMap.race = command
             print(json.dumps(command), flush=True)
         elif command == "line":
             print(json.dumps(wire.fire_line()), flush=True)

@@ -37,6 +37,9 @@ the injection (from the call, where it was injected at rest) until the driver re
 this. `plug` mends `unplug`: it brings the wire back as another pseudo-terminal behind the same stable name.
 After every row the device was asked again as the last column states, and the answer agreed with the rig's truth.
 
+What the whole station makes of each of them, in every phase of an inspection, stands in
+[faults-of-the-station.md](faults-of-the-station.md).
+
 No row may hang, crash, resume a motion, or yield a frame or an acknowledge that is wrong; the tests fail if one does.
 On a noisy wire every move and light that is reported right is compared with the rig, and at least one light is right.
 """
@@ -54,7 +57,7 @@ class Row:
     then: str
 
     def as_text(self) -> str:
-        cells = (self.driver, f"`{self.injected}`", self.when, self.reported, _duration(self.after_s), self.then)
+        cells = (self.driver, f"`{self.injected}`", self.when, self.reported, duration(self.after_s), self.then)
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
@@ -94,7 +97,7 @@ def clean(text: str) -> str:
     return re.sub(r"[\d.]+ ms before", "some ms before", text)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     return f"{seconds * 1e3:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from drivers.errors import DeviceError, FeatureMissing, LightStateUnknown
-
-log = logging.getLogger(__name__)
 
 
 def check_request(device: str, channels: Sequence[int], channel: int, brightness: float) -> None:
@@ -24,15 +21,3 @@ def off_not_confirmed(device: str, channels: Iterable[int], problem: DeviceError
     return LightStateUnknown(
         device, f"off was not confirmed for channel {names} ({problem}). If in doubt, cut the lights' power"
     )
-
-
-def off_with_one_retry(device: str, all_off: Callable[[], None], maybe_on: Callable[[], Iterable[int]]) -> None:
-    """Run `all_off`, twice if need be. After the second failure raise LightStateUnknown naming all in `maybe_on`."""
-    try:
-        all_off()
-    except DeviceError as first:
-        log.warning("%s: off is tried once more: %s", device, first)
-        try:
-            all_off()
-        except DeviceError as error:
-            raise off_not_confirmed(device, sorted(maybe_on()), error) from error

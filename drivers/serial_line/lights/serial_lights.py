@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Self
 
-from drivers.errors import DeviceError, LightStateUnknown
+from drivers.errors import DeviceError, DeviceLost, LightStateUnknown
 from drivers.protocols import DeviceIdentity
+from drivers.serial_line.lights.conversation import DEVICE
+from drivers.serial_line.lights.requests import off_not_confirmed
 from drivers.serial_line.port import Port
+
+log = logging.getLogger(__name__)
+
+BLIND_OFFS = 3  # on a bad line one of them arrives
 
 
 class SerialLights(ABC):
@@ -39,9 +46,24 @@ class SerialLights(ABC):
         """As the rig file numbers them."""
         return self._channels
 
-    @abstractmethod
     def off(self) -> None:
-        """Every channel dark, acknowledged; one retry. Raises LightStateUnknown naming what is left."""
+        """Every channel that may be on dark, acknowledged; one retry. Raises LightStateUnknown naming what is left.
+
+        After any doubt (a command without its answer), and before the retry, off for every channel is sent
+        `BLIND_OFFS` times, before anything is asked: a controller that obeys and does not answer goes dark.
+        """
+        with self._lock:
+            try:
+                if not self._is_in_step():
+                    self._send_blind_off()
+                self._all_off()
+            except DeviceError as first:
+                log.warning("%s: off is tried once more: %s", DEVICE, first)
+                try:
+                    self._send_blind_off()
+                    self._all_off()
+                except DeviceError as error:
+                    raise off_not_confirmed(DEVICE, self._suspects(), error) from error
 
     @abstractmethod
     def check(self) -> None:
@@ -76,11 +98,43 @@ class SerialLights(ABC):
     def _greet(self) -> None:
         """Find out that the right controller listens, and set it up. Raises DeviceError."""
 
+    @abstractmethod
+    def _is_in_step(self) -> bool:
+        """Whether no answer is outstanding, so that an off can be sent and acknowledged at once. Raises DeviceLost."""
+
+    @abstractmethod
+    def _send(self, frames: bytes) -> None:
+        """Write, and wait for nothing; the conversation is out of step then. Raises DeviceLost."""
+
+    @abstractmethod
+    def _off_frames(self) -> bytes:
+        """Off for every channel, whatever is believed of it; first the end of what may be half sent."""
+
+    @abstractmethod
+    def _all_off(self) -> None:
+        """Off for every channel that may be on, acknowledged. Raises DeviceError."""
+
+    def _suspects(self) -> list[int]:
+        """What may be lit, the likeliest first."""
+        return sorted(self._maybe_on)
+
+    def _send_blind_off(self) -> None:
+        for _ in range(BLIND_OFFS):
+            self._send(self._off_frames())
+
     def _start(self) -> None:
-        """Greet the controller and darken all channels; where that fails, the port is given back."""
+        """Greet the controller and darken all channels. Where that fails, the port is given back, after a blind off:
+        an earlier run may have left a light on."""
         try:
             self._greet()
             self.off()
         except DeviceError:
-            self._port.close()
+            self._leave_dark()
             raise
+
+    def _leave_dark(self) -> None:
+        try:
+            self._send_blind_off()
+        except DeviceLost as lost:
+            log.warning("%s: no off could be sent: %s", DEVICE, lost)
+        self._port.close()

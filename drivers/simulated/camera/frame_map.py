@@ -1,5 +1,7 @@
 """The mapped file in which pixels travel to a producer on the same machine, and the encoded picture kept in it.
 
+The map begins with a sequence number: odd while a picture is being written, and two more with each picture. The
+consumer compares it after its copy with the one that the reply named, and takes no overwritten picture for its own.
 A picture that never changes (a rig that serves one again and again) is encoded once and written into the map once.
 """
 
@@ -7,13 +9,17 @@ from __future__ import annotations
 
 import mmap
 import os
+import struct
 from pathlib import Path
 
 from drivers.protocols import Pixels
 from drivers.simulated.camera.exposure import ExposureRequest
 from drivers.simulated.camera.pixel_formats import encode
 
-MAP_BYTES = 5472 * 3648 * 3  # the full sensor as RGB8
+PIXELS_OFFSET = 64  # the sequence number, 4 bytes little-endian, and nothing else before the pixels
+MAP_BYTES = PIXELS_OFFSET + 5472 * 3648 * 3  # the full sensor as RGB8
+_SEQUENCE = struct.Struct("<I")
+LAST_SEQUENCE = 2**32 - 2  # then it begins again, not with 0, which says that the pixels are not in the map
 
 
 class FrameMap:
@@ -23,6 +29,7 @@ class FrameMap:
         self._path = None if os.name == "nt" else path
         self._map: mmap.mmap | None = None
         self._held: Pixels | None = None  # what the map holds, if it never changes
+        self._sequence = 0
 
     @property
     def name(self) -> bytes:
@@ -30,11 +37,12 @@ class FrameMap:
         return b"" if self._map is None or self._path is None else os.fsencode(self._path.resolve())
 
     def open(self) -> None:
-        """Create the file and map it."""
+        """Create the file, which only this user can read, and map it."""
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self._path, "w+b") as file:
+        self._path.unlink(missing_ok=True)
+        with os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as file:
             file.truncate(MAP_BYTES)
             self._map = mmap.mmap(file.fileno(), MAP_BYTES)
 
@@ -45,14 +53,17 @@ class FrameMap:
         self._held = None
         self._map = None
 
-    def put(self, pixels: Pixels, payload: memoryview, *, is_whole: bool) -> bool:
-        """Write `payload`, the bytes of `pixels` or their first part; False without a map."""
+    def put(self, pixels: Pixels, payload: memoryview, *, is_whole: bool) -> int:
+        """Write `payload`, the bytes of `pixels` or their first part; returns the sequence number, 0 without a map."""
         if self._map is None:
-            return False
+            return 0
         if self._held is not pixels:
-            self._map[: len(payload)] = payload
+            _SEQUENCE.pack_into(self._map, 0, self._sequence + 1)
+            self._map[PIXELS_OFFSET : PIXELS_OFFSET + len(payload)] = payload
+            self._sequence = 2 if self._sequence == LAST_SEQUENCE else self._sequence + 2
+            _SEQUENCE.pack_into(self._map, 0, self._sequence)
         self._held = pixels if is_whole and not pixels.flags.writeable else None
-        return True
+        return self._sequence
 
 
 class Encoder:

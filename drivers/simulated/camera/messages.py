@@ -1,7 +1,8 @@
 """The messages between `simcam.cti` and the rig: fixed little-endian records, as in `simcam/link.h`.
 
 A request is answered by one reply, with two exceptions: LINE is answered at the next edge on the trigger input,
-and EXPOSE first by EXPOSED where the camera wants to hear the end of its exposure.
+and EXPOSE first by EXPOSED where the camera wants to hear the end of its exposure. HELLO asks for the camera and is
+answered by BUSY while another holds it; PROBE only asks whether one does.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import NamedTuple
 from drivers.simulated.camera.exposure import ExposureRequest
 from drivers.simulated.camera.pixel_formats import PIXEL_FORMATS
 
-MAGIC, VERSION = 0x31434D46, 2
-HELLO, EXPOSE, CLOCK, LINE = 1, 2, 3, 4  # kinds of request
-OK, INCOMPLETE, DROPPED, EXPOSED = 0, 1, 2, 3  # status of a reply
+MAGIC, VERSION = 0x31434D46, 3
+HELLO, EXPOSE, CLOCK, LINE, PROBE = 1, 2, 3, 4, 5  # kinds of request
+OK, INCOMPLETE, DROPPED, EXPOSED, BUSY = 0, 1, 2, 3, 4  # status of a reply
 CAN_MAP, HEARS_END = 1, 2  # capabilities of the camera's end, as bits
 BINNINGS = (1, 2, 4, 8)
 
@@ -31,9 +32,14 @@ class Message(NamedTuple):
     exposure: ExposureRequest
 
 
-def reply(kind: int, status: int, frame_id: int, timestamp_ns: int, payload_length: int, *, in_map: bool) -> bytes:
-    """The header of an answer; the payload of `payload_length` bytes lies in the map or follows on the socket."""
-    return _REPLY.pack(MAGIC, VERSION, kind, status, frame_id, timestamp_ns, payload_length, int(in_map), 0)
+def reply(
+    kind: int, status: int, frame_id: int, timestamp_ns: int, payload_length: int, *, in_map: bool, sequence: int = 0
+) -> bytes:
+    """The header of an answer; the payload of `payload_length` bytes lies in the map or follows on the socket.
+
+    `sequence` is the map's while it holds this payload.
+    """
+    return _REPLY.pack(MAGIC, VERSION, kind, status, frame_id, timestamp_ns, payload_length, int(in_map), sequence)
 
 
 def receive(connection: socket.socket) -> Message | None:

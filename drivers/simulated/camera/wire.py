@@ -1,7 +1,8 @@
-"""The rig's end of the simulated camera's wire: answers `simcam.cti` over local TCP.
+"""The rig's end of the simulated camera's wire: answers `simcam.cti` over sockets that only the rig's user can reach.
 
 The producer opens three connections per device: one for frames, one for clock and temperature, one that waits for
-edges on the trigger input. Pixels travel in a mapped file where the producer can map one, else on the socket.
+edges on the trigger input. One producer at a time holds the camera, from its greeting until its connection for frames
+ends, by whatever cause. Pixels travel in a mapped file where the producer can map one, else on the socket.
 `simcam/link.h` is the other end, `messages.py` the records.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from drivers.protocols import Pixels
 from drivers.simulated.camera.exposure import Exposed, ExposureRequest
 from drivers.simulated.camera.frame_map import MAP_BYTES, Encoder, FrameMap
 from drivers.simulated.camera.messages import (
+    BUSY,
     CAN_MAP,
     CLOCK,
     DROPPED,
@@ -30,21 +33,22 @@ from drivers.simulated.camera.messages import (
     INCOMPLETE,
     LINE,
     OK,
+    PROBE,
     Message,
     receive,
     reply,
 )
 from drivers.simulated.camera.pixel_formats import rendered_request
+from drivers.simulated.private_socket import PrivateServer, write_private
 
 log = logging.getLogger(__name__)
 
 ABSOLUTE_ZERO_C = -273.15
 ROOM_C = 30.0
-JOIN_TIMEOUT_S = 5.0
 
 
 class CameraWire:
-    """Offers one simulated camera: an endpoint file, a listening socket, a thread per connection.
+    """Offers one simulated camera: an endpoint file, a listening socket, a thread per connection, one holder.
 
     `expose` is called on the frame connection's thread and blocks as long as exposure and readout take. It returns
     None for a frame that is lost on the way, and calls `exposure_ended` if the camera shall know that end before
@@ -72,23 +76,19 @@ class CameraWire:
         frame_path = None if frame_folder is None else frame_folder / f"{serial_number}.{os.getpid()}.pixels"
         self._frame_map = FrameMap(frame_path)
         self._encoder = Encoder()
-        self._listener: socket.socket | None = None
-        self._connections: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
+        self._server = PrivateServer(endpoints_folder, f"{serial_number}.socket", self._serve)
+        self._plugging = threading.Lock()  # who plugs it in waits until it is unplugged
         self._lock = threading.Lock()
+        self._holder: socket.socket | None = None  # the connection for frames of whoever opened the camera
         self._line_waiters: list[socket.socket] = []
-        self._exposing: tuple[socket.socket, int] | None = None  # who waits for a frame and hears the exposure's end
+        self._exposing = threading.local()  # `caller`: who hears the end of the exposure that this thread makes
 
     def start(self) -> None:
-        """Listen on a free local port, then publish it; both are ready when this returns."""
-        self._endpoint.parent.mkdir(parents=True, exist_ok=True)
-        self._frame_map.open()
-        listener = socket.create_server(("127.0.0.1", 0))
-        self._listener = listener
-        self._run(self._accept, listener)
-        draft = self._endpoint.with_suffix(f".{os.getpid()}.draft")
-        draft.write_text(f"127.0.0.1 {listener.getsockname()[1]} {self._serial_number}\n", encoding="ascii")
-        draft.replace(self._endpoint)
+        """Listen, then publish the address; both are ready when this returns."""
+        with self._plugging:
+            self._endpoint.parent.mkdir(parents=True, exist_ok=True)
+            self._frame_map.open()
+            write_private(self._endpoint, f"{self._serial_number}\n{self._server.start()}\n")
 
     def fire_line(self) -> int:
         """A rising edge on Line0, the trigger input; returns how many cameras waited for it."""
@@ -103,9 +103,10 @@ class CameraWire:
 
     def exposure_ended(self) -> None:
         """The sensor gathers no more light; readout and transfer of the frame follow. For `expose` to call."""
-        exposing, self._exposing = self._exposing, None
-        if exposing is not None:
-            connection, frame_id = exposing
+        caller: tuple[socket.socket, int] | None = getattr(self._exposing, "caller", None)
+        self._exposing.caller = None
+        if caller is not None:
+            connection, frame_id = caller
             connection.sendall(reply(EXPOSE, EXPOSED, frame_id, self._now_ns(), 0, in_map=False))
 
     def close(self) -> None:
@@ -113,53 +114,23 @@ class CameraWire:
 
         `start` plugs it in again.
         """
-        self._endpoint.unlink(missing_ok=True)
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            _shut(listener)
-        with self._lock:
-            connections = list(self._connections)
-        for connection in connections:
-            _shut(connection)
-        for thread in self._threads:
-            thread.join(timeout=JOIN_TIMEOUT_S)
-        self._frame_map.close()
-        self._line_waiters = []
-
-    def _run(self, target: Callable[[socket.socket], None], connection: socket.socket) -> None:
-        thread = threading.Thread(target=target, args=(connection,), name=f"camera {target.__name__}", daemon=True)
-        self._threads = [t for t in self._threads if t.is_alive()] + [thread]
-        thread.start()
-
-    def _accept(self, listener: socket.socket) -> None:
-        """A thread's work: one more thread for each connection, until the wire is closed."""
-        while self._listener is listener:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                if self._listener is listener:
-                    log.exception("camera wire of %s stopped listening", self._serial_number)
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._lock:
-                self._connections.add(connection)
-            self._run(self._serve, connection)
+        with self._plugging:
+            self._endpoint.unlink(missing_ok=True)
+            self._server.close()
+            self._frame_map.close()
+            self._line_waiters = []
+            self._holder = None
 
     def _serve(self, connection: socket.socket) -> None:
-        """A thread's work: answer requests until the camera leaves or the wire is closed."""
+        """Answer requests until the camera leaves or the wire is closed."""
         try:
             while (message := receive(connection)) is not None:
                 self._answer(connection, message)
-        except ConnectionError as error:
-            log.info("camera connection ended: %s", error)
-        except OSError as error:
-            if self._listener is not None:
-                log.warning("camera connection failed: %s", error)
         finally:
             with self._lock:
-                self._connections.discard(connection)
                 self._line_waiters = [c for c in self._line_waiters if c is not connection]
-            connection.close()
+                if self._holder is connection:
+                    self._holder = None
 
     def _answer(self, connection: socket.socket, message: Message) -> None:
         if message.kind == HELLO:
@@ -170,21 +141,41 @@ class CameraWire:
         elif message.kind == LINE:
             with self._lock:
                 self._line_waiters.append(connection)
+        elif message.kind == PROBE:
+            with self._lock:
+                status = BUSY if self._is_held() else OK
+            connection.sendall(reply(PROBE, status, 0, self._now_ns(), 0, in_map=False))
         elif message.kind == EXPOSE:
             self._answer_exposure(connection, message)
         else:
             raise ConnectionError(f"unknown message kind {message.kind}")
 
     def _answer_hello(self, connection: socket.socket, message: Message) -> None:
+        with self._lock:
+            is_refused = self._holder is not connection and self._is_held()
+            if not is_refused:
+                self._holder = connection
+        if is_refused:
+            connection.sendall(reply(HELLO, BUSY, 0, self._now_ns(), 0, in_map=False))
+            return
         path = self._frame_map.name if message.capabilities & CAN_MAP else b""
         connection.sendall(reply(HELLO, OK, MAP_BYTES, self._now_ns(), len(path), in_map=False) + path)
+
+    def _is_held(self) -> bool:
+        """Whether somebody has the camera open. One who is gone holds nothing, even if his exposure still runs."""
+        return self._holder is not None and _is_connected(self._holder)
+
+    def _require_holder(self, connection: socket.socket) -> None:
+        if self._holder is not connection:
+            raise ConnectionError("an exposure was asked for by one who does not hold the camera")
 
     def _answer_exposure(self, connection: socket.socket, message: Message) -> None:
         request = message.exposure
         wanted = rendered_request(request)
-        self._exposing = (connection, request.frame_id) if message.capabilities & HEARS_END else None
+        self._require_holder(connection)
+        self._exposing.caller = (connection, request.frame_id) if message.capabilities & HEARS_END else None
         exposed = self._expose(wanted)
-        self._exposing = None
+        self._exposing.caller = None
         if exposed is None:
             connection.sendall(reply(EXPOSE, DROPPED, request.frame_id, self._now_ns(), 0, in_map=False))
             return
@@ -194,9 +185,14 @@ class CameraWire:
             payload = payload[: len(payload) // 2]
         frame_id = request.frame_id if exposed.frame_id is None else exposed.frame_id
         status = OK if exposed.complete else INCOMPLETE
-        can_map = bool(message.capabilities & CAN_MAP)
-        in_map = can_map and self._frame_map.put(pixels, payload, is_whole=exposed.complete)
-        connection.sendall(reply(EXPOSE, status, frame_id, exposed.timestamp_ns, len(payload), in_map=in_map))
+        sequence = 0
+        if message.capabilities & CAN_MAP:
+            with self._lock:
+                self._require_holder(connection)  # another may have it by now, and his frame lies in the map
+                sequence = self._frame_map.put(pixels, payload, is_whole=exposed.complete)
+        size, in_map = len(payload), sequence > 0
+        header = reply(EXPOSE, status, frame_id, exposed.timestamp_ns, size, in_map=in_map, sequence=sequence)
+        connection.sendall(header)
         if not in_map:
             connection.sendall(payload)
 
@@ -212,9 +208,10 @@ def _checked(pixels: Pixels, request: ExposureRequest) -> Pixels:
     return pixels if pixels.flags.c_contiguous else pixels.copy()
 
 
-def _shut(connection: socket.socket) -> None:
+def _is_connected(connection: socket.socket) -> bool:
+    """Whether the other end is there; asked without waiting and without taking what it may have sent."""
     try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError as error:
-        log.debug("already disconnected: %s", error)
-    connection.close()
+        readable, _, _ = select.select([connection], [], [], 0.0)
+        return not readable or connection.recv(1, socket.MSG_PEEK) != b""
+    except (OSError, ValueError):  # reset by its end, or closed here
+        return False

@@ -536,6 +536,10 @@ static void camera_thread(void *argument) {
         result = expose(device, &exposure);
         buffer = result == 0 ? take_buffer(device, &exposure) : NULL;
         if (result == 0) result = fill(device, &exposure, buffer);
+        if (result == LINK_OVERWRITTEN) {
+            exposure.reply.status = LINK_INCOMPLETE;
+            result = 0;
+        }
         deliver(device, &exposure, buffer, result);
         keep_frame_rate(device, started_ns);
     }
@@ -564,10 +568,19 @@ static int start_threads(struct device *device) {
     return TL_MEMORY;
 }
 
-int camera_open(struct device *device) {
+int camera_access_elsewhere(const struct device *device) {
+    int found = device->has_rig ? link_probe(device->address) : 0;
+    if (found == LINK_HELD) return ACCESS_BUSY;
+    return found == 0 ? ACCESS_READWRITE : ACCESS_NONE;
+}
+
+int camera_open(struct device *device, int is_read_only) {
+    int opened;
     int64_t user_set = integer_of(device, F_USER_SET_DEFAULT, 0); /* zero at first use */
     if (monotonic_ns() < device->unplugged_until_ns) return TL_IO;
-    if (device->has_rig && link_open(&device->link, device->host, device->service) != 0) return TL_IO;
+    opened = device->has_rig ? link_open(&device->link, device->address) : 0;
+    if (opened != 0) return opened == LINK_HELD ? TL_IN_USE : TL_IO;
+    device->is_read_only = is_read_only;
     memset(device->registers, 0, sizeof device->registers);
     set_text(device, F_VENDOR, "Facet");
     set_text(device, F_MODEL, "SimCam20M");

@@ -48,8 +48,8 @@ struct stream {
 struct port { struct device *device; };
 
 struct device {
-    char serial[TEXT_LENGTH], host[TEXT_LENGTH], service[16];
-    int is_used, is_listed, has_rig, is_open, has_user_set;
+    char serial[TEXT_LENGTH], address[PATH_LENGTH];
+    int is_used, is_listed, has_rig, is_open, is_read_only, has_user_set;
     volatile int is_lost, is_closing;
     struct port remote;
     struct stream stream;
@@ -68,7 +68,10 @@ struct device {
 /* One lock for all state; never held while pixels are copied or the rig is asked. */
 extern lock_t camera_lock;
 
-int camera_open(struct device *device);
+/* TL_OK, TL_IN_USE when another process has it open, or TL_IO. */
+int camera_open(struct device *device, int is_read_only);
+/* Of one that is not open here: whether another process has it open, by GenTL's numbers. */
+int camera_access_elsewhere(const struct device *device);
 void camera_close(struct device *device);
 int camera_is_gone(struct device *device);
 int camera_read(struct device *device, uint64_t address, void *data, size_t size);

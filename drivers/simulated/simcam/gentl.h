@@ -17,7 +17,10 @@ enum gentl_type {
     TYPE_SIZE = 12
 };
 
-enum access_status { ACCESS_READWRITE = 1, ACCESS_NONE = 3, ACCESS_OPEN_READWRITE = 5 };
+enum access_status {
+    ACCESS_READWRITE = 1, ACCESS_NONE = 3, ACCESS_BUSY = 4, ACCESS_OPEN_READWRITE = 5, ACCESS_OPEN_READONLY = 6
+};
+enum { OPEN_READONLY = 2 }; /* and 3 to control, 4 exclusive: here one process at a time has the camera in any case */
 enum flush { FLUSH_IN_TO_OUT = 0, FLUSH_OUT_DISCARD = 1, FLUSH_ALL_TO_IN = 2, FLUSH_UNQUEUED_TO_IN = 3,
              FLUSH_ALL_DISCARD = 4 };
 enum { EVENT_NEW_BUFFER = 1, PAYLOAD_IMAGE = 1, NAMESPACE_PFNC_32 = 4, ENDIAN_LITTLE = 1 };

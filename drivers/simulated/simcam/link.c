@@ -30,6 +30,7 @@ static int greet(struct link *link) {
     memset(&request, 0, sizeof request);
     fill_header(&request, LINK_HELLO);
     if (ask(link->frames, &request, &reply, LINK_ANSWER_MS, NULL) != 0) return -1;
+    if (reply.status == LINK_BUSY) return LINK_HELD;
     if (reply.payload_length >= sizeof path) return -1;
     if (net_receive(link->frames, path, (size_t)reply.payload_length, LINK_ANSWER_MS, NULL) != 0) return -1;
     path[reply.payload_length] = '\0';
@@ -39,16 +40,31 @@ static int greet(struct link *link) {
     return link->map ? 0 : -1;
 }
 
-int link_open(struct link *link, const char *host, const char *port) {
+int link_open(struct link *link, const char *address) {
+    int greeted = -1;
     memset(link, 0, sizeof *link);
     lock_init(&link->questions_lock);
     link->questions = link->lines = NO_SOCKET;
-    link->frames = net_connect(host, port, LINK_ANSWER_MS);
-    if (link->frames != NO_SOCKET && greet(link) == 0) link->questions = net_connect(host, port, LINK_ANSWER_MS);
-    if (link->questions != NO_SOCKET) link->lines = net_connect(host, port, LINK_ANSWER_MS);
+    link->frames = net_connect(address, LINK_ANSWER_MS);
+    if (link->frames != NO_SOCKET) greeted = greet(link);
+    if (greeted == 0) link->questions = net_connect(address, LINK_ANSWER_MS);
+    if (link->questions != NO_SOCKET) link->lines = net_connect(address, LINK_ANSWER_MS);
     if (link->lines != NO_SOCKET) return 0;
     link_close(link);
-    return -1;
+    return greeted == LINK_HELD ? LINK_HELD : -1;
+}
+
+int link_probe(const char *address) {
+    struct link_request request;
+    struct link_reply reply;
+    socket_t s = net_connect(address, LINK_ANSWER_MS);
+    int result = -1;
+    if (s == NO_SOCKET) return -1;
+    memset(&request, 0, sizeof request);
+    fill_header(&request, LINK_PROBE);
+    if (ask(s, &request, &reply, LINK_ANSWER_MS, NULL) == 0) result = reply.status == LINK_BUSY ? LINK_HELD : 0;
+    net_close(s);
+    return result;
 }
 
 void link_close(struct link *link) {
@@ -84,13 +100,19 @@ static int discard(socket_t s, uint64_t length, const volatile int *give_up) {
     return 0;
 }
 
+/* The rig makes the sequence odd, writes, and makes it even: the same even number before and after is a whole copy. */
+static int copy_from_map(const struct link *link, const struct link_reply *reply, void *data, size_t wanted) {
+    if (map_sequence(link->map) != reply->sequence) return LINK_OVERWRITTEN;
+    memcpy(data, link->map + LINK_MAP_HEADER, wanted);
+    return map_sequence(link->map) == reply->sequence ? 0 : LINK_OVERWRITTEN;
+}
+
 int link_payload(struct link *link, const struct link_reply *reply, void *data, size_t size,
                  const volatile int *give_up) {
     size_t wanted = reply->payload_length < size ? (size_t)reply->payload_length : size;
     if (reply->in_map) {
-        if (reply->payload_length > link->map_length) return -1;
-        if (data) memcpy(data, link->map, wanted);
-        return 0;
+        if (!link->map || reply->payload_length + LINK_MAP_HEADER > link->map_length) return -1;
+        return data ? copy_from_map(link, reply, data, wanted) : 0;
     }
     if (!data) wanted = 0;
     if (wanted > 0 && net_receive(link->frames, data, wanted, LINK_PAYLOAD_MS, give_up) != 0) return -1;

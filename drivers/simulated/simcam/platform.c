@@ -71,6 +71,8 @@ static int was_interrupted(void) { return WSAGetLastError() == WSAEINTR; }
 const uint8_t *map_file(const char *path, size_t length) { (void)path; (void)length; return NULL; }
 void unmap_file(const uint8_t *map, size_t length) { (void)map; (void)length; }
 int can_map_files(void) { return 0; }
+uint32_t map_sequence(const uint8_t *map) { (void)map; return 0; }
+static socket_t connect_to_path(const char *path, unsigned timeout_ms) { (void)path; (void)timeout_ms; return NO_SOCKET; }
 
 int environment_value(const char *name, char *value, size_t size) {
     DWORD length = GetEnvironmentVariableA(name, value, (DWORD)size);
@@ -103,6 +105,7 @@ void for_each_file(const char *folder, const char *suffix, file_visitor visit, v
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -194,6 +197,14 @@ const uint8_t *map_file(const char *path, size_t length) {
 void unmap_file(const uint8_t *map, size_t length) { if (map) munmap((void *)(uintptr_t)map, length); }
 int can_map_files(void) { return 1; }
 
+uint32_t map_sequence(const uint8_t *map) {
+    uint32_t sequence;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    sequence = __atomic_load_n((const uint32_t *)(const void *)map, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return sequence;
+}
+
 int environment_value(const char *name, char *value, size_t size) {
     const char *found = getenv(name);
     if (!found || !*found || strlen(found) >= size) return 0;
@@ -240,11 +251,11 @@ static int wait_ready(socket_t s, int for_write, unsigned timeout_ms) {
     return select((int)s + 1, for_write ? NULL : &set, for_write ? &set : NULL, NULL, &wait);
 }
 
-static int try_connect(socket_t s, const struct addrinfo *address, unsigned timeout_ms) {
+static int try_connect(socket_t s, const struct sockaddr *address, size_t length, unsigned timeout_ms) {
     int error = 0;
     socklen_t size = sizeof error;
     set_blocking(s, 0);
-    if (connect(s, address->ai_addr, (socklen_t)address->ai_addrlen) != 0) {
+    if (connect(s, address, (socklen_t)length) != 0) {
         if (!connect_is_pending() || wait_ready(s, 1, timeout_ms) <= 0) return -1;
         if (getsockopt(s, SOL_SOCKET, SO_ERROR, (char *)&error, &size) != 0 || error != 0) return -1;
     }
@@ -252,7 +263,47 @@ static int try_connect(socket_t s, const struct addrinfo *address, unsigned time
     return 0;
 }
 
-socket_t net_connect(const char *host, const char *port, unsigned timeout_ms) {
+#ifndef _WIN32
+/* Leaves the socket as no child inherits it, and refuses one that select() cannot watch. */
+static socket_t usable(socket_t s) {
+    if (s != NO_SOCKET && s >= FD_SETSIZE) {
+        net_close(s);
+        return NO_SOCKET;
+    }
+    if (s != NO_SOCKET) fcntl(s, F_SETFD, FD_CLOEXEC);
+    return s;
+}
+
+static void never_signal(socket_t s) {
+#ifdef SO_NOSIGPIPE
+    int one = 1;
+    setsockopt(s, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
+#else
+    (void)s;
+#endif
+}
+
+static socket_t connect_to_path(const char *path, unsigned timeout_ms) {
+    struct sockaddr_un address;
+    socket_t s;
+    memset(&address, 0, sizeof address);
+    address.sun_family = AF_UNIX;
+    if (strlen(path) >= sizeof address.sun_path) return NO_SOCKET;
+    strcpy(address.sun_path, path);
+    if ((s = usable(socket(AF_UNIX, SOCK_STREAM, 0))) == NO_SOCKET) return s;
+    if (try_connect(s, (const struct sockaddr *)&address, sizeof address, timeout_ms) != 0) {
+        net_close(s);
+        return NO_SOCKET;
+    }
+    never_signal(s);
+    return s;
+}
+#else
+static socket_t usable(socket_t s) { return s; }
+static void never_signal(socket_t s) { (void)s; }
+#endif
+
+static socket_t connect_to_port(const char *host, const char *port, unsigned timeout_ms) {
     struct addrinfo hints, *addresses = NULL, *a;
     socket_t s = NO_SOCKET;
     int one = 1;
@@ -260,23 +311,28 @@ socket_t net_connect(const char *host, const char *port, unsigned timeout_ms) {
     hints.ai_socktype = SOCK_STREAM;
     if (getaddrinfo(host, port, &hints, &addresses) != 0) return NO_SOCKET;
     for (a = addresses; a && s == NO_SOCKET; a = a->ai_next) {
-        s = socket(a->ai_family, a->ai_socktype, a->ai_protocol);
+        s = usable(socket(a->ai_family, a->ai_socktype, a->ai_protocol));
         if (s == NO_SOCKET) continue;
-#ifndef _WIN32
-        if (s >= FD_SETSIZE) { net_close(s); s = NO_SOCKET; continue; } /* select() cannot watch it */
-        fcntl(s, F_SETFD, FD_CLOEXEC);
-#endif
-        if (try_connect(s, a, timeout_ms) == 0) break;
+        if (try_connect(s, a->ai_addr, (size_t)a->ai_addrlen, timeout_ms) == 0) break;
         net_close(s);
         s = NO_SOCKET;
     }
     freeaddrinfo(addresses);
     if (s == NO_SOCKET) return s;
     setsockopt(s, IPPROTO_TCP, TCP_NODELAY, (const char *)&one, sizeof one);
-#ifdef SO_NOSIGPIPE
-    setsockopt(s, SOL_SOCKET, SO_NOSIGPIPE, &one, sizeof one);
-#endif
+    never_signal(s);
     return s;
+}
+
+socket_t net_connect(const char *address, unsigned timeout_ms) {
+    char host[64], port[16], token[128];
+    socket_t s;
+    if (strncmp(address, "unix:", 5) == 0) return connect_to_path(address + 5, timeout_ms);
+    if (sscanf(address, "tcp:%63[^:]:%15[^:]:%127s", host, port, token) != 3) return NO_SOCKET;
+    s = connect_to_port(host, port, timeout_ms);
+    if (s == NO_SOCKET || net_send(s, token, strlen(token)) == 0) return s;
+    net_close(s);
+    return NO_SOCKET;
 }
 
 int net_send(socket_t s, const void *data, size_t length) {

@@ -1,4 +1,4 @@
-/* What differs between POSIX and Windows: locks, threads, clock, TCP, mapped files. */
+/* What differs between POSIX and Windows: locks, threads, clock, sockets, mapped files. */
 #ifndef SIMCAM_PLATFORM_H
 #define SIMCAM_PLATFORM_H
 
@@ -50,7 +50,8 @@ void thread_join(thread_t thread);
 uint64_t monotonic_ns(void);
 
 int net_init(void);
-socket_t net_connect(const char *host, const char *port, unsigned timeout_ms);
+/* `address` is unix:PATH, or tcp:HOST:PORT:TOKEN, whose token is sent first. NO_SOCKET when nobody listens there. */
+socket_t net_connect(const char *address, unsigned timeout_ms);
 void net_close(socket_t s);
 /* 0 done, -1 closed, refused or `*give_up` became non-zero, -2 nothing within timeout_ms. */
 int net_send(socket_t s, const void *data, size_t length);
@@ -62,6 +63,8 @@ int net_is_closed(socket_t s);
 const uint8_t *map_file(const char *path, size_t length);
 void unmap_file(const uint8_t *map, size_t length);
 int can_map_files(void);
+/* The number that the map begins with; what is read before and after it is not moved across by compiler or processor. */
+uint32_t map_sequence(const uint8_t *map);
 
 /* An environment variable as it is now, not as it was when the process started; 0 if unset or too long. */
 int environment_value(const char *name, char *value, size_t size);

@@ -1,7 +1,8 @@
 /* simcam: a GenTL 1.5 producer for the simulated camera. One system, one interface, a device per rig endpoint.
 
-   FACET_SIMCAM_ENDPOINTS names a folder; each NAME.endpoint in it holds "host port serial_number". It is read
-   anew at every device list update, so that a restarted rig is found under its new port. Without the variable
+   FACET_SIMCAM_ENDPOINTS names a folder; each NAME.endpoint in it holds a serial number and, on the next line, the
+   rig's address. It is read anew at every device list update, so that a restarted rig is found. One process at a
+   time has a camera open; one that opens it read only has its registers, and writes none. Without the variable
    there is one device that makes a pattern of its own. Handles point into static tables and are checked against
    them, so that a stale or foreign handle is refused and never followed. */
 #include <stdio.h>
@@ -239,7 +240,7 @@ static struct device *slot_for(const char *serial) {
     return unused;
 }
 
-static void list_device(const char *serial, const char *host, const char *service) {
+static void list_device(const char *serial, const char *address) {
     struct device *device = slot_for(serial);
     if (!device) return;
     device->is_listed = device->is_used = 1;
@@ -249,17 +250,23 @@ static void list_device(const char *serial, const char *host, const char *servic
     }
     if (device->is_open) return; /* an open device keeps the connection that it has */
     snprintf(device->serial, sizeof device->serial, "%s", serial);
-    snprintf(device->host, sizeof device->host, "%s", host ? host : "");
-    snprintf(device->service, sizeof device->service, "%s", service ? service : "");
-    device->has_rig = host != NULL;
+    snprintf(device->address, sizeof device->address, "%s", address ? address : "");
+    device->has_rig = address != NULL;
+}
+
+/* Without its end; 0 for an empty one. */
+static int read_line(FILE *file, char *line, int size) {
+    if (!fgets(line, size, file)) return 0;
+    line[strcspn(line, "\r\n")] = '\0';
+    return line[0] != '\0';
 }
 
 static void read_endpoint(const char *path, void *context) {
-    char host[TEXT_LENGTH], service[16], serial[TEXT_LENGTH];
+    char serial[TEXT_LENGTH], address[PATH_LENGTH];
     FILE *file = fopen(path, "r");
     (void)context;
     if (!file) return;
-    if (fscanf(file, "%63s %15s %63s", host, service, serial) == 3) list_device(serial, host, service);
+    if (read_line(file, serial, sizeof serial) && read_line(file, address, sizeof address)) list_device(serial, address);
     fclose(file);
 }
 
@@ -287,7 +294,7 @@ API IFUpdateDeviceList(void *iface, uint8_t *changed, uint64_t timeout) {
     if (environment_value(ENDPOINTS_VARIABLE, folder, sizeof folder))
         for_each_file(folder, ".endpoint", read_endpoint, NULL);
     else
-        list_device(PATTERN_SERIAL, NULL, NULL);
+        list_device(PATTERN_SERIAL, NULL);
     lock_drop(&camera_lock);
     if (changed) *changed = 1; /* a device's address may have changed even when the names have not */
     return TL_OK;
@@ -309,8 +316,9 @@ API IFGetDeviceID(void *iface, uint32_t index, char *id, size_t *size) {
 }
 
 static int32_t access_status(struct device *device) {
-    if (!device->is_open) return ACCESS_READWRITE;
-    return camera_is_gone(device) ? ACCESS_NONE : ACCESS_OPEN_READWRITE;
+    if (!device->is_open) return camera_access_elsewhere(device);
+    if (camera_is_gone(device)) return ACCESS_NONE;
+    return device->is_read_only ? ACCESS_OPEN_READONLY : ACCESS_OPEN_READWRITE;
 }
 
 static int32_t device_info(struct device *device, int32_t command, int32_t *type, void *out, size_t *size) {
@@ -337,11 +345,14 @@ API IFGetDeviceInfo(void *iface, const char *id, int32_t command, int32_t *type,
 
 API IFOpenDevice(void *iface, const char *id, int32_t flags, void **handle) {
     struct device *device = listed_device(id);
+    int opened;
     REQUIRE(is_interface(iface), TL_HANDLE, "not an open interface");
     REQUIRE(device, TL_ID, "no such device");
     REQUIRE(handle && flags > 1, TL_PARAMETER, "no place for the handle, or no access asked for");
     REQUIRE(!device->is_open, TL_IN_USE, "the device is open already");
-    REQUIRE(camera_open(device) == TL_OK, TL_IO, "the rig behind this device does not answer");
+    opened = camera_open(device, flags == OPEN_READONLY);
+    REQUIRE(opened != TL_IN_USE, TL_IN_USE, "another program has the device open");
+    REQUIRE(opened == TL_OK, TL_IO, "the rig behind this device does not answer");
     *handle = device;
     return TL_OK;
 }
@@ -903,6 +914,7 @@ API GCWritePort(void *handle, uint64_t address, const void *data, size_t *size) 
     REQUIRE(view_port(handle, &view), TL_HANDLE, "not a port");
     REQUIRE(data && size, TL_PARAMETER, "no data");
     REQUIRE(!view.id_feature, TL_ACCESS, "this port is read only");
+    REQUIRE(!view.device->is_read_only, TL_ACCESS, "the device was opened read only");
     result = camera_write(view.device, address, data, *size);
     return result == TL_OK ? TL_OK : fail(result, result == TL_IO ? "the camera is gone" : "the camera refused the value");
 }
@@ -942,7 +954,7 @@ API GCGetPortInfo(void *handle, int32_t command, int32_t *type, void *out, size_
     case 4: return give_text(view.module, type, out, size);
     case 5: case 7: return give_bool(1, type, out, size);
     case 6: case 9: case 10: return give_bool(0, type, out, size);
-    case 8: return give_bool(!view.id_feature, type, out, size);
+    case 8: return give_bool(!view.id_feature && !view.device->is_read_only, type, out, size);
     case 11: return give_text(VERSION_TEXT, type, out, size);
     case 12: return give_text(view.name, type, out, size);
     default: return fail(TL_NOT_IMPLEMENTED, "unknown port information");

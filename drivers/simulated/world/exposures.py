@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from drivers.geometry.pose import Pose
@@ -19,6 +20,7 @@ from drivers.simulated.config import SimulatedRigConfig
 from drivers.simulated.firmware.kinds import ArmFirmware, LightFirmware
 from drivers.simulated.scene import DIFFUSE_CHANNEL, HEIGHT_PX, Scene
 from drivers.simulated.world.fixture import Fixture
+from drivers.simulated.world.moments import EXPOSING, TRANSFERRING, Moments
 from drivers.simulated.world.visits import Visits
 
 STROBE_WIRE = 0b010  # the camera's Line1 goes to the trigger inputs of the light controller
@@ -40,6 +42,7 @@ class Exposures:
         fixture: Fixture,
         visits: Visits,
         faults: CameraFaults,
+        moments: Moments,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -48,6 +51,7 @@ class Exposures:
         self._fixture = fixture
         self._visits = visits
         self._faults = faults
+        self._moments = moments
         self.ambient_level = config.imperfections.ambient_level
         self.count = 0
         self._lock = threading.Lock()
@@ -60,11 +64,16 @@ class Exposures:
 
         `ended` is called once the sensor gathers no more light.
         """
-        start_s = self._clock.now_s()
         exposure_s = request.exposure_us / 1e6
-        if request.active_lines & STROBE_WIRE:
-            self._lights.exposure_line(start_s, start_s + exposure_s)
-        self._clock.sleep(exposure_s)
+        is_struck = self._moments.is_next(EXPOSING)
+        with self._clock.standing() if is_struck else nullcontext():
+            start_s = self._clock.now_s()
+            if request.active_lines & STROBE_WIRE:
+                self._lights.exposure_line(start_s, start_s + exposure_s)
+            if is_struck:
+                self._clock.set_forward(exposure_s / 2)
+            self._moments.reached(EXPOSING)
+        self._clock.sleep(start_s + exposure_s - self._clock.now_s())
         ended()
         lit = self._lit(start_s, start_s + exposure_s)
         pose = self._visits.true_pose(start_s + exposure_s / 2)
@@ -72,6 +81,7 @@ class Exposures:
         self.count += 1
         fault = self._faults.next_frame()
         pixels = self._photograph(scene, pose, lit, request, frame_seed=self.count)
+        self._moments.reached(TRANSFERRING)
         ready_s = start_s + exposure_s + self._transfer_s(request, pixels.nbytes)
         self._clock.sleep(ready_s - self._clock.now_s())
         exposed = Exposed(pixels, int(start_s * 1e9), complete=fault != "incomplete")

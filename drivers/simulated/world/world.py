@@ -10,6 +10,7 @@ from drivers.simulated.firmware.kinds import ARMS, LIGHTS
 from drivers.simulated.scene import DIFFUSE_CHANNEL, DIRECTIONAL_CHANNELS
 from drivers.simulated.world.exposures import Exposures
 from drivers.simulated.world.fixture import Fixture
+from drivers.simulated.world.moments import Moments
 from drivers.simulated.world.visits import Visits
 
 CHANNELS = (*DIRECTIONAL_CHANNELS, DIFFUSE_CHANNEL)
@@ -26,8 +27,9 @@ class World:
         self.camera_faults = CameraFaults(self.clock)
         self.fixture = Fixture(config)
         self.visits = Visits(config, self.arm)
+        self.moments = Moments(self.clock, self.arm)
         self.exposures = Exposures(
-            config, self.clock, self.arm, self.lights, self.fixture, self.visits, self.camera_faults
+            config, self.clock, self.arm, self.lights, self.fixture, self.visits, self.camera_faults, self.moments
         )
 
     def faults(self) -> dict[str, dict[str, FaultAction]]:

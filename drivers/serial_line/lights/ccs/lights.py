@@ -23,7 +23,7 @@ from drivers.serial_line.lights.conversation import (
     LightConversation,
     nobody_there,
 )
-from drivers.serial_line.lights.requests import check_request, off_with_one_retry
+from drivers.serial_line.lights.requests import check_request
 from drivers.serial_line.lights.serial_lights import SerialLights
 from drivers.serial_line.replies import shortened
 
@@ -108,10 +108,10 @@ class CcsLights(SerialLights):
         self.off()
 
     def off(self) -> None:
-        """Every channel, in one frame where the dialect allows; one retry. Raises LightStateUnknown."""
+        """Every channel, in one frame where the dialect allows; as `SerialLights.off` besides."""
         with self._lock:
             self._maybe_on.update(self._channels)
-            off_with_one_retry(DEVICE, self._all_off, lambda: self._maybe_on)
+            super().off()
 
     def check(self) -> None:
         """Raise DeviceLost for a port that is gone; this controller reports nothing else by itself."""
@@ -140,6 +140,18 @@ class CcsLights(SerialLights):
         for channel in sorted(self._maybe_on):
             self._command(ccs.switch(self._number(channel), is_on=False))
             self._maybe_on.discard(channel)
+
+    def _is_in_step(self) -> bool:
+        self._conversation.drain()
+        return self._conversation.is_in_step
+
+    def _send(self, frames: bytes) -> None:
+        self._conversation.send(frames)
+
+    def _off_frames(self) -> bytes:
+        number = self._dialect.all_number
+        numbers = [self._number(c) for c in self._channels] if number is None else [number]
+        return b"\r\n" + b"".join(ccs.switch(n, is_on=False) for n in numbers)
 
     def _number(self, channel: int) -> int:
         """Of a channel, in a frame."""

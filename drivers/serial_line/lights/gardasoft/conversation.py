@@ -53,8 +53,7 @@ class GardasoftConversation:
 
         Raises DeviceTimeout when no understandable answer came (the next command resynchronises first), DeviceLost.
         """
-        self._drain()
-        if not self._is_in_step:
+        if not self.is_in_step():
             self.synchronise()
         self._is_in_step = False
         self.port.write(text.encode("ascii") + b"\r")
@@ -63,6 +62,16 @@ class GardasoftConversation:
             raise no_acknowledge(text, self.reply_timeout_s, self.port)
         self._is_in_step = True
         return answer
+
+    def is_in_step(self) -> bool:
+        """Whether no answer is outstanding, once what came meanwhile is taken in. Raises DeviceLost."""
+        self._drain()
+        return self._is_in_step
+
+    def send(self, data: bytes) -> None:
+        """Write, and wait for no answer: those that come are dropped by the next command. Raises DeviceLost."""
+        self._is_in_step = False
+        self.port.write(data)
 
     def synchronise(self, attempts: int = SYNCHRONISING_ATTEMPTS) -> DeviceIdentity:
         """Repeat `VR` until its own text comes back: prompts left over from before are behind us then.

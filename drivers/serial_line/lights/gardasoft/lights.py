@@ -21,7 +21,7 @@ from drivers.serial_line.lights.gardasoft import protocol as rt
 from drivers.serial_line.lights.gardasoft.conversation import GardasoftConversation
 from drivers.serial_line.lights.gardasoft.protocol import ChannelStatus, Event, Setting
 from drivers.serial_line.lights.gardasoft.settings import EXAMPLE, GardasoftSettings
-from drivers.serial_line.lights.requests import check_request, off_not_confirmed
+from drivers.serial_line.lights.requests import check_request
 from drivers.serial_line.lights.serial_lights import SerialLights
 from drivers.serial_line.replies import shortened
 
@@ -97,18 +97,6 @@ class GardasoftLights(SerialLights):
     def disarm(self) -> None:
         """As `off`."""
         self.off()
-
-    def off(self) -> None:
-        """Every channel that may be on; one retry. Raises LightStateUnknown naming what is left.
-
-        What was confirmed to be dark, and not touched since, is not asked again; after any fault, all are.
-        """
-        with self._lock:
-            left, _ = self._try_off()
-            if left:
-                left, problem = self._try_off()
-                if left:
-                    raise off_not_confirmed(DEVICE, left, problem) from problem
 
     def check(self) -> None:
         """Raise LightFault for an error that the controller reported, until `clear_errors`; or DeviceLost."""
@@ -186,17 +174,29 @@ class GardasoftLights(SerialLights):
                 "Check the cable and its shield",
             )
 
-    def _try_off(self) -> tuple[list[int], DeviceError | None]:
-        """Those whose off was not confirmed, and why; after a dead port none of the rest is tried."""
-        problem: DeviceError | None = None
+    def _is_in_step(self) -> bool:
+        return self._conversation.is_in_step()
+
+    def _send(self, frames: bytes) -> None:
+        self._conversation.send(frames)
+
+    def _off_frames(self) -> bytes:
+        commands = [rt.continuous(channel, 0.0).command for channel in self._channels]
+        return "".join(f"{text}\r" for text in ("", *commands)).encode("ascii")
+
+    def _all_off(self) -> None:
+        """What was confirmed to be dark, and not touched since, is not asked again; after any fault, all are.
+
+        A refusal does not keep the rest from being tried; silence does.
+        """
+        problem: CommandRefused | None = None
         for channel in self._suspects():
             try:
                 self._switch_off(channel)
             except CommandRefused as error:
                 problem = error
-            except DeviceError as error:
-                return self._suspects(), error
-        return self._suspects(), problem
+        if problem is not None:
+            raise problem
 
     def _suspects(self) -> list[int]:
         """What may be lit, the likeliest first."""

@@ -20,7 +20,7 @@ from drivers.serial_line.lights.conversation import (
     LightConversation,
     nobody_there,
 )
-from drivers.serial_line.lights.requests import check_request, off_with_one_retry
+from drivers.serial_line.lights.requests import check_request
 from drivers.serial_line.lights.sa0255 import protocol as sa
 from drivers.serial_line.lights.sa0255.settings import EXAMPLE, Sa0255Settings
 from drivers.serial_line.lights.serial_lights import SerialLights
@@ -83,11 +83,6 @@ class Sa0255Lights(SerialLights):
                 self._switch(is_on=True)
             time.sleep(self._settings.settle_s)
 
-    def off(self) -> None:
-        """The common switch, then every level that may not be 0; one retry. Raises LightStateUnknown."""
-        with self._lock:
-            off_with_one_retry(DEVICE, self._all_off, lambda: self._maybe_on)
-
     def check(self) -> None:
         """Raise DeviceLost for a port that is gone; this family reports nothing else by itself."""
         with self._lock:
@@ -99,7 +94,19 @@ class Sa0255Lights(SerialLights):
 
     # -- switching --------------------------------------------------------------------------
 
+    def _is_in_step(self) -> bool:
+        self._conversation.drain()
+        return self._conversation.is_in_step
+
+    def _send(self, frames: bytes) -> None:
+        self._conversation.send(frames)
+
+    def _off_frames(self) -> bytes:
+        levels = b"".join(sa.set_level(channel, 0) for channel in self._channels)
+        return b"#" + sa.switch_all(False, self._settings.all_letter) + levels
+
     def _all_off(self) -> None:
+        """The common switch, then every level that may not be 0."""
         self._switch(is_on=False)
         for channel in sorted(self._maybe_on):
             self._set(channel, 0)

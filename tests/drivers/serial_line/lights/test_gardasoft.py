@@ -235,7 +235,9 @@ def test_off_tries_once_more(lamps: Any) -> None:
     before = sent_so_far(lights)
     lights.off()
     assert lamps.lit() == {}
-    assert sent_by(lights, before)[:3] == ["RS1,0", "VR", "RS1,0"]
+    blind = ["", *(f"RS{c},0" for c in range(1, 10))]
+    asked = [text for c in range(1, 10) for text in (f"RS{c},0", f"ST{c}")]
+    assert sent_by(lights, before) == ["RS1,0", *3 * blind, "VR", *asked]
 
 
 def test_off_without_acknowledge_is_light_state_unknown(lamps: Any) -> None:
