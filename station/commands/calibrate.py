@@ -30,15 +30,14 @@ from station.commands.calibrate_options import (
 )
 from station.commands.calibrate_viewpoints import add_viewpoint_commands
 from station.commands.exit_codes import ExitCode
+from station.commands.groups import command_group
 from station.commands.say import say
 
 if TYPE_CHECKING:
     from station.calibrate.lights.settings import LightSettings
     from station.calibrate.runs.lights import LiveLightsReport
 
-calibrate_app = typer.Typer(
-    help="Camera, lights, sensor, viewpoints: measured, with their uncertainties.", no_args_is_help=True
-)
+calibrate_app = command_group("Camera, lights, sensor, viewpoints: measured, with their uncertainties.")
 
 VERIFY_BINNING = 8
 RECORDS = Path("out/calibration")

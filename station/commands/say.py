@@ -9,3 +9,8 @@ from typing import Any
 def say(document: Any, as_json: bool, text: str) -> None:
     """Print `document` as one JSON document for machines, or `text` for people."""
     print(json.dumps(document, indent=2, default=str) if as_json else text)
+
+
+def printable(text: str) -> str:
+    """`text` with control characters as escapes such as `\\x1b`, so that a terminal shows them and does not obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)

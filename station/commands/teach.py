@@ -10,10 +10,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from station.commands.groups import command_group
 from station.commands.options import ArchiveOption, JsonOption, OutOption
 from station.commands.say import say
 
-dataset_app = typer.Typer(help="Datasets of simulated or captured parts.", no_args_is_help=True)
+dataset_app = command_group("Datasets of simulated or captured parts.")
 
 ProductArgument = Annotated[str, typer.Argument(help="connector or knob.")]
 MonoOption = Annotated[bool, typer.Option("--mono", help="Grey pictures, for recipes with a Mono pixel format.")]
