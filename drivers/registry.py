@@ -55,7 +55,7 @@ class LibraryMissing(DeviceError):
         )
         self.driver, self.library = driver, library
 
-    def __reduce__(self) -> tuple[type[LibraryMissing], tuple[str, str]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type[LibraryMissing], tuple[str, str]]:
         return type(self), (self.driver, self.library)
 
 

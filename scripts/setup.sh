@@ -86,7 +86,7 @@ fi
 install_system_packages
 "$python" -B -m drivers.system_libraries || exit 2
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-echo "setup: installing locked Python packages ($lock); the first time downloads some hundred megabytes"
+echo "setup: installing locked Python packages ($lock); the first time loads some hundred megabytes, in minutes"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$lock"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 echo "setup: station check"

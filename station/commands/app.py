@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from drivers.compile_notice import report_compiles, report_on_stderr
 from station.commands.catalogue import ABOUT, COMMANDS, GROUPS, help_text, version_text
 from station.commands.exit_codes import run_guarded
 
@@ -64,7 +65,7 @@ class LazyGroup(TyperGroup):
 def _loaded_command(name: str) -> Any:
     """The command as typer runs it. Raises KeyError for a name that the catalogue does not have."""
     if name in GROUPS:
-        command = typer.main.get_group(GROUPS[name].load())
+        command: Any = typer.main.get_group(GROUPS[name].load())
     else:
         alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
         alone.command(name)(COMMANDS[name].load())
@@ -85,12 +86,13 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
-    """Set up logging, on stderr so that `--json` output on stdout stays one document."""
+    """Set up logging and what is said of compilers, on stderr: `--json` output on stdout stays one document."""
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.CRITICAL,
         format="%(asctime)s %(name)s %(levelname)s %(message)s",
         stream=sys.stderr,
     )
+    report_compiles(report_on_stderr)
 
 
 app = typer.Typer(
