@@ -17,6 +17,3 @@ def checked_part_id(text: str) -> str:
 PartOption = Annotated[
     str, typer.Option("--part", callback=checked_part_id, help="The part's id or serial number.", show_default=False)
 ]
-ScreenshotPartOption = Annotated[
-    str, typer.Option("--part", callback=checked_part_id, help="Part id for --screenshot.")
-]

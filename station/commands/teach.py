@@ -12,7 +12,7 @@ import typer
 
 from station.commands.groups import command_group
 from station.commands.options import ArchiveOption, JsonOption, OutOption
-from station.commands.say import say
+from station.commands.say import progress, say
 
 dataset_app = command_group("Datasets of simulated or captured parts.")
 
@@ -28,10 +28,10 @@ def _color(mono: bool) -> Literal["rgb", "mono"]:
 def dataset_simulate(
     product: ProductArgument,
     out: OutOption = Path("data"),
-    good: Annotated[int, typer.Option(help="Good parts to train on.")] = 60,
-    calibrate: Annotated[int, typer.Option(help="Good parts held out for limits.")] = 80,
-    defective: Annotated[int, typer.Option(help="Defective test parts, mixed kinds; as many good ones.")] = 10,
-    seed: Annotated[int, typer.Option(help="Another seed is another dataset.")] = 0,
+    good: Annotated[int, typer.Option(min=1, help="Good parts to train on.")] = 60,
+    calibrate: Annotated[int, typer.Option(min=1, help="Good parts held out for limits.")] = 80,
+    defective: Annotated[int, typer.Option(min=0, help="Defective test parts, mixed kinds; as many good ones.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another dataset.")] = 0,
     mono: MonoOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -49,7 +49,7 @@ def train(
         Path | None,
         typer.Option(help="Recipe to receive model, limits and reference levels; default: the demo recipe."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps; default: the trainer's.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps; default: the trainer's.")] = None,
     mono: MonoOption = False,
     preset: Annotated[
         Literal["sound", "paper"],
@@ -73,5 +73,5 @@ def gloss(
     """Find a satin product's broad highlight in its frames, and print the lines for the recipe."""
     from station.teach.gloss import teach_gloss
 
-    report = teach_gloss(recipe, archive, inspection_id)
+    report = teach_gloss(recipe, archive, inspection_id, progress)
     say(report.as_dict(), as_json, report.as_text())

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from station.commands.options import OutOption
-from station.commands.part_option import ScreenshotPartOption
 
 
 def console(
@@ -18,7 +17,7 @@ def console(
     screenshot: Annotated[
         Path | None, typer.Option("--screenshot", help="Inspect one part offscreen, write the picture, end.")
     ] = None,
-    part: ScreenshotPartOption = "SCREENSHOT-1",
+    part: Annotated[str, typer.Option("--part", help="Part id for --screenshot.")] = "SCREENSHOT-1",
 ) -> None:
     """Open the operator's window."""
     from station.commands.console.window import start_console
