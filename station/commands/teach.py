@@ -44,7 +44,7 @@ def dataset_simulate(
 
 def train(
     product: ProductArgument,
-    data: Annotated[Path, typer.Option(file_okay=False, help="Dataset folder; simulated there if absent.")] = Path("data"),
+    data: Annotated[Path, typer.Option(file_okay=False, help="Dataset folder; simulated if absent.")] = Path("data"),
     recipe: Annotated[
         Path | None,
         typer.Option(help="Recipe to receive model, limits and reference levels; default: the demo recipe."),

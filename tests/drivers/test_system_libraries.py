@@ -8,9 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from lonely_library import NOWHERE, build_lonely_module
+from lonely_library import NOWHERE, build_library, build_linked, build_lonely_module
 
-from drivers.system_libraries import cure_for, libpython_cure, libpython_name, missing_library, package_of
+from drivers.system_libraries import (
+    cure_for,
+    has_libpython,
+    libpython_cure,
+    libpython_name,
+    load_libpython,
+    missing_library,
+    package_of,
+)
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
@@ -56,3 +64,21 @@ def test_the_missing_library_is_read_from_the_loaders_own_words(
 def test_other_errors_name_no_library() -> None:
     assert missing_library(ImportError("No module named 'genicam'")) is None
     assert missing_library(ValueError("x.so: cannot open shared object file")) is None
+
+
+def test_a_python_with_a_library_of_its_own_makes_it_known_to_the_loader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 15, point 1: a Python that is not Debian's keeps libpython where the loader does not look."""
+    own = tmp_path / "own"
+    own.mkdir()
+    library = build_library(own, "libfacet_own_python.so.1.0")
+    binding = build_linked(tmp_path / "binding.so", library)
+    monkeypatch.setattr("drivers.system_libraries.libpython_name", lambda: library.name)
+    with pytest.raises(OSError, match="cannot open shared object file"):
+        ctypes.CDLL(str(binding))
+    assert not has_libpython()
+    monkeypatch.setattr("sysconfig.get_config_var", lambda _name: str(own))
+    load_libpython()
+    ctypes.CDLL(str(binding))
+    assert has_libpython()
