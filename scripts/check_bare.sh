@@ -139,9 +139,12 @@ prove_console() {
     sleep 20 # lets the window draw what it shows at rest
     run_on_screen "xwininfo -root -tree" | grep -i facet
     take_picture && kill -0 $console
-    ended=$?
-    kill $console $screen
-    return $ended
+}
+
+end_processes() { # of prove_console; each takes its whole namespace with it
+    [ -z "$console" ] || kill $console 2>/dev/null || echo "make console had ended already"
+    [ -z "$screen" ] || kill $screen 2>/dev/null || echo "the screen had ended already"
+    console="" screen=""
 }
 
 start_screen() { # a system of its own: the packages of a screen must not be what makes the window open
@@ -177,6 +180,7 @@ prove() { # NAME
     fresh_root "$1"
     packages=$(chroot "$root" dpkg-query -f '.\n' -W | wc -l)
     if "prove_$1" >"$log" 2>&1; then result=PASS; else result=FAIL; failed=1; fi
+    end_processes >>"$log"
     [ $result = PASS ] || tail -n 30 "$log"
     echo "$result $1: $(($(date +%s) - began)) s, on $packages packages, log $log"
     [ -n "$keep" ] || rm -rf --one-file-system "$root" "$work/screen"
@@ -194,7 +198,7 @@ cd "$(dirname "$0")/.."
 repository=$(pwd)
 logs=$repository/out/bare
 cache=${FACET_BARE_CACHE:-}
-keep="" proofs="" failed=0
+keep="" proofs="" failed=0 console="" screen=""
 while [ $# -gt 0 ]; do
     case $1 in
     --cache) cache=${2:?--cache needs a folder} && shift ;;
@@ -212,7 +216,7 @@ commit=$(git rev-parse HEAD)
 [ -z "$(git status --porcelain)" ] || echo "check_bare: uncommitted changes are not part of what is checked" >&2
 mkdir -p "$logs"
 work=$(mktemp -d "${FACET_BARE_WORK:-${TMPDIR:-/tmp}}/facet-bare.XXXXXX")
-trap '[ -n "$keep" ] || rm -rf --one-file-system "$work"' EXIT
+trap 'end_processes; [ -n "$keep" ] || rm -rf --one-file-system "$work"' EXIT
 trap 'exit 130' INT TERM
 [ -n "$cache" ] || cache=$work
 mkdir -p "$cache"
