@@ -95,8 +95,12 @@ write_environment() { # what pip and apt need of this machine's environment, and
         while read -r place; do [ ! -d "$place" ] || echo "$place"; done >"$work/local-folders"
 }
 
+become() { # USER COMMAND in $root; behind `&` the process to end is this one, and its namespace ends with it
+    exec unshare --mount --pid --fork --kill-child sh "$self" --inside "$root" "$1" "$2"
+}
+
 run() { # USER COMMAND in $root
-    unshare --mount --pid --fork --kill-child sh "$self" --inside "$root" "$1" "$2"
+    (become "$1" "$2")
 }
 
 # ---- the proofs ----------------------------------------------------------------------------------------------------
@@ -127,7 +131,7 @@ prove_user() {
 
 prove_console() {
     start_screen || return 1
-    run root "DISPLAY=:$display make -C facet console" &
+    become root "DISPLAY=:$display make -C facet console" &
     console=$!
     waited_s=0
     until screen_shows_window; do
@@ -141,9 +145,9 @@ prove_console() {
     take_picture && kill -0 $console
 }
 
-end_processes() { # of prove_console; each takes its whole namespace with it
-    [ -z "$console" ] || kill $console 2>/dev/null || echo "make console had ended already"
-    [ -z "$screen" ] || kill $screen 2>/dev/null || echo "the screen had ended already"
+end_processes() { # of prove_console; each takes its whole namespace with it. unshare heeds no politer signal
+    [ -z "$console" ] || kill -KILL $console 2>/dev/null || echo "make console had ended already"
+    [ -z "$screen" ] || kill -KILL $screen 2>/dev/null || echo "the screen had ended already"
     console="" screen=""
 }
 
@@ -156,7 +160,7 @@ start_screen() { # a system of its own: the packages of a screen must not be wha
     cp -L /etc/resolv.conf "$root/etc/resolv.conf"
     run root "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends xvfb x11-utils x11-apps >/dev/null" || return 1
     display=77
-    run root "exec Xvfb :$display -screen 0 1920x1080x24 -nolisten tcp" &
+    become root "exec Xvfb :$display -screen 0 1920x1080x24 -nolisten tcp" &
     screen=$!
     root=$bare
 }
