@@ -18,7 +18,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+from drivers.errors import DeviceError
 from drivers.protocols import Arm, Camera, Lights
+from drivers.system_libraries import cure_for, missing_library
 
 Group = Literal["cameras", "arms", "lights"]
 Travel = Mapping[str, tuple[float, float]]  # field of Pose -> least and greatest value
@@ -38,8 +40,23 @@ BUILT_IN: Mapping[Group, Mapping[str, str]] = {
 }
 
 
-class DriverUnavailable(Exception):
+class DriverUnavailable(DeviceError):
     """No such driver, or it cannot be used; the text names it, its package, and what to do."""
+
+
+class LibraryMissing(DeviceError):
+    """A driver's package is installed, and this machine lacks a shared library that it loads; no file is at fault."""
+
+    def __init__(self, driver: str, library: str) -> None:
+        super().__init__(
+            f"driver {driver}",
+            f"it cannot be loaded, because this machine lacks the shared library {library}; {cure_for([library])}. "
+            "`station check` lists everything else that is missing",
+        )
+        self.driver, self.library = driver, library
+
+    def __reduce__(self) -> tuple[type[LibraryMissing], tuple[str, str]]:
+        return type(self), (self.driver, self.library)
 
 
 @dataclass(frozen=True)
@@ -75,10 +92,14 @@ class DriverSource:
     package: str  # as pip knows it, with its version
 
     def load(self) -> DriverKind:
-        """Import the driver. Raises DriverUnavailable, whatever is wrong with the package."""
+        """Import the driver. Raises LibraryMissing where the machine lacks a shared library, DriverUnavailable
+        whatever else is wrong with the package."""
         try:
             kind = EntryPoint(self.name, self.target, "").load()
         except Exception as error:  # a foreign module may raise anything, and must not take the others along
+            library = missing_library(error)
+            if library is not None:
+                raise LibraryMissing(self.name, library) from error
             raise self._broken(f"{type(error).__name__}: {error}") from error
         if not isinstance(kind, DriverKind):
             raise self._broken(f"{self.target} is a {type(kind).__name__}, not a DriverKind")
@@ -89,9 +110,8 @@ class DriverSource:
         return kind
 
     def _broken(self, why: str) -> DriverUnavailable:
-        return DriverUnavailable(
-            f"driver {self.name!r} of package {self.package} cannot be used: {why}. Mend or reinstall that package"
-        )
+        device = f"driver {self.name!r} of package {self.package}"
+        return DriverUnavailable(device, f"cannot be used: {why}. Mend or reinstall that package")
 
 
 def driver_names(group: Group) -> tuple[str, ...]:
@@ -103,15 +123,17 @@ def driver_source(group: Group, name: str) -> DriverSource:
     """Where `name` leads. Raises DriverUnavailable where no package offers it, or more than one."""
     offered = _sources(group).get(name, ())
     if not offered:
-        raise DriverUnavailable(f"there is no driver {name!r} of {group}; there are {', '.join(driver_names(group))}")
+        raise DriverUnavailable(
+            group, f"there is no driver {name!r} of {group}; there are {', '.join(driver_names(group))}"
+        )
     if len(offered) > 1:
         packages = " and ".join(source.package for source in offered)
-        raise DriverUnavailable(f"driver {name!r} of {group} is offered by {packages}: uninstall one, or rename it")
+        raise DriverUnavailable(group, f"driver {name!r} is offered by {packages}: uninstall one, or rename it")
     return offered[0]
 
 
 def driver_kind(group: Group, name: str) -> DriverKind:
-    """The driver, imported now. Raises DriverUnavailable."""
+    """The driver, imported now. Raises DriverUnavailable, LibraryMissing."""
     return driver_source(group, name).load()
 
 

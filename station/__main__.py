@@ -1,6 +1,6 @@
 """`python -m station`."""
 
-from station.commands.app import main
+from station.commands.main import main
 
 if __name__ == "__main__":
     main()

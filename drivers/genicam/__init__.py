@@ -5,3 +5,7 @@
 written into it, `stream.py` its buffers, `acquisition.py` one exposure and its frame, `proof.py` why that frame
 belongs to that exposure, `pixels.py` the pixel formats.
 """
+
+from drivers.system_libraries import load_libpython
+
+load_libpython()  # before any module here imports the binding, which is linked to it

@@ -9,10 +9,10 @@ import sys
 import threading
 from pathlib import Path
 
+from drivers.compile_notice import report_compiles
 from drivers.simulated.config import SimulatedRigConfig
+from drivers.simulated.process import READY
 from drivers.simulated.rig import SimulatedRig
-
-READY = "rig ready"
 
 
 def run(folder: Path, config: SimulatedRigConfig, announce: str = READY, *, leased: bool = False) -> None:
@@ -43,5 +43,6 @@ def _until_input_ends(stopped: threading.Event) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    report_compiles(lambda text: print(text, flush=True))  # the process that started this one passes it on
     document = sys.argv[2] if len(sys.argv) > 2 else "{}"
     run(Path(sys.argv[1]), SimulatedRigConfig.model_validate_json(document), leased=True)

@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from drivers.process_memory import peak_memory_mb
 from drivers.simulated.config import SimulatedBoard, SimulatedDefect, SimulatedPart
 from drivers.simulated.control import Verb
@@ -51,8 +53,19 @@ class BackDoor:
         }
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            part = self._wanted_part(request)
+        except ValidationError as error:  # its text has several lines; a person gets one
+            raise ValueError(
+                "; ".join(f"{p['loc'][-1]} = {p['input']!r}: {p['msg']}" for p in error.errors())
+            ) from error
+        self._world.fixture.load(part)
+        return {"loaded": part.model_dump(mode="json")}
+
+    def _wanted_part(self, request: dict[str, Any]) -> SimulatedPart:
+        """What lies in the fixture now, with what the request names instead."""
         fixture = self._world.fixture
-        part = SimulatedPart(
+        return SimulatedPart(
             product=str(request.get("product", fixture.part.product)),
             seed=int(request.get("seed", fixture.part.seed)),
             defects=tuple(SimulatedDefect(**d) for d in request.get("defects", ())),
@@ -60,8 +73,6 @@ class BackDoor:
             y_mm=float(request.get("y_mm", 0.0)),
             board=SimulatedBoard(**request["board"]) if request.get("board") is not None else None,
         )
-        fixture.load(part)
-        return {"loaded": part.model_dump(mode="json")}
 
     def _inject(self, request: dict[str, Any]) -> dict[str, Any]:
         """At once, or in the middle of the `count`-th `moment` from now (`world/moments.py`)."""

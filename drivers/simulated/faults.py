@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping
 
 FaultAction = Callable[..., str]
+NOT_FINITE = {"nan", "inf", "infinity"}
 
 
 def inject_fault(device: str, faults: Mapping[str, FaultAction], name: str, args: tuple[str, ...]) -> str:
@@ -20,6 +21,8 @@ def inject_fault(device: str, faults: Mapping[str, FaultAction], name: str, args
     action = faults.get(name)
     if action is None:
         raise ValueError(f"{device}: unknown fault {name!r}; there are {', '.join(sorted(faults))}")
+    if any(word.lower().lstrip("+-") in NOT_FINITE for word in args):
+        raise ValueError(f"{device}: fault {name!r} with arguments {list(args)}: every number must be finite")
     try:
         inspect.signature(action).bind(*args)
     except TypeError as error:

@@ -9,12 +9,16 @@ import threading
 from pathlib import Path
 from queue import Empty, Queue
 from types import TracebackType
+from typing import IO
 
+from drivers.compile_notice import tell
 from drivers.errors import DeviceLost, DeviceTimeout
 from drivers.simulated.config import SimulatedRigConfig
 from drivers.simulated.control import RigControl
 
-START_TIMEOUT_S = 240.0  # the first start on a machine compiles the renderer
+READY = "rig ready"
+START_TIMEOUT_S = 240.0
+COMPILE_TIMEOUT_S = 1800.0  # from when the rig says that it compiles: the first start on a machine, or a busy one
 
 
 class RigProcess:
@@ -31,7 +35,7 @@ class RigProcess:
 
     def start(self) -> RigProcess:
         """Returns once every wire can be opened. Raises DeviceLost with the rig's own words when it ends instead of
-        getting ready, DeviceTimeout when it takes longer than START_TIMEOUT_S."""
+        getting ready, DeviceTimeout when it takes longer than START_TIMEOUT_S, or COMPILE_TIMEOUT_S if it compiles."""
         self.folder.mkdir(parents=True, exist_ok=True)
         errors = (self.folder / "rig.log").open("w", encoding="utf-8")
         with errors:
@@ -47,23 +51,29 @@ class RigProcess:
         return self
 
     def _wait_ready(self, process: subprocess.Popen[str]) -> None:
+        """Passes on what the rig says while it starts; a rig that compiles has more time."""
         assert process.stdout is not None
         lines: Queue[str] = Queue()
-        stdout = process.stdout
-        threading.Thread(target=lambda: lines.put(stdout.readline()), daemon=True).start()
-        try:
-            line = lines.get(timeout=START_TIMEOUT_S)
-        except Empty:
-            self.kill()
-            raise DeviceTimeout(
-                "simulated rig", f"in {self.folder} was not ready within {START_TIMEOUT_S:.0f} s; see its rig.log"
-            ) from None
-        if "ready" not in line:
+        threading.Thread(target=_read_until_ready, args=(process.stdout, lines), daemon=True).start()
+        timeout_s = START_TIMEOUT_S
+        while (line := self._next_line(lines, timeout_s)) and READY not in line:
+            timeout_s = COMPILE_TIMEOUT_S
+            tell(line.strip())
+        if READY not in line:
             self.kill()
             words = (self.folder / "rig.log").read_text(encoding="utf-8").strip()
             raise DeviceLost(
                 "simulated rig", f"in {self.folder} ended while starting: {words or 'its rig.log is empty'}"
             )
+
+    def _next_line(self, lines: Queue[str], timeout_s: float) -> str:
+        try:
+            return lines.get(timeout=timeout_s)
+        except Empty:
+            self.kill()
+            raise DeviceTimeout(
+                "simulated rig", f"in {self.folder} was not ready within {timeout_s:.0f} s; see its rig.log"
+            ) from None
 
     @property
     def is_running(self) -> bool:
@@ -102,3 +112,12 @@ class RigProcess:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _read_until_ready(stdout: IO[str], lines: Queue[str]) -> None:
+    """Every line up to the one that says ready; an empty one where the rig ended instead."""
+    for line in stdout:
+        lines.put(line)
+        if READY in line:
+            return
+    lines.put("")

@@ -44,7 +44,10 @@ def open_database(url: str) -> Engine:
 def open_database_for_reading(path: Path) -> Engine:
     """Connect to an SQLite file without ever changing it. Raises ArchiveNotFound, ArchiveError."""
     if not path.is_file():
-        text = f"{path.parent}: holds no archive (no {path.name} in it); give the `archive` folder below an --out"
+        text = (
+            f"{path.parent}: holds no archive (no {path.name} in it); "
+            "name the folder `archive` below the --out of `station inspect`"
+        )
         raise ArchiveNotFound(text)
     engine = create_engine(sqlite_url(path), creator=lambda: _connect_for_reading(path))
     try:

@@ -15,3 +15,7 @@ class ArchiveNotFound(ArchiveError, BadInput):
 
 class ArchiveInUse(ArchiveError):
     """Another process writes to this archive; the text names it."""
+
+
+class InspectionNotFound(ArchiveError, BadInput):
+    """The archive has no inspection of the id that was asked for."""

@@ -18,7 +18,7 @@ from station.archive.database import (
     reading,
     sqlite_url,
 )
-from station.archive.errors import ArchiveError
+from station.archive.errors import ArchiveError, InspectionNotFound
 from station.archive.folder import (
     ArchivedFrame,
     WrittenRecord,
@@ -175,11 +175,13 @@ class Archive:
             raise ArchiveError(f"{path}: its content no longer has this SHA-256; restore it from a backup")
         return path
 
-    def history(self, limit: int = 200, part_id: str | None = None) -> list[HistoryRow]:
-        """The latest inspections, newest first; of one part where `part_id` is given. Raises ArchiveError."""
+    def history(self, limit: int = 200, part_id: str | None = None, verdict: Verdict | None = None) -> list[HistoryRow]:
+        """The latest inspections, newest first; only of that part, or with that verdict. Raises ArchiveError."""
         query = select(InspectionRow).order_by(InspectionRow.inspection_id.desc()).limit(limit)
         if part_id is not None:
             query = query.where(InspectionRow.part_id == part_id)
+        if verdict is not None:
+            query = query.where(InspectionRow.verdict == verdict.value)
         with reading(self._engine) as session:
             return [self._history_row(row) for row in session.scalars(query)]
 
@@ -242,7 +244,9 @@ class Archive:
         with reading(self._engine) as session:
             row = session.get(InspectionRow, inspection_id)
         if row is None:
-            raise ArchiveError(f"{self._root}: no inspection {inspection_id!r} in it; the history lists what there is")
+            raise InspectionNotFound(
+                f"{self._root}: no inspection {inspection_id!r} in it; `station history` lists what there is"
+            )
         return row
 
     def _history_row(self, row: InspectionRow) -> HistoryRow:

@@ -1,18 +1,43 @@
-"""`station rejudge` and `station lights-trend`: what can be learned from the archive alone, without a rig."""
+"""`station history`, `rejudge` and `lights-trend`: what can be learned from the archive alone, without a rig."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from station.commands.exit_codes import ExitCode
 from station.commands.options import ArchiveOption, JsonOption
 from station.commands.say import say
+from station.inspection.part_id import visible
 
 if TYPE_CHECKING:
     from station.archive import Archive
+    from station.inspection.result import HistoryRow
+
+LimitOption = Annotated[
+    int, typer.Option("--limit", min=1, max=1_000_000, help="How many of the latest inspections to look at.")
+]
+HEADINGS = ("time (UTC)", "verdict", "part", "deciding view", "inspection")
+
+
+def history(
+    archive: ArchiveOption,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many, the latest.")] = 50,
+    part: Annotated[str | None, typer.Option("--part", help="Only of this part.")] = None,
+    verdict: Annotated[
+        Literal["PASS", "FAIL", "UNDECIDED"] | None, typer.Option("--verdict", help="Only with this verdict.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List archived inspections, the latest first: id, part, verdict, time, deciding view, simulated or not."""
+    from station.inspection.result import Verdict
+
+    wanted = None if verdict is None else Verdict(verdict)
+    with _opened(archive) as store:
+        rows = store.history(limit, part_id=part, verdict=wanted)
+    say([_as_dict(row) for row in rows], as_json, _table(rows) if rows else f"{archive}: no such inspection")
 
 
 def rejudge(
@@ -29,11 +54,7 @@ def rejudge(
     raise typer.Exit(ExitCode.DONE if report.is_same else ExitCode.FOUND)
 
 
-def lights_trend(
-    archive: ArchiveOption,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many of the latest to look at.")] = 1000,
-    as_json: JsonOption = False,
-) -> None:
+def lights_trend(archive: ArchiveOption, limit: LimitOption = 1000, as_json: JsonOption = False) -> None:
     """Each light over the archived parts: residual against the others, and level; ends with 1 if one stands out."""
     from station.lights.trend import light_trends
 
@@ -47,8 +68,36 @@ def _opened(folder: Path) -> Archive:
     """The archive in `folder`, for reading: a station may write to it meanwhile. Raises ArchiveNotFound."""
     from station.archive import Archive
 
-    if not folder.is_dir():
-        raise typer.BadParameter(
-            f"--archive {folder}: there is no such folder; give the `archive` folder below the --out of `inspect`"
-        )
     return Archive.open(folder, read_only=True)
+
+
+def _as_dict(row: HistoryRow) -> dict[str, object]:
+    return {
+        "inspection_id": row.inspection_id,
+        "part_id": row.part_id,
+        "verdict": row.verdict.value,
+        "creation_time": row.creation_time.isoformat(),
+        "deciding_view": row.deciding_view,
+        "is_simulated": row.is_simulated,
+        "folder": row.folder,
+    }
+
+
+def _table(rows: list[HistoryRow]) -> str:
+    """A line per inspection under headings, each column as wide as its widest text."""
+    cells = [HEADINGS, *map(_cells, rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
+    return "\n".join(
+        "  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip() for line in cells
+    )
+
+
+def _cells(row: HistoryRow) -> tuple[str, ...]:
+    simulated = "  simulated" if row.is_simulated else ""
+    return (
+        f"{row.creation_time:%Y-%m-%d %H:%M:%S}",
+        row.verdict.value,
+        visible(row.part_id),
+        visible(row.deciding_view or "-"),
+        row.inspection_id + simulated,
+    )

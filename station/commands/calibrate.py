@@ -26,19 +26,17 @@ from station.commands.calibrate_options import (
     SphereOption,
     ViewsOption,
     ask,
-    progress,
 )
 from station.commands.calibrate_viewpoints import add_viewpoint_commands
 from station.commands.exit_codes import ExitCode
-from station.commands.say import say
+from station.commands.groups import command_group
+from station.commands.say import progress, say
 
 if TYPE_CHECKING:
     from station.calibrate.lights.settings import LightSettings
     from station.calibrate.runs.lights import LiveLightsReport
 
-calibrate_app = typer.Typer(
-    help="Camera, lights, sensor, viewpoints: measured, with their uncertainties.", no_args_is_help=True
-)
+calibrate_app = command_group("Camera, lights, sensor, viewpoints: measured, with their uncertainties.")
 
 VERIFY_BINNING = 8
 RECORDS = Path("out/calibration")
@@ -82,10 +80,11 @@ def lights(
 
 def _lights_of_rig(rig: str, reference: Path | None, settings: LightSettings) -> LiveLightsReport:
     from station.calibrate.runs.lights import calibrate_lights_live
-    from station.calibrate.runs.opened_rig import load_reference, opened_rig
+    from station.calibrate.runs.opened_rig import opened_rig, reference_for
 
+    known = reference_for(rig, reference)
     with opened_rig(rig, RECORDS, ask) as opened:
-        return calibrate_lights_live(opened, load_reference(reference, opened.rig), progress, settings)
+        return calibrate_lights_live(opened, known, progress, settings)
 
 
 @calibrate_app.command("all")
@@ -98,20 +97,20 @@ def calibrate_everything(
     sphere_mm: SphereOption = 16.0,
     views: ViewsOption = None,
     board: BoardOption = None,
-    seed: Annotated[int, typer.Option(help="Which simulated rig, where one is started.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Which simulated rig, where one is started.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Camera, viewpoints, lights, field and sensor to a released record with its report; ends with 1 if flagged."""
     from station.calibrate.bench.board_bench import BOARD, board_from_text
     from station.calibrate.lights.settings import LightSettings
     from station.calibrate.runs.all import calibrate_all
-    from station.calibrate.runs.opened_rig import load_reference, opened_rig
+    from station.calibrate.runs.opened_rig import opened_rig, reference_for
     from station.calibrate.viewpoints.taught_views import views_to_visit
 
     poses = views_to_visit(views)
     its = BOARD if board is None else board_from_text(board)
+    known = reference_for(rig, reference)
     with opened_rig(rig, out, ask, seed) as opened:
-        known = load_reference(reference, opened.rig)
         settings = LightSettings(sphere_radius_mm=sphere_mm / 2)
         opened.board_bench.board = its
         report = calibrate_all(opened, known, out, release_by, progress, settings, lens=lens, views=poses)
@@ -165,9 +164,9 @@ def field_maps(
     from station.calibrate.runs.opened_rig import opened_rig
     from station.documents.document import load_document
 
+    known = load_document(record, Calibration)
+    settings = LightSettings(binning=binning, plane_exposure_us=plane_us)
     with opened_rig(rig, out, ask) as opened:
-        known = load_document(record, Calibration)
-        settings = LightSettings(binning=binning, plane_exposure_us=plane_us)
         report = calibrate_field(opened, known, out, release_by, progress, settings)
     say(report.as_dict(), as_json, report.as_text())
     raise typer.Exit(ExitCode.DONE if report.released else ExitCode.FOUND)
@@ -193,9 +192,10 @@ def white_balance(
     as_json: JsonOption = False,
 ) -> None:
     """White balance of what is drawn on screen, from the white plane under the diffuse light; no pixel is changed."""
-    from station.calibrate.field.white_balance import calibrate_white
+    from station.calibrate.field.white_balance import calibrate_white, colour_recipe
     from station.calibrate.runs.opened_rig import opened_rig
 
+    colour_recipe(recipe)
     with opened_rig(rig, RECORDS, ask) as opened:
         report = calibrate_white(opened.rig, opened.bench.place, recipe)
     say(report.as_dict(), as_json, report.as_text())
@@ -212,11 +212,11 @@ def sensor(
     from dataclasses import asdict
 
     from station.calibrate.lights.settings import LightSettings
-    from station.calibrate.runs.opened_rig import load_reference, opened_rig
+    from station.calibrate.runs.opened_rig import opened_rig, reference_for
     from station.calibrate.sensor.exposure_series import measure_sensor
 
+    known = reference_for(rig, reference)
     with opened_rig(rig, out, ask) as opened:
-        known = load_reference(reference, opened.rig)
         found = measure_sensor(opened.bench, known, LightSettings().for_lights_of(known), progress)
     say(asdict(found), as_json, found.as_text())
     raise typer.Exit(ExitCode.FOUND if found.flags else ExitCode.DONE)

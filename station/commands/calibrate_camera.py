@@ -9,15 +9,15 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from station.commands.calibrate_options import (
+    BinningOption,
     BoardOption,
     DiffuseOption,
     DrawingOption,
     JsonOption,
     ask,
-    progress,
 )
 from station.commands.exit_codes import ExitCode
-from station.commands.say import say
+from station.commands.say import progress, say
 from station.errors import BadInput
 
 PatternName = Literal["chessboard", "charuco", "circles"]
@@ -38,7 +38,7 @@ def camera(
     board_on_rig: BoardOption = None,
     diffuse_channel: DiffuseOption = None,
     reference: DrawingOption = None,
-    binning: Annotated[int, typer.Option(help="With --rig: of the pictures.")] = 4,
+    binning: BinningOption = 4,
     pattern: Annotated[PatternName, typer.Option(help="What the board shows.")] = "chessboard",
     cols: Annotated[int, typer.Option(help="Inner corners (chessboard), squares (charuco) or circles per row.")] = 9,
     rows: Annotated[int, typer.Option(help="The same per column.")] = 6,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+BINNINGS = (1, 2, 4, 8)
+
+
+def checked_binning(binning: int) -> int:
+    """Refuses a binning that no camera here has, before a device is opened."""
+    if binning not in BINNINGS:
+        raise typer.BadParameter(f"{binning} is none of {', '.join(map(str, BINNINGS))}")
+    return binning
+
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 RigOption = Annotated[str, typer.Option("--rig", help="Rig file; the word `simulated` starts a rig never calibrated.")]
@@ -26,8 +35,10 @@ MirrorExposureOption = Annotated[
 PlaneExposureOption = Annotated[
     float | None, typer.Option("--plane-us", min=1, help="Exposure of the white plane; found for each light without.")
 ]
-BinningOption = Annotated[int, typer.Option(help="Of the pictures: 1, 2, 4 or 8.")]
-SphereOption = Annotated[float, typer.Option("--sphere-mm", help="Diameter of the calibration spheres.")]
+BinningOption = Annotated[int, typer.Option(callback=checked_binning, help="Of the pictures: 1, 2, 4 or 8.")]
+SphereOption = Annotated[
+    float, typer.Option("--sphere-mm", min=1, max=200, help="Diameter of the calibration spheres, 1 to 200.")
+]
 ViewsOption = Annotated[
     Path | None, typer.Option("--views", help="File of `station calibrate teach`; the demo's five without it.")
 ]
@@ -37,11 +48,6 @@ BoardOption = Annotated[
 DiffuseOption = Annotated[
     int | None, typer.Option("--diffuse-channel", min=1, help="The light that shows the board; else the reference's.")
 ]
-
-
-def progress(text: str) -> None:
-    """A line on standard error, so that standard output holds the result alone."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def ask(words: str) -> None:

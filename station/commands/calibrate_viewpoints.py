@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from station.commands.calibrate_options import (
+    BinningOption,
     BoardOption,
     DiffuseOption,
     DrawingOption,
@@ -18,10 +19,9 @@ from station.commands.calibrate_options import (
     RigOption,
     ViewsOption,
     ask,
-    progress,
 )
 from station.commands.exit_codes import ExitCode
-from station.commands.say import say
+from station.commands.say import progress, say
 
 if TYPE_CHECKING:
     from station.calibrate.runs.opened_rig import BoardChoice
@@ -37,7 +37,7 @@ def viewpoints(
     board: BoardOption = None,
     diffuse_channel: DiffuseOption = None,
     reference: DrawingOption = None,
-    binning: Annotated[int, typer.Option(help="Of the pictures: 4, or 8 for speed.")] = 4,
+    binning: BinningOption = 4,
     out: Annotated[Path, typer.Option("--out", help="The record: written by calibration, never over another.")] = Path(
         "out/viewpoints.yaml"
     ),
@@ -74,9 +74,11 @@ def teach_by_jogging(
     ),
 ) -> None:
     """Move the arm step by step and keep viewpoints: a line per step on standard input, `quit` at the end."""
+    from station.calibrate.viewpoints.taught_views import load_taught
     from station.calibrate.viewpoints.teach import teaching_session
     from station.rig.devices import open_rig
 
+    load_taught(out)  # refused before a device is opened, and read again by the session
     lines = iter(sys.stdin.readline, "")
     with open_rig(Path(rig)) as station_rig:
         views = teaching_session(station_rig.arm, out, lines, progress, lambda text: print(text, flush=True))

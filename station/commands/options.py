@@ -8,6 +8,6 @@ from typing import Annotated
 import typer
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-OutOption = Annotated[Path, typer.Option("--out", help="Folder for results; made if absent.")]
+OutOption = Annotated[Path, typer.Option("--out", file_okay=False, help="Folder for results; made if absent.")]
 RecipeOption = Annotated[Path, typer.Option("--recipe", help="Recipe file.")]
 ArchiveOption = Annotated[Path, typer.Option("--archive", help="Folder of the archive, as `inspect` writes it.")]

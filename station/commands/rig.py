@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from station.commands.groups import command_group
 from station.commands.options import JsonOption
 from station.commands.say import say
+from station.errors import BadInput
 
-rig_app = typer.Typer(help="The simulated rig: start it, load a part, inject a fault.", no_args_is_help=True)
+rig_app = command_group("The simulated rig: start it, load a part, inject a fault.")
 
 FolderOption = Annotated[Path, typer.Option("--folder", help="The rig's folder, where its endpoints are.")]
 
 DEFAULT_RIG_FOLDER = Path("out/rig")
+MAXIMUM_SEED = 2**32 - 1
+
+
+class RequestRefused(BadInput):
+    """The rig does not know the product, defect or fault, or its arguments; the text lists what it knows."""
+
+
+@contextmanager
+def _refusals_of(command: str) -> Iterator[None]:
+    """What the running rig refuses is bad input, a mistake of whoever typed it; a rig that is lost stays a fault."""
+    from drivers.errors import CommandRefused
+
+    try:
+        yield
+    except CommandRefused as refused:
+        raise RequestRefused(f"station rig {command}: {refused.message}") from refused
 
 
 @rig_app.command("up")
@@ -43,7 +63,7 @@ def rig_up(
 @rig_app.command("load")
 def rig_load(
     product: Annotated[str, typer.Argument(help="connector, knob, or a target such as sphere_diffuse.")],
-    seed: Annotated[int, typer.Option(help="Which individual part.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MAXIMUM_SEED, help="Which individual part.")] = 1,
     defect: Annotated[list[str] | None, typer.Option("--defect", help="KIND or KIND:SEED; may be repeated.")] = None,
     folder: FolderOption = DEFAULT_RIG_FOLDER,
     as_json: JsonOption = False,
@@ -51,17 +71,18 @@ def rig_load(
     """Put a part into the running simulated rig's fixture."""
     from drivers.simulated.control import RigControl
 
-    answer = RigControl(folder).load(product, seed, tuple(_defect(d, seed) for d in defect or ()))
+    defects = tuple(_defect(d, seed) for d in defect or ())
+    with _refusals_of("load"):
+        answer = RigControl(folder).load(product, seed, defects)
     say(answer, as_json, f"loaded {answer['loaded']}")
 
 
 def _defect(text: str, seed: int) -> tuple[str, int]:
     """Kind and seed of `KIND` or `KIND:SEED`; without a seed of its own the defect takes the part's."""
     kind, _, own = text.partition(":")
-    try:
-        return kind, int(own) if own else seed
-    except ValueError:
-        raise typer.BadParameter(f"--defect {text!r}: expected KIND or KIND:SEED with a whole number") from None
+    if own and not (own.isdecimal() and int(own) <= MAXIMUM_SEED):
+        raise typer.BadParameter(f"--defect {text!r}: expected KIND or KIND:SEED with a whole number from 0")
+    return kind, int(own) if own else seed
 
 
 @rig_app.command("inject")
@@ -82,5 +103,6 @@ def rig_inject(
         return
     if fault is None:
         raise typer.BadParameter("no fault was given: name one as DEVICE.NAME, or list this rig's faults with --list")
-    answer = control.inject(fault, *(arguments or ()))
+    with _refusals_of("inject"):
+        answer = control.inject(fault, *(arguments or ()))
     say(answer, as_json, str(answer["injected"]))

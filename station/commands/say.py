@@ -14,6 +14,11 @@ def say(document: Any, as_json: bool, text: str) -> None:
     print(json.dumps(document, indent=2, default=str) if as_json else printable(text))
 
 
+def progress(text: str) -> None:
+    """Print a line on standard error, so that standard output holds the result alone."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def printable(text: str) -> str:
     """The text with control characters as escapes, but for line ends and tabs, and with what the terminal can encode.
 

@@ -10,10 +10,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from station.commands.groups import command_group
 from station.commands.options import ArchiveOption, JsonOption, OutOption
-from station.commands.say import say
+from station.commands.say import progress, say
 
-dataset_app = typer.Typer(help="Datasets of simulated or captured parts.", no_args_is_help=True)
+dataset_app = command_group("Datasets of simulated or captured parts.")
 
 ProductArgument = Annotated[str, typer.Argument(help="connector or knob.")]
 MonoOption = Annotated[bool, typer.Option("--mono", help="Grey pictures, for recipes with a Mono pixel format.")]
@@ -27,10 +28,10 @@ def _color(mono: bool) -> Literal["rgb", "mono"]:
 def dataset_simulate(
     product: ProductArgument,
     out: OutOption = Path("data"),
-    good: Annotated[int, typer.Option(help="Good parts to train on.")] = 60,
-    calibrate: Annotated[int, typer.Option(help="Good parts held out for limits.")] = 80,
-    defective: Annotated[int, typer.Option(help="Defective test parts, mixed kinds; as many good ones.")] = 10,
-    seed: Annotated[int, typer.Option(help="Another seed is another dataset.")] = 0,
+    good: Annotated[int, typer.Option(min=1, help="Good parts to train on.")] = 60,
+    calibrate: Annotated[int, typer.Option(min=1, help="Good parts held out for limits.")] = 80,
+    defective: Annotated[int, typer.Option(min=0, help="Defective test parts, mixed kinds; as many good ones.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another dataset.")] = 0,
     mono: MonoOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,12 +44,12 @@ def dataset_simulate(
 
 def train(
     product: ProductArgument,
-    data: Annotated[Path, typer.Option(help="Dataset folder; simulated there if absent.")] = Path("data"),
+    data: Annotated[Path, typer.Option(file_okay=False, help="Dataset folder; simulated if absent.")] = Path("data"),
     recipe: Annotated[
         Path | None,
         typer.Option(help="Recipe to receive model, limits and reference levels; default: the demo recipe."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps; default: the trainer's.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps; default: the trainer's.")] = None,
     mono: MonoOption = False,
     preset: Annotated[
         Literal["sound", "paper"],
@@ -72,5 +73,5 @@ def gloss(
     """Find a satin product's broad highlight in its frames, and print the lines for the recipe."""
     from station.teach.gloss import teach_gloss
 
-    report = teach_gloss(recipe, archive, inspection_id)
+    report = teach_gloss(recipe, archive, inspection_id, progress)
     say(report.as_dict(), as_json, report.as_text())

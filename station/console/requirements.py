@@ -10,24 +10,24 @@ import importlib.util
 import os
 import sys
 
+from drivers.system_libraries import PACKAGES
 from station.errors import StationFault
 
-# shared library -> its package in Debian 12
-_ALWAYS = {
-    "libGL.so.1": "libgl1",
-    "libEGL.so.1": "libegl1",
-    "libglib-2.0.so.0": "libglib2.0-0",
-    "libdbus-1.so.3": "libdbus-1-3",
-    "libfontconfig.so.1": "libfontconfig1",
-    "libxkbcommon.so.0": "libxkbcommon0",
-}
-_FOR_X11 = {
-    "libxcb-cursor.so.0": "libxcb-cursor0",
-    "libxcb-icccm.so.4": "libxcb-icccm4",
-    "libxcb-keysyms.so.1": "libxcb-keysyms1",
-    "libxcb-shape.so.0": "libxcb-shape0",
-    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
-}
+_ALWAYS = (
+    "libGL.so.1",
+    "libEGL.so.1",
+    "libglib-2.0.so.0",
+    "libdbus-1.so.3",
+    "libfontconfig.so.1",
+    "libxkbcommon.so.0",
+)
+_FOR_X11 = (
+    "libxcb-cursor.so.0",
+    "libxcb-icccm.so.4",
+    "libxcb-keysyms.so.1",
+    "libxcb-shape.so.0",
+    "libxkbcommon-x11.so.0",
+)
 FONT_PACKAGE = "fonts-dejavu-core"
 
 
@@ -50,8 +50,8 @@ def missing_packages(is_offscreen: bool) -> list[str]:
     if not sys.platform.startswith("linux"):
         return []
     is_x11 = not is_offscreen and not os.environ.get("WAYLAND_DISPLAY")
-    wanted = _ALWAYS | _FOR_X11 if is_x11 else _ALWAYS
-    return [package for library, package in wanted.items() if not _loads(library)]
+    wanted = _ALWAYS + _FOR_X11 if is_x11 else _ALWAYS
+    return [PACKAGES[library] for library in wanted if not _loads(library)]
 
 
 def require_qt(is_offscreen: bool) -> None:

@@ -6,8 +6,10 @@ lies in all frames at once, leaves nothing to leave out, and bends all normals. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ ROUNDS = 10  # each leaves about 0.6 of the error: from 10 degrees to a few hund
 BLOCK_PIXELS = 16_384
 CLIPPED = 0.1  # of the albedo: a pixel that fits worse than this is of another material, and counts no more than that
 FIT_PIXELS = 600  # per view
+FIT_ROUNDS, FIT_ROUNDS_TOLD = 80, 10  # at most; a line of progress after each ten
 FIT_LIT_SHARE = 0.7  # of the lights must count on a pixel: a face that leans away loses one or two to its own horizon
 BRIGHT_SHARE = 0.3  # of the 90 % quantile of the albedo: darker pixels (the fixture) do not describe the part
 
@@ -195,7 +198,9 @@ class GlossView:
     flat_field: FlatField | None = None
 
 
-def fit_gloss(views: Sequence[GlossView], settings: SolverSettings) -> GlossFit:
+def fit_gloss(
+    views: Sequence[GlossView], settings: SolverSettings, progress: Callable[[str], None] | None = None
+) -> GlossFit:
     """The gloss that explains the frames of a good part best, from the frames alone: no truth is needed.
 
     Minimises the mean residual over the albedo, clipped, over pixels that most lights reach (Nelder and Mead). Every
@@ -215,11 +220,20 @@ def fit_gloss(views: Sequence[GlossView], settings: SolverSettings) -> GlossFit:
         gloss = Gloss(float(np.exp(min(point[0], 2.9))), float(np.clip(1 / (1 + np.exp(-point[1])), 0.02, 1)))
         return float(np.concatenate([_misfit(s, v, settings, gloss) for s, v in samples]).mean())
 
+    rounds = itertools.count(1)
+
+    def tell(intermediate_result: Any) -> None:
+        done = next(rounds)
+        if progress is not None and done % FIT_ROUNDS_TOLD == 0:
+            residual = float(intermediate_result.fun)
+            progress(f"fit: round {done} of at most {FIT_ROUNDS}, mean residual {residual:.4f} of the albedo")
+
     found = minimize(
         cost,
         [np.log(0.3), np.log(0.4 / 0.6)],
         method="Nelder-Mead",
-        options={"xatol": 0.02, "fatol": 1e-6, "maxiter": 80},
+        callback=tell,
+        options={"xatol": 0.02, "fatol": 1e-6, "maxiter": FIT_ROUNDS},
     )
     gloss = Gloss(float(np.exp(min(found.x[0], 2.9))), float(np.clip(1 / (1 + np.exp(-found.x[1])), 0.02, 1)))
     matte = np.concatenate([_misfit(s, v, settings, Gloss(0.0, 1.0)) for s, v in samples]).mean()

@@ -80,14 +80,20 @@ class _Driver(BaseModel):
 def load_rig(path: Path) -> RigFile:
     """Read a rig file; opens nothing.
 
-    Raises DocumentError with file and line of every problem, an unknown driver or a broken driver package included.
+    Raises DocumentError with file and line of every problem, an unknown driver or a broken driver package included;
+    LibraryMissing where the file is sound and this machine lacks a shared library of a driver.
     """
     document = read_document(path)
     return document.validated(_model_for(document.data))
 
 
 def make_rig(content: Mapping[str, Any]) -> RigFile:
-    """A rig from plain data of the same shape as the file. Raises pydantic's ValidationError."""
+    """A rig from plain data of the same shape as the file.
+
+    Raises pydantic's ValidationError, and for a driver that cannot be loaded DriverUnavailable, LibraryMissing.
+    """
+    for section, group in GROUPS.items():
+        driver_kind(group, _driver_named(content, section))
     return _model_for(content).model_validate_json(json.dumps(content), strict=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,25 +58,36 @@ class GlossReport:
         )
 
 
-def teach_gloss(recipe: Path, archive: Path, inspection_id: str) -> GlossReport:
+def teach_gloss(
+    recipe: Path, archive: Path, inspection_id: str, progress: Callable[[str], None] | None = None
+) -> GlossReport:
     """Fit the gloss to an archived good part, under the recipe's lights, heights and calibration.
 
-    The recipe itself is not changed. Raises ArchiveError for frames that cannot be read, DocumentError for the recipe,
-    GlossNotFound for a missing folder or frame and where no gloss shows.
+    The recipe itself is not changed. What is being done goes to `progress` line by line. Raises ArchiveNotFound for a
+    folder that is no archive, ArchiveError for frames that cannot be read, DocumentError for the recipe, GlossNotFound
+    for a missing frame and where no gloss shows.
     """
     loaded = load_recipe(recipe, need_model=False)
-    if not archive.is_dir():
-        raise GlossNotFound(f"{archive}: no such folder; name the archive that `station inspect` wrote with --archive")
+    tell = progress or _no_progress
+    tell(f"{inspection_id}: reading the archived frames")
     with Archive.open(archive, read_only=True) as store:
         archived = store.load_frames(inspection_id)
     views = tuple(viewpoint.name for viewpoint in loaded.recipe.viewpoints)
     frames_of = {view: {a.light: a.frame for a in archived if a.view == view} for view in views}
-    found = [_gloss_view(loaded, inspection_id, view, frames) for view, frames in frames_of.items()]
+    found = []
+    for number, (view, frames) in enumerate(frames_of.items(), start=1):
+        tell(f"view {view}, {number} of {len(views)}: solving")
+        found.append(_gloss_view(loaded, inspection_id, view, frames))
+    tell("fitting the gloss to all views")
     try:
-        fit = fit_gloss(found, solver_settings(loaded.recipe))
+        fit = fit_gloss(found, solver_settings(loaded.recipe), tell)
     except PhotometricStereoError as error:
         raise GlossNotFound(f"{inspection_id}: {error}") from error
     return GlossReport(str(recipe), inspection_id, views, len(loaded.recipe.directional_lights), fit)
+
+
+def _no_progress(_text: str) -> None:
+    """For callers that show none."""
 
 
 def _gloss_view(loaded: LoadedRecipe, inspection_id: str, view: str, frames: dict[str, Frame]) -> GlossView:

@@ -7,6 +7,10 @@ from typing import TypeVar, cast
 
 from numba import njit
 
+from drivers.compile_notice import watch_compiles
+
+watch_compiles("the simulated camera's renderer", "drivers.simulated.scene")
+
 F = TypeVar("F", bound=Callable[..., object])
 
 

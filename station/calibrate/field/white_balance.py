@@ -46,15 +46,21 @@ class WhiteBalanceReport:
         return f"{self.recipe}: the screen multiplies {gains}; nothing else changes"
 
 
+def colour_recipe(recipe: Path) -> Recipe:
+    """The recipe, read; opens no device. Raises BadInput for one without colours, DocumentError."""
+    found = load_document(recipe, Recipe)
+    if not found.capture.is_color:
+        raise BadInput(f"{recipe}: capture.pixel_format: {found.capture.pixel_format} has no colours to balance")
+    return found
+
+
 def calibrate_white(rig: Rig, place: Place, recipe: Path) -> WhiteBalanceReport:
     """Photographs the white plane under the recipe's diffuse light and writes the gains into the recipe.
 
     The camera must stand over the plane. Raises BadInput for a recipe without colours and for a plane that is no
     white plane; DocumentError for the recipe, DeviceError for the rig.
     """
-    found = load_document(recipe, Recipe)
-    if not found.capture.is_color:
-        raise BadInput(f"{recipe}: capture.pixel_format: {found.capture.pixel_format} has no colours to balance")
+    found = colour_recipe(recipe)
     rig.camera.configure(found.camera_settings())
     place("plane_white", 0.0, 0.0)
     light = next(light for light in found.lights if light.kind == "diffuse")

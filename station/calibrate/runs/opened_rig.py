@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from calibration.boards.board import Board
 from calibration.record import Calibration
 from calibration.viewpoints.record import ViewpointsRecord
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
@@ -63,7 +64,7 @@ class OpenedRig:
 
         Raises BoardTextError, and what `diffuse_channel_for` raises.
         """
-        its = BOARD if choice.board is None else board_from_text(choice.board)
+        its = _board_of(choice)
         channel = diffuse_channel_for(self.rig, choice.diffuse_channel, choice.reference, record)
         self.board_bench.board, self.board_bench.diffuse_channel = its, channel
         return self.board_bench
@@ -77,13 +78,32 @@ def opened_rig(rig: str, folder: Path, ask: Ask, seed: int = 1) -> Iterator[Open
     called with words for a person who must change what lies in the fixture of a real rig.
     """
     path = Path(rig)
-    if rig.lower() == SIMULATED and not path.exists():
+    if _starts_simulated(rig):
         config = SimulatedRigConfig(seed=seed, clock_speed=10.0, imperfections=UNCALIBRATED)
         with running_rig(folder / "rig", config, PATIENT_FRAME_TIMEOUT_S) as (_, file), _of_file(file, ask) as found:
             yield found
         return
     with _of_file(path, ask) as found:
         yield found
+
+
+def check_choice(rig: str, choice: BoardChoice, record: Calibration | ViewpointsRecord | None = None) -> None:
+    """Raise now what `OpenedRig.show_board` would raise of this choice once devices are open."""
+    _board_of(choice)
+    _diffuse_channel(_is_simulated(rig), choice.diffuse_channel, choice.reference, record)
+
+
+def _board_of(choice: BoardChoice) -> Board:
+    return BOARD if choice.board is None else board_from_text(choice.board)
+
+
+def _is_simulated(rig: str) -> bool:
+    """Whether `opened_rig` would open a simulated rig; reads the rig file only."""
+    return _starts_simulated(rig) or load_rig(Path(rig)).simulated
+
+
+def _starts_simulated(rig: str) -> bool:
+    return rig.lower() == SIMULATED and not Path(rig).exists()
 
 
 @contextmanager
@@ -123,12 +143,21 @@ def _target_placer(control: RigControl | None, ask: Ask) -> Place:
     return place
 
 
+def reference_for(rig: str, path: Path | None) -> Calibration:
+    """As `load_reference`, for the rig that `opened_rig` is going to open: nothing moves before the files are sound."""
+    return _reference(path, _is_simulated(rig))
+
+
 def load_reference(path: Path | None, rig: Rig) -> Calibration:
     """The calibration that states where things should be; a simulated rig's drawing without `path`.
 
     Raises RigChoiceError where none was given for a real rig, DocumentError for a file that does not load.
     """
-    if path is None and not rig.is_simulated:
+    return _reference(path, rig.is_simulated)
+
+
+def _reference(path: Path | None, is_simulated: bool) -> Calibration:
+    if path is None and not is_simulated:
         raise RigChoiceError("a real rig needs --reference: a calibration file with its camera and its lights as drawn")
     return load_document(path or SIMULATED_RIG_DRAWING, Calibration)
 
@@ -140,14 +169,20 @@ def diffuse_channel_for(
 
     Raises RigChoiceError where none of them names it, CalibrationRefused for a reference without a diffuse light.
     """
+    return _diffuse_channel(rig.is_simulated, chosen, reference, record)
+
+
+def _diffuse_channel(
+    is_simulated: bool, chosen: int | None, reference: Path | None, record: Calibration | ViewpointsRecord | None
+) -> int:
     if chosen is not None:
         return chosen
     if isinstance(record, Calibration):
         return diffuse_channel_of(record)
     if record is not None and record.diffuse_channel is not None:
         return record.diffuse_channel
-    if reference is None and not rig.is_simulated:
+    if reference is None and not is_simulated:
         raise RigChoiceError(
             "which light is the diffuse one? Give --diffuse-channel N, or --reference with the lights as drawn"
         )
-    return diffuse_channel_of(load_reference(reference, rig))
+    return diffuse_channel_of(_reference(reference, is_simulated))

@@ -15,7 +15,7 @@ from station.calibrate.bench.target_bench import Progress
 from station.calibrate.camera.files import write_camera_files
 from station.calibrate.camera.looks import FLAT
 from station.calibrate.camera.measured_camera import MeasuredCamera, measure_camera
-from station.calibrate.runs.opened_rig import Ask, BoardChoice, opened_rig
+from station.calibrate.runs.opened_rig import Ask, BoardChoice, check_choice, opened_rig
 from station.calibrate.studies.compare import truth_text
 from station.calibrate.viewpoints.drift_check import (
     DriftRefused,
@@ -66,6 +66,7 @@ def calibrate_viewpoints(
     DeviceError.
     """
     refuse_existing(out)
+    check_choice(rig, choice)
     with opened_rig(rig, RIG_FOLDER, ask) as opened:
         bench = opened.show_board(choice)
         camera = measure_camera(bench, progress, binning)
@@ -97,6 +98,7 @@ def check_viewpoints(
     whole = "calibration_id" in read_document(file).data
     record = load_document(file, Calibration) if whole else load_document(file, ViewpointsRecord)
     reference = drift_reference(record)
+    check_choice(rig, choice, record)
     with opened_rig(rig, RIG_FOLDER, ask) as opened:
         check_same_camera(record, opened.identity())
         bench = opened.show_board(choice, record)
@@ -112,6 +114,7 @@ def calibrate_camera_on_rig(
 
     Raises OutOfTravel, CalibrationRefused, DeviceError.
     """
+    check_choice(rig, choice)
     with opened_rig(rig, RIG_FOLDER, ask) as opened:
         found = measure_camera(opened.show_board(choice), progress, binning)
     if out is not None:

@@ -8,17 +8,11 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from drivers.errors import DeviceNotFound
-from drivers.genicam.producers import find_producer
-from drivers.registry import DriverUnavailable, foreign_drivers
 from station.commands.check.finding import Finding
-from station.console.requirements import ConsoleUnavailable, require_qt
-from station.errors import BadInput
-from station.recipe.demo import DEMO_RECIPES
-from station.recipe.loaded import load_recipe
-from station.rig.file import GROUPS
+from station.commands.check.libraries import check_libraries
 
 NEEDED = {  # package -> what the station needs it for
     "harvesters": "cameras",
@@ -33,19 +27,30 @@ NEEDED = {  # package -> what the station needs it for
 
 
 def check_machine() -> list[Finding]:
-    """Check Python, packages, the simulated camera, the window's needs, other packages' drivers and the demo recipes.
+    """Check Python, shared libraries, packages, the simulated camera, the window's needs, other packages' drivers and
+    the demo recipes.
 
-    Never raises for what is missing; a bad finding carries the cure as its action.
+    Never raises for what is missing; a bad finding carries the cure as its action. Shared libraries come first, before
+    anything is imported that might need a missing one.
     """
     return [
         _python(),
+        check_libraries(),
         *(_package(name, why) for name, why in NEEDED.items()),
-        _simulated_camera(),
-        _console(),
+        *_if_loadable("simulated camera", _simulated_camera),
+        *_if_loadable("console", _console),
         _training(),
-        *_foreign_drivers(),
-        *(_recipe(path) for path in sorted(DEMO_RECIPES.glob("*.yaml")) if _is_recipe(path)),
+        *_if_loadable("drivers of other packages", _foreign_drivers),
+        *_if_loadable("demo recipes", _recipes),
     ]
+
+
+def _if_loadable(what: str, look: Callable[[], list[Finding]]) -> list[Finding]:
+    """The findings of `look`, or one that says why it could not look: its own modules cannot be imported."""
+    try:
+        return look()
+    except ImportError as error:
+        return [Finding(what, False, f"not looked at: {error}", "mend what is named above first, then check again")]
 
 
 def _python() -> Finding:
@@ -59,28 +64,30 @@ def _package(name: str, why: str) -> Finding:
     return Finding(f"package {name}", there, found, "run `make setup-station`, or pip install -e .")
 
 
-def _simulated_camera() -> Finding:
+def _simulated_camera() -> list[Finding]:
     """The GenTL producer `simcam.cti`, which pip builds from C; a machine without a compiler has none."""
+    from drivers.errors import DeviceNotFound
+    from drivers.genicam.producers import find_producer
+
     try:
-        return Finding("simulated camera", True, find_producer("simcam").name)
+        return [Finding("simulated camera", True, find_producer("simcam").name)]
     except DeviceNotFound as missing:
         compiler = "there is a C compiler" if shutil.which("gcc") or shutil.which("cc") else "there is no C compiler"
-        return Finding(
-            "simulated camera",
-            False,
-            f"{missing.message} ({compiler}); real cameras work without it, the simulated rig does not",
-            "install gcc and the C library's headers, then run pip install -e . again",
-        )
+        found = f"{missing.message} ({compiler}); real cameras work without it, the simulated rig does not"
+        action = "type: sudo apt-get install gcc libc6-dev, then run pip install -e . again"
+        return [Finding("simulated camera", False, found, action)]
 
 
-def _console() -> Finding:
+def _console() -> list[Finding]:
     """PyQt6 and the system libraries that it loads; checked offscreen, because a station may have no screen here."""
+    from station.console.requirements import ConsoleUnavailable, require_qt
+
     try:
         require_qt(is_offscreen=True)
     except ConsoleUnavailable as unavailable:
         action = "install what is named there; every other command works without the window"
-        return Finding("console", False, str(unavailable), action)
-    return Finding("console", True, "PyQt6 and its system libraries")
+        return [Finding("console", False, str(unavailable), action)]
+    return [Finding("console", True, "PyQt6 and its system libraries")]
 
 
 def _training() -> Finding:
@@ -93,6 +100,9 @@ def _training() -> Finding:
 
 def _foreign_drivers() -> list[Finding]:
     """Drivers that other packages bring: a broken one is reported here before a rig file asks for it."""
+    from drivers.registry import DriverUnavailable, LibraryMissing, foreign_drivers
+    from station.rig.file import GROUPS
+
     findings = []
     for group in GROUPS.values():
         for source in foreign_drivers(group):
@@ -100,10 +110,17 @@ def _foreign_drivers() -> list[Finding]:
             try:
                 source.load()
                 findings.append(Finding(what, True, source.target))
-            except DriverUnavailable as error:
+            except (DriverUnavailable, LibraryMissing) as error:
                 action = f"repair or uninstall {source.package}; rig files that do not name this driver still work"
                 findings.append(Finding(what, False, str(error), action))
     return findings
+
+
+def _recipes() -> list[Finding]:
+    """Each demo recipe with its calibration record and its model, read and compared as an inspection would."""
+    from station.recipe.demo import DEMO_RECIPES
+
+    return [_recipe(path) for path in sorted(DEMO_RECIPES.glob("*.yaml")) if _is_recipe(path)]
 
 
 def _is_recipe(path: Path) -> bool:
@@ -111,7 +128,9 @@ def _is_recipe(path: Path) -> bool:
 
 
 def _recipe(path: Path) -> Finding:
-    """A demo recipe with its calibration record and its model, read and compared as an inspection would."""
+    from station.errors import BadInput
+    from station.recipe.loaded import load_recipe
+
     try:
         load_recipe(path)
     except BadInput as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from drivers.errors import DeviceError
 from station.commands.check.device import D, DeviceCheck, arm_details, described, light_details
 from station.commands.check.finding import Finding
 from station.commands.check.motion import check_in_motion
@@ -21,8 +22,11 @@ def check_rig(path: Path, *, move: bool = False) -> list[Finding]:
 
     Raises DocumentError for the rig file; whatever a driver raises becomes a finding.
     """
-    file = load_rig(path)
-    travel = file.travel()
+    try:
+        file = load_rig(path)
+        travel = file.travel()
+    except DeviceError as error:
+        return [Finding(f"drivers of {path}", False, str(error), "mend that first, then check again")]
     lights = DeviceCheck(file, "lights", open_lights, light_details)
     arm = DeviceCheck(file, "arm", open_arm, lambda arm: arm_details(arm, travel))
     camera = DeviceCheck(file, "camera", open_camera, described)

@@ -97,7 +97,7 @@ def run_demo(out: Path, *, product: str, full: bool, progress: Progress) -> Demo
     out.mkdir(parents=True, exist_ok=True)
     if full:
         progress(FULL_REMARK)
-    progress("starting the simulated rig (the first start on a machine compiles the renderer: about a minute)")
+    progress("starting the simulated rig")
     config = SimulatedRigConfig()
     patience_s = PATIENT_FRAME_TIMEOUT_S if full else FRAME_TIMEOUT_S
     with running_rig(out / "rig", config, patience_s) as (process, rig_file):

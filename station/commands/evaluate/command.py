@@ -14,8 +14,8 @@ from station.commands.say import say
 
 def evaluate(
     product: Annotated[str, typer.Argument(help="connector or knob.")] = "connector",
-    good: Annotated[int, typer.Option(help="Unseen good parts.")] = 10,
-    defective: Annotated[int, typer.Option(help="Unseen defective parts, mixed kinds.")] = 10,
+    good: Annotated[int, typer.Option(min=0, help="Unseen good parts.")] = 10,
+    defective: Annotated[int, typer.Option(min=0, help="Unseen defective parts, mixed kinds.")] = 10,
     out: OutOption = Path("out/evaluate"),
     recipe: Annotated[Path | None, typer.Option(help="Recipe; default: the product's demo recipe.")] = None,
     as_json: JsonOption = False,

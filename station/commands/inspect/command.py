@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from station.commands.options import JsonOption, OutOption, RecipeOption
+from station.commands.part_option import PartOption
 from station.commands.say import say
 
 
 def inspect(
     rig: Annotated[Path, typer.Option("--rig", help="Rig file, as `station rig up` prints it.")],
     recipe: RecipeOption,
-    part: Annotated[str, typer.Option("--part", help="The part's id or serial number.")],
+    part: PartOption,
     out: OutOption,
     as_json: JsonOption = False,
 ) -> None:

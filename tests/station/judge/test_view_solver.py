@@ -245,7 +245,10 @@ def test_the_gloss_of_an_archived_good_part_is_found(
     inspection = replace(good_inspection, inspection_id=new_inspection_id(), views=())
     with Archive.open(tmp_path / "archive") as archive:
         archive.record(inspection, [ArchivedFrame("top", c.step.light, c.frame, c.step.pose) for c in top])
-    report = teach_gloss(recipe, tmp_path / "archive", inspection.inspection_id)
+    said: list[str] = []
+    report = teach_gloss(recipe, tmp_path / "archive", inspection.inspection_id, said.append)
+    assert "view top, 1 of 1: solving" in said, "Issue 15, point 20: it was silent for the whole time"
+    assert any(line.startswith("fit: round 10 of at most") for line in said)
     assert (report.views, report.lights) == (("top",), 4)
     assert report.fit.residual_of_albedo < 0.5 * report.fit.matte_residual_of_albedo
     assert "4 lights tell little" in report.as_text()

@@ -126,7 +126,7 @@ def test_a_broken_package_is_named_and_the_others_work(
     install("acme_lights", text)
     with pytest.raises(DocumentError) as caught:
         load(tmp_path)
-    assert "rig.yaml:13:3: lights.driver: driver 'acme' of package acme_lights 1.2 cannot be used" in str(caught.value)
+    assert "rig.yaml:13:3: lights.driver: driver 'acme' of package acme_lights 1.2: cannot be used" in str(caught.value)
     assert expected in str(caught.value)
     assert driver_kind("lights", "gardasoft").example.startswith("driver: gardasoft")
     assert load(tmp_path, RIG.replace("  driver: acme\n", "  port: x\n")).driver_of("lights") == "gardasoft"

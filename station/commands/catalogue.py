@@ -1,0 +1,120 @@
+"""Every command of `station`: where it is, and its line in `station --help`.
+
+This module imports nothing heavy, so that `--help` and `--version` answer at once; a command's own module is imported
+when that command is chosen. `tests/station/commands/test_catalogue.py` holds these lines to the commands' own texts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import textwrap
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+PACKAGE = "facet-station"
+ABOUT = "Facet: acquisition and inspection station."
+OPTIONS = {
+    "-v, --verbose": "Log what is exchanged with the devices.",
+    "--version": "Print the version and end.",
+    "--help": "Show this message and exit.",
+}
+MAXIMUM_COLUMNS = 120
+
+
+class Entry(NamedTuple):
+    """A command or a group of commands: `module:name` of its function or Typer, and its help in one sentence."""
+
+    target: str
+    help: str
+
+    def load(self) -> Any:
+        """The function or Typer, its module imported now."""
+        module, _, name = self.target.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+COMMANDS: Mapping[str, Entry] = {
+    "demo": Entry(
+        "station.commands.demo.command:demo",
+        "Inspect three simulated parts: a good one, one scratched on a side wall, one with a dead light.",
+    ),
+    "check": Entry(
+        "station.commands.check.command:check",
+        "List what this machine lacks and what to do about it; with --rig, also what the rig's devices are and can do.",
+    ),
+    "inspect": Entry(
+        "station.commands.inspect.command:inspect",
+        "Inspect the part that lies in the fixture, archive it, and write its contact sheet.",
+    ),
+    "plan": Entry(
+        "station.commands.plan:plan",
+        "Check a recipe and the files that it names, and print its plan: every frame, before any device is touched.",
+    ),
+    "solve": Entry(
+        "station.commands.solve:solve",
+        "Photometric stereo on a folder of photographs: normals, albedo, slope, curvature, expected error, residuals.",
+    ),
+    "history": Entry(
+        "station.commands.archive:history",
+        "List archived inspections, the latest first: id, part, verdict, time, deciding view, simulated or not.",
+    ),
+    "rejudge": Entry(
+        "station.commands.archive:rejudge",
+        "Judge an archived inspection again, from the archive alone; ends with 1 if the verdict differs.",
+    ),
+    "lights-trend": Entry(
+        "station.commands.archive:lights_trend",
+        "Each light over the archived parts: residual against the others, and level; ends with 1 if one stands out.",
+    ),
+    "gloss": Entry(
+        "station.commands.teach:gloss",
+        "Find a satin product's broad highlight in its frames, and print the lines for the recipe.",
+    ),
+    "train": Entry(
+        "station.commands.teach:train",
+        "Train the product's model, export it, and write hash, limits and light levels into its recipe.",
+    ),
+    "evaluate": Entry(
+        "station.commands.evaluate.command:evaluate",
+        "Inspect unseen parts on a simulated rig; print the confusion table and per-defect scores.",
+    ),
+    "console": Entry("station.commands.console.command:console", "Open the operator's window."),
+}
+GROUPS: Mapping[str, Entry] = {
+    "rig": Entry("station.commands.rig:rig_app", "The simulated rig: start it, load a part, inject a fault."),
+    "dataset": Entry("station.commands.teach:dataset_app", "Datasets of simulated or captured parts."),
+    "calibrate": Entry(
+        "station.commands.calibrate:calibrate_app",
+        "Camera, lights, sensor, viewpoints: measured, with their uncertainties.",
+    ),
+}
+
+
+def version_text() -> str:
+    """The line that `station --version` prints."""
+    import importlib.metadata  # takes as long to load as all the rest of `--help`
+
+    return f"{PACKAGE} {importlib.metadata.version(PACKAGE)}"
+
+
+def help_text() -> str:
+    """What `station --help` prints, as wide as the terminal up to MAXIMUM_COLUMNS."""
+    columns = min(shutil.get_terminal_size().columns, MAXIMUM_COLUMNS)
+    listed = {name: entry.help for name, entry in {**COMMANDS, **GROUPS}.items()}
+    sections = [_section("Options", OPTIONS, columns), _section("Commands", listed, columns)]
+    ending = (
+        "`station COMMAND --help` explains a command. Exit codes: 0 done; 1 the part did not pass, or the check found"
+    )
+    ending += " something; 2 bad input; 3 rig, archive or machine fault."
+    head = f"Usage: station [OPTIONS] COMMAND [ARGS]...\n\n  {ABOUT}"
+    return "\n\n".join([head, *sections, textwrap.fill(ending, columns)]) + "\n"
+
+
+def _section(title: str, rows: Mapping[str, str], columns: int) -> str:
+    width = max(map(len, rows)) + 4
+    indent = " " * width
+    lines = [
+        textwrap.fill(f"  {name:<{width - 2}}{text}", columns, subsequent_indent=indent) for name, text in rows.items()
+    ]
+    return "\n".join([f"{title}:", *lines])
