@@ -20,6 +20,13 @@ from drivers.serial_line.replies import STOPPED
 
 log = logging.getLogger(__name__)
 
+REMEDY = "home the arm"
+
+
+def untrusted(device: str, what: str) -> PositionUntrusted:
+    """The error for a position in doubt: what happened, and its remedy, which is named once."""
+    return PositionUntrusted(device, what if REMEDY in what else f"{what}; {REMEDY}")
+
 
 class ArmConversation(Protocol):
     """The conversation with an arm's controller, as far as the latch needs it."""
@@ -117,13 +124,14 @@ class LatchedArm(ABC, Generic[Conversation]):
                 try:
                     self._look()
                 except DeviceError as error:
-                    self._distrust(error.message)
+                    if self._trust.is_set():  # else whoever raised it has named the reason
+                        self._distrust(error.message)
                 finally:
                     self._lock.release()
 
     def _require_trust(self) -> None:
         if not self._trust.is_set():
-            raise PositionUntrusted(self._device, f"move refused: {self.last_reason}; home the arm first")
+            raise untrusted(self._device, f"move refused: {self.last_reason}")
 
     def _check_ways(self, pose: Pose) -> None:
         try:
