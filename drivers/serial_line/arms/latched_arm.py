@@ -21,6 +21,9 @@ from drivers.serial_line.replies import STOPPED
 log = logging.getLogger(__name__)
 
 REMEDY = "home the arm"
+NOT_HOMED = "not homed since the connection was made"
+NOT_COMPLETED = "homing was not completed"
+PROVISIONAL = (NOT_HOMED, NOT_COMPLETED)  # reasons that give way to the first that something happened
 
 
 def untrusted(device: str, what: str) -> PositionUntrusted:
@@ -52,7 +55,7 @@ class LatchedArm(ABC, Generic[Conversation]):
     _identity: DeviceIdentity
 
     def __init__(self, device: str, ways: SafeWays | None) -> None:
-        self.last_reason = "not homed since the connection was made"
+        self.last_reason = NOT_HOMED
         self._device = device
         self._ways = ways or SafeWays()
         self._is_at_home = False  # homed, and not moved since

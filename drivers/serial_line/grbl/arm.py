@@ -13,7 +13,7 @@ import time
 from drivers.errors import PositionError, PositionUntrusted
 from drivers.geometry.pose import Pose
 from drivers.registry import DriverKind
-from drivers.serial_line.arms.latched_arm import REMEDY, LatchedArm, untrusted
+from drivers.serial_line.arms.latched_arm import NOT_COMPLETED, PROVISIONAL, REMEDY, LatchedArm, untrusted
 from drivers.serial_line.grbl.axes import DEVICE, GantryAxes
 from drivers.serial_line.grbl.controller import read_controller
 from drivers.serial_line.grbl.conversation import GrblConversation
@@ -96,10 +96,11 @@ class GrblArm(LatchedArm[GrblConversation]):
         """
         with self._lock:
             self._trust.clear()
-            self.last_reason = "homing was not completed"
+            self.last_reason = NOT_COMPLETED
             self._conversation.allow()
             self._make_ready()
             self._read_controller()
+            self.last_reason = NOT_COMPLETED  # what a report said before is over now
             self._conversation.command("$H", self._settings.homing_timeout_s, is_deaf=True)
             self._conversation.command(MODAL_STATE)
             self._check_units()
@@ -152,7 +153,8 @@ class GrblArm(LatchedArm[GrblConversation]):
     def _distrust(self, reason: str) -> None:
         if self._trust.is_set():
             log.warning("%s: position no longer trusted: %s", DEVICE, reason)
-        self.last_reason = reason
+        if self._trust.is_set() or self.last_reason in PROVISIONAL:  # the first cause counts, not what followed it
+            self.last_reason = reason
         self._trust.clear()
 
     def _look(self) -> None:

@@ -59,7 +59,7 @@ def _check_reports(settings: Settings, columns: tuple[int, ...]) -> None:
     if missing:
         raise FeatureMissing(
             DEVICE,
-            f"the controller does not list {', '.join(missing)}, or as 0: has it these axes? Mend `axes` in the rig file",
+            f"the controller does not list {', '.join(missing)}, or as 0: has it these axes? Mend `axes` in the file",
         )
     if settings.get(REPORT_INCHES, 0.0):
         raise FeatureMissing(DEVICE, "the controller reports inches; set $13=0")

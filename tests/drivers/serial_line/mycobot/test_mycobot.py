@@ -81,12 +81,12 @@ def test_the_conversation_of_connecting_homing_and_one_move(cobot: Any) -> None:
     assert RELEASE not in sent(arm)
 
 
-@pytest.mark.parametrize("acknowledges", [True, False])
+@pytest.mark.parametrize("acknowledge", ["flag", "empty", "none"])
 @pytest.mark.parametrize("fault", ["lost_set", "false_acknowledge"])
 def test_a_lost_set_is_noticed_whatever_was_acknowledged_and_not_repeated(
-    make_cobot: Any, fault: str, acknowledges: bool
+    make_cobot: Any, fault: str, acknowledge: str
 ) -> None:
-    bench = make_cobot(acknowledges=acknowledges)
+    bench = make_cobot(acknowledge=acknowledge)
     arm = bench.homed(**QUICK)
     bench.firmware.inject(fault)
     with pytest.raises(DeviceTimeout, match="did not move"):
@@ -253,9 +253,9 @@ def test_a_stop_that_was_lost_is_repeated_until_the_arm_stands(
     bench = make_cobot(speed=3.0)
     arm = bench.homed(speed_percent=5)
     stops: list[int] = []
-    verbs: dict[int, Callable[[bytes], bytes | None]] = vars(bench.firmware)["_verbs"]
-    works = verbs[0x29]
-    monkeypatch.setitem(verbs, 0x29, lambda data: works(data) if stops else stops.append(1))
+    sets: dict[int, Callable[[bytes], bool]] = vars(bench.firmware)["_sets"]
+    works = sets[0x29]
+    monkeypatch.setitem(sets, 0x29, lambda data: works(data) if stops else bool(stops.append(1)))
     mover, problems = move_in_background(arm, FRONT)
     wait_until(lambda: not bench.is_still())
     arm.stop()
