@@ -169,7 +169,10 @@ class GrblArm(LatchedArm[GrblConversation]):
         """End any alarm, hold or door by a reset, never by a resume. Raises PositionUntrusted while one lasts."""
         report = None
         if self._conversation.blocked is None:
-            report = self._conversation.glance()
+            try:
+                report = self._conversation.glance()
+            except PositionUntrusted as error:  # an alarm just now: homing is what ends it
+                log.info("%s: %s", DEVICE, error.message)
         if report is None or report.state != "Idle":
             self._conversation.calm()
             self._conversation.reset()

@@ -65,7 +65,8 @@ class MyCobotFirmware:
         commands = ArmCommands(self._state)
         self._sets = commands.sets
         self._verbs: dict[int, Verb] = {**report_verbs(self._state), 0x2A: commands.is_in_position}
-        if not reports_plans:
+        self._is_old = not reports_plans
+        if self._is_old:
             for command in PLANS:
                 del self._verbs[command]
         self._next_set: Literal["taken", "lost", "refused"] = "taken"
@@ -124,11 +125,17 @@ class MyCobotFirmware:
         return None
 
     def _run(self, command: int, data: bytes) -> None:
-        """A command that it does not know is not answered, as by the arm itself; the next one is."""
+        """What is not simulated (a gripper, a lamp) is answered by a frame without data, which the maker's client takes
+        for a failure at once; old firmware is silent then.
+        """
         if command in self._sets:
             self._run_set(command, data)
-        elif command in self._verbs and (answer := self._verbs[command](data)) is not None:
-            self._say(command, answer)
+        elif command in self._verbs:
+            answer = self._verbs[command](data)
+            if answer is not None:
+                self._say(command, answer)
+        elif not self._is_old:
+            self._say(command, b"")
 
     def _run_set(self, command: int, data: bytes) -> None:
         if command in WAITS_FOR_POWER:
