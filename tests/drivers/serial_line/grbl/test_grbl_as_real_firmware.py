@@ -201,8 +201,8 @@ def test_reports_in_inches_set_by_another_program_end_the_trust_and_forbid_homin
 
 
 def slow_bench(make_gantry: Any) -> Any:
-    """Full rate takes ten simulated seconds to brake from, one real one; a reply's time-out is shorter."""
-    bench = make_gantry(speed=10.0)
+    """Braking takes simulated seconds, and twice as long as the time-out of a reply."""
+    bench = make_gantry(speed=4.0)
     bench.firmware.settings.update({120 + i: 50.0 for i in range(5)})
     return bench
 

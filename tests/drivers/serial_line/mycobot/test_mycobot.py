@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from drivers.errors import (
+    CommandRefused,
     DeviceError,
     DeviceLost,
     DeviceNotFound,
@@ -396,3 +397,117 @@ def test_a_travel_that_cannot_be_meant(cobot: Any) -> None:
         cobot.open(travel_limits={**stated.TRAVEL, "x_mm": (1.0, 0.0)})
     with pytest.raises(ValueError, match=r"travel_limits\.y_mm\n  Field required"):
         cobot.open(travel_limits={"x_mm": (0.0, 1.0)})
+
+
+@pytest.mark.parametrize("acknowledge", ["flag", "empty", "none"])
+def test_a_move_is_right_however_the_firmware_acknowledges(make_cobot: Any, acknowledge: str) -> None:
+    """Issue 16, point 9."""
+    bench = make_cobot(acknowledge=acknowledge)
+    assert_it_works_again(bench, bench.homed())
+
+
+def test_a_refused_acknowledge_is_a_refusal(cobot: Any) -> None:
+    """Issue 16, point 9."""
+    arm = cobot.homed()
+    before = cobot.true_pose()
+    cobot.firmware.inject("refused_set")
+    with pytest.raises(CommandRefused, match=r"refused the move \(answered 00\).*the arm stands"):
+        arm.move_to(TOP)
+    assert cobot.true_pose() == before
+    assert moves_sent(arm) == 1
+    assert not arm.position_trusted
+    assert_it_works_again(cobot, arm)
+
+
+@pytest.mark.parametrize("counts", ["2", "3", "-3"])
+def test_a_byte_changed_on_the_way_to_the_arm_is_never_taken_for_right(cobot: Any, counts: str) -> None:
+    """Issue 16, point 9: a few tenths of a millimetre are within any tolerance of such an arm."""
+    arm = cobot.homed()
+    cobot.firmware.inject("garbled_set", counts)
+    with pytest.raises(PositionError, match=r"sent to .* asked where it was told to go, it answers .*bytes change"):
+        arm.move_to(TOP)
+    assert not arm.position_trusted
+    cobot.firmware.inject("garbled_set", counts)
+    arm.home()
+    with pytest.raises(PositionError, match="asked where it was told to go"):
+        arm.move_joints((10.0, -20.0, -80.0, -60.0, -70.0, -90.0))
+    assert_it_works_again(cobot, arm)
+
+
+def test_one_changed_answer_about_the_place_is_read_again(cobot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 16, point 9."""
+    arm = cobot.homed()
+    verbs = vars(cobot.firmware)["_verbs"]
+    for command in (0x20, 0x23, 0xF7):
+        works, answers = verbs[command], list[bytes]()
+
+        def changed(data: bytes, works: Any = works, answers: list[bytes] = answers) -> bytes:
+            answers.append(works(data))
+            return bytes([answers[-1][0], answers[-1][1] ^ 4, *answers[-1][2:]]) if len(answers) == 1 else answers[-1]
+
+        monkeypatch.setitem(verbs, command, changed)
+    found = arm.move_to(TOP)
+    assert found.as_tuple() == pytest.approx(cobot.true_pose().as_tuple(), abs=0.12)
+
+
+def test_firmware_that_does_not_report_its_target_is_named_and_judged_by_the_tolerance(
+    make_cobot: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Issue 16, point 9."""
+    bench = make_cobot(reports_plans=False)
+    arm = bench.homed(reply_timeout_s=0.1)
+    assert_it_works_again(bench, arm)
+    assert [r for r in caplog.records if "does not report where it was told to go" in r.getMessage()]
+    asked = sent(arm).count(b"\xfe\xfe\x02\xf7\xfa")
+    arm.move_to(TOP)
+    assert sent(arm).count(b"\xfe\xfe\x02\xf7\xfa") == asked  # never again
+    bench.firmware.inject("garbled_set", "20")
+    with pytest.raises(PositionError, match="from where it was sent"):
+        arm.move_to(FRONT)
+
+
+def test_a_pause_by_another_hand_is_named_and_nothing_goes_on_after_homing(make_cobot: Any, wait_until: Any) -> None:
+    """Issue 16, point 9."""
+    bench = make_cobot(speed=3.0)
+    arm = bench.homed(**QUICK, speed_percent=30)
+    mover, problems = move_in_background(arm, FRONT)
+    wait_until(lambda: not bench.is_still())
+    bench.firmware.inject("pause")
+    mover.join()
+    assert "it is paused" in problems[0].message
+    assert not arm.position_trusted
+    arm.home()
+    assert arm.move_to(TOP).z_mm == pytest.approx(TOP.z_mm, abs=0.2)
+
+
+def test_joints_without_power_are_named_and_not_a_wrong_port(cobot: Any) -> None:
+    """Issue 16, points 4 and 9."""
+    arm = cobot.open(reply_timeout_s=0.1)
+    with pytest.raises(DeviceTimeout, match=r"23 \(its coordinates\).*it said last: .*joints have no power") as caught:
+        arm.position()
+    assert "right port" not in caught.value.message
+
+
+def test_a_command_that_the_firmware_does_not_know_is_no_dead_arm(cobot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 16, point 9."""
+    arm = cobot.homed(reply_timeout_s=0.1)
+    monkeypatch.delitem(vars(cobot.firmware)["_verbs"], 0x23)
+    with pytest.raises(DeviceTimeout, match="answers other commands: does its firmware know this one"):
+        arm.position()
+
+
+def test_a_way_is_planned_from_where_the_arm_stands_now(cobot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 16, point 1."""
+    arm = cobot.homed()
+    arm.move_to(TOP)
+    joints = list(cobot.firmware.joints_at(cobot.clock.now_s()))
+    joints[0] += 0.05
+    cobot.firmware.receive(
+        bytes.fromhex("fefe062101") + round(joints[0] * 100).to_bytes(2, "big", signed=True) + b"\x64\xfa"
+    )
+    starts: list[Pose] = []
+    plans = MyCobotArm._stops  # noqa: SLF001 - what the way is planned from shows nowhere else
+    monkeypatch.setattr(MyCobotArm, "_stops", lambda arm, start, to: starts.append(start) or plans(arm, start, to))
+    time.sleep(0.1)
+    arm.move_to(FRONT)
+    assert starts[0].as_tuple()[:2] != pytest.approx(TOP.as_tuple()[:2], abs=0.1)
