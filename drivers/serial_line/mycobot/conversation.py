@@ -71,9 +71,9 @@ class MyCobotConversation:
 
         Raises DeviceTimeout, PositionUntrusted when stopped meanwhile, DeviceLost.
         """
-        for _ in range(ASK_ATTEMPTS):
+        for attempt in range(ASK_ATTEMPTS):
             self._drain()
-            self.port.write(frames.encode(Frame(command, data)))
+            self.port.write((frames.PADDING if attempt else b"") + frames.encode(Frame(command, data)))
             answer = self._await(command, read, self.reply_timeout_s)
             if answer is not None:
                 return answer
@@ -192,7 +192,7 @@ class MyCobotConversation:
                 if confirmed == 2:
                     return "the arm stands"
             else:
-                self.port.write(frames.encode(Frame(frames.STOP)))
+                self.port.write(frames.PADDING + frames.encode(Frame(frames.STOP)))
         return "IT DID NOT CONFIRM that it stands: cut its power"
 
     def _is_at_rest(self, deadline_s: float) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 START = b"\xfe\xfe"
 END = 0xFA
+PADDING = bytes(67)  # ends a frame of which a garbled length is awaited; none of it can be the end of one
 
 VERSION = 0x02
 ERROR_INFO = 0x07

@@ -151,6 +151,8 @@ class MyCobotFirmware:
     def _garbled(self, data: bytes) -> bytes:
         """The low byte of the first number off by the fault's count."""
         by, self._garbled_by = self._garbled_by, 0
+        if not by or len(data) < 2:
+            return data
         return bytes([data[0], (data[1] + by) % 256, *data[2:]])
 
     def _say(self, command: int, data: bytes) -> None:

@@ -137,6 +137,17 @@ def test_what_is_not_simulated_is_answered_as_a_failure_and_not_with_silence() -
     assert bench.say("12") == "1201"
 
 
+@pytest.mark.parametrize("size", [0, 1, 2, 4, 12, 13, 14, 20])
+def test_no_frame_that_noise_may_make_of_another_stops_it(size: int) -> None:
+    bench = Bench()
+    known = [*vars(bench.firmware)["_sets"], *vars(bench.firmware)["_verbs"]]
+    for command in (*known, 0x6A):
+        for filling in ("00", "ff", "01"):
+            bench.say(f"{command:02x}" + filling * size)
+            bench.say("10")
+    assert bench.say("14") == "1401"
+
+
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Any]:
     maker = pytest.importorskip("pymycobot", reason="the maker's client is not installed")
