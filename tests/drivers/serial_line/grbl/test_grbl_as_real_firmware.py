@@ -78,7 +78,12 @@ def test_within_the_tolerance_the_way_starts_where_the_controller_stands(
     wait_until(gantry.is_still)
     starts: list[Pose] = []
     plans = GrblArm._stops  # noqa: SLF001 - what the way is planned from shows nowhere else
-    monkeypatch.setattr(GrblArm, "_stops", lambda arm, start, target: starts.append(start) or plans(arm, start, target))
+
+    def stops(arm: GrblArm, start: Pose, target: Pose) -> tuple[Pose, ...]:
+        starts.append(start)
+        return plans(arm, start, target)
+
+    monkeypatch.setattr(GrblArm, "_stops", stops)
     arm.move_to(LEFT)
     assert starts[0].x_mm == pytest.approx(149.97)
 
@@ -238,8 +243,13 @@ def test_homing_right_after_a_stop_waits_until_the_axes_stand(
     bench.firmware.inject("foreign", "G53", "G0", "X-400")
     wait_until(lambda: bench.true_pose().x_mm < 120.0)
     motion, resets_in_motion = vars(bench.firmware)["_state"].motion, list[float]()
-    stop_dead = motion.stop_dead
-    monkeypatch.setattr(motion, "stop_dead", lambda now_s: resets_in_motion.append(now_s) or stop_dead(now_s))
+    works = motion.stop_dead
+
+    def stop_dead(now_s: float) -> None:
+        resets_in_motion.append(now_s)
+        works(now_s)
+
+    monkeypatch.setattr(motion, "stop_dead", stop_dead)
     arm.stop()
     arm.home()
     assert resets_in_motion == []

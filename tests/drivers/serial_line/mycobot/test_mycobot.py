@@ -257,7 +257,12 @@ def test_a_stop_that_was_lost_is_repeated_until_the_arm_stands(
     stops: list[int] = []
     sets: dict[int, Callable[[bytes], bool]] = vars(bench.firmware)["_sets"]
     works = sets[0x29]
-    monkeypatch.setitem(sets, 0x29, lambda data: works(data) if stops else bool(stops.append(1)))
+
+    def lose_the_first(data: bytes) -> bool:
+        stops.append(1)
+        return works(data) if len(stops) > 1 else False
+
+    monkeypatch.setitem(sets, 0x29, lose_the_first)
     mover, problems = move_in_background(arm, FRONT)
     wait_until(lambda: not bench.is_still())
     arm.stop()
@@ -507,7 +512,12 @@ def test_a_way_is_planned_from_where_the_arm_stands_now(cobot: Any, monkeypatch:
     )
     starts: list[Pose] = []
     plans = MyCobotArm._stops  # noqa: SLF001 - what the way is planned from shows nowhere else
-    monkeypatch.setattr(MyCobotArm, "_stops", lambda arm, start, to: starts.append(start) or plans(arm, start, to))
+
+    def stops(arm: MyCobotArm, start: Pose, target: Pose) -> tuple[Pose, ...]:
+        starts.append(start)
+        return plans(arm, start, target)
+
+    monkeypatch.setattr(MyCobotArm, "_stops", stops)
     time.sleep(0.1)
     arm.move_to(FRONT)
     assert starts[0].as_tuple()[:2] != pytest.approx(TOP.as_tuple()[:2], abs=0.1)
