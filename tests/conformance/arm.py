@@ -19,7 +19,7 @@ from drivers.geometry.pose import POSE_FIELDS, Pose
 from drivers.protocols import Arm
 
 QUESTIONS = re.compile(  # change nothing: Grbl's `?`, and frames of a myCobot that only ask
-    rb"\?|\xfe\xfe\x02[\x02\x12\x14\x20\x23\x2b]\xfa|\xfe\xfe\x0f\x2a.{13}\xfa", re.DOTALL
+    rb"\?|\xfe\xfe\x02[\x02\x07\x12\x14\x20\x23\x27\x2b\xf6\xf7]\xfa|\xfe\xfe\x0f\x2a.{13}\xfa", re.DOTALL
 )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pytest
 from faults.table import reported_by
 
-from drivers.errors import DeviceError, DeviceLost, DeviceTimeout, PositionError, PositionUntrusted
+from drivers.errors import CommandRefused, DeviceError, DeviceLost, DeviceTimeout, PositionError, PositionUntrusted
 from drivers.geometry.pose import Pose
 from drivers.protocols import Arm
 from station.rig.devices import open_arm
@@ -81,13 +81,20 @@ ROWS = [
             ArmFault(kind, "gantry.hold", "moving", (PositionUntrusted,), words="hold"),
             ArmFault(kind, "gantry.estop", "moving", (PositionUntrusted,), "gantry.estop released"),
             ArmFault(kind, "gantry.wrong_position 2", "at rest", (PositionError,), words="stands at 98"),
+            ArmFault(kind, "gantry.foreign $J=G91 G21 X-20 F30000", "at rest", (PositionUntrusted,)),
+            ArmFault(kind, "gantry.foreign G20 G91", "at rest", ()),
+            ArmFault(kind, "gantry.pins P", "at rest", (), "gantry.pins"),
         )
     ),
+    ArmFault(HAL, "gantry.estop", "at rest", (PositionUntrusted,), "gantry.estop released", "emergency stop"),
     *wire_faults(MYCOBOT),
     ArmFault(MYCOBOT, "gantry.power_loss", "moving", STOPPED),
     ArmFault(MYCOBOT, "gantry.release", "moving", (PositionUntrusted, PositionError, DeviceTimeout)),
     ArmFault(MYCOBOT, "gantry.lost_set", "at rest", (DeviceTimeout, PositionError, PositionUntrusted)),
     ArmFault(MYCOBOT, "gantry.false_acknowledge", "at rest", (DeviceTimeout, PositionError, PositionUntrusted)),
+    ArmFault(MYCOBOT, "gantry.refused_set", "at rest", (CommandRefused,), words="answered 00"),
+    ArmFault(MYCOBOT, "gantry.garbled_set 3", "at rest", (PositionError,), words="told to go"),
+    ArmFault(MYCOBOT, "gantry.pause", "moving", (PositionError, DeviceTimeout), words="paused"),
     ArmFault(MYCOBOT, "gantry.garbage", "at rest", ()),
     ArmFault(MYCOBOT, "gantry.wrong_position 2", "at rest", (PositionError,)),
 ]
@@ -186,6 +193,7 @@ def test_a_motion_fault_is_told_and_nothing_moves_by_itself(
         return
     assert isinstance(error, fault.expected), f"{fault}: {error!r}"
     assert fault.words in str(error)
+    assert str(error).lower().count("home the arm") <= 1, "a remedy twice"
     assert not arm.position_trusted
     assert resting_at == pytest.approx(stopped_at, abs=READING_TOLERANCE), "it moved by itself"
     with pytest.raises((PositionUntrusted, DeviceLost)):

@@ -20,7 +20,7 @@ ELSEWHERE = {  # played by other tests, for what is no device's word
     "board.pitch": "the calibration board is not as long as it says: found by the same",
     "gantry.lost_steps": "the controller does not know of it: found by the same, and gone after homing",
     "gantry.homing_switch_dead": "homing is refused",
-    "gantry.pins": "inputs that change no state are only reported",
+    "gantry.garble_setting": "one line of the settings arrives garbled: they are read until two readings agree",
     "gantry.empty_memory": "the controller's settings are gone: reported when it is opened",
     "lights.strobe_line_cut": "with stepping by strobe the frame is dark: reported as a dead light",
     "lights.slow_settle": "a light that comes late is a dim frame: reported as a weak light",

@@ -20,6 +20,16 @@ from drivers.serial_line.replies import STOPPED, shortened
 
 log = logging.getLogger(__name__)
 
+REMEDY = "home the arm"
+NOT_HOMED = "not homed since the connection was made"
+NOT_COMPLETED = "homing was not completed"
+PROVISIONAL = (NOT_HOMED, NOT_COMPLETED)  # reasons that give way to the first that something happened
+
+
+def untrusted(device: str, what: str) -> PositionUntrusted:
+    """The error for a position in doubt: what happened, and its remedy, which is named once."""
+    return PositionUntrusted(device, what if REMEDY in what else f"{what}; {REMEDY}")
+
 
 class ArmConversation(Protocol):
     """The conversation with an arm's controller, as far as the latch needs it."""
@@ -47,7 +57,7 @@ class LatchedArm(ABC, Generic[Conversation]):
     _identity: DeviceIdentity
 
     def __init__(self, device: str, ways: SafeWays | None) -> None:
-        self.last_reason = "not homed since the connection was made"
+        self.last_reason = NOT_HOMED
         self._device = device
         self._ways = ways or SafeWays()
         self._is_at_home = False  # homed, and not moved since
@@ -135,13 +145,14 @@ class LatchedArm(ABC, Generic[Conversation]):
                 try:
                     self._look()
                 except DeviceError as error:
-                    self._distrust(error.message)
+                    if self._trust.is_set():  # else whoever raised it has named the reason
+                        self._distrust(error.message)
                 finally:
                     self._lock.release()
 
     def _require_trust(self) -> None:
         if not self._trust.is_set():
-            raise PositionUntrusted(self._device, f"move refused: {self.last_reason}; home the arm first")
+            raise untrusted(self._device, f"move refused: {self.last_reason}")
 
     def _check_ways(self, pose: Pose) -> None:
         try:

@@ -99,12 +99,15 @@ class GantryAxes:
         values = {a.name: m - a.offset for a, m in zip(self.axes, machine, strict=True)}
         return Pose(*(values[name] if name in values else self._fixed[name] for name in POSE_FIELDS))
 
-    def stray(self, target: Axes, found: Axes) -> tuple[str, str] | None:
-        """The first axis that is not where it was sent: its name, and both places in words. None when all are."""
+    def stray(self, target: Axes, found: Axes, verb: str = "sent to") -> tuple[str, str] | None:
+        """The first axis that is not at `target`: its name, and both places in words. None when all are.
+
+        `verb` states how the arm came to be expected there.
+        """
         for axis, wanted, at in zip(self.axes, target, found, strict=True):
             tolerance = self._tolerance_deg if axis.unit == "deg" else self._tolerance_mm
             if not abs(at - wanted) <= tolerance:
-                places = f"stands at {at - axis.offset:.3f}, sent to {wanted - axis.offset:.3f} {axis.unit}"
+                places = f"stands at {at - axis.offset:.3f}, {verb} {wanted - axis.offset:.3f} {axis.unit}"
                 return axis.name, f"{places} (tolerance {tolerance:g})"
         return None
 

@@ -15,6 +15,7 @@ from drivers.serial_line.grbl.protocol import Axes
 
 REPORT_MASK, REPORT_INCHES = 10, 13  # numbers of $-settings, as Grbl 1.1's documents list them
 SOFT_LIMITS, LIMIT_SWITCHES, HOMING = 20, 21, 22
+LISTED_BY_ALL = (REPORT_MASK, REPORT_INCHES, SOFT_LIMITS, LIMIT_SWITCHES, HOMING)
 FIRST_HOMING_PASS = 44  # grblHAL alone: the mask of axes that home first
 RATES, ACCELERATIONS, TRAVELS = 110, 120, 130  # of the first axis; the others follow in order
 
@@ -54,10 +55,11 @@ def read_controller(about: About, settings: Settings, axes: GantryAxes) -> Contr
 def _check_reports(settings: Settings, columns: tuple[int, ...]) -> None:
     needed = [n + i for n in (RATES, ACCELERATIONS, TRAVELS) for i in columns]
     missing = [f"${number}" for number in needed if settings.get(number, 0.0) <= 0.0]
+    missing += [f"${number}" for number in LISTED_BY_ALL if number not in settings]
     if missing:
         raise FeatureMissing(
             DEVICE,
-            f"the controller does not list {', '.join(missing)}: has it these axes? Mend `axes` in the rig file",
+            f"the controller does not list {', '.join(missing)}, or as 0: has it these axes? Mend `axes` in the file",
         )
     if settings.get(REPORT_INCHES, 0.0):
         raise FeatureMissing(DEVICE, "the controller reports inches; set $13=0")

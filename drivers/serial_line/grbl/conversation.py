@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable
 
 from drivers.errors import CommandRefused, DeviceLost, DeviceTimeout, PositionUntrusted
+from drivers.serial_line.arms.latched_arm import REMEDY, untrusted
 from drivers.serial_line.grbl import protocol as grbl
-from drivers.serial_line.grbl.exchange import GrblExchange, MoveWatch
+from drivers.serial_line.grbl.exchange import MOVING, SWALLOWED_S, GrblExchange, MoveWatch
+from drivers.serial_line.grbl.last_words import LastWords
 from drivers.serial_line.grbl.protocol import Alarm, Banner, Info, Ok, Refusal, Reply, Status, Unknown
 from drivers.serial_line.port import Port
 from drivers.serial_line.replies import STOPPED, Halted, Replies
@@ -24,7 +26,7 @@ CALM_S = 0.3  # for the first answer of a controller of which nothing is known y
 HOMING_REQUIRED = 11  # an alarm that some firmware raises at every reset; homing is what it waits for
 DOOR_OPENED = Info("MSG", "Check Door")  # said at once; a status report shows it as well
 SETTINGS_LOST = 7  # an error that comes unasked, at start-up; it is never the answer to a line
-LOCKED = frozenset((9, 13, 18, 45, 46, 50, 79))  # errors by which an alarm or a safety input forbids motion
+LOCKED = frozenset((9, 13, 18, 45, 46, 50, 51, 79))  # errors by which an alarm or a safety input forbids motion
 
 
 class GrblConversation:
@@ -43,8 +45,7 @@ class GrblConversation:
         self.reply_timeout_s = reply_timeout_s
         self.blocked: str | None = "not yet connected"  # why only a reset may be sent
         self.axis_count: int | None = None  # in a whole status report, once known; another count is noise
-        self.about: dict[str, str] = {}  # the answer to $I at the last reset
-        self.settings: dict[int, float] = {}  # the answer to $$, then too
+        self.last_words = LastWords()
         self._distrust = distrust
         self._replies: Replies[Reply | Halted] = Replies()
         self._gate = threading.Lock()  # held only while bytes leave: after `!` no line may follow
@@ -55,12 +56,13 @@ class GrblConversation:
         self.port = Port(
             device, port, baud_rate=baud_rate, terminator=b"\n", on_piece=self._receive, on_lost=self._lose
         )
-        self._exchange = GrblExchange(self.port, self._replies, reply_timeout_s)
+        self._exchange = GrblExchange(self.port, self._replies, reply_timeout_s, self.last_words)
 
     # -- the reader thread ------------------------------------------------------------------
 
     def _receive(self, raw: bytes) -> None:
         reply = grbl.parse(raw)
+        self.last_words.note(reply)
         if isinstance(reply, Alarm):
             # even ALARM:2, which keeps the position, leaves a lock that only homing ends: `$X` is never sent
             self._block_from_outside(grbl.alarm_text(reply.code), is_lock=reply.code != HOMING_REQUIRED)
@@ -115,7 +117,7 @@ class GrblConversation:
     def _refuse(self, what: str, why: str) -> PositionUntrusted:
         if self._is_holding:  # stopped between two lines of a move
             self._end_hold()
-        return PositionUntrusted(self.device, f"{what}: {why}; home the arm first")
+        return untrusted(self.device, f"{what}: {why}")
 
     def _await_ok(self, text: str, timeout_s: float, watch: MoveWatch | None) -> list[Reply]:
         deadline_s, pushed = time.monotonic() + timeout_s, list[Reply]()
@@ -132,7 +134,7 @@ class GrblConversation:
                 case Refusal(code) if code in LOCKED:
                     self.blocked = grbl.error_text(code)
                     self._distrust(self.blocked)
-                    raise PositionUntrusted(self.device, f"{text!r} answered with {self.blocked}; home the arm")
+                    raise untrusted(self.device, f"{text!r} answered with {self.blocked}")
                 case Refusal(code) if code != SETTINGS_LOST and watch is not None:
                     raise self._break_off(text, grbl.error_text(code))  # what came before it may be running
                 case Refusal(code) if code != SETTINGS_LOST:
@@ -143,10 +145,10 @@ class GrblConversation:
                 case Alarm(code) if code == HOMING_REQUIRED:
                     pushed.append(reply)
                 case Alarm() | Banner():
-                    raise PositionUntrusted(self.device, f"during {text!r}: {self.blocked}; home the arm")
+                    raise untrusted(self.device, f"during {text!r}: {self.blocked}")
                 case Halted():
                     self._end_hold()
-                    raise PositionUntrusted(self.device, f"stopped during {text!r}; home the arm")
+                    raise untrusted(self.device, f"stopped during {text!r}")
                 case Status() if watch is not None:
                     watch.answered()
                     if why := grbl.trouble(reply):
@@ -160,7 +162,7 @@ class GrblConversation:
         self._distrust(why)
         self.port.write(grbl.HOLD)
         outcome = self._end_hold()
-        return PositionUntrusted(self.device, f"during {text!r}: {why}; {outcome}; home the arm")
+        return untrusted(self.device, f"during {text!r}: {why}; {outcome}")
 
     def glance(self) -> Status | None:
         """The answer to one `?`, blocked or not; None when none came. Raises PositionUntrusted, DeviceLost."""
@@ -187,10 +189,10 @@ class GrblConversation:
             if isinstance(reply, Status) and self._is_whole(reply):
                 return reply
             if isinstance(reply, Banner) or (isinstance(reply, Alarm) and reply.code != HOMING_REQUIRED):
-                raise PositionUntrusted(self.device, f"while asking for the position: {self.blocked}; home the arm")
+                raise untrusted(self.device, f"while asking for the position: {self.blocked}")
             if isinstance(reply, Halted):
                 self._end_hold()
-                raise PositionUntrusted(self.device, "stopped while asking for the position; home the arm")
+                raise untrusted(self.device, "stopped while asking for the position")
         return None
 
     def _is_whole(self, report: Status) -> bool:
@@ -220,41 +222,66 @@ class GrblConversation:
         deadline_s = time.monotonic() + CALM_S
         while (reply := self._replies.next(deadline_s)) is not None:
             if isinstance(reply, Status):
-                if reply.state in ("Run", "Jog", "Home"):
+                if reply.name in MOVING:
                     self.port.write(grbl.HOLD)
                     self._exchange.await_stand()
                 return
 
     def reset(self, banner_timeout_s: float | None = None) -> None:
-        """Soft reset, drop all that came before the banner, and resynchronise; fills `about` and `settings`.
+        """Soft reset, repeated while it is swallowed; drop all that came before the banner, and resynchronise.
 
         Raises DeviceTimeout when no banner comes or nothing answers after it, PositionUntrusted while a door is
-        open, DeviceLost.
+        open or the emergency stop is pressed, DeviceLost.
         """
         self._is_resetting = True
         try:
             self._exchange.drain()
-            self.port.write(grbl.SOFT_RESET)
-            self._exchange.await_banner(banner_timeout_s or self.reply_timeout_s)
+            report = self._exchange.restart(banner_timeout_s or self.reply_timeout_s + SWALLOWED_S)
+            if report is not None:
+                self.blocked = grbl.safety_trouble(report)
+                raise untrusted(self.device, f"{self.blocked}: it takes no reset until that has ended; then {REMEDY}")
             with self._gate:
                 self._is_holding = False
                 self.blocked = STOPPED if self._is_halted else None
-            # An `ok` counts only behind the text that belongs to it, and `$$` is asked only once: so an `ok` that was
-            # left over, or a second answer to a repeated `$I`, can never be taken for the answer to a later line.
-            about = self._exchange.read_identity(between_attempts=self._refuse_open_door)
-            self.about, self.settings = about, self._exchange.read_settings()
+            self._exchange.synchronise(between_attempts=self._refuse_open_door)
         except DeviceTimeout:
             self.blocked = self.blocked or "the controller did not answer after a reset"
             raise
         finally:
             self._is_resetting = False
 
+    def read_itself(self) -> tuple[dict[str, str], dict[int, float]]:
+        """The answers to `$I` and `$$`: key -> text, number -> value; each entry read twice alike.
+
+        Raises PositionUntrusted while a door is open, DeviceTimeout, DeviceLost.
+        """
+        self._exchange.drain()
+        try:
+            return self._exchange.read_itself(between_attempts=self._refuse_open_door)
+        except DeviceTimeout:
+            self.blocked = self.blocked or "its settings could not be read"
+            raise
+
+    def modal_words(self) -> frozenset[str]:
+        """The G-code words in force, as `$G` states them: G21, G90 ... Raises as `command`."""
+        pushed = self.command("$G")
+        return frozenset(w for i in pushed if isinstance(i, Info) and i.key == "GC" for w in i.text.split())
+
+    @property
+    def braking_s(self) -> float:
+        """How long axes at full rate take to a stand; waited for before a reset."""
+        return self._exchange.braking_s
+
+    @braking_s.setter
+    def braking_s(self, seconds: float) -> None:
+        self._exchange.braking_s = seconds
+
     def _refuse_open_door(self) -> None:
         """A controller whose door is open reports its state, but reads no line: raise PositionUntrusted for it."""
         report = self._ask_status(self.reply_timeout_s)
         if report is not None and report.state == "Door":
             self.blocked = grbl.trouble(report)
-            raise PositionUntrusted(self.device, f"{self.blocked}: close the door, then home the arm")
+            raise untrusted(self.device, f"{self.blocked}: close the door, then {REMEDY}")
 
     def _clear_refusal(self) -> None:
         """After `error:n` some firmware repeats it until an empty line: send one, take its `ok`."""
@@ -267,10 +294,12 @@ class GrblConversation:
         """Hold, reset and drop what was under way; nothing is sent again. The text states how the reset went."""
         self.blocked = f"no answer to {text!r}"
         self._distrust(self.blocked)
+        said = self.last_words.in_words()
         self.port.write(grbl.HOLD)
         outcome = self._end_hold()
         return DeviceTimeout(
-            self.device, f"no answer to {text!r} within {timeout_s:.1f} s; {outcome}. Home the arm before moving"
+            self.device,
+            f"no answer to {text!r} within {timeout_s:.1f} s; {said}; {outcome}. Home the arm before moving",
         )
 
     def _end_hold(self) -> str:
@@ -279,8 +308,10 @@ class GrblConversation:
         self._exchange.await_stand()
         try:
             self.reset()
-        except (DeviceTimeout, PositionUntrusted) as error:
+        except DeviceTimeout as error:
             outcome = f"reset failed too ({error.message})"
+        except PositionUntrusted:
+            outcome = f"not reset ({self.blocked})"
         else:
             outcome = "the controller was reset"
         self.blocked = why

@@ -9,6 +9,9 @@ import math
 import re
 from dataclasses import dataclass, field
 
+from drivers.serial_line.grbl.codes import alarm_text as alarm_text
+from drivers.serial_line.grbl.codes import error_text as error_text
+
 Axes = tuple[float, ...]
 
 HOLD = b"!"
@@ -53,7 +56,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """`[KEY:text]`, a message or a part of the answer to `$I`."""
+    """`[KEY:text]`, a message or a part of the answer to `$I`; or a setting that holds text, its key `$n`."""
 
     key: str
     text: str
@@ -78,7 +81,14 @@ class Status:
         return self.state if self.substate is None else f"{self.state}:{self.substate}"
 
 
-SAFETY_INPUTS = {"D": "door open", "R": "reset input active", "E": "emergency stop pressed"}
+# What grblHAL's `$H` refuses as well (errors 13, 18, 50, 51). Every other input may be closed: a probe, a hold or start
+# button, a limit switch that homing is to leave.
+SAFETY_INPUTS = {
+    "D": "door open",
+    "R": "reset input active",
+    "E": "emergency stop pressed",
+    "M": "motor fault input active",
+}
 UNREADY_STATES = {
     "Alarm": "the controller is locked by an alarm",
     "Check": "the controller is in check mode",
@@ -89,11 +99,18 @@ UNREADY_STATES = {
 }
 
 
-def trouble(report: Status) -> str | None:
-    """Why this report forbids motion, in words: an active safety input, or the state itself; None if nothing does."""
+def safety_trouble(report: Status) -> str | None:
+    """The safety input that is active, in words that name its pin; None when none is."""
     for pin, text in SAFETY_INPUTS.items():
         if pin in report.pins:
-            return f"{text} (Pn:{report.pins})"
+            return f"{text} (input {pin} of Pn:{report.pins})"
+    return None
+
+
+def trouble(report: Status) -> str | None:
+    """Why this report forbids motion, in words: an active safety input, or the state itself; None if nothing does."""
+    if (why := safety_trouble(report)) is not None:
+        return why
     if report.state not in UNREADY_STATES:
         return None
     return f"{UNREADY_STATES[report.state]} (state {report.name})"
@@ -111,8 +128,9 @@ Reply = Ok | Refusal | Alarm | Banner | Setting | Info | Status | Unknown
 _REFUSAL = re.compile(r"error:(\d{1,3})")
 _ALARM = re.compile(r"ALARM:(\d{1,3})")
 _BANNER = re.compile(r"Grbl(?:HAL)? \d\S* \[.*\]", re.IGNORECASE)
-_SETTING = re.compile(r"\$(\d{1,3})=(-?\d+(?:\.\d+)?)(?: \(.*\))?")
-_INFO = re.compile(r"\[(\w+):(.*)\]")
+_SETTING = re.compile(r"\$(\d{1,4})=(-?\d+(?:\.\d+)?)(?: \(.*\))?")
+_TEXT_SETTING = re.compile(r"(\$(?:N\d|[3-9]\d{2,3}))=([\x20-\x7e]*)")  # grblHAL's names and addresses, and `$N0`
+_INFO = re.compile(r"\[(\w[\w ]*):(.*)\]")  # a key may hold a blank: `[DRIVER VERSION:260324]`
 _STATE = re.compile(r"([A-Z][a-z]+)(?::(\d{1,2}))?")
 _NUMBER = re.compile(r"-?\d{1,9}(?:\.\d{1,9})?")
 
@@ -133,7 +151,7 @@ def parse(line: bytes) -> Reply:
         return Alarm(int(match[1]))
     if match := _SETTING.fullmatch(text):
         return Setting(int(match[1]), float(match[2]))
-    if match := _INFO.fullmatch(text):
+    if match := _INFO.fullmatch(text) or _TEXT_SETTING.fullmatch(text):
         return Info(match[1], match[2])
     return Banner(text) if _BANNER.fullmatch(text) else Unknown(line)
 
@@ -193,45 +211,3 @@ def plan_move(start: Axes, target: Axes, rates_per_s: Axes, accelerations: Axes)
         min(v / s for v, s in zip(rates_per_s, shares, strict=True) if s > 0),
         min(a / s for a, s in zip(accelerations, shares, strict=True) if s > 0),
     )
-
-
-ALARM_TEXTS = {
-    1: "hard limit switch hit",
-    2: "target beyond the controller's soft limits",
-    3: "reset while moving",
-    4: "probe in the wrong state",
-    5: "probe found nothing",
-    6: "homing was reset",
-    7: "door opened during homing",
-    8: "homing pull-off did not free the switch",
-    9: "homing found no switch",
-    10: "emergency stop, or dual-axis homing failed",
-    11: "homing required",
-}
-
-ERROR_TEXTS = {
-    1: "line without a command letter",
-    2: "bad number",
-    3: "unknown $ command",
-    5: "homing is disabled ($22)",
-    8: "only allowed when idle",
-    9: "locked by an alarm: home first",
-    10: "soft limits need homing enabled ($22)",
-    13: "door open",
-    15: "jog beyond the travel",
-    18: "reset input active",
-    20: "unsupported G-code",
-    22: "no feed rate",
-    46: "homing required",
-    50: "emergency stop active",
-}
-
-
-def alarm_text(code: int) -> str:
-    """`ALARM:n`, and what it means."""
-    return f"ALARM:{code} ({ALARM_TEXTS.get(code, 'see the firmware documentation')})"
-
-
-def error_text(code: int) -> str:
-    """`error:n`, and what it means."""
-    return f"error:{code} ({ERROR_TEXTS.get(code, 'see the firmware documentation')})"

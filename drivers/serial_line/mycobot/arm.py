@@ -12,16 +12,30 @@ import logging
 import time
 from collections.abc import Sequence
 
-from drivers.errors import DeviceError, DeviceTimeout, FeatureMissing, PositionError, PositionUntrusted
+from drivers.errors import (
+    CommandRefused,
+    DeviceError,
+    DeviceTimeout,
+    FeatureMissing,
+    PositionError,
+    PositionUntrusted,
+)
 from drivers.geometry.pose import Pose
 from drivers.geometry.rigid import Transform, angle_between_deg, distance_mm, from_coordinates, to_coordinates
 from drivers.protocols import DeviceIdentity
 from drivers.registry import DriverKind
-from drivers.serial_line.arms.latched_arm import LatchedArm
+from drivers.serial_line.arms.latched_arm import NOT_COMPLETED, PROVISIONAL, REMEDY, LatchedArm, untrusted
 from drivers.serial_line.mycobot import protocol as frames
 from drivers.serial_line.mycobot.camera_on_arm import DEVICE, CameraOnArm
 from drivers.serial_line.mycobot.conversation import MyCobotConversation
+from drivers.serial_line.mycobot.protocol import Six
+from drivers.serial_line.mycobot.readings import (
+    coordinates_are_apart,
+    joints_are_apart,
+    steady,
+)
 from drivers.serial_line.mycobot.settings import EXAMPLE, MyCobotSettings
+from drivers.serial_line.mycobot.told_target import ToldTarget
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +54,7 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         self._settings = settings
         self._camera = CameraOnArm(settings)
         self._conversation = MyCobotConversation(DEVICE, settings.port, settings.reply_timeout_s, self._distrust)
+        self._told = ToldTarget(self._conversation)
         self._start(settings.watch_s)
 
     @classmethod
@@ -65,7 +80,7 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         """
         with self._lock:
             self._trust.clear()
-            self.last_reason = "homing was not completed"
+            self.last_reason = NOT_COMPLETED
             self._conversation.allow()
             if not self._conversation.is_powered():
                 self._power_on()
@@ -86,15 +101,19 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         self._check_ways(pose)
 
     def move_to(self, pose: Pose) -> Pose:
-        """Plan; for each leg check, send, wait until it stands, read back, verify.
+        """Ask where it stands, plan from there; for each leg check, send, wait until it stands, read back, verify.
 
         Raises OutOfTravel or PositionUntrusted before anything is sent; PositionError when the arm stands still
-        elsewhere; DeviceTimeout, DeviceLost. All but the first leave the arm untrusted.
+        elsewhere, or was told otherwise; CommandRefused, DeviceTimeout, DeviceLost. All but the first leave the arm
+        untrusted.
         """
         self.check_reachable(pose)
         with self._lock:
             self._require_trust()
-            for stop in self._route(pose):
+            self._require_readiness()
+            for number, stop in enumerate(self._route(pose)):
+                if number:
+                    self._require_readiness()
                 self._go(self._camera.flange_for(stop))
             return self._camera.pose_of(self._flange, pose.pan_deg)
 
@@ -112,12 +131,13 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
             duration_s = self._camera.turning_s(self._joints_deg, [tuple(joints_deg)])
             self._send(frames.SEND_ANGLES, data)
             self._await_arrival(self._camera.flange_at(joints_deg), data, frames.ANGLES, duration_s)
+            self._check_told(frames.ANGLES_PLAN, joints_deg)
             return self._joints_deg
 
     def position(self) -> Pose:
         """As the arm reports it, trusted or not. Raises PositionUntrusted right after a stop, DeviceTimeout."""
         with self._lock:
-            return self._camera.pose_of(self._reported_flange())
+            return self._camera.pose_of(from_coordinates(*self._conversation.coordinates()))
 
     # -- connecting and homing --------------------------------------------------------------
 
@@ -138,21 +158,31 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
                 raise PositionUntrusted(DEVICE, "it stays without power; release its emergency stop, then home again")
             time.sleep(POLL_S)
 
-    def _reported_flange(self) -> Transform:
-        return from_coordinates(*self._conversation.coordinates())
+    def _resting_flange(self) -> Transform:
+        """The flange, read until two readings in a row are alike."""
+        found = steady(self._conversation.coordinates, coordinates_are_apart)
+        return from_coordinates(*self._require_steady(found))
 
     def _checked_joints(self) -> tuple[float, ...]:
-        joints = self._conversation.angles_deg()
+        """The joints, read in the same way, and within their limits."""
+        joints = self._require_steady(steady(self._conversation.angles_deg, joints_are_apart))
         outside = self._camera.joint_out_of_limits(joints)
         if outside is not None:
-            raise PositionUntrusted(DEVICE, f"{outside}: move it in by hand, then home the arm")
+            raise untrusted(DEVICE, f"{outside}: move it in by hand, then {REMEDY}")
         return joints
+
+    def _require_steady(self, found: Six | None) -> Six:
+        if found is None:
+            why = "the readings of its place contradict each other: the arm sways, or bytes change on the way"
+            self._distrust(why)
+            raise untrusted(DEVICE, f"{why}. Check cable and shield, then {REMEDY}")
+        return found
 
     def _read_place(self) -> None:
         """Read joints and coordinates, which must belong together; twice, as one may be garbled without a checksum."""
         for _ in range(2):
             self._joints_deg = self._checked_joints()
-            self._flange = self._reported_flange()
+            self._flange = self._resting_flange()
             expected = self._camera.flange_at(self._joints_deg)
             away_mm, turned_deg = distance_mm(expected, self._flange), angle_between_deg(expected, self._flange)
             if away_mm <= MODEL_MISMATCH_MM and turned_deg <= MODEL_MISMATCH_DEG:
@@ -169,6 +199,7 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
     def _distrust(self, reason: str) -> None:
         if self._trust.is_set():
             log.warning("%s: position no longer trusted: %s", DEVICE, reason)
+        if self._trust.is_set() or self.last_reason in PROVISIONAL:
             self.last_reason = reason
         self._trust.clear()
 
@@ -177,7 +208,7 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         self._require_readiness()
 
     def _require_readiness(self) -> None:
-        """Raise PositionUntrusted unless the arm is powered, at rest, and where it was left.
+        """Raise PositionUntrusted unless the arm is powered, at rest, and where it was left; the next way starts there.
 
         A displacement that nobody commanded means released servos, or a push.
         """
@@ -187,8 +218,10 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         elif self._conversation.is_moving():
             why = UNCOMMANDED
         else:
-            found = self._reported_flange()
-            if not self._camera.is_near(found, self._flange):
+            found = self._resting_flange()
+            if self._camera.is_near(found, self._flange):
+                self._flange = found
+            else:
                 away_mm = distance_mm(found, self._flange)
                 why = f"the arm was displaced by {away_mm:.1f} mm since its last move (servos released, or pushed?)"
         if why is not None:
@@ -205,14 +238,15 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         return stops
 
     def _go(self, target: Transform) -> None:
-        """One leg, to its end."""
-        self._require_readiness()
+        """One leg, to its end, from where the arm has just reported to stand."""
         self._is_at_home = False
-        data = frames.coordinate_bytes(to_coordinates(target))
+        six = to_coordinates(target)
+        data = frames.coordinate_bytes(six)
         duration_s = self._camera.duration_s(self._flange, self._joints_deg, target)
         path = frames.STRAIGHT_PATH if self._settings.straight else frames.JOINT_PATH
         self._send(frames.SEND_COORDINATES, data, bytes([path]))
         self._await_arrival(target, data, frames.COORDINATES, duration_s)
+        self._check_told(frames.COORDINATES_PLAN, six)
 
     def _send(self, command: int, target: bytes, mode: bytes = b"") -> None:
         self._conversation.set(command, target + bytes([self._settings.speed_percent]) + mode)
@@ -222,10 +256,12 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         start, deadline_s = self._flange, time.monotonic() + duration_s + self._settings.move_margin_s
         still_since_s = time.monotonic()
         while True:
+            if self._conversation.set_answer == 0:
+                raise self._refused()
             if self._conversation.is_moving():
                 still_since_s = time.monotonic()
             else:
-                self._flange = self._reported_flange()
+                self._flange = from_coordinates(*self._conversation.coordinates())
                 if self._camera.is_near(self._flange, target) and self._conversation.is_in_position(data, kind):
                     break
             now_s = time.monotonic()
@@ -236,21 +272,44 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
             time.sleep(POLL_S)
         if self._settings.settle_s:
             time.sleep(self._settings.settle_s)
-            self._flange = self._reported_flange()
-            if not self._camera.is_near(self._flange, target):
-                raise self._wrong_place(start, target)
+        self._flange = self._resting_flange()
+        if not self._camera.is_near(self._flange, target):
+            raise self._wrong_place(start, target)
         self._joints_deg = self._checked_joints()
         self._require_trust()  # a stop may have come with the last answer
+
+    def _check_told(self, command: int, sent: Sequence[float]) -> None:
+        """Raise PositionError unless the arm states that it was told what was sent."""
+        contradiction = self._told.contradiction(command, sent) if self._settings.read_back else None
+        if contradiction is not None:
+            self._distrust("it was told another target than was sent")
+            raise PositionError(
+                DEVICE,
+                f"{contradiction}: bytes change on the way (check cable and shield), or its firmware means something "
+                f"else by that (then `read_back: false`); {REMEDY}",
+            )
+
+    def _refused(self) -> CommandRefused:
+        """The acknowledge was a refusal: see that nothing moves, whatever it was."""
+        self._distrust("a move was refused")
+        self._conversation.halt()
+        self._conversation.block("a move was refused")
+        outcome = self._conversation.come_to_rest()
+        return CommandRefused(
+            DEVICE, f"it refused the move (answered 00){self._conversation.own_words()}; {outcome}; {REMEDY}"
+        )
 
     def _wrong_place(self, start: Transform, target: Transform) -> DeviceError:
         if not self._conversation.is_powered():
             self._distrust("the arm lost its power in a move")
-            return PositionUntrusted(DEVICE, f"{self.last_reason}; home the arm")
+            return untrusted(DEVICE, self.last_reason)
         if self._camera.is_near(self._flange, start):
             self._distrust("a move was not begun")
+            answer = "acknowledged, but not begun" if self._conversation.set_answer else "lost"
             return DeviceTimeout(
                 DEVICE,
-                "the arm did not move: the command was lost, or refused as out of reach. Home the arm before moving",
+                f"the arm did not move: the command was {answer}{self._conversation.own_words()}. "
+                "Home the arm before moving",
             )
         self._distrust("a move ended at the wrong place")
         away_mm, turned_deg = distance_mm(self._flange, target), angle_between_deg(self._flange, target)
@@ -258,7 +317,7 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
             DEVICE,
             f"it stands {away_mm:.1f} mm and {turned_deg:.1f} deg from where it was sent (tolerance "
             f"{self._settings.tolerance_mm:g} mm, {self._settings.tolerance_deg:g} deg), or does not report that it is "
-            "there; home the arm",
+            f"there{self._conversation.own_words()}; {REMEDY}",
         )
 
     def _give_up(self) -> DeviceTimeout:

@@ -1,6 +1,7 @@
 """The conversation with a myCobot: a question is answered by the frame that belongs to it; a set is never trusted.
 
-Old firmware acknowledges no set, and an acknowledge may be late: only what is read back afterwards counts.
+Old firmware acknowledges no set, and an acknowledge may be late: only what is read back afterwards counts. An answer
+that a set is refused is believed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from drivers.errors import DeviceLost, DeviceTimeout, PositionUntrusted
+from drivers.errors import DeviceLost, DeviceTimeout
+from drivers.serial_line.arms.latched_arm import REMEDY, untrusted
 from drivers.serial_line.mycobot import protocol as frames
 from drivers.serial_line.mycobot.protocol import Frame, FrameReader, Six
 from drivers.serial_line.port import Port
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 BAUD_RATE = 115200  # both models
 ASK_ATTEMPTS = 3  # a question changes nothing: a lost or garbled answer is worth another
 STOP_REPEAT_S = 0.2
+REFUSED = b"\x00"
 
 T = TypeVar("T")
 
@@ -40,6 +43,9 @@ class MyCobotConversation:
         self.reply_timeout_s = reply_timeout_s
         self.blocked: str | None = "not homed since the connection was made"  # why nothing that moves may be sent
         self._distrust = distrust
+        self.set_answer: int | None = None  # to the latest set: 1 taken, 0 refused, None not (yet) answered
+        self._last: tuple[Frame, float] | None = None  # what the arm said last, and when
+        self._pending_set: int | None = None
         self._reader = FrameReader()
         self._replies: Replies[Frame | Halted] = Replies()
         self._gate = threading.Lock()  # held only while bytes leave: after a stop no set may follow
@@ -51,6 +57,9 @@ class MyCobotConversation:
     def _receive(self, piece: bytes) -> None:
         """Feed the frame reader. The port cuts at every FA, within a frame's data too; the reader joins the pieces."""
         for frame in self._reader.feed(piece + bytes([frames.END])):
+            self._last = frame, time.monotonic()
+            if frame.command == self._pending_set:
+                self.set_answer = 0 if frame.data == REFUSED else 1  # a frame without data is how some firmware agrees
             self._replies.put(frame)
 
     def _lose(self, loss: DeviceLost) -> None:
@@ -64,19 +73,36 @@ class MyCobotConversation:
 
         Raises DeviceTimeout, PositionUntrusted when stopped meanwhile, DeviceLost.
         """
-        for _ in range(ASK_ATTEMPTS):
+        for attempt in range(ASK_ATTEMPTS):
             self._drain()
-            self.port.write(frames.encode(Frame(command, data)))
+            self.port.write((frames.PADDING if attempt else b"") + frames.encode(Frame(command, data)))
             answer = self._await(command, read, self.reply_timeout_s)
             if answer is not None:
                 return answer
-        reason = f"no answer to command {command:02X}"
+        reason = f"no answer to command {command:02X} ({frames.NAMES[command]})"
         self._distrust(reason)
         raise DeviceTimeout(
             self.device,
-            f"{reason} in {ASK_ATTEMPTS} attempts of {self.reply_timeout_s:g} s on {self.port.name}. "
-            "Is it the right port, and is the arm powered?",
+            f"{reason} in {ASK_ATTEMPTS} attempts of {self.reply_timeout_s:g} s on {self.port.name}; "
+            f"{self._last_words()}. {self._diagnosis(command)}",
         )
+
+    def _last_words(self) -> str:
+        """What the arm said last, in words."""
+        if self._last is None:
+            return "it has said nothing yet"
+        frame, time_s = self._last
+        answer = frame.data.hex(" ").upper() or "no data"
+        return f"it said last: {answer} to command {frame.command:02X} ({time.monotonic() - time_s:.1f} s before)"
+
+    def _diagnosis(self, command: int) -> str:
+        """A silent arm, one without power, or one that does not know this command: what an operator is to do."""
+        powered = None if command == frames.IS_POWERED else self.ask_once(frames.IS_POWERED, frames.flag)
+        if powered is None:
+            return "Is it the right port, and is the arm powered?"
+        if powered:
+            return "It answers other commands: does its firmware know this one?"
+        return "Its joints have no power: release its emergency stop"
 
     def ask_once(self, command: int, read: Callable[[Frame], T | None]) -> T | None:
         """Ask what some firmware does not know; None when no answer came."""
@@ -100,6 +126,18 @@ class MyCobotConversation:
         """The flange in the arm's base: x, y, z in mm, rx, ry, rz in degrees."""
         return self.ask(frames.GET_COORDINATES, frames.coordinates)
 
+    def planned(self, command: int) -> Six | None:
+        """Where the arm says that it was told to go (ANGLES_PLAN or COORDINATES_PLAN); None where no answer comes."""
+        read = frames.angles if command == frames.ANGLES_PLAN else frames.coordinates
+        return self.ask_once(command, read)
+
+    def own_words(self) -> str:
+        """Whether the arm is paused, and its last error, each behind a semicolon; empty where it states neither."""
+        paused = self.ask_once(frames.IS_PAUSED, frames.flag)
+        error = self.ask_once(frames.ERROR_INFO, frames.error_words)
+        words = ["it is paused"] if paused else []
+        return "".join(f"; {text}" for text in (*words, error) if text)
+
     def is_in_position(self, target: bytes, kind: int) -> bool:
         """Whether the arm reports to be at `target`, the data of the set; `kind` is ANGLES or COORDINATES."""
         return bool(self.ask(frames.IS_IN_POSITION, frames.flag, target + bytes([kind])))
@@ -108,7 +146,7 @@ class MyCobotConversation:
         deadline_s = time.monotonic() + timeout_s
         while (reply := self._replies.next(deadline_s)) is not None:
             if isinstance(reply, Halted):
-                raise PositionUntrusted(self.device, f"stopped; {self.come_to_rest()}; home the arm")
+                raise untrusted(self.device, f"stopped; {self.come_to_rest()}; {REMEDY}")
             if reply.command == command and (answer := read(reply)) is not None:
                 return answer
         return None
@@ -116,14 +154,18 @@ class MyCobotConversation:
     # -- sets -------------------------------------------------------------------------------
 
     def set(self, command: int, data: bytes = b"", *, moves: bool = True) -> None:
-        """Send once; it is never repeated here. Raises PositionUntrusted when blocked, DeviceLost."""
+        """Send once; it is never repeated here, and its answer is kept in `set_answer`.
+
+        Raises PositionUntrusted when blocked, DeviceLost.
+        """
         self._drain()
         with self._gate:
             refusal = self.blocked if moves else None
             if refusal is None:
+                self._pending_set, self.set_answer = command, None
                 self.port.write(frames.encode(Frame(command, data)))
         if refusal is not None:
-            raise PositionUntrusted(self.device, f"command {command:02X} not sent: {refusal}; home the arm first")
+            raise untrusted(self.device, f"command {command:02X} not sent: {refusal}")
 
     def halt(self) -> None:
         """Send a stop now, from any thread; nothing that moves follows it until `allow`. Raises DeviceLost."""
@@ -152,7 +194,7 @@ class MyCobotConversation:
                 if confirmed == 2:
                     return "the arm stands"
             else:
-                self.port.write(frames.encode(Frame(frames.STOP)))
+                self.port.write(frames.PADDING + frames.encode(Frame(frames.STOP)))
         return "IT DID NOT CONFIRM that it stands: cut its power"
 
     def _is_at_rest(self, deadline_s: float) -> bool:
@@ -167,4 +209,4 @@ class MyCobotConversation:
         """Drop what nobody waits for. Raises DeviceLost, and PositionUntrusted for a halt among it."""
         for reply in self._replies.waiting():
             if isinstance(reply, Halted) and self.blocked is not None:
-                raise PositionUntrusted(self.device, f"stopped; {self.come_to_rest()}; home the arm")
+                raise untrusted(self.device, f"stopped; {self.come_to_rest()}; {REMEDY}")

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 START = b"\xfe\xfe"
 END = 0xFA
+PADDING = bytes(67)  # ends a frame of which a garbled length is awaited; none of it can be the end of one
 
 VERSION = 0x02
+ERROR_INFO = 0x07
 POWER_ON = 0x10
 IS_POWERED = 0x12
 IS_CONNECTED = 0x14
@@ -21,15 +23,33 @@ GET_ANGLES = 0x20
 SEND_ANGLES = 0x22
 GET_COORDINATES = 0x23
 SEND_COORDINATES = 0x25
+IS_PAUSED = 0x27
 STOP = 0x29
 IS_IN_POSITION = 0x2A
 IS_MOVING = 0x2B
+ANGLES_PLAN = 0xF6  # where it was told to go: newer firmware alone knows these two
+COORDINATES_PLAN = 0xF7
 # 0x13 releases the servos: the arm falls. It is not here, so that it cannot be sent.
 
 ANSWER_BYTES = {  # of data; there is no checksum, so that anything else is taken for noise
-    **dict.fromkeys((VERSION, IS_POWERED, IS_CONNECTED, IS_IN_POSITION, IS_MOVING), (1,)),
-    **dict.fromkeys((GET_ANGLES, GET_COORDINATES), (12,)),
+    **dict.fromkeys((VERSION, IS_POWERED, IS_CONNECTED, IS_PAUSED, IS_IN_POSITION, IS_MOVING), (1,)),
+    **dict.fromkeys((GET_ANGLES, GET_COORDINATES, ANGLES_PLAN, COORDINATES_PLAN), (12,)),
+    ERROR_INFO: (1, 2),
     **dict.fromkeys((POWER_ON, SEND_ANGLES, SEND_COORDINATES, STOP), (0, 1)),
+}
+
+NAMES = {
+    VERSION: "its version",
+    ERROR_INFO: "its last error",
+    IS_POWERED: "whether it has power",
+    IS_CONNECTED: "whether its joints are connected",
+    GET_ANGLES: "its joint angles",
+    GET_COORDINATES: "its coordinates",
+    IS_PAUSED: "whether it is paused",
+    IS_IN_POSITION: "whether it is in position",
+    IS_MOVING: "whether it moves",
+    ANGLES_PLAN: "the joint angles it was told",
+    COORDINATES_PLAN: "the coordinates it was told",
 }
 
 JOINT_PATH, STRAIGHT_PATH = 0, 1
@@ -101,6 +121,21 @@ def _starting(data: bytes) -> int:
 def flag(frame: Frame) -> int | None:
     """A one-byte answer, 0 or 1; None for anything else."""
     return frame.data[0] if len(frame.data) == 1 and frame.data[0] in (0, 1) else None
+
+
+def error_words(frame: Frame) -> str | None:
+    """The arm's last error in words, empty for none; None for what cannot be one. Numbers as the maker's client."""
+    if not frame.data:
+        return None
+    number = frame.data[-1]
+    if number == 0:
+        return ""
+    if number <= 6:
+        return f"error {number}: joint {number} would leave its limits"
+    if 16 <= number <= 19:
+        return f"error {number}: it ran into something"
+    known = {32: "no joint angles lead there", 33: "no straight way leads there", 34: "no straight way leads there"}
+    return f"error {number}: {known.get(number, 'see the documents of its firmware')}"
 
 
 def angles(frame: Frame) -> Six | None:

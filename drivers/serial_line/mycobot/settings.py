@@ -56,8 +56,9 @@ class MyCobotSettings(DriverSettings):
     straight: bool = False  # keep-out boxes need it: the firmware alone decides how the joints get there otherwise
     ways: WaysSettings | None = None
     speed_percent: Percent = 50
-    tolerance_mm: ToleranceMm = 1.0  # how far from the target a move may end
-    tolerance_deg: ToleranceDeg = 1.0
+    tolerance_mm: ToleranceMm = 0.5  # how far from the target a move may end: the maker's repeatability
+    tolerance_deg: ToleranceDeg = 0.5
+    read_back: bool = True  # the arm is asked where it was told to go: its frames carry no checksum
     settle_s: Pause = 0.3  # after arrival, before the position is read again
     reply_timeout_s: Timeout = 0.5  # for one answer
     move_margin_s: Timeout = 3.0  # beyond the computed time of a move
@@ -124,8 +125,9 @@ mount:                           # of the camera (right, down, forward; entrance
 travel_limits: {x_mm: [-220, 220], y_mm: [-220, 220], z_mm: [40, 320], tilt_deg: [0, 60], pan_deg: [-200, 200]}
 # joint_limits_deg: six ranges; without it those of the maker's documents for the model
 speed_percent: 50
-tolerance_mm: 1.0
-tolerance_deg: 1.0
+tolerance_mm: 0.5                # how far from the target a move may end
+tolerance_deg: 0.5
+read_back: true                  # the arm is asked where it was told to go: its frames carry no checksum
 settle_s: 0.3                    # after arrival, before the position is read again
 reply_timeout_s: 0.5
 watch_s: 1.0                     # how often a resting arm is asked for power and place; 0 = never

@@ -53,12 +53,18 @@ class GrblController:
         while self._step(now_s):
             continue
         leg_end_s = None if state.motion.leg is None else state.motion.leg.end_s
-        due = [t for t in (state.home_until_s, leg_end_s, state.dwell_until_s) if t is not None]
+        times_s = (state.home_until_s, leg_end_s, state.dwell_until_s, state.pause_until_s)
+        due = [t for t in times_s if t is not None]
         return min(due, default=None)
 
     def _step(self, now_s: float) -> bool:
         """One thing that is due; False when there is none."""
         state = self._state
+        if state.pause_until_s is not None:
+            is_over = state.pause_until_s <= now_s
+            if is_over:
+                state.end_pause()
+            return is_over
         if state.is_critical and state.dialect.is_deaf_after_limit:
             return False
         if state.home_until_s is not None:
@@ -105,6 +111,8 @@ class GrblController:
         state = self._state
         if byte == 0x18:
             self.soft_reset()
+        elif state.pause_until_s is not None:
+            state.is_report_due |= byte == ord("?")
         elif state.is_critical and state.dialect.is_deaf_after_limit:
             return
         elif state.home_until_s is not None:
@@ -129,8 +137,13 @@ class GrblController:
             state.motion.is_held = False
 
     def soft_reset(self) -> None:
-        """The byte 0x18, or the reset input: in motion it stops dead and loses the position."""
+        """The byte 0x18, or the reset input: in motion it stops dead and loses the position.
+
+        It is swallowed right behind an alarm, and grblHAL has no ears for it while its emergency stop is pressed.
+        """
         state = self._state
+        if state.pause_until_s is not None or ("E" in state.pins and state.dialect.reports_homed):
+            return
         was_homing, was_critical = state.home_until_s is not None, state.is_critical
         moved = was_homing or state.motion.leg is not None
         if moved:
@@ -139,7 +152,7 @@ class GrblController:
             state.is_homed = False
         elif state.alarm == POWER_UP_LOCK:
             state.alarm = None
-        elif state.alarm == ESTOP and "E" not in state.pins:
+        elif state.alarm == ESTOP:
             state.alarm = state.lock_until_homed()
         if was_critical and state.dialect.is_deaf_after_limit:
             state.answer()

@@ -24,11 +24,12 @@ class Dialect:
     homing: int  # $22 of a commissioned gantry
     more_settings: Mapping[int, float]
     is_deaf_after_limit: bool  # after ALARM:1 and 2 even `?` stays unanswered, and a stale `ok` precedes the banner
+    alarm_pause_s: float  # behind the line of an alarm that only a reset ends: a reset within it is swallowed
     is_silent_while_homing: bool  # else `?` is answered, and one report comes unasked
     reset_lifts_power_up_lock: bool  # $22=1 locks at power-up, yet a reset shows Idle
     limits_need_homed_axes: bool  # soft limits are not enforced before homing
     errors_stick: bool  # after `error:n` every G-code line repeats it until an empty line or an accepted `$` line
-    reports_homed: bool  # `H:0|1`, and the code of an alarm as its substate
+    reports_homed: bool  # `H:0|1` where it changed; an input of its own for the emergency stop
 
 
 GRBL = Dialect(
@@ -40,6 +41,7 @@ GRBL = Dialect(
     homing=HOMING_ENABLED,
     more_settings={},
     is_deaf_after_limit=True,
+    alarm_pause_s=0.5,
     is_silent_while_homing=True,
     reset_lifts_power_up_lock=True,
     limits_need_homed_axes=False,
@@ -52,13 +54,15 @@ GRBL_HAL = Dialect(
     banner="\r\nGrblHAL 1.1f ['$' or '$HELP' for help]\r\n",
     identity=(
         "[VER:1.1f.20260817:SIM]\r\n[OPT:VNML+,100,1024,3,0]\r\n"
-        "[NEWOPT:ENUMS,RT+,ES,HOME]\r\n[FIRMWARE:grblHAL]\r\n[DRIVER:Simulator]\r\n"
+        "[NEWOPT:ENUMS,RT+,HOME,ES,TC,SED]\r\n[FIRMWARE:grblHAL]\r\n[SIGNALS:DE]\r\n"
+        "[NVS STORAGE:*EEPROM]\r\n[DRIVER:Simulator]\r\n[DRIVER VERSION:260324]\r\n"
     ),
     planner_blocks=100,
     rx_buffer_bytes=1024,
     homing=HOMING_ENABLED | HOMING_REQUIRED,
-    more_settings={44: 4.0, 45: 3.0},  # axes of the first and second homing pass: Z, then X and Y
+    more_settings={10: 511.0, 44: 4.0, 45: 3.0},  # axes of the first and second homing pass: Z, then X and Y
     is_deaf_after_limit=False,
+    alarm_pause_s=0.1,
     is_silent_while_homing=False,
     reset_lifts_power_up_lock=False,
     limits_need_homed_axes=True,

@@ -9,6 +9,7 @@ from drivers.simulated.faults import FaultAction, inject_fault
 from drivers.simulated.firmware.grbl.controller import GrblController
 from drivers.simulated.firmware.grbl.dialect import DialectName
 from drivers.simulated.firmware.grbl.gantry import SIMULATED_GANTRY, SimulatedAxis
+from drivers.simulated.firmware.grbl.lines import run_line
 from drivers.simulated.firmware.grbl.state import ESTOP, GrblState
 from drivers.simulated.firmware.trajectory import Axes
 
@@ -49,6 +50,8 @@ class GrblFirmware:
             "limit": self._fault_limit,
             "estop": self._fault_estop,
             "empty_memory": self._fault_empty_memory,
+            "foreign": self._fault_foreign,
+            "garble_setting": self._fault_garble_setting,
         }
 
     # -- the wire ---------------------------------------------------------------------------
@@ -174,6 +177,26 @@ class GrblFirmware:
         self.settings.update({20: 0.0, 21: 0.0, 22: 0.0})
         self._state.memory_is_empty = True
         return "settings lost at the next restart"
+
+    def _fault_foreign(self, *words: str) -> str:
+        """Another host (a pendant, a second port) sends a line; its answer goes there, what it does shows here."""
+        line = " ".join(words)
+        with self._lock:
+            self.advance()
+            self._state.is_foreign = True
+            try:
+                run_line(self._state, line.encode("ascii"))
+            finally:
+                self._state.is_foreign = False
+            self.advance()
+        return f"another host sent {line!r}"
+
+    def _fault_garble_setting(self, number: str = "110", how: str = "digit") -> str:
+        """One line of the next answer to `$$` arrives with a wrong digit (`digit`) or unreadable (`line`)."""
+        if how not in ("digit", "line"):
+            raise ValueError("say digit or line")
+        self._state.garbled_setting = (int(number), how)
+        return f"${number} will arrive garbled, once ({how})"
 
     def _set_pin(self, letter: str, *, is_active: bool) -> None:
         self._state.pins = self._state.pins.replace(letter, "") + (letter if is_active else "")

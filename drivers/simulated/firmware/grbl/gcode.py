@@ -9,7 +9,7 @@ _COMMENT = re.compile(r"\([^)]*\)|;.*")
 _WORD = re.compile(r"([A-Z])([+-]?(?:\d+\.?\d*|\.\d+))")
 
 _MOTION = (0.0, 1.0)
-_ACCEPTED_G = {17.0, 21.0, 40.0, 49.0, 54.0, 61.0, 80.0, 94.0}
+_ACCEPTED_G = {17.0, 40.0, 49.0, 50.0, 54.0, 61.0, 80.0}
 _ACCEPTED_M = {2.0, 5.0, 9.0, 30.0}
 
 
@@ -26,7 +26,9 @@ class GcodeLine:
     """One line, parsed; None where the line does not mention it. `axes`: letter -> mm or degrees."""
 
     motion: int | None = None
+    is_in_inches: bool | None = None
     distance_is_absolute: bool | None = None
+    feed_mode: int | None = None  # G93 (one over minutes) or G94 (units per minute)
     in_machine_coordinates: bool = False
     is_dwell: bool = False
     feed: float | None = None
@@ -88,7 +90,11 @@ def _take_g(result: GcodeLine, number: float) -> None:
         result.is_dwell = True
     elif number == 53.0:
         result.in_machine_coordinates = True
+    elif number in (20.0, 21.0):
+        result.is_in_inches = number == 20.0
     elif number in (90.0, 91.0):
         result.distance_is_absolute = number == 90.0
+    elif number in (93.0, 94.0):
+        result.feed_mode = int(number)
     elif number not in _ACCEPTED_G:
         raise GcodeError(20)

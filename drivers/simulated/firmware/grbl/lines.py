@@ -9,6 +9,11 @@ from drivers.simulated.firmware.grbl.settings import list_settings, write_settin
 from drivers.simulated.firmware.grbl.state import NOT_HOMED, GrblState
 from drivers.simulated.firmware.trajectory import Axes
 
+MM_PER_INCH = 25.4
+LINEAR = "XYZ"
+UNITS_PER_MINUTE = 94
+FORBIDS_HOMING = {"E": 50, "M": 51, "D": 13, "R": 18}  # inputs of grblHAL; Grbl 1.1h asks for its door alone
+
 
 def run_line(state: GrblState, raw: bytes) -> None:
     """Run one line and answer it; a homing command and a dwell are answered at their end, by the main loop."""
@@ -40,10 +45,15 @@ def _run_system(state: GrblState, text: str) -> None:
         state.say(state.dialect.identity)
         state.say(f"[AXS:{len(state.axes)}:{state.letters}]\r\n")
     elif text == "$$":
-        state.say(list_settings(state.settings))
+        state.say(list_settings(state.settings, state.garbled_setting))
+        state.garbled_setting = None
     elif text == "$G":
         distance = 90 if state.is_absolute else 91
-        state.say(f"[GC:G{state.motion_mode} G54 G17 G21 G{distance} G94 F{state.feed:g}]\r\n")
+        units = 20 if state.is_in_inches else 21
+        more = " G40 G49 G98 G50" if state.dialect.reports_homed else ""
+        state.say(
+            f"[GC:G{state.motion_mode} G54 G17 G{units} G{distance} G{state.feed_mode}{more} F{state.feed:g} S0]\r\n"
+        )
     elif text == "$X":
         _unlock(state)
     elif text.startswith("$J="):
@@ -72,12 +82,16 @@ def _unlock(state: GrblState) -> None:
 
 def _run_gcode(state: GrblState, line: GcodeLine) -> None:
     """Modes first, then a dwell or a move, as Grbl executes the words of one line."""
+    if line.is_in_inches is not None:
+        state.is_in_inches = line.is_in_inches
     if line.distance_is_absolute is not None:
         state.is_absolute = line.distance_is_absolute
+    if line.feed_mode is not None:
+        state.feed_mode = line.feed_mode
     if line.motion is not None:
         state.motion_mode = line.motion
     if line.feed is not None:
-        state.feed = line.feed
+        state.feed = line.feed * (MM_PER_INCH if state.is_in_inches else 1.0)
     if line.is_dwell:
         state.sync_dwell_s = line.dwell_s or 0.0
         return  # answered when the planner is empty and the dwell is over
@@ -91,11 +105,13 @@ def _plan(state: GrblState, line: GcodeLine) -> bool:
     is_feed_move = state.motion_mode == 1
     if is_feed_move and state.feed == 0.0:
         raise GcodeError(22)
-    target = _target(state, line.axes, is_absolute=state.is_absolute or line.in_machine_coordinates)
+    axes = _in_mm(line.axes, is_in_inches=state.is_in_inches)
+    target = _target(state, axes, is_absolute=state.is_absolute or line.in_machine_coordinates)
     if _is_beyond_soft_limits(state, target):
         state.raise_alarm(2)
         return False
-    state.motion.blocks.append(Block(target, state.feed / 60.0 if is_feed_move else None))
+    has_rate = is_feed_move and state.feed_mode == UNITS_PER_MINUTE
+    state.motion.blocks.append(Block(target, state.feed / 60.0 if has_rate else None))
     return True
 
 
@@ -106,10 +122,19 @@ def _run_jog(state: GrblState, text: str) -> None:
     line = read_gcode(text, state.letters)
     if not line.axes or not line.feed:
         raise GcodeError(22 if line.axes else 26)
-    target = _target(state, line.axes, is_absolute=line.distance_is_absolute is not False)
+    is_in_inches = state.is_in_inches if line.is_in_inches is None else line.is_in_inches
+    is_absolute = state.is_absolute if line.distance_is_absolute is None else line.distance_is_absolute
+    target = _target(state, _in_mm(line.axes, is_in_inches=is_in_inches), is_absolute=is_absolute)
     if _is_beyond_soft_limits(state, target):
         raise GcodeError(15)
-    state.motion.blocks.append(Block(target, line.feed / 60.0, is_jog=True))
+    rate = line.feed * (MM_PER_INCH if is_in_inches else 1.0) / 60.0
+    state.motion.blocks.append(Block(target, rate, is_jog=True))
+
+
+def _in_mm(axes: dict[str, float], *, is_in_inches: bool) -> dict[str, float]:
+    """Linear axes scaled; those that turn count in degrees whatever the units."""
+    factor = MM_PER_INCH if is_in_inches else 1.0
+    return {letter: value * (factor if letter in LINEAR else 1.0) for letter, value in axes.items()}
 
 
 def _is_beyond_soft_limits(state: GrblState, target: Axes) -> bool:
@@ -129,15 +154,16 @@ def _target(state: GrblState, axes: dict[str, float], *, is_absolute: bool) -> A
 
 
 def _begin_homing(state: GrblState) -> None:
-    """`$H`: `error:5` with homing disabled, 8 while moving, 79 before a reset, 50 with the emergency stop pressed."""
+    """`$H`: `error:5` with homing disabled, 8 while moving, 79 before a reset, and those of FORBIDS_HOMING."""
     if not int(state.settings[22]) & HOMING_ENABLED:
         raise GcodeError(5)
     if state.word != "Idle" and state.alarm is None:
         raise GcodeError(8)
     if state.is_critical:
         raise GcodeError(79)
-    if state.dialect.reports_homed and "E" in state.pins:
-        raise GcodeError(50)
+    for pin, error in FORBIDS_HOMING.items() if state.dialect.reports_homed else (("D", 13),):
+        if pin in state.pins:
+            raise GcodeError(error)
     state.alarm = None
     state.pins = "".join(p for p in state.pins if p not in state.letters)  # the axes leave their limit switches
     state.home_until_s = state.motion.plan_homing(state.clock.now_s())

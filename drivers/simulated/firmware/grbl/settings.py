@@ -41,9 +41,13 @@ def write_setting(settings: dict[int, float], text: str) -> None:
         settings[20] = 0.0
 
 
-def list_settings(settings: dict[int, float]) -> str:
-    """The answer to `$$`."""
-    return "".join(f"${n}={_text(v)}\r\n" for n, v in sorted(settings.items()))
+def list_settings(settings: dict[int, float], garbled: tuple[int, str] | None = None) -> str:
+    """The answer to `$$`; one line of it is spoiled where `garbled` names its number, and how (digit or line)."""
+    lines = {n: f"${n}={_text(v)}\r\n" for n, v in sorted(settings.items())}
+    if garbled is not None:
+        number, how = garbled
+        lines[number] = lines[number].replace("=", "=7" if how == "digit" else "\x1d")
+    return "".join(lines.values())
 
 
 def _text(value: float) -> str:

@@ -1,34 +1,38 @@
 """The stand-in for a myCobot 280 or 320 behind its frame protocol, as a state machine in simulated time.
 
-The published documents leave open whether sets are acknowledged; newer firmware evidently does: both can be had.
+The maker's documents state no return value for a command that sets something. Its client waits for a frame with one
+byte and repeats the command without it: so newer firmware answers. Old firmware, which does not, can be had as well.
 """
 
 from __future__ import annotations
 
 import random
-import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
-from drivers.geometry.mycobot_kinematics import GEOMETRIES, Joints, ModelName, nearest
-from drivers.geometry.rigid import angle_between_deg, distance_mm, from_coordinates, pose_of_camera, to_coordinates
+from drivers.geometry.mycobot_kinematics import GEOMETRIES, Joints, ModelName
+from drivers.geometry.rigid import pose_of_camera
 from drivers.simulated.clock import SimulatedClock
 from drivers.simulated.faults import FaultAction, inject_fault
 from drivers.simulated.firmware.mycobot import geometry as stated
-from drivers.simulated.firmware.mycobot.motion import ArmMotion
+from drivers.simulated.firmware.mycobot.commands import WAITS_FOR_POWER, ArmCommands
+from drivers.simulated.firmware.mycobot.reports import Verb, report_verbs
+from drivers.simulated.firmware.mycobot.state import ArmState
 from drivers.simulated.firmware.trajectory import Axes
 from drivers.simulated.wires.outbox import Outbox
 
-IN_POSITION_MM, IN_POSITION_DEG = 0.5, 0.5
-SAG_DEG = (0.0, 12.0, 8.0, 0.0, 0.0, 0.0)  # what gives way when the servos are released
-VERSION = 46
 LONGEST_FRAME_BYTES = 64
+PLANS = (0xF6, 0xF7)
+
+Acknowledge = Literal["flag", "empty", "none"]  # of a set: one byte, a frame without data, nothing
 
 
 class MyCobotFirmware:
     """The controller and its joints. `axes_at` is the camera's pose as it physically is.
 
-    `start` are the joint angles in degrees; without `acknowledges` it answers queries only.
+    `start` are the joint angles in degrees; `acknowledge` is how sets are answered. Old firmware does not know the
+    questions about planned angles and coordinates (`reports_plans`).
     """
 
     def __init__(
@@ -37,62 +41,55 @@ class MyCobotFirmware:
         start: Sequence[float] = stated.START_DEG,
         *,
         model: ModelName = stated.MODEL,
-        acknowledges: bool = True,
+        acknowledge: Acknowledge = "flag",
+        reports_plans: bool = True,
     ) -> None:
         self.clock = clock
-        self.acknowledges = acknowledges
+        self.acknowledge = acknowledge
         self.outbox = Outbox()
         self.faults: dict[str, FaultAction] = {
             **self.outbox.faults(),
             "reset": self.power_cycle,
             "power_loss": self._fault_power_loss,
             "release": self._fault_release,
+            "pause": self._fault_pause,
             "lost_set": self._fault_lost_set,
+            "refused_set": self._fault_refused_set,
+            "garbled_set": self._fault_garbled_set,
             "wrong_position": self._fault_wrong_position,
             "garbage": self._fault_garbage,
             "false_acknowledge": self._fault_false_acknowledge,
         }
         self._lock = threading.RLock()
-        self._motion = ArmMotion(GEOMETRIES[model], start)
-        self._is_powered = False
-        self._loses_next_set = False
-        self._short_by_deg = 0.0
+        self._state = ArmState(clock, GEOMETRIES[model], start)
+        commands = ArmCommands(self._state)
+        self._sets = commands.sets
+        self._verbs: dict[int, Verb] = {**report_verbs(self._state), 0x2A: commands.is_in_position}
+        self._is_old = not reports_plans
+        if self._is_old:
+            for command in PLANS:
+                del self._verbs[command]
+        self._next_set: Literal["taken", "lost", "refused"] = "taken"
+        self._garbled_by = 0
         self._rx = b""
         self._garbage = random.Random(1)
-        self._verbs: dict[int, Callable[[bytes], bytes | None]] = {
-            0x02: lambda _: bytes([VERSION]),
-            0x10: self._power_on,
-            0x11: self._power_off,
-            0x12: lambda _: bytes([self._is_powered]),
-            0x13: self._release,
-            0x14: lambda _: b"\x01",
-            0x20: lambda _: self._if_powered(_packed(self._joints(), 100.0)),
-            0x22: self._send_angles,
-            0x23: lambda _: self._if_powered(self._coordinates()),
-            0x25: self._send_coordinates,
-            0x29: self._stop,
-            0x2A: self._is_in_position,
-            0x2B: lambda _: bytes([self._is_moving()]),
-        }
 
     # -- what the world asks ----------------------------------------------------------------
 
     def axes_at(self, t_s: float) -> Axes:
         """x, y, z of the entrance pupil in mm, tilt and pan in degrees, in the station, at simulated time `t_s`."""
-        with self._lock:
-            joints = self._motion.at(t_s)
-        flange = self._motion.geometry.flange(joints)
+        flange = self._state.motion.geometry.flange(self.joints_at(t_s))
         return pose_of_camera(stated.BASE @ flange @ stated.MOUNT, stated.MIDDLE_PAN_DEG).as_tuple()
 
     def joints_at(self, t_s: float) -> Joints:
         """Joint angles in degrees at simulated time `t_s`, as they physically are."""
         with self._lock:
-            return self._motion.at(t_s)
+            return self._state.motion.at(t_s)
 
     def is_moving_between(self, t0_s: float, t1_s: float) -> bool:
         """Whether any joint moves at any moment of t0..t1."""
         with self._lock:
-            return self._motion.is_moving_between(t0_s, t1_s)
+            return self._state.motion.is_moving_between(t0_s, t1_s)
 
     def inject(self, name: str, *args: str) -> str:
         """Cause a fault by name; an unknown name raises ValueError listing those that exist."""
@@ -110,7 +107,7 @@ class MyCobotFirmware:
     def advance(self) -> float | None:
         """It speaks only when spoken to; returns the end of a motion."""
         with self._lock:
-            return self._motion.end_s if self._is_moving() else None
+            return self._state.motion.end_s if self._state.is_moving() else None
 
     def _take_frame(self) -> bytes | None:
         """`FE FE length command data FA`, the length counting command, data and end mark; None while incomplete."""
@@ -128,132 +125,84 @@ class MyCobotFirmware:
         return None
 
     def _run(self, command: int, data: bytes) -> None:
-        verb = self._verbs.get(command)
-        if verb is None:
-            return
-        answer = verb(data)
-        is_set = command in (0x10, 0x11, 0x13, 0x22, 0x25, 0x29)
-        if answer is not None and (self.acknowledges or not is_set):
-            self._say(command, answer)
+        """What is not simulated (a gripper, a lamp) is answered by a frame without data, which the maker's client takes
+        for a failure at once; old firmware is silent then.
+        """
+        if command in self._sets:
+            self._run_set(command, data)
+        elif command in self._verbs:
+            answer = self._verbs[command](data)
+            if answer is not None:
+                self._say(command, answer)
+        elif not self._is_old:
+            self._say(command, b"")
+
+    def _run_set(self, command: int, data: bytes) -> None:
+        if command in WAITS_FOR_POWER:
+            fate, self._next_set = self._next_set, "taken"
+            if not self._state.is_powered or fate == "lost":
+                return
+            is_done = fate == "taken" and self._sets[command](self._garbled(data))
+        else:
+            is_done = self._sets[command](data)
+        if self.acknowledge != "none":
+            self._say(command, bytes([is_done]) if self.acknowledge == "flag" else b"")
+
+    def _garbled(self, data: bytes) -> bytes:
+        """The low byte of the first number off by the fault's count."""
+        by, self._garbled_by = self._garbled_by, 0
+        if not by or len(data) < 2:
+            return data
+        return bytes([data[0], (data[1] + by) % 256, *data[2:]])
 
     def _say(self, command: int, data: bytes) -> None:
         frame = b"\xfe\xfe" + bytes([len(data) + 2, command]) + data + b"\xfa"
         self.outbox.send(frame, self.clock.now_s(), is_response=True)
 
-    # -- state ------------------------------------------------------------------------------
-
-    def _joints(self) -> Joints:
-        return self._motion.at(self.clock.now_s())
-
-    def _is_moving(self) -> bool:
-        return self._motion.end_s > self.clock.now_s()
-
-    def _if_powered(self, answer: bytes) -> bytes | None:
-        """Without power the joints' own controller is silent."""
-        return answer if self._is_powered else None
-
-    def _coordinates(self) -> bytes:
-        """The flange as six int16, big endian: tenths of a mm, then hundredths of a degree."""
-        six = to_coordinates(self._motion.geometry.flange(self._joints()))
-        return _packed(six[:3], 10.0) + _packed(six[3:], 100.0)
-
-    # -- commands ---------------------------------------------------------------------------
-
-    def _power_on(self, _data: bytes) -> bytes:
-        self._is_powered = True
-        return b""
-
-    def _power_off(self, _data: bytes) -> bytes:
-        self._motion.stop(self.clock.now_s())
-        self._is_powered = False
-        self._sag()
-        return b""
-
-    def _release(self, _data: bytes) -> bytes:
-        self._motion.stop(self.clock.now_s())
-        self._sag()
-        return b""
-
-    def _stop(self, _data: bytes) -> bytes:
-        self._motion.stop(self.clock.now_s())
-        return b""
-
-    def _send_angles(self, data: bytes) -> bytes | None:
-        """0x22: six angles and a speed. A move beyond the joints' limits is acknowledged too, and nothing moves."""
-        if len(data) != 13 or not self._takes_set():
-            return None
-        joints = tuple(v / 100.0 for v in struct.unpack(">6h", data[:12]))
-        if self._motion.geometry.within_limits(joints):
-            self._turn_to(joints, data[12])
-        return b""
-
-    def _send_coordinates(self, data: bytes) -> bytes | None:
-        """0x25: the flange's coordinates, a speed and the mode: 1 on a straight line, else by joints."""
-        if len(data) != 14 or not self._takes_set():
-            return None
-        flange = from_coordinates(*_coordinates_of(data))
-        if data[13] == 1:
-            self._motion.line_to(self.clock.now_s(), flange, max(1, data[12]) / 100.0)
-            return b""
-        ways = [q for q in self._motion.geometry.joints_for(flange) if self._motion.geometry.within_limits(q)]
-        found = nearest(ways, self._joints())
-        if found is not None:
-            self._turn_to(found, data[12])
-        return b""
-
-    def _takes_set(self) -> bool:
-        """False without power, and once after the fault that loses a set."""
-        is_lost, self._loses_next_set = self._loses_next_set, False
-        return self._is_powered and not is_lost
-
-    def _turn_to(self, joints: Sequence[float], speed_percent: int) -> None:
-        short, self._short_by_deg = self._short_by_deg, 0.0
-        self._motion.turn_to(self.clock.now_s(), (joints[0] - short, *joints[1:]), max(1, speed_percent) / 100.0)
-
-    def _is_in_position(self, data: bytes) -> bytes | None:
-        """0x2A: whether the arm stands at these angles or coordinates, within 0.5 mm and 0.5 degrees."""
-        if len(data) != 13:
-            return None
-        here = self._motion.geometry.flange(self._joints())
-        if data[12] == 1:
-            wanted = from_coordinates(*_coordinates_of(data))
-        else:
-            wanted = self._motion.geometry.flange([v / 100.0 for v in struct.unpack(">6h", data[:12])])
-        is_there = distance_mm(here, wanted) < IN_POSITION_MM and angle_between_deg(here, wanted) < IN_POSITION_DEG
-        return bytes([is_there and not self._is_moving()])
-
     # -- faults -----------------------------------------------------------------------------
-
-    def _sag(self) -> None:
-        """Without holding servos the arm sinks by SAG_DEG."""
-        joints = tuple(q + s for q, s in zip(self._joints(), SAG_DEG, strict=True))
-        self._motion.turn_to(self.clock.now_s(), joints, 0.5)
 
     def power_cycle(self) -> str:
         """The controller restarts, in mid-move if need be: the joints stop and hold, power is off until commanded."""
         with self._lock:
-            self._motion.stop(self.clock.now_s())
-            self._is_powered = False
+            self._state.stop()
+            self._state.is_powered = False
             self._rx = b""
         return "controller restarted"
 
     def _fault_power_loss(self) -> str:
         with self._lock:
-            self._power_off(b"")
+            self._sets[0x11](b"")
         return "the joints have lost their power"
 
     def _fault_release(self) -> str:
         with self._lock:
-            self._release(b"")
+            self._sets[0x13](b"")
         return "servos released: the arm gives way"
 
+    def _fault_pause(self, what: str = "pause") -> str:
+        """Another host pauses the arm, or resumes it."""
+        if what not in ("pause", "resume"):
+            raise ValueError("say pause or resume")
+        with self._lock:
+            self._sets[0x26 if what == "pause" else 0x28](b"")
+        return f"another host sent a {what}"
+
     def _fault_lost_set(self) -> str:
-        self._loses_next_set = True
-        return "the next set will be lost"
+        self._next_set = "lost"
+        return "the next move will be lost"
+
+    def _fault_refused_set(self) -> str:
+        self._next_set = "refused"
+        return "the next move will be refused"
+
+    def _fault_garbled_set(self, counts: str = "3") -> str:
+        """The next target arrives with its first number off: 0.1 mm or 0.01 degrees a count."""
+        self._garbled_by = int(counts)
+        return f"the first number of the next target will arrive {self._garbled_by} counts off"
 
     def _fault_wrong_position(self, short_by_deg: str = "2.0") -> str:
-        self._short_by_deg = float(short_by_deg)
-        return f"joint 1 will end the next move {self._short_by_deg:g} deg short"
+        self._state.short_by_deg = float(short_by_deg)
+        return f"joint 1 will end the next move {self._state.short_by_deg:g} deg short"
 
     def _fault_garbage(self, count: str = "40") -> str:
         noise = bytes(self._garbage.randrange(256) for _ in range(int(count)))
@@ -261,16 +210,7 @@ class MyCobotFirmware:
         return f"{len(noise)} bytes of noise, and the beginning of a frame"
 
     def _fault_false_acknowledge(self) -> str:
-        """The next set is lost, yet an acknowledge of it comes."""
-        self._loses_next_set = True
-        self._say(0x25, b"")
-        return "the next set will be lost, and its acknowledge is on the way"
-
-
-def _packed(values: Sequence[float], scale: float) -> bytes:
-    return struct.pack(f">{len(values)}h", *(round(v * scale) for v in values))
-
-
-def _coordinates_of(data: bytes) -> tuple[float, float, float, float, float, float]:
-    x, y, z, rx, ry, rz = struct.unpack(">6h", data[:12])
-    return x / 10.0, y / 10.0, z / 10.0, rx / 100.0, ry / 100.0, rz / 100.0
+        """The next move is lost, yet an acknowledge of it comes."""
+        self._next_set = "lost"
+        self._say(0x25, b"\x01")
+        return "the next move will be lost, and its acknowledge is on the way"

@@ -60,7 +60,7 @@ class TestMyCobotArm(ArmPromises):
     @pytest.fixture(params=["acknowledged", "silent", "silent, over TCP"])
     def bench(self, request: Any, make_cobot: Any) -> Any:
         wire = SocketWire if "TCP" in request.param else PtyWire
-        return make_cobot(wire=wire, acknowledges=request.param == "acknowledged")
+        return make_cobot(wire=wire, acknowledge="flag" if request.param == "acknowledged" else "none")
 
     @pytest.fixture
     def slow_bench(self, make_cobot: Any) -> Any:

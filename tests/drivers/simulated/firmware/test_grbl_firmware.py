@@ -92,7 +92,8 @@ def test_all_axes_arrive_together_on_a_straight_way(bench: Bench) -> None:
 
 
 def test_a_target_beyond_the_travel_is_alarm_2_then_silence_until_reset(bench: Bench) -> None:
-    assert bench.say("G53 G0 X5\n") == "ALARM:2\r\n[MSG:Reset to continue]\r\n"
+    assert bench.say("G53 G0 X5\n") == "ALARM:2\r\n"
+    assert bench.wait(0.5) == "[MSG:Reset to continue]\r\n"
     assert bench.say("?\n$I\n") == ""
     answer = bench.say("\x18")
     assert answer.startswith("ok\r\n\r\nGrbl 1.1h")  # the stale ok comes before the banner
@@ -201,3 +202,34 @@ def test_a_leg_covers_its_way_and_can_be_cut_short() -> None:
     assert cut.end_s == pytest.approx(1.4)
     assert cut.position(1.2) == leg.position(1.2)
     assert cut.end == pytest.approx((18.0, 24.0))
+
+
+@pytest.mark.parametrize(("dialect", "pause_s"), [("grbl", 0.5), ("grblhal", 0.1)])
+def test_a_reset_right_behind_an_alarm_is_swallowed(dialect: DialectName, pause_s: float) -> None:
+    """Issue 16, point 3: as gnea/grbl 1.1h and grblHAL were seen to do."""
+    bench = Bench(dialect=dialect).homed()
+    bench.firmware.inject("alarm", "1")
+    assert bench.say("\x18", pause_s) == "ALARM:1\r\n[MSG:Reset to continue]\r\n"
+    assert "Grbl" in bench.say("\x18")
+
+
+def test_inches_hold_for_linear_axes_until_another_word_or_a_reset(bench: Bench) -> None:
+    """Issue 16, point 5."""
+    bench.firmware.inject("foreign", "G20", "G91")
+    assert bench.wait(0.0) == ""  # the answer went to the other host
+    assert "G20 G91 G94" in bench.say("$G\n")
+    bench.say("G0 X-1 A-10\n", 5.0)
+    assert bench.firmware.machine_at(bench.clock.time_s)[::3] == pytest.approx((-26.4, -11.0))
+    bench.say("G21 G90 G94 G53 G1 X-50 F6000\n", 5.0)
+    assert bench.firmware.machine_at(bench.clock.time_s)[0] == pytest.approx(-50.0)
+    assert "G21 G90 G94" in bench.say("\x18$G\n")
+    bench.firmware.settings[13] = 1.0
+    assert "MPos:-1.9685,-0.0394,-0.0394,-11.000,-1.000" in bench.say("?")
+
+
+@pytest.mark.parametrize(("how", "line"), [("digit", "$110=730000"), ("line", "$110\x1d30000")])
+def test_one_line_of_the_settings_may_arrive_garbled_once(bench: Bench, how: str, line: str) -> None:
+    """Issue 16, point 7."""
+    bench.firmware.inject("garble_setting", "110", how)
+    assert line in bench.say("$$\n")
+    assert "$110=30000" in bench.say("$$\n")

@@ -63,11 +63,15 @@ def test_it_names_itself_in_its_identity_and_lists_its_axes(bench: Bench) -> Non
 def test_with_homing_required_it_starts_in_alarm_11_and_refuses_to_be_unlocked() -> None:
     bench = Bench(is_homed=False)
     assert "ALARM:11" in bench.greeting
-    assert bench.say("?").startswith("<Alarm:11|")
-    assert "H:0" in bench.say("?")
+    report = bench.say("?")
+    assert report.startswith("<Alarm|")
+    assert "H:0" in report
+    assert "H:" not in bench.say("?")  # only where it changed
     assert bench.say("$X\n") == "error:46\r\n"
     assert bench.say("G0 X-1\n") == "error:9\r\n"
-    assert "ALARM:11" in bench.say("\x18")  # a reset does not lift it
+    assert "[MSG:Homing cycle required]" in bench.say("\x18")  # a reset does not lift it
+    bench.firmware.settings[10] += 512.0
+    assert bench.say("?").startswith("<Alarm:11|")  # on request
 
 
 def test_homing_enabled_alone_does_not_force_it_and_soft_limits_do_not_hold_unhomed_axes() -> None:
@@ -87,8 +91,9 @@ def test_homing_tells_of_itself_unasked_and_ends_with_ok_and_homed() -> None:
 
 
 def test_after_a_limit_alarm_it_answers_and_wants_a_reset(bench: Bench) -> None:
-    assert bench.say("G53 G0 X5\n") == "ALARM:2\r\n[MSG:Reset to continue]\r\n"
-    assert bench.say("?").startswith("<Alarm:2|")
+    assert bench.say("G53 G0 X5\n") == "ALARM:2\r\n"
+    assert bench.say("\x18", 0.1) == "[MSG:Reset to continue]\r\n"  # 0x18 within the pause is swallowed
+    assert bench.say("?").startswith("<Alarm|")
     assert bench.say("G0 X-1\n") == "error:9\r\n"
     assert bench.say("$X\n$H\n") == "error:79\r\nerror:79\r\n"
     answer = bench.say("\x18")
@@ -161,20 +166,22 @@ def test_a_reset_in_motion_is_alarm_3_and_then_homing_required(bench: Bench) -> 
     bench.say("G53 G1 X-301 F30000\n", 0.3)
     answer = bench.say("\x18")
     assert answer.startswith("ALARM:3\r\n")
-    assert answer.endswith("ALARM:11\r\n")
+    assert answer.endswith("ALARM:11\r\n[MSG:Homing cycle required]\r\n")
     assert bench.say("$X\n") == "error:46\r\n"
 
 
 def test_the_emergency_stop_locks_it_until_released_reset_and_homed(bench: Bench) -> None:
     bench.say("G53 G1 X-301 F30000\n", 0.3)
     bench.firmware.inject("estop")
-    assert bench.wait(0.0).endswith("ALARM:10\r\n")
+    assert bench.wait(0.1).endswith("ALARM:10\r\n[MSG:Emergency stop - clear, then reset to continue]\r\n")
     report = bench.say("?")
-    assert report.startswith("<Alarm:10|")
+    assert report.startswith("<Alarm|")
     assert "Pn:E" in report
-    assert bench.say("$X\n$H\n") == "error:50\r\nerror:50\r\n"
-    assert "ALARM:10" in bench.say("\x18")
+    assert bench.say("$X\n$H\nG4 P0.1\n") == "error:50\r\nerror:79\r\nerror:9\r\n"
+    assert bench.say("\x18", 1.0) == ""  # neither a banner nor anything else while it is pressed
+    assert "VER:" in bench.say("$I\n")  # though lines are answered
     bench.firmware.inject("estop", "released")
+    assert bench.say("?").startswith("<Alarm|")
     assert "ALARM:11" in bench.say("\x18")
     assert bench.say("$H\n", 60.0).endswith("ok\r\n")
 
@@ -202,7 +209,7 @@ def test_with_an_empty_memory_an_error_comes_before_two_banners_and_nothing_is_l
 
 def test_a_limit_switch_stays_reported_until_homing_leaves_it(bench: Bench) -> None:
     bench.firmware.inject("limit", "Y")
-    assert bench.wait(0.0).startswith("ALARM:1\r\n")
+    assert bench.wait(0.1).startswith("ALARM:1\r\n")
     bench.say("\x18")
     assert "Pn:Y" in bench.say("?")
     bench.say("$H\n", 60.0)
