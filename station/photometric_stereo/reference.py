@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.photometric_stereo.network import quantile_index
-from station.photometric_stereo.normal_map import PackedNormalMap
+from station.photometric_stereo.normal_map import MOST_COUNTED, PackedNormalMap
 from station.photometric_stereo.packing import (
     ALBEDO_FULL_SCALE,
     RESIDUAL_FULL_SCALE,
@@ -115,6 +115,6 @@ def _row(work: Work, y: int) -> None:
         result.residual[y] = pack_levels(tile.residual, RESIDUAL_FULL_SCALE)
     else:
         result.normals[:, y], result.albedo[y], result.residual[y] = normals, length, tile.residual
-    result.lit_count[y] = tile.lit_count
+    result.lit_count[y] = np.minimum(tile.lit_count, MOST_COUNTED)
     result.observable[y] = tile.observable
     result.saturated[y] = ~usable.all(axis=0)

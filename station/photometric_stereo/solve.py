@@ -40,7 +40,6 @@ __all__ = [
     "warm_up",
 ]
 
-MAXIMUM_LIGHTS = 32
 MOST_SPARE_MAPS = 4  # of a kind
 BLOCK_PIXELS = 1 << 19  # what one thread takes at a time: a call costs some 50 us
 M = TypeVar("M", NormalMap, PackedNormalMap)
@@ -76,8 +75,6 @@ class PhotometricStereo:
         dark_frame: DarkFrame | None = None,
     ) -> None:
         check_lights(lights)
-        if len(lights.names) > MAXIMUM_LIGHTS:
-            raise LightGeometryError(f"{len(lights.names)} lights given, at most {MAXIMUM_LIGHTS} can be solved")
         if flat_field is not None and len(flat_field.factors) != len(lights.names):
             raise PhotometricStereoError(f"flat field of {len(flat_field.factors)} lights for {len(lights.names)}")
         if threads is not None and threads < 1:
