@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from calibration.camera_model import F64
 from station.errors import BadInput
-from station.photometric_stereo.photographs import read_picture
+from station.photometric_stereo.picture_files import read_picture
 
 NAMES, TABLE, MASK = "filenames.txt", "light_directions.txt", "mask.png"
 MAXIMUM_PICTURES = 1000
