@@ -28,8 +28,8 @@ FEWEST_LIGHTS = 4
 FEWEST_PIXELS = 200
 BLOCKS = 12  # of neighbouring pixels, for the jackknife
 ROUNDS = 25  # of the factorisation
-FALSE_ALARMS = 0.01  # wanted per good table, before what is not matte adds its own
-LEAST_SIGMA_DEG = 0.35  # per axis: what a good calibration leaves in each row of a table
+FALSE_ALARMS = 0.02  # wanted per good table, before what is not matte adds its own
+LEAST_SIGMA_DEG = 0.25  # per axis: what a good calibration leaves in each row of a table
 LEAST_ANGLE_DEG = 1.0  # no light is flagged for less
 POOR_TABLE_DEG = 2.5  # rms per axis over all lights: a table that cannot belong to the frames
 EXCHANGE_GAIN = 2.5  # by how much the best exchange must lower the rms
@@ -104,23 +104,34 @@ def _factorised(values: F64, weights: F64, start: F64) -> _Factors | None:
     if whole.sum() >= FEWEST_PIXELS:
         left, sizes, _ = np.linalg.svd(values[:, whole], full_matrices=False)
         vectors = left[:, :3] * sizes[:3]
-    robust = weights
+    robust, before = weights, np.inf
     surface = np.zeros((values.shape[1], 3))
     for _ in range(ROUNDS):
         surface = _solved(vectors, robust, values)
         vectors = _solved(surface, robust.T, values.T)
         residuals = values - vectors @ surface.T
-        scale = 1.4826 * float(np.median(np.abs(residuals[weights > 0]))) + 1e-6
+        squares = (robust * residuals**2).sum()
+        scale = 1.4826 * float(np.median(np.abs(residuals[:, ::3][weights[:, ::3] > 0]))) + 1e-6
         robust = weights / (1 + (residuals / (2.5 * scale)) ** 2)
-    sizes = np.linalg.svd(surface - 0, compute_uv=False)
+        if abs(before - squares) < 1e-4 * squares:
+            break
+        before = squares
+    sizes = np.linalg.svd(surface, compute_uv=False)
     if not np.isfinite(vectors).all() or sizes[-1] < LEAST_SPREAD * sizes[0]:
         return None
-    edges = np.linspace(0, values.shape[1], BLOCKS + 1).astype(int)
-    without = []
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
-        rest = np.r_[0:first, last : values.shape[1]]
-        without.append(_solved(surface[rest], robust[:, rest].T, values[:, rest].T))
-    return _Factors(vectors, np.array(without))
+    return _Factors(vectors, _jackknifed(surface, robust, values))
+
+
+def _jackknifed(surface: F64, weights: F64, values: F64) -> F64:
+    """(BLOCKS, K, 3) light vectors, each from the pixels of all blocks but one."""
+    outer = (surface[:, :, None] * surface[:, None, :]).reshape(len(surface), 9)
+    edges = np.linspace(0, len(surface), BLOCKS + 1).astype(int)
+    blocks = [slice(first, last) for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    matrices = np.array([weights[:, b] @ outer[b] for b in blocks])
+    rights = np.array([(weights[:, b] * values[:, b]) @ surface[b] for b in blocks])
+    rest = (matrices.sum(axis=0) - matrices).reshape(BLOCKS, -1, 3, 3)
+    rest += 1e-9 * np.maximum(np.trace(rest, axis1=2, axis2=3), 1e-12)[..., None, None] * np.eye(3)
+    return np.asarray(np.linalg.solve(rest, (rights.sum(axis=0) - rights)[..., None])[..., 0], np.float64)
 
 
 def _solved(known: F64, weights: F64, values: F64) -> F64:
@@ -224,7 +235,7 @@ def _judged(factors: _Factors, table: F64, names: Sequence[str]) -> Consistency:
     outside = [k for k in np.flatnonzero(~inside).tolist() if k not in known] if count > FEWEST_LIGHTS else []
     if exchange is None or count >= 7:
         doubts += _explained(outside, fit, limits, table, names)
-    if not doubts and float(whole.sigma_deg) > max(POOR_TABLE_DEG, 0.0) and (inside.all() or count == FEWEST_LIGHTS):
+    if not doubts and float(whole.sigma_deg) > POOR_TABLE_DEG and (inside.all() or count == FEWEST_LIGHTS):
         doubts.append(
             LightDoubt(
                 "table", tuple(range(count)), float(whole.angles_deg.max()),

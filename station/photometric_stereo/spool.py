@@ -44,12 +44,12 @@ class GreyPictures:
             return None
         return np.unpackbits(self._clipped[k, first:last], axis=1, count=self.shape[1]).view(np.bool_)
 
-    def sampled(self, y: NDArray[np.intp], x: NDArray[np.intp]) -> tuple[Frame, ...]:
-        """Frames of (1, n): the pixels y, x (n,) of every picture, those with a clipped colour at full scale."""
+    def sampled(self, y: NDArray[np.intp], x: NDArray[np.intp], *, marked: bool = True) -> tuple[Frame, ...]:
+        """Frames of (1, n): the pixels y, x (n,) of every picture; `marked` puts clipped ones at full scale."""
         found = []
         for k in range(self.count):
             values = self._values[k][y, x]
-            if self._clipped is not None:
+            if marked and self._clipped is not None:
                 bits = (self._clipped[k][y, x // 8] >> (7 - x % 8).astype(np.uint8)) & 1
                 values = np.where(bits > 0, SATURATED, values)
             found.append(self._frame(values[None, :], k))
