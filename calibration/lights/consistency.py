@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -35,6 +35,7 @@ POOR_TABLE_DEG = 2.5  # rms per axis over all lights: a table that cannot belong
 EXCHANGE_GAIN = 2.5  # by how much the best exchange must lower the rms
 LEAST_SPREAD = 0.02  # least over largest singular value of the surface vectors: flatter parts judge no light
 TRIPLES = 500
+FEWEST_FOR_CONSENSUS = 7  # lights, of which a majority outvotes an exchanged pair and its mirror image
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _jackknifed(surface: F64, weights: F64, values: F64) -> F64:
     """(BLOCKS, K, 3) light vectors, each from the pixels of all blocks but one."""
     outer = (surface[:, :, None] * surface[:, None, :]).reshape(len(surface), 9)
     edges = np.linspace(0, len(surface), BLOCKS + 1).astype(int)
-    blocks = [slice(first, last) for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    blocks = [slice(first, last) for first, last in pairwise(edges)]
     matrices = np.array([weights[:, b] @ outer[b] for b in blocks])
     rights = np.array([(weights[:, b] * values[:, b]) @ surface[b] for b in blocks])
     rest = (matrices.sum(axis=0) - matrices).reshape(BLOCKS, -1, 3, 3)
@@ -226,23 +227,27 @@ def _judged(factors: _Factors, table: F64, names: Sequence[str]) -> Consistency:
             break
         inside = grown
     whole = _fit(factors.vectors, table, everyone)
-    exchange = _exchange(factors.vectors, table, whole, names)
-    if exchange is not None and (count < 7 or not inside.all()):
-        doubts: list[LightDoubt] = [exchange]
-        known = set(exchange.lights)
-    else:
-        doubts, known = [], set()
-    outside = [k for k in np.flatnonzero(~inside).tolist() if k not in known] if count > FEWEST_LIGHTS else []
-    if exchange is None or count >= 7:
-        doubts += _explained(outside, fit, limits, table, names)
-    if not doubts and float(whole.sigma_deg) > POOR_TABLE_DEG and (inside.all() or count == FEWEST_LIGHTS):
-        doubts.append(
-            LightDoubt(
-                "table", tuple(range(count)), float(whole.angles_deg.max()),
-                f"the table and the frames disagree by {whole.sigma_deg:.1f} degrees; which light is wrong cannot be said",
-            )
-        )  # fmt: skip
+    doubts = _doubts(factors, table, names, inside, fit, limits, whole)
     return Consistency(fit.angles_deg, limits, tuple(doubts), "")
+
+
+def _doubts(
+    factors: _Factors, table: F64, names: Sequence[str], inside: NDArray[np.bool_], fit: _Fit, limits: F64, whole: _Fit
+) -> list[LightDoubt]:
+    """An exchange that explains everything; else a doubt for each light outside; else, perhaps, one of the table.
+
+    Among few lights an exchange may leave a mirrored set that agrees just as well: there the exchange is tried first.
+    """
+    count = len(table)
+    exchange = _exchange(factors.vectors, table, whole, names)
+    if exchange is not None and count < FEWEST_FOR_CONSENSUS:
+        return [exchange]
+    outside = np.flatnonzero(~inside).tolist() if count > FEWEST_LIGHTS else []
+    found = _explained(outside, fit, limits, table, names)
+    if found or float(whole.sigma_deg) <= POOR_TABLE_DEG:
+        return found
+    text = f"the table and the frames disagree by {whole.sigma_deg:.1f} degrees; which light is wrong cannot be said"
+    return [LightDoubt("table", tuple(range(count)), float(whole.angles_deg.max()), text)]
 
 
 def _exchange(vectors: F64, table: F64, whole: _Fit, names: Sequence[str]) -> LightDoubt | None:
@@ -268,9 +273,7 @@ def _exchange(vectors: F64, table: F64, whole: _Fit, names: Sequence[str]) -> Li
     return LightDoubt("exchanged", named, float(np.max(angle_deg(table[i[alike]], table[j[alike]]))), text)
 
 
-def _explained(
-    outside: Sequence[int], fit: _Fit, limits: F64, table: F64, names: Sequence[str]
-) -> list[LightDoubt]:
+def _explained(outside: Sequence[int], fit: _Fit, limits: F64, table: F64, names: Sequence[str]) -> list[LightDoubt]:
     """A doubt for each light outside: exchanged with another, mirrored, or just off."""
     shown = unit(fit.shown)
     found: list[LightDoubt] = []
@@ -283,9 +286,8 @@ def _explained(
                 text = f"exchanged: {names[k]} and {names[other]} ({off.max():.1f} degrees off as the table has them)"
                 found.append(LightDoubt("exchanged", (k, other), float(off.max()), text))
                 left = [light for light in left if light not in (k, other)]
-    for k in left:
-        found.append(_single(k, shown[k], table[k], float(fit.angles_deg[k]), float(limits[k]), names[k]))
-    return found
+    singles = (_single(k, shown[k], table[k], float(fit.angles_deg[k]), float(limits[k]), names[k]) for k in left)
+    return [*found, *singles]
 
 
 def _single(k: int, shown: F64, row: F64, angle: float, limit: float, name: str) -> LightDoubt:

@@ -56,9 +56,7 @@ def solve_photographs(photographs: Photographs, settings: SolverSettings, noise:
     return SolvedPhotographs(result, uncertainty)
 
 
-def _into(
-    solver: PhotometricStereo, photographs: Photographs, first: int, last: int, columns: slice
-) -> list[Frame]:
+def _into(solver: PhotometricStereo, photographs: Photographs, first: int, last: int, columns: slice) -> list[Frame]:
     """Adds the rows to the solver; gives the frames with clipped pixels at full scale."""
     solver.begin()
     frames = []

@@ -85,7 +85,7 @@ def read_directions(folder: Path, count: int) -> Rows:
 
     Raises PhotographsError with the line of a direction that is not of length 1, or that comes from behind.
     """
-    rows = _rows(folder, DIRECTIONS, count, (3,))
+    rows = read_rows(folder, DIRECTIONS, count, (3,))
     lengths = np.linalg.norm(rows.values, axis=1)
     for k, (row, length) in enumerate(zip(rows.values, lengths, strict=True)):
         if not abs(length - 1) <= UNIT_TOLERANCE:
@@ -102,7 +102,7 @@ def read_strengths(folder: Path, count: int) -> Rows | None:
     """light_intensities.txt: (K, 3) or (K, 1), all above 0; None without the file. Raises PhotographsError."""
     if member(folder, STRENGTHS) is None:
         return None
-    rows = _rows(folder, STRENGTHS, count, (1, 3))
+    rows = read_rows(folder, STRENGTHS, count, (1, 3))
     for k, row in enumerate(rows.values):
         if not (row > 0).all():
             raise PhotographsError(f"{rows.where(k)}: strength {' '.join(f'{v:g}' for v in row)} is not above 0")
@@ -123,8 +123,8 @@ def _lines(folder: Path, name: str) -> list[tuple[int, str]]:
     return [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
-def _rows(folder: Path, name: str, count: int, widths: Sequence[int]) -> Rows:
-    """One row per picture, its length among `widths` and the same for all."""
+def read_rows(folder: Path, name: str, count: int, widths: Sequence[int]) -> Rows:
+    """One row per picture, its length among `widths` and the same for all. Raises PhotographsError with the line."""
     path = folder / name
     found: list[list[float]] = []
     lines: list[int] = []

@@ -30,7 +30,7 @@ def selection_network(count: int, index: int) -> NDArray[np.int64]:
 
 @cache
 def network_table(count: int, index: int) -> NDArray[np.int64]:
-    """`selection_network` for a kernel that reads it at run time: index, number of pairs, then the pairs, all in one."""
+    """`selection_network` for a kernel that reads it at run time: index, number of pairs, then the pairs."""
     pairs = selection_network(count, index)
     return np.concatenate([[index, len(pairs)], pairs.ravel()]).astype(np.int64)
 

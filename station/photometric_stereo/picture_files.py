@@ -62,7 +62,7 @@ def is_file(path: Path) -> bool:
 
 
 def read_header(path: Path) -> PictureHeader | None:
-    """Size, depth and colours of a PNG, TIFF, JPEG, BMP, PPM or TGA; None for anything else. Raises OSError as open does."""
+    """Size, depth and colours of a PNG, TIFF, JPEG, BMP, PPM or TGA; None for anything else. Raises OSError."""
     with path.open("rb") as file:
         start = file.read(26)
     if start[:8] == _PNG:

@@ -5,12 +5,12 @@ no loop waits for another's long chain: plain least squares; weighted least squa
 lengths, thresholds and output; lights counted in the counts' own width. Sums stay in registers (see `lanes`).
 
 Arguments that go together, here and in the other kernels: `lights` (tuple of K zeros, so that K is known when
-compiled; beyond MOST_UNROLLED lights the number itself, and one kernel serves every K); `frames` (pointer to the counts of light 0, elements from light to light, pointer to the dark frame or None);
-`signal` (pointers to black (K,), scale (K, 2, 2)); `near` (pointer to the row's ends or None, log2 of the knots'
-distance); `geometry` (pointers to light vectors (K, 3) and pseudo-inverse (K, 3)); `rules` (method, shadow, dark, worst
-condition, iterations, cauchy); `maps` (pointers to normals, albedo, lit count, residual, observable, saturated;
-elements from one component of the normals to the next). x, y are absolute where the mosaic's phase needs them, else of
-the region.
+compiled; beyond MOST_UNROLLED lights the number itself, and one kernel serves every K); `frames` (pointer to the
+counts of light 0, elements from light to light, pointer to the dark frame or None); `signal` (pointers to black (K,),
+scale (K, 2, 2)); `near` (pointer to the row's ends or None, log2 of the knots' distance); `geometry` (pointers to
+light vectors (K, 3) and pseudo-inverse (K, 3)); `rules` (method, shadow, dark, worst condition, iterations, cauchy);
+`maps` (pointers to normals, albedo, lit count, residual, observable, saturated; elements from one component of the
+normals to the next). x, y are absolute where the mosaic's phase needs them, else of the region.
 
 `solve_rows` is long because it owns all scratch arrays: inner kernels get raw pointers, and an array must outlive them.
 """
@@ -65,8 +65,8 @@ def _compiled(sources: int) -> Any:
 
     @entry
     def solve_rows(  # type: ignore[no-untyped-def]
-        ring, rows, corner, lights, network, dark, black, scale, limit, vectors, inverse, table, thresholds, plain, even, bounds,
-        knots, shift, rules, normals, albedo, number_map, residual, seen, saturated,
+        ring, rows, corner, lights, network, dark, black, scale, limit, vectors, inverse, table, thresholds, plain, even,
+        bounds, knots, shift, rules, normals, albedo, number_map, residual, seen, saturated,
     ):  # fmt: skip
         """Rows rows[0]..rows[1] of the region at `corner` (y, x) of `ring` (K, H, W), into maps, all C-contiguous.
 
