@@ -68,7 +68,9 @@ def main() -> None:
         names = [name.strip() for name in (folder / "filenames.txt").read_text().splitlines() if name.strip()]
         few = names[:: max(1, len(names) // options.lights)][: options.lights]
         print(f"{folder.name}: {len(names)} lights, weights {options.weights}")
-        print("  method  lights     mean   median      p95 degrees  seen  doubted  seconds    CPU-s  peak MB")
+        print(
+            "  method  lights     mean   median      p95 degrees  seen  doubted  seconds    CPU-s  peak MB", flush=True
+        )
         # ru_maxrss of children is the largest so far: the few lights come first
         runs = {(m, few is lights): solved(folder, m, options.weights, lights) for lights in (few, None)
                 for m in ("ls", "masked", "robust")}  # fmt: skip

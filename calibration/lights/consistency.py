@@ -30,10 +30,13 @@ BLOCKS = 12  # of neighbouring pixels, for the jackknife
 ROUNDS = 25  # of the factorisation
 FALSE_ALARMS = 0.02  # wanted per good table, before what is not matte adds its own
 LEAST_SIGMA_DEG = 0.25  # per axis: what a good calibration leaves in each row of a table
+MOST_REST = 0.25  # of the weakest component: with more, good tables miss by several degrees, and none is judged
+REST_SIGMA_DEG = 6.0  # per axis and unit of that rest: what it adds to a good table (ball of DiLiGenT, simulated parts)
 LEAST_ANGLE_DEG = 1.0  # no light is flagged for less
 POOR_TABLE_DEG = 2.5  # rms per axis over all lights: a table that cannot belong to the frames
+POOR_SIGMAS = 4.0  # the same, over what gloss and noise explain
 EXCHANGE_GAIN = 2.5  # by how much the best exchange must lower the rms
-LEAST_SPREAD = 0.02  # least over largest singular value of the surface vectors: flatter parts judge no light
+LEAST_SPREAD = 0.01  # of the weakest over the strongest component of the shading: flatter parts judge no light
 TRIPLES = 500
 FEWEST_FOR_CONSENSUS = 7  # lights, of which a majority outvotes an exchanged pair and its mirror image
 
@@ -83,6 +86,8 @@ def judge_table(
     factors = _factorised(values, lit.astype(np.float64), unit(directions))
     if factors is None:
         return _unjudged(count, "the part shows too few different slopes, or a light reaches too little of it")
+    if factors.rest > MOST_REST:
+        return _unjudged(count, f"gloss or noise is {factors.rest:.2f} of the shading by slopes (limit {MOST_REST})")
     return _judged(factors, unit(directions), said)
 
 
@@ -96,6 +101,7 @@ class _Factors(NamedTuple):
 
     vectors: F64
     without: F64
+    rest: float  # median residual over the weakest of the three components: gloss, interreflection and noise
 
 
 def _factorised(values: F64, weights: F64, start: F64) -> _Factors | None:
@@ -103,8 +109,7 @@ def _factorised(values: F64, weights: F64, start: F64) -> _Factors | None:
     whole = weights.all(axis=0)
     vectors = start
     if whole.sum() >= FEWEST_PIXELS:
-        left, sizes, _ = np.linalg.svd(values[:, whole], full_matrices=False)
-        vectors = left[:, :3] * sizes[:3]
+        vectors = np.linalg.eigh(values[:, whole] @ values[:, whole].T)[1][:, -3:]
     robust, before = weights, np.inf
     surface = np.zeros((values.shape[1], 3))
     for _ in range(ROUNDS):
@@ -117,10 +122,25 @@ def _factorised(values: F64, weights: F64, start: F64) -> _Factors | None:
         if abs(before - squares) < 1e-4 * squares:
             break
         before = squares
-    sizes = np.linalg.svd(surface, compute_uv=False)
-    if not np.isfinite(vectors).all() or sizes[-1] < LEAST_SPREAD * sizes[0]:
+    sizes = _sizes(vectors, surface)
+    if not np.isfinite(vectors).all() or sizes[0] < LEAST_SPREAD * sizes[2]:
         return None
-    return _Factors(vectors, _jackknifed(surface, robust, values))
+    return _Factors(vectors, _jackknifed(surface, robust, values), _rest(vectors, weights, values))
+
+
+def _rest(vectors: F64, weights: F64, values: F64) -> float:
+    """What no three components explain of the values, over the weakest component; near 0 for a matte part."""
+    surface = _solved(vectors, weights, values)
+    explained = vectors @ surface.T
+    weakest = float(_sizes(vectors, surface)[0]) / np.sqrt(explained.size)
+    freedom = np.sqrt(len(values) / (len(values) - 3))
+    return 1.4826 * freedom * float(np.median(np.abs(values - explained)[weights > 0])) / max(weakest, 1e-9)
+
+
+def _sizes(vectors: F64, surface: F64) -> F64:
+    """(3,) singular values of vectors surface^T, ascending."""
+    squares = np.linalg.eigvals((vectors.T @ vectors) @ (surface.T @ surface))
+    return np.asarray(np.sqrt(np.sort(np.maximum(squares.real, 0))), np.float64)
 
 
 def _jackknifed(surface: F64, weights: F64, values: F64) -> F64:
@@ -206,12 +226,17 @@ def _random_triples(count: int) -> NDArray[np.intp]:
 def _limits_deg(fit: _Fit, factors: _Factors, count: int) -> F64:
     """(K,) from the agreeing lights' own scatter, their number, the jackknife over the picture, and a least angle."""
     quantile = float(f_distribution.ppf(1 - FALSE_ALARMS / count, 2, max(fit.freedom, 1)))
-    sigma = max(float(fit.sigma_deg), LEAST_SIGMA_DEG)
+    sigma = max(float(fit.sigma_deg), _usual_sigma_deg(factors))
     scatter = sigma * np.sqrt(2 * quantile * (1 + np.minimum(fit.leverage, 50)))
     turned = unit(factors.without @ np.linalg.lstsq(factors.vectors, fit.shown, rcond=None)[0])
     away = np.rad2deg(np.linalg.norm(turned - unit(fit.shown), axis=2))
     jackknife = np.sqrt((len(turned) - 1) / len(turned) * (away**2).sum(axis=0))
     return np.asarray(np.maximum(np.maximum(scatter, 3 * jackknife), LEAST_ANGLE_DEG))
+
+
+def _usual_sigma_deg(factors: _Factors) -> float:
+    """Per axis, what a good table misses the frames by."""
+    return max(LEAST_SIGMA_DEG, REST_SIGMA_DEG * factors.rest)
 
 
 def _judged(factors: _Factors, table: F64, names: Sequence[str]) -> Consistency:
@@ -239,12 +264,13 @@ def _doubts(
     Among few lights an exchange may leave a mirrored set that agrees just as well: there the exchange is tried first.
     """
     count = len(table)
-    exchange = _exchange(factors.vectors, table, whole, names)
+    poor = max(POOR_TABLE_DEG, POOR_SIGMAS * _usual_sigma_deg(factors))
+    exchange = _exchange(factors.vectors, table, whole, names) if float(whole.sigma_deg) > poor else None
     if exchange is not None and count < FEWEST_FOR_CONSENSUS:
         return [exchange]
     outside = np.flatnonzero(~inside).tolist() if count > FEWEST_LIGHTS else []
     found = _explained(outside, fit, limits, table, names)
-    if found or float(whole.sigma_deg) <= POOR_TABLE_DEG:
+    if found or float(whole.sigma_deg) <= poor:
         return found
     text = f"the table and the frames disagree by {whole.sigma_deg:.1f} degrees; which light is wrong cannot be said"
     return [LightDoubt("table", tuple(range(count)), float(whole.angles_deg.max()), text)]
@@ -264,7 +290,7 @@ def _exchange(vectors: F64, table: F64, whole: _Fit, names: Sequence[str]) -> Li
     sigmas = np.rad2deg(np.sqrt(np.maximum(base + change + stiff * (step**2).sum(axis=1), 0) / freedom))
     best = float(sigmas.min())
     now = float(whole.sigma_deg)
-    if not (now > POOR_TABLE_DEG and best * EXCHANGE_GAIN < now):
+    if best * EXCHANGE_GAIN >= now:
         return None
     alike = np.flatnonzero(sigmas <= max(1.5 * best, LEAST_SIGMA_DEG))
     pairs = " or ".join(f"{names[i[p]]} and {names[j[p]]}" for p in alike[np.argsort(sigmas[alike])][:4])

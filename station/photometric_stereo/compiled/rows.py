@@ -65,8 +65,8 @@ def _compiled(sources: int) -> Any:
 
     @entry
     def solve_rows(  # type: ignore[no-untyped-def]
-        ring, rows, corner, lights, network, dark, black, scale, limit, vectors, inverse, table, thresholds, plain, even,
-        bounds, knots, shift, rules, normals, albedo, number_map, residual, seen, saturated,
+        ring, rows, corner, lights, network, dark, black, scale, limit, vectors, inverse, table, thresholds, plain,
+        even, bounds, knots, shift, rules, normals, albedo, number_map, residual, seen, saturated,
     ):  # fmt: skip
         """Rows rows[0]..rows[1] of the region at `corner` (y, x) of `ring` (K, H, W), into maps, all C-contiguous.
 
