@@ -55,7 +55,7 @@ def simulated(count: int, rng: np.random.Generator) -> Frames:
         slopes += rng.normal(0, 0.25, (2, 1)) * bump
     normals = np.stack([slopes[0], slopes[1], np.ones(PIXELS)])
     normals /= np.linalg.norm(normals, axis=0)
-    half = lights + [0, 0, 1]
+    half = lights + np.array([0, 0, 1])
     half /= np.linalg.norm(half, axis=1, keepdims=True)
     values = rng.uniform(0.3, 0.9, PIXELS) * np.maximum(lights @ normals, 0)
     values += rng.uniform(0, 0.15) * np.maximum(half @ normals, 0) ** 60 * (lights @ normals > 0)

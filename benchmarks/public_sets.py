@@ -43,7 +43,8 @@ def solved(folder: Path, method: str, weights: str, lights: list[str] | None) ->
         if process.returncode != 0:
             raise SystemExit(f"{folder}, {method}: exit code {process.returncode}: {trouble.strip()}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return json.loads(text) | {"seconds": seconds, "cpu_s": cpu, "peak_mb": after.ru_maxrss / 1024}
+    report: dict[str, Any] = json.loads(text)
+    return report | {"seconds": seconds, "cpu_s": cpu, "peak_mb": after.ru_maxrss / 1024}
 
 
 def line(method: str, report: dict[str, Any]) -> str:
@@ -53,7 +54,8 @@ def line(method: str, report: dict[str, Any]) -> str:
         errors = f"{truth['mean_deg']:8.3f} {truth['median_deg']:8.3f} {truth['p95_deg']:8.3f}        "
     return (
         f"  {method:8s} {len(report['lights']):5d} {errors}{report['observable_share']:8.1%} "
-        f"{len(report['suspicious_lights']):8d} {report['seconds']:8.1f} {report['cpu_s']:8.1f} {report['peak_mb']:8.0f}"
+        f"{len(report['suspicious_lights']):8d} "
+        f"{report['seconds']:8.1f} {report['cpu_s']:8.1f} {report['peak_mb']:8.0f}"
     )
 
 

@@ -133,7 +133,7 @@ def _rest(vectors: F64, weights: F64, values: F64) -> float:
     surface = _solved(vectors, weights, values)
     explained = vectors @ surface.T
     weakest = float(_sizes(vectors, surface)[0]) / np.sqrt(explained.size)
-    freedom = np.sqrt(len(values) / (len(values) - 3))
+    freedom = float(np.sqrt(len(values) / (len(values) - 3)))
     return 1.4826 * freedom * float(np.median(np.abs(values - explained)[weights > 0])) / max(weakest, 1e-9)
 
 

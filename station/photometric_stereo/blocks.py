@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.protocols import Frame
+from drivers.protocols import Frame, Pixels
 from station.photometric_stereo.memory import empty_map
 from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.photographs import Photographs
@@ -63,7 +64,7 @@ def _into(solver: PhotometricStereo, photographs: Photographs, first: int, last:
     for k in range(photographs.pictures.count):
         frame = photographs.pictures.frame(k, first, last)
         clipped = photographs.pictures.clipped(k, first, last)
-        frame = replace(frame, pixels=np.ascontiguousarray(frame.pixels[:, columns]))
+        frame = replace(frame, pixels=cast(Pixels, np.ascontiguousarray(frame.pixels[:, columns])))
         if clipped is None:
             solver.add(k, frame)
         else:

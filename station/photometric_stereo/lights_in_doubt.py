@@ -55,7 +55,8 @@ def _sample(photographs: Photographs, result: NormalMap, pixels: int) -> _Sample
     where: NDArray[np.intp] = np.flatnonzero(photographs.mask)
     where = where[:: max(1, where.size // pixels)]
     y, x = np.divmod(where, photographs.mask.shape[1])
-    planes = (result.albedo, result.lit_count, result.residual, result.observable, result.saturated)
-    albedo, number, residual, seen, saturated = (plane[y, x][None] for plane in planes)
-    part = NormalMap(result.normals[:, y, x][:, None], albedo, number, residual, seen, saturated)
+    part = NormalMap(
+        result.normals[:, y, x][:, None], result.albedo[y, x][None], result.lit_count[y, x][None],
+        result.residual[y, x][None], result.observable[y, x][None], result.saturated[y, x][None],
+    )  # fmt: skip
     return _Sample(photographs.pictures.sampled(y, x), part)

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,7 +158,7 @@ def _shares(
     if header.colours == 1:
         if strengths is None:
             return None
-        return strengths.values.mean() / strengths.values[keep][:, :1]
+        return np.asarray(strengths.values.mean() / strengths.values[keep][:, :1])
     given = np.array([COLOUR_WEIGHTS[weights]])
     if strengths is None:
         return np.repeat(given, len(keep), axis=0)
@@ -182,7 +182,7 @@ def _read(
         if pixels.shape[:2] != shape or 8 * pixels.itemsize != header.bits:
             raise PhotographsError(f"{listed}: the file's header says {header.text}, its pixels are {pixels.shape}")
         if (pixels.ndim == 3) != (header.colours == 3):  # alpha made three of one, or a palette was grey
-            pixels = pixels[..., 1] if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+            pixels = cast(Pixels, pixels[..., 1] if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2))
         for top in range(0, shape[0], FOLDED_ROWS):
             rows = pixels[top : top + FOLDED_ROWS]
             pictures.put(k, top, *((rows, None) if shares is None else _folded(rows, shares[k])))

@@ -19,7 +19,7 @@ def frames(count: int, seed: int, gloss: float = 0.03) -> tuple[np.ndarray, np.n
     row, column = np.divmod(np.arange(PIXELS), 30)
     slopes = 0.45 * np.stack([np.sin(0.31 * column + 0.1 * row), np.cos(0.37 * row)])
     normals = np.vstack([slopes, np.ones(PIXELS)]) / np.sqrt((slopes**2).sum(axis=0) + 1)
-    half = lights + [0, 0, 1]
+    half = lights + np.array([0, 0, 1])
     half /= np.linalg.norm(half, axis=1, keepdims=True)
     values = rng.uniform(0.4, 0.8, PIXELS) * np.maximum(lights @ normals, 0) + gloss * (half @ normals) ** 60
     values += rng.normal(0, 0.004, values.shape)
