@@ -249,8 +249,8 @@ def test_colours_are_weighted_as_asked_and_by_luma_without(tmp_path: Path) -> No
         report = solve_folder(folder, tmp_path / weights, "ls", weights=weights)  # type: ignore[arg-type]
         assert report.truth is not None
         assert report.weights == weights
-        errors[weights] = report.truth.mean_deg
-    assert errors["green"] < 0.1 < errors["luma"] < errors["equal"] < errors["red"]
+        errors[weights] = report.truth.median_deg
+    assert errors["green"] < 0.01 < errors["luma"] < errors["equal"] < errors["red"]
     run = CliRunner().invoke(app, ["solve", str(folder), "--out", str(tmp_path / "default"), "--json"])
     assert '"weights": "luma"' in run.stdout
 
