@@ -10,8 +10,7 @@ import typer
 
 from station.commands.options import JsonOption, OutOption
 from station.commands.say import say
-from station.photometric_stereo.photographs import ColourWeights
-from station.photometric_stereo.settings import Method
+from station.photometric_stereo.settings import ColourWeights, Method
 
 if TYPE_CHECKING:
     from station.photometric_stereo.folder import SolveReport

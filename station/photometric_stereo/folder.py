@@ -18,9 +18,9 @@ from station.photometric_stereo.checks import AngularErrors, angular_error_map, 
 from station.photometric_stereo.lights_in_doubt import light_figures
 from station.photometric_stereo.maps_on_disk import albedo_full_scale, residual_full_scale, write_maps
 from station.photometric_stereo.normal_map import NormalMap
-from station.photometric_stereo.photographs import ColourWeights, Photographs, PhotographsError, read_photographs
+from station.photometric_stereo.photographs import Photographs, PhotographsError, read_photographs
 from station.photometric_stereo.products import Products, products_of
-from station.photometric_stereo.settings import Method, SolverSettings
+from station.photometric_stereo.settings import ColourWeights, Method, SolverSettings
 from station.photometric_stereo.uncertainty import usual_noise
 
 REPORT = "report.json"

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +36,11 @@ from station.photometric_stereo.listing import (
 )
 from station.photometric_stereo.picture_files import MAXIMUM_PIXELS, PictureHeader, read_header, read_picture
 from station.photometric_stereo.radiometry import grey_values
+from station.photometric_stereo.settings import ColourWeights
 from station.photometric_stereo.spool import GreyPictures
 
-__all__ = ["ColourWeights", "Photographs", "PhotographsError", "read_photographs"]
+__all__ = ["Photographs", "PhotographsError", "read_photographs"]
 
-ColourWeights = Literal["luma", "equal", "red", "green", "blue"]
 COLOUR_WEIGHTS: dict[ColourWeights, tuple[float, float, float]] = {
     "luma": (0.298936021293775, 0.587043074451121, 0.114020904255103),  # ITU-R BT.601 as MATLAB's rgb2gray has it
     "equal": (1 / 3, 1 / 3, 1 / 3),
