@@ -52,6 +52,9 @@ def lights(
     second: Annotated[
         Path | None, typer.Option(help="The other kind of sphere under the same lights, for an independent estimate.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for light_directions.txt and its like, as `solve` reads them.")
+    ] = None,
     rig: Annotated[
         str | None, typer.Option("--rig", help="Rig file, or `simulated`: spheres and plane on the live rig.")
     ] = None,
@@ -68,10 +71,16 @@ def lights(
 
     if (folder is None) == (rig is None):
         raise RigChoiceError("give either a folder of pictures or --rig, not both and not neither")
+    if rig is not None and out is not None:
+        raise RigChoiceError("--out goes with a folder of pictures; `calibrate all --rig` writes a rig's record")
     settings = LightSettings(binning, sphere_mm / 2, mirror_exposure_us=mirror_us, plane_exposure_us=plane_us)
     report: LightsReport | LiveLightsReport
     if folder is not None:
         report = calibrate_lights_folder(folder, sphere, second)
+        if out is not None:
+            from station.calibrate.lights.lights_on_disk import write_lights
+
+            progress(f"written: {', '.join(str(path) for path in write_lights(report, out))}")
     else:
         report = _lights_of_rig(rig or "simulated", reference, settings)
     say(report.as_dict(), as_json, report.as_text())

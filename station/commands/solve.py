@@ -10,7 +10,7 @@ import typer
 
 from station.commands.options import JsonOption, OutOption
 from station.commands.say import say
-from station.photometric_stereo.settings import Method
+from station.photometric_stereo.settings import ColourWeights, Method
 
 if TYPE_CHECKING:
     from station.photometric_stereo.folder import SolveReport
@@ -21,6 +21,9 @@ def solve(
     out: OutOption,
     method: Annotated[Method, typer.Option(help="Solver.")] = "ls",
     lights: Annotated[str | None, typer.Option(help="Only these: names or file names, separated by commas.")] = None,
+    weights: Annotated[
+        ColourWeights, typer.Option(help="How colours make one value; luma is how the benchmark's figures were made.")
+    ] = "luma",
     height: Annotated[bool, typer.Option("--height", help="Also integrate the height.")] = False,
     mm_per_px: Annotated[
         float | None, typer.Option(help="Size of a pixel on the part; height and curvature are in pixels without.")
@@ -31,7 +34,7 @@ def solve(
     from station.photometric_stereo.folder import solve_folder
 
     report = solve_folder(
-        folder, out, method, None if lights is None else lights.split(","), height=height, mm_per_px=mm_per_px
+        folder, out, method, None if lights is None else lights.split(","), weights, height=height, mm_per_px=mm_per_px
     )
     say(asdict(report), as_json, "\n".join(_lines(report)))
 
@@ -44,12 +47,18 @@ def _lines(report: SolveReport) -> list[str]:
         f"observable {report.observable_share:.1%}, with saturation {report.saturated_share:.2%}",
         f"    lights counted per pixel {report.mean_lit_count:.1f}, "
         f"median residual {report.median_residual:.4f} of full scale",
-        f"    {'light':<16}{'relighting':>12}{'left out':>12}   (residual / mean signal)",
+        f"    signal counts from {report.dark_fraction:.2g} of full scale on; colours: {report.weights}",
+        f"    {'light':<16}{'relighting':>12}{'left out':>12}   (residual / mean signal)   table off by",
     ]
     for name in report.lights:
         relit, left_out = report.relighting_residuals.get(name), report.leave_one_out_residuals.get(name)
+        off = report.table_errors_deg.get(name)
         mark = "   <- look at this light" if name in report.suspicious_lights else ""
-        lines.append(f"    {name:<16}{_share(relit):>12}{_share(left_out):>12}{mark}")
+        table = "-" if off is None else f"{off:.2f} degrees"
+        lines.append(f"    {name:<16}{_share(relit):>12}{_share(left_out):>12}{table:>39}{mark}")
+    lines += [f"    ! {doubt}" for doubt in report.light_doubts]
+    if report.table_not_judged:
+        lines.append(f"    the table of lights was not judged: {report.table_not_judged}")
     return [*lines, *_error_lines(report), f"written to {report.out}: {', '.join(report.files)}"]
 
 
@@ -64,12 +73,12 @@ def _error_lines(report: SolveReport) -> list[str]:
     if report.height_range is not None:
         low, high = report.height_range
         lines.append(f"    height {low:.2f} to {high:.2f} {report.length_unit}, relative (mean 0)")
-    if report.truth is not None:
-        truth = report.truth
-        lines.append(
-            f"    against the truth: mean {truth.mean_deg:.3f}, median {truth.median_deg:.3f}, "
-            f"p95 {truth.p95_deg:.3f} degrees, above 5 degrees {truth.share_above_5_deg:.1%}"
-        )
+    for where, truth in (("observable pixels", report.truth), ("the whole mask", report.truth_whole_mask)):
+        if truth is not None:
+            lines.append(
+                f"    against the truth, {where}: mean {truth.mean_deg:.3f}, median {truth.median_deg:.3f}, "
+                f"p95 {truth.p95_deg:.3f} degrees, above 5 degrees {truth.share_above_5_deg:.1%} of {truth.pixels}"
+            )
     return lines
 
 

@@ -16,7 +16,7 @@ from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel, light_vectors, mosaic_intensities
 from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.radiometry import grey_frame, reciprocal_signals, saturation_limit_dn
-from station.photometric_stereo.reference import solve_tile
+from station.photometric_stereo.reference import shared, solve_tile
 from station.photometric_stereo.settings import SolverSettings
 
 SHADOW_OF_ALBEDO = 0.08  # a light predicted darker than this on a pixel is not judged by it
@@ -116,7 +116,7 @@ def leave_one_out_residuals(
     result = {}
     for k, name in enumerate(lights.names):
         rest = [j for j in range(count) if j != k]
-        tile = solve_tile(values[rest], usable[rest], directions[:, rest], settings)
+        tile = solve_tile(values[rest], usable[rest], shared(directions)[..., rest, :], settings)
         predicted = np.maximum(np.einsum("nc,nc->n", directions[:, k], tile.g), 0)
         albedo = np.linalg.norm(tile.g, axis=1)
         lit = tile.observable & usable[k] & (predicted > settings.shadow_fraction * albedo)

@@ -13,19 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from station.photometric_stereo.checks import (
-    AngularErrors,
-    angular_error_map,
-    angular_errors,
-    leave_one_out_residuals,
-    relighting_residuals,
-)
-from station.photometric_stereo.maps_on_disk import albedo_full_scale, write_maps
+from station.photometric_stereo.blocks import dark_fraction, solve_photographs, whole_normals
+from station.photometric_stereo.checks import AngularErrors, angular_error_map, angular_errors
+from station.photometric_stereo.lights_in_doubt import light_figures
+from station.photometric_stereo.maps_on_disk import albedo_full_scale, residual_full_scale, write_maps
 from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.photographs import Photographs, PhotographsError, read_photographs
 from station.photometric_stereo.products import Products, products_of
-from station.photometric_stereo.settings import Method, SolverSettings
-from station.photometric_stereo.solve import PhotometricStereo
+from station.photometric_stereo.settings import ColourWeights, Method, SolverSettings
+from station.photometric_stereo.uncertainty import usual_noise
 
 REPORT = "report.json"
 AXES = "pictures: x right, y down, origin top left; normals: x right, y up, z toward the camera; height: toward it"
@@ -38,6 +34,7 @@ class SolveReport:
     folder: str
     out: str
     method: str
+    weights: str  # of the colours
     lights: tuple[str, ...]
     condition: float  # of L^T L
     width_px: int
@@ -47,11 +44,18 @@ class SolveReport:
     saturated_share: float  # of the mask: one light or more saturated
     mean_lit_count: float
     median_residual: float  # rms over the lights that counted, full scale = 1
+    dark_fraction: float  # of full scale: a signal under it says nothing; from the pictures' own noise
     albedo_full_scale: float  # the albedo that albedo.png shows as 65535
+    residual_full_scale: float  # the residual that residual.png shows as 65535
     relighting_residuals: dict[str, float | None]
     leave_one_out_residuals: dict[str, float | None]
-    suspicious_lights: tuple[str, ...]  # leave-one-out residual above 1.8 times the median light's, for six or more
-    truth: AngularErrors | None
+    table_errors_deg: dict[str, float | None]  # between the table's direction and the one that the pictures show
+    table_limits_deg: dict[str, float | None]  # beyond which a light is suspicious
+    suspicious_lights: tuple[str, ...]  # in any of the doubts
+    light_doubts: tuple[str, ...]  # what is wrong with the table: directions, mirrored and exchanged rows
+    table_not_judged: str  # why the table was not judged; empty where it was
+    truth: AngularErrors | None  # over the observable pixels
+    truth_whole_mask: AngularErrors | None  # over all of the mask, by plain least squares where nothing is observable
     uncertainty_median_deg: (
         float | None
     )  # predicted from the noise of a usual sensor: no calibration comes with a folder
@@ -71,6 +75,7 @@ def solve_folder(
     out: Path,
     method: Method = "masked",
     lights: Sequence[str] | None = None,
+    weights: ColourWeights = "luma",
     *,
     height: bool = False,
     mm_per_px: float | None = None,
@@ -80,21 +85,23 @@ def solve_folder(
     With `height`, the integrated height goes there too (height.npy, NaN where unknown, and height.png; seconds per
     megapixel), in mm where `mm_per_px` says how large a pixel is, else in pixels. `out` appears whole or not at all;
     one that an earlier call wrote is replaced, any other that is not empty is refused. Raises PhotographsError for all
-    that is wrong with the folder, the lights included.
+    that is wrong with the folder, the lights included, and where no pixel of the mask is observable.
     """
-    settings = SolverSettings(method=method)
     if mm_per_px is not None and not 0 < mm_per_px < np.inf:
         raise PhotographsError(f"{folder}: a pixel of {mm_per_px} mm cannot be; give its size in mm on the part")
     _check_target(out)
-    photographs = read_photographs(folder, lights)
-    result = _solve(photographs, settings)
-    errors = None if photographs.truth is None else _errors(result, photographs)
     out.parent.mkdir(parents=True, exist_ok=True)
+    photographs = read_photographs(folder, lights, weights, spool_folder=out.parent)
+    settings = SolverSettings(method=method, dark_fraction=dark_fraction(photographs))
+    solved = solve_photographs(photographs, settings, usual_noise(photographs.pictures.frame(0, 0, 1)))
+    result = solved.normal_map
+    _check_observable(folder, photographs, result, settings)
+    errors = None if photographs.truth is None else _errors(result, photographs)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        products = products_of(result, photographs, settings, height, mm_per_px)
+        products = products_of(result.normals, solved.uncertainty_deg, height, mm_per_px)
         write_maps(partial, result, photographs, errors, products)
-        report = _report(folder, out, settings, photographs, result, errors, partial, products)
+        report = _report(folder, out, settings, weights, photographs, result, errors, partial, products)
         (partial / REPORT).write_text(report.as_json() + "\n", encoding="utf-8")
         _replace(partial, out)
     except BaseException:
@@ -103,18 +110,17 @@ def solve_folder(
     return report
 
 
-def _solve(photographs: Photographs, settings: SolverSettings) -> NormalMap:
-    """The normal map of the folder, with every plane 0 outside the mask."""
-    height, width = photographs.mask.shape
-    solver = PhotometricStereo(photographs.lights, (height, width), settings)
-    for k, frame in enumerate(photographs.frames):
-        solver.add(k, frame)
-    result = solver.solve()
-    outside = ~photographs.mask
-    result.normals[:, outside] = 0
-    for plane in (result.albedo, result.lit_count, result.residual, result.observable, result.saturated):
-        plane[outside] = 0
-    return result
+def _check_observable(folder: Path, photographs: Photographs, result: NormalMap, settings: SolverSettings) -> None:
+    """Raises PhotographsError where nothing at all was found: an empty map is no result."""
+    mask = photographs.mask
+    if result.observable[mask].any():
+        return
+    saturated, unlit = float(result.saturated[mask].mean()), float((result.lit_count[mask] < 3).mean())
+    raise PhotographsError(
+        f"{folder}: none of the mask's {int(mask.sum())} pixels is observable: {unlit:.0%} are lit by fewer than three "
+        f"lights (above {settings.dark_fraction:.2g} of full scale and not saturated), {saturated:.0%} are saturated; "
+        "look at exposure, mask and the order of light_directions.txt"
+    )
 
 
 def _errors(result: NormalMap, photographs: Photographs) -> NDArray[np.float64]:
@@ -145,6 +151,7 @@ def _report(
     folder: Path,
     out: Path,
     settings: SolverSettings,
+    weights: ColourWeights,
     photographs: Photographs,
     result: NormalMap,
     errors: NDArray[np.float64] | None,
@@ -154,12 +161,16 @@ def _report(
     """All figures of the report; `partial` is the folder into which the maps have been written."""
     expected = products.uncertainty_deg[np.isfinite(products.uncertainty_deg)]
     mask, seen = photographs.mask, result.observable
-    relighting = relighting_residuals(photographs.frames, photographs.lights, result)
-    left_out = leave_one_out_residuals(photographs.frames, photographs.lights, settings, mask)
+    names, figures = photographs.lights.names, light_figures(photographs, result, settings)
+    table = figures.consistency
+    whole = None
+    if photographs.truth is not None:
+        whole = angular_errors(angular_error_map(whole_normals(photographs, result), photographs.truth * mask))
     return SolveReport(
         folder=str(folder),
         out=str(out),
         method=settings.method,
+        weights=weights,
         lights=photographs.lights.names,
         condition=photographs.condition,
         width_px=mask.shape[1],
@@ -169,10 +180,17 @@ def _report(
         saturated_share=float(result.saturated[mask].mean()),
         mean_lit_count=float(result.lit_count[mask].mean()),
         median_residual=float(np.median(result.residual[seen])) if seen.any() else 0.0,
+        dark_fraction=settings.dark_fraction,
         albedo_full_scale=albedo_full_scale(result),
-        relighting_residuals=_finite(relighting),
-        leave_one_out_residuals=_finite(left_out),
-        suspicious_lights=suspicious_lights(left_out),
+        residual_full_scale=residual_full_scale(result),
+        relighting_residuals=_finite(figures.relighting),
+        leave_one_out_residuals=_finite(figures.left_out),
+        table_errors_deg=_finite(dict(zip(names, table.angles_deg.tolist(), strict=True))),
+        table_limits_deg=_finite(dict(zip(names, table.limits_deg.tolist(), strict=True))),
+        suspicious_lights=tuple(names[k] for k in table.doubted),
+        light_doubts=tuple(doubt.text for doubt in table.doubts),
+        table_not_judged=table.why_not,
+        truth_whole_mask=whole,
         truth=None if errors is None else angular_errors(errors),
         uncertainty_median_deg=float(np.median(expected)) if expected.size else None,
         uncertainty_p95_deg=float(np.percentile(expected, 95)) if expected.size else None,
@@ -181,14 +199,6 @@ def _report(
         axes=AXES,
         files=tuple(sorted([p.name for p in partial.iterdir()] + [REPORT])),
     )
-
-
-def suspicious_lights(left_out: dict[str, float]) -> tuple[str, ...]:
-    """Lights far off the others; with fewer than six lights the residual cannot tell which one it is."""
-    values = np.array(list(left_out.values()))
-    if len(values) < 6 or not np.isfinite(values).all():
-        return ()
-    return tuple(name for name, value in left_out.items() if value > 1.8 * float(np.median(values)))
 
 
 def _finite(values: dict[str, float]) -> dict[str, float | None]:

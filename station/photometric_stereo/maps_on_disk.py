@@ -16,12 +16,19 @@ from station.photometric_stereo.products import Products
 SLOPE_FULL_SCALE_DEG = 90.0
 UNCERTAINTY_FULL_SCALE_DEG = 5.0
 CURVATURE_QUANTILE = 0.99  # of its size, shown in full colour
+RESIDUAL_QUANTILE = 0.99
 
 
 def albedo_full_scale(result: NormalMap) -> float:
     """The 99.9 % quantile: a few pixels on highlights would darken all the rest."""
     seen = result.albedo[result.observable]
     return float(np.quantile(seen, 0.999)) if seen.size else 1.0
+
+
+def residual_full_scale(result: NormalMap) -> float:
+    """The 99 % quantile, so that the picture shows what there is, be it a thousandth or a tenth of full scale."""
+    seen = result.residual[result.observable]
+    return max(float(np.quantile(seen, RESIDUAL_QUANTILE)), 1e-6) if seen.size else 1.0
 
 
 def write_maps(
@@ -33,7 +40,7 @@ def write_maps(
 ) -> None:
     """Write every map into the folder: arrays in their own units (.npy), pictures on fixed scales (.png).
 
-    PNG planes of 16 bits run from 0 to the full scale named in this module or, for albedo, in the report.
+    PNG planes of 16 bits run from 0 to the full scale named in this module or, for albedo and residual, in the report.
     """
     scale = albedo_full_scale(result)
     pictures.write_picture(folder / "normals.png", pictures.encode_normals(result.normals))
@@ -42,7 +49,7 @@ def write_maps(
     np.save(folder / "albedo.npy", result.albedo)
     pictures.write_picture(folder / "lit_count.png", result.lit_count)
     pictures.write_picture(folder / "observable.png", result.observable.astype(np.uint8) * np.uint8(255))
-    pictures.write_picture(folder / "residual.png", pack_levels(result.residual, pictures.RESIDUAL_FULL_SCALE))
+    pictures.write_picture(folder / "residual.png", pack_levels(result.residual, residual_full_scale(result)))
     np.save(folder / "residual.npy", result.residual)
     np.save(folder / "slope_deg.npy", products.slope_deg)
     pictures.write_picture(folder / "slope.png", pack_levels(_known(products.slope_deg), SLOPE_FULL_SCALE_DEG))
@@ -78,7 +85,8 @@ def _picture(
     scale: float,
 ) -> NDArray[np.uint8]:
     """The sheet (H, W, 3) RGB: captioned tiles in three columns, each with its scale."""
-    first = photographs.frames[0]
+    rest = residual_full_scale(result)
+    first = photographs.pictures.frame(0, 0, photographs.pictures.shape[0])
     seen = first.pixels.astype(np.float32) / np.float32(first.full_scale_dn)
     count = len(photographs.lights.names)
     white = np.ones_like(result.albedo) * result.observable
@@ -88,8 +96,8 @@ def _picture(
         ("relit from the upper left, white", pictures.grey(pictures.relit(result.normals, white), 1.0)),
         (f"albedo, 0 to {scale:.2f}", pictures.grey(result.albedo, scale)),
         (
-            f"residual, 0 to {pictures.RESIDUAL_FULL_SCALE}",
-            pictures.coloured(result.residual, pictures.RESIDUAL_FULL_SCALE),
+            f"residual, 0 to {rest:.3g}",
+            pictures.coloured(result.residual, rest),
         ),
         (f"lights that counted, 0 to {count}", pictures.coloured(result.lit_count.astype(np.float32), float(count))),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,13 @@ def selection_network(count: int, index: int) -> NDArray[np.int64]:
             needed |= {low, high}
             kept.append((low, high))
     return np.array(kept[::-1], np.int64).reshape(-1, 2)
+
+
+@cache
+def network_table(count: int, index: int) -> NDArray[np.int64]:
+    """`selection_network` for a kernel that reads it at run time: index, number of pairs, then the pairs."""
+    pairs = selection_network(count, index)
+    return np.concatenate([[index, len(pairs)], pairs.ravel()]).astype(np.int64)
 
 
 def _batcher(count: int) -> list[tuple[int, int]]:

@@ -20,6 +20,7 @@ from station.photometric_stereo.packing import (
     unpack_scaled,
 )
 
+MOST_COUNTED = 255  # lights that lit_count can tell apart: more are shown as 255
 F32 = NDArray[np.float32]
 U16 = NDArray[np.uint16]
 
@@ -30,7 +31,7 @@ class NormalMap:
 
     normals: F32  # (3, H, W) unit length, x right, y up, z to the camera; 0 0 0 where unobservable
     albedo: F32  # (H, W) relative, >= 0
-    lit_count: NDArray[np.uint8]  # (H, W) how many lights counted (neither in shadow nor saturated)
+    lit_count: NDArray[np.uint8]  # (H, W) how many lights counted (not in shadow, not saturated), 255 at most
     residual: F32  # (H, W) rms of I - L g over the lights that counted, same unit as I (0..1)
     observable: NDArray[np.bool_]  # (H, W) three usable lights or more, in a geometry that decides the normal
     saturated: NDArray[np.bool_]  # (H, W) at least one light saturated here

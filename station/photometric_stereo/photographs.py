@@ -3,260 +3,241 @@
 `filenames.txt` (one per line), `light_directions.txt` (one row x y z per file; x right, y up, z toward the
 camera), and, where there are any, `light_intensities.txt` (one row of RGB, or one figure, per file),
 `mask.png` and `Normal_gt.mat` (key `Normal_gt`, H x W x 3). Photographs are taken to be linear.
+
+A value is the weighted sum of a pixel's colours, each divided by its light's strength (over the mean of all strengths),
+and clipped at full scale: the benchmark's own reading. All that can be refused is refused before a picture is decoded;
+then one picture is decoded at a time.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from drivers.protocols import Frame, Pixels
-from station.errors import BadInput
 from station.photometric_stereo.lights import DirectionalLights, LightGeometryError, check_lights
-from station.photometric_stereo.radiometry import grey_frame
+from station.photometric_stereo.listing import (
+    DIRECTIONS,
+    MASK,
+    TRUTH,
+    Names,
+    PhotographsError,
+    Rows,
+    member,
+    read_directions,
+    read_names,
+    read_strengths,
+)
+from station.photometric_stereo.picture_files import MAXIMUM_PIXELS, PictureHeader, read_header, read_picture
+from station.photometric_stereo.radiometry import grey_values
+from station.photometric_stereo.settings import ColourWeights
+from station.photometric_stereo.spool import GreyPictures
 
+__all__ = ["Photographs", "PhotographsError", "read_photographs"]
 
-class PhotographsError(BadInput, ValueError):
-    """A file of the folder is missing or wrong; the text names file and line, and says what was found."""
+COLOUR_WEIGHTS: dict[ColourWeights, tuple[float, float, float]] = {
+    "luma": (0.298936021293775, 0.587043074451121, 0.114020904255103),  # ITU-R BT.601 as MATLAB's rgb2gray has it
+    "equal": (1 / 3, 1 / 3, 1 / 3),
+    "red": (1, 0, 0),
+    "green": (0, 1, 0),
+    "blue": (0, 0, 1),
+}
+FOLDED_ROWS = 256  # of a colour picture at a time
 
 
 @dataclass(frozen=True)
 class Photographs:
     """What the folder holds, ready to be solved."""
 
-    frames: tuple[Frame, ...]  # grey, in the order of the lights; per-light colour is already taken out
-    lights: DirectionalLights
+    pictures: GreyPictures  # in the order of the lights; each light's colour and strength are already taken out
+    lights: DirectionalLights  # of strength 1
     condition: float  # of L^T L
     mask: NDArray[np.bool_]  # (H, W) True on the part
     truth: NDArray[np.float64] | None  # (3, H, W) unit normals, 0 where there are none
+    step: float  # of one count of the files, in values of full scale 1: what a weak light's file resolves
 
 
-def read_photographs(folder: Path, lights: Sequence[str] | None = None) -> Photographs:
+def read_photographs(
+    folder: Path,
+    lights: Sequence[str] | None = None,
+    weights: ColourWeights = "luma",
+    *,
+    spool_folder: Path | None = None,
+) -> Photographs:
     """Read the folder, or only the lights named (by file name, or by number from 0).
 
-    Raises PhotographsError, which names the file and line.
+    Many large pictures wait in an invisible file in `spool_folder` (default: the system's). Raises PhotographsError,
+    which names the file and, in a text file, the line.
     """
     if not folder.is_dir():
         raise PhotographsError(f"{folder}: no such folder")
-    names = _names(folder / "filenames.txt")
-    directions = _rows(folder / "light_directions.txt", len(names), (3,))
-    strengths = _strengths(folder / "light_intensities.txt", len(names))
-    keep = _selection(names, lights, folder)
-    table = _lights([names[i] for i in keep], directions[keep], folder)
+    names = read_names(folder)
+    directions = read_directions(folder, len(names.names))
+    strengths = read_strengths(folder, len(names.names))
+    keep = _selection(names.names, lights, folder)
+    table = DirectionalLights(tuple(names.names[i] for i in keep), directions.values[keep], np.ones(len(keep)))
     try:
         condition = check_lights(table)
     except LightGeometryError as error:
-        raise PhotographsError(f"{folder / 'light_directions.txt'}: {error}") from error
-    pictures = [_picture(folder, names[i], i + 1, strengths) for i in keep]
-    _check_alike(pictures, [names[i] for i in keep], folder)
-    frames = tuple(
-        grey_frame(_frame(p, k), w) for k, (p, w) in enumerate(zip(pictures, _weights(strengths, keep), strict=True))
-    )
-    if strengths is not None and pictures[0].ndim == 2:
-        mean = strengths[keep].mean(axis=1)
-        table = DirectionalLights(table.names, table.directions, mean / mean.mean())
-    shape = frames[0].pixels.shape
-    return Photographs(
-        frames, table, condition, _mask(folder / "mask.png", shape), _truth(folder / "Normal_gt.mat", shape)
-    )
+        raise PhotographsError(f"{folder / DIRECTIONS}: {error}") from error
+    header = _alike(folder, names, keep)
+    _check_colours(header, strengths, keep, names)
+    shape = (header.height_px, header.width_px)
+    mask, truth = _mask(folder, shape), _truth(folder, shape)
+    shares = _shares(header, strengths, keep, weights)
+    pictures = _read(folder, names, keep, header, shares, spool_folder)
+    step = 1 / (2**header.bits - 1) * (1.0 if shares is None else float(np.median(shares.sum(axis=1))))
+    return Photographs(pictures, table, condition, mask, truth, step)
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """(number from 1, text) of each line that is not blank."""
-    if not path.is_file():
-        raise PhotographsError(f"{path}: missing")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PhotographsError(f"{path}: not a text file ({error.reason} at byte {error.start})") from error
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-
-
-def _names(path: Path) -> list[str]:
-    """The file names in order. Raises PhotographsError for an empty list, a name listed twice, or a missing file."""
-    lines = _lines(path)
-    if not lines:
-        raise PhotographsError(f"{path}: empty, expected one file name per line")
-    seen: dict[str, int] = {}
-    for number, name in lines:
-        if name in seen:
-            raise PhotographsError(
-                f"{path}, line {number}: {name!r} is listed twice (first in line {seen[name]}); name each file once"
-            )
-        if not (path.parent / name).is_file():
-            raise PhotographsError(f"{path}, line {number}: {name!r} is not in the folder")
-        seen[name] = number
-    return list(seen)
-
-
-def _rows(path: Path, count: int, widths: tuple[int, ...]) -> NDArray[np.float64]:
-    """(count, n) figures of a text file, one row per file, n among `widths`. Raises PhotographsError with the line."""
-    rows = []
-    for number, line in _lines(path):
-        try:
-            row = [float(word) for word in line.replace(",", " ").split()]
-        except ValueError as error:
-            raise PhotographsError(f"{path}, line {number}: {error}") from error
-        if len(row) not in widths or not np.isfinite(row).all():
-            expected = " or ".join(map(str, widths))
-            raise PhotographsError(f"{path}, line {number}: {line!r}, expected {expected} finite figures")
-        rows.append(row)
-    if len({len(row) for row in rows}) > 1:
-        raise PhotographsError(f"{path}: rows of different length")
-    if len(rows) != count:
-        raise PhotographsError(
-            f"{path}: {len(rows)} rows for {count} files in filenames.txt, expected one row per file"
-        )
-    return np.array(rows, np.float64)
-
-
-def _strengths(path: Path, count: int) -> NDArray[np.float64] | None:
-    """(N, 3) or (N, 1), or None where there is no such file."""
-    if not path.exists():
-        return None
-    values = _rows(path, count, (1, 3))
-    bad = ~(values > 0).all(axis=1)
-    if bad.any():
-        raise PhotographsError(f"{path}: row {int(np.argmax(bad)) + 1} is not above 0: {values[np.argmax(bad)]}")
-    return values
-
-
-def _selection(names: list[str], wanted: Sequence[str] | None, folder: Path) -> list[int]:
+def _selection(names: Sequence[str], wanted: Sequence[str] | None, folder: Path) -> list[int]:
     """Indices of the lights wanted by file name or number, in that order; all for None. Raises PhotographsError."""
     if wanted is None:
         return list(range(len(names)))
-    keep = []
+    keep: list[int] = []
     for word in wanted:
-        index = names.index(word) if word in names else int(word) if word.isdigit() else -1
+        index = names.index(word) if word in names else int(word) if word.isdecimal() else -1
         if not 0 <= index < len(names):
-            raise PhotographsError(
-                f"{folder}: no light {word!r}; there are 0 to {len(names) - 1}, or {', '.join(names)}"
-            )
+            listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+            raise PhotographsError(f"{folder}: no light {word!r}; there are 0 to {len(names) - 1}, or {listed}")
         if index in keep:
             raise PhotographsError(f"{folder}: light {word!r} was asked for twice")
         keep.append(index)
     return keep
 
 
-def _lights(names: list[str], directions: NDArray[np.float64], folder: Path) -> DirectionalLights:
-    """Far lights of strength 1. Raises PhotographsError for a direction that is not of unit length."""
-    lengths = np.linalg.norm(directions, axis=1)
-    bad = (lengths < 1e-6) | (np.abs(lengths - 1) > 0.05)
-    if bad.any():
-        k = int(np.argmax(bad))
-        raise PhotographsError(
-            f"{folder / 'light_directions.txt'}: row of {names[k]!r} has length {lengths[k]:.4g}, expected 1"
-        )
-    return DirectionalLights(tuple(names), directions / lengths[:, None], np.ones(len(names)))
-
-
-def _picture(folder: Path, name: str, line: int, strengths: NDArray[np.float64] | None) -> Pixels:
-    """(H, W) or, where light has a colour to be taken out or the file has colour, (H, W, 3) RGB."""
-    path = folder / name
-    pixels = read_picture(path)
-    if pixels is None:
-        raise PhotographsError(f"{path} (filenames.txt, line {line}): not a readable picture, or cut short")
-    if pixels.ndim == 2 and strengths is not None and strengths.shape[1] == 3:
-        flat = bool(np.allclose(strengths, strengths[:, :1]))
-        if not flat:
-            raise PhotographsError(f"{path}: grey picture, but light_intensities.txt holds colours that differ")
-    return pixels
-
-
-def read_picture(path: Path) -> Pixels | None:
-    """(H, W) or (H, W, 3) RGB, 8 or 16 bit; None for what is not a whole picture. PNG, TIFF, TGA, JPEG."""
-    data = path.read_bytes()
-    if path.suffix.lower() == ".tga":
-        return _read_tga(path)
-    if data[:4] == b"\x89PNG" and b"IEND" not in data[-16:]:
-        return None
-    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:]:
-        return None
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    if pixels is None or pixels.dtype not in (np.uint8, np.uint16) or pixels.ndim not in (2, 3):
-        return None
-    if pixels.ndim == 3:
-        pixels = pixels[..., 2::-1] if pixels.shape[2] >= 3 else pixels[..., 0]
-    if pixels.dtype == np.uint8:
-        return np.ascontiguousarray(pixels, np.uint8)
-    return np.ascontiguousarray(pixels, np.uint16)
-
-
-def _read_tga(path: Path) -> Pixels | None:
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("L" if image.mode in ("L", "LA", "1") else "RGB"))
-    except (OSError, SyntaxError):
-        return None
-    return pixels
-
-
-def _check_alike(pictures: Sequence[Pixels], names: Sequence[str], folder: Path) -> None:
-    first = pictures[0]
-    for name, picture in zip(names, pictures, strict=True):
-        if picture.shape != first.shape or picture.dtype != first.dtype:
+def _alike(folder: Path, names: Names, keep: Sequence[int]) -> PictureHeader:
+    """The header that all pictures share; nothing is decoded. Raises PhotographsError for one unlike the first."""
+    first: PictureHeader | None = None
+    for k in keep:
+        header = _header(folder / names.names[k], f" ({names.path.name}, line {names.lines[k]})")
+        if first is None:
+            first = header
+        elif header != first:
             raise PhotographsError(
-                f"{folder / name}: {_described(picture)}, but {names[0]} is {_described(first)}; all must be alike"
+                f"{folder / names.names[k]} ({names.path.name}, line {names.lines[k]}): {header.text}, but "
+                f"{names.names[keep[0]]} is {first.text}; all must be alike"
+            )
+    assert first is not None  # three lights at least
+    return first
+
+
+def _header(path: Path, listed: str = "") -> PictureHeader:
+    """Raises PhotographsError for what is no picture, or too large a one."""
+    header = read_header(path)
+    if header is None:
+        raise PhotographsError(f"{path}{listed}: not a readable picture, or cut short")
+    if header.is_too_large:
+        raise PhotographsError(
+            f"{path}{listed}: {header.text}; at most {MAXIMUM_PIXELS / 1e6:g} megapixels are read, crop or bin them"
+        )
+    return header
+
+
+def _check_colours(header: PictureHeader, strengths: Rows | None, keep: Sequence[int], names: Names) -> None:
+    """Raises PhotographsError where a light's colour cannot be taken out of a grey picture."""
+    if strengths is None or header.colours == 3 or strengths.values.shape[1] == 1:
+        return
+    for k in keep:
+        if not np.allclose(strengths.values[k], strengths.values[k, 0]):
+            raise PhotographsError(
+                f"{strengths.where(k)}: a colour, but {names.names[k]} is a grey picture; give one figure per light"
             )
 
 
-def _described(picture: Pixels) -> str:
-    colours = "colour" if picture.ndim == 3 else "grey"
-    return f"{picture.shape[1]} x {picture.shape[0]} pixels, {8 * picture.dtype.itemsize} bit, {colours}"
-
-
-def _weights(strengths: NDArray[np.float64] | None, keep: list[int]) -> list[NDArray[np.float64] | None]:
-    """Per light, colour weights that take its RGB intensity out; one factor for all keeps the grey at or under 1."""
+def _shares(
+    header: PictureHeader, strengths: Rows | None, keep: Sequence[int], weights: ColourWeights
+) -> NDArray[np.float64] | None:
+    """(K, 3) what each colour adds to the value, or (K, 1) for grey; None where grey counts stay as they are."""
+    if header.colours == 1:
+        if strengths is None:
+            return None
+        return np.asarray(strengths.values.mean() / strengths.values[keep][:, :1])
+    given = np.array([COLOUR_WEIGHTS[weights]])
     if strengths is None:
-        return [None] * len(keep)
-    weights = 1 / np.broadcast_to(strengths[keep], (len(keep), 3))
-    return list(weights / weights.sum(axis=1).max())
+        return np.repeat(given, len(keep), axis=0)
+    return np.asarray(given * strengths.values.mean() / strengths.values[keep])
 
 
-def _frame(pixels: Pixels, index: int) -> Frame:
-    bits = 8 * pixels.dtype.itemsize
-    kind = "RGB" if pixels.ndim == 3 else "Mono"
-    return Frame(pixels, f"{kind}{bits}", bits, 0.0, 1.0, 0.0, 0, index)
+def _read(
+    folder: Path, names: Names, keep: Sequence[int], header: PictureHeader, shares: NDArray[np.float64] | None,
+    spool_folder: Path | None,
+) -> GreyPictures:  # fmt: skip
+    """Every picture decoded once, folded to grey, and put away."""
+    shape = (header.height_px, header.width_px)
+    is_8_bit = shares is None and header.bits == 8
+    dtype = np.dtype(np.uint8 if is_8_bit else np.uint16)
+    pictures = GreyPictures(len(keep), shape, dtype, clips=shares is not None, folder=spool_folder)
+    for k, i in enumerate(keep):
+        pixels = read_picture(folder / names.names[i])
+        listed = f"{folder / names.names[i]} ({names.path.name}, line {names.lines[i]})"
+        if pixels is None:
+            raise PhotographsError(f"{listed}: not a readable picture, or cut short")
+        if pixels.shape[:2] != shape or 8 * pixels.itemsize != header.bits:
+            raise PhotographsError(f"{listed}: the file's header says {header.text}, its pixels are {pixels.shape}")
+        if (pixels.ndim == 3) != (header.colours == 3):  # alpha made three of one, or a palette was grey
+            pixels = cast(Pixels, pixels[..., 1] if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2))
+        for top in range(0, shape[0], FOLDED_ROWS):
+            rows = pixels[top : top + FOLDED_ROWS]
+            pictures.put(k, top, *((rows, None) if shares is None else _folded(rows, shares[k])))
+    return pictures
 
 
-def _mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _folded(rows: Pixels, shares: NDArray[np.float64]) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
+    """Values of 16 bits, and where a colour was clipped."""
+    bits = 8 * rows.dtype.itemsize
+    colours = rows if rows.ndim == 3 else rows[..., None]
+    frame, clipped = grey_values(Frame(colours, f"RGB{bits}", bits, 0.0, 1.0, 0.0, 0, 0), shares)
+    return np.asarray(frame.pixels, np.uint16), clipped
+
+
+def _mask(folder: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """(H, W) True where the mask has any colour; all True without a mask. Raises PhotographsError."""
-    if not path.exists():
+    path = member(folder, MASK)
+    if path is None:
         return np.ones(shape, np.bool_)
+    header = _header(path)
+    if (header.height_px, header.width_px) != shape:
+        raise PhotographsError(
+            f"{path}: {header.width_px} x {header.height_px} pixels, frames have {shape[1]} x {shape[0]}"
+        )
     pixels = read_picture(path)
     if pixels is None:
         raise PhotographsError(f"{path}: not a readable picture, or cut short")
     mask = np.asarray((pixels > 0).reshape(*pixels.shape[:2], -1).any(axis=2))
-    if mask.shape != shape:
-        raise PhotographsError(f"{path}: {mask.shape[1]} x {mask.shape[0]} pixels, frames have {shape[1]} x {shape[0]}")
     if not mask.any():
         raise PhotographsError(f"{path}: black all over, nothing is left to solve")
     return mask
 
 
-def _truth(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
-    """(3, H, W) unit normals of Normal_gt.mat, 0 where unknown; None without the file. Raises PhotographsError."""
-    if not path.exists():
+def _truth(folder: Path, shape: tuple[int, int]) -> NDArray[np.float64] | None:
+    """(3, H, W) unit normals of Normal_gt.mat, 0 where unknown; None without the file. Raises PhotographsError.
+
+    The shape is read first: a compressed array of any size takes a few kilobytes.
+    """
+    path = member(folder, TRUTH)
+    if path is None:
         return None
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
     from scipy.io.matlab import MatReadError
 
     try:
-        content = loadmat(path)
-    except (MatReadError, NotImplementedError, ValueError, TypeError, OSError) as error:
+        found = {name: size for name, size, _ in whosmat(path)}
+        if "Normal_gt" not in found:
+            raise PhotographsError(f"{path}: no variable 'Normal_gt', only {', '.join(found) or 'nothing'}")
+        if found["Normal_gt"] != (*shape, 3):
+            raise PhotographsError(f"{path}: Normal_gt has shape {found['Normal_gt']}, expected {(*shape, 3)}")
+        truth = np.asarray(loadmat(path, variable_names=["Normal_gt"])["Normal_gt"], np.float64)
+    except PhotographsError:
+        raise
+    except (MatReadError, NotImplementedError, ValueError, TypeError, OSError, LookupError, zlib.error) as error:
         raise PhotographsError(f"{path}: not a MATLAB file up to version 7.2 ({error})") from error
-    if "Normal_gt" not in content:
-        found = ", ".join(key for key in content if not key.startswith("__"))
-        raise PhotographsError(f"{path}: no variable 'Normal_gt', only {found or 'nothing'}")
-    truth = np.asarray(content["Normal_gt"], np.float64)
-    if truth.shape != (*shape, 3):
-        raise PhotographsError(f"{path}: Normal_gt has shape {truth.shape}, expected {(*shape, 3)}")
     length = np.linalg.norm(truth, axis=2, keepdims=True)
     unit = np.where(np.isfinite(length) & (length > 0.5), truth / np.where(length > 0, length, 1), 0)
     return np.ascontiguousarray(unit.transpose(2, 0, 1))

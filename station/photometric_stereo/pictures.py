@@ -12,7 +12,6 @@ from station.photometric_stereo.packing import pack_normals, unpack_normals
 
 Bgr = NDArray[np.uint8]
 LAMP = np.array([-0.5, 0.5, 0.7071])  # of the relit picture: from the upper left
-RESIDUAL_FULL_SCALE = 0.1  # of the residual and of its colours: a tenth of full scale
 ERROR_FULL_SCALE_DEG = 20.0
 
 

@@ -7,11 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from station.photometric_stereo.normal_map import NormalMap
-from station.photometric_stereo.photographs import Photographs
-from station.photometric_stereo.settings import SolverSettings
 from station.photometric_stereo.surfaces import height_mm, mean_curvature_per_mm, slope_deg
-from station.photometric_stereo.uncertainty import predicted_uncertainty, usual_noise
 
 
 @dataclass(frozen=True)
@@ -33,20 +29,17 @@ class Products:
 
 
 def products_of(
-    result: NormalMap, photographs: Photographs, settings: SolverSettings, height: bool, mm_per_px: float | None
+    normals: NDArray[np.float32], uncertainty_deg: NDArray[np.float32], height: bool, mm_per_px: float | None
 ) -> Products:
-    """Slope, curvature and predicted error of every pixel, and the height if it is wanted.
+    """Slope and curvature of every pixel, and the height if it is wanted.
 
-    Lengths are in mm where `mm_per_px` is given, else in pixels. The noise is that of a usual sensor.
+    Lengths are in mm where `mm_per_px` is given, else in pixels.
     """
-    frames = photographs.frames
-    noise = usual_noise(frames[0])
-    uncertainty = predicted_uncertainty(frames, photographs.lights, result, noise, settings, stride=1)
     scale = 1.0 if mm_per_px is None else mm_per_px
     return Products(
-        slope_deg(result.normals),
-        mean_curvature_per_mm(result.normals, scale),
-        uncertainty.rms_deg,
-        height_mm(result.normals, scale) if height else None,
+        slope_deg(normals),
+        mean_curvature_per_mm(normals, scale),
+        uncertainty_deg,
+        height_mm(normals, scale) if height else None,
         "px" if mm_per_px is None else "mm",
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.photometric_stereo.network import quantile_index
-from station.photometric_stereo.normal_map import PackedNormalMap
+from station.photometric_stereo.normal_map import MOST_COUNTED, PackedNormalMap
 from station.photometric_stereo.packing import (
     ALBEDO_FULL_SCALE,
     RESIDUAL_FULL_SCALE,
@@ -42,7 +42,7 @@ def solve_tile(values: Array, usable: NDArray[np.bool_], directions: Array, sett
     `usable` (K, n) is False where the raw count was saturated; `directions` is (K, 3), or (n, K, 3) for near lights.
     """
     count, pixels = values.shape
-    lights = np.broadcast_to(directions, (pixels, count, 3))
+    lights = shared(directions)
     if settings.method == "ls":
         g, condition = weighted_least_squares(values, np.ones_like(values), lights)
         scale = np.linalg.norm(g, axis=1)
@@ -55,12 +55,12 @@ def solve_tile(values: Array, usable: NDArray[np.bool_], directions: Array, sett
     if settings.method == "robust":
         safe = np.where(scale > 0, scale, np.inf) * settings.cauchy_fraction
         for _ in range(settings.iterations):
-            residuals = values - np.einsum("nkc,nc->kn", lights, g)
+            residuals = values - predicted(lights, g)
             weights = np.where(lit, 1.0, FLOOR) / (1 + (residuals / safe) ** 2)
             g, condition = weighted_least_squares(values, weights, lights)
         lit = weights >= LEAST_WEIGHT
     number = lit.sum(axis=0)
-    residuals = values - np.einsum("nkc,nc->kn", lights, g)
+    residuals = values - predicted(lights, g)
     fitted = np.ones_like(lit) if settings.method == "ls" else lit
     rms = np.sqrt((fitted * residuals**2).sum(axis=0) / np.maximum(fitted.sum(axis=0), 1))
     well_placed = np.ones(pixels, bool) if settings.method == "ls" else condition <= settings.maximum_condition
@@ -76,14 +76,42 @@ def _first_weights(values: Array, lit: NDArray[np.bool_], scale: Array, settings
 
 
 def weighted_least_squares(values: Array, weights: Array, lights: Array) -> tuple[Array, Array]:
-    """g (n, 3) minimising sum_k w_k (I_k - l_k . g)^2, and tr(A) tr(A^-1) / 9, infinite (with g = 0) where singular."""
-    matrix = np.einsum("kn,nkc,nkd->ncd", weights, lights, lights, optimize=True)
-    right = np.einsum("kn,nkc->nc", weights * values, lights, optimize=True)
+    """g (n, 3) minimising sum_k w_k (I_k - l_k . g)^2, and tr(A) tr(A^-1) / 9, infinite (with g = 0) where singular.
+
+    `lights` is (K, 3), or (n, K, 3) for near lights.
+    """
+    lights = shared(lights)
+    matrix = weighted_products(weights, lights)
+    right = (
+        (weights * values).T @ lights
+        if lights.ndim == 2
+        else np.einsum("kn,nkc->nc", weights * values, lights, optimize=True)
+    )
     trace = np.trace(matrix, axis1=1, axis2=2)
     good = (np.linalg.det(matrix) > 1e-9 * trace**3) & (trace > 0)
     inverse = np.linalg.inv(np.where(good[:, None, None], matrix, np.eye(3)))
     g = np.einsum("ncd,nd->nc", inverse, right) * good[:, None]
     return g, np.where(good, trace * np.trace(inverse, axis1=1, axis2=2) / 9, np.inf)
+
+
+def shared(lights: Array) -> Array:
+    """(K, 3) where the (n, K, 3) given repeat one set of far lights (as `light_vectors` gives them), else unchanged."""
+    return lights[0] if lights.ndim == 3 and len(lights) > 0 and lights.strides[0] == 0 else lights
+
+
+def predicted(lights: Array, g: Array) -> Array:
+    """(K, n) l_k . g of lights (K, 3) or (n, K, 3) and g (n, 3)."""
+    lights = shared(lights)
+    return np.asarray(lights @ g.T if lights.ndim == 2 else np.einsum("nkc,nc->kn", lights, g))
+
+
+def weighted_products(weights: Array, lights: Array) -> Array:
+    """(n, 3, 3) sum_k w_k l_k l_k^T of weights (K, n) and lights (K, 3) or (n, K, 3)."""
+    lights = shared(lights)
+    if lights.ndim == 3:
+        return np.asarray(np.einsum("kn,nkc,nkd->ncd", weights, lights, lights, optimize=True))
+    outer = (lights[:, :, None] * lights[:, None, :]).reshape(len(lights), 9)
+    return np.asarray((weights.T @ outer).reshape(-1, 3, 3))
 
 
 def plain_rows(work: Work) -> Rows:
@@ -115,6 +143,6 @@ def _row(work: Work, y: int) -> None:
         result.residual[y] = pack_levels(tile.residual, RESIDUAL_FULL_SCALE)
     else:
         result.normals[:, y], result.albedo[y], result.residual[y] = normals, length, tile.residual
-    result.lit_count[y] = tile.lit_count
+    result.lit_count[y] = np.minimum(tile.lit_count, MOST_COUNTED)
     result.observable[y] = tile.observable
     result.saturated[y] = ~usable.all(axis=0)

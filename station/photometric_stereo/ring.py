@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.protocols import Frame
 from station.photometric_stereo.memory import Ring, empty_ring
-from station.photometric_stereo.radiometry import grey_frame
+from station.photometric_stereo.normal_map import MOST_COUNTED
+from station.photometric_stereo.radiometry import SATURATED, grey_values
 from station.photometric_stereo.settings import PhotometricStereoError
 
 
@@ -18,8 +21,12 @@ class FrameRing:
     Memory is allocated at the first frame and again only when the counts' type changes.
     """
 
-    def __init__(self, names: tuple[str, ...], shape: tuple[int, int]) -> None:
+    def __init__(self, names: tuple[str, ...], shape: tuple[int, int], *, keeps_values: bool = False) -> None:
+        """`keeps_values`: pixels with a colour at full scale keep their value (see `clipped`), for `ls`."""
         self._names = names
+        self._keeps_values = keeps_values
+        self._clipped: NDArray[np.uint8] | None = None
+        self._any_clipped = False
         self._shape = shape
         self._counts: Ring | None = None
         self._frames: dict[int, Frame] = {}  # without their pixels
@@ -29,6 +36,14 @@ class FrameRing:
         """Forget the view; the memory stays."""
         self._frames.clear()
         self._landed = [0] * len(self._names)
+        if self._any_clipped and self._clipped is not None:
+            self._clipped[:] = 0
+        self._any_clipped = False
+
+    @property
+    def clipped(self) -> NDArray[np.uint8] | None:
+        """(H, W) how many lights had a colour at full scale, 255 at most, where counts hold values; None for none."""
+        return self._clipped if self._any_clipped else None
 
     @property
     def counts(self) -> Ring:
@@ -50,26 +65,46 @@ class FrameRing:
         """Names of the lights under which fewer than `rows` rows have come."""
         return [name for name, landed in zip(self._names, self._landed, strict=True) if landed < rows]
 
-    def add(self, index: int, frame: Frame) -> None:
-        """Copy the whole frame under light `index`. Raises PhotometricStereoError."""
+    def add(self, index: int, frame: Frame, clipped: NDArray[np.bool_] | None = None) -> None:
+        """Copy the whole frame under light `index`. Raises PhotometricStereoError.
+
+        `clipped` (H, W) marks pixels of a grey frame whose colours were at full scale before they were folded.
+        """
         if frame.pixels.shape[:2] != self._shape and 0 <= index < len(self._names):
             raise PhotometricStereoError(
                 f"light {self._names[index]!r}: frame of {frame.pixels.shape[:2]}, expected {self._shape}"
             )
-        self.add_rows(index, frame, 0)
+        self.add_rows(index, frame, 0, clipped)
 
-    def add_rows(self, index: int, block: Frame, top: int) -> None:
+    def add_rows(self, index: int, block: Frame, top: int, clipped: NDArray[np.bool_] | None = None) -> None:
         """Copy rows from `top` on, at full width. Raises PhotometricStereoError."""
         if not 0 <= index < len(self._names):
             raise PhotometricStereoError(f"light {index} is unknown, there are {len(self._names)} lights")
-        grey = grey_frame(block)
+        grey = block
+        if block.pixels.ndim == 3:
+            grey, clipped = grey_values(block)
         self._check(index, grey, top)
         height, width = grey.pixels.shape
         if self._counts is None or self._counts.dtype != grey.pixels.dtype:
             self._counts = empty_ring(len(self._names), self._shape, grey.pixels.dtype)
-        self._counts[index, top : top + height, :width] = grey.pixels
+        rows = self._counts[index, top : top + height, :width]
+        rows[:] = grey.pixels
+        if clipped is not None:
+            self._mark(rows, clipped, top)
         self._frames.setdefault(index, replace(grey, pixels=np.empty((0, 0), grey.pixels.dtype)))
         self._landed[index] = top + height
+
+    def _mark(self, rows: NDArray[Any], clipped: NDArray[np.bool_], top: int) -> None:
+        """Full scale where a colour was at it; or, where values are kept, one more clipped light."""
+        if not self._keeps_values:
+            np.minimum(rows, SATURATED - 1, out=rows)
+            rows[clipped] = SATURATED
+        elif clipped.any():
+            if self._clipped is None:
+                self._clipped = np.zeros(self._shape, np.uint8)
+            number = self._clipped[top : top + len(rows)]
+            number += clipped & (number < MOST_COUNTED)
+            self._any_clipped = True
 
     def _check(self, index: int, grey: Frame, top: int) -> None:
         """Raises PhotometricStereoError unless the rows follow on and fit the view's other frames."""

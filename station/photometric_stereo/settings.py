@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Method = Literal["ls", "masked", "robust"]
+ColourWeights = Literal["luma", "equal", "red", "green", "blue"]  # how the colours of photographs make one value
 METHODS: tuple[Method, ...] = ("ls", "masked", "robust")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.protocols import Frame, Pixels
 from station.photometric_stereo.checks import relighting_residuals
@@ -23,6 +24,7 @@ from station.photometric_stereo.memory import DarkFrame, empty_map, empty_packed
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.photometric_stereo.reference import plain_rows
 from station.photometric_stereo.ring import FrameRing
+from station.photometric_stereo.saturation import withdraw_clipped
 from station.photometric_stereo.settings import Method, PhotometricStereoError, SolverSettings
 from station.photometric_stereo.work import Maps, Region, Rows, Work, radiometry_of
 
@@ -40,7 +42,6 @@ __all__ = [
     "warm_up",
 ]
 
-MAXIMUM_LIGHTS = 32
 MOST_SPARE_MAPS = 4  # of a kind
 BLOCK_PIXELS = 1 << 19  # what one thread takes at a time: a call costs some 50 us
 M = TypeVar("M", NormalMap, PackedNormalMap)
@@ -76,8 +77,6 @@ class PhotometricStereo:
         dark_frame: DarkFrame | None = None,
     ) -> None:
         check_lights(lights)
-        if len(lights.names) > MAXIMUM_LIGHTS:
-            raise LightGeometryError(f"{len(lights.names)} lights given, at most {MAXIMUM_LIGHTS} can be solved")
         if flat_field is not None and len(flat_field.factors) != len(lights.names):
             raise PhotometricStereoError(f"flat field of {len(flat_field.factors)} lights for {len(lights.names)}")
         if threads is not None and threads < 1:
@@ -91,7 +90,7 @@ class PhotometricStereo:
         self._flat_field = flat_field
         self._dark = None if dark_frame is None else _checked_dark(dark_frame, shape)
         self._step_px = _step_px(lights, flat_field)
-        self._ring = FrameRing(lights.names, shape)
+        self._ring = FrameRing(lights.names, shape, keeps_values=self.settings.method == "ls")
         self._spare: _Spare[NormalMap] = _Spare()
         self._spare_packed: _Spare[PackedNormalMap] = _Spare()
         self._result: NormalMap | None = None  # of the current view, while its rows land
@@ -111,13 +110,14 @@ class PhotometricStereo:
         self._ring.clear()
         self._result, self._work, self._solved = None, None, 0
 
-    def add(self, index: int, frame: Frame) -> None:
+    def add(self, index: int, frame: Frame, clipped: NDArray[np.bool_] | None = None) -> None:
         """Copy the frame taken under light `index` into the ring. Colour frames (H, W, 3) are folded to grey.
 
+        `clipped` (H, W) marks, in a frame that was folded before, pixels with a colour at full scale.
         Raises PhotometricStereoError if the light is unknown or was already there, or the frame has another size
         or depth than the rest of the view.
         """
-        self._ring.add(index, frame)
+        self._ring.add(index, frame, clipped)
 
     def add_rows(self, index: int, block: Frame, top: int) -> None:
         """Copy rows of the frame under light `index`: `block` holds them from row `top` on, at full width.
@@ -192,6 +192,10 @@ class PhotometricStereo:
         rows = self._rows(work)
         block = max(1, min(BLOCK_PIXELS // work.region.width, -(-(last - first) // self._threads)))
         list(self._pool.map(lambda start: rows(start, min(start + block, last)), range(first, last, block)))
+        clipped, region = self._ring.clipped, work.region
+        if clipped is not None:
+            columns = slice(region.left, region.left + region.width)
+            withdraw_clipped(work.result, first, clipped[region.top + first : region.top + last, columns])
 
     def _rows(self, work: Work) -> Rows:
         if self._engine == "numpy":

@@ -14,11 +14,12 @@ from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel
 from station.photometric_stereo.network import quantile_index
 from station.photometric_stereo.normal_map import NormalMap
+from station.photometric_stereo.reference import predicted, weighted_products
 from station.photometric_stereo.settings import SolverSettings
 
 QUANTISATION_VARIANCE_DN2 = 1 / 12
 USUAL_SATURATION_E, USUAL_DARK_NOISE_E = 10_000.0, 5.0  # of a machine-vision sensor whose figures nobody measured
-ROWS_AT_A_TIME = 16
+ROWS_AT_A_TIME, SAMPLES_AT_A_TIME = 16, 1 << 20  # a sample is one pixel under one light
 SUMMARY_PIXELS = 1_500  # their median is known to 3 %
 Z_68, Z_95 = 0.4677, 1.6449  # of the normal distribution, one-sided
 
@@ -82,8 +83,9 @@ def predicted_uncertainty(
     height, width = normal_map.albedo.shape
     rows, columns = np.arange(0, height, stride), np.arange(0, width, stride)
     out = np.empty((4, len(rows), len(columns)), np.float32)
-    for start in range(0, len(rows), ROWS_AT_A_TIME):
-        block = rows[start : start + ROWS_AT_A_TIME]
+    at_a_time = min(max(SAMPLES_AT_A_TIME // (len(frames) * len(columns)), 1), ROWS_AT_A_TIME)
+    for start in range(0, len(rows), at_a_time):
+        block = rows[start : start + at_a_time]
         y, x = (a.ravel() for a in np.meshgrid(block, columns, indexing="ij"))
         found = _at(frames, lights, normal_map, noise, settings, y, x, flat_field)
         out[:, start : start + len(block)] = np.stack(found).reshape(4, len(block), len(columns))
@@ -124,10 +126,10 @@ def _at(
     directions = sample.directions
     n, albedo = normal_map.normals[:, y, x].astype(np.float64), normal_map.albedo[y, x].astype(np.float64)
     counts = np.ones_like(sample.values) if settings.method == "ls" else _counts(sample, settings)
-    signal = np.maximum(np.einsum("nkc,cn->kn", directions, n) * albedo, 0) / sample.scale
+    signal = np.maximum(predicted(directions, n.T) * albedo, 0) / sample.scale
     variance = noise.variance_dn2(signal) * sample.scale**2
-    matrix = np.einsum("kn,nkc,nkd->ncd", counts, directions, directions, optimize=True)
-    scatter = np.einsum("kn,nkc,nkd->ncd", counts * variance, directions, directions, optimize=True)
+    matrix = weighted_products(counts, directions)
+    scatter = weighted_products(counts * variance, directions)
     decided = np.linalg.det(matrix) > 1e-9 * np.trace(matrix, axis1=1, axis2=2) ** 3
     seen = normal_map.observable[y, x] & decided
     inverse = np.linalg.inv(np.where(seen[:, None, None], matrix, np.eye(3)))

@@ -13,7 +13,7 @@ from calibration.boards.board import Board, Picture
 from calibration.camera.fit import Progress, calibrate_camera
 from calibration.camera.report import CameraReport, ImageFinding
 from station.errors import BadInput
-from station.photometric_stereo.photographs import read_picture
+from station.photometric_stereo.picture_files import read_picture
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 MAXIMUM_PICTURES = 1000

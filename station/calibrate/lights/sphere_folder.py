@@ -14,9 +14,19 @@ from numpy.typing import NDArray
 
 from calibration.camera_model import F64
 from station.errors import BadInput
-from station.photometric_stereo.photographs import read_picture
+from station.photometric_stereo.listing import (
+    DIRECTIONS,
+    MASK,
+    NAMES,
+    Names,
+    PhotographsError,
+    member,
+    read_names,
+    read_rows,
+)
+from station.photometric_stereo.picture_files import MAXIMUM_PIXELS, read_header, read_picture
 
-NAMES, TABLE, MASK = "filenames.txt", "light_directions.txt", "mask.png"
+TABLE = DIRECTIONS
 MAXIMUM_PICTURES = 1000
 
 
@@ -32,47 +42,69 @@ class SphereFolder:
     names: tuple[str, ...]
     pictures: tuple[NDArray[np.float32], ...]  # (H, W), full scale 1
     mask: NDArray[np.bool_]
-    table: F64 | None  # (K, 3), as light_directions.txt gives them
+    table: F64 | None  # (K, 3) unit vectors, as light_directions.txt gives them
 
 
 def read_sphere_folder(folder: Path) -> SphereFolder:
-    """All pictures of the folder in memory. Raises SphereFolderError, naming the file and, in a text file, the line."""
+    """All pictures of the folder in memory. Raises SphereFolderError, naming the file and, in a text file, the line.
+
+    What the folder names must lie in it, and sizes are compared before any picture is decoded.
+    """
     if not folder.is_dir():
         raise SphereFolderError(f"{folder}: no such folder")
-    names = [line for _, line in _lines(folder / NAMES)]
-    if not 0 < len(names) <= MAXIMUM_PICTURES:
-        raise SphereFolderError(f"{folder / NAMES}: {len(names)} pictures listed, expected 1 to {MAXIMUM_PICTURES}")
-    if len(set(names)) < len(names):
-        raise SphereFolderError(f"{folder / NAMES}: a file is listed twice; one picture per light")
-    mask = _grey(folder / MASK) > 0
-    pictures = []
-    for name in names:
-        picture = _grey(folder / name)
-        if picture.shape != mask.shape:
-            raise SphereFolderError(
-                f"{folder / name}: {picture.shape[1]} x {picture.shape[0]} px, "
-                f"but {MASK} has {mask.shape[1]} x {mask.shape[0]}; all must be alike"
-            )
-        pictures.append(picture)
-    return SphereFolder(folder, tuple(names), tuple(pictures), mask, _table(folder / TABLE, len(names)))
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """The lines that are not blank, with their numbers from 1."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise SphereFolderError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise SphereFolderError(f"{path}: not a text file (byte {error.start})") from error
-    return [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+        names = read_names(folder)
+        table = _table(folder, len(names.names))
+        mask_path = member(folder, MASK)
+    except PhotographsError as error:
+        raise SphereFolderError(str(error)) from error
+    if len(names.names) > MAXIMUM_PICTURES:
+        raise SphereFolderError(f"{names.path}: {len(names.names)} pictures listed, at most {MAXIMUM_PICTURES}")
+    if mask_path is None:
+        raise SphereFolderError(f"{folder / MASK}: missing")
+    _check_sizes(folder, names)
+    mask = _grey(mask_path) > 0
+    return SphereFolder(folder, names.names, tuple(_grey(folder / name) for name in names.names), mask, table)
+
+
+def _table(folder: Path, count: int) -> F64 | None:
+    """(count, 3) unit vectors, be they wrong: finding that out is the caller's work. None without the file."""
+    if member(folder, TABLE) is None:
+        return None
+    rows = read_rows(folder, TABLE, count, (3,))
+    lengths = np.linalg.norm(rows.values, axis=1)
+    for k, length in enumerate(lengths):
+        if not length > 1e-6:
+            raise SphereFolderError(f"{rows.where(k)}: a direction of length 0")
+    return np.asarray(rows.values / lengths[:, None], np.float64)
+
+
+def _check_sizes(folder: Path, names: Names) -> None:
+    """Raises SphereFolderError for a picture unlike the mask or too large; nothing is decoded."""
+    size = _size(folder / MASK)
+    for k, name in enumerate(names.names):
+        width, height = _size(folder / name)
+        if (width, height) != size:
+            raise SphereFolderError(
+                f"{folder / name} ({NAMES}, line {names.lines[k]}): {width} x {height} px, "
+                f"but {MASK} has {size[0]} x {size[1]}; all must be alike"
+            )
+
+
+def _size(path: Path) -> tuple[int, int]:
+    header = read_header(path)
+    if header is None:
+        raise SphereFolderError(f"{path}: not a readable picture, or cut short")
+    if header.is_too_large:
+        raise SphereFolderError(f"{path}: {header.text}; at most {MAXIMUM_PIXELS / 1e6:g} megapixels are read")
+    return header.width_px, header.height_px
 
 
 def _grey(path: Path) -> NDArray[np.float32]:
     """(H, W), full scale 1: the mean of the colours, but 1 (clipped) where any colour is at full scale."""
-    pixels = read_picture(path) if path.is_file() else None
+    pixels = read_picture(path)
     if pixels is None:
-        raise SphereFolderError(f"{path}: {'not a readable picture, or cut short' if path.is_file() else 'missing'}")
+        raise SphereFolderError(f"{path}: not a readable picture, or cut short")
     scale = np.float32(255 if pixels.dtype == np.uint8 else 65535)
     values = pixels.astype(np.float32) / scale
     if values.ndim == 2:
@@ -80,22 +112,3 @@ def _grey(path: Path) -> NDArray[np.float32]:
     grey = values.mean(axis=2)
     grey[(values >= 1).any(axis=2)] = 1
     return np.asarray(grey, np.float32)
-
-
-def _table(path: Path, count: int) -> F64 | None:
-    """(count, 3) unit vectors; None where there is no such file."""
-    if not path.exists():
-        return None
-    rows = []
-    for number, line in _lines(path):
-        try:
-            row = [float(word) for word in line.replace(",", " ").split()]
-        except ValueError as error:
-            raise SphereFolderError(f"{path}, line {number}: {error}") from error
-        if len(row) != 3 or not np.isfinite(row).all() or not np.linalg.norm(row) > 1e-6:
-            raise SphereFolderError(f"{path}, line {number}: {line!r}, expected three figures x y z of a direction")
-        rows.append(row)
-    if len(rows) != count:
-        raise SphereFolderError(f"{path}: {len(rows)} rows for {count} pictures in {NAMES}")
-    table = np.array(rows, np.float64)
-    return np.asarray(table / np.linalg.norm(table, axis=1, keepdims=True))

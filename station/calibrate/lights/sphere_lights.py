@@ -23,7 +23,8 @@ from calibration.lights.mirror_sphere import sight_light
 from calibration.lights.outline import Sphere, fit_sphere, outline_of_mask
 from calibration.lights.rays import LightCalibrationError, Orthographic
 from calibration.record import vector_of
-from station.calibrate.lights.sphere_folder import MASK, NAMES, SphereFolder, SphereFolderError, read_sphere_folder
+from station.calibrate.lights.sphere_folder import SphereFolder, SphereFolderError, read_sphere_folder
+from station.photometric_stereo.listing import MASK, NAMES
 
 SphereKind = Literal["mirror", "diffuse"]
 

@@ -6,10 +6,24 @@
 
 from __future__ import annotations
 
-from llvmlite import ir
-from numba.core import types
+from typing import Any
 
-from station.photometric_stereo.compiled.lanes import COUNTS, GROUP, I8, I64, fetched, kernel_intrinsic, spread
+from llvmlite import ir
+from numba.core import cgutils, types
+
+from station.photometric_stereo.compiled.lanes import (
+    COUNTS,
+    EIGHT_F32,
+    FLOATS,
+    GROUP,
+    I8,
+    I64,
+    LANES,
+    fetched,
+    kernel_intrinsic,
+    spread,
+)
+from station.photometric_stereo.normal_map import MOST_COUNTED
 
 
 @kernel_intrinsic
@@ -17,17 +31,41 @@ def extremes(_, raw, step, lights):  # type: ignore[no-untyped-def]
     """Smallest and largest count over the lights at 32 pixels; lights lie `step` elements apart."""
 
     def emit(context, builder, sig, args):  # type: ignore[no-untyped-def]
-        low = high = None
-        for k in range(len(sig.args[2])):
-            value = fetched(context, builder, sig.args[0], args[0], builder.mul(args[1], I64(k)), GROUP)
-            if low is None or high is None:
-                low = high = value
-            else:
-                low = builder.select(builder.icmp_unsigned("<", value, low), value, low)
-                high = builder.select(builder.icmp_unsigned(">", value, high), value, high)
+        def light(k: Any) -> Any:
+            return fetched(context, builder, sig.args[0], args[0], builder.mul(args[1], k), GROUP)
+
+        def smaller_and_larger(value: Any, low: Any, high: Any) -> tuple[Any, Any]:
+            less, more = builder.icmp_unsigned("<", value, low), builder.icmp_unsigned(">", value, high)
+            return builder.select(less, value, low), builder.select(more, value, high)
+
+        low = high = light(I64(0))
+        if isinstance(sig.args[2], types.Integer):
+            kept_low, kept_high = cgutils.alloca_once_value(builder, low), cgutils.alloca_once_value(builder, high)
+            with cgutils.for_range(builder, args[2], start=I64(1)) as loop:
+                low, high = smaller_and_larger(light(loop.index), builder.load(kept_low), builder.load(kept_high))
+                builder.store(low, kept_low)
+                builder.store(high, kept_high)
+            low, high = builder.load(kept_low), builder.load(kept_high)
+        else:
+            for k in range(1, len(sig.args[2])):
+                low, high = smaller_and_larger(light(I64(k)), low, high)
         return context.make_tuple(builder, sig.return_type, (low, high))
 
     return types.UniTuple(COUNTS[raw.element.bitwidth], 2)(raw, types.int64, lights), emit
+
+
+@kernel_intrinsic
+def in_a_byte(_, number, lights):  # type: ignore[no-untyped-def]
+    """The float lanes `number`, at most MOST_COUNTED; unchanged for a tuple of lights, which is never as long."""
+    sig = FLOATS(FLOATS, lights)
+    if not isinstance(lights, types.Integer):
+        return sig, lambda _, __, ___, args: args[0]
+
+    def emit(_, builder, __, args):  # type: ignore[no-untyped-def]
+        most = ir.Constant(EIGHT_F32, [float(MOST_COUNTED)] * LANES)
+        return builder.select(builder.fcmp_ordered("<", args[0], most), args[0], most)
+
+    return sig, emit
 
 
 @kernel_intrinsic

@@ -141,6 +141,14 @@ def pointer(_, array):  # type: ignore[no-untyped-def]
 
 
 @kernel_intrinsic
+def count_of(_, lights):  # type: ignore[no-untyped-def]
+    """How many lights: the length of a tuple, known when compiled, or the int64 itself."""
+    if isinstance(lights, types.Integer):
+        return types.int64(types.int64), lambda _, __, ___, args: args[0]
+    return types.int64(lights), lambda _, __, sig, ___: I64(len(sig.args[0]))
+
+
+@kernel_intrinsic
 def beyond(_, base, offset):  # type: ignore[no-untyped-def]
     """The pointer `offset` elements further on, or None for None."""
     if base == types.none:

@@ -9,13 +9,14 @@ from station.photometric_stereo.compiled.counts import (
     all_between,
     differs,
     extremes,
+    in_a_byte,
     load_counts,
     reached,
     same,
     splat_bytes,
 )
 from station.photometric_stereo.compiled.jit import PIECE_PX, f32, inner
-from station.photometric_stereo.compiled.lanes import GROUP, LANES, beyond
+from station.photometric_stereo.compiled.lanes import GROUP, LANES, beyond, count_of
 from station.photometric_stereo.compiled.lighting import near_at, signal_of
 from station.photometric_stereo.compiled.stores import (
     keep_albedo,
@@ -116,7 +117,7 @@ def _withdraw(maps, j, was, number):  # type: ignore[no-untyped-def]
 def count_far(lights, frames, limit, top, thresholds, even, g, floors, maps, n):  # type: ignore[no-untyped-def]
     """Count the lit lights of ls in the counts' own width, under far lights without a mosaic; none exceeds `top`."""
     raw, step, dark = frames
-    count, albedo = len(lights), lengths(maps[1], g)
+    count, albedo = count_of(lights), lengths(maps[1], g)
     for j in range(0, n, GROUP):
         low, high = extremes(beyond(raw, j), step, lights)
         store(maps[5], j, reached(high, limit))
@@ -147,15 +148,15 @@ def count_near(lights, frames, signal, phase, near, x, limit, top, rules, g, flo
         _, high = extremes(beyond(raw, j), step, lights)
         store(maps[5], j, reached(high, limit))
         for i in range(j, j + GROUP, LANES):
-            ends, steps = near_at(near, len(lights), x + i)
+            ends, steps = near_at(near, count_of(lights), x + i)
             albedo = load(lengths(maps[1], g), i)
             least = select(albedo > zero, splat(rules[1]) * albedo, splat(f32(np.inf)))
             number = zero
-            for k in range(len(lights)):
+            for k in range(count_of(lights)):
                 value = signal_of(k, frames, signal, phase, i, ends, steps)
                 lit = (value > least) & (load(raw, k * step + i) < high_count)
                 number = number + select(lit, one, zero)
-            store_counts(maps[2], i, number)
+            store_counts(maps[2], i, in_a_byte(number, lights))
         _withdraw(maps, j, differs(load_counts(floors, j), top), load_counts(maps[2], j))
 
 

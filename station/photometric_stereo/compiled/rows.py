@@ -5,12 +5,12 @@ no loop waits for another's long chain: plain least squares; weighted least squa
 lengths, thresholds and output; lights counted in the counts' own width. Sums stay in registers (see `lanes`).
 
 Arguments that go together, here and in the other kernels: `lights` (tuple of K zeros, so that K is known when
-compiled); `frames` (pointer to the counts of light 0, elements from light to light, pointer to the dark frame or None);
-`signal` (pointers to black (K,), scale (K, 2, 2)); `near` (pointer to the row's ends or None, log2 of the knots'
-distance); `geometry` (pointers to light vectors (K, 3) and pseudo-inverse (K, 3)); `rules` (method, shadow, dark, worst
-condition, iterations, cauchy); `maps` (pointers to normals, albedo, lit count, residual, observable, saturated;
-elements from one component of the normals to the next). x, y are absolute where the mosaic's phase needs them, else of
-the region.
+compiled; beyond MOST_UNROLLED lights the number itself, and one kernel serves every K); `frames` (pointer to the
+counts of light 0, elements from light to light, pointer to the dark frame or None); `signal` (pointers to black (K,),
+scale (K, 2, 2)); `near` (pointer to the row's ends or None, log2 of the knots' distance); `geometry` (pointers to
+light vectors (K, 3) and pseudo-inverse (K, 3)); `rules` (method, shadow, dark, worst condition, iterations, cauchy);
+`maps` (pointers to normals, albedo, lit count, residual, observable, saturated; elements from one component of the
+normals to the next). x, y are absolute where the mosaic's phase needs them, else of the region.
 
 `solve_rows` is long because it owns all scratch arrays: inner kernels get raw pointers, and an array must outlive them.
 """
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from station.photometric_stereo.compiled.jit import ENDS, LS, PIECE_PX, ROBUST, entry, f32, inner
-from station.photometric_stereo.compiled.lanes import GROUP, LANES, beyond, pointer
+from station.photometric_stereo.compiled.lanes import GROUP, LANES, beyond, count_of, pointer
 from station.photometric_stereo.compiled.least_squares import solve_far, solve_near
 from station.photometric_stereo.compiled.lighting import fill_row_ends
 from station.photometric_stereo.compiled.output import count_far, count_near, finish_counted, finish_ls, maps_at
@@ -38,7 +38,9 @@ def _piece(  # type: ignore[no-untyped-def]
     """`n` pixels, a multiple of GROUP, into the maps."""
     light, g, number, placed, floors, extreme = scratch
     if rules[0] != ROBUST:
-        if plain:
+        if plain is None:
+            solve_near(lights, frames, signal, phase, near, geometry, x, light[0], g, n)
+        elif plain:
             solve_far(lights, frames, table, even, g, maps, n)
         else:
             solve_near(lights, frames, signal, phase, near, geometry, x, light[0], g, n)
@@ -49,8 +51,10 @@ def _piece(  # type: ignore[no-untyped-def]
         )  # fmt: skip
         finish_counted(g, number, placed, maps, n)
         return
-    finish_ls(frames[2], g, rules, f32(top), thresholds, len(lights), floors, maps, n)
-    if plain:
+    finish_ls(frames[2], g, rules, f32(top), thresholds, count_of(lights), floors, maps, n)
+    if plain is None:
+        count_near(lights, frames, signal, phase, near, x, limit, top, rules, g, floors, maps, n)
+    elif plain:
         count_far(lights, frames, limit, top, thresholds, even, g, floors, maps, n)
     else:
         count_near(lights, frames, signal, phase, near, x, limit, top, rules, g, floors, maps, n)
@@ -61,12 +65,13 @@ def _compiled(sources: int) -> Any:
 
     @entry
     def solve_rows(  # type: ignore[no-untyped-def]
-        ring, rows, corner, lights, dark, black, scale, limit, vectors, inverse, table, thresholds, plain, even, bounds,
-        knots, shift, rules, normals, albedo, number_map, residual, seen, saturated,
+        ring, rows, corner, lights, network, dark, black, scale, limit, vectors, inverse, table, thresholds, plain,
+        even, bounds, knots, shift, rules, normals, albedo, number_map, residual, seen, saturated,
     ):  # fmt: skip
         """Rows rows[0]..rows[1] of the region at `corner` (y, x) of `ring` (K, H, W), into maps, all C-contiguous.
 
-        `lights` is a tuple of K zeros; `dark` (H, W) of the ring's shape, or None; `black` (K,) DN; `scale`
+        `lights` is a tuple of K zeros, and `network` None; or the number K with the table of network.network_table,
+        and then `plain` is None; `dark` (H, W) of the ring's shape, or None; `black` (K,) DN; `scale`
         (K, 2, 2) per DN and phase of the mosaic; `limit` DN of saturation, in the ring's type; `vectors` and
         `inverse` (K, 3); `table` of projection.projection_table, used where `plain`; `thresholds` (K + 1, 2), `even`
         as of projection.is_even; `bounds` see `_certain`; `knots` (Y, X, K, 7) every 2^shift pixels of the region,
@@ -74,13 +79,16 @@ def _compiled(sources: int) -> Any:
         float32 or all uint16 (see `packed`), the rest uint8. Every
         row of the ring (and of `dark`) must have GROUP elements to spare after the region. All finite.
         """
-        count, width = len(lights), albedo.shape[1]
+        count, width = count_of(lights), albedo.shape[1]
         step = ring.shape[1] * ring.shape[2]
         eights = np.empty((3, count, LANES), np.float32)
         floats, bytes_ = np.empty((4, PIECE_PX), np.float32), np.empty((2, PIECE_PX), np.uint8)
         counts, extreme = np.empty(PIECE_PX, ring.dtype), np.empty(2 * GROUP, ring.dtype)
         spare, spare_bytes = np.empty((5, GROUP), normals.dtype), np.empty((3, GROUP), np.uint8)
-        light = pointer(eights), beyond(pointer(eights), count * LANES), beyond(pointer(eights), 2 * count * LANES)
+        light = (
+            pointer(eights), beyond(pointer(eights), count * LANES), beyond(pointer(eights), 2 * count * LANES),
+            pointer(network),
+        )  # fmt: skip
         scratch = (
             light, pointer(floats), pointer(bytes_), beyond(pointer(bytes_), PIECE_PX), pointer(counts),
             pointer(extreme),

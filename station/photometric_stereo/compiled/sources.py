@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-_FROM_ABOVE = ("network.py", "packing.py")  # constants and networks that the kernels are built from
+_FROM_ABOVE = ("network.py", "normal_map.py", "packing.py")  # constants and networks that the kernels are built from
 
 
 def fingerprint() -> int:

@@ -167,8 +167,15 @@ def every(_, mask):  # type: ignore[no-untyped-def]
 
 
 @kernel_intrinsic
-def quantile(_, values, lights):  # type: ignore[no-untyped-def]
-    """Per lane, the quantile of network.quantile_index over the lights of values (K, 8)."""
+def quantile(_, values, lights, network, spare):  # type: ignore[no-untyped-def]
+    """Per lane, the quantile of network.quantile_index over the lights of values (K, 8).
+
+    A tuple of lights is sorted in registers. For a number of lights known at run time only, `network` points at
+    network.network_table, and the values are sorted in `spare` (K, 8).
+    """
+    sig = FLOATS(values, lights, network, spare)
+    if isinstance(lights, types.Integer):
+        return sig, _quantile_in_memory
 
     def emit(context, builder, sig, args):  # type: ignore[no-untyped-def]
         count = len(sig.args[1])
@@ -180,4 +187,27 @@ def quantile(_, values, lights):  # type: ignore[no-untyped-def]
             rows[low], rows[high] = builder.select(less, a, b), builder.select(builder.fcmp_ordered(">", a, b), a, b)
         return rows[index]
 
-    return FLOATS(values, lights), emit
+    return sig, emit
+
+
+def _quantile_in_memory(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Copies the values, runs the comparators of the table on the copy, and loads the wanted row."""
+    values, count, network, spare = args
+
+    def entry(at: Any) -> Any:
+        return builder.load(address(builder, network, sig.args[2].element, at, I64))
+
+    def row(at: Any) -> Any:
+        return address(builder, spare, sig.args[3].element, builder.mul(at, I64(LANES)), EIGHT_F32)
+
+    with cgutils.for_range(builder, count) as loop:
+        value = fetched(context, builder, sig.args[0], values, builder.mul(loop.index, I64(LANES)))
+        builder.store(value, row(loop.index), align=4)
+    with cgutils.for_range(builder, entry(I64(1))) as loop:
+        at = builder.add(builder.mul(loop.index, I64(2)), I64(2))
+        low, high = row(entry(at)), row(entry(builder.add(at, I64(1))))
+        a, b = builder.load(low, align=4), builder.load(high, align=4)
+        less, more = builder.fcmp_ordered("<", a, b), builder.fcmp_ordered(">", a, b)
+        builder.store(builder.select(less, a, b), low, align=4)
+        builder.store(builder.select(more, a, b), high, align=4)
+    return builder.load(row(entry(I64(0))), align=4)

@@ -9,9 +9,11 @@ from station.photometric_stereo.compiled.jit import CODES
 from station.photometric_stereo.compiled.projection import is_even, projection_table
 from station.photometric_stereo.compiled.rows import solve_rows
 from station.photometric_stereo.lights import PointLights, light_vectors
+from station.photometric_stereo.network import network_table, quantile_index
 from station.photometric_stereo.work import Region, Rows, Work
 
 F32 = NDArray[np.float32]
+MOST_UNROLLED = 32  # lights: beyond, one kernel takes any number of them, at a cost per light that does not grow
 Bounds = tuple[np.float32, np.float32, np.float32, np.float32]
 
 
@@ -31,11 +33,15 @@ def compiled_rows(work: Work) -> Rows:
         CODES[settings.method], np.float32(settings.shadow_fraction), np.float32(settings.dark_fraction),
         np.float32(worst), settings.iterations, np.float32(settings.cauchy_fraction),
     )  # fmt: skip
+    unrolled = count <= MOST_UNROLLED
+    lights = (0,) * count if unrolled else count
+    network = None if unrolled else network_table(count, quantile_index(count))
+    plain = knots is None and not is_mosaic if unrolled else None
     arguments = (
-        (region.top, region.left), (0,) * count, work.dark, black.astype(np.float32),
+        (region.top, region.left), lights, network, work.dark, black.astype(np.float32),
         radiometry.scale.astype(np.float32), work.ring.dtype.type(radiometry.limit_dn), vectors.astype(np.float32),
         np.ascontiguousarray(inverse.T, np.float32), projection_table(vectors, scale, black),
-        thresholds, knots is None and not is_mosaic, is_even(scale, black),
+        thresholds, plain, is_even(scale, black),
         _bounds(work, vectors, black, knots), knots, work.step_px.bit_length() - 1, rules,
         result.normals, result.albedo, result.lit_count, result.residual, result.observable.view(np.uint8),
         result.saturated.view(np.uint8),

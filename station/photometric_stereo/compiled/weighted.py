@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from station.photometric_stereo.compiled.counts import extremes, reached
+from station.photometric_stereo.compiled.counts import extremes, in_a_byte, reached
 from station.photometric_stereo.compiled.jit import MASKED, ROBUST, f32, inner
-from station.photometric_stereo.compiled.lanes import GROUP, LANES, beyond
+from station.photometric_stereo.compiled.lanes import GROUP, LANES, beyond, count_of
 from station.photometric_stereo.compiled.least_squares import keep
 from station.photometric_stereo.compiled.lighting import light_vector, near_at, signal_of
 from station.photometric_stereo.compiled.stores import store, store_counts
@@ -43,7 +43,7 @@ def _first_weights(lights, method, v, usable, s, w):  # type: ignore[no-untyped-
     zero, one, floor = splat(f32(0)), splat(f32(1)), splat(f32(1e-4))
     knee, four = splat(f32(1.5)), splat(f32(4))
     per_s = select(s > zero, one / s, zero)
-    for k in range(len(lights)):
+    for k in range(count_of(lights)):
         weight = load(usable, LANES * k)
         if method == ROBUST:
             over = maximum(load(v, LANES * k) * per_s - knee, zero)
@@ -55,7 +55,7 @@ def _first_weights(lights, method, v, usable, s, w):  # type: ignore[no-untyped-
 def _cauchy_weights(lights, v, usable, gx, gy, gz, per_s, vectors, ends, steps, w):  # type: ignore[no-untyped-def]
     """Weights 1 / (1 + (r / (cauchy s))^2) of the residuals r that g leaves; `per_s` = 1 / (cauchy s)."""
     one, floor = splat(f32(1)), splat(f32(1e-4))
-    for k in range(len(lights)):
+    for k in range(count_of(lights)):
         x, y, z = light_vector(k, vectors, ends, steps)
         q = (load(v, LANES * k) - (gx * x + gy * y + gz * z)) * per_s
         store(w, LANES * k, maximum(load(usable, LANES * k), floor) / (one + q * q))
@@ -66,7 +66,7 @@ def weighted(lights, v, w, vectors, ends, steps):  # type: ignore[no-untyped-def
     """g and condition of weighted least squares."""
     zero = splat(f32(0))
     xx, xy, xz, yy, yz, zz, bx, by, bz = zero, zero, zero, zero, zero, zero, zero, zero, zero
-    for k in range(len(lights)):
+    for k in range(count_of(lights)):
         value, weight = load(v, LANES * k), load(w, LANES * k)
         x, y, z = light_vector(k, vectors, ends, steps)
         wx, wy, wz = weight * x, weight * y, weight * z
@@ -81,7 +81,7 @@ def _rest(lights, v, w, gx, gy, gz, vectors, ends, steps):  # type: ignore[no-un
     """How many lights counted (weight 0.2 or more), and their mean squared residual."""
     zero, one, least = splat(f32(0)), splat(f32(1)), splat(f32(0.2))
     number, squares = zero, zero
-    for k in range(len(lights)):
+    for k in range(count_of(lights)):
         x, y, z = light_vector(k, vectors, ends, steps)
         rest = load(v, LANES * k) - (gx * x + gy * y + gz * z)
         weight = select(load(w, LANES * k) >= least, one, zero)
@@ -96,14 +96,14 @@ def _reconsider(  # type: ignore[no-untyped-def]
 ):
     """Solve eight pixels by masked or robust: g, mean squared residual, lights that counted, condition met or not."""
     method, shadow, dark, worst, iterations, cauchy = rules
-    v, usable, w = scratch
-    ends, steps = near_at(near, len(lights), x + i)
+    v, usable, w, network = scratch
+    ends, steps = near_at(near, count_of(lights), x + i)
     zero, one, top = splat(f32(0)), splat(f32(1)), splat(f32(limit))
-    for k in range(len(lights)):
+    for k in range(count_of(lights)):
         store(v, LANES * k, signal_of(k, frames, signal, phase, i, ends, steps))
-    s = quantile(v, lights)
+    s = quantile(v, lights, network, w)
     least = select(s > splat(dark), splat(shadow) * s, splat(f32(np.inf)))
-    for k in range(len(lights)):
+    for k in range(count_of(lights)):
         lit = (load(v, LANES * k) > least) & (load(frames[0], k * frames[1] + i) < top)
         store(usable, LANES * k, select(lit, one, zero))
     _first_weights(lights, method, v, usable, s, w)
@@ -115,7 +115,7 @@ def _reconsider(  # type: ignore[no-untyped-def]
             gx, gy, gz, condition = weighted(lights, v, w, vectors, ends, steps)
     count, square = _rest(lights, v, w, gx, gy, gz, vectors, ends, steps)
     keep(g, i, gx, gy, gz, square)
-    store_counts(number, i, count)
+    store_counts(number, i, in_a_byte(count, lights))
     store_counts(placed, i, condition <= splat(worst))
 
 
@@ -148,7 +148,7 @@ def sort_out(  # type: ignore[no-untyped-def]
         for i in range(0, GROUP, LANES):
             at = j + i
             if rules[0] == MASKED and _certain(extreme, i, beyond(dark, at), limit, bounds, rules):
-                store_counts(number, at, splat(f32(len(lights))))
+                store_counts(number, at, in_a_byte(splat(f32(count_of(lights))), lights))
                 store_counts(placed, at, splat(f32(1)))
             else:
                 _reconsider(

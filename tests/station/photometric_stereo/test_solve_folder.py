@@ -168,7 +168,7 @@ def broken(folder: Path, how: str) -> None:
         ("not a number", r"light_directions\.txt, line 1: .*zero"),
         ("two lights", "at least 3 lights, 2 given"),
         ("coplanar", "coplanar .*condition number"),
-        ("other size", r"3\.png: 12 x 10 pixels.*but 0\.png is 64 x 64"),
+        ("other size", r"3\.png \(filenames\.txt, line 4\): 12 x 10 pixels.*but 0\.png is 64 x 64"),
         ("cut short", r"1\.png \(filenames\.txt, line 2\): not a readable picture"),
         ("mask size", r"mask\.png: 3 x 3"),
         ("truth shape", r"Normal_gt has shape"),

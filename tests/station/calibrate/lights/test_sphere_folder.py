@@ -11,9 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from calibration.lights.rays import angle_deg, unit
+from station.calibrate.lights.lights_on_disk import write_lights
 from station.calibrate.lights.sphere_folder import SphereFolderError
 from station.calibrate.lights.sphere_lights import calibrate_lights_folder
 from station.commands.app import app
+from station.photometric_stereo.photographs import read_photographs
 
 SIZE, RADIUS = 260, 110.0
 
@@ -85,12 +87,45 @@ def test_a_light_that_is_off_is_reported_and_the_others_are_measured(tmp_path: P
     assert all(light.direction is not None for k, light in enumerate(report.lights) if k != 2)
 
 
+@pytest.mark.parametrize("kind", ["mirror", "diffuse"])
+def test_measured_lights_are_written_as_solve_reads_them(kind: str, tmp_path: Path) -> None:
+    """Issue 16, point 14."""
+    sphere = write(tmp_path / kind, kind, ring())
+    part = write(tmp_path / "part", "diffuse", ring())
+    command = ["calibrate", "lights", str(sphere), "--sphere", kind, "--out", str(part)]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    read = read_photographs(part)
+    assert max(angle_deg(read.lights.directions, ring())) < 0.4
+    assert (part / "light_intensities.txt").exists() == (kind == "diffuse")
+    with pytest.raises(SphereFolderError, match=r"light_directions\.txt: is there already"):
+        write_lights(calibrate_lights_folder(sphere, kind), part)  # type: ignore[arg-type]
+    own = tmp_path / "own"
+    assert write_lights(calibrate_lights_folder(sphere, kind), own)[0] == own / "light_directions.txt"  # type: ignore[arg-type]
+    assert (own / "filenames.txt").read_text() == (sphere / "filenames.txt").read_text()
+
+
+def test_lights_that_were_not_measured_are_not_written(tmp_path: Path) -> None:
+    """Issue 16, point 14."""
+    folder = write(tmp_path / "mirror", "mirror", ring())
+    cv2.imwrite(str(folder / "002.png"), np.zeros((SIZE, SIZE), np.uint16))
+    with pytest.raises(SphereFolderError, match=r"not measured: 002\.png"):
+        write_lights(calibrate_lights_folder(folder, "mirror"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
         (lambda f: (f / "mask.png").unlink(), r"mask\.png: missing"),
         (lambda f: (f / "filenames.txt").write_text("000.png\n000.png\n"), "listed twice"),
-        (lambda f: cv2.imwrite(str(f / "001.png"), np.zeros((9, 9), np.uint8)), r"001\.png: 9 x 9 px"),
+        (
+            lambda f: cv2.imwrite(str(f / "001.png"), np.zeros((9, 9), np.uint8)),
+            r"001\.png \(filenames\.txt, line 2\): 9 x 9 px",
+        ),
+        (
+            lambda f: (f / "005.png").symlink_to(f.parent / "x") if (f / "005.png").rename(f.parent / "x") else None,
+            r"line 6: '005\.png' leads out of the folder",
+        ),
         (lambda f: (f / "004.png").write_bytes(b"\x89PNG cut"), r"004\.png: not a readable picture"),
         (lambda f: (f / "light_directions.txt").write_text("1 0\n"), r"light_directions\.txt, line 1"),
         (lambda f: cv2.imwrite(str(f / "mask.png"), np.zeros((SIZE, SIZE), np.uint8)), "nothing is masked"),
