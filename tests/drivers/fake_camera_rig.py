@@ -3,8 +3,8 @@
 Arguments: folder, serial number, `map` or `socket`. Commands on stdin, one word a line, each answered by one JSON
 line: `last` returns the last request; `ok incomplete dropped early repeat die freeze` choose what becomes of the next
 frame; `constant` makes one picture serve for all; `hold` lets no exposure end until `release`; `keep` lets no frame be
-read out until `deliver`; `line` is an edge on the trigger input. `overwritten` puts another picture over each one in the map before it is announced, `unfinished` is in the middle of
-doing so, and `whole` ends both.
+read out until `deliver`; `line` is an edge on the trigger input. `overwritten` puts another picture over each one in
+the map before it is announced, `unfinished` is in the middle of doing so, and `whole` ends both.
 """
 
 from __future__ import annotations
