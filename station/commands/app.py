@@ -24,7 +24,7 @@ from station.commands.inspect.command import inspect
 from station.commands.plan import plan
 from station.commands.rig import rig_app
 from station.commands.solve import solve
-from station.commands.teach import dataset_app, gloss, train
+from station.commands.teach import dataset_app, gloss, train, view_reference
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "demo": demo,
@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "rejudge": rejudge,
     "lights-trend": lights_trend,
     "train": train,
+    "view-reference": view_reference,
     "evaluate": evaluate,
     "console": console,
 }

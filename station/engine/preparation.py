@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from station.judge.detector import AnomalyDetector
 from station.judge.view_judge import ViewJudge
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.rig.devices import Rig
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +56,10 @@ def prepare(files: RecipeFiles, rig: Rig) -> Prepared:
     files.detector.warm_up()
     judge = ViewJudge(files.loaded, files.detector)
     judge.warm_up(actual)
+    if judge.why_unproven is not None:
+        log.warning(
+            "%s: where the camera stands and which lamps shine is not proven in its pictures: %s; "
+            "make a reference from good parts: station view-reference",
+            files.path, judge.why_unproven,
+        )  # fmt: skip
     return Prepared(files, judge)
