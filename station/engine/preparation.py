@@ -56,10 +56,14 @@ def prepare(files: RecipeFiles, rig: Rig) -> Prepared:
     files.detector.warm_up()
     judge = ViewJudge(files.loaded, files.detector)
     judge.warm_up(actual)
-    if judge.why_unproven is not None:
-        log.warning(
-            "%s: where the camera stands and which lamps shine is not proven in its pictures: %s; "
-            "make a reference from good parts: station view-reference",
-            files.path, judge.why_unproven,
-        )  # fmt: skip
+    warn_of_missing_proofs(files.path, judge.why_unproven)
     return Prepared(files, judge)
+
+
+def warn_of_missing_proofs(recipe: Path, why: str | None) -> None:
+    """A person must know that a moved camera or a weak lamp could make good parts FAIL; `why` None: nothing to say."""
+    if why is not None:
+        log.warning(
+            "%s: where the camera stands and which lamps shine is not proven in the pictures: %s; "
+            "make a reference from good parts: station view-reference", recipe, why,
+        )  # fmt: skip

@@ -70,7 +70,7 @@ class FixtureTracker:
             seen = self._seen(levels, self._onto(place))
             step = self._step(seen)
             place -= step
-            if np.abs(step[:2]).max() < SETTLED_CELLS:
+            if np.abs(step * (1, 1, self._shape[1] / 2, self._shape[1] / 2)).max() < SETTLED_CELLS:
                 break
         onto = self._onto(place)
         likeness = self._likeness(self._seen(levels, onto))

@@ -170,10 +170,10 @@ class ProofTolerances(_Strict):
     The defaults are from `benchmarks/causes.py`: good demo parts bear this much, and undisturbed views stay far below.
     """
 
-    moved_mm: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)] = 0.1  # of the fixture, in the picture's middle
+    moved_mm: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)] = 0.25  # of the fixture in the picture
     distance_mm: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)] = 0.25  # nearer or farther
-    light: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.012  # of one light against the others
-    exposure: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.08  # of all lights alike
+    light: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.08  # of one light against the others
+    exposure: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.15  # of all lights alike
     stray: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.01  # of a light's own level, while it is off
     blurred_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.75  # of the reference's sharpness
 

@@ -108,7 +108,7 @@ def load_recipe(
     """Read a recipe with its calibration, and check everything that can be known without devices.
 
     The calibration must be the one to which the recipe is bound, released, and valid at `now` (default: the present).
-    `need_model=False` is for what comes before the model: its training data, and training. `kept` names copies to
+    `need_model=False` is for what comes before the model and the view reference: training data, training, calibration. `kept` names copies to
     read instead of the files that the recipe names. Raises DocumentError with file, line and field.
     """
     document = read_document(path)
@@ -125,7 +125,9 @@ def load_recipe(
     sha256s = {"recipe": _sha256(path), "calibration": calibration_sha256}
     if calibration.flat_field is not None:
         sha256s["flat_field"] = calibration.flat_field.sha256
-    references = _view_references(document, recipe, None if kept is None else kept.view_reference)
+    references = None
+    if need_model:
+        references = _view_references(document, recipe, None if kept is None else kept.view_reference)
     if recipe.view_reference is not None and references is not None:
         sha256s["view_reference"] = recipe.view_reference.sha256
     if need_model:

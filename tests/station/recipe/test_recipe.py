@@ -33,6 +33,7 @@ def path(tmp_path: Path) -> Path:
     (tmp_path / "models").mkdir()
     (tmp_path / "models/connector.onnx").write_bytes(MODEL)
     shutil.copy(SIMULATED_RIG_DRAWING, tmp_path)
+    shutil.copytree(DEMO_RECIPES / "references", tmp_path / "references")
     recipe = tmp_path / "connector.yaml"
     shutil.copy(DEMO_RECIPES / "connector.yaml", recipe)
     limits = dict.fromkeys(("top", "front", "right", "back", "left"), 1.0)
