@@ -163,7 +163,8 @@ def measure(bench: Bench, good: int, defective: int, disturbed: int) -> Iterator
                 row.named += any(reason.kind is cause.expected for view in views for reason in view.reasons)
                 shares = [v.pred_score / v.limit for v in views if v.pred_score is not None and not v.reasons]
                 row.worst = max(row.worst, *shares, 0.0)
-                print(f"\r{name} {number + 1}/{len(of_kind)} {cause.name:<40}", end="", file=sys.stderr, flush=True)
+                found = " ".join(f"{share:.2f}" for share in shares)
+                print(f"{kind} {seed}: {cause.name}: {verdict.value} {found}", file=sys.stderr, flush=True)
         yield from rows.values()
 
 
