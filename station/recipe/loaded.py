@@ -109,7 +109,8 @@ def load_recipe(
 
     The calibration must be the one to which the recipe is bound, released, and valid at `now` (default: the present).
     `need_model=False` is for what comes before the model and the view reference, as training and calibration do; both
-    are then not read. `kept` names copies to read instead of the files that the recipe names. Raises DocumentError with file, line and field.
+    are then not read. `kept` names copies to read instead of the files that the recipe names. Raises DocumentError with
+    file, line and field.
     """
     document = read_document(path)
     recipe = document.validated(Recipe)

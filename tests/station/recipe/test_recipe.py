@@ -242,7 +242,7 @@ def test_a_recipe_keeps_the_lights_and_the_camera_with_which_it_learned(path: Pa
 
 
 def test_a_hash_is_added_where_the_recipe_has_none(path: Path) -> None:
-    path.write_text(without_lines("sha256:")(path.read_text()))
+    path.write_text(without_lines(MODEL_SHA256)(path.read_text()))
     update_recipe_values(path, sha256="ab" * 32)
     assert load_recipe(path, need_model=False).recipe.model.sha256 == "ab" * 32
 

@@ -73,7 +73,8 @@ def test_a_recipe_without_reference_or_with_that_of_another_rig_proves_nothing_a
 ) -> None:
     """Issue 15, point 6."""
     assert why_unproven(replace(loaded, view_references=None)) == "the recipe names no view_reference"
-    elsewhere = replace(loaded, sha256s={**loaded.sha256s, "calibration": "0" * 64})
+    references = references_of(loaded, [part(loaded, n) for n in range(5)])
+    elsewhere = replace(loaded, view_references=references, sha256s={**loaded.sha256s, "calibration": "0" * 64})
     assert "another calibration record" in str(why_unproven(elsewhere))
     assert view_proofs(elsewhere) == {}
     with caplog.at_level(logging.WARNING):
