@@ -49,7 +49,7 @@ def fixture_picture(frame: Frame, cell_px: int) -> FixturePicture:
     used = np.ascontiguousarray(pixels[: height * cell_px, : width * cell_px])
     fine = cv2.resize(used, (2 * width, 2 * height), interpolation=cv2.INTER_AREA).astype(np.float32)
     fine = (fine - np.float32(frame.black_level_dn)) / np.float32(frame.full_scale_dn - frame.black_level_dn)
-    levels = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
+    levels = np.asarray(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     coarse = _difference_energy(levels)
     return FixturePicture(levels, cell_px, _difference_energy(fine) / coarse if coarse > 0 else 0.0)
 

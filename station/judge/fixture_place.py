@@ -83,7 +83,8 @@ class FixtureTracker:
     def _coarse(self, levels: Levels) -> tuple[int, int]:
         """Whole cells in x and y at which the textures agree best."""
         shown = np.minimum(levels, np.float32(LEVELS_CLIP * self._median))
-        texture = _clipped_texture(shown, cv2.GaussianBlur(shown, (0, 0), TEXTURE_CELLS))
+        around = np.asarray(cv2.GaussianBlur(shown, (0, 0), TEXTURE_CELLS), np.float32)
+        texture = _clipped_texture(shown, around)
         agreement = np.fft.irfft2(np.fft.rfft2(texture, self._padded) * self._spectrum, self._padded)
         reach = np.arange(-MOST_CELLS, MOST_CELLS + 1)
         near = agreement[np.ix_(reach, reach)]

@@ -154,8 +154,8 @@ class ViewJudge:
                 strength *= evidence.lights.get(self._diffuse, 1.0)
             image = diffuse_rgb(frames[self._diffuse], strength)
         with self._times.stage("detect"):
-            shift_px = evidence.shift_px if evidence is not None and not reasons else (0.0, 0.0)
-            anomaly_map = self._detector.detect(image, normal_map.normals, view.name, shift_px)
+            placed = {} if evidence is None or reasons else {"shift_px": evidence.shift_px}
+            anomaly_map = self._detector.detect(image, normal_map.normals, view.name, **placed)
         reasons += check_observed(normal_map, self._recipe.photometric_stereo.minimum_observable_share)
         reasons += check_finite(anomaly_map)
         limit = self._limits[view.name]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can state
 
 
-def npz_bytes(arrays: Mapping[str, ArrayLike]) -> bytes:
-    """The file's content, in the order of the mapping, without pickled objects."""
+def npz_bytes(arrays: Mapping[str, Any]) -> bytes:
+    """The file's content, in the order of the mapping: arrays and scalars, no pickled objects."""
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():

@@ -27,6 +27,7 @@ EXACT_ARM = Imperfections(pose_repeatability_mm=0.0, pose_repeatability_deg=0.0)
 CONFIG = SimulatedRigConfig(clock_speed=20.0, imperfections=EXACT_ARM)
 VIEWS = ("top", "left")
 GOOD_SEED, SCRATCHED_SEED = 601, 502
+FRAME_TIMEOUT_S = 60.0  # a view may have to be rendered on a busy machine
 
 
 def two_view_recipe(folder: Path) -> Path:
@@ -49,7 +50,7 @@ class Cell:
         self.rig = RigProcess(folder / "rig", CONFIG)
         self.rig.start()
         self.archive = Archive.open(folder / "archive")
-        self.engine = Engine(write_rig_file(folder / "rig", CONFIG), self.archive)
+        self.engine = Engine(write_rig_file(folder / "rig", CONFIG, FRAME_TIMEOUT_S), self.archive)
         self.engine.initialize()
         self.engine.prepare_recipe(two_view_recipe(folder))
         self.rig.control.load("connector", GOOD_SEED)
