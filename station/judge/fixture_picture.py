@@ -30,6 +30,8 @@ class FixturePicture:
     levels: Levels
     cell_px: int
     sharpness: float
+    exposure_us: float
+    gain_db: float
 
 
 def cell_edge_px(width_px: int) -> int:
@@ -51,7 +53,8 @@ def fixture_picture(frame: Frame, cell_px: int) -> FixturePicture:
     fine = (fine - np.float32(frame.black_level_dn)) / np.float32(frame.full_scale_dn - frame.black_level_dn)
     levels = np.asarray(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     coarse = _difference_energy(levels)
-    return FixturePicture(levels, cell_px, _difference_energy(fine) / coarse if coarse > 0 else 0.0)
+    sharpness = _difference_energy(fine) / coarse if coarse > 0 else 0.0
+    return FixturePicture(levels, cell_px, sharpness, frame.exposure_us, frame.gain_db)
 
 
 def _difference_energy(levels: Levels) -> float:

@@ -98,9 +98,13 @@ class ViewProof:
     def evidence(self, frames: Mapping[str, Frame]) -> ViewEvidence:
         """`frames` under every light of the recipe, by its name. Raises GridMismatch for frames of another size."""
         cell_px = cell_edge_px(frames[self._diffuse].pixels.shape[1])
-        pictures = {name: fixture_picture(frame, cell_px) for name, frame in frames.items()}
+        return self.evidence_of({name: fixture_picture(frame, cell_px) for name, frame in frames.items()})
+
+    def evidence_of(self, pictures: Mapping[str, FixturePicture]) -> ViewEvidence:
+        """The same from pictures of the recipe's lights."""
+        cell_px = pictures[self._diffuse].cell_px
         place = self._place(pictures[self._diffuse])
-        shares = {} if place is None else self._shares(frames, pictures, place)
+        shares = {} if place is None else self._shares(pictures, place)
         return ViewEvidence(
             place,
             cell_px,
@@ -117,24 +121,22 @@ class ViewProof:
             return None
         return self._tracker.find(picture.levels)
 
-    def _shares(
-        self, frames: Mapping[str, Frame], pictures: Mapping[str, FixturePicture], place: Place
-    ) -> dict[str, dict[str, float]]:
+    def _shares(self, pictures: Mapping[str, FixturePicture], place: Place) -> dict[str, dict[str, float]]:
         """Frame's light -> lamp -> its share; nothing of a fixture that is not recognised."""
         if not place.likeness >= LEAST_LIKENESS:
             return {}
         found = {}
         for name, picture in pictures.items():
             levels = moved(picture.levels, place.onto_reference)
-            shares = self._lights.shares(name, levels, self._expected(frames[name]))
+            shares = self._lights.shares(name, levels, self._expected(picture))
             if shares is not None:
                 found[name] = shares
         return found
 
-    def _expected(self, frame: Frame) -> dict[str, float]:
+    def _expected(self, picture: FixturePicture) -> dict[str, float]:
         """Per lamp: what it would give at full light in this frame, over its reference picture."""
         return {
-            name: frame.exposure_us / use.exposure_us / use.brightness * 10 ** ((frame.gain_db - use.gain_db) / 20)
+            name: picture.exposure_us / use.exposure_us / use.brightness * 10 ** ((picture.gain_db - use.gain_db) / 20)
             for name, use in self._uses.items()
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +16,7 @@ from station.archive import Archive
 from station.documents.atomic import write_atomic
 from station.errors import BadInput
 from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_picture
+from station.judge.view_proof import check_evidence, view_proofs
 from station.recipe.edit import update_recipe_values
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.recipe.view_reference_file import LightUse, ViewReference, ViewReferences, references_bytes
@@ -61,10 +62,9 @@ def make_view_reference(recipe: Path, archive: Path | None, inspections: Sequenc
     The recipe gets the file's name and hash. Raises NoReference, ArchiveError, DocumentError.
     """
     loaded = load_recipe(recipe, need_model=False)
-    if archive is not None:
-        references = references_of(loaded, list(_archived(loaded, archive, inspections)))
-    else:
-        references = references_of(loaded, list(_simulated(loaded)), other_lamps(loaded))
+    parts = list(_simulated(loaded) if archive is None else _archived(loaded, archive, inspections))
+    references = references_of(loaded, parts, other_lamps(loaded) if archive is None else None)
+    check_parts(loaded, references, parts)
     content = references_bytes(references)
     file = recipe.parent / "references" / f"{loaded.recipe.recipe_id}.npz"
     file.parent.mkdir(exist_ok=True)
@@ -109,6 +109,23 @@ def references_of(
     return ViewReferences(views, uses, recipe.capture.pixel_format, loaded.sha256s["calibration"], len(parts))
 
 
+def check_parts(loaded: LoadedRecipe, references: ViewReferences, parts: Sequence[Pictures]) -> None:
+    """Hold every part against the references that were made of them all.
+
+    Raises NoReference where one would be UNDECIDED: the rig was disturbed, or the fixture shows too little.
+    """
+    proofs = view_proofs(replace(loaded, view_references=references))
+    lights = [light.name for light in loaded.recipe.lights]
+    for number, part in enumerate(parts, start=1):
+        for view, proof in proofs.items():
+            evidence = proof.evidence_of({light: part[view][light] for light in lights})
+            for reason in check_evidence(evidence, loaded.recipe.proof_tolerances):
+                raise NoReference(
+                    f"good part {number} of {len(parts)} does not agree with the others: {reason.of_view(view)}; take "
+                    "good parts of an undisturbed rig, before a fixture that shows some texture"
+                )
+
+
 def _view(
     name: str, parts: Sequence[Mapping[str, FixturePicture]], lights: tuple[str, ...], diffuse: int
 ) -> ViewReference:
@@ -117,7 +134,7 @@ def _view(
     level = np.maximum(mean, DARK_SHARE * np.median(mean, axis=(1, 2), keepdims=True))
     around = np.stack([[cv2.blur(plane, AROUND) for plane in part] for part in stack])
     steady = (_spread(stack) < UNSTEADY * level) & (_spread(around) < UNSTEADY_AROUND * level)
-    whole = cv2.morphologyEx(steady[diffuse].astype(np.uint8), cv2.MORPH_OPEN, BLOCK)
+    whole = np.asarray(cv2.morphologyEx(steady[diffuse].astype(np.uint8), cv2.MORPH_OPEN, BLOCK), np.uint8)
     fixture = _shrunk(whole)
     if not fixture.mean() >= LEAST_SHARE:
         raise NoReference(

@@ -15,7 +15,7 @@ from station.judge.fixture_picture import FixturePicture
 from station.judge.view_proof import view_proofs, why_unproven
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import LoadedRecipe, load_recipe
-from station.teach.view_reference import NoReference, make_view_reference, other_lamps, references_of
+from station.teach.view_reference import NoReference, check_parts, make_view_reference, other_lamps, references_of
 
 SHAPE = (114, 171)
 
@@ -37,7 +37,9 @@ def part(loaded: LoadedRecipe, number: int, covered: float = 0.3) -> dict[str, M
     pictures = {}
     for light in loaded.recipe.lights:
         levels = np.where(inside, tone, plate * (1 + 5e-4 * rng.standard_normal(SHAPE)))
-        pictures[light.name] = FixturePicture(levels.astype(np.float32), 4, 0.4 + 0.01 * rng.standard_normal())
+        pictures[light.name] = FixturePicture(
+            levels.astype(np.float32), 4, 0.4 + 0.01 * rng.standard_normal(), 8e3, 0.0
+        )
     return {viewpoint.name: pictures for viewpoint in loaded.recipe.viewpoints}
 
 
@@ -51,6 +53,19 @@ def test_the_fixture_is_what_all_good_parts_have_in_common(loaded: LoadedRecipe)
     found = replace(loaded, view_references=references)
     assert why_unproven(found) is None
     assert set(view_proofs(found)) == {v.name for v in loaded.recipe.viewpoints}
+
+
+def test_a_part_that_was_taken_while_the_rig_was_disturbed_is_refused_by_its_cause(loaded: LoadedRecipe) -> None:
+    """Issue 15, point 6."""
+    parts = [part(loaded, n) for n in range(8)]
+    references = references_of(loaded, parts)
+    check_parts(loaded, references, parts)
+    parts[2] = {
+        view: {name: replace(picture, levels=1.3 * picture.levels) for name, picture in pictures.items()}
+        for view, pictures in parts[2].items()
+    }
+    with pytest.raises(NoReference, match=r"good part 3 of 8 .* view 'top': every frame has 1\.3"):
+        check_parts(loaded, references, parts)
 
 
 def test_too_few_parts_or_too_little_fixture_are_refused_with_what_to_do(loaded: LoadedRecipe) -> None:
