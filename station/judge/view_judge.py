@@ -142,7 +142,7 @@ class ViewJudge:
             evidence = self._evidence(view, reasons)
         with self._times.stage("photometric_stereo"):
             if evidence is not None and not reasons:
-                self._solver.relight(evidence.against_others)
+                self._solver.relight(evidence.worth_correcting)
             normal_map = self._solver.first()
         solvers = {"detector": self._solver.first_name, "map": self._solver.first_name}
         if self._recipe.photometric_stereo.detector_normals == "refined":
