@@ -134,7 +134,8 @@ def _rest(vectors: F64, weights: F64, values: F64) -> float:
     explained = vectors @ surface.T
     weakest = float(_sizes(vectors, surface)[0]) / np.sqrt(explained.size)
     freedom = float(np.sqrt(len(values) / (len(values) - 3)))
-    return 1.4826 * freedom * float(np.median(np.abs(values - explained)[weights > 0])) / max(weakest, 1e-9)
+    spread = float(np.median(np.abs(values - explained)[weights > 0]))
+    return 1.4826 * freedom * spread / max(weakest, 1e-9)
 
 
 def _sizes(vectors: F64, surface: F64) -> F64:

@@ -75,6 +75,10 @@ COMMANDS: Mapping[str, Entry] = {
         "station.commands.teach:train",
         "Train the product's model, export it, and write hash, limits and light levels into its recipe.",
     ),
+    "view-reference": Entry(
+        "station.commands.teach:view_reference",
+        "Learn from good parts what the fixture looks like: the judge proves camera and lamps with it.",
+    ),
     "evaluate": Entry(
         "station.commands.evaluate.command:evaluate",
         "Inspect unseen parts on a simulated rig; print the confusion table and per-defect scores.",

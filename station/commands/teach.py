@@ -1,4 +1,4 @@
-"""`station dataset`, `station train` and `station gloss`: what a recipe learns about its product.
+"""`station dataset`, `train`, `gloss` and `view-reference`: what a recipe learns about its product.
 
 The work is `station.teach`; only `train` needs torch, and it is loaded when that command runs.
 """
@@ -74,4 +74,21 @@ def gloss(
     from station.teach.gloss import teach_gloss
 
     report = teach_gloss(recipe, archive, inspection_id, progress)
+    say(report.as_dict(), as_json, report.as_text())
+
+
+def view_reference(
+    recipe: Annotated[Path, typer.Argument(help="Receives the file's name and hash.")],
+    inspection_ids: Annotated[
+        list[str] | None, typer.Argument(help="Archived good parts; none: simulated ones.")
+    ] = None,
+    archive: Annotated[Path | None, typer.Option(help="The archive that holds them.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn from good parts what the fixture looks like: the judge proves camera and lamps with it."""
+    from station.teach.view_reference import make_view_reference
+
+    if bool(inspection_ids) != (archive is not None):
+        raise typer.BadParameter("name inspection ids together with --archive, or neither for simulated parts")
+    report = make_view_reference(recipe, archive, inspection_ids or [])
     say(report.as_dict(), as_json, report.as_text())

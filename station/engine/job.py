@@ -24,6 +24,7 @@ from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
 from station.inspection.rule import judge_part
 from station.judge.view_judge import ViewJudge
+from station.judge.view_proof import why_unproven
 from station.recipe.loaded import LoadedRecipe
 from station.rig.devices import Rig
 
@@ -155,10 +156,11 @@ def inspection_of(
 
 
 def provenance(rig: Rig, loaded: LoadedRecipe) -> dict[str, str]:
-    """What a verdict rests on: SHA-256 of recipe, calibration, flat field and model; software; rig; each device."""
+    """What a verdict rests on: SHA-256 of each file of the recipe; whether pictures prove; software; rig; devices."""
     devices = {"camera": rig.camera.identity, "arm": rig.arm.identity, "lights": rig.lights.identity}
     return {
         **loaded.sha256s,
+        "picture_proofs": f"not made: {why}" if (why := why_unproven(loaded)) else "made",
         "software": f"facet-station {version('facet-station')}",
         "rig": rig.name,
         **{name: f"{d.vendor} {d.model} {d.serial_number} {d.firmware}" for name, d in devices.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from station.judge.detector import AnomalyDetector
 from station.judge.view_judge import ViewJudge
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.rig.devices import Rig
+
+log = logging.getLogger(__name__)
 
 MAP_BYTES = 17  # a pixel of a view: colour picture 6, normals 6, albedo 2, residual 2, quality 1 (archive.view_files)
 
@@ -57,6 +60,7 @@ def prepare(files: RecipeFiles, rig: Rig) -> Prepared:
     files.detector.warm_up()
     judge = ViewJudge(files.loaded, files.detector)
     judge.warm_up(actual)
+    warn_of_missing_proofs(files.path, judge.why_unproven)
     return Prepared(files, judge, record_bytes(files.plan, actual))
 
 
@@ -66,3 +70,12 @@ def record_bytes(plan: tuple[CaptureStep, ...], settings: CameraSettings) -> int
     views = len({step.view for step in plan})
     frame = pixels * (1 if settings.pixel_format.endswith("8") else 2)
     return len(plan) * frame + views * pixels * MAP_BYTES
+
+
+def warn_of_missing_proofs(recipe: Path, why: str | None) -> None:
+    """A person must know that a moved camera or a weak lamp could make good parts FAIL; `why` None: nothing to say."""
+    if why is not None:
+        log.warning(
+            "%s: where the camera stands and which lamps shine is not proven in the pictures: %s; "
+            "make a reference from good parts: station view-reference", recipe, why,
+        )  # fmt: skip

@@ -20,6 +20,10 @@ class ReasonKind(StrEnum):
     LIGHT_STRONG = "light strong"
     LIGHTS_WEAK = "lights weak"  # all of them, or too many to name one
     LIGHTS_STRONG = "lights strong"
+    LIGHT_STUCK_ON = "light stuck on"
+    EXPOSURE_WRONG = "exposure wrong"  # of every frame alike: exposure, gain, aperture, or the lights' supply
+    CAMERA_MOVED = "camera moved"  # against the fixture: the camera, the arm, or the fixture itself
+    BLURRED = "blurred"
     NO_REFERENCE = "no reference"
     SATURATED = "saturated"
     AMBIENT_LIGHT = "ambient light"

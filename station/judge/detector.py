@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from station.errors import BadInput
 from station.inspection.result import AnomalyMap
-from station.judge.model_grid import block_mean, block_normals
+from station.judge.model_grid import block_mean, block_normals, brought_back
 from station.judge.model_metadata import FORMAT_VERSION, METADATA_KEY, ModelMetadata
 from station.recipe.loaded import Recipe
 
@@ -75,17 +75,20 @@ class AnomalyDetector:
         """Run once, so that the first part does not pay for allocation."""
         self._run(*_golden(self.metadata, 0))
 
-    def detect(self, image: Image, normals: Image, view: str) -> AnomalyMap:
+    def detect(self, image: Image, normals: Image, view: str, shift_px: tuple[float, float] = (0.0, 0.0)) -> AnomalyMap:
         """Map and score of one view; `image` and `normals` are (3, H, W) as the station makes them.
 
-        A capture larger than the model's grid by a whole factor is averaged down. A score or map that is not
-        finite is handed on as NaN, which passes no limit. Raises DetectorInputError.
+        What the capture shows stands `shift_px` (right, down) from where the model saw it, and is brought back by whole
+        pixels of the model's grid. A capture larger than that grid by a whole factor is averaged down. A score or map
+        that is not finite is handed on as NaN, which passes no limit. Raises DetectorInputError.
         """
         if view not in self.metadata.views:
             raise DetectorInputError(f"the model does not know the view {view!r}, only {list(self.metadata.views)}")
         factor = self._factor(image, normals)
-        rgb = block_mean(image, factor)
-        score, fused = self._run(rgb[None], block_normals(normals, factor)[None], self._index(view))
+        dx, dy = (round(shift / factor) for shift in shift_px)
+        rgb = brought_back(block_mean(image, factor), dx, dy)
+        directions = brought_back(block_normals(normals, factor), dx, dy)
+        score, fused = self._run(rgb[None], directions[None], self._index(view))
         if not np.isfinite(fused).all():
             score = float("nan")
         return AnomalyMap(fused, score)

@@ -41,3 +41,16 @@ def block_normals(normals: Image, factor: int) -> Image:
 def _shrunk(plane: NDArray[Any], size: tuple[int, int]) -> Image:
     """Means of whole blocks: what OpenCV's area method is at a whole factor."""
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def brought_back(planes: Image, dx_px: int, dy_px: int) -> Image:
+    """(3, H, W) whose content stands that many pixels too far right and down, brought to its place; the border repeats.
+
+    By whole pixels: to resample would blur, and the model has learned from pictures that were not resampled.
+    """
+    if dx_px == 0 and dy_px == 0:
+        return planes
+    rows, columns = (
+        np.clip(np.arange(size) + off, 0, size - 1) for size, off in zip(planes.shape[1:], (dy_px, dx_px), strict=True)
+    )
+    return np.ascontiguousarray(planes[:, rows[:, None], columns[None, :]])

@@ -18,6 +18,7 @@ from station.judge.detector import AnomalyDetector
 from station.judge.diffuse_picture import diffuse_rgb
 from station.judge.view_checks import LightChecks, check_finite, check_observed, not_judged
 from station.judge.view_figures import light_residuals, quality_figures
+from station.judge.view_proof import ViewEvidence, check_evidence, view_proofs, why_unproven
 from station.judge.view_solver import ViewSolver
 from station.lights.ambient import DarkLevel, dark_level
 from station.lights.levels import mean_level
@@ -45,11 +46,17 @@ class ViewJudge:
         self._diffuse = next(light.name for light in self._recipe.lights if light.kind == "diffuse")
         self._strengths = strengths_now(self._recipe, loaded.calibration)
         self._checks = LightChecks(loaded, self._strengths)
+        self._proofs = view_proofs(loaded)
         self._limits = {v.name: v.limit for v in self._recipe.viewpoints}
         self._solver: ViewSolver | None = None
         self._solving = ""  # the view whose frames the ring holds
         self._dark: DarkLevel | None = None  # of this part
         self._first: NormalMap | None = None  # of the view that was judged last, where a refinement may follow
+
+    @property
+    def why_unproven(self) -> str | None:
+        """Why camera and lamps are not proven in the pictures; None where they are."""
+        return why_unproven(self._loaded)
 
     def warm_up(self, settings: CameraSettings) -> None:
         """Compile and allocate now what the first view would otherwise wait for."""
@@ -131,16 +138,24 @@ class ViewJudge:
         levels = {name: mean_level(frame) for name, frame in frames.items()}
         with self._times.stage("check_lights"):
             reasons, ambient = self._check_lights(view, levels)
+        with self._times.stage("prove"):
+            evidence = self._evidence(view, reasons)
         with self._times.stage("photometric_stereo"):
+            if evidence is not None and not reasons:
+                self._solver.relight(evidence.worth_correcting)
             normal_map = self._solver.first()
         solvers = {"detector": self._solver.first_name, "map": self._solver.first_name}
         if self._recipe.photometric_stereo.detector_normals == "refined":
             normal_map = self._refined(normal_map, view)
             solvers = dict.fromkeys(solvers, self._solver.refined_name)
         with self._times.stage("picture"):
-            image = diffuse_rgb(frames[self._diffuse], self._strengths[self._diffuse])
+            strength = self._strengths[self._diffuse]
+            if evidence is not None and not reasons:
+                strength *= evidence.lights.get(self._diffuse, 1.0)
+            image = diffuse_rgb(frames[self._diffuse], strength)
         with self._times.stage("detect"):
-            anomaly_map = self._detector.detect(image, normal_map.normals, view.name)
+            placed = {} if evidence is None or reasons else {"shift_px": evidence.shift_px}
+            anomaly_map = self._detector.detect(image, normal_map.normals, view.name, **placed)
         reasons += check_observed(normal_map, self._recipe.photometric_stereo.minimum_observable_share)
         reasons += check_finite(anomaly_map)
         limit = self._limits[view.name]
@@ -162,7 +177,7 @@ class ViewJudge:
             relit,
             left_out,
             levels,
-            {**quality, **ambient},
+            {**quality, **ambient, **({} if evidence is None else evidence.figures())},
             solvers,
             self._recipe.display.white_balance.gains,
         )
@@ -176,6 +191,15 @@ class ViewJudge:
             *self._checks.ambient(ambient),
         ]
         return reasons, ambient
+
+    def _evidence(self, view: CapturedView, reasons: list[Reason]) -> ViewEvidence | None:
+        """What the view's pictures prove; adds to `reasons` what is beyond the recipe's tolerances."""
+        proof = self._proofs.get(view.name)
+        if proof is None:
+            return None
+        evidence = proof.evidence(view.frames)
+        reasons += check_evidence(evidence, self._recipe.proof_tolerances, tuple(reasons))
+        return evidence
 
     def _stored(self, normal_map: NormalMap) -> PackedNormalMap:
         """The map of the result, in 16 bits; the float map is kept where a refinement may follow, else recycled."""

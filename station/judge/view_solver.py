@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from drivers.protocols import Frame
 from station.photometric_stereo.flat_field import FlatField
@@ -32,6 +34,7 @@ class ViewSolver:
         self._heights_mm = {v.name: v.plane_height_mm for v in loaded.recipe.viewpoints}
         self._height_mm = self._heights_mm[loaded.recipe.viewpoints[0].name]
         self._stereo = self._solver(loaded.recipe.viewpoints[0].name)
+        self._plain = self._stereo.lights  # as recipe and calibration have them
 
     @property
     def lights(self) -> LightModel:
@@ -54,7 +57,18 @@ class ViewSolver:
         if self._heights_mm[view] != self._height_mm:
             self._height_mm = self._heights_mm[view]
             self._stereo = self._solver(view)  # the old one's ring goes before the new one's is made
+            self._plain = self._stereo.lights
+        self._stereo.lights = self._plain
         self._stereo.begin()
+
+    def relight(self, ratios: Mapping[str, float]) -> None:
+        """Solve this view with lights of these strengths over those of the recipe and calibration; by light's name.
+
+        It holds until `begin`. A light without a ratio keeps its strength.
+        """
+        factors = np.array([ratios.get(name, 1.0) for name in self.lights.names])
+        shape = (-1,) + (1,) * (self._plain.intensities.ndim - 1)
+        self._stereo.lights = replace(self._plain, intensities=self._plain.intensities * factors.reshape(shape))
 
     def add(self, index: int, frame: Frame) -> None:
         """Copy the frame under directional light `index` into the ring. Raises PhotometricStereoError."""

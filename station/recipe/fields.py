@@ -168,6 +168,27 @@ class LightLevelLimits(_Strict):
     )
 
 
+class ViewReferenceChoice(_Strict):
+    """The file of what the fixture looks like in each view; `station view-reference` makes it."""
+
+    file: FileName  # relative to the recipe
+    sha256: Sha256
+
+
+class ProofTolerances(_Strict):
+    """How far a view may differ from its reference; beyond it the view is UNDECIDED. See station.judge.view_proof.
+
+    The defaults are from `benchmarks/causes.py`: good demo parts bear this much, and undisturbed views stay far below.
+    """
+
+    moved_mm: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)] = 0.25  # of the fixture in the picture
+    distance_mm: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)] = 0.25  # nearer or farther
+    light: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.08  # of one light against the others
+    exposure: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.15  # of all lights alike
+    stray: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.01  # of a light's own level, while it is off
+    blurred_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.75  # of the reference's sharpness
+
+
 class ReferenceLight(_Strict):
     """A light at training time: its calibration, and how the recipe used it.
 
@@ -219,6 +240,9 @@ class Recipe(_Strict):
     # The camera with which those levels were taken; poses are corrected for another one (station.recipe.aimed_views).
     # Without it the arm goes to the poses as they are written.
     reference_camera: ReferenceCamera | None = None
+    # Without it nothing is proven of camera and lights in the picture but what the levels show.
+    view_reference: ViewReferenceChoice | None = None
+    proof_tolerances: ProofTolerances = ProofTolerances()
 
     @property
     def directional_lights(self) -> tuple[LightChoice, ...]:

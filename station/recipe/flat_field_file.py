@@ -16,6 +16,7 @@ from calibration.record import Calibration
 from station.errors import BadInput
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.settings import PhotometricStereoError
+from station.recipe.npz import npz_bytes
 
 STEP_PX = 128  # of the grid that solvers get, on the full sensor: 1.3 mm at 98 px/mm, coarser than the parts' detail
 MAXIMUM_BYTES = 64_000_000
@@ -80,13 +81,7 @@ def maps_bytes(maps: FieldMaps) -> bytes:
         "channels": np.array(maps.channels, np.int32), "factors": maps.factors,
         "step_px": np.float64(maps.step_px), "origin_px": np.float64(maps.origin_px),
     }  # fmt: skip
-    whole = io.BytesIO()
-    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            one = io.BytesIO()
-            np.lib.format.write_array(one, np.asarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), one.getvalue())
-    return whole.getvalue()
+    return npz_bytes(arrays)
 
 
 def read_maps(path: Path, sha256: str) -> FieldMaps:

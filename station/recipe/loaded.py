@@ -18,11 +18,14 @@ from station.recipe.aimed_views import aim_problem, aimed
 from station.recipe.binding import binding_problems, camera_problem, expiry_problem, simulation_problem
 from station.recipe.fields import LightChoice, ModelChoice, Recipe, Viewpoint
 from station.recipe.flat_field_file import FieldMaps, FlatFieldFileError, load_field
+from station.recipe.view_reference_file import ViewReferenceError, ViewReferences, read_references
 
 __all__ = ["LightChoice", "LoadedRecipe", "Recipe", "Viewpoint", "load_recipe"]
 
 FieldPath = tuple[str | int, ...]
-SUFFIXES = {"recipe": ".yaml", "calibration": ".yaml", "flat_field": ".npz", "model": ".onnx"}  # of copies
+SUFFIXES = {  # of copies
+    "recipe": ".yaml", "calibration": ".yaml", "flat_field": ".npz", "view_reference": ".npz", "model": ".onnx",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class KeptFiles:
     calibration: Path
     model: Path
     flat_field: Path | None = None
+    view_reference: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +50,18 @@ class LoadedRecipe:
     path: Path
     calibration_path: Path
     model_path: Path
-    sha256s: dict[str, str]  # recipe, calibration, flat_field if there is one, and model unless it was not needed
+    sha256s: dict[str, str]  # recipe, calibration, flat_field and view_reference if there is one, model if needed
     document: Document
     flat_field: FieldMaps | None = None
+    view_references: ViewReferences | None = None
 
     def files(self) -> list[tuple[Path, str, str]]:
         """Every file on which a verdict under this recipe rests: its path, its SHA-256, and the suffix of a copy."""
-        named = self.calibration.flat_field
+        named, reference = self.calibration.flat_field, self.recipe.view_reference
         places = {
             "recipe": self.path, "calibration": self.calibration_path, "model": self.model_path,
             **({} if named is None else {"flat_field": self.calibration_path.parent / named.file}),
+            **({} if reference is None else {"view_reference": self.path.parent / reference.file}),
         }  # fmt: skip
         return [(places[what], sha256, SUFFIXES[what]) for what, sha256 in self.sha256s.items()]
 
@@ -102,8 +108,9 @@ def load_recipe(
     """Read a recipe with its calibration, and check everything that can be known without devices.
 
     The calibration must be the one to which the recipe is bound, released, and valid at `now` (default: the present).
-    `need_model=False` is for what comes before the model: its training data, and training. `kept` names copies to
-    read instead of the files that the recipe names. Raises DocumentError with file, line and field.
+    `need_model=False` is for what comes before the model and the view reference, as training and calibration do; both
+    are then not read. `kept` names copies to read instead of the files that the recipe names. Raises DocumentError with
+    file, line and field.
     """
     document = read_document(path)
     recipe = document.validated(Recipe)
@@ -119,13 +126,20 @@ def load_recipe(
     sha256s = {"recipe": _sha256(path), "calibration": calibration_sha256}
     if calibration.flat_field is not None:
         sha256s["flat_field"] = calibration.flat_field.sha256
+    references = None
+    if need_model:
+        references = _view_references(document, recipe, None if kept is None else kept.view_reference)
+    if recipe.view_reference is not None and references is not None:
+        sha256s["view_reference"] = recipe.view_reference.sha256
     if need_model:
         sha256s["model"] = _model_sha256(document, recipe.model, model_path)
     written, recipe = recipe, aimed(recipe, calibration)
     far = aim_problem(written, recipe, calibration)
     if far is not None:
         raise _problem(document, ("calibration",), far)
-    loaded = LoadedRecipe(recipe, calibration, path, calibration_path, model_path, sha256s, document, field)
+    loaded = LoadedRecipe(
+        recipe, calibration, path, calibration_path, model_path, sha256s, document, field, references
+    )  # fmt: skip
     loaded.check_calibration(now)
     return loaded
 
@@ -173,6 +187,16 @@ def _field(
     except FlatFieldFileError as error:
         raise _problem(document, ("calibration",), str(error)) from error
     return maps
+
+
+def _view_references(document: Document, recipe: Recipe, kept: Path | None) -> ViewReferences | None:
+    choice = recipe.view_reference
+    if choice is None:
+        return None
+    try:
+        return read_references(kept or document.path.parent / choice.file, choice.sha256)
+    except ViewReferenceError as error:
+        raise _problem(document, ("view_reference",), str(error)) from error
 
 
 def _check_calibrated(document: Document, index: int, light: LightChoice, calibration: Calibration) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -69,6 +69,26 @@ class Photographer:
         for viewpoint in self._loaded.recipe.viewpoints:
             mine = [step for step in steps if step.view == viewpoint.name]
             yield viewpoint.name, self._solve(scene, _visited(viewpoint.as_pose(), rng), mine, part.seed)
+
+    def frames(self, product: str, seed: int, others: Mapping[str, int]) -> dict[str, dict[str, Frame]]:
+        """View -> light -> frame of a good part, as the arm comes to it; all that is random follows from the seed.
+
+        `others` are lamps beside the recipe's lights, by name: each is lit fully, exposed as the first light is.
+        """
+        scene = Scene(make_part(product, seed), seed=SCENE_SEED)
+        rng = np.random.default_rng([seed, 0])
+        steps = lit_steps(make_plan(self._loaded.recipe))
+        found: dict[str, dict[str, Frame]] = {}
+        for viewpoint in self._loaded.recipe.viewpoints:
+            pose = _visited(viewpoint.as_pose(), rng)
+            own = [step for step in steps if step.view == viewpoint.name]
+            first = own[0]
+            own += [
+                replace(first, light=name, channel=channel, brightness=1.0, index=len(steps) + index)
+                for index, (name, channel) in enumerate(others.items())
+            ]
+            found[viewpoint.name] = {step.light: self._frame(scene, pose, step, seed) for step in own}
+        return found
 
     def _solve(self, scene: Scene, pose: Pose, steps: list[CaptureStep], seed: int) -> SolvedView:
         """One view: its frames, solved and averaged to the model's grid."""

@@ -98,7 +98,8 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bound]:
     folder = tmp_path_factory.mktemp("bound")
     recipe = Path(shutil.copy(SIMULATED_RIG_DRAWING.parent / "connector.yaml", folder))
     shutil.copy(SIMULATED_RIG_DRAWING, folder)
-    shutil.copytree(SIMULATED_RIG_DRAWING.parent / "models", folder / "models")
+    for name in ("models", "references"):
+        shutil.copytree(SIMULATED_RIG_DRAWING.parent / name, folder / name)
     config = SimulatedRigConfig(seed=1, clock_speed=20.0, imperfections=WRONG)
     with running_rig(folder / "rig", config) as (rig, rig_file), Archive.open(folder / "archive") as archive:
         record = measured_record(rig_file, rig.control, folder / "records")

@@ -33,6 +33,7 @@ def path(tmp_path: Path) -> Path:
     (tmp_path / "models").mkdir()
     (tmp_path / "models/connector.onnx").write_bytes(MODEL)
     shutil.copy(SIMULATED_RIG_DRAWING, tmp_path)
+    shutil.copytree(DEMO_RECIPES / "references", tmp_path / "references")
     recipe = tmp_path / "connector.yaml"
     shutil.copy(DEMO_RECIPES / "connector.yaml", recipe)
     limits = dict.fromkeys(("top", "front", "right", "back", "left"), 1.0)
@@ -241,7 +242,7 @@ def test_a_recipe_keeps_the_lights_and_the_camera_with_which_it_learned(path: Pa
 
 
 def test_a_hash_is_added_where_the_recipe_has_none(path: Path) -> None:
-    path.write_text(without_lines("sha256:")(path.read_text()))
+    path.write_text(without_lines(MODEL_SHA256)(path.read_text()))
     update_recipe_values(path, sha256="ab" * 32)
     assert load_recipe(path, need_model=False).recipe.model.sha256 == "ab" * 32
 

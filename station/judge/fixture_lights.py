@@ -1,0 +1,85 @@
+"""Which lamps shine how strongly, told from the fixture in every frame.
+
+The frame under lamp k is taken for a sum of what each lamp alone does to the fixture (its reference picture): the
+lamps' slants, their fall-off and the part's shadows make these pictures differ. Least squares with no negative lamp
+(Lawson and Hanson 1974), places that do not fit counting less (Huber 1964). Cells are summed to blocks first: a texture
+that is a little off averages out, which matters most where light grazes the fixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from station.judge.fixture_picture import Levels
+
+BLOCK = 6  # cells in x and in y
+FULL = 0.3  # of a block's cells, at least, must be steady
+SHADOW_SHARE = 0.15  # of the fixture's median level: what a dark place may be off by, where a lit one may by its level
+ROUNDS = 3
+OUTLIER = 2.5  # times the spread of the residuals: from here on a block counts less
+LEAST_SPREAD = 0.001
+LEAST_BLOCKS = 20
+F64 = NDArray[np.float64]
+
+
+class FixtureLights:
+    """The reference pictures of one view: `levels` (J, h, w) of each lamp alone, `steady` (J, h, w) where to look."""
+
+    def __init__(self, names: Sequence[str], levels: NDArray[np.float32], steady: NDArray[np.bool_]) -> None:
+        self.names = tuple(names)
+        self._levels = levels
+        self._steady = steady
+        inside = [plane[mask] for plane, mask in zip(levels, steady, strict=True)]
+        self._dark = SHADOW_SHARE * float(np.median([np.median(plane) for plane in inside if len(plane)] or [0.0]))
+
+    def shares(self, light: str, levels: Levels, expected: Mapping[str, float]) -> dict[str, float] | None:
+        """What each lamp gives in the frame that was taken under `light`, 1 = its full light.
+
+        `levels` (h, w) lies over the reference, far below 0 where it does not reach. `expected` are the factors between
+        a lamp's reference picture and what it would give at full light in this frame: exposure, gain, brightness.
+        None where too little of the fixture is to be seen.
+        """
+        steady = self._steady[self.names.index(light)] & (levels > -1)
+        filled = _blocks(steady.astype(np.float32))
+        here = filled >= FULL
+        if np.count_nonzero(here) < LEAST_BLOCKS or not self._dark > 0:
+            return None
+        factors = np.array([expected[name] for name in self.names])
+        masked = np.where(steady, self._levels, 0)
+        columns = np.stack([_blocks(plane)[here] / filled[here] for plane in masked]) * factors[:, None]
+        seen = (_blocks(np.where(steady, levels, 0))[here] / filled[here]).astype(np.float64)
+        allowed = columns[self.names.index(light)] + self._dark
+        found = self._solved(columns / allowed, seen / allowed)
+        return dict(zip(self.names, map(float, found), strict=True))
+
+    @staticmethod
+    def _solved(columns: F64, seen: F64) -> F64:
+        weights = np.ones(len(seen))
+        found = np.zeros(len(columns))
+        for _ in range(ROUNDS):
+            found = _without_negative(columns, seen, weights)
+            off = np.abs(seen - found @ columns)
+            spread = max(1.4826 * float(np.median(off)), LEAST_SPREAD)
+            weights = np.minimum(1.0, OUTLIER * spread / np.maximum(off, 1e-12))
+        return found
+
+
+def _blocks(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means of BLOCK x BLOCK cells."""
+    height, width = plane.shape[0] // BLOCK, plane.shape[1] // BLOCK
+    whole = np.ascontiguousarray(plane[: height * BLOCK, : width * BLOCK])
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _without_negative(columns: F64, seen: F64, weights: F64) -> F64:
+    """Non-negative least squares through its normal equations, which are as small as there are lamps."""
+    weighted = columns * weights
+    square = weighted @ columns.T
+    ridge = 1e-9 * np.trace(square) / len(square) * np.eye(len(square))
+    lower = np.linalg.cholesky(square + ridge)
+    return np.asarray(nnls(lower.T, np.linalg.solve(lower, weighted @ seen))[0], np.float64)

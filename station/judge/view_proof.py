@@ -1,0 +1,276 @@
+"""What a view's own pictures prove: where the camera stands, which lamps shine how strongly, exposure, sharpness.
+
+The fixture is the witness: it lies still, and it is the same whatever part lies in it. A cause that is not the part is
+found here before a good part would fail by it, and the view is UNDECIDED with that cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from drivers.protocols import Frame
+from station.inspection.reasons import Reason, ReasonKind
+from station.judge.fixture_lights import FixtureLights
+from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_picture
+from station.judge.fixture_place import FixtureTracker, Place, moved
+from station.recipe.fields import ProofTolerances
+from station.recipe.loaded import LoadedRecipe
+from station.recipe.view_reference_file import ViewReference, misfits
+
+LEAST_LIKENESS = 0.5  # of the fixture's texture; undisturbed views of the demo products have 0.99
+MEASURED_TO = 0.01  # of a light's strength: 110 undisturbed views of demo parts were off by 0.0084 at most
+COUNTS_TOO = 0.3  # of the strongest stray light
+LEAST_LIGHT = 0.2  # of the diffuse light's reference level: below, the fixture is not looked for
+ALL_LIGHTS = (ReasonKind.LIGHTS_WEAK, ReasonKind.LIGHTS_STRONG)
+MOVED, TURNED, SCALE, SHARP, EXPOSURE, LIKENESS = (
+    "fixture_moved_mm", "fixture_turned_deg", "fixture_scale", "sharpness_ratio", "exposure_ratio", "fixture_likeness",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stray:
+    """Light of a lamp that was not commanded: its share of the lamp's full light, and in which lamp's frame."""
+
+    share: float
+    frame: str
+
+
+@dataclass(frozen=True)
+class ViewEvidence:
+    """What the pictures of one view show. A figure is None, or a light absent, where it cannot be told."""
+
+    place: Place | None
+    cell_px: int
+    cell_mm: float
+    distance_mm: float  # to the camera
+    lights: Mapping[str, float]  # per light: its strength over the reference
+    strays: Mapping[str, Stray]  # per lamp: the most that it gave in a frame that was not its own
+    sharpness: float | None  # over the reference's, the median of all frames
+
+    @property
+    def exposure(self) -> float | None:
+        """What all frames have in common: the median of the lights' strengths."""
+        return float(np.median(list(self.lights.values()))) if self.lights else None
+
+    @property
+    def against_others(self) -> dict[str, float]:
+        """Each light's strength over what all have in common."""
+        common = self.exposure
+        return {name: value / common for name, value in self.lights.items()} if common else {}
+
+    @property
+    def worth_correcting(self) -> dict[str, float]:
+        """The strengths that are off by more than they are measured to; normals bear what is left."""
+        return {name: ratio for name, ratio in self.against_others.items() if abs(ratio - 1) > MEASURED_TO}
+
+    @property
+    def shift_px(self) -> tuple[float, float]:
+        """How far right and down the fixture stands, in pixels of the capture; 0 where it cannot be told."""
+        if self.place is None:
+            return 0.0, 0.0
+        return self.place.dx_cells * self.cell_px, self.place.dy_cells * self.cell_px
+
+    def figures(self) -> dict[str, float]:
+        """The figures that are archived with the view's quality."""
+        found = {EXPOSURE: self.exposure, SHARP: self.sharpness}
+        if self.place is not None:
+            found[MOVED], found[SCALE] = self.place.shift_cells * self.cell_mm, self.place.scale
+            found[TURNED], found[LIKENESS] = float(np.degrees(self.place.turn_rad)), self.place.likeness
+        found |= {f"light_ratio_{name}": value for name, value in self.against_others.items()}
+        found |= {f"stray_light_{name}": stray.share for name, stray in self.strays.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class ViewProof:
+    """Gathers the evidence of one view against its reference."""
+
+    def __init__(self, loaded: LoadedRecipe, reference: ViewReference, diffuse: str) -> None:
+        assert loaded.view_references is not None
+        self._uses = loaded.view_references.uses
+        self._brightness = {light.name: light.brightness for light in loaded.recipe.lights}
+        self._mm_per_px = loaded.calibration.mm_per_px(loaded.recipe.capture.binning)
+        self._distance_mm = loaded.calibration.working_distance_mm
+        self._reference = reference
+        self._diffuse = diffuse
+        at = reference.lights.index(diffuse)
+        self._tracker = FixtureTracker(reference.levels[at], reference.fixture & reference.steady[at])
+        self._median = float(np.median(reference.levels[at][reference.fixture]))
+        self._lights = FixtureLights(reference.lights, reference.levels, reference.steady)
+        self._sharpness = dict(zip(reference.lights, reference.sharpness, strict=True))
+
+    def evidence(self, frames: Mapping[str, Frame]) -> ViewEvidence:
+        """`frames` under every light of the recipe, by its name. Raises GridMismatch for frames of another size."""
+        cell_px = cell_edge_px(frames[self._diffuse].pixels.shape[1])
+        return self.evidence_of({name: fixture_picture(frame, cell_px) for name, frame in frames.items()})
+
+    def evidence_of(self, pictures: Mapping[str, FixturePicture]) -> ViewEvidence:
+        """The same from pictures of the recipe's lights."""
+        cell_px = pictures[self._diffuse].cell_px
+        place = self._place(pictures[self._diffuse])
+        shares = {} if place is None else self._shares(pictures, place)
+        return ViewEvidence(
+            place,
+            cell_px,
+            cell_px * self._mm_per_px,
+            self._distance_mm,
+            {name: found[name] / self._brightness[name] for name, found in shares.items()},
+            _strays(shares),
+            self._sharpness_over_reference(pictures),
+        )
+
+    def _place(self, picture: FixturePicture) -> Place | None:
+        """None in the dark: there is nothing to be seen."""
+        if not np.median(picture.levels[self._reference.fixture]) > LEAST_LIGHT * self._median:
+            return None
+        return self._tracker.find(picture.levels)
+
+    def _shares(self, pictures: Mapping[str, FixturePicture], place: Place) -> dict[str, dict[str, float]]:
+        """Frame's light -> lamp -> its share; nothing of a fixture that is not recognised."""
+        if not place.likeness >= LEAST_LIKENESS:
+            return {}
+        found = {}
+        for name, picture in pictures.items():
+            levels = moved(picture.levels, place.onto_reference)
+            shares = self._lights.shares(name, levels, self._expected(picture))
+            if shares is not None:
+                found[name] = shares
+        return found
+
+    def _expected(self, picture: FixturePicture) -> dict[str, float]:
+        """Per lamp: what it would give at full light in this frame, over its reference picture."""
+        return {
+            name: picture.exposure_us / use.exposure_us / use.brightness * 10 ** ((picture.gain_db - use.gain_db) / 20)
+            for name, use in self._uses.items()
+        }
+
+    def _sharpness_over_reference(self, pictures: Mapping[str, FixturePicture]) -> float | None:
+        return float(np.median([picture.sharpness / self._sharpness[name] for name, picture in pictures.items()]))
+
+
+def _strays(shares: Mapping[str, Mapping[str, float]]) -> dict[str, Stray]:
+    strays: dict[str, Stray] = {}
+    for frame, of_frame in shares.items():
+        for lamp, share in of_frame.items():
+            if lamp != frame and (lamp not in strays or share > strays[lamp].share):
+                strays[lamp] = Stray(share, frame)
+    return strays
+
+
+def view_proofs(loaded: LoadedRecipe) -> dict[str, ViewProof]:
+    """Per view; empty where `why_unproven` gives a reason."""
+    references = loaded.view_references
+    if references is None or why_unproven(loaded) is not None:
+        return {}
+    diffuse = next(light.name for light in loaded.recipe.lights if light.kind == "diffuse")
+    return {v.name: ViewProof(loaded, references.views[v.name], diffuse) for v in loaded.recipe.viewpoints}
+
+
+def why_unproven(loaded: LoadedRecipe) -> str | None:
+    """Why nothing can be proven in this recipe's pictures; None where it can."""
+    references, recipe = loaded.view_references, loaded.recipe
+    if references is None:
+        return "the recipe names no view_reference"
+    views = [viewpoint.name for viewpoint in recipe.viewpoints]
+    channels = {light.name: light.channel for light in recipe.lights}
+    found = list(misfits(references, views, channels, recipe.capture.pixel_format, loaded.sha256s["calibration"]))
+    return f"its view_reference does not fit: {'; '.join(found)}" if found else None
+
+
+def check_evidence(
+    evidence: ViewEvidence, tolerances: ProofTolerances, known: tuple[Reason, ...] = ()
+) -> tuple[Reason, ...]:
+    """Why the view cannot be judged. What the `known` reasons say already is not said twice.
+
+    From another place the fixture is lit otherwise: where it has moved, its light proves nothing.
+    """
+    found = list(_place_reasons(evidence, tolerances))
+    if not found:
+        strays = tuple(_stray_reasons(evidence, tolerances))
+        found = [*strays, *_light_reasons(evidence, tolerances, is_stray=bool(strays))]
+    found += _sharpness_reasons(evidence, tolerances)
+    named = {reason.light for reason in known if reason.light is not None}
+    is_of_all = any(reason.kind in ALL_LIGHTS for reason in known)
+    return tuple(
+        reason
+        for reason in found
+        if not (reason.light in named and reason.kind in (ReasonKind.LIGHT_WEAK, ReasonKind.LIGHT_STRONG))
+        and not (is_of_all and reason.kind is ReasonKind.EXPOSURE_WRONG)
+    )
+
+
+def _place_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Iterator[Reason]:
+    place = evidence.place
+    if place is None:
+        return
+    remedy = (
+        "home the arm and inspect again; if it stays, look whether camera, arm or fixture was knocked, then calibrate "
+        "the viewpoints"
+    )
+    if not place.likeness >= LEAST_LIKENESS:
+        text = f"the fixture is not recognised (likeness {place.likeness:.2f}, at least {LEAST_LIKENESS:g})"
+        yield Reason(ReasonKind.CAMERA_MOVED, text, f"look whether something covers it; {remedy}")
+        return
+    shift_mm = place.shift_cells * evidence.cell_mm
+    if not shift_mm <= tolerances.moved_mm:
+        x_mm, y_mm = place.dx_cells * evidence.cell_mm, place.dy_cells * evidence.cell_mm
+        text = (
+            f"the fixture stands {place.shift_cells * evidence.cell_px:.1f} px ({shift_mm:.2f} mm: {abs(x_mm):.2f} to "
+            f"the {'right' if x_mm > 0 else 'left'}, {abs(y_mm):.2f} {'down' if y_mm > 0 else 'up'}) from where the "
+            f"reference has it (tolerance {tolerances.moved_mm:g} mm)"
+        )
+        yield Reason(ReasonKind.CAMERA_MOVED, text, remedy)
+    nearer_mm = (place.scale - 1) * evidence.distance_mm
+    if not abs(nearer_mm) <= tolerances.distance_mm:
+        text = (
+            f"the fixture stands {abs(nearer_mm):.2f} mm too {'near' if nearer_mm > 0 else 'far'} "
+            f"(tolerance {tolerances.distance_mm:g} mm)"
+        )
+        yield Reason(ReasonKind.CAMERA_MOVED, text, remedy)
+
+
+def _stray_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Iterator[Reason]:
+    """The lamp that gives most, and those that give about as much: a sum may stand for a lamp without reference."""
+    over = {name: stray for name, stray in evidence.strays.items() if not stray.share <= tolerances.stray}
+    most = max((stray.share for stray in over.values()), default=0.0)
+    for name, stray in over.items():
+        if not stray.share < COUNTS_TOO * most:
+            text = (
+                f"light {name!r} shines at {stray.share:.1%} of its full light while {stray.frame!r} is on "
+                f"(tolerance {tolerances.stray:.1%})"
+            )
+            remedy = "look for a lamp that stays on, beside it too; check the controller's channels and cables"
+            yield Reason(ReasonKind.LIGHT_STUCK_ON, text, remedy, light=name)
+
+
+def _light_reasons(evidence: ViewEvidence, tolerances: ProofTolerances, *, is_stray: bool) -> Iterator[Reason]:
+    """Beside stray light, only what is wrong by more than it: both are told from the same light."""
+    common = evidence.exposure
+    if common is None:
+        return
+    besides = sum(stray.share for stray in evidence.strays.values()) if is_stray else 0.0
+    if not abs(common - 1) <= tolerances.exposure + besides:
+        text = f"every frame has {common:.3f} of its reference brightness (tolerance 1 +- {tolerances.exposure:g})"
+        remedy = "check the camera's exposure and gain, the lens's aperture, and the lights' supply"
+        yield Reason(ReasonKind.EXPOSURE_WRONG, text, remedy)
+    for name, ratio in evidence.against_others.items():
+        if abs(ratio - 1) <= tolerances.light + besides:
+            continue
+        figures = f"{ratio:.3f} of its reference, against the other lights (tolerance 1 +- {tolerances.light:g})"
+        if ratio < 1:
+            text, kind = f"light {name!r} is weak: {figures}", ReasonKind.LIGHT_WEAK
+            remedy = "clean its window, or replace the lamp and calibrate the lights"
+        else:
+            text, kind = f"light {name!r} is too bright: {figures}", ReasonKind.LIGHT_STRONG
+            remedy = "check its brightness, and look for ambient light"
+        yield Reason(kind, text, remedy, light=name)
+
+
+def _sharpness_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Iterator[Reason]:
+    ratio = evidence.sharpness
+    if ratio is not None and not ratio >= tolerances.blurred_below:
+        text = f"the pictures have {ratio:.2f} of their reference sharpness (at least {tolerances.blurred_below:g})"
+        remedy = "check the lens's focus and window, and whether something shakes the camera"
+        yield Reason(ReasonKind.BLURRED, text, remedy)

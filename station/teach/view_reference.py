@@ -1,0 +1,193 @@
+"""`station view-reference`: what the fixture looks like in each view, from good parts, for the judge's proofs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.protocols import Frame
+from station.archive import Archive
+from station.documents.atomic import write_atomic
+from station.errors import BadInput
+from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_picture
+from station.judge.view_proof import check_evidence, view_proofs
+from station.recipe.edit import update_recipe_values
+from station.recipe.loaded import LoadedRecipe, load_recipe
+from station.recipe.view_reference_file import LightUse, ViewReference, ViewReferences, references_bytes
+from station.teach.photographer import Photographer
+
+FEWEST_PARTS = 5  # fewer do not show what belongs to the part
+SIMULATED_PARTS, FIRST_SEED = 8, 5000  # of no split of a data set
+# Relative spreads over good parts from which a cell belongs to the part or to its shadow. A cell of the fixture spreads
+# by its texture, as the arm comes back a little off; the mean of its surroundings does not.
+UNSTEADY, UNSTEADY_AROUND, AROUND = 0.02, 0.006, (5, 5)
+DARK_SHARE = 0.3  # of the median level: darker cells are measured against this
+LEAST_SHARE = 0.05  # of the picture that must show the fixture
+BLOCK = np.ones((3, 3), np.uint8)
+
+Pictures = Mapping[str, Mapping[str, FixturePicture]]  # view -> light -> picture, of one part
+
+
+class NoReference(BadInput, ValueError):
+    """These parts do not show the fixture; the text says what was found and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewReferenceReport:
+    """What was written, and how much of each view shows the fixture."""
+
+    recipe: str
+    file: str
+    sha256: str
+    parts: int
+    fixture_shares: dict[str, float]
+
+    def as_dict(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def as_text(self) -> str:
+        shares = ", ".join(f"{view} {share:.0%}" for view, share in self.fixture_shares.items())
+        return f"{self.file}: from {self.parts} good parts; the fixture fills {shares}; {self.recipe} names it"
+
+
+def make_view_reference(recipe: Path, archive: Path | None, inspections: Sequence[str]) -> ViewReferenceReport:
+    """From archived good parts, or from simulated ones where none are named, into a file beside the recipe.
+
+    The recipe gets the file's name and hash. Raises NoReference, ArchiveError, DocumentError.
+    """
+    loaded = load_recipe(recipe, need_model=False)
+    parts = list(_simulated(loaded) if archive is None else _archived(loaded, archive, inspections))
+    references = references_of(loaded, parts, other_lamps(loaded) if archive is None else None)
+    check_parts(loaded, references, parts)
+    content = references_bytes(references)
+    file = recipe.parent / "references" / f"{loaded.recipe.recipe_id}.npz"
+    file.parent.mkdir(exist_ok=True)
+    write_atomic(file, content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    update_recipe_values(recipe, view_reference=(f"references/{file.name}", sha256))
+    shares = {name: round(float(view.fixture.mean()), 4) for name, view in references.views.items()}
+    return ViewReferenceReport(str(recipe), str(file), sha256, references.parts, shares)
+
+
+def other_lamps(loaded: LoadedRecipe) -> dict[str, LightUse]:
+    """The rig's lamps that the recipe does not use, at full light, by the names of the calibration record."""
+    recipe = loaded.recipe
+    used = {light.channel for light in recipe.lights}
+    names = {light.name for light in recipe.lights}
+    exposure_us, gain_db = recipe.directional_lights[0].exposure_us, recipe.capture.gain_db
+    return {
+        light.name if light.name not in names else f"{light.name}-{light.channel}": LightUse(
+            light.channel, exposure_us, 1.0, gain_db
+        )
+        for light in loaded.calibration.lights
+        if light.channel not in used
+    }
+
+
+def references_of(
+    loaded: LoadedRecipe, parts: Sequence[Pictures], others: Mapping[str, LightUse] | None = None
+) -> ViewReferences:
+    """The references of these good parts, which show the recipe's lights and the lamps `others`, by name.
+
+    Raises NoReference for too few parts, or too little fixture.
+    """
+    if len(parts) < FEWEST_PARTS:
+        raise NoReference(f"{len(parts)} good parts given, at least {FEWEST_PARTS} are needed, best of several batches")
+    recipe = loaded.recipe
+    diffuse = next(index for index, light in enumerate(recipe.lights) if light.kind == "diffuse")
+    uses = {
+        light.name: LightUse(light.channel, light.exposure_us, light.brightness, recipe.capture.gain_db)
+        for light in recipe.lights
+    } | dict(others or {})
+    views = {v.name: _view(v.name, [part[v.name] for part in parts], tuple(uses), diffuse) for v in recipe.viewpoints}
+    return ViewReferences(views, uses, recipe.capture.pixel_format, loaded.sha256s["calibration"], len(parts))
+
+
+def check_parts(loaded: LoadedRecipe, references: ViewReferences, parts: Sequence[Pictures]) -> None:
+    """Hold every part against the references that were made of them all.
+
+    Raises NoReference where one would be UNDECIDED: the rig was disturbed, or the fixture shows too little.
+    """
+    proofs = view_proofs(replace(loaded, view_references=references))
+    lights = [light.name for light in loaded.recipe.lights]
+    for number, part in enumerate(parts, start=1):
+        for view, proof in proofs.items():
+            evidence = proof.evidence_of({light: part[view][light] for light in lights})
+            for reason in check_evidence(evidence, loaded.recipe.proof_tolerances):
+                raise NoReference(
+                    f"good part {number} of {len(parts)} does not agree with the others: {reason.of_view(view)}; take "
+                    "good parts of an undisturbed rig, before a fixture that shows some texture"
+                )
+
+
+def _view(
+    name: str, parts: Sequence[Mapping[str, FixturePicture]], lights: tuple[str, ...], diffuse: int
+) -> ViewReference:
+    stack = np.stack([[part[light].levels for light in lights] for part in parts])  # parts, lights, h, w
+    mean = stack.mean(axis=0)
+    level = np.maximum(mean, DARK_SHARE * np.median(mean, axis=(1, 2), keepdims=True))
+    around = np.stack([[cv2.blur(plane, AROUND) for plane in part] for part in stack])
+    steady = (_spread(stack) < UNSTEADY * level) & (_spread(around) < UNSTEADY_AROUND * level)
+    whole = np.asarray(cv2.morphologyEx(steady[diffuse].astype(np.uint8), cv2.MORPH_OPEN, BLOCK), np.uint8)
+    fixture = _shrunk(whole)
+    if not fixture.mean() >= LEAST_SHARE:
+        raise NoReference(
+            f"view {name!r}: only {fixture.mean():.1%} of the picture is the same in all {len(parts)} parts; leave "
+            "some fixture in the picture around the part, and take good parts of an undisturbed rig"
+        )
+    sharpness = np.array([np.mean([part[light].sharpness for part in parts]) for light in lights])
+    return ViewReference(
+        lights,
+        np.where(fixture, mean, 0).astype(np.float32),
+        fixture,
+        np.stack([_shrunk(plane.astype(np.uint8) & whole) for plane in steady]) & fixture,
+        sharpness,
+    )
+
+
+def _spread(stack: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(stack.std(axis=0, ddof=1))
+
+
+def _shrunk(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Without its outermost cells: half a cell of shift shall not bring the part in."""
+    return cv2.erode(mask, BLOCK, borderType=cv2.BORDER_REPLICATE).astype(np.bool_)
+
+
+def _pictures(frames: Mapping[str, Frame]) -> dict[str, FixturePicture]:
+    return {light: fixture_picture(frame, cell_edge_px(frame.pixels.shape[1])) for light, frame in frames.items()}
+
+
+def _archived(loaded: LoadedRecipe, archive: Path, inspections: Sequence[str]) -> Iterable[Pictures]:
+    if not archive.is_dir():
+        raise NoReference(f"{archive}: no such folder; name the archive that `station inspect` wrote with --archive")
+    lights = [light.name for light in loaded.recipe.lights]
+    with Archive.open(archive) as store:
+        for inspection_id in inspections:
+            frames: dict[str, dict[str, Frame]] = {v.name: {} for v in loaded.recipe.viewpoints}
+            for archived in store.load_frames(inspection_id):
+                if archived.light in lights and archived.view in frames:
+                    frames[archived.view][archived.light] = archived.frame
+            missing = [f"{v}/{n}" for v, of_view in frames.items() for n in lights if n not in of_view]
+            if missing:
+                raise NoReference(f"{inspection_id} lacks {', '.join(missing)}: name inspections under this recipe")
+            yield {view: _pictures(of_view) for view, of_view in frames.items()}
+
+
+def _simulated(loaded: LoadedRecipe) -> Iterable[Pictures]:
+    if loaded.calibration.provenance is not None:
+        raise NoReference(
+            f"{loaded.path} is bound to the record {loaded.calibration.calibration_id}: name good parts inspected on "
+            "that rig, with --archive ARCHIVE and their inspection ids"
+        )
+    photographer = Photographer(loaded, "rgb" if loaded.recipe.capture.is_color else "mono")
+    others = {name: use.channel for name, use in other_lamps(loaded).items()}
+    for seed in range(FIRST_SEED, FIRST_SEED + SIMULATED_PARTS):
+        views = photographer.frames(loaded.recipe.product, seed, others)
+        yield {view: _pictures(frames) for view, frames in views.items()}

@@ -1,0 +1,99 @@
+"""Made-up good parts on a plate: what is the fixture, and what belongs to the part."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from station.engine.preparation import warn_of_missing_proofs
+from station.judge.fixture_picture import FixturePicture
+from station.judge.view_proof import view_proofs, why_unproven
+from station.recipe.demo import DEMO_RECIPES
+from station.recipe.loaded import LoadedRecipe, load_recipe
+from station.teach.view_reference import NoReference, check_parts, make_view_reference, other_lamps, references_of
+
+SHAPE = (114, 171)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> LoadedRecipe:
+    return load_recipe(DEMO_RECIPES / "connector.yaml", need_model=False)
+
+
+def part(loaded: LoadedRecipe, number: int, covered: float = 0.3) -> dict[str, Mapping[str, FixturePicture]]:
+    """A block of its own tone and place in the middle of a plate; its shadow falls elsewhere under each light."""
+    rng = np.random.default_rng(number)
+    plate = 0.05 + 0.004 * np.random.default_rng(0).standard_normal(SHAPE)
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    half_x, half_y = SHAPE[1] * covered, SHAPE[0] * covered
+    off_x, off_y = rng.uniform(-0.4, 0.4, 2)
+    tone = 0.4 * (1 + rng.uniform(-0.03, 0.03))
+    inside = (np.abs(x - 85 - off_x) < half_x) & (np.abs(y - 57 - off_y) < half_y)
+    pictures = {}
+    for light in loaded.recipe.lights:
+        levels = np.where(inside, tone, plate * (1 + 5e-4 * rng.standard_normal(SHAPE)))
+        pictures[light.name] = FixturePicture(
+            levels.astype(np.float32), 4, 0.4 + 0.01 * rng.standard_normal(), 8e3, 0.0
+        )
+    return {viewpoint.name: pictures for viewpoint in loaded.recipe.viewpoints}
+
+
+def test_the_fixture_is_what_all_good_parts_have_in_common(loaded: LoadedRecipe) -> None:
+    """Issue 15, point 6."""
+    references = references_of(loaded, [part(loaded, n) for n in range(8)])
+    top = references.views["top"]
+    assert not top.fixture[30:84, 40:130].any(), "the part is no fixture"
+    assert top.fixture[2:15, 2:-2].all()
+    assert np.allclose(top.levels[:, top.fixture].mean(), 0.05, atol=0.002)
+    found = replace(loaded, view_references=references)
+    assert why_unproven(found) is None
+    assert set(view_proofs(found)) == {v.name for v in loaded.recipe.viewpoints}
+
+
+def test_a_part_that_was_taken_while_the_rig_was_disturbed_is_refused_by_its_cause(loaded: LoadedRecipe) -> None:
+    """Issue 15, point 6."""
+    parts = [part(loaded, n) for n in range(8)]
+    references = references_of(loaded, parts)
+    check_parts(loaded, references, parts)
+    parts[2] = {
+        view: {name: replace(picture, levels=1.3 * picture.levels) for name, picture in pictures.items()}
+        for view, pictures in parts[2].items()
+    }
+    with pytest.raises(NoReference, match=r"good part 3 of 8 .* view 'top': every frame has 1\.3"):
+        check_parts(loaded, references, parts)
+
+
+def test_too_few_parts_or_too_little_fixture_are_refused_with_what_to_do(loaded: LoadedRecipe) -> None:
+    """Issue 15, point 6."""
+    with pytest.raises(NoReference, match="4 good parts given, at least 5"):
+        references_of(loaded, [part(loaded, n) for n in range(4)])
+    with pytest.raises(NoReference, match=r"only .* of the picture is the same in all 6 parts; leave some fixture"):
+        references_of(loaded, [part(loaded, n, covered=0.6) for n in range(6)])
+    with pytest.raises(NoReference, match="no such folder"):
+        make_view_reference(DEMO_RECIPES / "connector.yaml", Path("nowhere"), ["x"])
+
+
+def test_lamps_that_the_recipe_does_not_use_are_known_by_their_names_in_the_record(loaded: LoadedRecipe) -> None:
+    """Issue 15, point 6."""
+    assert {name: use.channel for name, use in other_lamps(loaded).items()} == {"L0": 1, "L90": 3, "L180": 5, "L270": 7}
+
+
+def test_a_recipe_without_reference_or_with_that_of_another_rig_proves_nothing_and_says_so(
+    loaded: LoadedRecipe, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Issue 15, point 6."""
+    assert why_unproven(replace(loaded, view_references=None)) == "the recipe names no view_reference"
+    references = references_of(loaded, [part(loaded, n) for n in range(5)])
+    elsewhere = replace(loaded, view_references=references, sha256s={**loaded.sha256s, "calibration": "0" * 64})
+    assert "another calibration record" in str(why_unproven(elsewhere))
+    assert view_proofs(elsewhere) == {}
+    with caplog.at_level(logging.WARNING):
+        warn_of_missing_proofs(loaded.path, why_unproven(elsewhere))
+        warn_of_missing_proofs(loaded.path, None)
+    (record,) = caplog.records
+    assert "station view-reference" in record.getMessage()
