@@ -168,7 +168,7 @@ def _archived(loaded: LoadedRecipe, archive: Path, inspections: Sequence[str]) -
     if not archive.is_dir():
         raise NoReference(f"{archive}: no such folder; name the archive that `station inspect` wrote with --archive")
     lights = [light.name for light in loaded.recipe.lights]
-    with Archive.open(archive) as store:
+    with Archive.open(archive, read_only=True) as store:
         for inspection_id in inspections:
             frames: dict[str, dict[str, Frame]] = {v.name: {} for v in loaded.recipe.viewpoints}
             for archived in store.load_frames(inspection_id):
