@@ -132,7 +132,7 @@ def _rest(vectors: F64, weights: F64, values: F64) -> float:
     """What no three components explain of the values, over the weakest component; near 0 for a matte part."""
     surface = _solved(vectors, weights, values)
     explained = vectors @ surface.T
-    weakest = float(_sizes(vectors, surface)[0]) / np.sqrt(explained.size)
+    weakest = float(_sizes(vectors, surface)[0] / np.sqrt(explained.size))
     freedom = float(np.sqrt(len(values) / (len(values) - 3)))
     spread = float(np.median(np.abs(values - explained)[weights > 0]))
     return 1.4826 * freedom * spread / max(weakest, 1e-9)
