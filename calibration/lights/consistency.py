@@ -132,10 +132,10 @@ def _rest(vectors: F64, weights: F64, values: F64) -> float:
     """What no three components explain of the values, over the weakest component; near 0 for a matte part."""
     surface = _solved(vectors, weights, values)
     explained = vectors @ surface.T
-    weakest = float(_sizes(vectors, surface)[0] / np.sqrt(explained.size))
-    freedom = float(np.sqrt(len(values) / (len(values) - 3)))
-    spread = float(np.median(np.abs(values - explained)[weights > 0]))
-    return 1.4826 * freedom * spread / max(weakest, 1e-9)
+    weakest = float(_sizes(vectors, surface)[0]) / np.sqrt(explained.size)
+    freedom = np.sqrt(len(values) / (len(values) - 3))
+    left = np.median(np.abs(values - explained)[weights > 0])
+    return float(1.4826 * freedom * left / max(weakest, 1e-9))
 
 
 def _sizes(vectors: F64, surface: F64) -> F64:
@@ -171,7 +171,7 @@ class _Fit(NamedTuple):
 
     shown: F64  # (K, 3) S A
     angles_deg: F64  # (K,) for a light inside, against a fit without it
-    sigma_deg: F64 | float  # rms per axis of the lights inside
+    sigma_deg: float  # rms per axis of the lights inside
     leverage: F64  # (K,)
     freedom: int
 
@@ -227,7 +227,7 @@ def _random_triples(count: int) -> NDArray[np.intp]:
 def _limits_deg(fit: _Fit, factors: _Factors, count: int) -> F64:
     """(K,) from the agreeing lights' own scatter, their number, the jackknife over the picture, and a least angle."""
     quantile = float(f_distribution.ppf(1 - FALSE_ALARMS / count, 2, max(fit.freedom, 1)))
-    sigma = max(float(fit.sigma_deg), _usual_sigma_deg(factors))
+    sigma = max(fit.sigma_deg, _usual_sigma_deg(factors))
     scatter = sigma * np.sqrt(2 * quantile * (1 + np.minimum(fit.leverage, 50)))
     turned = unit(factors.without @ np.linalg.lstsq(factors.vectors, fit.shown, rcond=None)[0])
     away = np.rad2deg(np.linalg.norm(turned - unit(fit.shown), axis=2))
@@ -266,12 +266,12 @@ def _doubts(
     """
     count = len(table)
     poor = max(POOR_TABLE_DEG, POOR_SIGMAS * _usual_sigma_deg(factors))
-    exchange = _exchange(factors.vectors, table, whole, names) if float(whole.sigma_deg) > poor else None
+    exchange = _exchange(factors.vectors, table, whole, names) if whole.sigma_deg > poor else None
     if exchange is not None and count < FEWEST_FOR_CONSENSUS:
         return [exchange]
     outside = np.flatnonzero(~inside).tolist() if count > FEWEST_LIGHTS else []
     found = _explained(outside, fit, limits, table, names)
-    if found or float(whole.sigma_deg) <= poor:
+    if found or whole.sigma_deg <= poor:
         return found
     text = f"the table and the frames disagree by {whole.sigma_deg:.1f} degrees; which light is wrong cannot be said"
     return [LightDoubt("table", tuple(range(count)), float(whole.angles_deg.max()), text)]
@@ -290,7 +290,7 @@ def _exchange(vectors: F64, table: F64, whole: _Fit, names: Sequence[str]) -> Li
     freedom = max(3 * count - 9, 1)
     sigmas = np.rad2deg(np.sqrt(np.maximum(base + change + stiff * (step**2).sum(axis=1), 0) / freedom))
     best = float(sigmas.min())
-    now = float(whole.sigma_deg)
+    now = whole.sigma_deg
     if best * EXCHANGE_GAIN >= now:
         return None
     alike = np.flatnonzero(sigmas <= max(1.5 * best, LEAST_SIGMA_DEG))
