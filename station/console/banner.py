@@ -71,12 +71,14 @@ def _word_and_lines(situation: Situation) -> tuple[BannerKind, tuple[str, ...]]:
         return BannerKind.INSPECTING, _inspecting(situation)
     if situation.is_resetting:
         return BannerKind.NOT_READY, _RESETTING
+    result = situation.result
+    if result is not None and not situation.is_result_stored:
+        return _verdict(situation, result), result_lines(situation, result)
     if situation.state is State.ERROR:
         return BannerKind.FAULT, (_ANYWHERE, *_fault_lines(situation))
     if situation.state is State.HALTED:
         return BannerKind.STOPPED, _halt_lines(situation)
-    result = situation.result
-    if result is not None and (not situation.is_result_past or not situation.is_result_stored):
+    if result is not None and not situation.is_result_past:
         return _verdict(situation, result), result_lines(situation, result)
     if situation.state is State.READY:
         return BannerKind.READY, _ready_lines(situation)

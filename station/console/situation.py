@@ -45,6 +45,7 @@ class Situation:
     light: str = ""
     view_steps_done: int = 0
     is_cell_clear: bool = False  # the last run was sound to its last frame, or the arm has just been homed
+    is_run_sound: bool = False  # all frames of the running or last part came in
     result: Inspection | None = None  # the last one, until the next job starts
     is_result_past: bool = False  # something else has begun since: the verdict is no longer what the banner is about
     is_result_stored: bool = True
@@ -161,14 +162,23 @@ class Situation:
 
     def _enter(self, event: StateChanged) -> None:
         """A state in which no job runs ends the job. After a homing the arm stands where the part is loaded."""
-        before, self.state, self.reason = self.state, event.state, event.reason
+        before, reason_before = self.state, self.reason
+        self.state, self.reason = event.state, event.reason
         if event.state in _STATES_WITHOUT_A_RESULT_TO_COME:
             self.job, self.is_cell_clear = None, False
             self.is_starting = False
             self.turn_to_the_next()
+        elif event.state is State.READY and before is State.ERROR:
+            self._recover(reason_before)
         elif event.state is State.READY and before not in (State.READY, State.SINGLE_EXECUTION):
             self.is_cell_clear, self.is_result_stored = True, True  # the engine knows better what still waits
             self.turn_to_the_next()
+
+    def _recover(self, reason: str) -> None:
+        """An error that ended by itself, as that of a full disk: nothing has moved, and the part is still there."""
+        self.is_cell_clear, self.is_result_stored = self.is_run_sound, True
+        if self.fault is not None and self.fault.text == reason:
+            self.fault = None
 
     def _start(self, event: JobStarted) -> None:
         """Forget the last part: a new one must never stand under an old verdict or fault."""
@@ -177,7 +187,7 @@ class Situation:
         self.notice, self.unconfirmed_part, self.is_stopping = "", "", False
         self.steps_done, self.view_steps_done = 0, 0
         self.view, self.light = "", ""
-        self.is_cell_clear = False
+        self.is_cell_clear, self.is_run_sound = False, False
 
     def _step(self, event: StepDone) -> None:
         """Count frames over the part and within the view; views come one after the other."""
@@ -189,7 +199,8 @@ class Situation:
         """The cell is clear if all frames of this very run were seen to come in, and no fault has come."""
         job = self.job
         is_ours = job is not None and job.inspection_id == event.inspection_id
-        self.is_cell_clear = is_ours and self.fault is None and job is not None and self.steps_done >= job.steps
+        self.is_run_sound = is_ours and self.fault is None and job is not None and self.steps_done >= job.steps
+        self.is_cell_clear = self.is_run_sound
 
     def _judge(self, event: ResultReady) -> None:
         """Take the verdict. One that comes late, of a part that had to wait for storing, ends no other part's job."""

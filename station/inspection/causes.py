@@ -22,11 +22,12 @@ _EXPLAINS = (
     "lights weak",
     "lights strong",
     "exposure wrong",
+    "blurred",
     "ambient light",
     "light weak",
     "light strong",
 )
-_FOLLOWS = ("saturated", "blurred", "few observable", "missing frame", "not captured", "not judged", "not finite")
+_FOLLOWS = ("saturated", "few observable", "missing frame", "not captured", "not judged", "not finite")
 # Kinds that the view of the lights must agree with, whether or not they name a light.
 _OF_LIGHTS = ("light dead", "light stuck on", "light weak", "light strong", "lights weak", "lights strong")
 

@@ -658,6 +658,33 @@ def test_a_part_that_is_not_stored_is_no_pass_and_the_true_verdict_comes_once_it
     assert window.panels.start_button.isEnabled()
 
 
+def test_an_error_that_ends_with_the_storing_leaves_the_true_verdict_and_no_fault(good_inspection: Inspection) -> None:
+    """Issue 15, point 2, at the window: the engine stands in Error meanwhile, and nothing moves when it ends."""
+    why = "the last inspection is not stored: disk full"
+    unstored = replace(
+        good_inspection,
+        verdict=Verdict.UNDECIDED,
+        reasons=(Reason(ReasonKind.NOT_STORED, "is not stored: disk full", "free the disk"),),
+    )
+    waiting = situation_after(
+        *run_of(good_inspection)[:-2],
+        StateChanged(State.ERROR, why),
+        Fault(why, "free the disk"),
+        ResultReady(unstored, "", is_stored=False),
+    )
+    banner = banner_of(waiting)
+    assert (banner.kind, banner.keep_out) == (BannerKind.UNDECIDED, True)
+    assert "NOT STORED: is not stored: disk full" in banner.lines
+    assert not waiting.can_start
+    for event in (ResultReady(good_inspection, "archive/0001"), StateChanged(State.READY)):
+        waiting.take(event)
+    banner = banner_of(waiting)
+    assert (banner.kind, banner.keep_out) == (BannerKind.PASS, False)
+    assert banner.lines[0] == "part P-0001, stored now"
+    assert strip_of(waiting).text == "No fault"
+    assert waiting.can_start
+
+
 def test_a_part_that_is_stored_late_ends_no_other_parts_job(
     good_inspection: Inspection, failed_inspection: Inspection
 ) -> None:
