@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from station.inspection.part_id import PartIdRefused, check_part_id
+
 
 def checked_part_id(text: str) -> str:
-    """The id as it was given. Raises typer.BadParameter for a blank one, which no archive could find again."""
-    if not text.strip():
-        raise typer.BadParameter("the part id is empty; give the part's id or serial number")
-    return text
+    """The id as it was given. Raises typer.BadParameter for one that `check_part_id` refuses."""
+    try:
+        return check_part_id(text)
+    except PartIdRefused as refused:
+        raise typer.BadParameter(str(refused)) from refused
 
 
 PartOption = Annotated[
