@@ -95,6 +95,9 @@ class StationBench:
         self._patch = patch
         self._lock: sqlite3.Connection | None = None
         self._root = folder / "archive"
+        patch.setenv(
+            "FACET_SPOOL", str(folder / "spool")
+        )  # what cannot be archived is kept here, not in the user's home
         self.rig = RigProcess(folder / "rig", config)
         self._recipe = _two_views(folder / "recipe.yaml")
         self.plan = make_plan(load_recipe(self._recipe).recipe)

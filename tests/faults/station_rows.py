@@ -144,8 +144,6 @@ SHORT = tuple(
         "gantry.estop pressed last view",
         "gantry.door open idle",
         "gantry.unplug storing",
-        "camera.incomplete exposing",
-        "lights.silence exposing",
         "archive.locked storing",
     )
 )
