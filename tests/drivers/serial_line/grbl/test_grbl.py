@@ -276,7 +276,7 @@ def gcode_after(arm: GrblArm, before: int) -> bytes:
         (("pins", "D"), "door open"),  # inputs were seen to be reported while the state stayed Idle
         (("pins", "R"), "reset input active"),
         (("pins", "E"), "emergency stop pressed"),
-        (("door", "open"), "door open"),
+        (("door", "open"), r"door (was )?open"),  # its own word comes before its report
         (("hold",), "feed hold is active"),
     ],
 )
