@@ -187,5 +187,7 @@ def _files(path: Path) -> SimpleNamespace:
         capture=SimpleNamespace(settle_s=0.0),
         light_level_limits=SimpleNamespace(ambient_told_above=0.01),
     )
-    loaded = SimpleNamespace(recipe=recipe, files=list, sha256s={"calibration": "0"}, check_calibration=lambda: None)
+    loaded = SimpleNamespace(
+        recipe=recipe, files=list, sha256s={"calibration": "0"}, check_calibration=lambda: None, view_references=None
+    )
     return SimpleNamespace(path=path, loaded=loaded, plan=PLAN, detector=SimpleNamespace(model_id="m"))

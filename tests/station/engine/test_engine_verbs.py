@@ -90,7 +90,11 @@ class Bench:
         limits = SimpleNamespace(ambient_told_above=0.01)
         recipe = SimpleNamespace(recipe_id="r1", product="p", viewpoints=[], light_level_limits=limits)
         loaded = SimpleNamespace(
-            recipe=recipe, files=list, sha256s={"calibration": "0"}, check_calibration=lambda: None
+            recipe=recipe,
+            files=list,
+            sha256s={"calibration": "0"},
+            check_calibration=lambda: None,
+            view_references=None,
         )
         return SimpleNamespace(path=Path("recipe.yaml"), loaded=loaded, plan=(), detector=SimpleNamespace(model_id="m"))
 
