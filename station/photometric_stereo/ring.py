@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from drivers.protocols import Frame
 from station.photometric_stereo.memory import Ring, empty_ring
 from station.photometric_stereo.normal_map import MOST_COUNTED
-from station.photometric_stereo.radiometry import SATURATED, grey_values
+from station.photometric_stereo.radiometry import SATURATED, grey_values, saturation_limit_dn
 from station.photometric_stereo.settings import PhotometricStereoError
 
 
@@ -21,8 +21,19 @@ class FrameRing:
     Memory is allocated at the first frame and again only when the counts' type changes.
     """
 
-    def __init__(self, names: tuple[str, ...], shape: tuple[int, int], *, keeps_values: bool = False) -> None:
-        """`keeps_values`: pixels with a colour at full scale keep their value (see `clipped`), for `ls`."""
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        shape: tuple[int, int],
+        *,
+        keeps_values: bool = False,
+        saturation_fraction: float = 1.0,
+    ) -> None:
+        """`keeps_values`: pixels with a colour at full scale keep their value (see `clipped`), for `ls`.
+
+        From `saturation_fraction` of full scale on, the kernels leave a sample out of their counts by themselves.
+        """
+        self._saturation_fraction = saturation_fraction
         self._names = names
         self._keeps_values = keeps_values
         self._clipped: NDArray[np.uint8] | None = None
@@ -42,7 +53,10 @@ class FrameRing:
 
     @property
     def clipped(self) -> NDArray[np.uint8] | None:
-        """(H, W) how many lights had a colour at full scale, 255 at most, where counts hold values; None for none."""
+        """(H, W) under how many lights, 255 at most, a colour was at full scale and the kept value is not. None: nowhere.
+
+        The kernels have counted such a light as lit.
+        """
         return self._clipped if self._any_clipped else None
 
     @property
@@ -90,16 +104,16 @@ class FrameRing:
         rows = self._counts[index, top : top + height, :width]
         rows[:] = grey.pixels
         if clipped is not None:
-            self._mark(rows, clipped, top)
+            self._mark(rows, clipped, top, saturation_limit_dn(grey, self._saturation_fraction))
         self._frames.setdefault(index, replace(grey, pixels=np.empty((0, 0), grey.pixels.dtype)))
         self._landed[index] = top + height
 
-    def _mark(self, rows: NDArray[Any], clipped: NDArray[np.bool_], top: int) -> None:
-        """Full scale where a colour was at it; or, where values are kept, one more clipped light."""
+    def _mark(self, rows: NDArray[Any], clipped: NDArray[np.bool_], top: int, limit_dn: int) -> None:
+        """Full scale where a colour was at it; or, where values are kept, one more light that counts and must not."""
         if not self._keeps_values:
             np.minimum(rows, SATURATED - 1, out=rows)
             rows[clipped] = SATURATED
-        elif clipped.any():
+        elif (clipped := clipped & (rows < limit_dn)).any():
             if self._clipped is None:
                 self._clipped = np.zeros(self._shape, np.uint8)
             number = self._clipped[top : top + len(rows)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from station.photometric_stereo.normal_map import PackedNormalMap
+from station.photometric_stereo.normal_map import MOST_COUNTED, PackedNormalMap
 from station.photometric_stereo.packing import ORIGIN
 from station.photometric_stereo.work import Maps
 
@@ -19,7 +19,7 @@ def withdraw_clipped(result: Maps, top: int, clipped: NDArray[np.uint8]) -> None
     """
     rows = slice(top, top + len(clipped))
     number, seen = result.lit_count[rows], result.observable[rows]
-    number -= np.minimum(number, clipped)
+    number -= np.where(number == MOST_COUNTED, 0, np.minimum(number, clipped))  # what is beyond was not counted
     result.saturated[rows] |= clipped > 0
     lost = seen & (number < FEWEST_LIGHTS)
     seen &= ~lost

@@ -90,7 +90,12 @@ class PhotometricStereo:
         self._flat_field = flat_field
         self._dark = None if dark_frame is None else _checked_dark(dark_frame, shape)
         self._step_px = _step_px(lights, flat_field)
-        self._ring = FrameRing(lights.names, shape, keeps_values=self.settings.method == "ls")
+        self._ring = FrameRing(
+            lights.names,
+            shape,
+            keeps_values=self.settings.method == "ls",
+            saturation_fraction=self.settings.saturation_fraction,
+        )
         self._spare: _Spare[NormalMap] = _Spare()
         self._spare_packed: _Spare[PackedNormalMap] = _Spare()
         self._result: NormalMap | None = None  # of the current view, while its rows land

@@ -236,6 +236,21 @@ def test_clipped_colours_are_ruled_alike_in_every_method_and_in_the_twin(method:
         assert np.abs(wanted - found[0].normals)[:, seen].max() < 1e-3
 
 
+@pytest.mark.parametrize("engine", ["numba", "numpy"])
+def test_a_highlight_that_clips_every_colour_is_left_out_once(engine: str) -> None:
+    """Issue 16, point 11: three good lights of four remain, and three are enough."""
+    lights = DirectionalLights(tuple("abcd"), dome(4), np.ones(4))
+    solver = PhotometricStereo(lights, (SIZE, SIZE), SolverSettings("ls"), engine=engine)  # type: ignore[arg-type]
+    for k in range(4):
+        pixels = np.full((SIZE, SIZE, 3), 120, np.uint8)
+        pixels[2:6, 2:6] = 255 if k == 0 else 120
+        solver.add(k, Frame(pixels, "RGB8", 8, 0.0, 1.0, 0.0, 0, k))
+    found = solver.solve()
+    assert (found.lit_count[2:6, 2:6] == 3).all()
+    assert found.observable.all()
+    assert found.saturated[2:6, 2:6].all()
+
+
 def test_colours_are_weighted_as_asked_and_by_luma_without(tmp_path: Path) -> None:
     """Issue 16, point 12: red sees another surface than green and blue."""
     folder = written(tmp_path / "in", strengths=np.ones((6, 3)))
