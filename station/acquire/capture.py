@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator, Iterator
 from itertools import groupby, zip_longest
 
-from drivers.errors import DeviceError, FrameOutOfOrder
+from drivers.errors import FrameOutOfOrder
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
 from station.acquire.captured_view import CapturedFrame
@@ -223,5 +223,5 @@ def _lights_off_after_fault(rig: Rig) -> None:
     """The first fault is the one to report; that the lights stayed on comes with it in the log."""
     try:
         rig.lights.off()
-    except DeviceError:
+    except Exception:  # whatever a driver of another package raises, the first fault is reported
         log.exception("lights off could not be confirmed after a fault")

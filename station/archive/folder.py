@@ -83,7 +83,8 @@ def write_record(root: Path, inspection: Inspection, frames: Sequence[ArchivedFr
     except BaseException as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         if isinstance(error, OSError):
-            raise ArchiveError(f"{folder}: could not be written, and nothing of it is left there: {error}") from error
+            left = "it is there, not yet safe from a power cut" if folder.exists() else "nothing of it is left there"
+            raise ArchiveError(f"{folder}: could not be written, and {left}: {error}") from error
         raise
     return record
 

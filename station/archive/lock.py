@@ -5,6 +5,7 @@ The file names its holder. It stays where it is when the lock is given back: onl
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -35,7 +36,6 @@ class WriterLock:
             raise ArchiveError(text) from error
         try:
             _lock(descriptor)
-            _write_holder(descriptor, purpose)
         except BlockingIOError as error:
             os.close(descriptor)
             text = f"{root}: {_holder(path)} writes to this archive; end it, or use another --out"
@@ -44,6 +44,8 @@ class WriterLock:
             os.close(descriptor)
             text = f"{path}: cannot be locked: {error.strerror or error}; keep the archive on a file system with locks"
             raise ArchiveError(text) from error
+        with contextlib.suppress(OSError):  # for others to read: a full disk is found by what writes more than this
+            _write_holder(descriptor, purpose)
         return cls(descriptor)
 
     def release(self) -> None:

@@ -30,7 +30,9 @@ def put_in_order(root: Path, engine: Engine, spool: Spool) -> tuple[str, ...]:
     Returns a line for each of them, for a person to read. What cannot be put in order stays as it is.
     Raises ArchiveError: the data base cannot be read.
     """
-    notes = [_finish_or_set_aside(root, unfinished) for unfinished in unfinished_folders(root)]
+    kept_aside = {kept.name for kept in spool.records()}
+    spool.drop_unfinished()
+    notes = [_finish_or_set_aside(root, unfinished, kept_aside) for unfinished in unfinished_folders(root)]
     notes += [_bring_home(root, spool, kept) for kept in spool.records()]
     known = _known(engine)
     for folder in sorted(root.glob(f"{DAY_FOLDERS}/*")):
@@ -57,7 +59,7 @@ def _known(engine: Engine) -> set[str]:
         return set(session.scalars(select(InspectionRow.inspection_id)))
 
 
-def _finish_or_set_aside(root: Path, unfinished: Path) -> str:
+def _finish_or_set_aside(root: Path, unfinished: Path, kept_aside: set[str]) -> str:
     """A record that lacks nothing but its name gets it; any other one is moved away whole."""
     target = unfinished.with_name(unfinished.name.removeprefix(PARTIAL_PREFIX))
     try:
@@ -72,9 +74,14 @@ def _finish_or_set_aside(root: Path, unfinished: Path) -> str:
         sync_folder(aside.parent)
     except OSError as error:
         return f"{unfinished}: its writing was interrupted, and it cannot be moved away: {error.strerror or error}"
+    remedy = (
+        "The whole inspection was kept elsewhere: delete the folder"
+        if target.name in kept_aside
+        else "That part has no verdict: inspect it again, then delete the folder"
+    )
     return (
         f"{aside}: the writing of this inspection was interrupted; its {len(sizes)} files ({sum(sizes) / 1e6:.1f} MB) "
-        "were set aside. That part has no verdict: inspect it again, then delete the folder"
+        f"were set aside. {remedy}"
     )
 
 
@@ -83,7 +90,8 @@ def _is_whole(folder: Path) -> bool:
         return False
     try:
         return not verify_record(folder, read_record(folder).manifest_sha256)
-    except ArchiveError:
+    except Exception:  # one damaged folder must not keep the archive from opening, whatever is wrong with it
+        log.exception("%s is no whole record", folder)
         return False
 
 
@@ -106,6 +114,7 @@ def _bring_home(root: Path, spool: Spool, kept: Path) -> str:
 def _enter(root: Path, engine: Engine, folder: Path) -> str:
     try:
         insert_record(engine, root, read_record(folder))
-    except ArchiveError as error:
-        return f"{folder}: has no row in the data base and could not be entered: {error}"
+    except Exception as error:  # one damaged folder must not keep the archive from opening, whatever is wrong with it
+        text = str(error) if isinstance(error, ArchiveError) else f"{type(error).__name__}: {error}"
+        return f"{folder}: has no row in the data base and could not be entered: {text}"
     return f"{folder}: had no row in the data base and was entered"

@@ -65,6 +65,11 @@ class Spool:
         """The whole records that wait."""
         return sorted(path for path in self._folder.glob("*/*") if is_inspection_id(path.name))
 
+    def drop_unfinished(self) -> None:
+        """Remove what a process left that died while it wrote here: its inspection is in no archive."""
+        for unfinished in self._folder.glob(f"*/{PARTIAL_PREFIX}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+
     def drop_all(self, stored: set[str]) -> None:
         """Remove the copies of inspections that are stored."""
         for kept in self.records():

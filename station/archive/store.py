@@ -38,7 +38,7 @@ from station.archive.room import check_room
 from station.archive.spool import spool_of
 from station.archive.tables import InspectionRow, LightRow
 from station.archive.view_files import view_result
-from station.documents.atomic import write_atomic
+from station.documents.atomic import sync_folder, write_atomic
 from station.inspection.result import HistoryRow, Inspection, Verdict, ViewResult
 from station.lights.series import LightReading
 
@@ -117,9 +117,11 @@ class Archive:
             if self._is_entered(record):  # the data base had it, and failed on its way back
                 self._without_row.discard(name)
                 return record.folder
+            _sync(folder.parent)
         else:
+            if not folder.exists():
+                self._without_row.add(name)  # whatever is refused from now on: it counts only where the folder is there
             record = write_record(self._root, inspection, frames)
-            self._without_row.add(name)
         insert_record(self._engine, self._root, record)
         self._without_row.discard(name)
         return record.folder
@@ -260,6 +262,13 @@ class Archive:
             row.is_simulated,
             str(self._root / row.folder),
         )
+
+
+def _sync(folder: Path) -> None:
+    try:
+        sync_folder(folder)
+    except OSError as error:
+        raise ArchiveError(f"{folder}: the disk does not confirm what is in it: {error}; check the disk") from error
 
 
 def _load_view(record: WrittenRecord, view: ViewRecord) -> ViewResult:

@@ -71,7 +71,10 @@ def _threads_that_run_now() -> int:
 
 def _threads_that_ran_lately() -> float:
     """On the average of the last minute; 0 where the system does not count them."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return 0.0
 
 
 class DeviceWatch:
@@ -86,14 +89,13 @@ class DeviceWatch:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, unless it runs already."""
+        """Begin, unless it runs already. Raises RuntimeError where the machine has no thread left."""
         with self._lock:
             if self._thread is None:
-                self._ending = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._watch, args=(self._ending,), name="device watch", daemon=True
-                )
-                self._thread.start()
+                ending = threading.Event()
+                thread = threading.Thread(target=self._watch, args=(ending,), name="device watch", daemon=True)
+                thread.start()
+                self._ending, self._thread = ending, thread
 
     def close(self) -> None:
         """Return once no further turn is taken. A listener that closes from within a turn is not waited for."""

@@ -259,6 +259,8 @@ class Engine:
         if had_waited and self._state is State.READY:
             return  # the archive alone had kept the station from it: there is nothing to open or to home
         with self._lock:
+            if self._state is State.READY:
+                return  # storing has ended the Error meanwhile
             self._require(*RESETTABLE)
             self._close_rig()
             self._enter(State.PREOPERATIONAL, "the devices are opened, and the arm homes")
@@ -341,9 +343,13 @@ class Engine:
                 raise
             log.warning("homing was broken off: %s", error)
         self._unless_aborted(stop)
+        try:
+            self._watch.start()
+        except RuntimeError as error:
+            self._fault(error)
+            raise NotNow(f"the devices cannot be watched: {error}; close other programs, then reset") from error
         self._standing_fault = None
         self._enter(State.INITIALIZED)
-        self._watch.start()
 
     def _prepare(self, recipe: Path | RecipeFiles, stop: StopSignal) -> None:
         self._require(State.INITIALIZED, State.READY)
@@ -454,7 +460,8 @@ class Engine:
     def _storing_is_free(self) -> None:
         """Nothing waits any more: Ready, if that alone kept the station from it. Nothing moves by this."""
         with self._lock:
-            if self._state is not State.ERROR or self._reason != self._unstored_reason or self._prepared is None:
+            is_the_cause = self._state is State.ERROR and self._reason == self._unstored_reason
+            if not is_the_cause or self._prepared is None or self._storing.problem:
                 return
             self._standing_fault = None
             if self._rig is not None and not self._is_lost(self._rig, self._stop):  # nobody watched them meanwhile
@@ -489,7 +496,7 @@ class Engine:
         if self._state not in AT_REST or not self._lock.acquire(blocking=False):
             return
         try:
-            if self._state in AT_REST and self._rig is not None:
+            if self._state in AT_REST and self._rig is not None and not self._others_job_runs():
                 self._is_lost(self._rig, self._stop, patience_at_rest_s())
         finally:
             self._lock.release()

@@ -89,6 +89,7 @@ def run_job(
     except Exception as error:  # a foreign driver, or a defect of this program: the frames so far are kept
         log.exception("inspection %s breaks off", job.inspection_id)
         fault, ended = error, broke_off(error)
+        hold(rig)
     finally:
         judging.join()
     if judging.broken is not None and ended is None:

@@ -120,6 +120,8 @@ class Storing:
             self._archive.drop_aside(waiting.inspection)
         try:
             self._on_stored(waiting.inspection, folder)
+        except Exception:
+            log.exception("%s is stored, but its verdict was not reported whole", waiting.inspection.inspection_id)
         finally:
             self._waiting = None
         self._on_free()

@@ -53,7 +53,7 @@ class FrameRing:
 
     @property
     def clipped(self) -> NDArray[np.uint8] | None:
-        """(H, W) under how many lights, 255 at most, a colour was at full scale and the kept value is not. None: nowhere.
+        """(H, W) under how many lights, 255 at most, a colour was at full scale and the value is not. None: nowhere.
 
         The kernels have counted such a light as lit.
         """

@@ -312,3 +312,21 @@ def test_a_frame_out_of_order_is_not_exposed_again(station_with: StationWith, fa
     inspection = station.inspect_with(fault, at=step(FIRST_VIEW_STEPS))
     assert inspection.verdict is Verdict.UNDECIDED
     assert all(view.re_exposed == 0 for view in inspection.views)
+
+
+def test_a_watch_without_a_thread_can_be_closed_and_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 15, points 3 and 5: a thread that was never started was joined, and never started again."""
+    turns = threading.Event()
+    watch = DeviceWatch(turns.set, every_s=0.001)
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            watch.start()
+        watch.close()
+    watch.start()
+    assert turns.wait(WAIT_S)
+    watch.close()

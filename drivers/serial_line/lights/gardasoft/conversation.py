@@ -79,6 +79,7 @@ class GardasoftConversation:
         Raises DeviceTimeout after so many attempts, DeviceLost.
         """
         self._drain()
+        self._is_in_step = False  # until its answer comes
         for attempt in range(attempts):
             if attempt:  # end whatever half a command may stand in the controller's buffer
                 self.port.write(b"\r")
