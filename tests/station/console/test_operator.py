@@ -517,8 +517,10 @@ def test_a_scan_that_is_held_up_once_keeps_its_beginning_and_one_in_pieces_is_re
     scanner.type(field, "B")
     scanner.scan(field, "", end=None)
     scanner.key(field, ord("S"), "S", gap_ms=5000)
-    scanner.key(field, ord("N"), "N", gap_ms=120)
-    for character in "-123":
+    for character in "N-":
+        scanner.key(field, ord(character), character)
+    scanner.key(field, ord("1"), "1", gap_ms=120)
+    for character in "23":
         scanner.key(field, ord(character), character)
     scanner.key(field, Qt.Key.Key_Return, "\r")
     wait_for_verdict(qtbot, window)
@@ -529,6 +531,45 @@ def test_a_scan_that_is_held_up_once_keeps_its_beginning_and_one_in_pieces_is_re
     scanner.key(field, Qt.Key.Key_Return, "\r")
     assert "came in pieces" in window.panels.notice.text()
     assert engine.calls == ["start SN-123"]
+
+
+@pytest.mark.parametrize("label", ["SN-4711", "SN-47"])
+def test_a_scan_whose_enter_is_late_replaces_what_was_typed_and_is_whole(
+    qtbot: QtBot, open_window: Any, make_engine: Any, good_inspection: Inspection, scanner: Scanner, label: str
+) -> None:
+    """Issue 15, point 18: half an id and the scan behind it became one id; the scan's last keys may be late, too."""
+    engine = make_engine(good_inspection)
+    window = open_window(engine)
+    QApplication.processEvents()
+    field = window.panels.part_id
+    scanner.type(field, "SN-0")
+    scanner.scan(field, label[:4], end=None)
+    scanner.key(field, ord(label[4]), label[4], gap_ms=120)
+    for character in label[5:]:
+        scanner.key(field, ord(character), character)
+    scanner.key(field, Qt.Key.Key_Return, "\r", gap_ms=120)
+    wait_for_verdict(qtbot, window)
+    assert engine.calls == [f"start {label}"]
+
+
+@pytest.mark.parametrize(("prefix", "gap_ms"), [("", 200.0), ("]C1", 200.0), ("]C1", 30.0)])
+def test_a_key_that_was_typed_just_before_a_scan_is_no_part_of_the_id(
+    open_window: Any, make_engine: Any, scanner: Scanner, prefix: str, gap_ms: float
+) -> None:
+    """Issue 15, point 18: such a scan is refused; with a prefix even where the key was as fast as a scanner's."""
+    engine = make_engine()
+    window = open_window(engine, ScannerKeys(prefix=prefix))
+    QApplication.processEvents()
+    field = window.panels.part_id
+    scanner.key(field, ord("X"), "X", gap_ms=5000)
+    first, *others = f"{prefix}SN-4"
+    scanner.key(field, ord(first), first, gap_ms=gap_ms)
+    for character in others:
+        scanner.key(field, ord(character), character)
+    scanner.key(field, Qt.Key.Key_Return, "\r")
+    assert "mixed with typing" in window.panels.notice.text()
+    assert (repr(prefix) in window.panels.notice.text()) == bool(prefix)
+    assert engine.calls == []
 
 
 def test_prefix_and_suffix_of_the_scanner_are_taken_off(
