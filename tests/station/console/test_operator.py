@@ -652,6 +652,42 @@ def test_stop_at_rest_costs_neither_reset_nor_homing(qtbot: QtBot, open_window: 
     assert "nothing was running" in window.panels.notice.text()
 
 
+def test_after_a_stopped_part_stop_and_reset_lead_to_a_clear_cell(
+    qtbot: QtBot, open_window: Any, make_engine: Any, undecided_inspection: Inspection
+) -> None:
+    """Issue 15, point 19: the window said KEEP OUT, RESET was refused, and nothing else was named.
+
+    The STOP that ended the part is over with its verdict: once the cell is clear, STOP costs nothing again.
+    """
+    engine = make_engine()
+    window = open_window(engine)
+    events = run_of(undecided_inspection)
+    for event in events[:3]:
+        engine.emit(event)
+    qtbot.waitUntil(lambda: window.situation.is_busy, timeout=20000)
+    window.panels.stop_button.click()
+    qtbot.waitUntil(lambda: engine.calls == ["stop"], timeout=20000)
+    for event in events[-2:]:
+        engine.emit(event)
+    qtbot.waitUntil(lambda: window.situation.can_start, timeout=20000)
+    way_out = "To take the part out: STOP (F12), then RESET (F8)."
+    for _ in ("the verdict", "what comes next"):
+        assert banner_of(window.situation).keep_out
+        assert any(way_out in line for line in banner_of(window.situation).lines)
+        window.verbs.reset()
+        assert "press STOP (F12) first" in window.panels.notice.text()
+        window.situation.turn_to_the_next()
+    window.panels.stop_button.click()
+    qtbot.waitUntil(lambda: engine.calls == ["stop", "abort"], timeout=20000)
+    engine.emit(StateChanged(State.HALTED, "aborted by the operator"))
+    qtbot.waitUntil(lambda: window.situation.can_reset, timeout=20000)
+    window.panels.reset_button.click()
+    qtbot.waitUntil(lambda: window.situation.can_start, timeout=20000)
+    assert not window.panels.banner.content.keep_out
+    window.panels.stop_button.click()
+    qtbot.waitUntil(lambda: engine.calls == ["stop", "abort", "reset", "stop"], timeout=20000)
+
+
 def test_highest_means_against_the_limit_in_the_same_words_everywhere(
     make_inspection: Callable[..., Inspection], qtbot: QtBot, open_window: Any, make_engine: Any, scanner: Scanner
 ) -> None:
