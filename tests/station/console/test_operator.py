@@ -562,9 +562,9 @@ def test_a_key_that_was_typed_just_before_a_scan_is_no_part_of_the_id(
     QApplication.processEvents()
     field = window.panels.part_id
     scanner.key(field, ord("X"), "X", gap_ms=5000)
-    first, *others = f"{prefix}SN-4"
-    scanner.key(field, ord(first), first, gap_ms=gap_ms)
-    for character in others:
+    label = f"{prefix}SN-4"
+    scanner.key(field, ord(label[0]), label[0], gap_ms=gap_ms)
+    for character in label[1:]:
         scanner.key(field, ord(character), character)
     scanner.key(field, Qt.Key.Key_Return, "\r")
     assert "mixed with typing" in window.panels.notice.text()
