@@ -33,6 +33,7 @@ KEEP_OUT = "KEEP OUT"
 _MAY_REMOVE = "the part may be removed"
 _MOVES = "keep out: the arm moves"
 _ANYWHERE = "Do not reach in: the arm may stand anywhere."
+_KEPT_IN = "Do not reach in. To take the part out: STOP (F12), then RESET (F8)."
 _HELD = "The arm stands still and all lights are off."
 _HOMES = "the arm drives to its reference switches"
 _OPENING = f"Look at the cell, then press RESET (F8): {_HOMES}"
@@ -133,7 +134,7 @@ def _fault_lines(situation: Situation) -> tuple[str, ...]:
 def _ready_lines(situation: Situation) -> tuple[str, ...]:
     if situation.is_cell_clear:
         return ("Scan or type a part id, then START",)
-    return _ANYWHERE, "START inspects the part again; the arm moves at once"
+    return _KEPT_IN, "START inspects the part again; the arm moves at once"
 
 
 def _not_ready_lines(situation: Situation) -> tuple[str, ...]:
@@ -162,7 +163,9 @@ def result_lines(situation: Situation, inspection: Inspection) -> tuple[str, ...
     elif inspection.verdict is not Verdict.UNDECIDED:
         lines += _highest_lines(inspection)
     lines += _cause_lines(inspection, without_storing=not situation.is_result_stored)
-    return (*lines, _MAY_REMOVE if situation.is_cell_clear else _ANYWHERE)
+    if situation.is_cell_clear:
+        return (*lines, _MAY_REMOVE)
+    return (*lines, _KEPT_IN if situation.is_part_kept_in else _ANYWHERE)
 
 
 def unstored_lines(inspection: Inspection) -> list[str]:

@@ -4,8 +4,9 @@ A scanner is a keyboard: it types the label within some ten milliseconds a key, 
 person's. They never press a button and never trigger a function key, and the whole of them is the part id, whatever
 stood in the field before. What a person types goes to the part id's field too, from wherever the focus is.
 
-A scan may be held up once on its way, for less than 400 ms: its beginning still belongs to it. With more than one such
-pause it may be half typed and half scanned, and is refused.
+A scan may be held up once on its way, for less than 400 ms, and its Enter may be as late: all of it still belongs
+together. It may be half typed and half scanned, and is refused, with more than one pause between its keys, with fewer
+keys before the pause than only a scanner types so fast, and where it does not begin with the prefix.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ _ENDS = {"enter": (Qt.Key.Key_Return, Qt.Key.Key_Enter), "tab": (Qt.Key.Key_Tab,
 
 @dataclass(frozen=True, slots=True)
 class ScannerKeys:
-    """What the scanner is set up to send around the label: `prefix` before it, and `suffix`, enter or tab, after it."""
+    """What the scanner is set up to send around the label: `prefix` before it, and `suffix`, enter or tab, after it.
+
+    With a prefix, a scan that does not begin with it is refused.
+    """
 
     prefix: str = ""
     suffix: str = "enter"
@@ -39,7 +43,7 @@ class ScanFilter(QObject):
     """An event filter of the application for one window; `scanned` brings each whole scan without prefix and suffix."""
 
     scanned = pyqtSignal(str)
-    broken = pyqtSignal()  # a scan came in pieces: what it says cannot be known
+    broken = pyqtSignal()  # a scan came in pieces, or without its prefix: what it says cannot be known
     typed = pyqtSignal()  # a first key of a scan, or of a person, went into the field from elsewhere
 
     def __init__(self, window: QWidget, field: QLineEdit, keys: ScannerKeys) -> None:
@@ -50,12 +54,19 @@ class ScanFilter(QObject):
         self._entry = ""  # what came without a long pause
         self._fast_keys = 0  # of them, at the end
         self._pauses = 0  # short ones, within it
+        self._has_scan = False  # keys came in it that only a scanner types so fast
+        self._has_typing = False  # before a pause, fewer keys came than such
         self._last_stamp_ms, self._last_seen_ms = 0, 0.0
         self._held: QAbstractButton | None = None  # it has the focus, and Space came: a press, or the start of a scan
         self._hold = QTimer(self)
         self._hold.setSingleShot(True)
         self._hold.setInterval(round(2 * _GAP_MS))
         self._hold.timeout.connect(self._press_held)
+
+    @property
+    def prefix(self) -> str:
+        """What each scan has to begin with; may be empty."""
+        return self._keys.prefix
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         if not isinstance(event, QKeyEvent) or not isinstance(watched, QWidget) or watched.window() is not self._window:
@@ -110,22 +121,26 @@ class ScanFilter(QObject):
         if self._is_fast(event):
             self._fast_keys += 1
         elif self._gap_ms(event) <= _PAUSE_MS and self._entry:
+            self._has_typing = self._has_typing or self._fast_keys < _LEAST_KEYS
             self._fast_keys, self._pauses = 1, self._pauses + 1
         else:
-            self._entry, self._fast_keys, self._pauses = "", 1, 0
+            self._forget()
+            self._fast_keys = 1
+        self._has_scan = self._has_scan or self._fast_keys >= _LEAST_KEYS
         self._entry += text
         self._last_stamp_ms, self._last_seen_ms = event.timestamp(), now_ms()
 
     def _end(self, event: QKeyEvent) -> bool:
         """Enter, or the suffix that was chosen: it ends a scan, or it is a person's key."""
-        text, pauses, is_scan = self._entry, self._pauses, self._is_scan_running(event)
+        text, is_scan = self._entry, self._has_scan and self._gap_ms(event) <= _PAUSE_MS
+        is_whole = self._pauses <= 1 and not self._has_typing and text.startswith(self._keys.prefix)
         self._forget()
         if is_scan:
             self._let_go()
-            if pauses > 1:
-                self.broken.emit()
-            else:
+            if is_whole:
                 self.scanned.emit(text.removeprefix(self._keys.prefix))
+            else:
+                self.broken.emit()
         return is_scan
 
     def _is_end(self, event: QKeyEvent) -> bool:
@@ -150,6 +165,7 @@ class ScanFilter(QObject):
 
     def _forget(self) -> None:
         self._entry, self._fast_keys, self._pauses = "", 0, 0
+        self._has_scan, self._has_typing = False, False
 
     def _let_go(self) -> None:
         self._hold.stop()

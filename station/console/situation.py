@@ -84,6 +84,11 @@ class Situation:
         return self.state is State.READY and not (self.is_busy or self.is_starting or self.is_resetting)
 
     @property
+    def is_part_kept_in(self) -> bool:
+        """Whether the arm stands still, but not where the part is loaded: after a stop, only homing clears the cell."""
+        return self.is_at_rest and not self.is_cell_clear
+
+    @property
     def must_keep_out(self) -> bool:
         """Whether the arm may move, or may stand anywhere."""
         return not (self.is_cell_clear and (self.is_at_rest or (self.is_busy and not self.is_resetting)))

@@ -65,11 +65,12 @@ class OperatorVerbs(QObject):
     def stop(self) -> None:
         """Stop at the next safe point; abort when pressed again.
 
-        With nothing moving it stops nothing and costs nothing. In every other state the arm may be moving, or may not
-        stand as it should: then it is held at once.
+        With nothing moving and the cell clear it stops nothing and costs nothing. In every other state the arm may be
+        moving, or may not stand as it should: then it is held at once, and RESET leads to a clear cell.
         """
         situation = self._situation
-        at_once = situation.is_stopping or not (situation.is_busy or situation.is_at_rest)
+        costs_nothing = situation.is_at_rest and not situation.is_part_kept_in
+        at_once = situation.is_stopping if situation.is_busy else not costs_nothing
         verb, name = (self._engine.abort, "abort") if at_once else (self._engine.stop, "stop")
         if situation.is_busy:
             situation.is_stopping = True
@@ -87,7 +88,10 @@ class OperatorVerbs(QObject):
         if situation.is_resetting:
             return
         if not situation.can_reset:
-            self._refuse("RESET: nothing to reset, the station is at work or ready")
+            why = "nothing to reset, the station is at work or ready"
+            self._refuse(
+                f"RESET: {'to take the part out press STOP (F12) first' if situation.is_part_kept_in else why}"
+            )
         else:
             situation.turn_to_the_next()
             situation.is_resetting, situation.fault, situation.notice = True, None, ""

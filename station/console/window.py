@@ -87,7 +87,11 @@ class ConsoleWindow(QMainWindow):
         self._start(is_scan=True)
 
     def _refuse_pieces(self) -> None:
-        self.verbs.refuse("Refused the scan: it came in pieces, or was mixed with typing. Scan the label again.")
+        prefix = self._scans.prefix
+        without = f", or did not begin with the scanner's prefix {prefix!r}" if prefix else ""
+        self.verbs.refuse(
+            f"Refused the scan: it came in pieces, or was mixed with typing{without}. Scan the label again."
+        )
         self.panels.part_id.selectAll()
 
     def _start(self, *, is_scan: bool) -> None:

@@ -27,7 +27,8 @@ def console(
     ] = None,
     part: Annotated[str | None, typer.Option("--part", help="Part id for --screenshot; default: SCREENSHOT-1.")] = None,
     scan_prefix: Annotated[
-        str, typer.Option("--scan-prefix", help="What the scanner sends before each label; it is taken off.")
+        str,
+        typer.Option("--scan-prefix", help="What the scanner sends before each label; a scan without it is refused."),
     ] = "",
     scan_suffix: Annotated[ScanSuffix, typer.Option("--scan-suffix", help="The key that it sends after it.")] = (
         ScanSuffix.ENTER

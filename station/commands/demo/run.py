@@ -12,11 +12,11 @@ from drivers.simulated.control import RigControl
 from station.commands.demo.parts import PARTS, DemoPart
 from station.commands.demo.promises import Promise, promises_of
 from station.commands.inspect.ready_engine import ready_engine
+from station.commands.inspect.sheet import sheet_document, sheet_line, try_contact_sheet
 from station.engine.engine import Engine
 from station.inspection.result import Inspection, inspection_without_pictures
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import LoadedRecipe, load_recipe
-from station.report.contact_sheet import write_contact_sheet
 from station.report.inspection_text import inspection_document, inspection_lines, stage_lines
 from station.rig.simulated import FRAME_TIMEOUT_S, PATIENT_FRAME_TIMEOUT_S, running_rig
 
@@ -36,6 +36,7 @@ class Outcome:
     contact_sheet: Path
     promises: tuple[Promise, ...]
     unstored_problem: str = ""
+    sheet_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class DemoReport:
             "inspections": [
                 {
                     **inspection_document(o.inspection),
-                    "contact_sheet": str(o.contact_sheet),
+                    **sheet_document(o.contact_sheet, o.sheet_problem),
                     "promises": dict(o.promises),
                 }
                 for o in self.outcomes
@@ -118,9 +119,9 @@ def _inspect(
         control.inject("lights.light_dead", str(part.dead_channel))
     inspection = engine.inspect(part.part_id)
     sheet = out / f"contact_sheet_{part.part_id}.png"
-    write_contact_sheet(inspection, sheet)
+    problem = try_contact_sheet(inspection, sheet)
     promises = promises_of(part, inspection, control, loaded)
     marks = [f"    {'kept  ' if kept else 'BROKEN'} {text}" for text, kept in promises]
     progress("\n".join(inspection_lines(inspection) + marks + stage_lines(inspection.processing_times_ms)))
-    progress(f"    contact sheet: {sheet}")
-    return Outcome(part, inspection_without_pictures(inspection), sheet, promises, engine.unstored_problem)
+    progress(f"    {sheet_line(sheet, problem)}")
+    return Outcome(part, inspection_without_pictures(inspection), sheet, promises, engine.unstored_problem, problem)

@@ -46,13 +46,15 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 
 def test_inspect_ends_with_3_for_a_part_that_is_not_stored(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Issue 15, point 2: PASS and exit code 0 for a part that nobody will find again."""
+    """Issue 15, point 2: PASS and exit code 0 for a part that nobody will find again.
+
+    The contact sheet goes to the same full disk, and hides neither the verdict nor that it is not stored.
+    """
 
     def full(path: Path, *_: object) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     bench.acts["judge.refine"] = lambda: monkeypatch.setattr(atomic, "open", full, raising=False)
-    monkeypatch.setattr("station.commands.inspect.part.write_contact_sheet", lambda *_: None)
     command = ["inspect", "--rig", "r", "--recipe", "r", "--out", str(bench.root.parent), "--part", "P-1", "--json"]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == ExitCode.FAULT
@@ -60,6 +62,23 @@ def test_inspect_ends_with_3_for_a_part_that_is_not_stored(bench: Bench, monkeyp
     assert (said["verdict"], said["is_stored"]) == ("UNDECIDED", False)
     assert "No space left on device" in said["reasons"][0]
     assert said["reason_records"][0]["kind"] == "not stored"
+    assert said["contact_sheet"] is None
+    assert "No space left on device" in said["contact_sheet_problem"]
+
+
+def test_a_contact_sheet_that_cannot_be_written_changes_neither_verdict_nor_exit_code(
+    good_inspection: Inspection, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 15, point 2: the part is stored; only its picture for people is missing, and the report says so."""
+    monkeypatch.setattr(bench.engine, "inspect", lambda *_: good_inspection)
+    out = bench.root.parent / "out"
+    (out / f"{good_inspection.inspection_id}.png").mkdir(parents=True)
+    command = ["inspect", "--rig", "r", "--recipe", "r", "--out", str(out), "--part", "P-1"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == ExitCode.DONE
+    assert "PASS" in result.stdout.splitlines()[0]
+    assert "contact sheet not written: " in result.stdout
+    assert "contact sheet: " not in result.stdout
 
 
 def test_the_demo_says_that_a_part_is_not_stored(good_inspection: Inspection, tmp_path: Path) -> None:

@@ -517,8 +517,10 @@ def test_a_scan_that_is_held_up_once_keeps_its_beginning_and_one_in_pieces_is_re
     scanner.type(field, "B")
     scanner.scan(field, "", end=None)
     scanner.key(field, ord("S"), "S", gap_ms=5000)
-    scanner.key(field, ord("N"), "N", gap_ms=120)
-    for character in "-123":
+    for character in "N-":
+        scanner.key(field, ord(character), character)
+    scanner.key(field, ord("1"), "1", gap_ms=120)
+    for character in "23":
         scanner.key(field, ord(character), character)
     scanner.key(field, Qt.Key.Key_Return, "\r")
     wait_for_verdict(qtbot, window)
@@ -529,6 +531,45 @@ def test_a_scan_that_is_held_up_once_keeps_its_beginning_and_one_in_pieces_is_re
     scanner.key(field, Qt.Key.Key_Return, "\r")
     assert "came in pieces" in window.panels.notice.text()
     assert engine.calls == ["start SN-123"]
+
+
+@pytest.mark.parametrize("label", ["SN-4711", "SN-47"])
+def test_a_scan_whose_enter_is_late_replaces_what_was_typed_and_is_whole(
+    qtbot: QtBot, open_window: Any, make_engine: Any, good_inspection: Inspection, scanner: Scanner, label: str
+) -> None:
+    """Issue 15, point 18: half an id and the scan behind it became one id; the scan's last keys may be late, too."""
+    engine = make_engine(good_inspection)
+    window = open_window(engine)
+    QApplication.processEvents()
+    field = window.panels.part_id
+    scanner.type(field, "SN-0")
+    scanner.scan(field, label[:4], end=None)
+    scanner.key(field, ord(label[4]), label[4], gap_ms=120)
+    for character in label[5:]:
+        scanner.key(field, ord(character), character)
+    scanner.key(field, Qt.Key.Key_Return, "\r", gap_ms=120)
+    wait_for_verdict(qtbot, window)
+    assert engine.calls == [f"start {label}"]
+
+
+@pytest.mark.parametrize(("prefix", "gap_ms"), [("", 200.0), ("]C1", 200.0), ("]C1", 30.0)])
+def test_a_key_that_was_typed_just_before_a_scan_is_no_part_of_the_id(
+    open_window: Any, make_engine: Any, scanner: Scanner, prefix: str, gap_ms: float
+) -> None:
+    """Issue 15, point 18: such a scan is refused; with a prefix even where the key was as fast as a scanner's."""
+    engine = make_engine()
+    window = open_window(engine, ScannerKeys(prefix=prefix))
+    QApplication.processEvents()
+    field = window.panels.part_id
+    scanner.key(field, ord("X"), "X", gap_ms=5000)
+    label = f"{prefix}SN-4"
+    scanner.key(field, ord(label[0]), label[0], gap_ms=gap_ms)
+    for character in label[1:]:
+        scanner.key(field, ord(character), character)
+    scanner.key(field, Qt.Key.Key_Return, "\r")
+    assert "mixed with typing" in window.panels.notice.text()
+    assert (repr(prefix) in window.panels.notice.text()) == bool(prefix)
+    assert engine.calls == []
 
 
 def test_prefix_and_suffix_of_the_scanner_are_taken_off(
@@ -609,6 +650,42 @@ def test_stop_at_rest_costs_neither_reset_nor_homing(qtbot: QtBot, open_window: 
     assert engine.calls == ["stop"]
     assert window.situation.can_start
     assert "nothing was running" in window.panels.notice.text()
+
+
+def test_after_a_stopped_part_stop_and_reset_lead_to_a_clear_cell(
+    qtbot: QtBot, open_window: Any, make_engine: Any, undecided_inspection: Inspection
+) -> None:
+    """Issue 15, point 19: the window said KEEP OUT, RESET was refused, and nothing else was named.
+
+    The STOP that ended the part is over with its verdict: once the cell is clear, STOP costs nothing again.
+    """
+    engine = make_engine()
+    window = open_window(engine)
+    events = run_of(undecided_inspection)
+    for event in events[:3]:
+        engine.emit(event)
+    qtbot.waitUntil(lambda: window.situation.is_busy, timeout=20000)
+    window.panels.stop_button.click()
+    qtbot.waitUntil(lambda: engine.calls == ["stop"], timeout=20000)
+    for event in events[-2:]:
+        engine.emit(event)
+    qtbot.waitUntil(lambda: window.situation.can_start, timeout=20000)
+    way_out = "To take the part out: STOP (F12), then RESET (F8)."
+    for _ in ("the verdict", "what comes next"):
+        assert banner_of(window.situation).keep_out
+        assert any(way_out in line for line in banner_of(window.situation).lines)
+        window.verbs.reset()
+        assert "press STOP (F12) first" in window.panels.notice.text()
+        window.situation.turn_to_the_next()
+    window.panels.stop_button.click()
+    qtbot.waitUntil(lambda: engine.calls == ["stop", "abort"], timeout=20000)
+    engine.emit(StateChanged(State.HALTED, "aborted by the operator"))
+    qtbot.waitUntil(lambda: window.situation.can_reset, timeout=20000)
+    window.panels.reset_button.click()
+    qtbot.waitUntil(lambda: window.situation.can_start, timeout=20000)
+    assert not window.panels.banner.content.keep_out
+    window.panels.stop_button.click()
+    qtbot.waitUntil(lambda: engine.calls == ["stop", "abort", "reset", "stop"], timeout=20000)
 
 
 def test_highest_means_against_the_limit_in_the_same_words_everywhere(
