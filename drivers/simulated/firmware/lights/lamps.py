@@ -39,6 +39,19 @@ class Lamp:
         if len(self._times_s) > 2 * RECORDED_CHANGES:
             del self._times_s[:RECORDED_CHANGES], self._levels[:RECORDED_CHANGES]
 
+    def exchange(self, other: Lamp, at_s: float) -> None:
+        """From `at_s` on each gets the current that the other would have had; what was is kept."""
+        mine, others = self._from(at_s), other._from(at_s)
+        for lamp, coming in ((self, others), (other, mine)):
+            for begin_s, level in coming:
+                lamp.set(level, begin_s)
+
+    def _from(self, at_s: float) -> list[tuple[float, float]]:
+        """The level at `at_s`, and every later change, as (time, level)."""
+        first = max(0, bisect.bisect_right(self._times_s, at_s) - 1)
+        later = zip(self._times_s[first + 1 :], self._levels[first + 1 :], strict=True)
+        return [(at_s, self._levels[first]), *later]
+
     def mean(self, t0_s: float, t1_s: float) -> float:
         """Mean level of t0..t1, 0..1 times the physical gain; the level at t0 when they are equal."""
         if self.stuck_level is not None:
@@ -144,5 +157,8 @@ class LampBank:
     def _fault_swapped(self, first: str, second: str) -> str:
         with self._lock:
             a, b = self.known(first), self.known(second)
+            lamp_a, lamp_b = self._lamps[self._wiring[a]], self._lamps[self._wiring[b]]
             self._wiring[a], self._wiring[b] = self._wiring[b], self._wiring[a]
+            if lamp_a is not lamp_b:
+                lamp_a.exchange(lamp_b, self._clock.now_s())  # a lamp without its cable is dark
         return f"cables of lights {first} and {second} swapped"
