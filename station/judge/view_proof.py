@@ -229,6 +229,10 @@ def _place_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Itera
             f"(tolerance {tolerances.distance_mm:g} mm)"
         )
         yield Reason(ReasonKind.CAMERA_MOVED, text, remedy)
+    turned_deg = abs(float(np.degrees(place.turn_rad)))
+    if not turned_deg <= tolerances.turned_deg:
+        text = f"the fixture stands turned by {turned_deg:.2f} degrees (tolerance {tolerances.turned_deg:g} degrees)"
+        yield Reason(ReasonKind.CAMERA_MOVED, text, remedy)
 
 
 def _stray_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Iterator[Reason]:

@@ -45,10 +45,17 @@ def texture(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return 0.05 * out
 
 
-def seen(dx: float = 0.0, dy: float = 0.0, scale: float = 1.0, part_at: float = 0.0) -> np.ndarray:
-    """The plate with a bright part in the middle; what lies at x in the reference lies at scale * x + dx here."""
+def seen(
+    dx: float = 0.0, dy: float = 0.0, scale: float = 1.0, part_at: float = 0.0, turn_deg: float = 0.0
+) -> np.ndarray:
+    """The plate with a bright part in the middle; what lies at x in the reference lies at scale * x + dx here.
+
+    The plate is then turned about the picture's centre.
+    """
     cx, cy = (WIDTH - 1) / 2, (HEIGHT - 1) / 2
-    levels = texture((X - cx - dx) / scale + cx, (Y - cy - dy) / scale + cy)
+    x, y = (X - cx - dx) / scale, (Y - cy - dy) / scale
+    cos, sin = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
+    levels = texture(cos * x + sin * y + cx, cos * y - sin * x + cy)
     levels[((X - 85 - part_at) / 38) ** 2 + ((Y - 57) / 26) ** 2 < 1] = 0.6
     noise = np.random.default_rng(1).normal(0, 2e-4, levels.shape)
     return (levels + noise).astype(np.float32)
@@ -78,6 +85,19 @@ def test_a_camera_that_stands_nearer_is_told_from_one_that_stands_beside(tracker
     place = tracker.find(seen(scale=1.004))
     assert place.scale == pytest.approx(1.004, abs=4e-4)
     assert place.shift_cells < 0.03
+
+
+@pytest.mark.parametrize("turn_deg", [0.8, -1.5])
+def test_a_camera_turned_about_its_axis_is_told_though_it_stands_in_place(
+    tracker: FixtureTracker, turn_deg: float
+) -> None:
+    """Issue 15, point 6."""
+    (reason,) = check_evidence(evidence(place=tracker.find(seen(turn_deg=turn_deg))), TOLERANCES)
+    assert reason.kind is ReasonKind.CAMERA_MOVED
+    told = re.search(r"turned by (\d\.\d\d) degrees \(tolerance 0\.5 degrees\)", reason.text)
+    assert told is not None
+    assert float(told[1]) == pytest.approx(abs(turn_deg), abs=0.05)
+    assert kinds(evidence(place=tracker.find(seen(turn_deg=0.3)))) == []
 
 
 def test_another_fixture_is_not_recognised(tracker: FixtureTracker) -> None:
