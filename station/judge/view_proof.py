@@ -187,6 +187,8 @@ def check_evidence(
     From another place the fixture is lit otherwise: where it has moved, its light proves nothing.
     """
     found = list(_place_reasons(evidence, tolerances))
+    if evidence.place is None and not known:
+        found.append(_in_the_dark())
     if not found:
         strays = tuple(_stray_reasons(evidence, tolerances))
         found = [*strays, *_light_reasons(evidence, tolerances, is_stray=bool(strays))]
@@ -199,6 +201,12 @@ def check_evidence(
         if not (reason.light in named and reason.kind in (ReasonKind.LIGHT_WEAK, ReasonKind.LIGHT_STRONG))
         and not (is_of_all and reason.kind is ReasonKind.EXPOSURE_WRONG)
     )
+
+
+def _in_the_dark() -> Reason:
+    text = f"the fixture has less than {LEAST_LIGHT:.0%} of its reference brightness under the diffuse light"
+    remedy = "look whether something covers it; check the camera's exposure, the lens's cap and aperture, and that light"
+    return Reason(ReasonKind.EXPOSURE_WRONG, text, remedy)
 
 
 def _place_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Iterator[Reason]:

@@ -205,6 +205,15 @@ def test_a_moved_fixture_is_told_in_px_and_mm_and_its_light_is_not_doubted(track
     assert re.search(r"stands (5\.9|6\.0) px \((0\.49|0\.50) mm: (0\.49|0\.50) to the right", reason.text)
 
 
+def test_a_fixture_too_dark_to_be_found_is_a_wrong_exposure_unless_a_cause_is_known() -> None:
+    """Issue 15, point 6."""
+    dark = evidence(place=None, lights={}, sharpness=1.0)
+    (reason,) = check_evidence(dark, TOLERANCES)
+    assert reason.kind is ReasonKind.EXPOSURE_WRONG
+    assert "less than 20% of its reference brightness" in reason.text
+    assert kinds(dark, (Reason(ReasonKind.LIGHT_DEAD, "light 'DIFFUSE' is dead", light="DIFFUSE"),)) == []
+
+
 def test_a_figure_that_is_not_finite_never_passes() -> None:
     """Issue 15, point 6."""
     nan = float("nan")

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from station.engine.preparation import warn_of_missing_proofs
+from station.inspection.reasons import ReasonKind
 from station.judge.fixture_picture import FixturePicture
-from station.judge.view_proof import view_proofs, why_unproven
+from station.judge.view_proof import check_evidence, view_proofs, why_unproven
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.teach.view_reference import NoReference, check_parts, make_view_reference, other_lamps, references_of
@@ -68,6 +69,16 @@ def test_a_part_that_was_taken_while_the_rig_was_disturbed_is_refused_by_its_cau
     }
     with pytest.raises(NoReference, match=r"good part 3 of 8 .* view 'top': every frame has 1\.3"):
         check_parts(loaded, references, parts)
+
+
+@pytest.mark.parametrize("share", [0.17, float("nan")])
+def test_a_view_with_a_sixth_of_its_light_is_never_taken_for_proven(loaded: LoadedRecipe, share: float) -> None:
+    """Issue 15, point 6: below a fifth nothing of the fixture is looked for, so that is the cause."""
+    parts = [part(loaded, n) for n in range(5)]
+    proof = view_proofs(replace(loaded, view_references=references_of(loaded, parts)))["top"]
+    dark = {n: replace(p, levels=share * p.levels, sharpness=0.4) for n, p in parts[0]["top"].items()}
+    (reason,) = check_evidence(proof.evidence_of(dark), loaded.recipe.proof_tolerances)
+    assert reason.kind is ReasonKind.EXPOSURE_WRONG
 
 
 def test_too_few_parts_or_too_little_fixture_are_refused_with_what_to_do(loaded: LoadedRecipe) -> None:
