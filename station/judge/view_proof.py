@@ -24,6 +24,7 @@ LEAST_LIKENESS = 0.5  # of the fixture's texture; undisturbed views of the demo 
 MEASURED_TO = 0.01  # of a light's strength: 110 undisturbed views of demo parts were off by 0.0084 at most
 COUNTS_TOO = 0.3  # of the strongest stray light
 LEAST_LIGHT = 0.2  # of the diffuse light's reference level: below, the fixture is not looked for
+WITH_MORE_FIXTURE = "leave more fixture without moving shadows in the picture, and make the view reference anew"
 ALL_LIGHTS = (ReasonKind.LIGHTS_WEAK, ReasonKind.LIGHTS_STRONG)
 MOVED, TURNED, SCALE, SHARP, EXPOSURE, LIKENESS = (
     "fixture_moved_mm", "fixture_turned_deg", "fixture_scale", "sharpness_ratio", "exposure_ratio", "fixture_likeness",
@@ -49,6 +50,7 @@ class ViewEvidence:
     lights: Mapping[str, float]  # per light: its strength over the reference
     strays: Mapping[str, Stray]  # per lamp: the most that it gave in a frame that was not its own
     sharpness: float | None  # over the reference's, the median of all frames
+    untold: tuple[str, ...] = ()  # lights whose strength cannot be told though the fixture is recognised
 
     @property
     def exposure(self) -> float | None:
@@ -110,7 +112,8 @@ class ViewProof:
         """The same from pictures of the recipe's lights."""
         cell_px = pictures[self._diffuse].cell_px
         place = self._place(pictures[self._diffuse])
-        shares = {} if place is None else self._shares(pictures, place)
+        is_seen = place is not None and place.likeness >= LEAST_LIKENESS
+        shares = self._shares(pictures, place) if place is not None and is_seen else {}
         return ViewEvidence(
             place,
             cell_px,
@@ -119,6 +122,7 @@ class ViewProof:
             {name: found[name] / self._brightness[name] for name, found in shares.items()},
             _strays(shares),
             self._sharpness_over_reference(pictures),
+            tuple(name for name in pictures if is_seen and name not in shares),
         )
 
     def _place(self, picture: FixturePicture) -> Place | None:
@@ -128,9 +132,7 @@ class ViewProof:
         return self._tracker.find(picture.levels)
 
     def _shares(self, pictures: Mapping[str, FixturePicture], place: Place) -> dict[str, dict[str, float]]:
-        """Frame's light -> lamp -> its share; nothing of a fixture that is not recognised."""
-        if not place.likeness >= LEAST_LIKENESS:
-            return {}
+        """Frame's light -> lamp -> its share; a light is absent where too little steady fixture is to be seen."""
         found = {}
         for name, picture in pictures.items():
             levels = moved(picture.levels, place.onto_reference)
@@ -191,7 +193,7 @@ def check_evidence(
         found.append(_in_the_dark())
     if not found:
         strays = tuple(_stray_reasons(evidence, tolerances))
-        found = [*strays, *_light_reasons(evidence, tolerances, is_stray=bool(strays))]
+        found = [*strays, *_light_reasons(evidence, tolerances, is_stray=bool(strays)), *_untold_reasons(evidence)]
     found += _sharpness_reasons(evidence, tolerances)
     named = {reason.light for reason in known if reason.light is not None}
     is_of_all = any(reason.kind in ALL_LIGHTS for reason in known)
@@ -278,6 +280,12 @@ def _light_reasons(evidence: ViewEvidence, tolerances: ProofTolerances, *, is_st
             text, kind = f"light {name!r} is too bright: {figures}", ReasonKind.LIGHT_STRONG
             remedy = "check its brightness, and look for ambient light"
         yield Reason(kind, text, remedy, light=name)
+
+
+def _untold_reasons(evidence: ViewEvidence) -> Iterator[Reason]:
+    for name in evidence.untold:
+        text = f"the strength of light {name!r} cannot be told: too little of the fixture looks the same under it"
+        yield Reason(ReasonKind.NO_REFERENCE, text, WITH_MORE_FIXTURE, light=name)
 
 
 def _sharpness_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Iterator[Reason]:

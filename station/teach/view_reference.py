@@ -16,7 +16,7 @@ from station.archive import Archive
 from station.documents.atomic import write_atomic
 from station.errors import BadInput
 from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_picture
-from station.judge.view_proof import check_evidence, view_proofs
+from station.judge.view_proof import WITH_MORE_FIXTURE, check_evidence, view_proofs
 from station.recipe.edit import update_recipe_values
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.recipe.view_reference_file import LightUse, ViewReference, ViewReferences, references_bytes
@@ -119,6 +119,11 @@ def check_parts(loaded: LoadedRecipe, references: ViewReferences, parts: Sequenc
     for number, part in enumerate(parts, start=1):
         for view, proof in proofs.items():
             evidence = proof.evidence_of({light: part[view][light] for light in lights})
+            if evidence.untold:
+                raise NoReference(
+                    f"view {view!r}: too little of the fixture is the same in all {len(parts)} parts under "
+                    f"{', '.join(evidence.untold)}, so that their strength cannot be told; {WITH_MORE_FIXTURE}"
+                )
             for reason in check_evidence(evidence, loaded.recipe.proof_tolerances):
                 raise NoReference(
                     f"good part {number} of {len(parts)} does not agree with the others: {reason.of_view(view)}; take "

@@ -87,7 +87,7 @@ def test_a_camera_that_stands_nearer_is_told_from_one_that_stands_beside(tracker
     assert place.shift_cells < 0.03
 
 
-@pytest.mark.parametrize("turn_deg", [0.8, -1.5])
+@pytest.mark.parametrize("turn_deg", [0.8, -1.5, 3.0])
 def test_a_camera_turned_about_its_axis_is_told_though_it_stands_in_place(
     tracker: FixtureTracker, turn_deg: float
 ) -> None:
@@ -212,6 +212,12 @@ def test_a_fixture_too_dark_to_be_found_is_a_wrong_exposure_unless_a_cause_is_kn
     assert reason.kind is ReasonKind.EXPOSURE_WRONG
     assert "less than 20% of its reference brightness" in reason.text
     assert kinds(dark, (Reason(ReasonKind.LIGHT_DEAD, "light 'DIFFUSE' is dead", light="DIFFUSE"),)) == []
+
+
+def test_a_light_whose_strength_cannot_be_told_is_never_taken_for_sound() -> None:
+    """Issue 15, point 6."""
+    found = evidence(lights={"A": 1.0, "B": 1.0}, untold=("C", "D"))
+    assert kinds(found) == [(ReasonKind.NO_REFERENCE, "C"), (ReasonKind.NO_REFERENCE, "D")]
 
 
 def test_a_figure_that_is_not_finite_never_passes() -> None:

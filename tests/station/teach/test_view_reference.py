@@ -71,6 +71,24 @@ def test_a_part_that_was_taken_while_the_rig_was_disturbed_is_refused_by_its_cau
         check_parts(loaded, references, parts)
 
 
+def test_a_light_under_which_too_little_fixture_is_steady_is_refused_and_never_judged(loaded: LoadedRecipe) -> None:
+    """Issue 15, point 6."""
+    parts = [part(loaded, n) for n in range(5)]
+    references = references_of(loaded, parts)
+    views = {}
+    for name, view in references.views.items():
+        steady = view.steady.copy()
+        steady[1, 18:] = steady[1, :, 18:] = False  # a shadow wanders over the rest
+        views[name] = replace(view, steady=steady)
+    poor = replace(references, views=views)
+    light = loaded.recipe.lights[1].name
+    with pytest.raises(NoReference, match=rf"view 'top': too little .* under {light}, so .* leave more fixture"):
+        check_parts(loaded, poor, parts)
+    evidence = view_proofs(replace(loaded, view_references=poor))["top"].evidence_of(parts[0]["top"])
+    (reason,) = check_evidence(evidence, loaded.recipe.proof_tolerances)
+    assert (reason.kind, reason.light) == (ReasonKind.NO_REFERENCE, light)
+
+
 @pytest.mark.parametrize("share", [0.17, float("nan")])
 def test_a_view_with_a_sixth_of_its_light_is_never_taken_for_proven(loaded: LoadedRecipe, share: float) -> None:
     """Issue 15, point 6: below a fifth nothing of the fixture is looked for, so that is the cause."""
