@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from drivers.protocols import Frame
+from station.archive import Archive, ArchivedFrame, new_inspection_id
 from station.engine.preparation import warn_of_missing_proofs
 from station.inspection.reasons import ReasonKind
+from station.inspection.result import Inspection
 from station.judge.fixture_picture import FixturePicture
 from station.judge.view_proof import check_evidence, view_proofs, why_unproven
 from station.recipe.demo import DEMO_RECIPES
@@ -107,6 +110,38 @@ def test_too_few_parts_or_too_little_fixture_are_refused_with_what_to_do(loaded:
         references_of(loaded, [part(loaded, n, covered=0.6) for n in range(6)])
     with pytest.raises(NoReference, match="no such folder"):
         make_view_reference(DEMO_RECIPES / "connector.yaml", Path("nowhere"), ["x"])
+
+
+@pytest.mark.parametrize(
+    ("calibration", "exposure", "gain_db", "told"),
+    [
+        (None, 1.0, 0.0, "was inspected under an unknown calibration, the recipe names"),
+        ("c" * 64, 1.0, 0.0, "was inspected under calibration cccccccccccc, the recipe names"),
+        ("its own", 1.5, 0.0, r"top/L45 was taken with .* us and 0 dB, the recipe has"),
+        ("its own", 1.0, 6.0, r"top/L45 was taken with .* us and 6 dB, the recipe has"),
+        ("its own", 1.005, 0.05, "lacks top/L135"),  # it goes on to what is missing
+    ],
+)
+def test_parts_inspected_under_another_calibration_exposure_or_gain_make_no_reference(
+    loaded: LoadedRecipe,
+    good_inspection: Inspection,
+    tmp_path: Path,
+    calibration: str | None,
+    exposure: float,
+    gain_db: float,
+    told: str,
+) -> None:
+    """Issue 15, point 6: the reference is stamped with what the recipe names now."""
+    sha256 = loaded.sha256s["calibration"] if calibration == "its own" else calibration
+    about: dict[str, str] = {} if sha256 is None else {"calibration": sha256}
+    part = replace(good_inspection, inspection_id=new_inspection_id(), provenance=about)
+    light = loaded.recipe.lights[0]
+    pixels = np.full((8, 8), 900, np.uint16)
+    taken = Frame(pixels, "Mono12", 12, 64.0, exposure * light.exposure_us, gain_db, 10**15, 0)
+    with Archive.open(tmp_path) as archive:
+        archive.record(part, [ArchivedFrame("top", light.name, taken, loaded.recipe.viewpoints[0].as_pose())])
+    with pytest.raises(NoReference, match=f"{part.inspection_id}.* {told}"):
+        make_view_reference(loaded.path, tmp_path, [part.inspection_id])
 
 
 def test_lamps_that_the_recipe_does_not_use_are_known_by_their_names_in_the_record(loaded: LoadedRecipe) -> None:
