@@ -207,7 +207,9 @@ def check_evidence(
 
 def _in_the_dark() -> Reason:
     text = f"the fixture has less than {LEAST_LIGHT:.0%} of its reference brightness under the diffuse light"
-    remedy = "look whether something covers it; check the camera's exposure, the lens's cap and aperture, and that light"
+    remedy = (
+        "look whether something covers it; check the camera's exposure, the lens's cap and aperture, and that light"
+    )
     return Reason(ReasonKind.EXPOSURE_WRONG, text, remedy)
 
 

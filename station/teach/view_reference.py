@@ -67,14 +67,24 @@ def make_view_reference(recipe: Path, archive: Path | None, inspections: Sequenc
     parts = list(_simulated(loaded) if archive is None else _archived(loaded, archive, inspections))
     references = references_of(loaded, parts, other_lamps(loaded) if archive is None else None)
     check_parts(loaded, references, parts)
-    content = references_bytes(references)
-    file = recipe.parent / "references" / f"{loaded.recipe.recipe_id}.npz"
-    file.parent.mkdir(exist_ok=True)
-    write_atomic(file, content)
-    sha256 = hashlib.sha256(content).hexdigest()
-    update_recipe_values(recipe, view_reference=(f"references/{file.name}", sha256))
+    file, sha256 = write_references(recipe, loaded.recipe.recipe_id, references)
     shares = {name: round(float(view.fixture.mean()), 4) for name, view in references.views.items()}
     return ViewReferenceReport(str(recipe), str(file), sha256, references.parts, shares)
+
+
+def write_references(recipe: Path, recipe_id: str, references: ViewReferences) -> tuple[Path, str]:
+    """Write the file beside the recipe and put its name and hash into the recipe; both are returned.
+
+    The name has part of the hash: the file that the recipe names already stays as it is, so that the recipe loads
+    whatever happens in between. Raises DocumentError for a recipe that cannot be edited, OSError.
+    """
+    content = references_bytes(references)
+    sha256 = hashlib.sha256(content).hexdigest()
+    file = recipe.parent / "references" / f"{recipe_id}-{sha256[:12]}.npz"
+    file.parent.mkdir(exist_ok=True)
+    write_atomic(file, content)
+    update_recipe_values(recipe, view_reference=(f"references/{file.name}", sha256))
+    return file, sha256
 
 
 def other_lamps(loaded: LoadedRecipe) -> dict[str, LightUse]:

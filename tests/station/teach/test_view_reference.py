@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from drivers.protocols import Frame
 from station.archive import Archive, ArchivedFrame, new_inspection_id
@@ -19,7 +20,15 @@ from station.judge.fixture_picture import FixturePicture
 from station.judge.view_proof import check_evidence, view_proofs, why_unproven
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import LoadedRecipe, load_recipe
-from station.teach.view_reference import NoReference, check_parts, make_view_reference, other_lamps, references_of
+from station.recipe.view_reference_file import ViewReferences, read_references
+from station.teach.view_reference import (
+    NoReference,
+    check_parts,
+    make_view_reference,
+    other_lamps,
+    references_of,
+    write_references,
+)
 
 SHAPE = (114, 171)
 
@@ -142,6 +151,36 @@ def test_parts_inspected_under_another_calibration_exposure_or_gain_make_no_refe
         archive.record(part, [ArchivedFrame("top", light.name, taken, loaded.recipe.viewpoints[0].as_pose())])
     with pytest.raises(NoReference, match=f"{part.inspection_id}.* {told}"):
         make_view_reference(loaded.path, tmp_path, [part.inspection_id])
+
+
+def test_a_recipe_that_could_not_be_changed_still_names_the_reference_that_it_had(
+    loaded: LoadedRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 15, point 6."""
+    recipe = tmp_path / "connector.yaml"
+    recipe.write_bytes(loaded.path.read_bytes())
+    first = references_of(loaded, [part(loaded, n) for n in range(5)])
+    write_references(recipe, "connector", first)
+    before = recipe.read_bytes()
+
+    def full_disk(path: Path, data: bytes) -> None:
+        raise OSError(f"{path}: no space left for {len(data)} bytes")
+
+    second = replace(first, parts=6)
+    with monkeypatch.context() as patch:
+        patch.setattr("station.recipe.edit.write_atomic", full_disk)
+        with pytest.raises(OSError, match="no space left"):
+            write_references(recipe, "connector", second)
+    assert recipe.read_bytes() == before
+    assert named_reference(recipe).parts == 5
+    write_references(recipe, "connector", second)
+    assert named_reference(recipe).parts == 6
+
+
+def named_reference(recipe: Path) -> ViewReferences:
+    """Read and checked by its hash, as the station does."""
+    named = yaml.safe_load(recipe.read_text(encoding="utf-8"))["view_reference"]
+    return read_references(recipe.parent / named["file"], named["sha256"])
 
 
 def test_lamps_that_the_recipe_does_not_use_are_known_by_their_names_in_the_record(loaded: LoadedRecipe) -> None:
