@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,15 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.protocols import Frame
-from station.archive import Archive, ArchivedFrame
 from station.documents.atomic import write_atomic
-from station.errors import BadInput
-from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_picture
+from station.judge.fixture_picture import FixturePicture
 from station.judge.view_proof import WITH_MORE_FIXTURE, check_evidence, view_proofs
 from station.recipe.edit import update_recipe_values
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.recipe.view_reference_file import LightUse, ViewReference, ViewReferences, references_bytes
+from station.teach.archived_parts import NoReference, Pictures, archived_parts, fixture_pictures
 from station.teach.photographer import Photographer
 
 FEWEST_PARTS = 5  # fewer do not show what belongs to the part
@@ -29,15 +26,8 @@ SIMULATED_PARTS, FIRST_SEED = 8, 5000  # of no split of a data set
 # by its texture, as the arm comes back a little off; the mean of its surroundings does not.
 UNSTEADY, UNSTEADY_AROUND, AROUND = 0.02, 0.006, (5, 5)
 DARK_SHARE = 0.3  # of the median level: darker cells are measured against this
-SAME_EXPOSURE, SAME_GAIN_DB = 0.01, 0.1  # cameras round what is commanded; both are about 1 % of light
 LEAST_SHARE = 0.05  # of the picture that must show the fixture
 BLOCK = np.ones((3, 3), np.uint8)
-
-Pictures = Mapping[str, Mapping[str, FixturePicture]]  # view -> light -> picture, of one part
-
-
-class NoReference(BadInput, ValueError):
-    """These parts do not show the fixture; the text says what was found and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +54,7 @@ def make_view_reference(recipe: Path, archive: Path | None, inspections: Sequenc
     The recipe gets the file's name and hash. Raises NoReference, ArchiveError, DocumentError.
     """
     loaded = load_recipe(recipe, need_model=False)
-    parts = list(_simulated(loaded) if archive is None else _archived(loaded, archive, inspections))
+    parts = list(_simulated(loaded) if archive is None else archived_parts(loaded, archive, inspections))
     references = references_of(loaded, parts, other_lamps(loaded) if archive is None else None)
     check_parts(loaded, references, parts)
     file, sha256 = write_references(recipe, loaded.recipe.recipe_id, references)
@@ -177,52 +167,6 @@ def _shrunk(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return cv2.erode(mask, BLOCK, borderType=cv2.BORDER_REPLICATE).astype(np.bool_)
 
 
-def _pictures(frames: Mapping[str, Frame]) -> dict[str, FixturePicture]:
-    return {light: fixture_picture(frame, cell_edge_px(frame.pixels.shape[1])) for light, frame in frames.items()}
-
-
-def _archived(loaded: LoadedRecipe, archive: Path, inspections: Sequence[str]) -> Iterable[Pictures]:
-    if not archive.is_dir():
-        raise NoReference(f"{archive}: no such folder; name the archive that `station inspect` wrote with --archive")
-    lights = [light.name for light in loaded.recipe.lights]
-    with Archive.open(archive, read_only=True) as store:
-        for inspection_id in inspections:
-            _check_calibration(loaded, inspection_id, store.load(inspection_id).provenance.get("calibration"))
-            frames: dict[str, dict[str, Frame]] = {v.name: {} for v in loaded.recipe.viewpoints}
-            for archived in store.load_frames(inspection_id):
-                if archived.light in lights and archived.view in frames:
-                    _check_settings(loaded, inspection_id, archived)
-                    frames[archived.view][archived.light] = archived.frame
-            missing = [f"{v}/{n}" for v, of_view in frames.items() for n in lights if n not in of_view]
-            if missing:
-                raise NoReference(f"{inspection_id} lacks {', '.join(missing)}: name inspections under this recipe")
-            yield {view: _pictures(of_view) for view, of_view in frames.items()}
-
-
-def _check_calibration(loaded: LoadedRecipe, inspection_id: str, found: str | None) -> None:
-    """What is made of the parts is stamped with the present calibration. Raises NoReference."""
-    wanted = loaded.sha256s["calibration"]
-    if found != wanted:
-        under = "an unknown calibration" if found is None else f"calibration {found[:12]}"
-        raise NoReference(
-            f"{inspection_id} was inspected under {under}, the recipe names {wanted[:12]}: name good parts that were "
-            "inspected under the recipe's calibration"
-        )
-
-
-def _check_settings(loaded: LoadedRecipe, inspection_id: str, archived: ArchivedFrame) -> None:
-    """The same for exposure and gain, as the recipe has them now. Raises NoReference."""
-    frame, gain_db = archived.frame, loaded.recipe.capture.gain_db
-    exposure_us = next(light.exposure_us for light in loaded.recipe.lights if light.name == archived.light)
-    is_exposed_so = math.isclose(frame.exposure_us, exposure_us, rel_tol=SAME_EXPOSURE)
-    if not (is_exposed_so and math.isclose(frame.gain_db, gain_db, abs_tol=SAME_GAIN_DB)):
-        raise NoReference(
-            f"{inspection_id}: {archived.view}/{archived.light} was taken with {frame.exposure_us:g} us and "
-            f"{frame.gain_db:g} dB, the recipe has {exposure_us:g} us and {gain_db:g} dB: name good parts that were "
-            "inspected with the recipe's exposures and gain"
-        )
-
-
 def _simulated(loaded: LoadedRecipe) -> Iterable[Pictures]:
     if loaded.calibration.provenance is not None:
         raise NoReference(
@@ -233,4 +177,4 @@ def _simulated(loaded: LoadedRecipe) -> Iterable[Pictures]:
     others = {name: use.channel for name, use in other_lamps(loaded).items()}
     for seed in range(FIRST_SEED, FIRST_SEED + SIMULATED_PARTS):
         views = photographer.frames(loaded.recipe.product, seed, others)
-        yield {view: _pictures(frames) for view, frames in views.items()}
+        yield {view: fixture_pictures(frames) for view, frames in views.items()}

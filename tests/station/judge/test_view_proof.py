@@ -76,7 +76,7 @@ def test_the_fixture_s_shift_is_found_to_hundredths_of_a_cell(tracker: FixtureTr
 
 def test_a_part_that_lies_elsewhere_or_a_brighter_exposure_moves_nothing(tracker: FixtureTracker) -> None:
     """Issue 15, point 6."""
-    place = tracker.find(1.2 * seen(0.4, 0.1, part_at=1.0))
+    place = tracker.find((1.2 * seen(0.4, 0.1, part_at=1.0)).astype(np.float32))
     assert np.hypot(place.dx_cells - 0.4, place.dy_cells - 0.1) < 0.03
 
 

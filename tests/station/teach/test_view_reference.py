@@ -21,8 +21,8 @@ from station.judge.view_proof import check_evidence, view_proofs, why_unproven
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.recipe.view_reference_file import ViewReferences, read_references
+from station.teach.archived_parts import NoReference
 from station.teach.view_reference import (
-    NoReference,
     check_parts,
     make_view_reference,
     other_lamps,
