@@ -68,7 +68,7 @@ def causes() -> Iterator[Cause]:
         yield Cause(f"lost steps x {lost_mm:g} mm", ReasonKind.CAMERA_MOVED, steps_mm=(lost_mm, 0.0, 0.0))
     for way in ((0.2, 0.0, 0.0), (0.5, 0.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.0, 0.5)):
         yield Cause(f"camera knocked {way} mm", ReasonKind.CAMERA_MOVED, knock_mm=way)
-    for turn_deg in (0.2, 1.0):
+    for turn_deg in (-0.1, 0.1, -0.3, 1.0):
         name = f"camera turned {turn_deg:g} deg"
         yield Cause(name, ReasonKind.CAMERA_MOVED, knock_deg=(0.0, 0.0, turn_deg))
 

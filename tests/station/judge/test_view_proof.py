@@ -94,10 +94,10 @@ def test_a_camera_turned_about_its_axis_is_told_though_it_stands_in_place(
     """Issue 15, point 6."""
     (reason,) = check_evidence(evidence(place=tracker.find(seen(turn_deg=turn_deg))), TOLERANCES)
     assert reason.kind is ReasonKind.CAMERA_MOVED
-    told = re.search(r"turned by (\d\.\d\d) degrees \(tolerance 0\.5 degrees\)", reason.text)
+    told = re.search(r"turned by (\d\.\d\d) degrees \(tolerance 0\.15 degrees\)", reason.text)
     assert told is not None
     assert float(told[1]) == pytest.approx(abs(turn_deg), abs=0.05)
-    assert kinds(evidence(place=tracker.find(seen(turn_deg=0.3)))) == []
+    assert kinds(evidence(place=tracker.find(seen(turn_deg=0.1)))) == []
 
 
 def test_another_fixture_is_not_recognised(tracker: FixtureTracker) -> None:
