@@ -53,6 +53,7 @@ class Cause:
     exposure: float = 1.0  # light gathered over what is reported
     steps_mm: Vector = NO_SHIFT  # lost by the arm's x, y, z
     knock_mm: Vector = NO_SHIFT  # of the camera on its arm: right, down, ahead
+    knock_deg: Vector = NO_SHIFT  # the same, turned about these axes
 
 
 def causes() -> Iterator[Cause]:
@@ -67,6 +68,9 @@ def causes() -> Iterator[Cause]:
         yield Cause(f"lost steps x {lost_mm:g} mm", ReasonKind.CAMERA_MOVED, steps_mm=(lost_mm, 0.0, 0.0))
     for way in ((0.2, 0.0, 0.0), (0.5, 0.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.0, 0.5)):
         yield Cause(f"camera knocked {way} mm", ReasonKind.CAMERA_MOVED, knock_mm=way)
+    for turn_deg in (-0.1, 0.1, -0.3, 1.0):
+        name = f"camera turned {turn_deg:g} deg"
+        yield Cause(name, ReasonKind.CAMERA_MOVED, knock_deg=(0.0, 0.0, turn_deg))
 
 
 class Bench:
@@ -87,10 +91,10 @@ class Bench:
         self.prove_ms.append(times.as_dict().get("prove", float("nan")) / len(views))
         return judge_part(views, tuple(view.view for view in views))[0], views
 
-    def scene(self, seed: int, kind: str, knock_mm: Vector) -> Scene:
+    def scene(self, seed: int, kind: str, knock_mm: Vector, knock_deg: Vector) -> Scene:
         """The part as it lies in the fixture, before a camera that was knocked by that much."""
         defects = () if kind == "good" else (random_defect(self.product, kind, seed),)
-        return Scene(make_part(self.product, seed, defects), seed=1, camera=MountedCamera().moved(knock_mm, NO_SHIFT))
+        return Scene(make_part(self.product, seed, defects), seed=1, camera=MountedCamera().moved(knock_mm, knock_deg))
 
     def _view(self, scene: Scene, seed: int, cause: Cause, view: str) -> ViewResult:
         rng = np.random.default_rng([seed, len(view), ord(view[0])])
@@ -154,9 +158,10 @@ def measure(bench: Bench, good: int, defective: int, disturbed: int) -> Iterator
     for name, of_kind in parts.items():
         rows: dict[str, Row] = {}
         for number, (seed, kind) in enumerate(of_kind):
-            scenes = {NO_SHIFT: bench.scene(seed, kind, NO_SHIFT)}
+            scenes = {(NO_SHIFT, NO_SHIFT): bench.scene(seed, kind, NO_SHIFT, NO_SHIFT)}
             for cause in [Cause("undisturbed"), *(causes() if number < disturbed else ())]:
-                scene = scenes.setdefault(cause.knock_mm, bench.scene(seed, kind, cause.knock_mm))
+                knock = cause.knock_mm, cause.knock_deg
+                scene = scenes.setdefault(knock, bench.scene(seed, kind, *knock))
                 row = rows.setdefault(cause.name, Row(cause.name, name, Counter(), 0, 0.0))
                 verdict, views = bench.inspect(scene, seed, cause)
                 row.verdicts[verdict.value] += 1

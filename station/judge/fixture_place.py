@@ -74,7 +74,8 @@ class FixtureTracker:
                 break
         onto = self._onto(place)
         likeness = self._likeness(self._seen(levels, onto))
-        return Place(float(place[0]), float(place[1]), 1.0 + float(place[2]), float(place[3]), likeness, onto)
+        dx, dy, along, across = float(place[0]), float(place[1]), 1.0 + float(place[2]), float(place[3])
+        return Place(dx, dy, float(np.hypot(along, across)), float(np.arctan2(across, along)), likeness, onto)
 
     @property
     def _padded(self) -> tuple[int, int]:

@@ -24,6 +24,7 @@ LEAST_LIKENESS = 0.5  # of the fixture's texture; undisturbed views of the demo 
 MEASURED_TO = 0.01  # of a light's strength: 110 undisturbed views of demo parts were off by 0.0084 at most
 COUNTS_TOO = 0.3  # of the strongest stray light
 LEAST_LIGHT = 0.2  # of the diffuse light's reference level: below, the fixture is not looked for
+WITH_MORE_FIXTURE = "leave more fixture without moving shadows in the picture, and make the view reference anew"
 ALL_LIGHTS = (ReasonKind.LIGHTS_WEAK, ReasonKind.LIGHTS_STRONG)
 MOVED, TURNED, SCALE, SHARP, EXPOSURE, LIKENESS = (
     "fixture_moved_mm", "fixture_turned_deg", "fixture_scale", "sharpness_ratio", "exposure_ratio", "fixture_likeness",
@@ -49,6 +50,7 @@ class ViewEvidence:
     lights: Mapping[str, float]  # per light: its strength over the reference
     strays: Mapping[str, Stray]  # per lamp: the most that it gave in a frame that was not its own
     sharpness: float | None  # over the reference's, the median of all frames
+    untold: tuple[str, ...] = ()  # lights whose strength cannot be told though the fixture is recognised
 
     @property
     def exposure(self) -> float | None:
@@ -110,7 +112,8 @@ class ViewProof:
         """The same from pictures of the recipe's lights."""
         cell_px = pictures[self._diffuse].cell_px
         place = self._place(pictures[self._diffuse])
-        shares = {} if place is None else self._shares(pictures, place)
+        is_seen = place is not None and place.likeness >= LEAST_LIKENESS
+        shares = self._shares(pictures, place) if place is not None and is_seen else {}
         return ViewEvidence(
             place,
             cell_px,
@@ -119,6 +122,7 @@ class ViewProof:
             {name: found[name] / self._brightness[name] for name, found in shares.items()},
             _strays(shares),
             self._sharpness_over_reference(pictures),
+            tuple(name for name in pictures if is_seen and name not in shares),
         )
 
     def _place(self, picture: FixturePicture) -> Place | None:
@@ -128,9 +132,7 @@ class ViewProof:
         return self._tracker.find(picture.levels)
 
     def _shares(self, pictures: Mapping[str, FixturePicture], place: Place) -> dict[str, dict[str, float]]:
-        """Frame's light -> lamp -> its share; nothing of a fixture that is not recognised."""
-        if not place.likeness >= LEAST_LIKENESS:
-            return {}
+        """Frame's light -> lamp -> its share; a light is absent where too little steady fixture is to be seen."""
         found = {}
         for name, picture in pictures.items():
             levels = moved(picture.levels, place.onto_reference)
@@ -187,9 +189,11 @@ def check_evidence(
     From another place the fixture is lit otherwise: where it has moved, its light proves nothing.
     """
     found = list(_place_reasons(evidence, tolerances))
+    if evidence.place is None and not known:
+        found.append(_in_the_dark())
     if not found:
         strays = tuple(_stray_reasons(evidence, tolerances))
-        found = [*strays, *_light_reasons(evidence, tolerances, is_stray=bool(strays))]
+        found = [*strays, *_light_reasons(evidence, tolerances, is_stray=bool(strays)), *_untold_reasons(evidence)]
     found += _sharpness_reasons(evidence, tolerances)
     named = {reason.light for reason in known if reason.light is not None}
     is_of_all = any(reason.kind in ALL_LIGHTS for reason in known)
@@ -199,6 +203,14 @@ def check_evidence(
         if not (reason.light in named and reason.kind in (ReasonKind.LIGHT_WEAK, ReasonKind.LIGHT_STRONG))
         and not (is_of_all and reason.kind is ReasonKind.EXPOSURE_WRONG)
     )
+
+
+def _in_the_dark() -> Reason:
+    text = f"the fixture has less than {LEAST_LIGHT:.0%} of its reference brightness under the diffuse light"
+    remedy = (
+        "look whether something covers it; check the camera's exposure, the lens's cap and aperture, and that light"
+    )
+    return Reason(ReasonKind.EXPOSURE_WRONG, text, remedy)
 
 
 def _place_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Iterator[Reason]:
@@ -228,6 +240,10 @@ def _place_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Itera
             f"the fixture stands {abs(nearer_mm):.2f} mm too {'near' if nearer_mm > 0 else 'far'} "
             f"(tolerance {tolerances.distance_mm:g} mm)"
         )
+        yield Reason(ReasonKind.CAMERA_MOVED, text, remedy)
+    turned_deg = abs(float(np.degrees(place.turn_rad)))
+    if not turned_deg <= tolerances.turned_deg:
+        text = f"the fixture stands turned by {turned_deg:.2f} degrees (tolerance {tolerances.turned_deg:g} degrees)"
         yield Reason(ReasonKind.CAMERA_MOVED, text, remedy)
 
 
@@ -266,6 +282,12 @@ def _light_reasons(evidence: ViewEvidence, tolerances: ProofTolerances, *, is_st
             text, kind = f"light {name!r} is too bright: {figures}", ReasonKind.LIGHT_STRONG
             remedy = "check its brightness, and look for ambient light"
         yield Reason(kind, text, remedy, light=name)
+
+
+def _untold_reasons(evidence: ViewEvidence) -> Iterator[Reason]:
+    for name in evidence.untold:
+        text = f"the strength of light {name!r} cannot be told: too little of the fixture looks the same under it"
+        yield Reason(ReasonKind.NO_REFERENCE, text, WITH_MORE_FIXTURE, light=name)
 
 
 def _sharpness_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Iterator[Reason]:

@@ -183,6 +183,7 @@ class ProofTolerances(_Strict):
 
     moved_mm: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)] = 0.25  # of the fixture in the picture
     distance_mm: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)] = 0.25  # nearer or farther
+    turned_deg: Annotated[float, Field(gt=0, le=45, allow_inf_nan=False)] = 0.15  # at 0.25 a good demo part FAILs
     light: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.08  # of one light against the others
     exposure: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.15  # of all lights alike
     stray: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.01  # of a light's own level, while it is off

@@ -11,15 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.protocols import Frame
-from station.archive import Archive
 from station.documents.atomic import write_atomic
-from station.errors import BadInput
-from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_picture
-from station.judge.view_proof import check_evidence, view_proofs
+from station.judge.fixture_picture import FixturePicture
+from station.judge.view_proof import WITH_MORE_FIXTURE, check_evidence, view_proofs
 from station.recipe.edit import update_recipe_values
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.recipe.view_reference_file import LightUse, ViewReference, ViewReferences, references_bytes
+from station.teach.archived_parts import NoReference, Pictures, archived_parts, fixture_pictures
 from station.teach.photographer import Photographer
 
 FEWEST_PARTS = 5  # fewer do not show what belongs to the part
@@ -30,12 +28,6 @@ UNSTEADY, UNSTEADY_AROUND, AROUND = 0.02, 0.006, (5, 5)
 DARK_SHARE = 0.3  # of the median level: darker cells are measured against this
 LEAST_SHARE = 0.05  # of the picture that must show the fixture
 BLOCK = np.ones((3, 3), np.uint8)
-
-Pictures = Mapping[str, Mapping[str, FixturePicture]]  # view -> light -> picture, of one part
-
-
-class NoReference(BadInput, ValueError):
-    """These parts do not show the fixture; the text says what was found and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +54,27 @@ def make_view_reference(recipe: Path, archive: Path | None, inspections: Sequenc
     The recipe gets the file's name and hash. Raises NoReference, ArchiveError, DocumentError.
     """
     loaded = load_recipe(recipe, need_model=False)
-    parts = list(_simulated(loaded) if archive is None else _archived(loaded, archive, inspections))
+    parts = list(_simulated(loaded) if archive is None else archived_parts(loaded, archive, inspections))
     references = references_of(loaded, parts, other_lamps(loaded) if archive is None else None)
     check_parts(loaded, references, parts)
-    content = references_bytes(references)
-    file = recipe.parent / "references" / f"{loaded.recipe.recipe_id}.npz"
-    file.parent.mkdir(exist_ok=True)
-    write_atomic(file, content)
-    sha256 = hashlib.sha256(content).hexdigest()
-    update_recipe_values(recipe, view_reference=(f"references/{file.name}", sha256))
+    file, sha256 = write_references(recipe, loaded.recipe.recipe_id, references)
     shares = {name: round(float(view.fixture.mean()), 4) for name, view in references.views.items()}
     return ViewReferenceReport(str(recipe), str(file), sha256, references.parts, shares)
+
+
+def write_references(recipe: Path, recipe_id: str, references: ViewReferences) -> tuple[Path, str]:
+    """Write the file beside the recipe and put its name and hash into the recipe; both are returned.
+
+    The name has part of the hash: the file that the recipe names already stays as it is, so that the recipe loads
+    whatever happens in between. Raises DocumentError for a recipe that cannot be edited, OSError.
+    """
+    content = references_bytes(references)
+    sha256 = hashlib.sha256(content).hexdigest()
+    file = recipe.parent / "references" / f"{recipe_id}-{sha256[:12]}.npz"
+    file.parent.mkdir(exist_ok=True)
+    write_atomic(file, content)
+    update_recipe_values(recipe, view_reference=(f"references/{file.name}", sha256))
+    return file, sha256
 
 
 def other_lamps(loaded: LoadedRecipe) -> dict[str, LightUse]:
@@ -119,6 +121,11 @@ def check_parts(loaded: LoadedRecipe, references: ViewReferences, parts: Sequenc
     for number, part in enumerate(parts, start=1):
         for view, proof in proofs.items():
             evidence = proof.evidence_of({light: part[view][light] for light in lights})
+            if evidence.untold:
+                raise NoReference(
+                    f"view {view!r}: too little of the fixture is the same in all {len(parts)} parts under "
+                    f"{', '.join(evidence.untold)}, so that their strength cannot be told; {WITH_MORE_FIXTURE}"
+                )
             for reason in check_evidence(evidence, loaded.recipe.proof_tolerances):
                 raise NoReference(
                     f"good part {number} of {len(parts)} does not agree with the others: {reason.of_view(view)}; take "
@@ -160,26 +167,6 @@ def _shrunk(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return cv2.erode(mask, BLOCK, borderType=cv2.BORDER_REPLICATE).astype(np.bool_)
 
 
-def _pictures(frames: Mapping[str, Frame]) -> dict[str, FixturePicture]:
-    return {light: fixture_picture(frame, cell_edge_px(frame.pixels.shape[1])) for light, frame in frames.items()}
-
-
-def _archived(loaded: LoadedRecipe, archive: Path, inspections: Sequence[str]) -> Iterable[Pictures]:
-    if not archive.is_dir():
-        raise NoReference(f"{archive}: no such folder; name the archive that `station inspect` wrote with --archive")
-    lights = [light.name for light in loaded.recipe.lights]
-    with Archive.open(archive, read_only=True) as store:
-        for inspection_id in inspections:
-            frames: dict[str, dict[str, Frame]] = {v.name: {} for v in loaded.recipe.viewpoints}
-            for archived in store.load_frames(inspection_id):
-                if archived.light in lights and archived.view in frames:
-                    frames[archived.view][archived.light] = archived.frame
-            missing = [f"{v}/{n}" for v, of_view in frames.items() for n in lights if n not in of_view]
-            if missing:
-                raise NoReference(f"{inspection_id} lacks {', '.join(missing)}: name inspections under this recipe")
-            yield {view: _pictures(of_view) for view, of_view in frames.items()}
-
-
 def _simulated(loaded: LoadedRecipe) -> Iterable[Pictures]:
     if loaded.calibration.provenance is not None:
         raise NoReference(
@@ -190,4 +177,4 @@ def _simulated(loaded: LoadedRecipe) -> Iterable[Pictures]:
     others = {name: use.channel for name, use in other_lamps(loaded).items()}
     for seed in range(FIRST_SEED, FIRST_SEED + SIMULATED_PARTS):
         views = photographer.frames(loaded.recipe.product, seed, others)
-        yield {view: _pictures(frames) for view, frames in views.items()}
+        yield {view: fixture_pictures(frames) for view, frames in views.items()}

@@ -45,10 +45,17 @@ def texture(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return 0.05 * out
 
 
-def seen(dx: float = 0.0, dy: float = 0.0, scale: float = 1.0, part_at: float = 0.0) -> np.ndarray:
-    """The plate with a bright part in the middle; what lies at x in the reference lies at scale * x + dx here."""
+def seen(
+    dx: float = 0.0, dy: float = 0.0, scale: float = 1.0, part_at: float = 0.0, turn_deg: float = 0.0
+) -> np.ndarray:
+    """The plate with a bright part in the middle; what lies at x in the reference lies at scale * x + dx here.
+
+    The plate is then turned about the picture's centre.
+    """
     cx, cy = (WIDTH - 1) / 2, (HEIGHT - 1) / 2
-    levels = texture((X - cx - dx) / scale + cx, (Y - cy - dy) / scale + cy)
+    x, y = (X - cx - dx) / scale, (Y - cy - dy) / scale
+    cos, sin = np.cos(np.radians(turn_deg)), np.sin(np.radians(turn_deg))
+    levels = texture(cos * x + sin * y + cx, cos * y - sin * x + cy)
     levels[((X - 85 - part_at) / 38) ** 2 + ((Y - 57) / 26) ** 2 < 1] = 0.6
     noise = np.random.default_rng(1).normal(0, 2e-4, levels.shape)
     return (levels + noise).astype(np.float32)
@@ -69,7 +76,7 @@ def test_the_fixture_s_shift_is_found_to_hundredths_of_a_cell(tracker: FixtureTr
 
 def test_a_part_that_lies_elsewhere_or_a_brighter_exposure_moves_nothing(tracker: FixtureTracker) -> None:
     """Issue 15, point 6."""
-    place = tracker.find(1.2 * seen(0.4, 0.1, part_at=1.0))
+    place = tracker.find((1.2 * seen(0.4, 0.1, part_at=1.0)).astype(np.float32))
     assert np.hypot(place.dx_cells - 0.4, place.dy_cells - 0.1) < 0.03
 
 
@@ -78,6 +85,19 @@ def test_a_camera_that_stands_nearer_is_told_from_one_that_stands_beside(tracker
     place = tracker.find(seen(scale=1.004))
     assert place.scale == pytest.approx(1.004, abs=4e-4)
     assert place.shift_cells < 0.03
+
+
+@pytest.mark.parametrize("turn_deg", [0.8, -1.5, 3.0])
+def test_a_camera_turned_about_its_axis_is_told_though_it_stands_in_place(
+    tracker: FixtureTracker, turn_deg: float
+) -> None:
+    """Issue 15, point 6."""
+    (reason,) = check_evidence(evidence(place=tracker.find(seen(turn_deg=turn_deg))), TOLERANCES)
+    assert reason.kind is ReasonKind.CAMERA_MOVED
+    told = re.search(r"turned by (\d\.\d\d) degrees \(tolerance 0\.15 degrees\)", reason.text)
+    assert told is not None
+    assert float(told[1]) == pytest.approx(abs(turn_deg), abs=0.05)
+    assert kinds(evidence(place=tracker.find(seen(turn_deg=0.1)))) == []
 
 
 def test_another_fixture_is_not_recognised(tracker: FixtureTracker) -> None:
@@ -183,6 +203,21 @@ def test_a_moved_fixture_is_told_in_px_and_mm_and_its_light_is_not_doubted(track
     (reason,) = check_evidence(found, TOLERANCES)
     assert reason.kind is ReasonKind.CAMERA_MOVED
     assert re.search(r"stands (5\.9|6\.0) px \((0\.49|0\.50) mm: (0\.49|0\.50) to the right", reason.text)
+
+
+def test_a_fixture_too_dark_to_be_found_is_a_wrong_exposure_unless_a_cause_is_known() -> None:
+    """Issue 15, point 6."""
+    dark = evidence(place=None, lights={}, sharpness=1.0)
+    (reason,) = check_evidence(dark, TOLERANCES)
+    assert reason.kind is ReasonKind.EXPOSURE_WRONG
+    assert "less than 20% of its reference brightness" in reason.text
+    assert kinds(dark, (Reason(ReasonKind.LIGHT_DEAD, "light 'DIFFUSE' is dead", light="DIFFUSE"),)) == []
+
+
+def test_a_light_whose_strength_cannot_be_told_is_never_taken_for_sound() -> None:
+    """Issue 15, point 6."""
+    found = evidence(lights={"A": 1.0, "B": 1.0}, untold=("C", "D"))
+    assert kinds(found) == [(ReasonKind.NO_REFERENCE, "C"), (ReasonKind.NO_REFERENCE, "D")]
 
 
 def test_a_figure_that_is_not_finite_never_passes() -> None:

@@ -1,0 +1,69 @@
+"""Archived good parts as pictures of the fixture, taken as the recipe would take them now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from drivers.protocols import Frame
+from station.archive import Archive, ArchivedFrame
+from station.errors import BadInput
+from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_picture
+from station.recipe.loaded import LoadedRecipe
+
+SAME_EXPOSURE, SAME_GAIN_DB = 0.01, 0.1  # cameras round what is commanded; both are about 1 % of light
+
+Pictures = Mapping[str, Mapping[str, FixturePicture]]  # view -> light -> picture, of one part
+
+
+class NoReference(BadInput, ValueError):
+    """These parts do not show the fixture; the text says what was found and what to do."""
+
+
+def fixture_pictures(frames: Mapping[str, Frame]) -> dict[str, FixturePicture]:
+    """Of one view's frames, per light."""
+    return {light: fixture_picture(frame, cell_edge_px(frame.pixels.shape[1])) for light, frame in frames.items()}
+
+
+def archived_parts(loaded: LoadedRecipe, archive: Path, inspections: Sequence[str]) -> Iterable[Pictures]:
+    """The pictures of each of these inspections. Raises NoReference, ArchiveError."""
+    if not archive.is_dir():
+        raise NoReference(f"{archive}: no such folder; name the archive that `station inspect` wrote with --archive")
+    lights = [light.name for light in loaded.recipe.lights]
+    with Archive.open(archive, read_only=True) as store:
+        for inspection_id in inspections:
+            _check_calibration(loaded, inspection_id, store.load(inspection_id).provenance.get("calibration"))
+            frames: dict[str, dict[str, Frame]] = {v.name: {} for v in loaded.recipe.viewpoints}
+            for archived in store.load_frames(inspection_id):
+                if archived.light in lights and archived.view in frames:
+                    _check_settings(loaded, inspection_id, archived)
+                    frames[archived.view][archived.light] = archived.frame
+            missing = [f"{v}/{n}" for v, of_view in frames.items() for n in lights if n not in of_view]
+            if missing:
+                raise NoReference(f"{inspection_id} lacks {', '.join(missing)}: name inspections under this recipe")
+            yield {view: fixture_pictures(of_view) for view, of_view in frames.items()}
+
+
+def _check_calibration(loaded: LoadedRecipe, inspection_id: str, found: str | None) -> None:
+    """What is made of the parts is stamped with the present calibration. Raises NoReference."""
+    wanted = loaded.sha256s["calibration"]
+    if found != wanted:
+        under = "an unknown calibration" if found is None else f"calibration {found[:12]}"
+        raise NoReference(
+            f"{inspection_id} was inspected under {under}, the recipe names {wanted[:12]}: name good parts that were "
+            "inspected under the recipe's calibration"
+        )
+
+
+def _check_settings(loaded: LoadedRecipe, inspection_id: str, archived: ArchivedFrame) -> None:
+    """The same for exposure and gain, as the recipe has them now. Raises NoReference."""
+    frame, gain_db = archived.frame, loaded.recipe.capture.gain_db
+    exposure_us = next(light.exposure_us for light in loaded.recipe.lights if light.name == archived.light)
+    is_exposed_so = math.isclose(frame.exposure_us, exposure_us, rel_tol=SAME_EXPOSURE)
+    if not (is_exposed_so and math.isclose(frame.gain_db, gain_db, abs_tol=SAME_GAIN_DB)):
+        raise NoReference(
+            f"{inspection_id}: {archived.view}/{archived.light} was taken with {frame.exposure_us:g} us and "
+            f"{frame.gain_db:g} dB, the recipe has {exposure_us:g} us and {gain_db:g} dB: name good parts that were "
+            "inspected with the recipe's exposures and gain"
+        )
