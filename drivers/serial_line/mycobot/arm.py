@@ -110,10 +110,9 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         self.check_reachable(pose)
         with self._lock:
             self._require_trust()
-            self._require_readiness()
-            for number, stop in enumerate(self._route(pose)):
-                if number:
-                    self._require_readiness()
+            start = self._require_readiness()
+            for number, stop in enumerate(self._route(start, pose)):
+                self._flange = self._require_readiness() if number else start
                 self._go(self._camera.flange_for(stop))
             return self._camera.pose_of(self._flange, pose.pan_deg)
 
@@ -125,7 +124,7 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         self._camera.check_joints(joints_deg)
         with self._lock:
             self._require_trust()
-            self._require_readiness()
+            self._flange = self._require_readiness()
             self._is_at_home = False
             data = frames.angle_bytes(joints_deg)
             duration_s = self._camera.turning_s(self._joints_deg, [tuple(joints_deg)])
@@ -204,35 +203,37 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         self._trust.clear()
 
     def _look(self) -> None:
-        """Notice a loss of power, released servos or a silence while nothing is commanded."""
+        """Notice a loss of power, released servos or a silence while nothing is commanded.
+
+        The place where the last move ended stays the reference, so that a slow displacement adds up.
+        """
         self._require_readiness()
 
-    def _require_readiness(self) -> None:
-        """Raise PositionUntrusted unless the arm is powered, at rest, and where it was left; the next way starts there.
+    def _require_readiness(self) -> Transform:
+        """Where the flange stands. Raise PositionUntrusted unless the arm is powered, at rest, and where it was left.
 
         A displacement that nobody commanded means released servos, or a push.
         """
-        why = None
+        why, found = None, self._flange
         if not self._conversation.is_powered():
             why = "the arm has no power"
         elif self._conversation.is_moving():
             why = UNCOMMANDED
         else:
             found = self._resting_flange()
-            if self._camera.is_near(found, self._flange):
-                self._flange = found
-            else:
+            if not self._camera.is_near(found, self._flange):
                 away_mm = distance_mm(found, self._flange)
                 why = f"the arm was displaced by {away_mm:.1f} mm since its last move (servos released, or pushed?)"
         if why is not None:
             self._distrust(why)
         self._require_trust()
+        return found
 
     # -- moving -----------------------------------------------------------------------------
 
-    def _route(self, pose: Pose) -> tuple[Pose, ...]:
-        """The stops, each within reach."""
-        stops = self._stops(self._camera.pose_of(self._flange), pose)
+    def _route(self, start: Transform, pose: Pose) -> tuple[Pose, ...]:
+        """The stops from where the flange stands, each within reach."""
+        stops = self._stops(self._camera.pose_of(start), pose)
         for stop in stops[:-1]:
             self.check_reachable(stop)
         return stops
