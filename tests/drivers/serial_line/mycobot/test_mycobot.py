@@ -553,3 +553,53 @@ def test_a_slow_displacement_adds_up_until_it_is_noticed(
     assert moves_sent(arm) == 1
     monkeypatch.undo()
     assert_it_works_again(cobot, arm)
+
+
+def test_a_changed_target_is_not_driven_to_its_end_once_the_arm_has_shown_that_it_states_it_under_way(
+    make_cobot: Any,
+) -> None:
+    """Issue 16, point 9."""
+    bench = make_cobot(speed=2.0)
+    arm = bench.homed(speed_percent=20)
+    arm.move_to(FRONT)
+    before = bench.true_pose()
+    bench.firmware.inject("garbled_set", "100")
+    with pytest.raises(
+        PositionError, match=r"asked where it was told to go, it answers .*the arm stands: bytes change"
+    ):
+        arm.move_to(RIGHT)
+    assert bench.is_still()
+    assert STOP in sent(arm)
+    assert abs(bench.true_pose().x_mm - RIGHT.x_mm) > 20.0  # it was a good way from the end
+    assert bench.true_pose() != before
+    assert not arm.position_trusted
+    arm.home()
+    assert arm.move_to(TOP).z_mm == pytest.approx(TOP.z_mm, abs=0.2)
+
+
+@pytest.mark.parametrize("stated", ["the place planned for the moment", "where the way began", "nothing"])
+def test_what_firmware_states_under_way_stops_no_move_where_it_is_no_target(
+    make_cobot: Any, monkeypatch: pytest.MonkeyPatch, stated: str
+) -> None:
+    """Issue 16, point 9: the maker does not document which of them it is."""
+    bench = make_cobot(speed=3.0)
+    arm = bench.homed(speed_percent=30, reply_timeout_s=0.2)
+    verbs: dict[int, Callable[[bytes], bytes | None]] = vars(bench.firmware)["_verbs"]
+    works, here = verbs[0xF7], verbs[0x23]
+    began, asked_under_way = here(b""), 0
+
+    def plan(data: bytes) -> bytes | None:
+        nonlocal asked_under_way
+        if verbs[0x2B](b"") == b"\x00":
+            return works(data)
+        asked_under_way += 1
+        if stated == "nothing":
+            return None
+        return began if stated == "where the way began" else here(data)
+
+    monkeypatch.setitem(verbs, 0xF7, plan)
+    for pose in (TOP, FRONT):
+        began = here(b"")
+        assert arm.move_to(pose).as_tuple() == pytest.approx(pose.as_tuple(), abs=0.2)
+    assert asked_under_way
+    assert STOP not in sent(arm)
