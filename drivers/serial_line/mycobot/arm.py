@@ -44,6 +44,7 @@ START_GRACE_S = 0.5  # from a set to the first sign of motion, and from standing
 POWER_UP_S = 5.0
 MODEL_MISMATCH_MM, MODEL_MISMATCH_DEG = 25.0, 8.0  # joints and coordinates of one moment: another tool frame, or model
 UNCOMMANDED = "the arm moves without a command"
+TOLD_OTHERWISE = "it was told another target than was sent"
 
 
 class MyCobotArm(LatchedArm[MyCobotConversation]):
@@ -54,7 +55,7 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         self._settings = settings
         self._camera = CameraOnArm(settings)
         self._conversation = MyCobotConversation(DEVICE, settings.port, settings.reply_timeout_s, self._distrust)
-        self._told = ToldTarget(self._conversation)
+        self._told = ToldTarget(self._conversation, is_asked=settings.read_back)
         self._start(settings.watch_s)
 
     @classmethod
@@ -110,10 +111,9 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         self.check_reachable(pose)
         with self._lock:
             self._require_trust()
-            self._require_readiness()
-            for number, stop in enumerate(self._route(pose)):
-                if number:
-                    self._require_readiness()
+            start = self._require_readiness()
+            for number, stop in enumerate(self._route(start, pose)):
+                self._flange = self._require_readiness() if number else start
                 self._go(self._camera.flange_for(stop))
             return self._camera.pose_of(self._flange, pose.pan_deg)
 
@@ -125,13 +125,14 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         self._camera.check_joints(joints_deg)
         with self._lock:
             self._require_trust()
-            self._require_readiness()
+            self._flange = self._require_readiness()
             self._is_at_home = False
             data = frames.angle_bytes(joints_deg)
             duration_s = self._camera.turning_s(self._joints_deg, [tuple(joints_deg)])
             self._send(frames.SEND_ANGLES, data)
-            self._await_arrival(self._camera.flange_at(joints_deg), data, frames.ANGLES, duration_s)
-            self._check_told(frames.ANGLES_PLAN, joints_deg)
+            sent = frames.ANGLES_PLAN, tuple(joints_deg)
+            self._await_arrival(self._camera.flange_at(joints_deg), data, frames.ANGLES, duration_s, sent)
+            self._check_told(*sent)
             return self._joints_deg
 
     def position(self) -> Pose:
@@ -204,35 +205,37 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         self._trust.clear()
 
     def _look(self) -> None:
-        """Notice a loss of power, released servos or a silence while nothing is commanded."""
+        """Notice a loss of power, released servos or a silence while nothing is commanded.
+
+        The place where the last move ended stays the reference, so that a slow displacement adds up.
+        """
         self._require_readiness()
 
-    def _require_readiness(self) -> None:
-        """Raise PositionUntrusted unless the arm is powered, at rest, and where it was left; the next way starts there.
+    def _require_readiness(self) -> Transform:
+        """Where the flange stands. Raise PositionUntrusted unless the arm is powered, at rest, and where it was left.
 
         A displacement that nobody commanded means released servos, or a push.
         """
-        why = None
+        why, found = None, self._flange
         if not self._conversation.is_powered():
             why = "the arm has no power"
         elif self._conversation.is_moving():
             why = UNCOMMANDED
         else:
             found = self._resting_flange()
-            if self._camera.is_near(found, self._flange):
-                self._flange = found
-            else:
+            if not self._camera.is_near(found, self._flange):
                 away_mm = distance_mm(found, self._flange)
                 why = f"the arm was displaced by {away_mm:.1f} mm since its last move (servos released, or pushed?)"
         if why is not None:
             self._distrust(why)
         self._require_trust()
+        return found
 
     # -- moving -----------------------------------------------------------------------------
 
-    def _route(self, pose: Pose) -> tuple[Pose, ...]:
-        """The stops, each within reach."""
-        stops = self._stops(self._camera.pose_of(self._flange), pose)
+    def _route(self, start: Transform, pose: Pose) -> tuple[Pose, ...]:
+        """The stops from where the flange stands, each within reach."""
+        stops = self._stops(self._camera.pose_of(start), pose)
         for stop in stops[:-1]:
             self.check_reachable(stop)
         return stops
@@ -245,21 +248,29 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         duration_s = self._camera.duration_s(self._flange, self._joints_deg, target)
         path = frames.STRAIGHT_PATH if self._settings.straight else frames.JOINT_PATH
         self._send(frames.SEND_COORDINATES, data, bytes([path]))
-        self._await_arrival(target, data, frames.COORDINATES, duration_s)
+        self._await_arrival(target, data, frames.COORDINATES, duration_s, (frames.COORDINATES_PLAN, six))
         self._check_told(frames.COORDINATES_PLAN, six)
 
     def _send(self, command: int, target: bytes, mode: bytes = b"") -> None:
         self._conversation.set(command, target + bytes([self._settings.speed_percent]) + mode)
 
-    def _await_arrival(self, target: Transform, data: bytes, kind: int, duration_s: float) -> None:
-        """Wait until the arm does not move, reports that it is in position, and reads back the target."""
+    def _await_arrival(
+        self, target: Transform, data: bytes, kind: int, duration_s: float, sent: tuple[int, Sequence[float]]
+    ) -> None:
+        """Wait until the arm does not move, reports that it is in position, and reads back the target.
+
+        Once it moves, the set was taken: then it is asked for the first time whether it was told what was sent.
+        """
+        has_moved = False
         start, deadline_s = self._flange, time.monotonic() + duration_s + self._settings.move_margin_s
         still_since_s = time.monotonic()
         while True:
             if self._conversation.set_answer == 0:
                 raise self._refused()
             if self._conversation.is_moving():
-                still_since_s = time.monotonic()
+                if not has_moved:
+                    self._check_told_under_way(*sent)
+                has_moved, still_since_s = True, time.monotonic()
             else:
                 self._flange = from_coordinates(*self._conversation.coordinates())
                 if self._camera.is_near(self._flange, target) and self._conversation.is_in_position(data, kind):
@@ -278,23 +289,36 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         self._joints_deg = self._checked_joints()
         self._require_trust()  # a stop may have come with the last answer
 
+    def _check_told_under_way(self, command: int, sent: Sequence[float]) -> None:
+        """Stop an arm that goes where it was not sent, and raise PositionError."""
+        contradiction = self._told.contradiction_under_way(command, sent)
+        if contradiction is not None:
+            raise self._told_otherwise(f"{contradiction}; {self._end_move(TOLD_OTHERWISE)}")
+
     def _check_told(self, command: int, sent: Sequence[float]) -> None:
         """Raise PositionError unless the arm states that it was told what was sent."""
-        contradiction = self._told.contradiction(command, sent) if self._settings.read_back else None
+        contradiction = self._told.contradiction(command, sent)
         if contradiction is not None:
-            self._distrust("it was told another target than was sent")
-            raise PositionError(
-                DEVICE,
-                f"{contradiction}: bytes change on the way (check cable and shield), or its firmware means something "
-                f"else by that (then `read_back: false`); {REMEDY}",
-            )
+            self._distrust(TOLD_OTHERWISE)
+            raise self._told_otherwise(contradiction)
+
+    def _told_otherwise(self, what: str) -> PositionError:
+        return PositionError(
+            DEVICE,
+            f"{what}: bytes change on the way (check cable and shield), or its firmware means something "
+            f"else by that (then `read_back: false`); {REMEDY}",
+        )
+
+    def _end_move(self, reason: str) -> str:
+        """Distrust, stop, and let nothing that moves follow; returns the outcome in words."""
+        self._distrust(reason)
+        self._conversation.halt()
+        self._conversation.block(reason)
+        return self._conversation.come_to_rest()
 
     def _refused(self) -> CommandRefused:
         """The acknowledge was a refusal: see that nothing moves, whatever it was."""
-        self._distrust("a move was refused")
-        self._conversation.halt()
-        self._conversation.block("a move was refused")
-        outcome = self._conversation.come_to_rest()
+        outcome = self._end_move("a move was refused")
         return CommandRefused(
             DEVICE, f"it refused the move (answered 00){self._conversation.own_words()}; {outcome}; {REMEDY}"
         )
@@ -321,10 +345,7 @@ class MyCobotArm(LatchedArm[MyCobotConversation]):
         )
 
     def _give_up(self) -> DeviceTimeout:
-        self._distrust("a move took too long")
-        self._conversation.halt()
-        self._conversation.block("a move took too long")
-        outcome = self._conversation.come_to_rest()
+        outcome = self._end_move("a move took too long")
         return DeviceTimeout(
             DEVICE, f"the arm still moved after the computed time; stopped: {outcome}. Home the arm before moving"
         )

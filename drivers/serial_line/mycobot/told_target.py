@@ -20,11 +20,36 @@ IS_SAME: dict[int, Callable[[Six, Sequence[float]], bool]] = {
 
 
 class ToldTarget:
-    """Asks after each move. Firmware that has never answered is asked for its first move only, and named in the log."""
+    """Asks in each move and after it. Firmware that has never answered is asked for its first move only, and named in
+    the log. Where `is_asked` is False it is never asked.
+    """
 
-    def __init__(self, conversation: MyCobotConversation) -> None:
+    def __init__(self, conversation: MyCobotConversation, *, is_asked: bool) -> None:
         self._conversation = conversation
-        self._is_known: bool | None = None  # whether the firmware answers this question, once it was asked
+        self._is_known: bool | None = None if is_asked else False  # whether the firmware answers, once it was asked
+        self._known_under_way: set[int] = set()  # the commands that were answered by the target while the arm moved
+
+    def contradiction_under_way(self, command: int, sent: Sequence[float]) -> str | None:
+        """The same as `contradiction`, asked while the arm moves; None also where its answer is no proof.
+
+        The maker does not document whether the answer is the target, or the place planned for that moment. So it is
+        believed from firmware that has stated a target under way before, and only when it repeats itself. A silence
+        is left to the question after arrival. Raises as `contradiction`.
+        """
+        if self._is_known is False:
+            return None
+        before = None
+        for _ in range(ATTEMPTS):
+            told = self._conversation.planned(command)
+            if told is None:
+                return None
+            if IS_SAME[command](told, sent):
+                self._known_under_way.add(command)
+                return None
+            if told == before and command in self._known_under_way:
+                return _in_words(told, sent)
+            before = told
+        return None
 
     def contradiction(self, command: int, sent: Sequence[float]) -> str | None:
         """What the arm states instead of `sent`, in words; None where both are the same, or it cannot be asked.
@@ -50,5 +75,9 @@ class ToldTarget:
                 self._conversation.device,
             )
             return None
-        words = "nothing" if told is None else ", ".join(f"{v:g}" for v in told)
-        return f"sent to {', '.join(f'{v:.2f}' for v in sent)}; asked where it was told to go, it answers {words}"
+        return _in_words(told, sent)
+
+
+def _in_words(told: Six | None, sent: Sequence[float]) -> str:
+    words = "nothing" if told is None else ", ".join(f"{v:g}" for v in told)
+    return f"sent to {', '.join(f'{v:.2f}' for v in sent)}; asked where it was told to go, it answers {words}"

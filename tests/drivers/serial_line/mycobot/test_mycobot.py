@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -58,6 +59,13 @@ def move_in_background(arm: MyCobotArm, pose: Pose) -> tuple[threading.Thread, l
     thread = threading.Thread(target=move)
     thread.start()
     return thread, problems
+
+
+def turn_joint_1(bench: Any, by_deg: float) -> None:
+    """Past the driver, as a push or giving servos would."""
+    angle = bench.firmware.joints_at(bench.clock.now_s())[0] + by_deg
+    data = round(angle * 100).to_bytes(2, "big", signed=True)
+    bench.firmware.receive(bytes.fromhex("fefe062101") + data + b"\x64\xfa")
 
 
 def assert_it_works_again(bench: Any, arm: MyCobotArm) -> None:
@@ -505,11 +513,7 @@ def test_a_way_is_planned_from_where_the_arm_stands_now(cobot: Any, monkeypatch:
     """Issue 16, point 1."""
     arm = cobot.homed()
     arm.move_to(TOP)
-    joints = list(cobot.firmware.joints_at(cobot.clock.now_s()))
-    joints[0] += 0.05
-    cobot.firmware.receive(
-        bytes.fromhex("fefe062101") + round(joints[0] * 100).to_bytes(2, "big", signed=True) + b"\x64\xfa"
-    )
+    turn_joint_1(cobot, 0.05)
     starts: list[Pose] = []
     plans = MyCobotArm._stops  # noqa: SLF001 - what the way is planned from shows nowhere else
 
@@ -521,3 +525,81 @@ def test_a_way_is_planned_from_where_the_arm_stands_now(cobot: Any, monkeypatch:
     time.sleep(0.1)
     arm.move_to(FRONT)
     assert starts[0].as_tuple()[:2] != pytest.approx(TOP.as_tuple()[:2], abs=0.1)
+
+
+@pytest.mark.parametrize("asks", ["the watch", "refused moves"])
+def test_a_slow_displacement_adds_up_until_it_is_noticed(
+    cobot: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch, asks: str
+) -> None:
+    """Issue 16, point 9: each step is within the tolerance, their sum is not."""
+    arm = cobot.homed()
+    arm.move_to(TOP)
+
+    def no_way(*_: object) -> tuple[Pose, ...]:
+        raise OutOfTravel("arm", "no way")
+
+    monkeypatch.setattr(MyCobotArm, "_stops", no_way)
+    for _ in range(8):
+        turn_joint_1(cobot, 0.05)
+        wait_until(cobot.is_still)
+        if asks == "the watch" and arm.position_trusted:
+            with contextlib.suppress(PositionUntrusted):
+                arm.check_at_rest()
+        elif arm.position_trusted:
+            with pytest.raises((OutOfTravel, PositionUntrusted)):
+                arm.move_to(FRONT)
+    assert not arm.position_trusted
+    assert "displaced by" in arm.last_reason
+    assert moves_sent(arm) == 1
+    monkeypatch.undo()
+    assert_it_works_again(cobot, arm)
+
+
+def test_a_changed_target_is_not_driven_to_its_end_once_the_arm_has_shown_that_it_states_it_under_way(
+    make_cobot: Any,
+) -> None:
+    """Issue 16, point 9."""
+    bench = make_cobot(speed=2.0)
+    arm = bench.homed(speed_percent=20)
+    arm.move_to(FRONT)
+    before = bench.true_pose()
+    bench.firmware.inject("garbled_set", "100")
+    with pytest.raises(
+        PositionError, match=r"asked where it was told to go, it answers .*the arm stands: bytes change"
+    ):
+        arm.move_to(RIGHT)
+    assert bench.is_still()
+    assert STOP in sent(arm)
+    assert abs(bench.true_pose().x_mm - RIGHT.x_mm) > 20.0  # it was a good way from the end
+    assert bench.true_pose() != before
+    assert not arm.position_trusted
+    arm.home()
+    assert arm.move_to(TOP).z_mm == pytest.approx(TOP.z_mm, abs=0.2)
+
+
+@pytest.mark.parametrize("stated", ["the place planned for the moment", "where the way began", "nothing"])
+def test_what_firmware_states_under_way_stops_no_move_where_it_is_no_target(
+    make_cobot: Any, monkeypatch: pytest.MonkeyPatch, stated: str
+) -> None:
+    """Issue 16, point 9: the maker does not document which of them it is."""
+    bench = make_cobot(speed=3.0)
+    arm = bench.homed(speed_percent=30, reply_timeout_s=0.2)
+    verbs: dict[int, Callable[[bytes], bytes | None]] = vars(bench.firmware)["_verbs"]
+    works, here = verbs[0xF7], verbs[0x23]
+    began, asked_under_way = here(b""), 0
+
+    def plan(data: bytes) -> bytes | None:
+        nonlocal asked_under_way
+        if verbs[0x2B](b"") == b"\x00":
+            return works(data)
+        asked_under_way += 1
+        if stated == "nothing":
+            return None
+        return began if stated == "where the way began" else here(data)
+
+    monkeypatch.setitem(verbs, 0xF7, plan)
+    for pose in (TOP, FRONT):
+        began = here(b"")
+        assert arm.move_to(pose).as_tuple() == pytest.approx(pose.as_tuple(), abs=0.2)
+    assert asked_under_way
+    assert STOP not in sent(arm)
