@@ -92,6 +92,9 @@ class Table:
 def clean(text: str) -> str:
     """Without what differs from run to run and from place to place."""
     text = re.sub(r"/\S+/(gantry|lights)\b", "PORT", text)
+    text = re.sub(r"/[^\s']*?/(archive|spool)(?=[/:; ])", lambda found: found.group(1).upper(), text)
+    text = re.sub(r"(SPOOL)/[0-9a-f]{16}", r"\1", text)
+    text = re.sub(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b", "INSPECTION", text)
     text = re.sub(r"\bG53 G1[^']*", "G53 G1 ...", text)
     text = re.sub(r"frame \d+", "frame N", text)
     return re.sub(r"[\d.]+ ms before", "some ms before", text)
