@@ -254,13 +254,10 @@ class Engine:
         self._require(*RESETTABLE)
         stop = self._fresh_signal()
         self._join()  # before the lock, which others want meanwhile
-        had_waited = bool(self._storing.problem)
         given_up = "" if self._storing.try_again() else self._storing.give_up_lasting()
-        if had_waited and self._state is State.READY:
-            return  # the archive alone had kept the station from it: there is nothing to open or to home
         with self._lock:
             if self._state is State.READY:
-                return  # storing has ended the Error meanwhile
+                return  # the archive alone had kept the station from it: there is nothing to open or to home
             self._require(*RESETTABLE)
             self._close_rig()
             self._enter(State.PREOPERATIONAL, "the devices are opened, and the arm homes")
