@@ -84,10 +84,10 @@ def load_libpython() -> None:
     A Python that is not the system's may keep it in its own `lib`, where the loader does not look; a library that
     was loaded from there serves by its name. Does nothing where none is found: the import then says what is missing.
     """
-    if not sys.platform.startswith("linux") or _loads(libpython_name()):
+    if not sys.platform.startswith("linux") or loads(libpython_name()):
         return
     for place in _own_folders():
-        if _loads(str(place / libpython_name())):
+        if loads(str(place / libpython_name())):
             return
 
 
@@ -96,7 +96,7 @@ def has_libpython() -> bool:
     if not sys.platform.startswith("linux"):
         return True
     load_libpython()
-    return _loads(libpython_name())
+    return loads(libpython_name())
 
 
 def libpython_cure(version: str, is_packaged: bool) -> str:
@@ -118,7 +118,8 @@ def _own_folders() -> list[Path]:
     return [Path(place) for place in dict.fromkeys((configured, f"{sys.base_prefix}/lib")) if place]
 
 
-def _loads(library: str) -> bool:
+def loads(library: str) -> bool:
+    """Whether the system's loader finds the shared library and all that it needs."""
     try:
         ctypes.CDLL(library)
     except OSError:

@@ -9,6 +9,7 @@ folder. Look at the pictures: what misleads there misleads an operator.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
@@ -229,7 +230,9 @@ def fault_in_a_part(you: Operator) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    folder = Path(arguments[0]) if arguments else Path("out/walk")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("out/walk"), help="receives the pictures")
+    folder: Path = parser.parse_args(arguments).folder
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="facet-walk-") as place,

@@ -5,12 +5,11 @@ Where a library is missing, Qt ends the process with a message that names a plug
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import os
 import sys
 
-from drivers.system_libraries import PACKAGES
+from drivers.system_libraries import PACKAGES, loads
 from station.errors import StationFault
 
 _ALWAYS = (
@@ -51,7 +50,7 @@ def missing_packages(is_offscreen: bool) -> list[str]:
         return []
     is_x11 = not is_offscreen and not os.environ.get("WAYLAND_DISPLAY")
     wanted = _ALWAYS + _FOR_X11 if is_x11 else _ALWAYS
-    return [PACKAGES[library] for library in wanted if not _loads(library)]
+    return [PACKAGES[library] for library in wanted if not loads(library)]
 
 
 def require_qt(is_offscreen: bool) -> None:
@@ -75,11 +74,3 @@ def require_qt(is_offscreen: bool) -> None:
             "console: Qt needs system libraries that are missing here; on Debian 12 run: "
             f"apt-get install --no-install-recommends {' '.join(missing)} {FONT_PACKAGE}"
         )
-
-
-def _loads(library: str) -> bool:
-    try:
-        ctypes.CDLL(library)
-    except OSError:
-        return False
-    return True

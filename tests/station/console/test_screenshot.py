@@ -55,7 +55,7 @@ def test_a_fault_with_a_result_waits_for_the_result(
 
 
 def test_missing_libraries_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requirements, "_loads", lambda library: library != "libxcb-cursor.so.0")
+    monkeypatch.setattr(requirements, "loads", lambda library: library != "libxcb-cursor.so.0")
     monkeypatch.setenv("DISPLAY", ":7")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setenv("QT_QPA_PLATFORM", "")
