@@ -1,0 +1,96 @@
+"""Light that bounces between the cells of a relief: what each sees of the others, and what they send under each lamp."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from station.photometric_stereo.bounced.kernels import gather
+from station.photometric_stereo.bounced.relief import Relief
+
+F64 = NDArray[np.float64]
+AZIMUTHS, LONGEST_CELLS, ENTRIES_PER_CELL = 16, 60, 400
+BOUNCES = 4
+STEEP = 0.5  # of a cell: a step between neighbours that the slopes do not explain is a wall from here on
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What the first solution says of (h, w) cells; K lights."""
+
+    normals: F64  # (3, h, w)
+    albedo: F64  # (h, w) relative
+    known: NDArray[np.bool_]  # (h, w)
+    lit: F64  # (h, w, K) share of the cell that light k reaches
+    lights: F64  # (h, w, K, 3)
+
+
+@dataclass(frozen=True)
+class Transport:
+    """Bounced light is matrix @ (what cells and walls send)."""
+
+    matrix: csr_matrix  # (cells, 2 cells): cells first, then the wall under each cell's rim
+    direct: F64  # (2 cells, K) irradiance of cells and walls by the lights themselves
+    foot: NDArray[np.intp]  # (cells,) the cell at the foot of each wall
+    albedo: F64  # (cells,) relative
+
+
+def transport_of(cells: Cells, relief: Relief) -> Transport:
+    """What the cells see of each other above their horizons (Max, 1988; Bavoil et al., 2008), and walls of steps."""
+    height, width = cells.known.shape
+    count = height * width
+    starts = np.zeros(count + 1, np.int64)
+    columns, weights = np.zeros(count * ENTRIES_PER_CELL, np.int32), np.zeros(count * ENTRIES_PER_CELL, np.float32)
+    number = gather(
+        relief.z_mm, relief.slopes, cells.normals, cells.known, AZIMUTHS, LONGEST_CELLS, relief.cell_mm, starts,
+        columns, weights,
+    )  # fmt: skip
+    if number < 0:
+        raise RuntimeError("the cells see more of each other than was planned for")
+    matrix = csr_matrix((weights[:number], columns[:number], starts), (count, 2 * count))
+    shaded = np.maximum(np.einsum("hwkc,chw->hwk", cells.lights, cells.normals), 0) * cells.lit
+    walls, foot = _walls(cells, relief)
+    direct = np.concatenate([shaded.reshape(count, -1), walls])
+    return Transport(matrix, direct, foot, cells.albedo.ravel())
+
+
+def bounced(transport: Transport, white: float) -> F64:
+    """(cells, K) bounced irradiance, where a light that is faced gives 1; `white` is the albedo value of white."""
+    cells = len(transport.albedo)
+    albedo = np.minimum(transport.albedo / white, 0.98)[:, None]
+    found = np.zeros((cells, transport.direct.shape[1]))
+    for _ in range(BOUNCES):
+        sent = np.concatenate([
+            albedo * (transport.direct[:cells] + found),
+            albedo * (transport.direct[cells:] + found[transport.foot]),
+        ])
+        found = transport.matrix @ sent
+    return np.asarray(found)
+
+
+def _walls(cells: Cells, relief: Relief) -> tuple[F64, NDArray[np.intp]]:
+    """(cells, K) irradiance of the wall under each cell's rim, and the cell at its foot.
+
+    The wall faces down the steps that the slopes do not explain; it is lit as far as rim and foot are on the average.
+    """
+    z, step = relief.z_mm, relief.cell_mm
+    height, width = z.shape
+    across = np.diff(z, axis=1) - (relief.slopes[0, :, 1:] + relief.slopes[0, :, :-1]) / 2 * step
+    down = np.diff(z, axis=0) + (relief.slopes[1, 1:] + relief.slopes[1, :-1]) / 2 * step
+    across, down = np.where(np.abs(across) > STEEP * step, across, 0), np.where(np.abs(down) > STEEP * step, down, 0)
+    facing = np.zeros((2, height, width))  # x right, y up; away from the rim
+    facing[0, :, 1:] -= np.maximum(across, 0)  # higher than its left neighbour: faces left
+    facing[0, :, :-1] += np.maximum(-across, 0)
+    facing[1, 1:] += np.maximum(down, 0)  # higher than its upper neighbour: faces up
+    facing[1, :-1] -= np.maximum(-down, 0)
+    length = np.hypot(facing[0], facing[1])
+    facing = facing / np.where(length > 0, length, 1)
+    y, x = np.mgrid[:height, :width]
+    foot_y = np.clip(y - np.round(1.3 * facing[1]).astype(int), 0, height - 1)
+    foot_x = np.clip(x + np.round(1.3 * facing[0]).astype(int), 0, width - 1)
+    lit = (cells.lit + cells.lit[foot_y, foot_x]) / 2
+    toward = np.maximum(np.einsum("hwkc,chw->hwk", cells.lights[..., :2], facing), 0)
+    return (toward * lit).reshape(height * width, -1), (foot_y * width + foot_x).ravel()
