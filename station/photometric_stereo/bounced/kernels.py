@@ -11,6 +11,19 @@ from numba import njit
 SINGULAR = 1e-9  # of the trace cubed: a determinant below this decides nothing
 ATTACHED = 0.05  # of the albedo: a light predicted darker than this has set behind the surface's own horizon
 CAST = 0.5  # of the predicted value: a dark light must lie under this to be in a cast shadow
+UNEXPLAINED = 10.0  # misfit of each dark light that is neither
+LEAST_LIT = 0.1  # of the brightest value: the third of three lit lights, beyond the gap
+KNOWN_TO = 0.3  # of itself: how well the bounced light is known, when the lit set of the round before is tried
+SEARCHED_TO = 0.1  # the same when a new lit set is searched: a wide allowance would let dark lights pass as lit
+ALIKE = 0.05  # 1 - cosine between pixel and cell, over which the cell's weight falls by e
+FIGURES = (
+    "misfit", "rms", "noise", "per_value", "fill", "dark", "taken", "corrected", "moved", "bounced_share", "could_bounce",
+)  # fmt: skip
+# misfit: residual over what noise and model allow; rms of the residual; rms angle by noise, and per error of one value
+# (radians); fill left in dark lights, and before the correction; mean taken off; angle of the correction, and since the
+# round before (radians); share of the lit signal that bounced; what would bounce off a pixel as bright as its
+# surroundings, or the mean of its dark lights where that is more, over the third brightest value: near 1, fewer than
+# three lights are proven to reach the pixel.
 
 _njit: Any = njit  # its type knows nothing of the wrappers that inner functions do without
 _inner = _njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
@@ -66,7 +79,7 @@ def _solve(values, lights, lit, fill, scratch, inverse, g):  # type: ignore[no-u
 
 
 @_inner
-def _misfit(values, usable, lights, lit, fill, variances, model, g, length):  # type: ignore[no-untyped-def]
+def _misfit(values, usable, lights, lit, fill, variances, known, share, model, g, length):  # type: ignore[no-untyped-def]
     """Root of the mean squared residual over what noise and model allow, its rms as such, and how many dark lights
     the solution does not explain."""
     squares = allowed = raw = 0.0
@@ -76,7 +89,7 @@ def _misfit(values, usable, lights, lit, fill, variances, model, g, length):  # 
         if lit[k] != 0.0:
             r = values[k] - fill - p
             raw += r * r
-            squares += r * r / (variances[k] + model * model)
+            squares += r * r / (variances[k] + (share * known[k]) ** 2 + model * model)
             count += 1
         elif usable[k] and p > ATTACHED * length and values[k] - fill > CAST * p:
             unexplained += 1
@@ -85,100 +98,257 @@ def _misfit(values, usable, lights, lit, fill, variances, model, g, length):  # 
     return math.sqrt(allowed), math.sqrt(raw / max(count, 1)), unexplained
 
 
-@_entry
-def earn_lit_sets(values, usable, lights, known, noise, rules, lit, g, fill, rms, misfit, condition, spread):  # type: ignore[no-untyped-def]
-    """The smallest set of dark lights, from the darkest up, whose other lights fit one normal; pixel by pixel.
+@_inner
+def _light_at(sources, lens, x, y, z, lights, strengths):  # type: ignore[no-untyped-def]
+    """Fill lights (K, 3), unit vectors, and strengths (K,) at pixel x, y of height z, as `lights.light_vectors` does.
 
-    In: values, usable (n, K), lights (n, K, 3) unit vectors, known (n, K) bounced light to be subtracted, noise
-    (2, K) constant variance and variance per value, rules = (model error of the brightest value, misfit that is
-    accepted, gap between lit and dark where no equation is spare, most dark lights, worst condition).
-    Out: lit (n, K) 0 or 1, g (n, 3), fill, rms, misfit, condition (n,), spread (n, 2) trace and trace of the square
-    of the covariance of the unit normal on its tangent plane. A pixel without three lit lights has g = 0.
+    lens = (mm per pixel, centre x, centre y, reciprocal distance of the camera, lobe exponent, lights are near).
     """
-    pixels, count = values.shape
-    model_of, accepted, gap, most_dark, worst = rules
-    u, order, trial = np.empty(count), np.empty(count, np.int64), np.empty(count)
-    variances, m6, i6, now = np.empty(count), np.empty(6), np.empty(6), np.empty(3)
-    for p in range(pixels):
-        number = 0
-        for k in range(count):
-            u[k] = values[p, k] - known[p, k]
-            variances[k] = noise[0, k] + noise[1, k] * max(values[p, k], 0.0)
-            lit[p, k] = 0.0
-            trial[k] = 1.0 if usable[p, k] else 0.0
-            if usable[p, k]:
-                at = number
-                while at > 0 and u[order[at - 1]] > u[k]:
-                    order[at] = order[at - 1]
-                    at -= 1
-                order[at] = k
-                number += 1
-        g[p, 0] = g[p, 1] = g[p, 2] = fill[p] = rms[p] = 0.0
-        misfit[p], condition[p] = np.inf, np.inf
-        spread[p, 0] = spread[p, 1] = np.inf
-        if number < 3:
+    mm, cx, cy, nearer, lobe, is_near = lens
+    shrink = mm * (1.0 - z * nearer)
+    px, py = (x - cx) * shrink, (cy - y) * shrink
+    for k in range(len(strengths)):
+        sx, sy, sz = sources[k, 0], sources[k, 1], sources[k, 2]
+        if is_near:
+            own = math.sqrt(sx * sx + sy * sy + sz * sz)
+            rx, ry, rz = sx - px, sy - py, sz - z
+            far = math.sqrt(rx * rx + ry * ry + rz * rz)
+            rx, ry, rz = rx / far, ry / far, rz / far
+            strength = (own / far) ** 2
+            if lobe > 0.0:
+                cosine = max((rx * sx + ry * sy + rz * sz) / own, 1e-6)
+                strength *= cosine if lobe == 1.0 else cosine**lobe
+            lights[k, 0], lights[k, 1], lights[k, 2], strengths[k] = rx, ry, rz, strength
+        else:
+            lights[k, 0], lights[k, 1], lights[k, 2], strengths[k] = sx, sy, sz, 1.0
+
+
+@_inner
+def _bounced_at(y, x, normal, cells, cell_normals, cell_known, cell_px, out):  # type: ignore[no-untyped-def]
+    """Fill out (K,): bounced irradiance between the four nearest cells, those that face as the pixel does first."""
+    height, width, count = cells.shape
+    fy, fx = (y + 0.5) / cell_px - 0.5, (x + 0.5) / cell_px - 0.5
+    top, left = int(math.floor(fy)), int(math.floor(fx))
+    out[:] = 0.0
+    total = 0.0
+    for i in range(4):
+        row, column = top + i // 2, left + i % 2
+        weight = max(1.0 - abs(fy - row), 0.05) * max(1.0 - abs(fx - column), 0.05)
+        row, column = min(max(row, 0), height - 1), min(max(column, 0), width - 1)
+        if not cell_known[row, column]:
             continue
-        model = model_of * max(u[order[number - 1]], 0.0)
-        total = 0.0
-        best = np.inf
-        for dark in range(0, min(number - 3, most_dark) + 1):
-            if dark > 0:
-                total += u[order[dark - 1]]
-                trial[order[dark - 1]] = 0.0
-            level = total / dark if dark > 0 else 0.0
-            if number - dark == 3 and u[order[dark]] < gap * max(level, 0.0) + 0.1 * u[order[number - 1]]:
+        alike = 0.0
+        for c in range(3):
+            alike += normal[c] * cell_normals[c, row, column]
+        weight = weight * math.exp((alike - 1.0) / ALIKE) + 1e-7
+        total += weight
+        for k in range(count):
+            out[k] += weight * cells[row, column, k]
+    if total > 0.0:
+        for k in range(count):
+            out[k] /= total
+
+
+@_inner
+def _mean_dark(u, usable, lit):  # type: ignore[no-untyped-def]
+    """Mean of the usable lights that are dark, not below 0; 0 where there is none."""
+    total, number = 0.0, 0
+    for k in range(len(u)):
+        if usable[k] and lit[k] == 0.0:
+            total += u[k]
+            number += 1
+    return max(total / number, 0.0) if number > 0 else 0.0
+
+
+@_inner
+def _in_order(u, usable, order):  # type: ignore[no-untyped-def]
+    """Fill order with the usable lights, the darkest first; returns how many."""
+    number = 0
+    for k in range(len(u)):
+        if usable[k]:
+            at = number
+            while at > 0 and u[order[at - 1]] > u[k]:
+                order[at] = order[at - 1]
+                at -= 1
+            order[at] = k
+            number += 1
+    return number
+
+
+@_inner
+def _third(v, usable):  # type: ignore[no-untyped-def]
+    """The third largest usable value, 0 where there are fewer."""
+    first = second = third = 0.0
+    for k in range(len(v)):
+        if usable[k]:
+            if v[k] > first:
+                first, second, third = v[k], first, second
+            elif v[k] > second:
+                second, third = v[k], second
+            elif v[k] > third:
+                third = v[k]
+    return third
+
+
+@_inner
+def _try(u, usable, lights, lit, variances, known, share, model, worst, m6, i6, g):  # type: ignore[no-untyped-def]
+    """Fill g by these lit lights. Returns misfit (infinite where nothing is decided), rms residual and the fill."""
+    level = _mean_dark(u, usable, lit)
+    if _solve(u, lights, lit, level, m6, i6, g) > worst or g[2] <= 0.0:
+        return np.inf, 0.0, level
+    length = math.sqrt(g[0] ** 2 + g[1] ** 2 + g[2] ** 2)
+    over, rms, unexplained = _misfit(u, usable, lights, lit, level, variances, known, share, model, g, length)
+    return over + UNEXPLAINED * unexplained, rms, level
+
+
+@_inner
+def _earn(u, usable, lights, variances, known, rules, before, lit, work):  # type: ignore[no-untyped-def]
+    """Fill lit and work's last array, g, with the smallest set of dark lights that fits; `before` is tried first.
+
+    Returns misfit, rms residual and fill; the misfit is infinite where no three lights decide a normal.
+    """
+    model_of, accepted, gap, most_dark, worst = rules
+    order, trial, m6, i6, now, g = work
+    number = _in_order(u, usable, order)
+    if number < 3:
+        return np.inf, 0.0, 0.0
+    brightest = u[order[number - 1]]
+    model = model_of * max(brightest, 0.0)
+    lit[:] = 0.0
+    if before.sum() >= 3.0:
+        over, rms, level = _try(u, usable, lights, before, variances, known, KNOWN_TO, model, worst, m6, i6, g)
+        if over <= accepted:
+            lit[:] = before
+            return over, rms, level
+    best, best_rms, best_level = np.inf, 0.0, 0.0
+    for k in range(len(u)):
+        trial[k] = 1.0 if usable[k] else 0.0
+    for dark in range(min(number - 3, most_dark) + 1):
+        if dark > 0:
+            trial[order[dark - 1]] = 0.0
+        if number - dark == 3 and u[order[dark]] < gap * _mean_dark(u, usable, trial) + LEAST_LIT * brightest:
+            continue  # no equation is spare: only a clear gap shows that the third light is lit
+        over, rms, level = _try(u, usable, lights, trial, variances, known, SEARCHED_TO, model, worst, m6, i6, now)
+        if over < best:
+            best, best_rms, best_level = over, rms, level
+            g[:] = now
+            lit[:] = trial
+        if over <= accepted:
+            break
+    return best, best_rms, best_level
+
+
+@_entry
+def earn_rows(  # type: ignore[no-untyped-def]
+    signals, usable, sources, lens, heights, bounced, normals, known, around, cell_px, white, noise, rules, lit, g,
+    figures, first, last,
+):  # fmt: skip
+    """Solve rows `first` to `last` by the lit sets that they earn, after taking off the bounced light.
+
+    In: signals (H, W, K) over the lights' intensities, usable (H, W, K); sources (K, 3) positions or unit vectors and
+    lens as in `_light_at`; of the cells of `cell_px` pixels: heights (h, w) in mm, bounced irradiance (h, w, K),
+    normals (3, h, w), known (h, w), around (h, w) the albedo of their surroundings; white: the value of albedo 1; noise (2, K): constant variance, and variance per
+    value; rules: model error of the brightest value, misfit accepted, gap between dark and lit where no equation is
+    spare, most dark lights, worst condition.
+    In and out: lit (H, W, K) 0 or 1 and g (H, W, 3), those of the round before, 0 for none.
+    Out: figures (H, W, 11), see FIGURES. A pixel where no three lights decide a normal gets g = 0.
+    """
+    count = signals.shape[2]
+    u, v, variances, e = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
+    lights, strengths, before, now = np.empty((count, 3)), np.empty(count), np.empty(count), np.empty(count)
+    normal, plain, spread = np.empty(3), np.empty(3), np.empty(2)
+    work = (np.empty(count, np.int64), np.empty(count), np.empty(6), np.empty(6), np.empty(3), np.empty(3))
+    found = work[5]
+    for y in range(first, last):
+        for x in range(signals.shape[1]):
+            row, column = min(y // cell_px, heights.shape[0] - 1), min(x // cell_px, heights.shape[1] - 1)
+            _light_at(sources, lens, float(x), float(y), heights[row, column], lights, strengths)
+            length = 0.0
+            for c in range(3):
+                normal[c] = g[y, x, c]
+                length += normal[c] * normal[c]
+            length = math.sqrt(length)
+            e[:] = 0.0
+            if length > 0.0:
+                normal /= length
+                _bounced_at(y, x, normal, bounced, normals, known, cell_px, e)
+            for k in range(count):
+                v[k] = signals[y, x, k] / strengths[k]
+                e[k] *= min(length, white)
+                u[k] = v[k] - e[k]
+                variances[k] = noise[0, k] + noise[1, k] * max(v[k], 0.0)
+                before[k] = lit[y, x, k] if usable[y, x, k] else 0.0
+            ghost = 0.0
+            for k in range(count):
+                ghost = max(ghost, e[k])
+            if length > 0.0:
+                ghost *= around[row, column] / min(length, white)
+            misfit, rms, level = _earn(u, usable[y, x], lights, variances, e, rules, before, now, work)
+            figures[y, x, :] = 0.0
+            figures[y, x, 0] = misfit
+            if misfit == np.inf:
+                g[y, x, :] = 0.0
+                lit[y, x, :] = 0
                 continue
-            con = _solve(u, lights[p], trial, level, m6, i6, now)
-            if con > worst or now[2] <= 0.0:
-                continue
-            length = math.sqrt(now[0] ** 2 + now[1] ** 2 + now[2] ** 2)
-            over, residual, unexplained = _misfit(u, usable[p], lights[p], trial, level, variances, model, now, length)
-            over += 10.0 * unexplained
-            if over < best:
-                best = over
-                g[p, 0], g[p, 1], g[p, 2] = now[0], now[1], now[2]
-                fill[p], rms[p], misfit[p], condition[p] = level, residual, over, con
-                for k in range(count):
-                    lit[p, k] = trial[k]
-            if over <= accepted:
-                break
-        if best < np.inf:
-            _tangent(lights[p], lit[p], variances, g[p], m6, i6, spread[p])
+            albedo = math.sqrt(found[0] ** 2 + found[1] ** 2 + found[2] ** 2)
+            _tangent(lights, now, variances, found, work[2], work[3], spread)
+            dark = _mean_dark(v, usable[y, x], now)
+            _solve(v, lights, now, dark, work[2], work[3], plain)
+            lit_number = signal = taken = 0.0
+            for k in range(count):
+                lit[y, x, k] = 1 if now[k] != 0.0 else 0
+                if now[k] != 0.0:
+                    lit_number += 1.0
+                    signal += v[k]
+                    taken += e[k] + level
+            figures[y, x, 1] = rms
+            figures[y, x, 2] = spread[0]
+            figures[y, x, 3] = spread[1] / albedo
+            figures[y, x, 4] = level
+            figures[y, x, 5] = dark
+            figures[y, x, 6] = taken / lit_number
+            figures[y, x, 7] = _angle(plain, found)
+            figures[y, x, 8] = _angle(normal, found) if length > 0.0 else 0.0
+            figures[y, x, 9] = taken / max(signal, 1e-12)
+            figures[y, x, 10] = max(ghost, dark) / max(_third(v, usable[y, x]), 1e-12)
+            for c in range(3):
+                g[y, x, c] = found[c]
+
+
+@_inner
+def _angle(a, b):  # type: ignore[no-untyped-def]
+    """Between two vectors, in radians."""
+    x, y, z = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+    return math.atan2(math.sqrt(x * x + y * y + z * z), a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
 @_inner
 def _tangent(lights, lit, variances, g, m6, i6, out):  # type: ignore[no-untyped-def]
-    """Fill out (2,) with trace and trace of the square of the unit normal's covariance, by noise alone."""
+    """Fill out (2,): the normal's rms angle by noise, in radians, and that by an error of one albedo in each light."""
     _products(lights, lit, m6)
     if _inverse(m6, i6) == np.inf:
         return
     length = math.sqrt(g[0] ** 2 + g[1] ** 2 + g[2] ** 2)
     nx, ny, nz = g[0] / length, g[1] / length, g[2] / length
-    c = np.zeros((3, 3))
+    noise = even = 0.0
     for k in range(len(lit)):
         if lit[k] != 0.0:
             x, y, z = lights[k, 0], lights[k, 1], lights[k, 2]
             a = i6[0] * x + i6[1] * y + i6[2] * z
             b = i6[1] * x + i6[3] * y + i6[4] * z
-            d = i6[2] * x + i6[4] * y + i6[5] * z
-            along = a * nx + b * ny + d * nz
-            a, b, d = a - along * nx, b - along * ny, d - along * nz
-            s = variances[k] / (length * length)
-            c[0, 0] += s * a * a
-            c[0, 1] += s * a * b
-            c[0, 2] += s * a * d
-            c[1, 1] += s * b * b
-            c[1, 2] += s * b * d
-            c[2, 2] += s * d * d
-    out[0] = c[0, 0] + c[1, 1] + c[2, 2]
-    out[1] = c[0, 0] ** 2 + c[1, 1] ** 2 + c[2, 2] ** 2 + 2.0 * (c[0, 1] ** 2 + c[0, 2] ** 2 + c[1, 2] ** 2)
+            c = i6[2] * x + i6[4] * y + i6[5] * z
+            along = a * nx + b * ny + c * nz
+            square = a * a + b * b + c * c - along * along
+            noise += variances[k] * square
+            even += square
+    out[0], out[1] = math.sqrt(noise) / length, math.sqrt(even)
 
 
 @_entry
 def follow_shadows(lit, lights, cell, normals, longest, found):  # type: ignore[no-untyped-def]
     """Each edge where a cast shadow ends, followed toward its light to the rim that casts it.
 
-    In: lit (H, W, K) 0 or 1, lights (h, w, K, 3) of cells of `cell` pixels, normals (3, H, W), longest run in pixels. Fills found (n, 7): row
+    In: lit (H, W, K) 0 or 1, lights (h, w, K, 3) of cells of `cell` pixels, normals (H, W, 3), longest run in pixels. Fills found (n, 7): row
     and column of the end, row and column of the rim, run in pixels, tangent of the light's height, and 1 where the
     surface must be torn under the rim (the last dark pixel faces the light). Returns how many.
     """
@@ -187,7 +357,7 @@ def follow_shadows(lit, lights, cell, normals, longest, found):  # type: ignore[
     for y in range(1, height - 1):
         for x in range(1, width - 1):
             for k in range(count):
-                if lit[y, x, k] == 0.0:
+                if lit[y, x, k] == 0:
                     continue
                 light = lights[y // cell, x // cell, k]
                 lx, ly, lz = light[0], -light[1], light[2]  # rows run down
@@ -203,12 +373,12 @@ def follow_shadows(lit, lights, cell, normals, longest, found):  # type: ignore[
                     if px < 0 or py < 0 or px >= width or py >= height:
                         dark = 0
                         break
-                    if lit[py, px, k] != 0.0:
+                    if lit[py, px, k] != 0:
                         break
                     dark += 1
                     facing = 0.0
                     for c in range(3):
-                        facing += normals[c, py, px] * light[c]
+                        facing += normals[py, px, c] * light[c]
                     turned = turned + 1 if facing < 0.0 else 0
                     steps += 1
                 if dark >= 3 and steps < longest and number < len(found):
@@ -244,7 +414,9 @@ def gather(z, slopes, normals, known, azimuths, longest, step_mm, starts, column
                 b = normals[2, y, x]
                 horizon = math.atan2(-a, b)
                 before, bz, bx, by = horizon, z[y, x], x, y
-                for step in range(1, longest):
+                step = 0
+                while step < longest:
+                    step += 1 + step // 6  # far cells are small in the sky
                     cx, cy = int(round(x + step * dx)), int(round(y - step * dy))
                     if cx < 0 or cy < 0 or cx >= width or cy >= height:
                         break

@@ -18,7 +18,7 @@ LEAST_NZ = 0.15  # steeper faces would put slopes above 7 into the height
 TORN_WEIGHT, UNKNOWN_WEIGHT = 1e-3, 1e-2  # of an edge between cells across a step, or where nothing is known
 SHADOW_WEIGHT = 0.3
 TOLERANCE_CELLS = 1.0  # the misfit of a shadow's height, in sizes of a cell, at which its weight is one half
-ROUNDS = 2
+ROUNDS = 1
 
 
 @dataclass(frozen=True)

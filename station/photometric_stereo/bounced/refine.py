@@ -1,0 +1,197 @@
+"""Normals with bounced light taken off, and the doubt that remains: the refinement `bounced`.
+
+Round 0 earns each pixel's lit set from its own values. Each further round makes coarse cells of what was found, gives
+them heights (`relief`), lets light bounce between them (`transport`), takes it off and solves again: the iteration of
+Nayar, Ikeuchi and Kanade (1991), by horizons, with the walls that the view cannot see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
+
+from drivers.protocols import Frame
+from station.photometric_stereo.bounced.doubt import COULD_BOUNCE_LIMIT, DOUBT_LIMIT_DEG, doubt_p95_deg
+from station.photometric_stereo.bounced.kernels import FIGURES, earn_rows, follow_shadows
+from station.photometric_stereo.bounced.relief import Relief, relief_from
+from station.photometric_stereo.bounced.signals import Signals, signals_of
+from station.photometric_stereo.bounced.transport import Cells, bounced, transport_of
+from station.photometric_stereo.engine import default_threads, shared_threads
+from station.photometric_stereo.flat_field import FlatField
+from station.photometric_stereo.lights import LightModel, PointLights, light_vectors
+from station.photometric_stereo.normal_map import MOST_COUNTED, NormalMap
+from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
+from station.photometric_stereo.uncertainty import SensorNoise
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+ROUNDS = 2  # of bounced light; a third one changes little
+CELLS = 8_700  # into which the picture is divided
+LEAST_CELL_PX = 3
+KNOWN_SHARE = 1 / 3  # of a cell's pixels must be solved
+BRIGHT_SHARE = 0.3  # of the 90 % quantile of the albedo: brighter cells are the part, whose height is given
+LONGEST_SHADOW_MM = 25.0
+MODEL_ERROR, MISFIT, GAP = 0.012, 1.5, 2.0  # see `kernels.earn_rows`
+BLOCK_ROWS = 32
+AROUND_CELLS = 5
+
+
+@dataclass(frozen=True)
+class BouncedMap:
+    """The refined normals and what is known of their error.
+
+    `p95_deg` covers the sensor's noise, the bounced light as far as it was estimated, what the lit lights do not
+    agree on, and the height of the surface. It does not cover wrong light positions, gloss, or a mirror's image.
+    """
+
+    normal_map: NormalMap
+    p95_deg: F32  # (H, W) 95 % of errors are expected at or under this; NaN where not observable
+    bounced_share: F32  # (H, W) of the signal of the lit lights, 0..1, that was taken off as bounced
+    figures: dict[str, F32]  # each (H, W), see `kernels.FIGURES`
+
+    @property
+    def median_p95_deg(self) -> float:
+        """Over the observable pixels; NaN where there are none."""
+        seen = self.p95_deg[self.normal_map.observable]
+        return float(np.median(seen)) if seen.size else float("nan")
+
+
+def without_bounced_light(
+    frames: Sequence[Frame],
+    lights: LightModel,
+    settings: SolverSettings,
+    noise: SensorNoise,
+    *,
+    white: float | None = None,
+    camera_mm: float | None = None,
+    flat_field: FlatField | None = None,
+    threads: int | None = None,
+) -> BouncedMap:
+    """Normals from lit sets that are earned, after the bounced light was estimated and taken off.
+
+    `frames` are in the lights' order. `white` is the value that albedo 1 would have in the map of a first solution;
+    without it, the darkness of shadows decides it. `camera_mm` is the camera's distance from the target point.
+    Raises PhotometricStereoError for frames that do not fit the lights, and where `white` is not above 0.
+    """
+    if white is not None and not (np.isfinite(white) and white > 0):
+        raise PhotometricStereoError(f"white is {white}, must be a finite value above 0")
+    seen = signals_of(frames, lights, settings, noise, flat_field, camera_mm)
+    view = _View(seen, lights, settings, threads or default_threads())
+    view.solve(None, 1.0)
+    for _ in range(ROUNDS):
+        view.bounce(white)
+    return view.result()
+
+
+def _surroundings(cells: Cells) -> F64:
+    """(h, w) the largest albedo within AROUND_CELLS of each cell."""
+    return np.asarray(maximum_filter(np.where(cells.known, cells.albedo, 0.0), 2 * AROUND_CELLS + 1))
+
+
+class _View:
+    """One view under way: the state that each round reads and writes."""
+
+    def __init__(self, seen: Signals, lights: LightModel, settings: SolverSettings, threads: int) -> None:
+        height, width, count = seen.values.shape
+        self.seen, self.lights, self.settings, self.threads = seen, lights, settings, threads
+        self.plane_mm = lights.plane_height_mm if isinstance(lights, PointLights) else 0.0
+        self.mm_per_px = lights.mm_per_px if isinstance(lights, PointLights) else 1.0
+        self.cell_px = max(LEAST_CELL_PX, int(np.ceil(np.sqrt(height * width / CELLS))))
+        self.shape = max(1, height // self.cell_px), max(1, width // self.cell_px)
+        self.lit = np.zeros((height, width, count), np.uint8)
+        self.g = np.zeros((height, width, 3), np.float32)
+        self.figures = np.zeros((height, width, len(FIGURES)), np.float32)
+        self.heights = np.full(self.shape, self.plane_mm)
+        middle = (self.cell_px - 1) / 2
+        x = np.arange(self.shape[1] + 1) * self.cell_px + middle
+        y = np.arange(self.shape[0] + 1) * self.cell_px + middle
+        self.cell_lights = np.ascontiguousarray(light_vectors(lights, x[None, :], y[:, None])[0])
+
+    def solve(self, cells: Cells | None, white: float, sky: F64 | None = None) -> None:
+        """Earn the lit sets and solve, after taking off `sky` (h, w, K), the bounced irradiance of the cells."""
+        count = self.lit.shape[2]
+        none = np.zeros((*self.shape, count)) if sky is None else sky
+        normals = np.zeros((3, *self.shape)) if cells is None else cells.normals
+        known = np.zeros(self.shape, np.bool_) if cells is None else cells.known
+        around = np.zeros(self.shape) if cells is None else _surroundings(cells)
+        most_dark = max(count - 3, 0)
+        rules = (MODEL_ERROR, MISFIT, GAP, most_dark, float(self.settings.maximum_condition))
+
+        def block(first: int) -> None:
+            earn_rows(
+                self.seen.values, self.seen.usable, self.seen.sources, self.seen.lens, self.heights, none, normals,
+                known, around, self.cell_px, white, self.seen.noise, rules, self.lit, self.g, self.figures, first,
+                min(first + BLOCK_ROWS, len(self.lit)),
+            )  # fmt: skip
+
+        list(shared_threads(self.threads).map(block, range(0, len(self.lit), BLOCK_ROWS)))
+
+    def bounce(self, white: float | None) -> None:
+        """Cells, their heights, the light between them, and the solution without it."""
+        cells, relief = self._cells(), self._relief
+        if not cells.known.any():
+            return
+        ground = relief(cells)
+        bright = cells.known & (cells.albedo > BRIGHT_SHARE * np.quantile(cells.albedo[cells.known], 0.9))
+        if isinstance(self.lights, PointLights):
+            self.heights = ground.z_mm - np.median(ground.z_mm[bright]) + self.plane_mm
+        transport = transport_of(cells, ground)
+        scale = self._white(cells, white)
+        sky = bounced(transport, scale).reshape(*self.shape, -1)
+        self.solve(cells, scale, np.ascontiguousarray(sky))
+
+    def _white(self, cells: Cells, white: float | None) -> float:
+        """The value of albedo 1."""
+        if white is not None:
+            return white
+        return float(np.quantile(cells.albedo[cells.known], 0.98)) / 0.5
+
+    def _relief(self, cells: Cells) -> Relief:
+        found = np.zeros((self.lit.shape[0] * self.lit.shape[1], 7))
+        longest = int(LONGEST_SHADOW_MM / self.mm_per_px)
+        unit = self.g / np.maximum(np.linalg.norm(self.g, axis=2), 1e-12)[..., None]
+        number = follow_shadows(self.lit, self.cell_lights, self.cell_px, unit, longest, found)
+        return relief_from(cells.normals, cells.known, found[:number], self.cell_px, self.mm_per_px)
+
+    def _cells(self) -> Cells:
+        height, width = self.shape
+        size = self.cell_px
+
+        def blocks(plane: NDArray[np.generic]) -> F64:
+            cut = plane[: height * size, : width * size].reshape(height, size, width, size, -1)
+            return np.asarray(cut.sum(axis=(1, 3), dtype=np.float64))
+
+        solved = (self.g[..., 2] > 0).astype(np.float32)
+        number = blocks(solved)[..., 0]
+        g = blocks(self.g) / np.maximum(number, 1)[..., None]
+        length = np.linalg.norm(g, axis=2)
+        albedo = blocks(np.linalg.norm(self.g, axis=2))[..., 0] / np.maximum(number, 1)
+        normals = np.ascontiguousarray(np.moveaxis(g / np.maximum(length, 1e-12)[..., None], 2, 0))
+        lit = blocks(self.lit) / size**2
+        lights = np.ascontiguousarray(self.cell_lights[:height, :width])
+        return Cells(normals, albedo, number >= KNOWN_SHARE * size**2, lit, lights)
+
+    def result(self) -> BouncedMap:
+        """The map, with normals kept where the doubt is within its limit."""
+        figures = {name: self.figures[..., i] for i, name in enumerate(FIGURES)}
+        length = np.linalg.norm(self.g, axis=2)
+        off_mm = np.abs(self.heights - self.plane_mm)
+        size = self.cell_px
+        rows = np.minimum(np.arange(length.shape[0]) // size, self.shape[0] - 1)
+        columns = np.minimum(np.arange(length.shape[1]) // size, self.shape[1] - 1)
+        figures["off_mm"] = off_mm[np.ix_(rows, columns)].astype(np.float32)
+        number = self.lit.sum(axis=2, dtype=np.int64)
+        p95 = doubt_p95_deg(figures)
+        observable = (number >= 3) & (length > self.settings.dark_fraction * 0.1) & (p95 <= DOUBT_LIMIT_DEG)
+        observable &= figures["could_bounce"] <= COULD_BOUNCE_LIMIT
+        unit = self.g / np.where(observable & (length > 0), length, np.inf)[..., None]
+        found = NormalMap(
+            np.ascontiguousarray(np.moveaxis(unit, 2, 0)), length.astype(np.float32) * observable,
+            np.minimum(number, MOST_COUNTED).astype(np.uint8), figures["rms"].copy(), observable,
+            ~self.seen.usable.all(axis=2),
+        )  # fmt: skip
+        return BouncedMap(found, np.where(observable, p95, np.nan), figures["bounced_share"].copy(), figures)
