@@ -390,12 +390,13 @@ def follow_shadows(lit, lights, cell, normals, longest, found):  # type: ignore[
 
 
 @_entry
-def gather(z, slopes, normals, known, azimuths, longest, step_mm, starts, columns, weights):  # type: ignore[no-untyped-def]
+def gather(z, slopes, normals, known, inside, azimuths, longest, step_mm, starts, columns, weights, unseen):  # type: ignore[no-untyped-def]
     """Which cells and walls each cell sees above its horizon, and with what share of its cosine-weighted sky.
 
-    In: z (h, w) heights in mm, slopes (2, h, w) dz per mm to the right and up, normals (3, h, w), known (h, w), number
-    of azimuths, longest distance in cells, size of a cell. Fills the rows of a sparse matrix: starts (h w + 1,),
-    columns, weights; a column is a cell's index, or h w + index for the wall under the cell's rim. Returns how many
+    In: z (h, w) heights in mm, slopes (2, h, w) dz per mm to the right and up, normals (3, h, w), known (h, w), inside (h,
+    w) whose sky is wanted, number of azimuths, longest distance in cells, size of a cell. Fills the rows of a sparse matrix: starts (h w + 1,),
+    columns, weights; a column is a cell's index, or h w + index for the wall under the cell's rim. Fills unseen (h, w)
+    with the share of the sky below the picture's plane where nothing was found, as beyond its border. Returns how many
     entries, or -1 where the arrays are too short.
     """
     height, width = z.shape
@@ -405,7 +406,7 @@ def gather(z, slopes, normals, known, azimuths, longest, step_mm, starts, column
         for x in range(width):
             here = y * width + x
             starts[here] = number
-            if not known[y, x]:
+            if not (known[y, x] and inside[y, x]):
                 continue
             for turn in range(azimuths):
                 angle = 2.0 * math.pi * (turn + 0.5) / azimuths
@@ -446,6 +447,8 @@ def gather(z, slopes, normals, known, azimuths, longest, step_mm, starts, column
                         weights[number] = _slice(a, b, middle, up) * 2.0 / azimuths
                         number += 1
                     horizon = up
+                if horizon < 0.0:
+                    unseen[y, x] += _slice(a, b, horizon, 0.0) * 2.0 / azimuths
     starts[cells] = number
     return number
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
 
 from drivers.protocols import Frame
 from station.photometric_stereo.bounced.doubt import COULD_BOUNCE_LIMIT, DOUBT_LIMIT_DEG, doubt_p95_deg
@@ -38,6 +38,8 @@ LONGEST_SHADOW_MM = 25.0
 MODEL_ERROR, MISFIT, GAP = 0.012, 1.5, 2.0  # see `kernels.earn_rows`
 BLOCK_ROWS = 32
 AROUND_CELLS = 5
+NEARBY_CELLS = 2
+BLUR_CELLS = 3.0
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class _View:
         self.g = np.zeros((height, width, 3), np.float32)
         self.figures = np.zeros((height, width, len(FIGURES)), np.float32)
         self.heights = np.full(self.shape, self.plane_mm)
+        self.unseen, self.nearby = np.zeros(self.shape), np.zeros(self.shape)
         middle = (self.cell_px - 1) / 2
         x = np.arange(self.shape[1] + 1) * self.cell_px + middle
         y = np.arange(self.shape[0] + 1) * self.cell_px + middle
@@ -141,8 +144,9 @@ class _View:
             self.heights = ground.z_mm - np.median(ground.z_mm[bright]) + self.plane_mm
         transport = transport_of(cells, ground)
         scale = self._white(cells, white)
-        sky = bounced(transport, scale).reshape(*self.shape, -1)
-        self.solve(cells, scale, np.ascontiguousarray(sky))
+        sky = bounced(transport, scale)
+        self.solve(cells, scale, sky)
+        self.unseen, self.nearby = transport.unseen, maximum_filter(sky.mean(axis=2), 2 * NEARBY_CELLS + 1)
 
     def _white(self, cells: Cells, white: float | None) -> float:
         """The value of albedo 1."""
@@ -157,21 +161,31 @@ class _View:
         number = follow_shadows(self.lit, self.cell_lights, self.cell_px, unit, longest, found)
         return relief_from(cells.normals, cells.known, found[:number], self.cell_px, self.mm_per_px)
 
+    def _sums(self, plane: NDArray[np.generic]) -> F64:
+        """(h, w, C) sums over each cell of a plane (H, W) or (H, W, C)."""
+        (height, width), size = self.shape, self.cell_px
+        cut = plane[: height * size, : width * size].reshape(height, size, width, size, -1)
+        return np.asarray(cut.sum(axis=(1, 3), dtype=np.float64))
+
+    def _fill_around(self) -> F64:
+        """(h, w) what is left in dark lights nearby, as irradiance: the estimate of bounced light misses so much."""
+        albedo = np.linalg.norm(self.g, axis=2)
+        has_dark = (albedo > 0) & ((self.seen.usable.sum(axis=2) - self.lit.sum(axis=2)) > 0)
+        left = np.where(has_dark, self.figures[..., FIGURES.index("fill")] / np.maximum(albedo, 1e-6), 0)
+        total, number = (gaussian_filter(self._sums(p)[..., 0], BLUR_CELLS) for p in (left, has_dark.astype(np.float32)))
+        return np.asarray(total / (number + 1e-3))
+
     def _cells(self) -> Cells:
         height, width = self.shape
         size = self.cell_px
 
-        def blocks(plane: NDArray[np.generic]) -> F64:
-            cut = plane[: height * size, : width * size].reshape(height, size, width, size, -1)
-            return np.asarray(cut.sum(axis=(1, 3), dtype=np.float64))
-
         solved = (self.g[..., 2] > 0).astype(np.float32)
-        number = blocks(solved)[..., 0]
-        g = blocks(self.g) / np.maximum(number, 1)[..., None]
+        number = self._sums(solved)[..., 0]
+        g = self._sums(self.g) / np.maximum(number, 1)[..., None]
         length = np.linalg.norm(g, axis=2)
-        albedo = blocks(np.linalg.norm(self.g, axis=2))[..., 0] / np.maximum(number, 1)
+        albedo = self._sums(np.linalg.norm(self.g, axis=2))[..., 0] / np.maximum(number, 1)
         normals = np.ascontiguousarray(np.moveaxis(g / np.maximum(length, 1e-12)[..., None], 2, 0))
-        lit = blocks(self.lit) / size**2
+        lit = self._sums(self.lit) / size**2
         lights = np.ascontiguousarray(self.cell_lights[:height, :width])
         return Cells(normals, albedo, number >= KNOWN_SHARE * size**2, lit, lights)
 
@@ -179,11 +193,15 @@ class _View:
         """The map, with normals kept where the doubt is within its limit."""
         figures = {name: self.figures[..., i] for i, name in enumerate(FIGURES)}
         length = np.linalg.norm(self.g, axis=2)
-        off_mm = np.abs(self.heights - self.plane_mm)
+        surroundings = {
+            "off_mm": np.abs(self.heights - self.plane_mm), "unseen": self.unseen, "nearby": self.nearby,
+            "fill_around": self._fill_around(),
+        }  # fmt: skip
         size = self.cell_px
         rows = np.minimum(np.arange(length.shape[0]) // size, self.shape[0] - 1)
         columns = np.minimum(np.arange(length.shape[1]) // size, self.shape[1] - 1)
-        figures["off_mm"] = off_mm[np.ix_(rows, columns)].astype(np.float32)
+        figures |= {name: plane[np.ix_(rows, columns)].astype(np.float32) for name, plane in surroundings.items()}
+        figures["albedo"] = length.astype(np.float32)
         number = self.lit.sum(axis=2, dtype=np.int64)
         p95 = doubt_p95_deg(figures)
         observable = (number >= 3) & (length > self.settings.dark_fraction * 0.1) & (p95 <= DOUBT_LIMIT_DEG)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from station.photometric_stereo.bounced.relief import Relief
 F64 = NDArray[np.float64]
 AZIMUTHS, LONGEST_CELLS, ENTRIES_PER_CELL = 16, 60, 400
 BOUNCES = 4
+BORDER_CELLS = 16
 STEEP = 0.5  # of a cell: a step between neighbours that the slopes do not explain is a wall from here on
 
 
@@ -36,17 +38,21 @@ class Transport:
     direct: F64  # (2 cells, K) irradiance of cells and walls by the lights themselves
     foot: NDArray[np.intp]  # (cells,) the cell at the foot of each wall
     albedo: F64  # (cells,) relative
+    unseen: F64  # (h, w) share of the cell's sky below the picture's plane of which nothing is known
 
 
 def transport_of(cells: Cells, relief: Relief) -> Transport:
     """What the cells see of each other above their horizons (Max, 1988; Bavoil et al., 2008), and walls of steps."""
+    inside = np.pad(np.ones(cells.known.shape, np.bool_), BORDER_CELLS)
+    cells, relief = _beyond_the_border(cells, relief)
     height, width = cells.known.shape
     count = height * width
     starts = np.zeros(count + 1, np.int64)
     columns, weights = np.zeros(count * ENTRIES_PER_CELL, np.int32), np.zeros(count * ENTRIES_PER_CELL, np.float32)
+    unseen = np.zeros((height, width))
     number = gather(
-        relief.z_mm, relief.slopes, cells.normals, cells.known, AZIMUTHS, LONGEST_CELLS, relief.cell_mm, starts,
-        columns, weights,
+        relief.z_mm, relief.slopes, cells.normals, cells.known, inside, AZIMUTHS, LONGEST_CELLS, relief.cell_mm,
+        starts, columns, weights, unseen,
     )  # fmt: skip
     if number < 0:
         raise RuntimeError("the cells see more of each other than was planned for")
@@ -54,11 +60,35 @@ def transport_of(cells: Cells, relief: Relief) -> Transport:
     shaded = np.maximum(np.einsum("hwkc,chw->hwk", cells.lights, cells.normals), 0) * cells.lit
     walls, foot = _walls(cells, relief)
     direct = np.concatenate([shaded.reshape(count, -1), walls])
-    return Transport(matrix, direct, foot, cells.albedo.ravel())
+    return Transport(matrix, direct, foot, cells.albedo.ravel(), _inside(unseen))
+
+
+def _beyond_the_border(cells: Cells, relief: Relief) -> tuple[Cells, Relief]:
+    """The same with BORDER_CELLS more on each side, which go on as the cells at the border begin them."""
+    edge = BORDER_CELLS
+    (height, width), step = cells.known.shape, relief.cell_mm
+    y, x = (np.arange(-edge, n + edge) - np.clip(np.arange(-edge, n + edge), 0, n - 1) for n in (height, width))
+
+    def grown(plane: NDArray[Any]) -> NDArray[Any]:
+        return np.pad(plane, [(0, 0)] * (plane.ndim - 2) + [(edge, edge)] * 2, mode="edge")
+
+    slopes = grown(relief.slopes)
+    z_mm = grown(relief.z_mm) + (slopes[0] * x[None, :] - slopes[1] * y[:, None]) * step
+    last = [(edge, edge)] * 2
+    more = Cells(
+        grown(cells.normals), grown(cells.albedo), grown(cells.known),
+        np.pad(cells.lit, [*last, (0, 0)], mode="edge"), np.pad(cells.lights, [*last, (0, 0), (0, 0)], mode="edge"),
+    )  # fmt: skip
+    return more, Relief(z_mm, slopes, step)
+
+
+def _inside(plane: F64) -> F64:
+    """Without the border that was added."""
+    return plane[BORDER_CELLS:-BORDER_CELLS, BORDER_CELLS:-BORDER_CELLS]
 
 
 def bounced(transport: Transport, white: float) -> F64:
-    """(cells, K) bounced irradiance, where a light that is faced gives 1; `white` is the albedo value of white."""
+    """(h, w, K) bounced irradiance, where a light that is faced gives 1; `white` is the albedo value of white."""
     cells = len(transport.albedo)
     albedo = np.minimum(transport.albedo / white, 0.98)[:, None]
     found = np.zeros((cells, transport.direct.shape[1]))
@@ -68,7 +98,8 @@ def bounced(transport: Transport, white: float) -> F64:
             albedo * (transport.direct[cells:] + found[transport.foot]),
         ])
         found = transport.matrix @ sent
-    return np.asarray(found)
+    height, width = (n + 2 * BORDER_CELLS for n in transport.unseen.shape)
+    return np.ascontiguousarray(_inside(found.reshape(height, width, -1)))
 
 
 def _walls(cells: Cells, relief: Relief) -> tuple[F64, NDArray[np.intp]]:
