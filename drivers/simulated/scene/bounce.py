@@ -19,6 +19,7 @@ from scipy.sparse import csr_matrix
 
 from drivers.simulated.scene import kernels
 from drivers.simulated.scene.geometry import Grid, stack_grids
+from drivers.simulated.scene.kept_transport import Arrays, keep_arrays, load_arrays
 from drivers.simulated.scene.part import Packed
 from drivers.simulated.scene.surfels import PLACES_PER_SIDE, Surfels, filling, make_surfels
 
@@ -31,7 +32,7 @@ GEOMETRIES_KEPT = 4
 _CELLS_PER_TASK = 256
 _LEAST_COSINE = 0.15  # grazing light says little about where it comes from, and would count without bound
 _NO_TABLE = np.zeros((0, kernels.BOUNCED_SIZE), np.float32)
-_kept: OrderedDict[bytes, Transport] = OrderedDict()
+_kept: OrderedDict[str, Transport] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -53,16 +54,22 @@ def no_table() -> F32:
 
 
 def transport_of(packed: Packed, threads: int = 2) -> Transport:
-    """The transport of a part's geometry: computed once in a process, a second or two of CPU, and kept."""
+    """The transport of a part's geometry: gathered once, in a second or two of CPU, and kept here and on the disk."""
     key = _key(packed)
     with _lock:
         found = _kept.get(key)
         if found is None:
-            found = _kept[key] = _gathered(packed, threads)
+            found = _kept[key] = _loaded_or_gathered(packed, key, threads)
             while len(_kept) > GEOMETRIES_KEPT:
                 _kept.popitem(last=False)
         _kept.move_to_end(key)
         return found
+
+
+def forget() -> None:
+    """Drop what this process has kept; the disk is asked again."""
+    with _lock:
+        _kept.clear()
 
 
 def lamp_table(transport: Transport, packed: Packed, light: F64, grid: Grid, bounces: int) -> F32:
@@ -107,9 +114,17 @@ def _reflectance(packed: Packed, surfels: Surfels) -> F64:
     return np.asarray(np.minimum(packed.materials[material, 0:3] + packed.materials[material, 3:6], 0.95))
 
 
+def _loaded_or_gathered(packed: Packed, key: str, threads: int) -> Transport:
+    kept = load_arrays(key)
+    if kept is not None:
+        return _from_arrays(kept)
+    found = _gathered(packed, threads)
+    keep_arrays(key, _as_arrays(found))
+    return found
+
+
 def _gathered(packed: Packed, threads: int) -> Transport:
-    surfels = make_surfels(packed)
-    directions = _cosine_directions(RAYS)
+    surfels, directions = make_surfels(packed), _cosine_directions(RAYS)
     total = len(surfels.points)
     seen = np.full((total, RAYS), -1, np.int32)
     ways = np.zeros((total, RAYS, 3), np.float32)
@@ -142,6 +157,29 @@ def _matrix(values: NDArray[np.float32], columns: I32, starts: NDArray[np.int64]
     return matrix
 
 
+def _as_arrays(transport: Transport) -> Arrays:
+    surfels, received, toward, filled = transport.surfels, transport.received, transport.toward, transport.filled
+    return {
+        "cells": surfels.cells, "points": surfels.points, "normals": surfels.normals, "exposed": surfels.exposed,
+        "owner": surfels.owner,
+        "free": np.packbits(transport.free, axis=1),
+        "columns": received.indices, "starts": received.indptr,
+        "weights": np.stack([received.data, *(matrix.data for matrix in toward)]),
+        "filled_columns": filled.indices, "filled_starts": filled.indptr, "filled_weights": filled.data,
+    }  # fmt: skip
+
+
+def _from_arrays(kept: Arrays) -> Transport:
+    surfels = Surfels(kept["cells"], kept["points"], kept["normals"], kept["exposed"], kept["owner"])
+    shape = (len(surfels.points), len(surfels.points))
+    matrices = [csr_matrix((weights, kept["columns"], kept["starts"]), shape=shape) for weights in kept["weights"]]
+    filled = csr_matrix((kept["filled_weights"], kept["filled_columns"], kept["filled_starts"]), shape=shape)
+    free = np.unpackbits(kept["free"], axis=1, count=RAYS).astype(np.bool_)
+    return Transport(
+        surfels, _cosine_directions(RAYS), free, matrices[0], (matrices[1], matrices[2], matrices[3]), filled
+    )
+
+
 def _cosine_directions(count: int) -> F64:
     """(count, 3) spread by the cosine to z: a sunflower's places on the disc below (Malley's method)."""
     n = np.arange(count)
@@ -149,9 +187,9 @@ def _cosine_directions(count: int) -> F64:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle), np.sqrt(1.0 - (n + 0.5) / count)], axis=1)
 
 
-def _key(packed: Packed) -> bytes:
+def _key(packed: Packed) -> str:
     """Of the geometry alone: parts of one product share it, whatever their colours and defects."""
     found = hashlib.sha256(np.ascontiguousarray(packed.patches[:, :20]).tobytes())
     found.update(np.ascontiguousarray(packed.patches[:, 21:23]).tobytes())
     found.update(packed.cuts.tobytes())
-    return found.digest()
+    return found.hexdigest()[:32]
