@@ -19,7 +19,7 @@ from station.photometric_stereo.bounced.doubt import COULD_BOUNCE_LIMIT, DOUBT_L
 from station.photometric_stereo.bounced.kernels import FIGURES, earn_rows, follow_shadows
 from station.photometric_stereo.bounced.relief import Relief, relief_from
 from station.photometric_stereo.bounced.signals import Signals, signals_of
-from station.photometric_stereo.bounced.transport import Cells, bounced, transport_of
+from station.photometric_stereo.bounced.transport import Cells, Transport, bounced, transport_of
 from station.photometric_stereo.engine import default_threads, shared_threads
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel, PointLights, light_vectors
@@ -40,6 +40,9 @@ BLOCK_ROWS = 32
 AROUND_CELLS = 5
 NEARBY_CELLS = 2
 BLUR_CELLS = 3.0
+TRANSPORT_LOSS = 1.15  # of the bounced light in shadows, over that which coarse cells send there
+LEAST_FILL, LEAST_JUDGED = 0.01, 30  # bounced irradiance, and cells of so much, by which the albedo is judged
+USUAL_ALBEDO, LEAST_ALBEDO, MOST_ALBEDO, WHITE_STEPS = 0.5, 0.03, 0.95, 3  # of the brightest cells
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,12 @@ def without_bounced_light(
     return view.result()
 
 
+def _weighted_median(values: F64, weights: F64) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])
+
+
 def _surroundings(cells: Cells) -> F64:
     """(h, w) the largest albedo within AROUND_CELLS of each cell."""
     return np.asarray(maximum_filter(np.where(cells.known, cells.albedo, 0.0), 2 * AROUND_CELLS + 1))
@@ -108,6 +117,7 @@ class _View:
         self.g = np.zeros((height, width, 3), np.float32)
         self.figures = np.zeros((height, width, len(FIGURES)), np.float32)
         self.heights = np.full(self.shape, self.plane_mm)
+        self.white = 0.0  # not yet known
         self.unseen, self.nearby = np.zeros(self.shape), np.zeros(self.shape)
         middle = (self.cell_px - 1) / 2
         x = np.arange(self.shape[1] + 1) * self.cell_px + middle
@@ -143,16 +153,38 @@ class _View:
         if isinstance(self.lights, PointLights):
             self.heights = ground.z_mm - np.median(ground.z_mm[bright]) + self.plane_mm
         transport = transport_of(cells, ground)
-        scale = self._white(cells, white)
-        sky = bounced(transport, scale)
-        self.solve(cells, scale, sky)
+        if white is not None:
+            self.white = white
+        elif self.white == 0:
+            self.white = TRANSPORT_LOSS * self._white(cells, transport)
+        sky = bounced(transport, self.white)
+        self.solve(cells, self.white, sky)
         self.unseen, self.nearby = transport.unseen, maximum_filter(sky.mean(axis=2), 2 * NEARBY_CELLS + 1)
 
-    def _white(self, cells: Cells, white: float | None) -> float:
-        """The value of albedo 1."""
-        if white is not None:
-            return white
-        return float(np.quantile(cells.albedo[cells.known], 0.98)) / 0.5
+    def _white(self, cells: Cells, transport: Transport) -> float:
+        """The value of albedo 1, by which the bounced light in shadows is as bright on the whole as it is seen there.
+
+        Bounced light grows with the albedo, so a few proportional steps find it. Kept where no shadow is seen.
+        """
+        brightest = float(np.quantile(cells.albedo[cells.known], 0.98))
+        white = brightest / USUAL_ALBEDO
+        pixels = self._dark_pixels()
+        dark = self._sums(np.where(pixels, self.figures[..., FIGURES.index("dark")], 0))[..., 0]
+        albedo = self._sums(np.where(pixels, np.linalg.norm(self.g, axis=2), 0))[..., 0]
+        without = 1 - cells.lit
+        judged = cells.known & (albedo > 0) & (cells.albedo > BRIGHT_SHARE * brightest)
+        for _ in range(WHITE_STEPS):
+            expected = (bounced(transport, white) * without).sum(axis=2) / np.maximum(without.sum(axis=2), 1e-9)
+            at = judged & (expected > LEAST_FILL)
+            if at.sum() < LEAST_JUDGED:
+                break
+            white *= min(max(_weighted_median(expected[at] * albedo[at] / np.maximum(dark[at], 1e-9), expected[at]), 0.5), 2.0)
+            white = min(max(white, brightest / MOST_ALBEDO), brightest / LEAST_ALBEDO)
+        return white
+
+    def _dark_pixels(self) -> NDArray[np.bool_]:
+        """(H, W) solved pixels with a usable light that does not reach them."""
+        return np.asarray((self.g[..., 2] > 0) & (self.seen.usable.sum(axis=2) > self.lit.sum(axis=2)))
 
     def _relief(self, cells: Cells) -> Relief:
         found = np.zeros((self.lit.shape[0] * self.lit.shape[1], 7))
@@ -170,7 +202,7 @@ class _View:
     def _fill_around(self) -> F64:
         """(h, w) what is left in dark lights nearby, as irradiance: the estimate of bounced light misses so much."""
         albedo = np.linalg.norm(self.g, axis=2)
-        has_dark = (albedo > 0) & ((self.seen.usable.sum(axis=2) - self.lit.sum(axis=2)) > 0)
+        has_dark = self._dark_pixels()
         left = np.where(has_dark, self.figures[..., FIGURES.index("fill")] / np.maximum(albedo, 1e-6), 0)
         total, number = (gaussian_filter(self._sums(p)[..., 0], BLUR_CELLS) for p in (left, has_dark.astype(np.float32)))
         return np.asarray(total / (number + 1e-3))
