@@ -13,11 +13,13 @@ ATTACHED = 0.05  # of the albedo: a light predicted darker than this has set beh
 CAST = 0.5  # of the predicted value: a dark light must lie under this to be in a cast shadow
 UNEXPLAINED = 10.0  # misfit of each dark light that is neither
 LEAST_LIT = 0.1  # of the brightest value: the third of three lit lights, beyond the gap
+STEEP = 0.5  # of a cell: a step that the slopes do not explain is a wall from here on
 KNOWN_TO = 0.3  # of itself: how well the bounced light is known, when the lit set of the round before is tried
 SEARCHED_TO = 0.1  # the same when a new lit set is searched: a wide allowance would let dark lights pass as lit
 ALIKE = 0.05  # 1 - cosine between pixel and cell, over which the cell's weight falls by e
 FIGURES = (
-    "misfit", "rms", "noise", "per_value", "fill", "dark", "taken", "corrected", "moved", "bounced_share", "could_bounce",
+    "misfit", "rms", "noise", "per_value", "fill", "dark", "taken", "corrected", "moved", "bounced_share",
+    "could_bounce",
 )  # fmt: skip
 # misfit: residual over what noise and model allow; rms of the residual; rms angle by noise, and per error of one value
 # (radians); fill left in dark lights, and before the correction; mean taken off; angle of the correction, and since the
@@ -128,7 +130,7 @@ def _bounced_at(y, x, normal, cells, cell_normals, cell_known, cell_px, out):  #
     """Fill out (K,): bounced irradiance between the four nearest cells, those that face as the pixel does first."""
     height, width, count = cells.shape
     fy, fx = (y + 0.5) / cell_px - 0.5, (x + 0.5) / cell_px - 0.5
-    top, left = int(math.floor(fy)), int(math.floor(fx))
+    top, left = math.floor(fy), math.floor(fx)
     out[:] = 0.0
     total = 0.0
     for i in range(4):
@@ -247,9 +249,9 @@ def earn_rows(  # type: ignore[no-untyped-def]
 
     In: signals (H, W, K) over the lights' intensities, usable (H, W, K); sources (K, 3) positions or unit vectors and
     lens as in `_light_at`; of the cells of `cell_px` pixels: heights (h, w) in mm, bounced irradiance (h, w, K),
-    normals (3, h, w), known (h, w), around (h, w) the albedo of their surroundings; white: the value of albedo 1; noise (2, K): constant variance, and variance per
-    value; rules: model error of the brightest value, misfit accepted, gap between dark and lit where no equation is
-    spare, most dark lights, worst condition.
+    normals (3, h, w), known (h, w), around (h, w) the albedo of their surroundings; white: the value of albedo 1; noise
+    (2, K): constant variance, and variance per value; rules: model error of the brightest value, misfit accepted, gap
+    between dark and lit where no equation is spare, most dark lights, worst condition.
     In and out: lit (H, W, K) 0 or 1 and g (H, W, 3), those of the round before, 0 for none.
     Out: figures (H, W, 11), see FIGURES. A pixel where no three lights decide a normal gets g = 0.
     """
@@ -348,9 +350,10 @@ def _tangent(lights, lit, variances, g, m6, i6, out):  # type: ignore[no-untyped
 def follow_shadows(lit, lights, cell, normals, longest, found):  # type: ignore[no-untyped-def]
     """Each edge where a cast shadow ends, followed toward its light to the rim that casts it.
 
-    In: lit (H, W, K) 0 or 1, lights (h, w, K, 3) of cells of `cell` pixels, normals (H, W, 3), longest run in pixels. Fills found (n, 7): row
-    and column of the end, row and column of the rim, run in pixels, tangent of the light's height, and 1 where the
-    surface must be torn under the rim (the last dark pixel faces the light). Returns how many.
+    In: lit (H, W, K) 0 or 1, lights (h, w, K, 3) of cells of `cell` pixels, normals (H, W, 3), longest run in pixels.
+    Fills found (n, 7): row and column of the end, row and column of the rim, run in pixels, tangent of the light's
+    height, and 1 where the surface must be torn under the rim (no face that turns away from the light shows there).
+    Returns how many.
     """
     height, width, count = lit.shape
     number = 0
@@ -369,7 +372,7 @@ def follow_shadows(lit, lights, cell, normals, longest, found):  # type: ignore[
                 dark = 0
                 turned = 0
                 while steps < longest:
-                    px, py = int(round(x + steps * sx)), int(round(y + steps * sy))
+                    px, py = round(x + steps * sx), round(y + steps * sy)
                     if px < 0 or py < 0 or px >= width or py >= height:
                         dark = 0
                         break
@@ -384,20 +387,20 @@ def follow_shadows(lit, lights, cell, normals, longest, found):  # type: ignore[
                 if dark >= 3 and steps < longest and number < len(found):
                     found[number, 0], found[number, 1] = y, x
                     found[number, 2], found[number, 3] = y + steps * sy, x + steps * sx
-                    found[number, 4], found[number, 5], found[number, 6] = steps, lz / across, 1.0 if turned < cell else 0.0
+                    found[number, 4], found[number, 5] = steps, lz / across
+                    found[number, 6] = 1.0 if turned < cell else 0.0
                     number += 1
     return number
 
 
 @_entry
-def gather(z, slopes, normals, known, inside, azimuths, longest, step_mm, starts, columns, weights, unseen):  # type: ignore[no-untyped-def]
+def gather(z, slopes, normals, known, inside, azimuths, longest, step_mm, starts, columns, weights):  # type: ignore[no-untyped-def]
     """Which cells and walls each cell sees above its horizon, and with what share of its cosine-weighted sky.
 
-    In: z (h, w) heights in mm, slopes (2, h, w) dz per mm to the right and up, normals (3, h, w), known (h, w), inside (h,
-    w) whose sky is wanted, number of azimuths, longest distance in cells, size of a cell. Fills the rows of a sparse matrix: starts (h w + 1,),
-    columns, weights; a column is a cell's index, or h w + index for the wall under the cell's rim. Fills unseen (h, w)
-    with the share of the sky below the picture's plane where nothing was found, as beyond its border. Returns how many
-    entries, or -1 where the arrays are too short.
+    In: z (h, w) heights in mm, slopes (2, h, w) dz per mm to the right and up, normals (3, h, w), known (h, w), inside
+    (h, w) whose sky is wanted, number of azimuths, longest distance in cells, size of a cell. Fills the rows of a
+    sparse matrix: starts (h w + 1,), columns, weights; a column is a cell's index, or h w + index for the wall under the
+    cell's rim. Returns how many entries, or -1 where the arrays are too short.
     """
     height, width = z.shape
     cells = height * width
@@ -414,28 +417,22 @@ def gather(z, slopes, normals, known, inside, azimuths, longest, step_mm, starts
                 a = normals[0, y, x] * dx + normals[1, y, x] * dy
                 b = normals[2, y, x]
                 horizon = math.atan2(-a, b)
-                before, bz, bx, by = horizon, z[y, x], x, y
+                bz, bx, by = z[y, x], x, y
                 step = 0
                 while step < longest:
                     step += 1 + step // 6  # far cells are small in the sky
-                    cx, cy = int(round(x + step * dx)), int(round(y - step * dy))
+                    cx, cy = round(x + step * dx), round(y - step * dy)
                     if cx < 0 or cy < 0 or cx >= width or cy >= height:
                         break
-                    rise = z[cy, cx] - bz
-                    expected = 0.5 * (
-                        (slopes[0, by, bx] + slopes[0, cy, cx]) * (cx - bx) - (slopes[1, by, bx] + slopes[1, cy, cx]) * (cy - by)
-                    ) * step_mm
-                    over = rise - expected
+                    over = z[cy, cx] - bz - _expected_rise(slopes, bx, by, cx, cy) * step_mm
                     bz, bx, by = z[cy, cx], cx, cy
                     far = math.sqrt(float((cx - x) ** 2 + (cy - y) ** 2)) * step_mm
                     up = math.atan2(z[cy, cx] - z[y, x], far)
                     if up <= horizon:
                         continue
-                    middle = horizon
-                    if over > 0.5 * step_mm:
+                    middle = up  # from here on a wall that no normal shows
+                    if over > STEEP * step_mm:
                         middle = min(max(math.atan2(z[cy, cx] - over - z[y, x], far), horizon), up)
-                    else:
-                        middle = up
                     if number + 2 > len(columns):
                         return -1
                     if middle > horizon and known[cy, cx]:
@@ -447,10 +444,15 @@ def gather(z, slopes, normals, known, inside, azimuths, longest, step_mm, starts
                         weights[number] = _slice(a, b, middle, up) * 2.0 / azimuths
                         number += 1
                     horizon = up
-                if horizon < 0.0:
-                    unseen[y, x] += _slice(a, b, horizon, 0.0) * 2.0 / azimuths
     starts[cells] = number
     return number
+
+
+@_inner
+def _expected_rise(slopes, bx, by, cx, cy):  # type: ignore[no-untyped-def]
+    """From cell b to cell c, by the mean of their slopes, in sizes of a cell; rows run down."""
+    right, up = slopes[0, by, bx] + slopes[0, cy, cx], slopes[1, by, bx] + slopes[1, cy, cx]
+    return 0.5 * (right * (cx - bx) - up * (cy - by))
 
 
 @_inner

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, maximum_filter
+from scipy.ndimage import maximum_filter
 
 from drivers.protocols import Frame
 from station.photometric_stereo.bounced.doubt import COULD_BOUNCE_LIMIT, DOUBT_LIMIT_DEG, doubt_p95_deg
@@ -39,10 +39,9 @@ MODEL_ERROR, MISFIT, GAP = 0.012, 1.5, 2.0  # see `kernels.earn_rows`
 BLOCK_ROWS = 32
 AROUND_CELLS = 5
 NEARBY_CELLS = 2
-BLUR_CELLS = 3.0
 TRANSPORT_LOSS = 1.15  # of the bounced light in shadows, over that which coarse cells send there
 LEAST_FILL, LEAST_JUDGED = 0.01, 30  # bounced irradiance, and cells of so much, by which the albedo is judged
-USUAL_ALBEDO, LEAST_ALBEDO, MOST_ALBEDO, WHITE_STEPS = 0.5, 0.03, 0.95, 3  # of the brightest cells
+USUAL_ALBEDO, LEAST_ALBEDO, MOST_ALBEDO, WHITE_STEPS = 0.5, 0.005, 0.95, 3  # of the brightest cells
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ class _View:
         self.figures = np.zeros((height, width, len(FIGURES)), np.float32)
         self.heights = np.full(self.shape, self.plane_mm)
         self.white = 0.0  # not yet known
-        self.unseen, self.nearby = np.zeros(self.shape), np.zeros(self.shape)
+        self.nearby = np.zeros(self.shape)
         middle = (self.cell_px - 1) / 2
         x = np.arange(self.shape[1] + 1) * self.cell_px + middle
         y = np.arange(self.shape[0] + 1) * self.cell_px + middle
@@ -159,7 +158,7 @@ class _View:
             self.white = TRANSPORT_LOSS * self._white(cells, transport)
         sky = bounced(transport, self.white)
         self.solve(cells, self.white, sky)
-        self.unseen, self.nearby = transport.unseen, maximum_filter(sky.mean(axis=2), 2 * NEARBY_CELLS + 1)
+        self.nearby = maximum_filter(sky.mean(axis=2), 2 * NEARBY_CELLS + 1)
 
     def _white(self, cells: Cells, transport: Transport) -> float:
         """The value of albedo 1, by which the bounced light in shadows is as bright on the whole as it is seen there.
@@ -173,12 +172,15 @@ class _View:
         albedo = self._sums(np.where(pixels, np.linalg.norm(self.g, axis=2), 0))[..., 0]
         without = 1 - cells.lit
         judged = cells.known & (albedo > 0) & (cells.albedo > BRIGHT_SHARE * brightest)
-        for _ in range(WHITE_STEPS):
+        at = np.zeros(self.shape, np.bool_)
+        for step in range(WHITE_STEPS):
             expected = (bounced(transport, white) * without).sum(axis=2) / np.maximum(without.sum(axis=2), 1e-9)
-            at = judged & (expected > LEAST_FILL)
+            if step == 0:
+                at = judged & (expected > LEAST_FILL)
             if at.sum() < LEAST_JUDGED:
                 break
-            white *= min(max(_weighted_median(expected[at] * albedo[at] / np.maximum(dark[at], 1e-9), expected[at]), 0.5), 2.0)
+            ratio = expected[at] * albedo[at] / np.maximum(dark[at], 1e-9)
+            white *= min(max(_weighted_median(ratio, expected[at]), 0.5), 8.0)
             white = min(max(white, brightest / MOST_ALBEDO), brightest / LEAST_ALBEDO)
         return white
 
@@ -199,13 +201,13 @@ class _View:
         cut = plane[: height * size, : width * size].reshape(height, size, width, size, -1)
         return np.asarray(cut.sum(axis=(1, 3), dtype=np.float64))
 
-    def _fill_around(self) -> F64:
-        """(h, w) what is left in dark lights nearby, as irradiance: the estimate of bounced light misses so much."""
-        albedo = np.linalg.norm(self.g, axis=2)
-        has_dark = self._dark_pixels()
-        left = np.where(has_dark, self.figures[..., FIGURES.index("fill")] / np.maximum(albedo, 1e-6), 0)
-        total, number = (gaussian_filter(self._sums(p)[..., 0], BLUR_CELLS) for p in (left, has_dark.astype(np.float32)))
-        return np.asarray(total / (number + 1e-3))
+    def _on_pixels(self, plane: F64) -> F64:
+        """(H, W) of a plane of the cells (h, w): each pixel has its cell's value."""
+        rows, columns = (
+            np.minimum(np.arange(pixels) // self.cell_px, cells - 1)
+            for pixels, cells in zip(self.lit.shape[:2], self.shape, strict=True)
+        )
+        return plane[np.ix_(rows, columns)]
 
     def _cells(self) -> Cells:
         height, width = self.shape
@@ -225,19 +227,14 @@ class _View:
         """The map, with normals kept where the doubt is within its limit."""
         figures = {name: self.figures[..., i] for i, name in enumerate(FIGURES)}
         length = np.linalg.norm(self.g, axis=2)
-        surroundings = {
-            "off_mm": np.abs(self.heights - self.plane_mm), "unseen": self.unseen, "nearby": self.nearby,
-            "fill_around": self._fill_around(),
-        }  # fmt: skip
-        size = self.cell_px
-        rows = np.minimum(np.arange(length.shape[0]) // size, self.shape[0] - 1)
-        columns = np.minimum(np.arange(length.shape[1]) // size, self.shape[1] - 1)
-        figures |= {name: plane[np.ix_(rows, columns)].astype(np.float32) for name, plane in surroundings.items()}
+        figures["nearby"] = self._on_pixels(self.nearby).astype(np.float32)
         figures["albedo"] = length.astype(np.float32)
         number = self.lit.sum(axis=2, dtype=np.int64)
         p95 = doubt_p95_deg(figures)
-        observable = (number >= 3) & (length > self.settings.dark_fraction * 0.1) & (p95 <= DOUBT_LIMIT_DEG)
-        observable &= figures["could_bounce"] <= COULD_BOUNCE_LIMIT
+        proven = figures["could_bounce"] <= COULD_BOUNCE_LIMIT
+        observable: NDArray[np.bool_] = (
+            proven & (number >= 3) & (length > self.settings.dark_fraction * 0.1) & (p95 <= DOUBT_LIMIT_DEG)
+        )
         unit = self.g / np.where(observable & (length > 0), length, np.inf)[..., None]
         found = NormalMap(
             np.ascontiguousarray(np.moveaxis(unit, 2, 0)), length.astype(np.float32) * observable,

@@ -1,4 +1,4 @@
-"""Light that bounces between the cells of a relief: what each sees of the others, and what they send under each lamp."""
+"""Light that bounces between the cells of a relief: what each sees of the others, and what they send it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from station.photometric_stereo.bounced.kernels import gather
+from station.photometric_stereo.bounced.kernels import STEEP, gather
 from station.photometric_stereo.bounced.relief import Relief
 
 F64 = NDArray[np.float64]
 AZIMUTHS, LONGEST_CELLS, ENTRIES_PER_CELL = 16, 60, 400
 BOUNCES = 4
 BORDER_CELLS = 16
-STEEP = 0.5  # of a cell: a step between neighbours that the slopes do not explain is a wall from here on
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Transport:
     direct: F64  # (2 cells, K) irradiance of cells and walls by the lights themselves
     foot: NDArray[np.intp]  # (cells,) the cell at the foot of each wall
     albedo: F64  # (cells,) relative
-    unseen: F64  # (h, w) share of the cell's sky below the picture's plane of which nothing is known
+    shape: tuple[int, int]  # with the border
 
 
 def transport_of(cells: Cells, relief: Relief) -> Transport:
@@ -49,10 +48,9 @@ def transport_of(cells: Cells, relief: Relief) -> Transport:
     count = height * width
     starts = np.zeros(count + 1, np.int64)
     columns, weights = np.zeros(count * ENTRIES_PER_CELL, np.int32), np.zeros(count * ENTRIES_PER_CELL, np.float32)
-    unseen = np.zeros((height, width))
     number = gather(
         relief.z_mm, relief.slopes, cells.normals, cells.known, inside, AZIMUTHS, LONGEST_CELLS, relief.cell_mm,
-        starts, columns, weights, unseen,
+        starts, columns, weights,
     )  # fmt: skip
     if number < 0:
         raise RuntimeError("the cells see more of each other than was planned for")
@@ -60,7 +58,7 @@ def transport_of(cells: Cells, relief: Relief) -> Transport:
     shaded = np.maximum(np.einsum("hwkc,chw->hwk", cells.lights, cells.normals), 0) * cells.lit
     walls, foot = _walls(cells, relief)
     direct = np.concatenate([shaded.reshape(count, -1), walls])
-    return Transport(matrix, direct, foot, cells.albedo.ravel(), _inside(unseen))
+    return Transport(matrix, direct, foot, cells.albedo.ravel(), (height, width))
 
 
 def _beyond_the_border(cells: Cells, relief: Relief) -> tuple[Cells, Relief]:
@@ -93,13 +91,14 @@ def bounced(transport: Transport, white: float) -> F64:
     albedo = np.minimum(transport.albedo / white, 0.98)[:, None]
     found = np.zeros((cells, transport.direct.shape[1]))
     for _ in range(BOUNCES):
-        sent = np.concatenate([
-            albedo * (transport.direct[:cells] + found),
-            albedo * (transport.direct[cells:] + found[transport.foot]),
-        ])
+        sent = np.concatenate(
+            [
+                albedo * (transport.direct[:cells] + found),
+                albedo * (transport.direct[cells:] + found[transport.foot]),
+            ]
+        )
         found = transport.matrix @ sent
-    height, width = (n + 2 * BORDER_CELLS for n in transport.unseen.shape)
-    return np.ascontiguousarray(_inside(found.reshape(height, width, -1)))
+    return np.ascontiguousarray(_inside(found.reshape(*transport.shape, -1)))
 
 
 def _walls(cells: Cells, relief: Relief) -> tuple[F64, NDArray[np.intp]]:
