@@ -8,13 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from drivers.protocols import Frame
+from station.photometric_stereo.bounced.refine import BouncedMap, warm_up_bounced, without_bounced_light
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.gloss import Gloss, warm_up_gloss, without_gloss
 from station.photometric_stereo.lights import LightModel
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.photometric_stereo.solve import PhotometricStereo
 from station.recipe.loaded import LoadedRecipe
-from station.recipe.solver_inputs import flat_field_for, lights_for, solver_settings
+from station.recipe.solver_inputs import flat_field_for, lights_for, noise_for, solver_settings
 
 
 class ViewSolver:
@@ -29,6 +30,7 @@ class ViewSolver:
         self.shape = shape
         self.settings = solver_settings(loaded.recipe)
         self.flat_field: FlatField | None = flat_field_for(loaded, shape)
+        self.bounced: BouncedMap | None = None  # of the last refinement, where the recipe asks for this one
         self._loaded = loaded
         self._choice = loaded.recipe.photometric_stereo
         self._heights_mm = {v.name: v.plane_height_mm for v in loaded.recipe.viewpoints}
@@ -50,7 +52,7 @@ class ViewSolver:
     def refined_name(self) -> str:
         """The method of the refined map; `none` where the recipe asks for no refinement."""
         choice = self._choice
-        return f"{choice.method}, {choice.refine}" if choice.refine == "gloss" else choice.refine
+        return f"{choice.method}, {choice.refine}" if choice.refine in ("gloss", "bounced") else choice.refine
 
     def begin(self, view: str) -> None:
         """Forget the last view, and light the next one as its plane height asks."""
@@ -59,6 +61,7 @@ class ViewSolver:
             self._stereo = self._solver(view)  # the old one's ring goes before the new one's is made
             self._plain = self._stereo.lights
         self._stereo.lights = self._plain
+        self.bounced = None
         self._stereo.begin()
 
     def relight(self, ratios: Mapping[str, float]) -> None:
@@ -89,6 +92,8 @@ class ViewSolver:
         """
         if self._choice.refine == "robust":
             return self._robust(frames)
+        if self._choice.refine == "bounced":
+            return self._without_bounced_light(frames)
         gloss = self._choice.gloss
         if self._choice.refine == "none" or gloss is None:
             return first
@@ -104,10 +109,19 @@ class ViewSolver:
             robust.add(index, frame)
         return robust.solve()
 
+    def _without_bounced_light(self, frames: Sequence[Frame]) -> NormalMap:
+        self.bounced = without_bounced_light(
+            frames, self.lights, self.settings, noise_for(self._loaded, frames[0]),
+            camera_mm=self._loaded.calibration.working_distance_mm, flat_field=self.flat_field,
+        )  # fmt: skip
+        return self.bounced.normal_map
+
     def warm_refinement(self) -> None:
         """Compile, or load, what the refinement would otherwise wait for."""
         if self._choice.refine == "gloss":
             warm_up_gloss()
+        if self._choice.refine == "bounced":
+            warm_up_bounced()
 
     def recycle(self, normal_map: NormalMap | PackedNormalMap) -> None:
         """Take back a map that nobody reads any more."""

@@ -103,13 +103,14 @@ class PhotometricStereoChoice(_Strict):
 
     The detector must get normals from the same solver as its training set; `detector_normals` names it. With `first`
     a refined map goes to archive and screen only, and is left out when the station falls behind. With `refined` it is
-    always made.
+    always made. `bounced` takes off light that bounced between surfaces of a matte part, and refuses normals that stay
+    in doubt (docs/bounced-light.md); it knows nothing of gloss.
     """
 
     method: Literal["ls", "masked", "robust"] = "masked"
     shadow_fraction: Share = 0.08  # a light under this share of the pixel's bright quantile counts as shadowed
     minimum_observable_share: Share = 0.5  # of a view's pixels; fewer make it UNDECIDED
-    refine: Literal["none", "robust", "gloss"] = "none"
+    refine: Literal["none", "robust", "gloss", "bounced"] = "none"
     detector_normals: Literal["first", "refined"] = "first"
     gloss: GlossChoice | None = None
 
@@ -118,7 +119,9 @@ class PhotometricStereoChoice(_Strict):
         if self.refine == "gloss" and self.gloss is None:
             raise FieldError(("gloss",), "refine: gloss needs the product's gloss (of_albedo and roughness)")
         if self.detector_normals == "refined" and self.refine == "none":
-            raise FieldError(("detector_normals",), "'refined' needs a refinement: choose refine: robust or gloss")
+            raise FieldError(
+                ("detector_normals",), "'refined' needs a refinement: choose refine: robust, gloss or bounced"
+            )
         return self
 
     @property

@@ -14,6 +14,7 @@ CAST = 0.5  # of the predicted value: a dark light must lie under this to be in 
 UNEXPLAINED = 10.0  # misfit of each dark light that is neither
 LEAST_LIT = 0.1  # of the brightest value: the third of three lit lights, beyond the gap
 STEEP = 0.5  # of a cell: a step that the slopes do not explain is a wall from here on
+ASSUMED_FILL, ENOUGH = 0.1, 6  # of the brightest value; lights from which on the others show what is lit
 KNOWN_TO = 0.3  # of itself: how well the bounced light is known, when the lit set of the round before is tried
 SEARCHED_TO = 0.1  # the same when a new lit set is searched: a wide allowance would let dark lights pass as lit
 ALIKE = 0.05  # 1 - cosine between pixel and cell, over which the cell's weight falls by e
@@ -24,8 +25,8 @@ FIGURES = (
 # misfit: residual over what noise and model allow; rms of the residual; rms angle by noise, and per error of one value
 # (radians); fill left in dark lights, and before the correction; mean taken off; angle of the correction, and since the
 # round before (radians); share of the lit signal that bounced; what would bounce off a pixel as bright as its
-# surroundings, or the mean of its dark lights where that is more, over the third brightest value: near 1, fewer than
-# three lights are proven to reach the pixel.
+# surroundings, or the mean of its dark lights (or `_third`) where that is more, over the third brightest value: near 1,
+# fewer than three lights are proven to reach the pixel.
 
 _njit: Any = njit  # its type knows nothing of the wrappers that inner functions do without
 _inner = _njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
@@ -179,17 +180,22 @@ def _in_order(u, usable, order):  # type: ignore[no-untyped-def]
 
 @_inner
 def _third(v, usable):  # type: ignore[no-untyped-def]
-    """The third largest usable value, 0 where there are fewer."""
+    """The third largest usable value, 0 where there are fewer; and what bounced light is assumed where few are usable.
+
+    Four or five lights can hardly disprove that shadows are lit: the light in them is then taken for ASSUMED_FILL.
+    """
     first = second = third = 0.0
+    number = 0
     for k in range(len(v)):
         if usable[k]:
+            number += 1
             if v[k] > first:
                 first, second, third = v[k], first, second
             elif v[k] > second:
                 second, third = v[k], second
             elif v[k] > third:
                 third = v[k]
-    return third
+    return third, ASSUMED_FILL * first if number < ENOUGH else 0.0
 
 
 @_inner
@@ -312,7 +318,8 @@ def earn_rows(  # type: ignore[no-untyped-def]
             figures[y, x, 7] = _angle(plain, found)
             figures[y, x, 8] = _angle(normal, found) if length > 0.0 else 0.0
             figures[y, x, 9] = taken / max(signal, 1e-12)
-            figures[y, x, 10] = max(ghost, dark) / max(_third(v, usable[y, x]), 1e-12)
+            third, assumed = _third(v, usable[y, x])
+            figures[y, x, 10] = max(ghost, dark, assumed) / max(third, 1e-12)
             for c in range(3):
                 g[y, x, c] = found[c]
 
@@ -399,8 +406,8 @@ def gather(z, slopes, normals, known, inside, azimuths, longest, step_mm, starts
 
     In: z (h, w) heights in mm, slopes (2, h, w) dz per mm to the right and up, normals (3, h, w), known (h, w), inside
     (h, w) whose sky is wanted, number of azimuths, longest distance in cells, size of a cell. Fills the rows of a
-    sparse matrix: starts (h w + 1,), columns, weights; a column is a cell's index, or h w + index for the wall under the
-    cell's rim. Returns how many entries, or -1 where the arrays are too short.
+    sparse matrix: starts (h w + 1,), columns, weights; a column is a cell's index, or h w + index for the wall under
+    the cell's rim. Returns how many entries, or -1 where the arrays are too short.
     """
     height, width = z.shape
     cells = height * width

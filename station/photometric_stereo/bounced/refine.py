@@ -22,7 +22,7 @@ from station.photometric_stereo.bounced.signals import Signals, signals_of
 from station.photometric_stereo.bounced.transport import Cells, Transport, bounced, transport_of
 from station.photometric_stereo.engine import default_threads, shared_threads
 from station.photometric_stereo.flat_field import FlatField
-from station.photometric_stereo.lights import LightModel, PointLights, light_vectors
+from station.photometric_stereo.lights import DirectionalLights, LightModel, PointLights, light_vectors
 from station.photometric_stereo.normal_map import MOST_COUNTED, NormalMap
 from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
 from station.photometric_stereo.uncertainty import SensorNoise
@@ -34,7 +34,8 @@ CELLS = 8_700  # into which the picture is divided
 LEAST_CELL_PX = 3
 KNOWN_SHARE = 1 / 3  # of a cell's pixels must be solved
 BRIGHT_SHARE = 0.3  # of the 90 % quantile of the albedo: brighter cells are the part, whose height is given
-LONGEST_SHADOW_MM = 25.0
+LONGEST_SHADOW_MM, LONGEST_SHADOW_PX = 25.0, 300  # the latter under far lights, whose pixels have no size
+DARK_SHARE = 0.1  # of the settings' dark fraction: without light nothing is said, and the noise says the rest
 MODEL_ERROR, MISFIT, GAP = 0.012, 1.5, 2.0  # see `kernels.earn_rows`
 BLOCK_ROWS = 32
 AROUND_CELLS = 5
@@ -89,6 +90,15 @@ def without_bounced_light(
     for _ in range(ROUNDS):
         view.bounce(white)
     return view.result()
+
+
+def warm_up_bounced() -> None:
+    """Compile the kernels, or load them from the cache, once at start."""
+    pixels = np.full((24, 24), 100, np.uint16)
+    slanted = ((0.6, 0.0, 0.8), (-0.6, 0.0, 0.8), (0.0, 0.6, 0.8), (0.0, -0.6, 0.8))
+    lights = DirectionalLights(tuple("abcd"), np.array(slanted), np.ones(4))
+    frames = [Frame(pixels, "Mono8", 8, 0.0, 1.0, 0.0, k, k) for k in range(4)]
+    without_bounced_light(frames, lights, SolverSettings(), SensorNoise(0.1, 5.0), threads=1)
 
 
 def _weighted_median(values: F64, weights: F64) -> float:
@@ -190,7 +200,7 @@ class _View:
 
     def _relief(self, cells: Cells) -> Relief:
         found = np.zeros((self.lit.shape[0] * self.lit.shape[1], 7))
-        longest = int(LONGEST_SHADOW_MM / self.mm_per_px)
+        longest = int(LONGEST_SHADOW_MM / self.mm_per_px) if isinstance(self.lights, PointLights) else LONGEST_SHADOW_PX
         unit = self.g / np.maximum(np.linalg.norm(self.g, axis=2), 1e-12)[..., None]
         number = follow_shadows(self.lit, self.cell_lights, self.cell_px, unit, longest, found)
         return relief_from(cells.normals, cells.known, found[:number], self.cell_px, self.mm_per_px)
@@ -231,14 +241,13 @@ class _View:
         figures["albedo"] = length.astype(np.float32)
         number = self.lit.sum(axis=2, dtype=np.int64)
         p95 = doubt_p95_deg(figures)
-        proven = figures["could_bounce"] <= COULD_BOUNCE_LIMIT
-        observable: NDArray[np.bool_] = (
-            proven & (number >= 3) & (length > self.settings.dark_fraction * 0.1) & (p95 <= DOUBT_LIMIT_DEG)
-        )
+        trusted = (figures["could_bounce"] <= COULD_BOUNCE_LIMIT) & (p95 <= DOUBT_LIMIT_DEG)
+        bright = length > self.settings.dark_fraction * DARK_SHARE
+        observable = np.asarray((number >= 3) & bright & trusted, np.bool_)
         unit = self.g / np.where(observable & (length > 0), length, np.inf)[..., None]
         found = NormalMap(
             np.ascontiguousarray(np.moveaxis(unit, 2, 0)), length.astype(np.float32) * observable,
             np.minimum(number, MOST_COUNTED).astype(np.uint8), figures["rms"].copy(), observable,
-            ~self.seen.usable.all(axis=2),
+            np.logical_not(self.seen.usable.all(axis=2)),
         )  # fmt: skip
         return BouncedMap(found, np.where(observable, p95, np.nan), figures["bounced_share"].copy(), figures)

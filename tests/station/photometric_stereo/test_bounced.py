@@ -1,0 +1,166 @@
+"""Bounced light: lit sets that are earned, a groove whose faces light each other, and a doubt that holds the errors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from drivers.protocols import Frame
+from station.photometric_stereo.bounced.kernels import FIGURES, earn_rows
+from station.photometric_stereo.bounced.refine import BouncedMap, without_bounced_light
+from station.photometric_stereo.checks import angular_error_map
+from station.photometric_stereo.lights import DirectionalLights
+from station.photometric_stereo.normal_map import NormalMap
+from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
+from station.photometric_stereo.solve import PhotometricStereo
+from station.photometric_stereo.uncertainty import SensorNoise
+
+F64 = NDArray[np.float64]
+FULL = 4095
+NOISE = SensorNoise(FULL / 40_000, 10.0)
+HEIGHT, WIDTH, HALF = 90, 150, 40  # pixels; half the groove's width
+
+
+def ring(count: int = 8) -> DirectionalLights:
+    turn, slant = np.arange(count) * 2 * np.pi / count, np.radians(40)
+    directions = np.stack(
+        [np.sin(slant) * np.cos(turn), np.sin(slant) * np.sin(turn), np.full(count, np.cos(slant))], 1
+    )
+    return DirectionalLights(tuple(f"L{k}" for k in range(count)), directions, np.ones(count))
+
+
+def frames_of(light: F64) -> list[Frame]:
+    """Of (K, H, W) light, 1 at full scale, with the sensor's noise."""
+    rng, counts = np.random.default_rng(5), light * FULL
+    noisy = np.round(counts + rng.normal(size=light.shape) * np.sqrt(NOISE.variance_dn2(counts)))
+    pixels = np.clip(noisy, 0, FULL).astype(np.uint16)
+    return [Frame(plane, "Mono12", 12, 0.0, 1.0, 0.0, k, k) for k, plane in enumerate(pixels)]
+
+
+def first(frames: list[Frame], lights: DirectionalLights) -> NormalMap:
+    solver = PhotometricStereo(lights, (frames[0].pixels.shape[0], frames[0].pixels.shape[1]))
+    for k, frame in enumerate(frames):
+        solver.add(k, frame)
+    return solver.solve()
+
+
+def groove(albedo: float, bounces: int) -> tuple[F64, F64]:
+    """(8, H, W) light and (3, H, W) truth of a long groove of 90 degrees, its faces at 45 degrees, flat land beside it.
+
+    Light between the faces is that of infinite strips, dF = x z dz / (2 (x^2 + z^2)^1.5), by repeated bounces.
+    """
+    lights = ring().directions
+    x = (np.arange(HALF) + 0.5) * np.sqrt(2)  # along a face, from the crease
+    factor = x[:, None] * x / (2 * (x[:, None] ** 2 + x**2) ** 1.5) * np.sqrt(2)
+    faces = np.array([[1.0, 0.0, 1.0], [-1.0, 0.0, 1.0]]) / np.sqrt(2)  # left, right
+    direct = (lights @ faces.T)[:, :, None] * np.ones(HALF)
+    found = np.zeros_like(direct)
+    for _ in range(bounces):
+        found = albedo * (direct + found)[:, ::-1] @ factor.T
+    light, truth = np.zeros((8, HEIGHT, WIDTH)), np.zeros((3, HEIGHT, WIDTH))
+    truth[2], middle = 1, WIDTH // 2
+    light[:] = (albedo * lights[:, 2])[:, None, None]
+    for face, columns in enumerate((np.arange(middle - 1, middle - 1 - HALF, -1), np.arange(middle, middle + HALF))):
+        light[:, :, columns] = albedo * (direct + found)[:, face][:, None, :]
+        truth[:, :, columns] = faces[face][:, None, None]
+    return light, truth
+
+
+def errors(found: NormalMap, truth: F64) -> F64:
+    """(H, W) degrees, NaN where not observable."""
+    return angular_error_map(found.normals, truth)
+
+
+@pytest.fixture(scope="module")
+def bounced_groove() -> tuple[NormalMap, BouncedMap, F64]:
+    light, truth = groove(0.6, 8)
+    frames = frames_of(light)
+    return first(frames, ring()), without_bounced_light(frames, ring(), SolverSettings(), NOISE, white=1.0), truth
+
+
+def test_light_between_the_faces_of_a_groove_is_taken_off(
+    bounced_groove: tuple[NormalMap, BouncedMap, F64],
+) -> None:
+    masked, refined, truth = bounced_groove
+    inside = truth[2] < 0.9
+    kept = inside & refined.normal_map.observable
+    before, after = (np.nanmean(errors(m, truth)[kept]) for m in (masked, refined.normal_map))
+    assert before > 5
+    assert after < 0.4 * before
+    assert kept.sum() > 0.7 * inside.sum()
+    assert np.nanmedian(refined.bounced_share[inside]) > 0.1
+
+
+def test_the_doubt_holds_the_errors_and_the_residual_alone_would_not(
+    bounced_groove: tuple[NormalMap, BouncedMap, F64],
+) -> None:
+    masked, refined, truth = bounced_groove
+    for where in (truth[2] < 0.9, truth[2] > 0.9):
+        kept = where & refined.normal_map.observable
+        assert np.mean(errors(refined.normal_map, truth)[kept] <= refined.p95_deg[kept]) > 0.9
+    assert np.isnan(refined.p95_deg[~refined.normal_map.observable]).all()
+    inside = truth[2] < 0.9
+    assert np.median(masked.residual[inside]) < 3 * np.median(masked.residual[~inside])  # a crease shows no residual
+
+
+def test_without_a_known_white_the_albedo_shows_in_shadows_and_direct_light_stays_as_it_is() -> None:
+    light, truth = groove(0.6, 0)
+    frames = frames_of(light)
+    masked, refined = first(frames, ring()), without_bounced_light(frames, ring(), SolverSettings(), NOISE, white=50.0)
+    assert refined.normal_map.observable_share > 0.98
+    before, after = (np.nanmean(errors(m, truth)) for m in (masked, refined.normal_map))
+    assert after < before + 0.1
+
+
+def earned(values: F64) -> tuple[NDArray[np.uint8], F64, dict[str, F64]]:
+    """lit (n, K), g (n, 3) and figures (n,) of n pixels' values (n, K), without any surroundings."""
+    number, count = values.shape
+    lit, g = np.zeros((1, number, count), np.uint8), np.zeros((1, number, 3), np.float32)
+    figures = np.zeros((1, number, len(FIGURES)), np.float32)
+    nothing = np.zeros((1, 1))
+    earn_rows(
+        values[None].astype(np.float32), np.ones((1, number, count), np.bool_), ring(count).directions,
+        (1.0, 0.0, 0.0, 0.0, 0.0, False), nothing, np.zeros((1, 1, count)), np.zeros((3, 1, 1)),
+        np.zeros((1, 1), np.bool_), nothing, 3, 1.0, np.full((2, count), 1e-7), (0.012, 1.5, 2.0, count - 3, 100.0),
+        lit, g, figures, 0, 1,
+    )  # fmt: skip
+    return lit[0], g[0].astype(np.float64), {name: figures[0, :, i] for i, name in enumerate(FIGURES)}
+
+
+@pytest.mark.parametrize("fill", [0.04, 0.10, 0.17])
+def test_a_light_counts_only_where_it_is_lit_directly_however_bright_the_shadows_are(fill: float) -> None:
+    rng = np.random.default_rng(2)
+    normal = np.array([0.2, -0.1, np.sqrt(1 - 0.05)])
+    truth = np.ones((300, 8), np.bool_)
+    for row in truth:
+        row[(np.arange(rng.integers(0, 5)) + rng.integers(8)) % 8] = False  # neighbours on the ring, as a wall shades
+    values = 0.6 * (np.where(truth, ring().directions @ normal, 0) + fill * np.abs(rng.normal(1, 0.02, truth.shape)))
+    lit, g, _ = earned(values)
+    assert np.mean((lit > 0) == truth) > 0.99
+    found = g / np.linalg.norm(g, axis=1)[:, None]
+    shaded = ~truth.all(axis=1)
+    assert np.median(np.degrees(np.arccos(np.clip(found[shaded] @ normal, -1, 1)))) < 1.0
+
+
+def test_two_lamps_and_a_bounced_third_are_refused_with_four_lights() -> None:
+    values = np.tile(ring(4).directions[:, 2], (60, 90, 1)) * 0.5
+    values[:, 30:60, 2:] = 0.06  # two of four lights are in shadow, which bounced light fills
+    frames = frames_of(np.moveaxis(values, 2, 0))
+    refined = without_bounced_light(frames, ring(4), SolverSettings(), NOISE, white=1.0)
+    assert refined.normal_map.observable[:, 35:55].mean() < 0.05
+    assert refined.normal_map.observable[:, :25].mean() > 0.95
+    assert first(frames, ring(4)).observable[:, 35:55].mean() > 0.95  # what `masked` makes of the same
+
+
+def test_frames_that_do_not_fit_and_an_impossible_white_are_refused() -> None:
+    frames = frames_of(np.full((8, 12, 12), 0.3))
+    with pytest.raises(PhotometricStereoError, match="7 frames for 8 lights"):
+        without_bounced_light(frames[:7], ring(), SolverSettings(), NOISE)
+    with pytest.raises(PhotometricStereoError, match="white is 0"):
+        without_bounced_light(frames, ring(), SolverSettings(), NOISE, white=0.0)
+    frames[3] = replace(frames[3], pixels=frames[3].pixels[:6])
+    with pytest.raises(PhotometricStereoError, match="differ in size"):
+        without_bounced_light(frames, ring(), SolverSettings(), NOISE)
