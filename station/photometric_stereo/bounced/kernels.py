@@ -29,8 +29,9 @@ FIGURES = (
 # fewer than three lights are proven to reach the pixel.
 
 _njit: Any = njit  # its type knows nothing of the wrappers that inner functions do without
-_inner = _njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-_entry = _njit(nogil=True, cache=True, error_model="numpy")
+_FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}  # infinity and NaN keep their meaning
+_inner = _njit(nogil=True, fastmath=_FAST, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_entry = _njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
 
 
 @_inner
@@ -164,6 +165,15 @@ def _mean_dark(u, usable, lit):  # type: ignore[no-untyped-def]
 
 
 @_inner
+def _count(lit):  # type: ignore[no-untyped-def]
+    number = 0
+    for k in range(len(lit)):
+        if lit[k] != 0.0:
+            number += 1
+    return number
+
+
+@_inner
 def _in_order(u, usable, order):  # type: ignore[no-untyped-def]
     """Fill order with the usable lights, the darkest first; returns how many."""
     number = 0
@@ -223,7 +233,7 @@ def _earn(u, usable, lights, variances, known, rules, before, lit, work):  # typ
     brightest = u[order[number - 1]]
     model = model_of * max(brightest, 0.0)
     lit[:] = 0.0
-    if before.sum() >= 3.0:
+    if _count(before) >= 3:
         over, rms, level = _try(u, usable, lights, before, variances, known, KNOWN_TO, model, worst, m6, i6, g)
         if over <= accepted:
             lit[:] = before
@@ -266,7 +276,7 @@ def earn_rows(  # type: ignore[no-untyped-def]
     lights, strengths, before, now = np.empty((count, 3)), np.empty(count), np.empty(count), np.empty(count)
     normal, plain, spread = np.empty(3), np.empty(3), np.empty(2)
     work = (np.empty(count, np.int64), np.empty(count), np.empty(6), np.empty(6), np.empty(3), np.empty(3))
-    found = work[5]
+    free, found = np.empty(count, np.bool_), work[5]
     for y in range(first, last):
         for x in range(signals.shape[1]):
             row, column = min(y // cell_px, heights.shape[0] - 1), min(x // cell_px, heights.shape[1] - 1)
@@ -278,20 +288,22 @@ def earn_rows(  # type: ignore[no-untyped-def]
             length = math.sqrt(length)
             e[:] = 0.0
             if length > 0.0:
-                normal /= length
+                for c in range(3):
+                    normal[c] /= length
                 _bounced_at(y, x, normal, bounced, normals, known, cell_px, e)
             for k in range(count):
                 v[k] = signals[y, x, k] / strengths[k]
                 e[k] *= min(length, white)
                 u[k] = v[k] - e[k]
                 variances[k] = noise[0, k] + noise[1, k] * max(v[k], 0.0)
-                before[k] = lit[y, x, k] if usable[y, x, k] else 0.0
+                free[k] = usable[y, x, k]
+                before[k] = lit[y, x, k] if free[k] else 0.0
             ghost = 0.0
             for k in range(count):
                 ghost = max(ghost, e[k])
             if length > 0.0:
                 ghost *= around[row, column] / min(length, white)
-            misfit, rms, level = _earn(u, usable[y, x], lights, variances, e, rules, before, now, work)
+            misfit, rms, level = _earn(u, free, lights, variances, e, rules, before, now, work)
             figures[y, x, :] = 0.0
             figures[y, x, 0] = misfit
             if misfit == np.inf:
@@ -300,7 +312,7 @@ def earn_rows(  # type: ignore[no-untyped-def]
                 continue
             albedo = math.sqrt(found[0] ** 2 + found[1] ** 2 + found[2] ** 2)
             _tangent(lights, now, variances, found, work[2], work[3], spread)
-            dark = _mean_dark(v, usable[y, x], now)
+            dark = _mean_dark(v, free, now)
             _solve(v, lights, now, dark, work[2], work[3], plain)
             lit_number = signal = taken = 0.0
             for k in range(count):
@@ -318,7 +330,7 @@ def earn_rows(  # type: ignore[no-untyped-def]
             figures[y, x, 7] = _angle(plain, found)
             figures[y, x, 8] = _angle(normal, found) if length > 0.0 else 0.0
             figures[y, x, 9] = taken / max(signal, 1e-12)
-            third, assumed = _third(v, usable[y, x])
+            third, assumed = _third(v, free)
             figures[y, x, 10] = max(ghost, dark, assumed) / max(third, 1e-12)
             for c in range(3):
                 g[y, x, c] = found[c]
