@@ -16,7 +16,7 @@ from drivers.simulated.scene.mounted import MountedCamera
 Mask = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 
-CONCAVE_SHARE, CONTACT_MM, CONTACT_RISE, SURFACE_STEP_MM = 0.05, 1.0, 0.2, 0.2
+CONCAVE_SHARE, CONTACT_MM, CONTACT_RISE, SURFACE_STEP_MM = 0.05, 1.0, 0.2, 0.3
 
 
 def concave(view: RenderedView) -> Mask:
@@ -55,7 +55,7 @@ def _placed(view: RenderedView, pose: Pose) -> tuple[F64, F64]:
 
 
 def _surface_points(part: Part) -> tuple[F64, NDArray[np.int64]]:
-    """Points (n, 3) all over the part and the plate round it, about 0.2 mm apart; their patches, -1 the plate."""
+    """Points (n, 3) all over the part and the plate round it, about 0.3 mm apart; their patches, -1 the plate."""
     mesh, rng = mesh_of(part.body), np.random.default_rng(3)
     wanted = mesh.areas_mm2() / SURFACE_STEP_MM**2
     chosen = np.repeat(np.arange(len(wanted)), rng.poisson(wanted))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from foreign.pixels import Mask, concave, contacts
-from foreign.views import BINNING, RenderedView
+from foreign.views import BINNING, PLATE_ALBEDO, RenderedView
 from normals_truth import EIGHT, VIEWS
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ from drivers.simulated.scene import DIFFUSE_CHANNEL, Part, Placement, Scene, Sen
 from drivers.simulated.scene.geometry import region
 from drivers.simulated.scene.head import SLANT_DEG
 from drivers.simulated.scene.mounted import FOCAL_PX
+from drivers.simulated.scene.part import Packed
 from drivers.simulated.scene.patches import Material
 from drivers.simulated.scene.scene import SIGNAL_E_PER_US
 
@@ -29,13 +31,23 @@ _EXACT_SENSOR = Sensor(saturation_e=1e8, read_noise_e=0.0, dark_e_per_s=0.0, prn
 _BRIGHTEST, _BRACKET = 1.5, (1.0, 8.0, 64.0)  # light at full scale of the shortest exposure; exposures against it
 
 
+class MattePart(Part):
+    """A part on a plate without texture and gloss, as the renderer has it."""
+
+    @cached_property
+    def packed(self) -> Packed:
+        packed = super().packed
+        plate = Material((PLATE_ALBEDO,) * 3, f0=(0.0, 0.0, 0.0), alpha=1.0)
+        return replace(packed, materials=np.vstack([packed.materials[:-1], plate.row()]))
+
+
 def matte_part(product: str, albedo: float) -> Part:
     """The product as drawn, all of one matte albedo."""
     part = make_part(product, 0)
     matte = Material((albedo,) * 3, f0=(0.0, 0.0, 0.0), alpha=1.0)
     patches = tuple(replace(patch, paints=()) for patch in part.body.patches)
     body = replace(part.body, patches=patches, materials=dict.fromkeys(part.body.materials, matte))
-    return replace(part, placement=Placement(), body=body)
+    return MattePart(product, 0, (), Placement(), body, None)
 
 
 def scene_of(product: str, albedo: float, bounces: int) -> Scene:
@@ -136,9 +148,11 @@ def scene_rows(product: str, albedo: float, name: str, view: RenderedView, bounc
 def _difference(
     ours: F64, theirs: NDArray[np.float32], total: NDArray[np.float32], mask: Mask, albedo: float
 ) -> Difference:
-    """Maps (K, H, W) over the pixels of `mask`."""
+    """Maps (K, H, W) over the pixels of `mask`; NaN where no light comes."""
     a, b, whole = (np.asarray(light[:, mask], np.float64) for light in (ours, theirs, total))
     judged = whole > LEAST_OF_ALBEDO * albedo
+    if not judged.any():
+        return Difference(math.nan, math.nan, math.nan)
     apart = 100.0 * np.abs(a - b)[judged] / whole[judged]
     bias = 100.0 * float((a - b).sum() / whole.sum())
     return Difference(float(np.median(apart)), float(np.percentile(apart, 95)), bias)
