@@ -43,10 +43,8 @@ SCENE_HEADER = (
 SCENE_HEADER += (
     f"\n{'part':<10}{'rho':>5} {'view':<6}{'where':<8}{'pixels':>7}" + f"  {'median':>7}{'p95':>7}{'bias':>7}" * 4
 )
-SOLVER_HEADER = f"{'':<37}{'mean error':>16}{'observ-':>9}{'< 3':>8}   95 % interval holds"
-SOLVER_HEADER += (
-    f"\n{'part':<10}{'rho':>5} {'view':<6}{'K':>2}  {'solver':<10}{'all':>8}{'3 lit':>8}{'able':>9}{'lit':>8}"
-)
+SOLVER_HEADER = f"{'':<43}{'mean error':>16}{'observ-':>9}{'< 3':>8}   95 % interval holds"
+SOLVER_HEADER += f"\n{'part':<10}{'rho':>5} {'view':<6}{'K':>2} {'light':<7}{'solver':<10}{'all':>8}{'3 lit':>8}{'able':>9}{'lit':>8}"
 SOLVER_HEADER += f"{'open':>9}{'concave':>9}{'all':>8}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,13 +30,13 @@ Solver = Callable[[list[Frame], PointLights], tuple[NormalMap, NDArray[np.float3
 NOISE_BINNING, EXPOSURE_US = 4, 8000.0
 
 
-def frames_of(view: RenderedView, channels: tuple[int, ...], seed: int) -> list[Frame]:
-    """Total light as the simulated sensor would give it, exposed by the albedo."""
+def frames_of(view: RenderedView, channels: tuple[int, ...], light: str, seed: int) -> list[Frame]:
+    """`total` or `direct` light as the simulated sensor would give it, exposed by the albedo."""
     sensor, exposure_us = Sensor(), EXPOSURE_US * 0.5 / float(view.albedo[view.part].max())
     values = exposure_values(sensor, exposure_us, 0.0, 12, NOISE_BINNING, DEFAULT_BLACK_LEVEL_DN)
     frames = []
     for k, channel in enumerate(channels):
-        electrons = (view.total[channel - 1] * LAMP_UNIT_E_PER_US).astype(np.float32)
+        electrons = (getattr(view, light)[channel - 1] * LAMP_UNIT_E_PER_US).astype(np.float32)
         pixels = np.empty(electrons.shape, np.uint16)
         keys = np.random.default_rng([seed, channel]).integers(1 << 63, size=2).astype(np.uint64)
         expose_rows(electrons, values, keys, np.zeros(2, np.int32), pixels, 0, len(pixels))
@@ -94,6 +95,7 @@ class SolverRow:
     albedo: float
     view: str
     lights: int
+    light: str  # total or direct
     solver: str
     mean_deg: float
     mean_of_three_deg: float
@@ -104,15 +106,15 @@ class SolverRow:
     held: float
 
     def as_text(self) -> str:
-        start = f"{self.product:<10}{self.albedo:>5.2f} {self.view:<6}{self.lights:>2}  {self.solver:<10}"
+        start = f"{self.product:<10}{self.albedo:>5.2f} {self.view:<6}{self.lights:>2} {self.light:<7}{self.solver:<10}"
         errors = f"{self.mean_deg:>8.2f}{self.mean_of_three_deg:>8.2f}{self.observable_share:>9.1%}"
         return (
             f"{start}{errors}{self.fewer_than_three:>8}{self.held_open:>9.1%}{self.held_concave:>9.1%}{self.held:>8.1%}"
         )
 
 
-def pixels_of(view: RenderedView, channels: tuple[int, ...], solver: Solver) -> Pixels:
-    found, stated = solver(frames_of(view, channels, 7), lights_of(view, channels))
+def pixels_of(view: RenderedView, channels: tuple[int, ...], light: str, solver: Solver) -> Pixels:
+    found, stated = solver(frames_of(view, channels, light, 7), lights_of(view, channels))
     error = angular_error_map(found.normals, view.normals.astype(np.float64))
     error = np.where(found.observable, error, np.nan)
     reached = view.lit[[channel - 1 for channel in channels]].sum(axis=0)
@@ -120,11 +122,11 @@ def pixels_of(view: RenderedView, channels: tuple[int, ...], solver: Solver) -> 
     return Pixels(error[part], stated[part].astype(np.float64), reached[part], concave(view)[part])
 
 
-def solver_row(product: str, albedo: float, view: str, lights: int, solver: str, p: Pixels) -> SolverRow:
+def solver_row(product: str, albedo: float, view: str, lights: int, light: str, solver: str, p: Pixels) -> SolverRow:
     seen = np.isfinite(p.error_deg)
     held = p.error_deg <= p.stated_deg
     return SolverRow(
-        product, albedo, view, lights, solver,
+        product, albedo, view, lights, light, solver,
         _mean(p.error_deg[seen]), _mean(p.error_deg[seen & (p.reached >= 3)]), float(seen.mean()),
         int((seen & (p.reached < 3)).sum()),
         _mean(held[seen & ~p.concave]), _mean(held[seen & p.concave]), _mean(held[seen]),
@@ -137,10 +139,9 @@ def _mean(values: NDArray[np.generic]) -> float:
 
 def solver_rows(product: str, albedo: float, views: dict[str, RenderedView]) -> Iterator[SolverRow]:
     """One row a view, and one for all of them where there are several."""
-    for channels in (EIGHT, FOUR):
-        for name, solver in solvers().items():
-            found = {view: pixels_of(rendered, channels, solver) for view, rendered in views.items()}
-            if len(found) > 1:
-                found["all"] = Pixels.joined(list(found.values()))
-            for view, pixels in found.items():
-                yield solver_row(product, albedo, view, len(channels), name, pixels)
+    for channels, light, (name, solver) in itertools.product((EIGHT, FOUR), ("direct", "total"), solvers().items()):
+        found = {view: pixels_of(rendered, channels, light, solver) for view, rendered in views.items()}
+        if len(found) > 1:
+            found["all"] = Pixels.joined(list(found.values()))
+        for view, pixels in found.items():
+            yield solver_row(product, albedo, view, len(channels), light, name, pixels)
