@@ -2,11 +2,11 @@
 
     pip install "facet-station[foreign]"
     python benchmarks/foreign_renderer.py [--cache FOLDER] [--products block lever] [--views top front] [--albedo 0.5]
-                                          [--samples 512] [--bounces 2] [--json]
+                                          [--samples 400] [--bounces 6] [--json]
 
 Every part is matte, of one albedo, without texture, tolerance or placement error; see `foreign/views.py`. With --cache,
-views are kept in a folder, and Mitsuba is needed only for those that are not there: about 40 s each on 2 cores for each
-hundred samples, for three albedos at once.
+views are kept in a folder, and Mitsuba is needed only for those that are not there: a minute or two each on 2 cores,
+for three albedos at once.
 
 Scene: |Scene - renderer| over the renderer's total light, per pixel and lamp, in percent; a pixel that gets less than
 1 % of its albedo from a lamp is not judged by it. `shadow` counts pixels of the part for which the two disagree
@@ -15,7 +15,8 @@ it, in the mean; at a *contact* where another surface rises within 1 mm of it; *
 
 Solver: errors of normals in degrees over the pixels called observable, and over those that three lamps reach directly;
 how many are called observable of all, and although fewer than three lamps reach them; how many errors the stated 95 %
-interval holds on open, concave and all observable pixels. Frames carry the noise of a sensor binned by 4: at the
+interval holds on open, concave and all observable pixels. `direct` rows show what the light model alone costs: the
+solver knows one plane per view, not the height of each pixel, and has nothing else to find there. Frames carry the noise of a sensor binned by 4: at the
 renderer's own 16 it would sink below what is left of the renderer's noise.
 """
 
@@ -33,19 +34,20 @@ from foreign.solver import SolverRow, solver_rows
 from foreign.views import RenderedView, RendererMissing, render
 from normals_truth import VIEWS
 
-from drivers.simulated.scene import make_part
+from drivers.simulated.scene import DEFAULT_BOUNCES, make_part
 
 PRODUCTS = ("connector", "knob", "block", "lever")
 ALBEDOS = (0.2, 0.5, 0.8)  # rendered together
-SCENE_HEADER = (
-    f"{'percent of total light':<40}{'direct':<23}{'total':<23}{'dome, direct':<23}{'dome, total':<21}{'shadow':>9}"
+SCENE_COLUMNS = (
+    f"{'part':<10}{'rho':>5} {'view':<6}{'where':<8}{'pixels':>7}" + f"  {'median':>7}{'p95':>7}{'bias':>7}" * 4
 )
-SCENE_HEADER += (
-    f"\n{'part':<10}{'rho':>5} {'view':<6}{'where':<8}{'pixels':>7}" + f"  {'median':>7}{'p95':>7}{'bias':>7}" * 4
-)
-SOLVER_HEADER = f"{'':<43}{'mean error':>16}{'observ-':>9}{'< 3':>8}   95 % interval holds"
-SOLVER_HEADER += f"\n{'part':<10}{'rho':>5} {'view':<6}{'K':>2} {'light':<7}{'solver':<10}{'all':>8}{'3 lit':>8}{'able':>9}{'lit':>8}"
-SOLVER_HEADER += f"{'open':>9}{'concave':>9}{'all':>8}"
+SCENE_HEADER = f"""\
+{"percent of total light":<40}{"direct":<23}{"total":<23}{"dome, direct":<23}{"dome, total":<21}{"shadow":>9}
+{SCENE_COLUMNS}"""
+SOLVER_HEADER = f"""\
+{"degrees":<43}{"mean error":>16}{"observ-":>9}{"< 3":>8}   95 % interval holds
+{"part":<10}{"rho":>5} {"view":<6}{"K":>2} {"light":<7}{"solver":<10}{"all":>8}{"3 lit":>8}{"able":>9}{"lit":>8}\
+{"open":>9}{"concave":>9}{"all":>8}"""
 
 
 def rendered(product: str, name: str, albedo: float, samples: int, cache: Path | None) -> RenderedView:
@@ -67,8 +69,10 @@ def main() -> int:
     parser.add_argument("--products", nargs="+", choices=PRODUCTS, default=PRODUCTS)
     parser.add_argument("--views", nargs="+", choices=tuple(VIEWS), default=tuple(VIEWS))
     parser.add_argument("--albedo", nargs="+", type=float, default=[0.5])
-    parser.add_argument("--samples", type=int, default=512, help="paths per pixel and lamp")
-    parser.add_argument("--bounces", type=int, default=2, help="of the Scene's light; 0 compares direct light only")
+    parser.add_argument("--samples", type=int, default=400, help="paths per pixel and lamp")
+    parser.add_argument(
+        "--bounces", type=int, default=DEFAULT_BOUNCES, help="of the Scene's light; 0: direct light only"
+    )
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     started = time.perf_counter()
@@ -88,7 +92,7 @@ def main() -> int:
 
 
 def rows(given: argparse.Namespace) -> tuple[list[SceneRow], list[SolverRow]]:
-    """Raises RendererMissing, and ValueError for a broken file and for bounces that this Scene does not have."""
+    """Raises RendererMissing, and ValueError for a broken file and for what the Scene refuses."""
     of_scene: list[SceneRow] = []
     of_solver: list[SolverRow] = []
     for product in given.products:

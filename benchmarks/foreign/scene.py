@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -51,13 +50,8 @@ def matte_part(product: str, albedo: float) -> Part:
 
 
 def scene_of(product: str, albedo: float, bounces: int) -> Scene:
-    """Raises ValueError if this Scene has no bounced light and some is asked."""
-    part = matte_part(product, albedo)
-    if "bounces" in inspect.signature(Scene).parameters:
-        return Scene(part, sensor=_EXACT_SENSOR, bounces=bounces)
-    if bounces:
-        raise ValueError("this Scene has no bounced light: --bounces must be 0")
-    return Scene(part, sensor=_EXACT_SENSOR)
+    """The matte part before a sensor without noise."""
+    return Scene(matte_part(product, albedo), sensor=_EXACT_SENSOR, bounces=bounces)
 
 
 def light_of(scene: Scene, pose: Pose, channel: int) -> F64:

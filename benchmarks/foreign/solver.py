@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -61,7 +62,10 @@ def noise_of_frames() -> SensorNoise:
 
 def solvers() -> dict[str, Solver]:
     """By name: from frames and lights to a map, and to the bound that 95 % of its errors keep, (H, W) degrees."""
-    return {"masked": _masked}
+    found: dict[str, Solver] = {"masked": _masked}
+    if importlib.util.find_spec("station.photometric_stereo.bounced") is not None:
+        found["bounced"] = _bounced
+    return found
 
 
 def _masked(frames: list[Frame], lights: PointLights) -> tuple[NormalMap, NDArray[np.float32]]:
@@ -71,6 +75,15 @@ def _masked(frames: list[Frame], lights: PointLights) -> tuple[NormalMap, NDArra
         solver.add(k, frame)
     found = solver.solve()
     return found, predicted_uncertainty(frames, lights, found, noise_of_frames(), settings, stride=1).p95_deg
+
+
+def _bounced(frames: list[Frame], lights: PointLights) -> tuple[NormalMap, NDArray[np.float32]]:
+    """The refinement under bounced light; it does not know how white the part is."""
+    refine = importlib.import_module("station.photometric_stereo.bounced.refine")
+    found = refine.without_bounced_light(
+        frames, lights, SolverSettings(method="masked"), noise_of_frames(), camera_mm=DISTANCE_MM
+    )
+    return found.normal_map, found.p95_deg
 
 
 @dataclass(frozen=True)
@@ -138,8 +151,9 @@ def _mean(values: NDArray[np.generic]) -> float:
 
 
 def solver_rows(product: str, albedo: float, views: dict[str, RenderedView]) -> Iterator[SolverRow]:
-    """One row a view, and one for all of them where there are several."""
-    for channels, light, (name, solver) in itertools.product((EIGHT, FOUR), ("direct", "total"), solvers().items()):
+    """One row a view, and one for all of them where there are several; `masked` also on direct light alone."""
+    cases = [("direct", "masked", _masked), *(("total", name, solver) for name, solver in solvers().items())]
+    for channels, (light, name, solver) in itertools.product((EIGHT, FOUR), cases):
         found = {view: pixels_of(rendered, channels, light, solver) for view, rendered in views.items()}
         if len(found) > 1:
             found["all"] = Pixels.joined(list(found.values()))
