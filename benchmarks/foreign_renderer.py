@@ -11,13 +11,14 @@ for three albedos at once.
 Scene: |Scene - renderer| over the renderer's total light, per pixel and lamp, in percent; a pixel that gets less than
 1 % of its albedo from a lamp is not judged by it. `shadow` counts pixels of the part for which the two disagree
 whether a lamp reaches them. A pixel is *concave* where bounced light is over 5 % of the total of the lamps that reach
-it, in the mean; at a *contact* where another surface rises within 1 mm of it; *open* where it is neither.
+it, in the mean, or where none reaches it; at a *contact* where another surface rises within 1 mm of it; *open* where it
+is neither.
 
 Solver: errors of normals in degrees over the pixels called observable, and over those that three lamps reach directly;
 how many are called observable of all, and although fewer than three lamps reach them; how many errors the stated 95 %
-interval holds on open, concave and all observable pixels. `direct` rows show what the light model alone costs: the
-solver knows one plane per view, not the height of each pixel, and has nothing else to find there. Frames carry the noise of a sensor binned by 4: at the
-renderer's own 16 it would sink below what is left of the renderer's noise.
+interval holds on open, concave and all observable pixels. Rows of `direct` light show what the light model alone costs:
+the solver knows one plane per view and not the height of each pixel. Frames carry the noise of a sensor binned by 4: at
+the renderer's own 16 it would sink below what is left of the renderer's noise.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, help="folder of rendered views")
     parser.add_argument("--products", nargs="+", choices=PRODUCTS, default=PRODUCTS)
     parser.add_argument("--views", nargs="+", choices=tuple(VIEWS), default=tuple(VIEWS))
-    parser.add_argument("--albedo", nargs="+", type=float, default=[0.5])
+    parser.add_argument("--albedo", nargs="+", type=_albedo, default=[0.5])
     parser.add_argument("--samples", type=int, default=400, help="paths per pixel and lamp")
     parser.add_argument(
         "--bounces", type=int, default=DEFAULT_BOUNCES, help="of the Scene's light; 0: direct light only"
@@ -89,6 +90,13 @@ def main() -> int:
     print("\n".join([SCENE_HEADER, *(r.as_text() for r in of_scene), "", SOLVER_HEADER]))
     print("\n".join([*(r.as_text() for r in of_solver), f"simulated; {elapsed_s:.0f} s"]))
     return 0
+
+
+def _albedo(text: str) -> float:
+    value = float(text)
+    if not 0.01 <= value <= 0.99 or abs(100 * value - round(100 * value)) > 1e-6:
+        raise argparse.ArgumentTypeError(f"{text}: expected hundredths from 0.01 to 0.99")
+    return value
 
 
 def rows(given: argparse.Namespace) -> tuple[list[SceneRow], list[SolverRow]]:
