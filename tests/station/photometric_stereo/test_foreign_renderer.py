@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,13 +74,14 @@ def test_a_view_of_its_own_light_agrees_with_the_scene_and_is_solved(
 ) -> None:
     matte_view.save(tmp_path / "block_top_a50.npz")
     arguments = ("--cache", str(tmp_path), "--products", "block", "--views", "top", "--bounces", "0")
-    assert run(benchmark, monkeypatch, *arguments) == 0
-    lines = capsys.readouterr().out.splitlines()
-    opened = next(line.split() for line in lines if " open " in line)
-    assert float(opened[6]) < 0.05  # percent of the light, 95 % of the pixels
-    solved = next(line.split() for line in lines if line.startswith("block") and " masked " in line)
-    assert float(solved[6]) < 1.0  # degrees where three lamps reach
-    assert int(solved[8]) == 0  # nothing is called observable that fewer than three reach
+    assert run(benchmark, monkeypatch, *arguments, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    opened = next(row for row in found["scene"] if row["where"] == "open")
+    assert opened["direct"]["p95"] < 0.05  # percent
+    assert opened["shadow_share"] == 0.0
+    solved = next(row for row in found["solver"] if row["lights"] == 8)
+    assert solved["mean_of_three_deg"] < 1.0
+    assert solved["fewer_than_three"] < 10  # of 28,000: pixels where a lamp only grazes
 
 
 @pytest.mark.usefixtures("benchmark")
