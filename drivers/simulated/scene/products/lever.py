@@ -29,7 +29,7 @@ BASE_Z_MM, HALF_WIDTH_MM = 4.0, 8.5
 ROUND_X_MM, END_X_MM = -12.0, 20.0
 BOSS_R_MM, BOSS_TOP_MM, BORE_R_MM, BORE_FLOOR_MM = 5.5, 12.0, 2.5, 6.0
 PIVOT_X_MM, PIVOT_R_MM, PIVOT_TOP_MM = 7.0, 4.2, 9.5
-RIB_HALF_MM, RIB_TOP_MM, RIB_FILLET_MM = 1.5, 8.0, 2.0
+RIB_X_MM, RIB_HALF_MM, RIB_TOP_MM, RIB_FILLET_MM = -8.5, 1.5, 8.0, 2.0  # it begins in the boss, clear of the bore
 WALL_X_MM, WALL_TOP_MM, WALL_FILLET_MM = 17.0, 10.0, 3.0
 GROOVE_Y_MM, GROOVE_X, GROOVE_R_MM = -6.0, (-6.0, 10.0), 1.2
 
@@ -53,7 +53,7 @@ def _base(missing: str | None) -> list[Patch]:
     middle = (start + stop) / 2
     top = rectangle("base_top", "matte", (middle, 0.0, BASE_Z_MM), X, Y, stop - start, width)
     foot = RIB_HALF_MM + RIB_FILLET_MM
-    under_rib = Cut.rectangle(start - middle, PIVOT_X_MM - middle, -foot, foot)
+    under_rib = Cut.rectangle(RIB_X_MM - middle, PIVOT_X_MM - middle, -foot, foot)
     groove = Cut.rectangle(
         GROOVE_X[0] - middle, GROOVE_X[1] - middle, GROOVE_Y_MM - GROOVE_R_MM, GROOVE_Y_MM + GROOVE_R_MM
     )
@@ -99,7 +99,7 @@ def _end_wall() -> list[Patch]:
 
 def _rib() -> list[Patch]:
     """The rib from boss to boss, its sides and the fillets at its foot; its ends lie inside the bosses."""
-    x, y, r = (ROUND_X_MM, PIVOT_X_MM), (-RIB_HALF_MM, RIB_HALF_MM), RIB_FILLET_MM
+    x, y, r = (RIB_X_MM, PIVOT_X_MM), (-RIB_HALF_MM, RIB_HALF_MM), RIB_FILLET_MM
     made = box("rib", "matte", x, y, (BASE_Z_MM + r, RIB_TOP_MM), ("top", "front", "back"))
     middle, length, quarter = sum(x) / 2, x[1] - x[0], (math.pi / 4, math.pi / 4)
     down = (0.0, 0.0, -1.0)

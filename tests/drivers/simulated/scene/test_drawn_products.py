@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from drivers.geometry.pose import Pose
-from drivers.simulated.scene import Scene, make_part, random_defect
+from drivers.simulated.scene import Placement, Scene, make_part, random_defect
 from drivers.simulated.scene.products import block, lever
 
 TOP = Pose(0.0, 0.0, 258.0, 0.0, -90.0)
@@ -38,6 +40,17 @@ def test_the_lever_s_fillet_turns_from_base_to_wall_without_an_edge() -> None:
     turns = np.sum(normals[:, 1:] * normals[:, :-1], axis=0)
     assert turns.min() > np.cos(np.radians(10.0))
     assert normals[:, 0] @ normals[:, -1] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_nothing_of_the_lever_stands_in_its_bore() -> None:
+    scene = Scene(replace(make_part("lever", 0), placement=Placement()))
+    truth = scene.truth(TOP, BINNING)
+    x, y = np.meshgrid(np.arange(truth.faces.shape[1]) - 170.5, 113.5 - np.arange(truth.faces.shape[0]))
+    points = np.stack([x, y]) * (truth.depth_mm * 16 / 24429.0)
+    inside = np.hypot(points[0] - lever.ROUND_X_MM, points[1]) < lever.BORE_R_MM - 0.01
+    seen = {scene.part.faces[i] for i in np.unique(truth.faces[inside])}
+    assert inside.sum() > 300
+    assert seen <= {"bore_floor", "bore_wall"}
 
 
 @pytest.mark.parametrize("product", ["block", "lever"])
