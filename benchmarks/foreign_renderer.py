@@ -12,7 +12,7 @@ Scene: |Scene - renderer| over the renderer's total light, per pixel and lamp, i
 1 % of its albedo from a lamp is not judged by it. `shadow` counts pixels of the part for which the two disagree
 whether a lamp reaches them. A pixel is *concave* where bounced light is over 5 % of the total of the lamps that reach
 it, in the mean, or where none reaches it; at a *contact* where another surface rises within 1 mm of it; *open* where it
-is neither.
+is neither. `noise` is what is left of the renderer's own in the view's bounced light, rms over its mean.
 
 Solver: errors of normals in degrees over the pixels called observable, and over those that three lamps reach directly;
 how many are called observable of all, and although fewer than three lamps reach them; how many errors the stated 95 %

@@ -104,12 +104,13 @@ class SceneRow:
     dome_direct: Difference
     dome_total: Difference | None
     shadow_share: float  # of pixels and lamps, that Scene and renderer judge apart
+    noise_percent: float  # the renderer's own, of the view's bounced light, against its mean
 
     def as_text(self) -> str:
         columns = [self.direct, self.total, self.dome_direct, self.dome_total]
         figures = "  ".join(" " * 21 if c is None else c.as_text() for c in columns)
         start = f"{self.product:<10}{self.albedo:>5.2f} {self.view:<6}{self.where:<8}{self.pixels:>7}"
-        return f"{start}  {figures}{self.shadow_share:>9.3%}"
+        return f"{start}  {figures}{self.shadow_share:>9.3%}{self.noise_percent:>7.1f}"
 
 
 def scene_rows(product: str, albedo: float, name: str, view: RenderedView, bounces: int) -> list[SceneRow]:
@@ -133,7 +134,7 @@ def scene_rows(product: str, albedo: float, name: str, view: RenderedView, bounc
                 _difference(dome[None], view.dome_direct[None], view.dome_total[None], mask, albedo),
                 None if dome_total is None
                 else _difference(dome_total[None], view.dome_total[None], view.dome_total[None], mask, albedo),
-                float((shadow == view.lit)[:, mask].mean()),
+                float((shadow == view.lit)[:, mask].mean()), 100.0 * view.noise,
             )
         )  # fmt: skip
     return rows
