@@ -62,7 +62,7 @@ def rig_up(
 
 @rig_app.command("load")
 def rig_load(
-    product: Annotated[str, typer.Argument(help="connector, knob, or a target such as sphere_diffuse.")],
+    product: Annotated[str, typer.Argument(help="connector, knob, block, lever, or a target such as sphere_diffuse.")],
     seed: Annotated[int, typer.Option(min=0, max=MAXIMUM_SEED, help="Which individual part.")] = 1,
     defect: Annotated[list[str] | None, typer.Option("--defect", help="KIND or KIND:SEED; may be repeated.")] = None,
     folder: FolderOption = DEFAULT_RIG_FOLDER,

@@ -17,19 +17,26 @@ from numpy.typing import NDArray
 from drivers.simulated.scene import kernels
 from drivers.simulated.scene.defects import DEFECT_KINDS, Defect, draw_defect, place_defect
 from drivers.simulated.scene.patches import Body, Material
-from drivers.simulated.scene.products import connector, knob, targets
+from drivers.simulated.scene.products import block, connector, knob, lever, targets
 
-PRODUCTS = ("connector", "knob", "sphere_diffuse", "sphere_mirror", "plane_white", "empty")
+PRODUCTS = ("connector", "knob", "block", "lever", "sphere_diffuse", "sphere_mirror", "plane_white", "empty")
 _BODIES: Mapping[str, Callable[[], Body]] = {
     "connector": connector.build,
     "knob": knob.build,
+    "block": block.build,
+    "lever": lever.build,
     "sphere_diffuse": targets.sphere_diffuse,
     "sphere_mirror": targets.sphere_mirror,
     "plane_white": targets.plane_white,
     "empty": targets.empty,
 }
-_INCOMPLETE: Mapping[str, Callable[[str], Body]] = {"connector": connector.build, "knob": knob.build}
-_INSPECTED = ("connector", "knob")
+_INCOMPLETE: Mapping[str, Callable[[str], Body]] = {
+    "connector": connector.build,
+    "knob": knob.build,
+    "block": block.build,  # block and lever serve benchmarks: they have no recipe and no model
+    "lever": lever.build,
+}
+_INSPECTED = tuple(_INCOMPLETE)
 
 PLATE = Material((0.055, 0.056, 0.058), alpha=0.6, texture=kernels.GRAIN, slope=0.02, cell_mm=0.8, mottle=0.15, seed=9)
 SHIFT_MM, ROTATION_DEG, TONE = 0.08, 0.25, 0.03
