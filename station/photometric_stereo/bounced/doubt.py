@@ -26,13 +26,14 @@ NEARBY = (
     0.77  # of the most bounced light nearby: a crease or a neighbour may send it here, and the cells place it badly
 )
 FILL = 2.4  # of the light that is left in dark lights: the estimate of the bounced light misses so much
+UNTESTED = 0.015  # of the albedo, over 1 + spare equations: few of them may agree by chance (chosen, not fitted)
 LEAST_DEG = 0.05
 
 
 def doubt_p95_deg(figures: Mapping[str, F32]) -> F32:
     """(H, W) radius in degrees that 95 % of the errors stay within; infinite where nothing was solved.
 
-    `figures` are those of `kernels.FIGURES`, with `nearby` and `albedo`, each (H, W).
+    `figures` are those of `kernels.FIGURES`, with `nearby`, `albedo` and `lit`, the number of lit lights; each (H, W).
     """
     per_value = figures["per_value"]
     terms = (
@@ -42,6 +43,7 @@ def doubt_p95_deg(figures: Mapping[str, F32]) -> F32:
         MISFIT * figures["rms"] * per_value,
         NEARBY * figures["nearby"] * figures["albedo"] * per_value,
         FILL * figures["fill"] * per_value,
+        UNTESTED * figures["albedo"] * per_value / np.maximum(figures["lit"] - 2, 1),
     )
     square = sum((np.rad2deg(term) ** 2 for term in terms), np.full(per_value.shape, LEAST_DEG**2, np.float32))
     return np.asarray(np.where(per_value > 0, np.sqrt(square), np.inf), np.float32)

@@ -33,7 +33,7 @@ ROUNDS = 2  # of bounced light; a third one changes little
 CELLS = 8_700  # into which the picture is divided
 LEAST_CELL_PX = 3
 KNOWN_SHARE = 1 / 3  # of a cell's pixels must be solved
-BRIGHT_SHARE = 0.3  # of the 90 % quantile of the albedo: brighter cells are the part, whose height is given
+BRIGHT_SHARE = 0.5  # of the brightest cells' albedo (98 % quantile): brighter cells are the part, whose height is given
 LONGEST_SHADOW_MM, LONGEST_SHADOW_PX = 25.0, 300  # the latter under far lights, whose pixels have no size
 DARK_SHARE = 0.1  # of the settings' dark fraction: without light nothing is said, and the noise says the rest
 MODEL_ERROR, MISFIT, GAP = 0.012, 1.5, 2.0  # see `kernels.earn_rows`
@@ -158,7 +158,7 @@ class _View:
         if not cells.known.any():
             return
         ground = relief(cells)
-        bright = cells.known & (cells.albedo > BRIGHT_SHARE * np.quantile(cells.albedo[cells.known], 0.9))
+        bright = cells.known & (cells.albedo > BRIGHT_SHARE * np.quantile(cells.albedo[cells.known], 0.98))
         if isinstance(self.lights, PointLights):
             self.heights = ground.z_mm - np.median(ground.z_mm[bright]) + self.plane_mm
         transport = transport_of(cells, ground)
@@ -240,6 +240,7 @@ class _View:
         figures["nearby"] = self._on_pixels(self.nearby).astype(np.float32)
         figures["albedo"] = length.astype(np.float32)
         number = self.lit.sum(axis=2, dtype=np.int64)
+        figures["lit"] = number.astype(np.float32)
         p95 = doubt_p95_deg(figures)
         trusted = (figures["could_bounce"] <= COULD_BOUNCE_LIMIT) & (p95 <= DOUBT_LIMIT_DEG)
         bright = length > self.settings.dark_fraction * DARK_SHARE

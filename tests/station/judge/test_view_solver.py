@@ -101,6 +101,19 @@ def test_every_view_tells_its_doubt_and_how_its_lights_fit(top: list[CapturedFra
     assert 0.01 < result.quality["uncertainty_median_deg"] < result.quality["uncertainty_p95_deg"] < 5
 
 
+def test_bounced_light_is_taken_off_for_archive_and_screen_and_the_doubt_is_recorded(top: list[CapturedFrame]) -> None:
+    result, detector = judged(changed("bounced", "first", height_mm=5.2), top)
+    assert result.solvers == {"detector": "masked", "map": "masked, bounced"}
+    assert 0.3 < result.quality["refined_observable_share"] <= 1
+    assert 0.05 < result.quality["refined_p95_median_deg"] < 10
+    assert 0 <= result.quality["bounced_share_median"] < 0.5
+    assert result.normal_map.observable_share == result.quality["refined_observable_share"]
+    first, _ = judged(changed("none", "first", height_mm=5.2), top)
+    assert "refined_p95_median_deg" not in first.quality
+    assert len(detector.normals) == 1
+    assert not np.array_equal(result.normal_map.normals, first.normal_map.normals)
+
+
 def test_a_saturated_diffuse_picture_makes_the_view_undecided(top: list[CapturedFrame]) -> None:
     bright = []
     for taken in top:
