@@ -8,6 +8,7 @@ ball under 8 lights: every material below LEAST_EXPLAINED has normals that are 1
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,10 @@ from station.photometric_stereo.settings import SolverSettings
 
 FEWEST_LIGHTS = 4  # three lights are always explained
 MISSED = 0.125  # of the albedo: rms over the lights that counted, freed of the three that the normal took
-LEAST_EXPLAINED = 0.6  # of the judged pixels
+LEAST_EXPLAINED = 0.6  # of the judged pixels of a part
+LEAST_EXPLAINED_WITH_FIXTURE = (
+    0.85  # of a whole picture: a metal part fills a third of it, and the matte plate the rest
+)
 FEWEST_PIXELS = 100
 NOISE_OF_DARK_FRACTION = 1 / 3  # twice the noise that `dark_fraction` is six times of
 NO_BASE = "no diffuse base"
@@ -33,18 +37,23 @@ class DiffuseBase:
 
     @property
     def is_missing(self) -> bool:
-        """True where too little is explained; False also where nothing was judged."""
+        """True where too little of a part is explained; False also where nothing was judged."""
         return self.explained_share is not None and self.explained_share < LEAST_EXPLAINED
 
-    @property
-    def text(self) -> str:
+    def text(self, least: float = LEAST_EXPLAINED) -> str:
         """The finding with its figures."""
         if self.explained_share is None:
-            return f"whether the surface has a diffuse base is not known: {self.pixels} pixels can be judged"
+            return f"only {self.pixels} pixels can be judged for a diffuse base"
         return (
-            f"a matte surface explains {self.explained_share:.0%} of {self.pixels} pixels "
-            f"({LEAST_EXPLAINED:.0%} are needed)"
+            f"a matte surface explains {self.explained_share:.0%} of {self.pixels} pixels (at least {least:.0%} wanted)"
         )
+
+
+def pooled(bases: Sequence[DiffuseBase]) -> DiffuseBase:
+    """Several views of one part as one."""
+    judged = [(base.pixels, base.explained_share) for base in bases if base.explained_share is not None]
+    count = sum(pixels for pixels, _ in judged)
+    return DiffuseBase(count, sum(pixels * share for pixels, share in judged) / count if count else None)
 
 
 def diffuse_base(

@@ -46,9 +46,9 @@ def _warnings(diffuse: DiffuseBase, concave: ConcaveLight, settings: SolverSetti
     """Metal puts light between lit and dark too: there the missing base is the finding."""
     if diffuse.is_missing:
         return (
-            f"{NO_BASE}: {diffuse.text}. This is metal, or gloss on a black body: its normals are wrong by ten degrees "
-            "or more under every method, and the recipe's `refine: gloss` does not apply. Dull the part with a matte "
-            "spray, or do not measure by these normals",
+            f"{NO_BASE}: {diffuse.text()}. This is metal, or gloss on a black body: its normals are wrong by ten "
+            "degrees or more under every method, and the recipe's `refine: gloss` does not apply. Dull the part with a "
+            "matte spray, or do not measure by these normals",
         )
     if not concave.dominates:
         return ()
