@@ -23,7 +23,7 @@ from scipy.stats import beta
 
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
-from drivers.simulated.scene import DEFECT_KINDS, Scene, make_part, random_defect
+from drivers.simulated.scene import DEFAULT_BOUNCES, DEFECT_KINDS, Scene, make_part, random_defect
 from drivers.simulated.scene.mounted import MountedCamera
 from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.plan import CaptureStep, make_plan
@@ -94,7 +94,8 @@ class Bench:
     def scene(self, seed: int, kind: str, knock_mm: Vector, knock_deg: Vector) -> Scene:
         """The part as it lies in the fixture, before a camera that was knocked by that much."""
         defects = () if kind == "good" else (random_defect(self.product, kind, seed),)
-        return Scene(make_part(self.product, seed, defects), seed=1, camera=MountedCamera().moved(knock_mm, knock_deg))
+        camera = MountedCamera().moved(knock_mm, knock_deg)
+        return Scene(make_part(self.product, seed, defects), seed=1, camera=camera, bounces=DEFAULT_BOUNCES)
 
     def _view(self, scene: Scene, seed: int, cause: Cause, view: str) -> ViewResult:
         rng = np.random.default_rng([seed, len(view), ord(view[0])])

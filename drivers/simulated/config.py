@@ -69,6 +69,7 @@ class Imperfections(Strict):
     camera_mount_deg: float = Field(default=0.0, ge=0, le=5)
     board_bow_um: float = Field(default=0.0, ge=-500, le=500)  # of the calibration board, its middle up
     board_pitch_percent: float = Field(default=0.0, ge=-5, le=5)  # too long, evenly
+    light_bounces: int = Field(default=6, ge=0, le=20)  # diffuse reflections between part, fixture and plate; 0 is none
     ambient_level: float = Field(default=0.0, ge=0, le=1)  # of the diffuse dome, always on
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
-from drivers.simulated.scene import Scene, make_part, random_defect
+from drivers.simulated.scene import DEFAULT_BOUNCES, Scene, make_part, random_defect
 from station.acquire.plan import CaptureStep, lit_steps, make_plan
 from station.judge.diffuse_picture import diffuse_rgb
 from station.judge.model_grid import block_mean, block_normals
@@ -62,7 +62,7 @@ class Photographer:
     def views(self, product: str, part: PartToMake) -> Iterator[tuple[str, SolvedView]]:
         """(view, what was solved there) in the recipe's order; all that is random follows from the part's seed."""
         defects = () if part.kind == "good" else (random_defect(product, part.kind, part.seed),)
-        scene = Scene(make_part(product, part.seed, defects), seed=SCENE_SEED)
+        scene = Scene(make_part(product, part.seed, defects), seed=SCENE_SEED, bounces=DEFAULT_BOUNCES)
         rng = np.random.default_rng([part.seed, len(part.kind)])
         lit = lit_steps(make_plan(self._loaded.recipe))
         steps = [replace(step, index=index) for index, step in enumerate(lit)]  # the noise follows from this number
@@ -75,7 +75,7 @@ class Photographer:
 
         `others` are lamps beside the recipe's lights, by name: each is lit fully, exposed as the first light is.
         """
-        scene = Scene(make_part(product, seed), seed=SCENE_SEED)
+        scene = Scene(make_part(product, seed), seed=SCENE_SEED, bounces=DEFAULT_BOUNCES)
         rng = np.random.default_rng([seed, 0])
         steps = lit_steps(make_plan(self._loaded.recipe))
         found: dict[str, dict[str, Frame]] = {}

@@ -14,7 +14,12 @@ material  0:3 albedo, 3:6 F0, 6 alpha, 7 texture, 8 slope, 9 cell mm, 10 mottle 
 grid      0:3 origin, 3:6 right, 6:9 up, 9:12 ahead, 12 x_lo, 13 y_lo, 14 cells per unit x, 15 per unit y,
           16 cells; one row per source
 surface   0:3 normal with relief, 3:6 geometric normal, 6:9 albedo, 9:12 F0, 12 alpha, 13:16 point, 16 t,
-          17 face, 18 in a defect, 19:21 slope dh/du dh/dv, 21 painted, 22 bits of lights in shadow, 23 vignetting
+          17 face, 18 in a defect, 19:21 slope dh/du dh/dv, 21 painted, 22 in shadow, 23 vignetting, 24:26 (u, v),
+          26 patch (the plate's number follows the last patch's)
+cells     the coarse grid of a patch (`surfels.py`): 0:2 u, v of its corner, 2:4 cells per mm of u and v, 4:6 cells
+          along u and v, 6 number of the first cell, 7 closed round u; the last row is the fixture plate
+bounced   per cell and colour 0:3 bounced irradiance, 3:12 its mean direction x, y, z times as much; 12 open share of
+          the dome (`bounce.py`)
 """
 
 from __future__ import annotations
@@ -33,7 +38,8 @@ RECT, DISC, CYLINDER, CONE, SPHERE = 0, 1, 2, 3, 4
 CUT_RECT, CUT_CIRCLE, CUT_HALF_PLANE = 0, 1, 2
 PLAIN, GRAIN, TURNED, BRUSHED = 0, 1, 2, 3
 GROOVE, BOWL, STAIN, TINT = 0, 1, 2, 3
-SURFACE_SIZE = 24
+SURFACE_SIZE = 27
+BOUNCED_SIZE = 13
 PLATE, NOTHING = -1, -2
 _FAR = 1e30
 _SHADOW_END = 1.0 - 2e-5  # of the way from light to point: 5 um at 250 mm
@@ -336,9 +342,11 @@ def _surface(
         tangents[0, 0], tangents[0, 1], tangents[0, 2] = placement[0], -placement[1], 0.0
         tangents[1, 0], tangents[1, 1], tangents[1, 2] = placement[1], placement[0], 0.0
         _texture(materials, materials.shape[0] - 1, u, v, s)
+        s[24], s[25], s[26] = s[13], s[14], patches.shape[0]
     else:
         s[17] = patches[k, 25]
         u, v = _frame_at(patches, k, s, tangents)
+        s[24], s[25], s[26] = u, v, k
         _texture(materials, int(patches[k, 20]), u, v, s)
         first = int(patches[k, 26])
         for i in range(first, first + int(patches[k, 27])):
@@ -402,33 +410,54 @@ def _point_light(
 
 
 @kernel
-def _dome(
-    patches: F64, cuts: F64, camera: F64, grids: F64, starts: I32, items: I32, s: F64, view: F64, mix: F64
-) -> float:  # fmt: skip
-    """Signal from a large dome round the optical axis: half of it unshadowed, half through its samples."""
+def _interpolate(cells: F64, bounced: NDArray[np.float32], s: F64, out: F64) -> None:
+    """Bilinear between the middles of the cells round the surface's (u, v), straight on for the last half cell."""
+    k = int(s[26])
+    columns, rows, first = int(cells[k, 4]), int(cells[k, 5]), int(cells[k, 6])
+    x, y = (s[24] - cells[k, 0]) * cells[k, 2] - 0.5, (s[25] - cells[k, 1]) * cells[k, 3] - 0.5
+    x, y = min(max(x, -0.5), columns - 0.5), min(max(y, -0.5), rows - 0.5)
+    i, j = math.floor(x), math.floor(y)
+    if cells[k, 7] == 0.0:
+        i = min(max(i, 0), max(columns - 2, 0))
+    j = min(max(j, 0), max(rows - 2, 0))
+    fx, fy = x - i, y - j
+    i_next, j_next = i + 1, min(j + 1, rows - 1)
+    if cells[k, 7] > 0.0:
+        i, i_next = i % columns, i_next % columns
+    i_next = min(i_next, columns - 1)
+    a, b = first + j * columns + i, first + j * columns + i_next
+    c, d = first + j_next * columns + i, first + j_next * columns + i_next
+    for n in range(BOUNCED_SIZE):
+        upper = bounced[a, n] + fx * (bounced[b, n] - bounced[a, n])
+        lower = bounced[c, n] + fx * (bounced[d, n] - bounced[c, n])
+        out[n] = upper + fy * (lower - upper)
+
+
+@kernel
+def _indirect(s: F64, responses: F64, colour: int, found: F64) -> float:
+    """Signal of the light that other surfaces send here. Where micro-relief or a defect tilts the surface, it changes
+    with the mean direction of that light. Gloss counts as if it were diffuse."""
+    signal = 0.0
+    for c in range(3):
+        tilt = 0.0
+        for axis in range(3):
+            tilt += (s[axis] - s[3 + axis]) * found[3 + 3 * axis + c]
+        signal += responses[colour, c] * (s[6 + c] + s[9 + c]) * max(found[c] + tilt, 0.0)
+    return float(signal / math.pi)
+
+
+@kernel
+def _dome(camera: F64, s: F64, view: F64, mix: F64, open_share: float) -> float:
+    """Signal from a large dome round the optical axis, of which `open_share` of the light comes past all obstacles."""
     nv = -(s[0] * camera[0, 9] + s[1] * camera[0, 10] + s[2] * camera[0, 11])
-    seen = total = 1e-9
     s[22] = 0.0
-    bit = 1.0
-    for i in range(grids.shape[0]):
-        x, y, z = s[13] - grids[i, 0], s[14] - grids[i, 1], s[15] - grids[i, 2]
-        cosine = -(s[3] * x + s[4] * y + s[5] * z) / math.sqrt(x * x + y * y + z * z) + 0.25
-        bit *= 2.0
-        if cosine <= 0.0:
-            continue
-        total += cosine
-        if _blocked(patches, cuts, grids, i, starts, items, x, y, z):
-            s[22] += bit
-        else:
-            seen += cosine
-    open_share = 0.4 + 0.6 * seen / total
     twice_nv = 2.0 * (s[0] * view[0] + s[1] * view[1] + s[2] * view[2])
     mirror = 0.0
     for c in range(3):
         mirror -= (twice_nv * s[c] - view[c]) * camera[0, 9 + c]
     irradiance, mirrored = 0.5 * (1.0 + nv), 0.5 * (1.0 + mirror)
     signal = mix[0] * irradiance + 0.5 * mix[1] * mirrored
-    return float(signal * open_share / math.pi)
+    return float(signal * min(max(open_share, 0.0), 1.0) / math.pi)
 
 
 @kernel
@@ -455,24 +484,30 @@ def _look(
 @kernel
 def _lit(
     patches: F64, cuts: F64, camera: F64, light: F64, grids: F64, starts: I32, items: I32,
-    responses: F64, colour: int, is_dome: bool, s: F64, view: F64, mix: F64,
+    cells: F64, bounced: NDArray[np.float32], responses: F64, colour: int, is_dome: bool, s: F64, view: F64, mix: F64,
+    found: F64,
 ) -> float:  # fmt: skip
-    """Signal of the surface in `s` in one row of `responses`."""
+    """Signal of the surface in `s` in one row of `responses`. No rows in `bounced`: direct light alone."""
     mix[0] = mix[1] = mix[2] = 0.0
     for c in range(3):
         mix[0] += responses[colour, c] * s[6 + c]
         mix[1] += responses[colour, c] * s[9 + c]
         mix[2] += responses[colour, c]
+    indirect = 0.0
+    if bounced.shape[0] > 0:
+        _interpolate(cells, bounced, s, found)
+        indirect = _indirect(s, responses, colour, found)
     if is_dome:
-        return float(light[3] * s[23]) * _dome(patches, cuts, camera, grids, starts, items, s, view, mix)
-    return float(s[23]) * _point_light(patches, cuts, light, grids, starts, items, s, view, mix)
+        return float(s[23] * (light[3] * _dome(camera, s, view, mix, found[12]) + indirect))
+    return float(s[23] * (_point_light(patches, cuts, light, grids, starts, items, s, view, mix) + indirect))
 
 
 @kernel
 def radiance_rows(
     patches: F64, cuts: F64, materials: F64, paints: F64, defects: F64, placement: F64,
     camera: F64, camera_starts: I32, camera_items: I32, rays: F64, light: F64,
-    grids: F64, starts: I32, items: I32, responses: F64, is_dome: bool, origin: I32, step: int, planes: I32,
+    grids: F64, starts: I32, items: I32, cells: F64, bounced: NDArray[np.float32], responses: F64, is_dome: bool,
+    origin: I32, step: int, planes: I32,
     corners: NDArray[np.float32], kinds: I32, out: NDArray[np.float32], row_0: int, row_1: int,
 ) -> None:  # fmt: skip
     """Signal of one light at level 1 into out[row_0:row_1], electrons per microsecond.
@@ -483,6 +518,7 @@ def radiance_rows(
     interpolated from `corners` and `kinds` (see `corner_rows`); all others are traced pixel by pixel.
     """
     s, tangents, view, mix = np.zeros(SURFACE_SIZE), np.zeros((2, 3)), np.zeros(3), np.zeros(3)
+    found = np.zeros(BOUNCED_SIZE)
     shift_x, shift_y = origin[0] % step, origin[1] % step
     for row in range(row_0, row_1):
         j = (row + shift_y) // step
@@ -503,15 +539,16 @@ def radiance_rows(
                       rays, column, row, s, tangents, view)  # fmt: skip
             out[row, column] = 0.0
             if k != NOTHING:
-                out[row, column] = _lit(patches, cuts, camera, light, grids, starts, items, responses, colour,
-                                        is_dome, s, view, mix)  # fmt: skip
+                out[row, column] = _lit(patches, cuts, camera, light, grids, starts, items, cells, bounced, responses,
+                                        colour, is_dome, s, view, mix, found)  # fmt: skip
 
 
 @kernel
 def corner_rows(
     patches: F64, cuts: F64, materials: F64, paints: F64, defects: F64, placement: F64,
     camera: F64, camera_starts: I32, camera_items: I32, rays: F64, light: F64,
-    grids: F64, starts: I32, items: I32, responses: F64, is_dome: bool, origin: I32, step: int, colours: I32,
+    grids: F64, starts: I32, items: I32, cells: F64, bounced: NDArray[np.float32], responses: F64, is_dome: bool,
+    origin: I32, step: int, colours: I32,
     corners: NDArray[np.float32], kinds: I32, row_0: int, row_1: int,
 ) -> None:  # fmt: skip
     """Signal at each step-th pixel of the sensor, one plane per entry of `colours`, and what is seen there.
@@ -519,6 +556,7 @@ def corner_rows(
     Two corners of the same kind see the same patch with the same paint, defect and shadows.
     """
     s, tangents, view, mix = np.zeros(SURFACE_SIZE), np.zeros((2, 3)), np.zeros(3), np.zeros(3)
+    found = np.zeros(BOUNCED_SIZE)
     for j in range(row_0, row_1):
         y = j * step - origin[1] % step
         for i in range(kinds.shape[1]):
@@ -529,9 +567,9 @@ def corner_rows(
             if k == NOTHING:
                 continue
             for p in range(colours.shape[0]):
-                corners[p, j, i] = _lit(patches, cuts, camera, light, grids, starts, items, responses, colours[p],
-                                        is_dome, s, view, mix)  # fmt: skip
-            kinds[j, i] = ((k + 1) * 1024 + int(s[22])) * 4 + int(s[21]) * 2 + int(s[18])
+                corners[p, j, i] = _lit(patches, cuts, camera, light, grids, starts, items, cells, bounced, responses,
+                                        colours[p], is_dome, s, view, mix, found)  # fmt: skip
+            kinds[j, i] = ((k + 1) * 2 + int(s[22])) * 4 + int(s[21]) * 2 + int(s[18])
 
 
 @kernel
@@ -610,3 +648,220 @@ def fill_grid(patches: F64, corners: F64, grid: F64, starts: I32, items: I32, wr
                 else:
                     starts[cell + 1] += 1
     return total
+
+
+# -- light that bounces: cells on all surfaces, and what they see of each other ------------------------------------
+
+
+@kernel
+def _point_at(patches: F64, k: int, u: float, v: float, s: F64) -> None:
+    """The point of patch k, or of the plate, at (u, v), into s[13:16]."""
+    if k == patches.shape[0]:
+        s[13], s[14], s[15] = u, v, 0.0
+        return
+    kind = patches[k, 12]
+    lu, lv, lw = u, v, 0.0
+    if kind > DISC:
+        angle, radius, lw = u / patches[k, 13], patches[k, 13], v
+        if kind == SPHERE:
+            lw, radius = patches[k, 13] * math.sin(v / patches[k, 13]), patches[k, 13] * math.cos(v / patches[k, 13])
+        elif kind == CONE:
+            slope = (patches[k, 14] - patches[k, 13]) / (patches[k, 16] - patches[k, 15])
+            along = v / math.sqrt(1.0 + slope * slope)
+            lw, radius = patches[k, 15] + along, patches[k, 13] + slope * along
+        lu, lv = radius * math.cos(angle), radius * math.sin(angle)
+    for c in range(3):
+        s[13 + c] = patches[k, c] + lu * patches[k, 3 + c] + lv * patches[k, 6 + c] + lw * patches[k, 9 + c]
+
+
+@kernel
+def _normal_at(patches: F64, k: int, s: F64, tangents: F64) -> tuple[float, float]:
+    """As `_frame_at`, for the plate too, with (u, v) as the cells have it."""
+    if k == patches.shape[0]:
+        s[3], s[4], s[5] = 0.0, 0.0, 1.0
+        return s[13], s[14]
+    return _frame_at(patches, k, s, tangents)
+
+
+@kernel
+def _is_hidden(patches: F64, flipped: F64, cuts: F64, s: F64) -> bool:
+    """Whether the point in `s` lies inside the body: the first surface on the way out is met from behind.
+
+    `flipped` are the same patches facing the other way. The way leans off the normal, past edges that line up with it.
+    """
+    dx, dy, dz = s[3] + 0.031, s[4] + 0.023, s[5] + 0.017
+    front = behind = _FAR
+    for k in range(patches.shape[0]):
+        front = min(front, _hit(patches, k, cuts, s[13], s[14], s[15], dx, dy, dz))
+        behind = min(behind, _hit(flipped, k, cuts, s[13], s[14], s[15], dx, dy, dz))
+    return behind < front and behind > 1e-9
+
+
+@kernel
+def _has_material(patches: F64, k: int, cuts: F64, u: float, v: float) -> bool:
+    return k == patches.shape[0] or patches[k, 12] > DISC or _inside_bounds(patches, k, cuts, u, v)
+
+
+@kernel
+def survey_cells(
+    patches: F64, flipped: F64, cuts: F64, cells: F64, per_side: int,
+    points: F64, normals: F64, exposed: NDArray[np.uint16], row_0: int, row_1: int,
+) -> None:  # fmt: skip
+    """For the cells of patches row_0..row_1: which of per_side^2 places in it are open surface (bits of `exposed`), and
+    the open place nearest to its middle with its normal; the middle where none is."""
+    s, tangents = np.zeros(SURFACE_SIZE), np.zeros((2, 3))
+    for k in range(row_0, row_1):
+        columns = int(cells[k, 4])
+        for n in range(columns * int(cells[k, 5])):
+            at = int(cells[k, 6]) + n
+            i, j = n % columns, n // columns
+            nearest = _FAR
+            exposed[at] = 0
+            for m in range(per_side * per_side):
+                x, y = (m % per_side + 0.5) / per_side, (m // per_side + 0.5) / per_side
+                u, v = cells[k, 0] + (i + x) / cells[k, 2], cells[k, 1] + (j + y) / cells[k, 3]
+                _point_at(patches, k, u, v, s)
+                _normal_at(patches, k, s, tangents)
+                away = (x - 0.5) * (x - 0.5) + (y - 0.5) * (y - 0.5)
+                is_open = _has_material(patches, k, cuts, u, v) and not _is_hidden(patches, flipped, cuts, s)
+                if is_open:
+                    exposed[at] |= np.uint16(1 << m)
+                if (is_open and away < nearest) or (away == 0.0 and nearest == _FAR):
+                    for c in range(3):
+                        points[at, c], normals[at, c] = s[13 + c], s[3 + c]
+                    if is_open:
+                        nearest = away
+
+
+@kernel
+def _around(normal: F64, turn: float, frame: F64) -> None:
+    """(3, 3) rows: two axes across the normal, turned about it by `turn` radians, and the normal."""
+    x, y, z = normal[0], normal[1], normal[2]
+    hx, hy, hz = (1.0, 0.0, 0.0) if abs(x) < 0.6 else (0.0, 1.0, 0.0)
+    ax, ay, az = y * hz - z * hy, z * hx - x * hz, x * hy - y * hx
+    length = math.sqrt(ax * ax + ay * ay + az * az)
+    ax, ay, az = ax / length, ay / length, az / length
+    bx, by, bz = y * az - z * ay, z * ax - x * az, x * ay - y * ax
+    cos, sin = math.cos(turn), math.sin(turn)
+    frame[0, 0], frame[0, 1], frame[0, 2] = cos * ax + sin * bx, cos * ay + sin * by, cos * az + sin * bz
+    frame[1, 0], frame[1, 1], frame[1, 2] = cos * bx - sin * ax, cos * by - sin * ay, cos * bz - sin * az
+    frame[2, 0], frame[2, 1], frame[2, 2] = x, y, z
+
+
+@kernel
+def _turn(cell: int) -> float:
+    """Each cell looks along directions turned by its own angle, so that no pattern of them shows."""
+    return float(_TWO_PI * ((cell * 0.6180339887498949) % 1.0))
+
+
+@kernel
+def _cell_of(patches: F64, cells: F64, k: int, s: F64, tangents: F64) -> int:
+    """Number of the cell in which the point s[13:16] of patch k lies, the nearest one if it is outside."""
+    u, v = _normal_at(patches, k, s, tangents)
+    columns, rows = int(cells[k, 4]), int(cells[k, 5])
+    i, j = math.floor((u - cells[k, 0]) * cells[k, 2]), math.floor((v - cells[k, 1]) * cells[k, 3])
+    return int(cells[k, 6] + min(max(j, 0), rows - 1) * columns + min(max(i, 0), columns - 1))
+
+
+@kernel
+def gather_rows(
+    patches: F64, cuts: F64, corners: F64, cells: F64, points: F64, normals: F64, exposed: NDArray[np.uint16],
+    directions: F64, seen: I32, row_0: int, row_1: int,
+) -> None:  # fmt: skip
+    """seen[cell, ray]: the cell that is met in each direction (M, 3), z along the normal; -1: nothing."""
+    s, tangents, frame = np.zeros(SURFACE_SIZE), np.zeros((2, 3)), np.zeros((3, 3))
+    near = np.zeros(patches.shape[0], np.int32)
+    for at in range(row_0, row_1):
+        seen[at] = -1
+        if exposed[at] == 0:
+            continue
+        _around(normals[at], _turn(at), frame)
+        ox, oy, oz = points[at, 0], points[at, 1], points[at, 2]
+        count = 0
+        for k in range(patches.shape[0]):
+            if patches[k, 12] <= DISC:
+                ahead = (ox - patches[k, 0]) * patches[k, 9] + (oy - patches[k, 1]) * patches[k, 10]
+                if ahead + (oz - patches[k, 2]) * patches[k, 11] <= 1e-9:
+                    continue
+            for i in range(8):
+                above = (corners[k, i, 0] - ox) * frame[2, 0] + (corners[k, i, 1] - oy) * frame[2, 1]
+                if above + (corners[k, i, 2] - oz) * frame[2, 2] > 1e-6:
+                    near[count] = k
+                    count += 1
+                    break
+        for m in range(directions.shape[0]):
+            dx = directions[m, 0] * frame[0, 0] + directions[m, 1] * frame[1, 0] + directions[m, 2] * frame[2, 0]
+            dy = directions[m, 0] * frame[0, 1] + directions[m, 1] * frame[1, 1] + directions[m, 2] * frame[2, 1]
+            dz = directions[m, 0] * frame[0, 2] + directions[m, 1] * frame[1, 2] + directions[m, 2] * frame[2, 2]
+            best, found = _FAR, -1
+            for c in range(count):
+                t = _hit(patches, near[c], cuts, ox, oy, oz, dx, dy, dz)
+                if t < best:
+                    best, found = t, near[c]
+            if dz < 0.0 and -oz / dz < best:
+                best, found = -oz / dz, patches.shape[0]
+            if found >= 0:
+                s[13], s[14], s[15] = ox + best * dx, oy + best * dy, oz + best * dz
+                seen[at, m] = _cell_of(patches, cells, found, s, tangents)
+
+
+@kernel
+def ray_directions(normals: F64, directions: F64, out: NDArray[np.float32], row_0: int, row_1: int) -> None:
+    """(cells, M, 3): the directions in which `gather_rows` looks, in the part frame."""
+    frame = np.zeros((3, 3))
+    for at in range(row_0, row_1):
+        _around(normals[at], _turn(at), frame)
+        for m in range(directions.shape[0]):
+            for c in range(3):
+                out[at, m, c] = (
+                    directions[m, 0] * frame[0, c] + directions[m, 1] * frame[1, c] + directions[m, 2] * frame[2, c]
+                )
+
+
+@kernel
+def lit_cells(
+    patches: F64, cuts: F64, cells: F64, exposed: NDArray[np.uint16], per_side: int, light: F64,
+    grids: F64, starts: I32, items: I32, out: F64, row_0: int, row_1: int,
+) -> None:  # fmt: skip
+    """Irradiance of the cells of patches row_0..row_1 from one point light: mean over their open places."""
+    s, tangents = np.zeros(SURFACE_SIZE), np.zeros((2, 3))
+    for k in range(row_0, row_1):
+        columns = int(cells[k, 4])
+        for n in range(columns * int(cells[k, 5])):
+            at = int(cells[k, 6]) + n
+            total, count = 0.0, 0
+            for m in range(per_side * per_side):
+                if exposed[at] & np.uint16(1 << m) == 0:
+                    continue
+                count += 1
+                u = cells[k, 0] + (n % columns + (m % per_side + 0.5) / per_side) / cells[k, 2]
+                v = cells[k, 1] + (n // columns + (m // per_side + 0.5) / per_side) / cells[k, 3]
+                _point_at(patches, k, u, v, s)
+                _normal_at(patches, k, s, tangents)
+                x, y, z = s[13] - grids[0, 0], s[14] - grids[0, 1], s[15] - grids[0, 2]
+                facing = -(s[3] * x + s[4] * y + s[5] * z)
+                square = x * x + y * y + z * z
+                lobe = (light[0] * x + light[1] * y + light[2] * z) / math.sqrt(square)
+                if facing <= 0.0 or lobe <= 0.0 or _blocked(patches, cuts, grids, 0, starts, items, x, y, z):
+                    continue
+                if light[4] != 1.0:
+                    lobe = lobe ** light[4]
+                total += facing * lobe / (square * math.sqrt(square))
+            out[at] = light[3] * total / count if count > 0 else 0.0
+
+
+@kernel
+def open_to_dome(normals: F64, directions: F64, axis: F64, free: NDArray[np.bool_], out: F64) -> None:
+    """Share of the dome's light that reaches each cell past all obstacles; the dome is the half space along `axis`."""
+    frame = np.zeros((3, 3))
+    for at in range(normals.shape[0]):
+        _around(normals[at], _turn(at), frame)
+        x = frame[0, 0] * axis[0] + frame[0, 1] * axis[1] + frame[0, 2] * axis[2]
+        y = frame[1, 0] * axis[0] + frame[1, 1] * axis[1] + frame[1, 2] * axis[2]
+        z = frame[2, 0] * axis[0] + frame[2, 1] * axis[1] + frame[2, 2] * axis[2]
+        total = passed = 0
+        for m in range(directions.shape[0]):
+            if directions[m, 0] * x + directions[m, 1] * y + directions[m, 2] * z > 0.0:
+                total += 1
+                passed += free[at, m]
+        out[at] = passed / total if total > 0 else 0.0

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from drivers.geometry.pose import Pose
 from drivers.protocols import Pixels
 from drivers.simulated.scene import kernels
+from drivers.simulated.scene.bounce import dome_table, lamp_table, no_table, transport_of
 from drivers.simulated.scene.geometry import Grid, Roi, Standpoint, build_grid, region, stack_grids
-from drivers.simulated.scene.head import LIGHT_DISTANCE_MM, SLANT_DEG, Light, LightHead, position
+from drivers.simulated.scene.head import LIGHT_DISTANCE_MM, SLANT_DEG, Light, LightHead
 from drivers.simulated.scene.mounted import MountedCamera
 from drivers.simulated.scene.part import Packed, Part, make_part
 from drivers.simulated.scene.sensor import Sensor, expose_rows, exposure_values, significant_bits
@@ -24,7 +25,7 @@ from drivers.simulated.scene.sensor import Sensor, expose_rows, exposure_values,
 SIGNAL_E_PER_US = 0.875  # albedo 0.5 facing the camera at the target, level 1: half of 14000 e in 8 ms
 DEFAULT_BLACK_LEVEL_DN = 4.0
 _ROWS_PER_TASK = 64
-_DOME_SAMPLES = tuple(position(45.0 * i + 10.0, (28.0, 62.0)[i % 2], LIGHT_DISTANCE_MM) for i in range(8))
+DEFAULT_BOUNCES = 6  # two lack 5 % of the light in a deep pocket of albedo 0.5, six 0.5 %
 _DEPTH_STEP_MM = 0.005  # a visible surface that moved by more is another surface
 _COLOUR_STEP = 0.02  # of albedo: a feature that was only paint
 # Tile edge by binning: 40 um on the part, far below the finest texture (0.2 mm); edges are traced exactly
@@ -33,6 +34,7 @@ _ALPHA, _SMOOTH_ALPHA = 6, 0.15  # narrower highlights are not smooth over a til
 _BAYER_COLOURS, _BAYER_PLANES = np.array([0, 1, 3], np.int32), np.array([0, 1, 1, 2], np.int32)
 _ONE, _ONE_PLANE = np.zeros(1, np.int32), np.zeros(4, np.int32)
 _CACHE_BYTES, _OTHER_POSES_BYTES = 1 << 30, 200 << 20
+_NO_CELLS = np.zeros((1, 8))
 _CACHE_IMAGES = 256  # small ones would need days to fill the bytes, and look like a leak until then
 
 
@@ -53,7 +55,8 @@ class Scene:
 
     `seed` selects the individual sensor (its fixed pattern, PRNU and DSNU). Safe to call from several threads; images
     of one light at level 1 are kept for the current pose, so that further frames cost only noise. `threads` share
-    the rows of one image.
+    the rows of one image. `bounces` are the diffuse reflections that light takes between part, fixture and plate
+    before it comes to the surface that the camera sees; 0 is direct light alone. Raises ValueError if it is negative.
     """
 
     def __init__(
@@ -64,8 +67,12 @@ class Scene:
         seed: int = 0,
         threads: int = 2,
         camera: MountedCamera | None = None,
+        bounces: int = 0,
     ) -> None:
+        if bounces < 0:
+            raise ValueError(f"bounces must be 0 or more, found {bounces}")
         self.part = part
+        self._bounces = bounces
         self.camera = camera if camera is not None else MountedCamera()
         self.head = head if head is not None else LightHead.nominal()
         self.sensor = sensor if sensor is not None else Sensor()
@@ -189,13 +196,27 @@ class Scene:
         inputs = (
             packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, stand.plate,
             *stack_grids([build_grid(packed, stand.position, stand.axes)]), stand.rays(binning, area),
-            lamp(stand, light), *stack_grids(_light_grids(packed, stand, light)),
+            lamp(stand, light), *stack_grids(_light_grids(packed, stand, light)), *self._bounced(packed, stand, light),
             self.sensor.responses(pixel_format), light.is_dome, origin, step,
         )  # fmt: skip
         if step > 1:
             self._by_rows(tiles_y + 1, lambda a, b: kernels.corner_rows(*inputs, colours, corners, kinds, a, b))
         self._by_rows(area[3], lambda a, b: kernels.radiance_rows(*inputs, planes, corners, kinds, out, a, b))
         return out
+
+    def _bounced(
+        self, packed: Packed, stand: Standpoint, light: Light
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """The cells of all surfaces, and what comes to them by way of others. The dome's obstacles need them always."""
+        if not light.is_dome and self._bounces == 0:
+            return _NO_CELLS, no_table()
+        transport = transport_of(packed, self._threads)
+        beam = lamp(stand, light)
+        if light.is_dome:
+            table = dome_table(transport, packed, stand.axes[2], float(beam[3]), self._bounces)
+        else:
+            table = lamp_table(transport, packed, beam, _light_grids(packed, stand, light)[0], self._bounces)
+        return transport.surfels.cells, table
 
     def _survey(
         self, packed: Packed, stand: Standpoint, binning: int, area: Roi
@@ -232,8 +253,7 @@ def _tiles(first: int, count: int, step: int) -> int:
 
 
 def _light_grids(packed: Packed, stand: Standpoint, light: Light) -> list[Grid]:
-    points = _DOME_SAMPLES if light.is_dome else (light.position_mm,)
-    return [build_grid(packed, stand.head_point(point)) for point in points]
+    return [build_grid(packed, stand.head_point(light.position_mm))]
 
 
 def lamp(stand: Standpoint, light: Light) -> NDArray[np.float64]:

@@ -102,7 +102,10 @@ class Fixture:
         made = make_part(part.product, part.seed, defects)
         place = made.placement
         moved = Placement(place.x_mm + part.x_mm, place.y_mm + part.y_mm, place.rotation_deg)
-        return Scene(replace(made, placement=moved), self._head(), seed=self._config.seed, camera=self.camera)
+        return Scene(
+            replace(made, placement=moved), self._head(), seed=self._config.seed, camera=self.camera,
+            bounces=self._config.imperfections.light_bounces,
+        )  # fmt: skip
 
     def _make_board(self, part: SimulatedPart, lies: SimulatedBoard) -> Scene:
         placement = BoardPlacement(part.x_mm, part.y_mm, lies.z_mm, lies.tilt_deg, lies.lean_deg, lies.rotation_deg)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
 from drivers.simulated.config import Imperfections
-from drivers.simulated.scene import LightHead, Placement, Scene, make_part, significant_bits
+from drivers.simulated.scene import DEFAULT_BOUNCES, LightHead, Placement, Scene, make_part, significant_bits
 from drivers.simulated.scene.board import BoardMake, BoardPlacement, BoardScene
 from drivers.simulated.scene.mounted import MountedCamera, arm_frame
 from station.calibrate.bench.board_bench import BOARD, USUAL_ARM, BoardPlace
@@ -35,7 +35,9 @@ class SceneBench:
 
     def place(self, target: Target, x_mm: float = 0.0, y_mm: float = 0.0) -> None:
         part = replace(make_part(target, 0), placement=Placement(x_mm, y_mm, 0.0))
-        self._scene = Scene(part, self._head, seed=self._seed, threads=self._threads, camera=self._camera)
+        self._scene = Scene(
+            part, self._head, seed=self._seed, threads=self._threads, camera=self._camera, bounces=DEFAULT_BOUNCES
+        )
 
     def photograph(self, channel: int | None, exposure_us: float, binning: int, roi: Roi | None = None) -> Frame:
         self._frames += 1

@@ -1,0 +1,195 @@
+"""Light that bounces: what the surfaces of a part and its fixture send each other, and what they keep from the dome.
+
+Radiosity (Goral et al. 1984) on the cells of `surfels.py`. Which cell sees which is gathered once per geometry, along
+directions spread evenly by cosine; a lamp then costs sparse products. Every bounce is diffuse: gloss counts in a
+surface's reflectance, and not in the direction that it sends light to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from drivers.simulated.scene import kernels
+from drivers.simulated.scene.geometry import Grid, stack_grids
+from drivers.simulated.scene.kept_transport import Arrays, keep_arrays, load_arrays
+from drivers.simulated.scene.part import Packed
+from drivers.simulated.scene.surfels import PLACES_PER_SIDE, Surfels, filling, make_surfels
+
+F64 = NDArray[np.float64]
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+
+RAYS = 512  # per cell: bounced light to about 1 % of itself
+GEOMETRIES_KEPT = 4
+_CELLS_PER_TASK = 256
+_LEAST_COSINE = 0.15  # grazing light says little about where it comes from, and would count without bound
+_NO_TABLE = np.zeros((0, kernels.BOUNCED_SIZE), np.float32)
+_kept: OrderedDict[str, Transport] = OrderedDict()
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Transport:
+    """Which cells of one geometry see which, whatever their colour and light."""
+
+    surfels: Surfels
+    directions: F64  # (RAYS, 3)
+    free: NDArray[np.bool_]  # (N, RAYS) nothing is met in that direction
+    received: csr_matrix  # (N, N): irradiance of a cell from the radiosity of all
+    toward: tuple[csr_matrix, csr_matrix, csr_matrix]  # x, y, z of the same, times its mean direction
+    filled: csr_matrix  # (N, N): see `surfels.filling`
+
+
+def no_table() -> F32:
+    """What the kernels take for direct light alone."""
+    return _NO_TABLE
+
+
+def transport_of(packed: Packed, threads: int = 2) -> Transport:
+    """The transport of a part's geometry: gathered once, in a second or two of CPU, and kept here and on the disk."""
+    key = _key(packed)
+    with _lock:
+        found = _kept.get(key)
+        if found is None:
+            found = _kept[key] = _loaded_or_gathered(packed, key, threads)
+            while len(_kept) > GEOMETRIES_KEPT:
+                _kept.popitem(last=False)
+        _kept.move_to_end(key)
+        return found
+
+
+def forget() -> None:
+    """Drop what this process has kept; the disk is asked again."""
+    with _lock:
+        _kept.clear()
+
+
+def lamp_table(transport: Transport, packed: Packed, light: F64, grid: Grid, bounces: int) -> F32:
+    """(N, BOUNCED_SIZE) of one lamp, `light` as `scene.lamp` gives it, after so many diffuse bounces."""
+    surfels = transport.surfels
+    direct = np.zeros(len(surfels.points))
+    kernels.lit_cells(
+        packed.patches, packed.cuts, surfels.cells, surfels.exposed, PLACES_PER_SIDE, light, *stack_grids([grid]),
+        direct, 0, len(surfels.cells),
+    )  # fmt: skip
+    return _table(transport, packed, direct, np.ones(len(direct)), bounces)
+
+
+def dome_table(transport: Transport, packed: Packed, axis: F64, power: float, bounces: int) -> F32:
+    """The same of the dome round the optical axis (3,), which points away from the camera; with its open share."""
+    surfels = transport.surfels
+    share = np.zeros(len(surfels.points))
+    kernels.open_to_dome(surfels.normals, transport.directions, -axis, transport.free, share)
+    facing = 0.5 * (1.0 - surfels.normals @ axis)
+    return _table(transport, packed, power * share * facing, share, bounces)
+
+
+def _table(transport: Transport, packed: Packed, direct: F64, open_share: F64, bounces: int) -> F32:
+    surfels = transport.surfels
+    out = np.zeros((len(direct), kernels.BOUNCED_SIZE), np.float32)
+    out[:, 12] = open_share
+    if bounces > 0:
+        reflectance = _reflectance(packed, surfels)
+        sent = reflectance * direct[:, None]
+        for _ in range(bounces - 1):
+            sent = reflectance * (direct[:, None] + transport.received @ sent)
+        out[:, 0:3] = transport.received @ sent
+        for axis, matrix in enumerate(transport.toward):
+            out[:, 3 + 3 * axis : 6 + 3 * axis] = matrix @ sent
+    return np.ascontiguousarray(transport.filled @ out, np.float32)
+
+
+def _reflectance(packed: Packed, surfels: Surfels) -> F64:
+    """(N, 3): what a cell sends on of its light: diffuse albedo and gloss, without texture and paint."""
+    plate = len(packed.materials) - 1
+    material = np.append(packed.patches[:, 20].astype(np.int64), plate)[surfels.owner]
+    return np.asarray(np.minimum(packed.materials[material, 0:3] + packed.materials[material, 3:6], 0.95))
+
+
+def _loaded_or_gathered(packed: Packed, key: str, threads: int) -> Transport:
+    kept = load_arrays(key)
+    if kept is not None:
+        return _from_arrays(kept)
+    found = _gathered(packed, threads)
+    keep_arrays(key, _as_arrays(found))
+    return found
+
+
+def _gathered(packed: Packed, threads: int) -> Transport:
+    surfels, directions = make_surfels(packed), _cosine_directions(RAYS)
+    total = len(surfels.points)
+    seen = np.full((total, RAYS), -1, np.int32)
+    ways = np.zeros((total, RAYS, 3), np.float32)
+
+    def task(start: int) -> None:
+        stop = min(start + _CELLS_PER_TASK, total)
+        kernels.gather_rows(
+            packed.patches, packed.cuts, packed.corners, surfels.cells, surfels.points, surfels.normals,
+            surfels.exposed, directions, seen, start, stop,
+        )  # fmt: skip
+        kernels.ray_directions(surfels.normals, directions, ways, start, stop)
+
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        list(pool.map(task, range(0, total, _CELLS_PER_TASK)))
+    met = seen >= 0
+    starts = np.concatenate([[0], np.cumsum(met.sum(axis=1))])
+    columns = seen[met]
+    even = np.full(len(columns), 1.0 / RAYS, np.float32)
+    slant = np.broadcast_to(np.maximum(directions[:, 2], _LEAST_COSINE), seen.shape)[met].astype(np.float32)
+    weights = [even, *(even * ways[..., c][met] / slant for c in range(3))]
+    received, *toward = (_matrix(values, columns, starts) for values in weights)
+    return Transport(surfels, directions, ~met, received, (toward[0], toward[1], toward[2]), filling(surfels))
+
+
+def _matrix(values: NDArray[np.float32], columns: I32, starts: NDArray[np.int64]) -> csr_matrix:
+    """(N, N) of one entry per ray, rays to the same cell added up."""
+    total = len(starts) - 1
+    matrix = csr_matrix((values, columns.copy(), starts.copy()), shape=(total, total))
+    matrix.sum_duplicates()
+    return matrix
+
+
+def _as_arrays(transport: Transport) -> Arrays:
+    surfels, received, toward, filled = transport.surfels, transport.received, transport.toward, transport.filled
+    return {
+        "cells": surfels.cells, "points": surfels.points, "normals": surfels.normals, "exposed": surfels.exposed,
+        "owner": surfels.owner,
+        "free": np.packbits(transport.free, axis=1),
+        "columns": received.indices, "starts": received.indptr,
+        "weights": np.stack([received.data, *(matrix.data for matrix in toward)]),
+        "filled_columns": filled.indices, "filled_starts": filled.indptr, "filled_weights": filled.data,
+    }  # fmt: skip
+
+
+def _from_arrays(kept: Arrays) -> Transport:
+    surfels = Surfels(kept["cells"], kept["points"], kept["normals"], kept["exposed"], kept["owner"])
+    shape = (len(surfels.points), len(surfels.points))
+    matrices = [csr_matrix((weights, kept["columns"], kept["starts"]), shape=shape) for weights in kept["weights"]]
+    filled = csr_matrix((kept["filled_weights"], kept["filled_columns"], kept["filled_starts"]), shape=shape)
+    free = np.unpackbits(kept["free"], axis=1, count=RAYS).astype(np.bool_)
+    return Transport(
+        surfels, _cosine_directions(RAYS), free, matrices[0], (matrices[1], matrices[2], matrices[3]), filled
+    )
+
+
+def _cosine_directions(count: int) -> F64:
+    """(count, 3) spread by the cosine to z: a sunflower's places on the disc below (Malley's method)."""
+    n = np.arange(count)
+    radius, angle = np.sqrt((n + 0.5) / count), np.pi * (3.0 - np.sqrt(5.0)) * n
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), np.sqrt(1.0 - (n + 0.5) / count)], axis=1)
+
+
+def _key(packed: Packed) -> str:
+    """Of the geometry alone: parts of one product share it, whatever their colours and defects."""
+    found = hashlib.sha256(np.ascontiguousarray(packed.patches[:, :20]).tobytes())
+    found.update(np.ascontiguousarray(packed.patches[:, 21:23]).tobytes())
+    found.update(packed.cuts.tobytes())
+    return found.hexdigest()[:32]
