@@ -1,8 +1,9 @@
 """Where the robust answer stands: four lights or more, else it is masked's; and how far the two are apart.
 
-Robust re-weighting may keep three lights, which fit any plane exactly, and leave nothing to check it by. Under bounced
-light such pixels are worse than what `masked` finds (renderings of three views at albedos of 0.2 to 0.8: 3.2 against
-2.8 degrees in one of them); on glossy parts they are rare, and robust's gain stays.
+Robust re-weighting may keep three lights, which fit any plane exactly and leave nothing to check it by. Under bounced
+light that made `robust` worse than `masked` in 5 of 18 rendered views, by up to 1.3 degrees; with masked's answer on
+those pixels it is 0.5 at the most, and the mean over the views 7.2 degrees (masked 7.6, robust alone 7.2). On glossy
+parts such pixels are rare, and robust's gain stays.
 """
 
 from __future__ import annotations
