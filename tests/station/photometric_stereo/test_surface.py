@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from drivers.protocols import Frame
 from station.commands.app import app
+from station.photometric_stereo.checks import leave_one_out_residuals
 from station.photometric_stereo.concave_light import concave_light
 from station.photometric_stereo.diffuse_base import diffuse_base
 from station.photometric_stereo.folder import solve_folder
@@ -163,3 +164,16 @@ def test_a_shadow_fraction_counts_and_one_out_of_bounds_is_refused(tmp_path: Pat
         with pytest.raises(PhotographsError, match=r"shadow fraction of .*0\.01 to 0\.5"):
             solve_folder(folder, tmp_path / "none", shadow_fraction=fraction)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_light_that_grazes_the_part_is_not_judged_by_what_it_leaves_out() -> None:
+    tilted = np.array([np.sin(np.radians(46)), 0.0, np.cos(np.radians(46))])
+    rng = np.random.default_rng(3)
+    n = tilted + rng.normal(0, 0.03, (SIZE * SIZE, 3))
+    n /= np.linalg.norm(n, axis=1, keepdims=True)
+    light = 0.5 * np.maximum(ring() @ n.T, 0) + 0.004  # a little of another light: much of what grazes
+    found = leave_one_out_residuals(frames_of(light), lights_of(), SolverSettings())
+    assert np.isnan(found["4"])  # it stands 86 degrees off
+    judged = [value for value in found.values() if np.isfinite(value)]
+    assert len(judged) >= 5
+    assert max(judged) < 0.01
