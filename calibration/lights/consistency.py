@@ -33,6 +33,8 @@ FALSE_ALARMS = 0.02  # wanted per good table, before what is not matte adds its 
 LEAST_SIGMA_DEG = 0.25  # per axis: what a good calibration leaves in each row of a table
 MOST_REST = 0.25  # of the weakest component: with more, good tables miss by several degrees, and none is judged
 REST_SIGMA_DEG = 6.0  # per axis and unit of that rest: what it adds to a good table (ball of DiLiGenT, simulated parts)
+MOST_OTHER = 0.5  # of the weakest component: what else the frames share, such as bounced light or one highlight
+LOOSE_LIMIT_DEG = 15.0  # of the median light: with such limits, and so much else, the lights cannot be told
 LEAST_ANGLE_DEG = 1.0  # no light is flagged for less
 POOR_TABLE_DEG = 2.5  # rms per axis over all lights: a table that cannot belong to the frames
 POOR_SIGMAS = 4.0  # the same, over what gloss and noise explain
@@ -104,6 +106,7 @@ class _Factors(NamedTuple):
     vectors: F64
     without: F64
     rest: float  # median residual over the weakest of the three components: gloss, interreflection and noise
+    other: float  # the strongest further component, over the weakest of the three; one that few pixels have counts too
 
 
 def _factorised(values: F64, weights: F64, start: F64) -> _Factors | None:
@@ -125,7 +128,8 @@ def _factorised(values: F64, weights: F64, start: F64) -> _Factors | None:
     sizes = _sizes(vectors, surface)
     if not np.isfinite(vectors).all() or sizes[0] < LEAST_SPREAD * sizes[2]:
         return None
-    return _Factors(vectors, _jackknifed(surface, robust, values), _rest(vectors, weights, values))
+    without = _jackknifed(surface, robust, values)
+    return _Factors(vectors, without, _rest(vectors, weights, values), _other(vectors, weights, values))
 
 
 def _scale(residuals: F64, weights: F64) -> float:
@@ -146,6 +150,14 @@ def _rest(vectors: F64, weights: F64, values: F64) -> float:
     freedom = np.sqrt(len(values) / (len(values) - 3))
     left = np.median(np.abs(values - explained)[weights > 0])
     return float(1.4826 * freedom * left / max(weakest, 1e-9))
+
+
+def _other(vectors: F64, weights: F64, values: F64) -> float:
+    """The largest singular value of what the three components leave of the lit values, over the weakest of theirs."""
+    surface = _solved(vectors, weights, values)
+    left = weights * (values - vectors @ surface.T)
+    strongest = np.sqrt(max(float(np.linalg.eigvalsh(left @ left.T)[-1]), 0.0))
+    return float(strongest / max(float(_sizes(vectors, surface)[0]), 1e-9))
 
 
 def _sizes(vectors: F64, surface: F64) -> F64:
@@ -264,6 +276,9 @@ def _judged(factors: _Factors, table: F64, names: Sequence[str]) -> Consistency:
         inside = grown
     whole = _fit(factors.vectors, table, everyone)
     doubts = _doubts(factors, table, names, inside, fit, limits, whole)
+    explained = any(doubt.kind == "exchanged" for doubt in doubts)
+    if float(np.median(limits)) > LOOSE_LIMIT_DEG and factors.other > MOST_OTHER and not explained:
+        return _unjudged(count, f"bounced light or gloss is {factors.other:.1f} of the shading by slopes, as a whole")
     return Consistency(fit.angles_deg, limits, tuple(doubts), "")
 
 
