@@ -21,7 +21,7 @@ from station.recipe.loaded import LoadedRecipe
 from station.recipe.solver_inputs import noise_for
 
 RELIT_PIXELS = 20_000  # enough for a median per light
-SURFACE_PIXELS = 1_000
+SURFACE_PIXELS, LEAST_LIGHTS = 1_000, 6
 LEFT_OUT_PIXELS = 1_000  # the same, solved once without each light: 4 lights take about 5 ms
 
 
@@ -60,18 +60,18 @@ def quality_figures(
 def surface_figures(solver: ViewSolver, frames: Sequence[Frame], normal_map: NormalMap) -> dict[str, float]:
     """Of the picture's observable pixels: how many a matte surface explains, and how many show bounced light.
 
-    Where `robust` is the method or the refinement, also on how many it differs from `masked`. What could not be judged
-    is left out.
+    Both from six lights on: with four a good connector under bounced light came near what metal shows. Where `robust`
+    is the method or the refinement, also on how many it differs from `masked`. What could not be judged is left out.
     """
     if not normal_map.observable.any():
         return {}
     sample = sampled_values(
         frames, solver.lights, solver.settings, normal_map.observable, SURFACE_PIXELS, flat_field=solver.flat_field
     )
-    shares = {
-        DIFFUSE_SHARE: diffuse_base(*sample, solver.settings).explained_share,
-        CONCAVE_SHARE: concave_light(*sample, solver.settings).share,
-    }
+    shares: dict[str, float | None] = {}
+    if len(frames) >= LEAST_LIGHTS:
+        shares[DIFFUSE_SHARE] = diffuse_base(*sample, solver.settings).explained_share
+        shares[CONCAVE_SHARE] = concave_light(*sample, solver.settings).share
     if "robust" in (solver.first_name, solver.refined_name):
         support = robust_support(*sample, solver.settings)
         shares[ROBUST_APART_SHARE] = None if support is None else support.apart_share

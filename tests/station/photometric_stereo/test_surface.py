@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from calibration.lights.consistency import judge_table
+from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
+from drivers.simulated.scene import (
+    DEFAULT_BLACK_LEVEL_DN,
+    DIRECTIONAL_CHANNELS,
+    Light,
+    LightHead,
+    Scene,
+    make_part,
+)
 from station.commands.app import app
-from station.photometric_stereo.checks import leave_one_out_residuals
+from station.photometric_stereo.checks import leave_one_out_residuals, sampled_values
 from station.photometric_stereo.concave_light import concave_light
 from station.photometric_stereo.diffuse_base import diffuse_base
 from station.photometric_stereo.folder import solve_folder
@@ -177,3 +187,23 @@ def test_a_light_that_grazes_the_part_is_not_judged_by_what_it_leaves_out() -> N
     judged = [value for value in found.values() if np.isfinite(value)]
     assert len(judged) >= 5
     assert max(judged) < 0.01
+
+
+@pytest.mark.parametrize("seed", [102, 106])
+def test_a_good_table_is_not_doubted_by_a_part_of_few_flat_faces(seed: int) -> None:
+    positions = [LightHead.nominal().light(channel).position_mm for channel in DIRECTIONAL_CHANNELS]
+    far = [Light(k + 1, (20 * x, 20 * y, 20 * z), power=400.0) for k, (x, y, z) in enumerate(positions)]
+    scene = Scene(make_part("connector", seed), head=LightHead(tuple(far)))
+    pose, roi = Pose(0.0, -176.777, 184.777, 45.0, -90.0), (150, 80, 384, 296)
+    frames = []
+    for k, channel in enumerate(DIRECTIONAL_CHANNELS):
+        pixels = scene.photograph(
+            pose, {channel: 1.0}, exposure_us=8000.0, gain_db=0.0, pixel_format="Mono12", binning=8, roi=roi,
+            frame_seed=50 + k,
+        )  # fmt: skip
+        frames.append(Frame(pixels, "Mono12", 12, DEFAULT_BLACK_LEVEL_DN, 8000.0, 0.0, k, k))
+    mask = scene.truth(pose, 8, roi).part_mask
+    values, usable, _ = sampled_values(frames, lights_of(), SolverSettings(), mask, 2_000)
+    judged = judge_table(values, usable & (values > 0.08 * np.quantile(values, 0.7, axis=0)), ring())
+    assert judged.doubts == ()
+    assert "of the shading by slopes" in judged.why_not
