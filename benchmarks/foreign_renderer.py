@@ -43,7 +43,7 @@ SCENE_COLUMNS = (
     f"{'part':<10}{'rho':>5} {'view':<6}{'where':<8}{'pixels':>7}" + f"  {'median':>7}{'p95':>7}{'bias':>7}" * 4
 )
 SCENE_HEADER = f"""\
-{"percent of total light":<40}{"direct":<23}{"total":<23}{"dome, direct":<23}{"dome, total":<21}{"shadow":>9}
+{"percent of total light":<40}{"direct":<23}{"total":<23}{"dome, direct":<23}{"dome, total":<21}{"shadow":>9}{"noise":>7}
 {SCENE_COLUMNS}"""
 SOLVER_HEADER = f"""\
 {"degrees":<43}{"mean error":>16}{"observ-":>9}{"< 3":>8}   95 % interval holds
