@@ -39,12 +39,10 @@ from drivers.simulated.scene import DEFAULT_BOUNCES, make_part
 
 PRODUCTS = ("connector", "knob", "block", "lever")
 ALBEDOS = (0.2, 0.5, 0.8)  # rendered together
-SCENE_COLUMNS = (
-    f"{'part':<10}{'rho':>5} {'view':<6}{'where':<8}{'pixels':>7}" + f"  {'median':>7}{'p95':>7}{'bias':>7}" * 4
-)
-SCENE_HEADER = f"""\
-{"percent of total light":<40}{"direct":<23}{"total":<23}{"dome, direct":<23}{"dome, total":<21}{"shadow":>9}
-{SCENE_COLUMNS}"""
+SCENE_HEADER = (
+    f"{'percent of total light':<40}{'direct':<23}{'total':<23}{'dome, direct':<23}{'dome, total':<21}"
+    f"{'shadow':>9}{'noise':>7}\n{'part':<10}{'rho':>5} {'view':<6}{'where':<8}{'pixels':>7}"
+) + f"  {'median':>7}{'p95':>7}{'bias':>7}" * 4
 SOLVER_HEADER = f"""\
 {"degrees":<43}{"mean error":>16}{"observ-":>9}{"< 3":>8}   95 % interval holds
 {"part":<10}{"rho":>5} {"view":<6}{"K":>2} {"light":<7}{"solver":<10}{"all":>8}{"3 lit":>8}{"able":>9}{"lit":>8}\

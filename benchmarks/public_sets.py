@@ -33,7 +33,7 @@ def solved(folder: Path, method: str, weights: str, lights: list[str] | None) ->
     """The report of one run, with its seconds, CPU-seconds and peak MB."""
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "out"
-        command = [sys.executable, "-m", "station.commands.app", "solve", str(folder), "--out", str(out)]
+        command = [sys.executable, "-m", "station", "solve", str(folder), "--out", str(out)]
         command += ["--method", method, "--weights", weights, "--json"]
         command += [] if lights is None else ["--lights", ",".join(lights)]
         before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()

@@ -27,14 +27,18 @@ Kind = Literal["direction", "mirrored", "exchanged", "table"]
 FEWEST_LIGHTS = 4
 FEWEST_PIXELS = 200
 BLOCKS = 12  # of neighbouring pixels, for the jackknife
-ROUNDS = 25  # of the factorisation
+ROUNDS = 150  # of the factorisation, at most
+STANDS_STILL = 1e-4  # radians by which one round turns the light vectors' span: then the factorisation is done
 FALSE_ALARMS = 0.02  # wanted per good table, before what is not matte adds its own
 LEAST_SIGMA_DEG = 0.25  # per axis: what a good calibration leaves in each row of a table
 MOST_REST = 0.25  # of the weakest component: with more, good tables miss by several degrees, and none is judged
 REST_SIGMA_DEG = 6.0  # per axis and unit of that rest: what it adds to a good table (ball of DiLiGenT, simulated parts)
+MOST_OTHER = 0.5  # of the weakest component: what else the frames share, such as bounced light or one highlight
+LOOSE_LIMIT_DEG = 15.0  # of the median light: with such limits, and so much else, the lights cannot be told
 LEAST_ANGLE_DEG = 1.0  # no light is flagged for less
 POOR_TABLE_DEG = 2.5  # rms per axis over all lights: a table that cannot belong to the frames
 POOR_SIGMAS = 4.0  # the same, over what gloss and noise explain
+POOR_SIGMAS_OF_FOUR = 9.0  # the same of four lights, of which three equations are left
 EXCHANGE_GAIN = 2.5  # by how much the best exchange must lower the rms
 LEAST_SPREAD = 0.01  # of the weakest over the strongest component of the shading: flatter parts judge no light
 TRIPLES = 500
@@ -102,6 +106,7 @@ class _Factors(NamedTuple):
     vectors: F64
     without: F64
     rest: float  # median residual over the weakest of the three components: gloss, interreflection and noise
+    other: float  # the strongest further component, over the weakest of the three; one that few pixels have counts too
 
 
 def _factorised(values: F64, weights: F64, start: F64) -> _Factors | None:
@@ -110,22 +115,31 @@ def _factorised(values: F64, weights: F64, start: F64) -> _Factors | None:
     vectors = start
     if whole.sum() >= FEWEST_PIXELS:
         vectors = np.linalg.eigh(values[:, whole] @ values[:, whole].T)[1][:, -3:]
-    robust, before = weights, np.inf
+    robust, span = weights, np.linalg.qr(vectors)[0]
     surface = np.zeros((values.shape[1], 3))
     for _ in range(ROUNDS):
         surface = _solved(vectors, robust, values)
         vectors = _solved(surface, robust.T, values.T)
         residuals = values - vectors @ surface.T
-        squares = (robust * residuals**2).sum()
-        scale = 1.4826 * float(np.median(np.abs(residuals[:, ::3][weights[:, ::3] > 0]))) + 1e-6
-        robust = weights / (1 + (residuals / (2.5 * scale)) ** 2)
-        if abs(before - squares) < 1e-4 * squares:
+        robust = weights / (1 + (residuals / (2.5 * _scale(residuals, weights))) ** 2)
+        before, span = span, np.linalg.qr(vectors)[0]
+        if np.linalg.norm(span - before @ (before.T @ span), 2) < STANDS_STILL:
             break
-        before = squares
     sizes = _sizes(vectors, surface)
     if not np.isfinite(vectors).all() or sizes[0] < LEAST_SPREAD * sizes[2]:
         return None
-    return _Factors(vectors, _jackknifed(surface, robust, values), _rest(vectors, weights, values))
+    without = _jackknifed(surface, robust, values)
+    return _Factors(vectors, without, _rest(vectors, weights, values), _other(vectors, weights, values))
+
+
+def _scale(residuals: F64, weights: F64) -> float:
+    """Standard deviation of the noise, from the median of the residuals that three unknowns a pixel leave free.
+
+    The median of all would break down: among five lights each pixel can fit three exactly and leave two aside.
+    """
+    count = len(residuals)
+    sizes = np.abs(residuals[:, ::3][weights[:, ::3] > 0])
+    return 1.4826 * float(np.quantile(sizes, (3 + 0.5 * (count - 3)) / count)) + 1e-6
 
 
 def _rest(vectors: F64, weights: F64, values: F64) -> float:
@@ -136,6 +150,14 @@ def _rest(vectors: F64, weights: F64, values: F64) -> float:
     freedom = np.sqrt(len(values) / (len(values) - 3))
     left = np.median(np.abs(values - explained)[weights > 0])
     return float(1.4826 * freedom * left / max(weakest, 1e-9))
+
+
+def _other(vectors: F64, weights: F64, values: F64) -> float:
+    """The largest singular value of what the three components leave of the lit values, over the weakest of theirs."""
+    surface = _solved(vectors, weights, values)
+    left = weights * (values - vectors @ surface.T)
+    strongest = np.sqrt(max(float(np.linalg.eigvalsh(left @ left.T)[-1]), 0.0))
+    return float(strongest / max(float(_sizes(vectors, surface)[0]), 1e-9))
 
 
 def _sizes(vectors: F64, surface: F64) -> F64:
@@ -254,6 +276,9 @@ def _judged(factors: _Factors, table: F64, names: Sequence[str]) -> Consistency:
         inside = grown
     whole = _fit(factors.vectors, table, everyone)
     doubts = _doubts(factors, table, names, inside, fit, limits, whole)
+    explained = any(doubt.kind == "exchanged" for doubt in doubts)
+    if float(np.median(limits)) > LOOSE_LIMIT_DEG and factors.other > MOST_OTHER and not explained:
+        return _unjudged(count, f"bounced light or gloss is {factors.other:.1f} of the shading by slopes, as a whole")
     return Consistency(fit.angles_deg, limits, tuple(doubts), "")
 
 
@@ -265,7 +290,8 @@ def _doubts(
     Among few lights an exchange may leave a mirrored set that agrees just as well: there the exchange is tried first.
     """
     count = len(table)
-    poor = max(POOR_TABLE_DEG, POOR_SIGMAS * _usual_sigma_deg(factors))
+    sigmas = POOR_SIGMAS if count > FEWEST_LIGHTS else POOR_SIGMAS_OF_FOUR
+    poor = max(POOR_TABLE_DEG, sigmas * _usual_sigma_deg(factors))
     exchange = _exchange(factors.vectors, table, whole, names) if whole.sigma_deg > poor else None
     if exchange is not None and count < FEWEST_FOR_CONSENSUS:
         return [exchange]

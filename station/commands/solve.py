@@ -10,7 +10,7 @@ import typer
 
 from station.commands.options import JsonOption, OutOption
 from station.commands.say import say
-from station.photometric_stereo.settings import ColourWeights, Method
+from station.photometric_stereo.settings import ColourWeights, Method, SolverSettings
 
 if TYPE_CHECKING:
     from station.photometric_stereo.folder import SolveReport
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def solve(
     folder: Annotated[Path, typer.Argument(help="Folder with filenames.txt, light_directions.txt, mask.png.")],
     out: OutOption,
-    method: Annotated[Method, typer.Option(help="Solver.")] = "ls",
+    method: Annotated[Method, typer.Option(help="Solver; ls is that of the benchmark's figures.")] = "masked",
     lights: Annotated[str | None, typer.Option(help="Only these: names or file names, separated by commas.")] = None,
     weights: Annotated[
         ColourWeights, typer.Option(help="How colours make one value; luma is how the benchmark's figures were made.")
@@ -28,14 +28,18 @@ def solve(
     mm_per_px: Annotated[
         float | None, typer.Option(help="Size of a pixel on the part; height and curvature are in pixels without.")
     ] = None,
+    shadow_fraction: Annotated[
+        float, typer.Option(help="Of a pixel's bright level, 0.01 to 0.5: a light under it is in shadow there.")
+    ] = SolverSettings.shadow_fraction,
     as_json: JsonOption = False,
 ) -> None:
     """Photometric stereo on a folder of photographs: normals, albedo, slope, curvature, expected error, residuals."""
     from station.photometric_stereo.folder import solve_folder
 
     report = solve_folder(
-        folder, out, method, None if lights is None else lights.split(","), weights, height=height, mm_per_px=mm_per_px
-    )
+        folder, out, method, None if lights is None else lights.split(","), weights,
+        height=height, mm_per_px=mm_per_px, shadow_fraction=shadow_fraction,
+    )  # fmt: skip
     say(asdict(report), as_json, "\n".join(_lines(report)))
 
 
@@ -59,7 +63,29 @@ def _lines(report: SolveReport) -> list[str]:
     lines += [f"    ! {doubt}" for doubt in report.light_doubts]
     if report.table_not_judged:
         lines.append(f"    the table of lights was not judged: {report.table_not_judged}")
-    return [*lines, *_error_lines(report), f"written to {report.out}: {', '.join(report.files)}"]
+    return [
+        *lines,
+        *_surface_lines(report),
+        *_error_lines(report),
+        f"written to {report.out}: {', '.join(report.files)}",
+    ]
+
+
+def _surface_lines(report: SolveReport) -> list[str]:
+    """What the surface does to the light, and the warnings."""
+    lines = []
+    if report.diffuse_share is not None:
+        lines.append(
+            f"    a matte surface explains {report.diffuse_share:.1%} of {report.diffuse_pixels} sampled pixels"
+        )
+    if report.concave_share is not None:
+        fill = "" if report.concave_fill is None else f", at {report.concave_fill:.2f} of the bright level"
+        lines.append(
+            f"    a light is neither lit nor dark on {report.concave_share:.1%} of {report.concave_pixels}{fill}"
+        )
+    if report.robust_against_masked is not None:
+        lines.append(f"    {report.robust_against_masked.text}")
+    return [*lines, *(f"    ! {warning}" for warning in report.warnings)]
 
 
 def _error_lines(report: SolveReport) -> list[str]:

@@ -19,6 +19,7 @@ from station.lights.series import (
     readings_of,
     series_of,
 )
+from station.lights.surface import surface_warning
 from station.lights.trend import light_histories, recipe_trends
 from station.lights.warning import LightWarning, ambient_warning, light_warnings
 from station.recipe.loaded import LoadedRecipe
@@ -38,6 +39,7 @@ class LightWatch:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._ambient: LightWarning | None = None
+        self._surface: LightWarning | None = None
         self._of: tuple[str, str] | None = None  # recipe and calibration whose readings are held
         self._readings: dict[str, list[LightReading]] = {}  # by inspection, oldest first
         self._firsts: FirstLevels = {}
@@ -53,6 +55,7 @@ class LightWatch:
         """How the lights did up to this part, which is stored."""
         warned_above = loaded.recipe.light_level_limits.ambient_told_above
         self._ambient = ambient_warning(inspection, warned_above, self._ambient)
+        self._surface = surface_warning(inspection, self._surface)
         if self._of == _key(loaded):
             self._add(readings_of(inspection))
         else:
@@ -60,9 +63,9 @@ class LightWatch:
         return self._look(loaded, inspection.inspection_id)
 
     def _look(self, loaded: LoadedRecipe, inspection_id: str) -> LightsWatched:
-        """New warnings go to the log too. Without an archive to read, ambient light alone is warned of."""
+        """New warnings go to the log too. Without an archive to read, ambient light and surface alone are warned of."""
         series = self._series()
-        of_all = () if self._ambient is None else (self._ambient,)
+        of_all = [warning for warning in (self._ambient, self._surface) if warning is not None]
         warnings = (*of_all, *light_warnings(recipe_trends(loaded.recipe.recipe_id, series)))
         known = set() if self.latest is None else {warning.key for warning in self.latest.warnings}
         for warning in warnings:

@@ -9,14 +9,19 @@ import numpy as np
 
 from drivers.protocols import Frame
 from station.judge.view_solver import ViewSolver
-from station.photometric_stereo.checks import leave_one_out_residuals
+from station.lights.surface import CONCAVE_SHARE, DIFFUSE_SHARE, ROBUST_APART_SHARE
+from station.photometric_stereo.checks import leave_one_out_residuals, sampled_values
+from station.photometric_stereo.concave_light import concave_light
+from station.photometric_stereo.diffuse_base import diffuse_base
 from station.photometric_stereo.normal_map import NormalMap
+from station.photometric_stereo.robust_support import robust_support
 from station.photometric_stereo.solve import relighting_residuals
 from station.photometric_stereo.uncertainty import uncertainty_summary
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.solver_inputs import noise_for
 
 RELIT_PIXELS = 20_000  # enough for a median per light
+SURFACE_PIXELS, LEAST_LIGHTS = 1_000, 6
 LEFT_OUT_PIXELS = 1_000  # the same, solved once without each light: 4 lights take about 5 ms
 
 
@@ -45,6 +50,7 @@ def quality_figures(
         "saturated_share": float(np.mean(normal_map.saturated)),
         "mean_lit_count": float(np.mean(normal_map.lit_count)),
     }
+    quality |= surface_figures(solver, frames, normal_map)
     expected = uncertainty_summary(
         frames, solver.lights, normal_map, noise_for(loaded, frames[0]), solver.settings, flat_field=solver.flat_field
     )
@@ -69,3 +75,24 @@ def bounced_figures(solver: ViewSolver) -> dict[str, float]:
         "refined_p95_median_deg": found.median_p95_deg,
         "bounced_share_median": float(np.median(found.bounced_share[seen])),
     }
+
+
+def surface_figures(solver: ViewSolver, frames: Sequence[Frame], normal_map: NormalMap) -> dict[str, float]:
+    """Of the picture's observable pixels: how many a matte surface explains, and how many show bounced light.
+
+    Both from six lights on: with four a good connector under bounced light came near what metal shows. Where `robust`
+    is the method or the refinement, also on how many it differs from `masked`. What could not be judged is left out.
+    """
+    if not normal_map.observable.any():
+        return {}
+    sample = sampled_values(
+        frames, solver.lights, solver.settings, normal_map.observable, SURFACE_PIXELS, flat_field=solver.flat_field
+    )
+    shares: dict[str, float | None] = {}
+    if len(frames) >= LEAST_LIGHTS:
+        shares[DIFFUSE_SHARE] = diffuse_base(*sample, solver.settings).explained_share
+        shares[CONCAVE_SHARE] = concave_light(*sample, solver.settings).share
+    if "robust" in (solver.first_name, solver.refined_name):
+        support = robust_support(*sample, solver.settings)
+        shares[ROBUST_APART_SHARE] = None if support is None else support.apart_share
+    return {name: share for name, share in shares.items() if share is not None}

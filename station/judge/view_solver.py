@@ -13,6 +13,7 @@ from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.gloss import Gloss, warm_up_gloss, without_gloss
 from station.photometric_stereo.lights import LightModel
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
+from station.photometric_stereo.robust_support import solve_supported
 from station.photometric_stereo.solve import PhotometricStereo
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.solver_inputs import flat_field_for, lights_for, noise_for, solver_settings
@@ -107,7 +108,7 @@ class ViewSolver:
         robust = PhotometricStereo(self.lights, self.shape, settings, flat_field=self.flat_field)
         for index, frame in enumerate(frames):
             robust.add(index, frame)
-        return robust.solve()
+        return solve_supported(robust)
 
     def _without_bounced_light(self, frames: Sequence[Frame]) -> NormalMap:
         self.bounced = without_bounced_light(

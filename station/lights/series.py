@@ -33,11 +33,12 @@ class LightReading:
 
 @dataclass(frozen=True, slots=True)
 class InspectionLights:
-    """One inspection's figures per light, each the mean over its views; a light without a figure is absent."""
+    """One inspection's figures per light, the mean over its views where not said; a light without one is absent."""
 
     creation_time: datetime
     levels: dict[str, float]  # against the other lights, over what they were at first
     residuals: dict[str, float]  # left out
+    over_median: dict[str, float]  # of each light's residual over the median light's, the least of all views
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class LightSeries:
     times: dict[str, datetime]  # of the inspections, oldest first
     levels: PerLight  # against the other lights, over what it was at first
     residuals: PerLight  # left out, mean over the views; directional lights only
-    over_median: PerLight  # residual over that of the inspection's median light
+    over_median: PerLight  # residual over that of the view's median light, in the view where it is least
     set_rise: PerInspection  # the mean residual of all lights over what it was at first
 
     @property
@@ -106,47 +107,54 @@ def lights_of(readings: Sequence[LightReading], firsts: FirstLevels) -> Inspecti
     """One inspection's figures, each the mean over its views.
 
     A light's level is taken over its level at first, over the same ratio of the median light. So neither a dark part,
-    nor the exposure, nor a view's share of a light counts as drift.
+    nor the exposure, nor a view's share of a light counts as drift. A wrong light is wrong in every view, and so the
+    least ratio of all views counts: one that only grazes a tilted part, where bounced light and an unmodelled height
+    weigh most, stands out in the side views alone (benchmarks/light_table.py --bounced).
     """
     relative: dict[str, dict[str, float]] = defaultdict(dict)  # view -> light
     residuals: dict[str, list[float]] = defaultdict(list)
+    left_out: dict[str, dict[str, float]] = defaultdict(dict)  # view -> light
     for r in readings:
         first = firsts.get((r.view, r.light), 0.0)
         if r.level is not None and first > 0:
             relative[r.view][r.light] = r.level / first
         if r.left_out_residual is not None:
             residuals[r.light].append(r.left_out_residual)
+            left_out[r.view][r.light] = r.left_out_residual
     levels: dict[str, list[float]] = defaultdict(list)
     for by_light in relative.values():
         middle = median(by_light.values())
         if middle > 0:
             for light, value in by_light.items():
                 levels[light].append(value / middle)
-    return InspectionLights(readings[0].creation_time, _means(levels), _means(residuals))
+    return InspectionLights(readings[0].creation_time, _means(levels), _means(residuals), _least_ratios(left_out))
 
 
 def series_of(inspections: Mapping[str, InspectionLights]) -> LightSeries:
     """The series of inspections by their ids, oldest first, all under one calibration."""
     levels: PerLight = defaultdict(dict)
     residuals: PerLight = defaultdict(dict)
+    over_median: PerLight = defaultdict(dict)
     for name, found in inspections.items():
         for light, value in found.levels.items():
             levels[light][name] = value
         for light, value in found.residuals.items():
             residuals[light][name] = value
+        for light, value in found.over_median.items():
+            over_median[light][name] = value
     levels, residuals = dict(sorted(levels.items())), dict(sorted(residuals.items()))
     times = {name: found.creation_time for name, found in inspections.items()}
-    return LightSeries(times, levels, residuals, _over_median(residuals), _set_rise(residuals))
+    return LightSeries(times, levels, residuals, dict(sorted(over_median.items())), _set_rise(residuals))
 
 
-def _over_median(residuals: PerLight) -> PerLight:
-    ratios: PerLight = {name: {} for name in residuals}
-    for inspection_id in _inspections(residuals):
-        present = {name: by[inspection_id] for name, by in residuals.items() if inspection_id in by}
-        middle = median(present.values())
+def _least_ratios(residuals: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Per light, the least over the views of its residual over that of the view's median light."""
+    ratios: dict[str, float] = {}
+    for by_light in residuals.values():
+        middle = median(by_light.values())
         if middle > 0:
-            for name, value in present.items():
-                ratios[name][inspection_id] = value / middle
+            for light, value in by_light.items():
+                ratios[light] = min(ratios.get(light, math.inf), value / middle)
     return ratios
 
 

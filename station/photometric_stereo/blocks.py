@@ -14,6 +14,7 @@ from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.photographs import Photographs
 from station.photometric_stereo.radiometry import SATURATED
 from station.photometric_stereo.reference import weighted_least_squares
+from station.photometric_stereo.robust_support import solve_supported
 from station.photometric_stereo.settings import SolverSettings
 from station.photometric_stereo.solve import PhotometricStereo
 from station.photometric_stereo.uncertainty import SensorNoise, predicted_uncertainty
@@ -48,7 +49,7 @@ def solve_photographs(photographs: Photographs, settings: SolverSettings, noise:
         if last - first != solver.shape[0]:
             solver = PhotometricStereo(photographs.lights, (last - first, width), settings)
         frames = _into(solver, photographs, first, last, columns)
-        block = solver.solve()
+        block = solve_supported(solver)
         at = np.s_[first:last, columns]
         expected = predicted_uncertainty(frames, photographs.lights, block, noise, settings, stride=1)
         uncertainty[at] = np.where(mask[at], expected.rms_deg, np.nan)

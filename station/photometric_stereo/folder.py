@@ -13,17 +13,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from station.photometric_stereo.blocks import dark_fraction, solve_photographs, whole_normals
+from station.photometric_stereo.blocks import SolvedPhotographs, dark_fraction, solve_photographs, whole_normals
 from station.photometric_stereo.checks import AngularErrors, angular_error_map, angular_errors
 from station.photometric_stereo.lights_in_doubt import light_figures
 from station.photometric_stereo.maps_on_disk import albedo_full_scale, residual_full_scale, write_maps
 from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.photographs import Photographs, PhotographsError, read_photographs
 from station.photometric_stereo.products import Products, products_of
+from station.photometric_stereo.robust_support import RobustSupport
 from station.photometric_stereo.settings import ColourWeights, Method, SolverSettings
+from station.photometric_stereo.surface_report import surface_figures
 from station.photometric_stereo.uncertainty import usual_noise
 
 REPORT = "report.json"
+LEAST_SHADOW_FRACTION, MOST_SHADOW_FRACTION = 0.01, 0.5
 AXES = "pictures: x right, y down, origin top left; normals: x right, y up, z toward the camera; height: toward it"
 
 
@@ -45,6 +48,14 @@ class SolveReport:
     mean_lit_count: float
     median_residual: float  # rms over the lights that counted, full scale = 1
     dark_fraction: float  # of full scale: a signal under it says nothing; from the pictures' own noise
+    shadow_fraction: float  # of a pixel's bright level: a light under it counts as shadowed there
+    diffuse_pixels: int  # on which a diffuse base was judged
+    diffuse_share: float | None  # of those: a matte surface explains them; None where too few were judged
+    concave_pixels: int  # on which bounced light was looked for
+    concave_share: float | None  # of those: some light is neither lit nor dark there; None where too few were judged
+    concave_fill: float | None  # how bright such a light is, over the pixel's bright level
+    robust_against_masked: RobustSupport | None  # only where the method is robust
+    warnings: tuple[str, ...]  # what to know before using the normals, and what to do
     albedo_full_scale: float  # the albedo that albedo.png shows as 65535
     residual_full_scale: float  # the residual that residual.png shows as 65535
     relighting_residuals: dict[str, float | None]
@@ -79,21 +90,24 @@ def solve_folder(
     *,
     height: bool = False,
     mm_per_px: float | None = None,
+    shadow_fraction: float = SolverSettings.shadow_fraction,
 ) -> SolveReport:
     """Solve `folder` and write normals, albedo, slope, curvature, quality, a picture and report.json into `out`.
 
     With `height`, the integrated height goes there too (height.npy, NaN where unknown, and height.png; seconds per
     megapixel), in mm where `mm_per_px` says how large a pixel is, else in pixels. `out` appears whole or not at all;
-    one that an earlier call wrote is replaced, any other that is not empty is refused. Raises PhotographsError for all
-    that is wrong with the folder, the lights included, and where no pixel of the mask is observable.
+    one that an earlier call wrote is replaced, any other that is not empty is refused. `shadow_fraction` is of a
+    pixel's bright level. Raises PhotographsError for all that is wrong with the folder, the lights included, for
+    figures out of bounds, and where no pixel of the mask is observable.
     """
+    _check_shadow_fraction(folder, shadow_fraction)
     if mm_per_px is not None and not 0 < mm_per_px < np.inf:
         raise PhotographsError(f"{folder}: a pixel of {mm_per_px} mm cannot be; give its size in mm on the part")
     _check_target(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     photographs = read_photographs(folder, lights, weights, spool_folder=out.parent)
-    settings = SolverSettings(method=method, dark_fraction=dark_fraction(photographs))
-    solved = solve_photographs(photographs, settings, usual_noise(photographs.pictures.frame(0, 0, 1)))
+    settings = SolverSettings(method=method, shadow_fraction=shadow_fraction, dark_fraction=dark_fraction(photographs))
+    solved = _solved(photographs, settings)
     result = solved.normal_map
     _check_observable(folder, photographs, result, settings)
     errors = None if photographs.truth is None else _errors(result, photographs)
@@ -108,6 +122,19 @@ def solve_folder(
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return report
+
+
+def _solved(photographs: Photographs, settings: SolverSettings) -> SolvedPhotographs:
+    """Every normal of a folder is made here: a refinement of the first map belongs behind this call."""
+    return solve_photographs(photographs, settings, usual_noise(photographs.pictures.frame(0, 0, 1)))
+
+
+def _check_shadow_fraction(folder: Path, fraction: float) -> None:
+    if not LEAST_SHADOW_FRACTION <= fraction <= MOST_SHADOW_FRACTION:
+        raise PhotographsError(
+            f"{folder}: a shadow fraction of {fraction} cannot be used; give {LEAST_SHADOW_FRACTION:g} to "
+            f"{MOST_SHADOW_FRACTION:g} of a pixel's bright level ({SolverSettings.shadow_fraction:g} is usual)"
+        )
 
 
 def _check_observable(folder: Path, photographs: Photographs, result: NormalMap, settings: SolverSettings) -> None:
@@ -162,7 +189,7 @@ def _report(
     expected = products.uncertainty_deg[np.isfinite(products.uncertainty_deg)]
     mask, seen = photographs.mask, result.observable
     names, figures = photographs.lights.names, light_figures(photographs, result, settings)
-    table = figures.consistency
+    table, surface = figures.consistency, surface_figures(photographs, settings)
     whole = None
     if photographs.truth is not None:
         whole = angular_errors(angular_error_map(whole_normals(photographs, result), photographs.truth * mask))
@@ -181,6 +208,14 @@ def _report(
         mean_lit_count=float(result.lit_count[mask].mean()),
         median_residual=float(np.median(result.residual[seen])) if seen.any() else 0.0,
         dark_fraction=settings.dark_fraction,
+        shadow_fraction=settings.shadow_fraction,
+        diffuse_pixels=surface.diffuse.pixels,
+        diffuse_share=surface.diffuse.explained_share,
+        concave_pixels=surface.concave.pixels,
+        concave_share=surface.concave.share,
+        concave_fill=surface.concave.fill,
+        robust_against_masked=surface.robust,
+        warnings=surface.warnings,
         albedo_full_scale=albedo_full_scale(result),
         residual_full_scale=residual_full_scale(result),
         relighting_residuals=_finite(figures.relighting),

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from drivers.errors import CommandRefused, DeviceLost, DeviceTimeout, PositionUntrusted
 from drivers.serial_line.arms.latched_arm import REMEDY, untrusted
 from drivers.serial_line.grbl import protocol as grbl
-from drivers.serial_line.grbl.exchange import MOVING, SWALLOWED_S, GrblExchange, MoveWatch
+from drivers.serial_line.grbl.exchange import IDENTITY_ATTEMPTS, MOVING, SWALLOWED_S, GrblExchange, MoveWatch
 from drivers.serial_line.grbl.last_words import LastWords
 from drivers.serial_line.grbl.protocol import Alarm, Banner, Info, Ok, Refusal, Reply, Status, Unknown
 from drivers.serial_line.port import Port
@@ -263,9 +263,16 @@ class GrblConversation:
             raise
 
     def modal_words(self) -> frozenset[str]:
-        """The G-code words in force, as `$G` states them: G21, G90 ... Raises as `command`."""
-        pushed = self.command("$G")
-        return frozenset(w for i in pushed if isinstance(i, Info) and i.key == "GC" for w in i.text.split())
+        """The G-code words in force, as `$G` states them: G21, G90 ...; none where no text came whole.
+
+        A garbled text is asked for again, as `$G` changes nothing. Raises as `command`.
+        """
+        for _ in range(IDENTITY_ATTEMPTS):
+            pushed = self.command("$G")
+            words = frozenset(w for i in pushed if isinstance(i, Info) and i.key == "GC" for w in i.text.split())
+            if words:
+                return words
+        return frozenset()
 
     @property
     def braking_s(self) -> float:

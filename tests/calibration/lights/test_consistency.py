@@ -41,6 +41,31 @@ def test_a_good_table_is_not_doubted(count: int, seed: int) -> None:
     assert judged.doubts == ()
 
 
+def glossy_ball(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `frames`, of a ball with broad highlights and shadows under lights that stand anywhere."""
+    rng = np.random.default_rng(seed)
+    lights = np.vstack([rng.uniform(-0.7, 0.7, (2, count)), np.ones(count)]).T
+    lights /= np.linalg.norm(lights, axis=1, keepdims=True)
+    y, x = np.mgrid[-1:1:36j, -1:1:36j]
+    inside = x**2 + y**2 < 0.96
+    x, y = x[inside], y[inside]
+    normals = np.stack([x, y, np.sqrt(1 - x * x - y * y)])
+    half = lights + np.array([0, 0, 1])
+    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    shading = lights @ normals
+    values = 0.5 * np.maximum(shading, 0) + 0.5 * np.maximum(half @ normals, 0) ** 10 * (shading > 0)
+    values = np.clip(values + rng.normal(0, 0.003, values.shape), 0, 1)
+    return values, values > 0.08 * np.quantile(values, 0.7, axis=0), lights
+
+
+@pytest.mark.parametrize("seed", [5, 31])
+def test_of_five_lights_a_good_table_is_not_doubted_because_each_pixel_fits_three_of_them(seed: int) -> None:
+    """The robust fit left two lights of each pixel aside, and called the rest exact."""
+    judged = judge_table(*glossy_ball(5, seed))
+    assert judged.why_not == ""
+    assert judged.doubts == ()
+
+
 @pytest.mark.parametrize("count", [5, 6, 8, 16, 96])
 def test_two_exchanged_rows_are_named(count: int) -> None:
     values, lit, table = frames(count, 3)

@@ -41,7 +41,7 @@ def test_solve_answers_with_json(
 ) -> None:
     assert run(monkeypatch, "solve", photographs, "--out", tmp_path / "out", "--json") == ExitCode.DONE
     report = json.loads(capsys.readouterr().out)
-    assert report["method"] == "ls"
+    assert report["method"] == "masked"
     assert (tmp_path / "out" / "normals.png").is_file()
 
 

@@ -27,6 +27,7 @@ from station.lights.ambient import (
     check_ambient,
     dark_level,
 )
+from station.lights.surface import DIFFUSE_SHARE, surface_warning
 from station.lights.warning import ambient_warning
 from station.rig.devices import Rig
 
@@ -135,6 +136,23 @@ def test_the_warning_names_share_and_remedy_lasts_and_ends(good_inspection: Insp
     nothing_seen = replace(good_inspection, views=())
     assert ambient_warning(nothing_seen, 0.01, again) == again
     assert ambient_warning(with_share(good_inspection, 0.0), 0.01, again) is None
+
+
+def test_a_surface_that_is_not_matte_is_warned_of_with_its_worst_view_until_it_is_gone(
+    good_inspection: Inspection,
+) -> None:
+    def seen(*shares: float) -> Inspection:
+        views = [
+            replace(good_inspection.views[0], view=f"v{k}", quality={DIFFUSE_SHARE: s}) for k, s in enumerate(shares)
+        ]
+        return replace(good_inspection, views=tuple(views))
+
+    assert surface_warning(seen(0.97, 0.91), None) is None
+    first = surface_warning(seen(0.97, 0.72), None)
+    assert first is not None
+    assert "view v1 is explained on 72%" in first.text
+    assert surface_warning(replace(good_inspection, views=()), first) == first
+    assert surface_warning(seen(0.95), first) is None
 
 
 def test_an_archived_part_is_judged_again_with_its_dark_frame(good_inspection: Inspection) -> None:

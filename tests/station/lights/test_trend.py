@@ -48,6 +48,16 @@ def test_the_light_with_the_worst_residual_again_and_again_is_named() -> None:
     assert "<- worst light" in report.as_text()
 
 
+def test_a_light_that_stands_out_in_one_of_the_views_alone_is_not_named() -> None:
+    raised = [
+        replace(r, left_out_residual=4 * r.left_out_residual)
+        if r.view == "left" and r.light == "L270" and r.left_out_residual is not None
+        else r
+        for r in readings(12)
+    ]
+    assert light_trends(raised).flagged == ()
+
+
 def test_a_few_parts_prove_nothing() -> None:
     assert light_trends(readings(4, residual={"L90": 2.5})).flagged == ()
     assert light_trends([]).as_text() == "no inspection in this archive recorded its lights"

@@ -190,6 +190,25 @@ def test_units_that_do_not_hold_after_homing_leave_it_untrusted(gantry: Any) -> 
     arm.home()
 
 
+def test_one_garbled_answer_about_units_is_asked_for_again(gantry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grbl 1.1h in its own simulator: `[GC:... S0]2` after homing, once."""
+    arm = gantry.open()
+    state, garbled = vars(gantry.firmware)["_state"], list[str]()
+    say = state.say
+
+    def garble_once_behind_homing(text: str, **kind: bool) -> None:
+        if text.startswith("[GC:") and b"$H" in arm.port.written_bytes() and not garbled:
+            garbled.append(text)
+            text = text.replace("]", "]2")
+        say(text, **kind)
+
+    monkeypatch.setattr(state, "say", garble_once_behind_homing)
+    arm.home()
+    assert garbled
+    assert arm.position_trusted
+    assert arm.port.written_bytes().endswith(b"$G\n$G\n?")
+
+
 def test_reports_in_inches_set_by_another_program_end_the_trust_and_forbid_homing(gantry: Any) -> None:
     """Issue 16, point 5."""
     arm = gantry.homed()
