@@ -1,4 +1,7 @@
-"""The compiled loops of `bounced`: lit sets pixel by pixel, shadows followed to what casts them, and horizons."""
+"""The compiled loops of `bounced`: lit sets pixel by pixel, shadows followed to what casts them, and horizons.
+
+Long, because inner functions must stand in one file for the cache of compiled code to notice their changes.
+"""
 
 from __future__ import annotations
 
@@ -270,6 +273,7 @@ def earn_rows(  # type: ignore[no-untyped-def]
     between dark and lit where no equation is spare, most dark lights, worst condition.
     In and out: lit (H, W, K) 0 or 1 and g (H, W, 3), those of the round before, 0 for none.
     Out: figures (H, W, 11), see FIGURES. A pixel where no three lights decide a normal gets g = 0.
+    Long, because the scratch arrays of a pixel are made once here, and not in a call for each.
     """
     count = signals.shape[2]
     u, v, variances, e = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
