@@ -7,6 +7,7 @@ of the set is kept from it, by the surface's own turning away or by another part
 K equations hold, so the figure is that of light model and solver; where a light is missing, the answer rests on
 finding that out, which is another figure (`all` in the table: every observable pixel of the part). Pixels that mix two
 faces along an edge are kept. Height and gloss of a product are found on one individual (seed 5) and used on another.
+The Scene's light is direct here; `bounced_truth.py` beside this file has the same parts under light that bounces.
 """
 
 from __future__ import annotations

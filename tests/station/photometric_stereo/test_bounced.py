@@ -106,7 +106,7 @@ def test_the_doubt_holds_the_errors_and_the_residual_alone_would_not(
     assert np.median(masked.residual[inside]) < 3 * np.median(masked.residual[~inside])  # a crease shows no residual
 
 
-def test_without_a_known_white_the_albedo_shows_in_shadows_and_direct_light_stays_as_it_is() -> None:
+def test_a_part_that_is_far_from_white_bounces_nothing_and_its_normals_stay_as_they_are() -> None:
     light, truth = groove(0.6, 0)
     frames = frames_of(light)
     masked, refined = first(frames, ring()), without_bounced_light(frames, ring(), SolverSettings(), NOISE, white=50.0)
