@@ -37,6 +37,7 @@ from station.lights.series import LightReading, LightSeries, light_series
 from station.lights.trend import STANDING_OUT, light_trends
 from station.photometric_stereo.checks import leave_one_out_residuals, sampled_values
 from station.photometric_stereo.lights import DirectionalLights, PointLights
+from station.photometric_stereo.lights_in_doubt import table_of_view
 from station.photometric_stereo.settings import SolverSettings
 from station.photometric_stereo.solve import PhotometricStereo
 
@@ -119,6 +120,7 @@ def planted(table: F64, case: str, rng: np.random.Generator) -> tuple[F64, set[i
 
 
 STRONGER, TURNED_DEG, CHANNELS = 1.07, 5.0, tuple(range(1, 9))
+NAMES = tuple(map(str, CHANNELS))
 BOUNCED_PRODUCTS = ("connector", "knob", "block", "lever")
 FAR = 20.0  # times the lamps' distance, where they are far enough for a table of directions
 VIEWS = (
@@ -149,7 +151,7 @@ def near_residuals(frames: list[Frame], powers: F64, positions_mm: F64) -> F64:
     """(K,) left-out residuals, as the judge records them, for lamps that the calibration has like this."""
     height, width = frames[0].pixels.shape
     lights = PointLights(
-        tuple(map(str, CHANNELS)), positions_mm, powers, 250 / 24429 * 8,
+        NAMES, positions_mm, powers, 250 / 24429 * 8,
         (width / 2 - 0.5, height / 2 - 0.5), 0.0, 1.0,
     )  # fmt: skip
     solver = PhotometricStereo(lights, (height, width))
@@ -191,14 +193,12 @@ def far_head() -> LightHead:
     return LightHead(tuple(moved))
 
 
-def far_set(frames: list[Frame], truth: ViewTruth) -> Frames:
-    """Values at PIXELS pixels of the part, in the order of the picture, and the table of directions."""
+def far_set(frames: list[Frame], truth: ViewTruth) -> tuple[F64, NDArray[np.bool_], NDArray[np.bool_], F64]:
+    """Values at PIXELS pixels of the part, in the order of the picture; usable and lit; the table of directions."""
     positions = np.array([LightHead.nominal().light(c).position_mm for c in CHANNELS])
-    lights = DirectionalLights(
-        tuple(map(str, CHANNELS)), positions / np.linalg.norm(positions, axis=1, keepdims=True), np.ones(8)
-    )
+    lights = DirectionalLights(NAMES, positions / np.linalg.norm(positions, axis=1, keepdims=True), np.ones(8))
     values, usable, _ = sampled_values(frames, lights, SolverSettings(), truth.part_mask, PIXELS)
-    return values, usable & (values > SHADOW * np.quantile(values, 0.7, axis=0)), lights.directions
+    return values, usable, usable & (values > SHADOW * np.quantile(values, 0.7, axis=0)), lights.directions
 
 
 def bounced_section(sets: int, seed: int) -> None:
@@ -219,12 +219,12 @@ def bounced_section(sets: int, seed: int) -> None:
         good.append(near_residuals(frames, np.ones(8), standing))
         stronger.append(near_residuals(frames, np.where(np.arange(8) == light, STRONGER, 1.0), standing))
         turned_aside.append(near_residuals(frames, np.ones(8), aside))
-        values, lit, table = far_set(*bounced_frames(number, far_head(), seed))
-        judged = judge_table(values, lit, table)
+        values, usable, lit, table = far_set(*bounced_frames(number, far_head(), seed))
+        judged = table_of_view(values, usable, lit, table, NAMES, SolverSettings())
         unjudged += bool(judged.why_not)
         doubted += bool(judged.doubts)
         wrong_table, rows = planted(table, "10 degrees", rng)
-        verdict = judge_table(values, lit, wrong_table)
+        verdict = table_of_view(values, usable, lit, wrong_table, NAMES, SolverSettings())
         of_wrong += not verdict.why_not
         named += set(verdict.doubted) == rows
         print(f"view {number + 1}: doubted {doubted}, not judged {unjudged}", flush=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from calibration.lights.consistency import Consistency, judge_table
 from drivers.protocols import Frame
 from station.photometric_stereo.checks import leave_one_out_residuals, relighting_residuals, sampled_values
+from station.photometric_stereo.concave_light import LARGEST_SHARE, concave_light
 from station.photometric_stereo.network import quantile_index
 from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.photographs import Photographs
@@ -47,7 +49,34 @@ def light_figures(photographs: Photographs, result: NormalMap, settings: SolverS
     values, usable, _ = sampled_values(sample.frames, lights, settings)
     scale = np.sort(values, axis=0)[quantile_index(count)]
     lit = usable & (values > settings.shadow_fraction * scale) & (scale > settings.dark_fraction)
-    return LightFigures(relighting, left_out, judge_table(values, lit, lights.directions, lights.names))
+    table = table_of_view(values, usable, lit, lights.directions, lights.names, settings)
+    return LightFigures(relighting, left_out, table)
+
+
+def table_of_view(
+    values: NDArray[np.float64],
+    usable: NDArray[np.bool_],
+    lit: NDArray[np.bool_],
+    directions: NDArray[np.float64],
+    names: Sequence[str],
+    settings: SolverSettings,
+) -> Consistency:
+    """`judge_table` on values (K, n), unless bounced light explains what it doubts.
+
+    Light that bounced once is as linear in the lights as direct light, so good tables are doubted by it. Exchanged and
+    mirrored rows are explained too well to be that; other doubts do not stand where bounced light dominates the view.
+    """
+    judged = judge_table(values, lit, directions, names)
+    if not any(doubt.kind in ("table", "direction") for doubt in judged.doubts):
+        return judged
+    bounced = concave_light(values, usable, directions, settings)
+    if not bounced.dominates:
+        return judged
+    why = (
+        f"bounced light shows on {bounced.share:.0%} of the pixels (limit {LARGEST_SHARE:.0%}); judge by a convex part"
+    )
+    kept = tuple(doubt for doubt in judged.doubts if doubt.kind not in ("table", "direction"))
+    return replace(judged, doubts=kept, why_not="" if kept else why)
 
 
 def _sample(photographs: Photographs, result: NormalMap, pixels: int) -> _Sample:
