@@ -17,7 +17,7 @@ from station.photometric_stereo.settings import SolverSettings
 from station.photometric_stereo.uncertainty import SensorNoise
 
 FEWEST_LIGHTS = 4  # three lights fit any plane: no light could be found to be unlit
-BYTES_PER_PIXEL, BYTES_PER_SAMPLE = 250, 10  # a sample is one pixel under one light; both measured
+BYTES_PER_PIXEL, BYTES_PER_SAMPLE = 120, 10  # measured, maps included; a sample is one pixel under one light
 MOST_BYTES = 4 << 30
 
 
