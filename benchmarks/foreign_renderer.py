@@ -6,7 +6,8 @@
 
 Every part is matte, of one albedo, without texture, tolerance or placement error; see `foreign/views.py`. With --cache,
 views are kept in a folder, and Mitsuba is needed only for those that are not there: a minute or two each on 2 cores,
-for three albedos at once.
+for three albedos at once. A kept view is taken as it is: empty the folder after a change of a part's shape, of the
+lamps or of --samples.
 
 Scene: |Scene - renderer| over the renderer's total light, per pixel and lamp, in percent; a pixel that gets less than
 1 % of its albedo from a lamp is not judged by it. `shadow` counts pixels of the part for which the two disagree

@@ -12,9 +12,9 @@ a false alarm. `limit`: degrees beyond which the median light is doubted. Some s
 judgement, and `station solve` says so: `judged` counts the others. Shares are of those, with Wilson's 95 % interval.
 
 `--bounced` asks another question: does light that bounced accuse good lights? Sets are views of the Scene with all
-bounces, five of a demo part each. The 8 near lamps are judged as `station lights-trend` judges them, part by part and
-as one series; then each view under far lamps as `station solve` judges a table. Both are repeated with a planted
-error, to see that the rules still find one. Half a minute a set.
+bounces, five of a drawn part each (connector, knob, block, lever in turn). The 8 near lamps are judged as `station
+lights-trend` judges them, part by part and as one series; then each view under far lamps as `station solve` judges a
+table. Both are repeated with planted errors, to see that the rules still find them. Half a minute a set.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from calibration.lights.consistency import judge_table
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
-from drivers.simulated.scene import DEFAULT_BLACK_LEVEL_DN, LightHead, Scene, ViewTruth, make_part
+from drivers.simulated.scene import DEFAULT_BLACK_LEVEL_DN, DEFAULT_BOUNCES, LightHead, Scene, ViewTruth, make_part
 from station.lights.series import LightReading, LightSeries, light_series
 from station.lights.trend import STANDING_OUT, light_trends
 from station.photometric_stereo.checks import leave_one_out_residuals, sampled_values
@@ -118,7 +118,8 @@ def planted(table: F64, case: str, rng: np.random.Generator) -> tuple[F64, set[i
     return table, set()
 
 
-BOUNCES, STRONGER, CHANNELS = 6, 1.07, tuple(range(1, 9))
+STRONGER, TURNED_DEG, CHANNELS = 1.07, 5.0, tuple(range(1, 9))
+BOUNCED_PRODUCTS = ("connector", "knob", "block", "lever")
 FAR = 20.0  # times the lamps' distance, where they are far enough for a table of directions
 VIEWS = (
     Pose(0.0, 0.0, 258.0, 0.0, -90.0), Pose(0.0, -176.777, 184.777, 45.0, -90.0),
@@ -127,10 +128,11 @@ VIEWS = (
 )  # fmt: skip
 
 
-def bounced_frames(number: int, head: LightHead) -> tuple[list[Frame], ViewTruth]:
-    """A view of a demo part under each lamp, with light that bounced; five views after each other are of one part."""
+def bounced_frames(number: int, head: LightHead, seed: int) -> tuple[list[Frame], ViewTruth]:
+    """A view of a drawn part under each lamp, with light that bounced; five views after each other are of one part."""
     part, view = divmod(number, len(VIEWS))
-    scene = Scene(make_part(("connector", "knob")[part % 2], 100 + part), head=head, bounces=BOUNCES)
+    product = BOUNCED_PRODUCTS[part % len(BOUNCED_PRODUCTS)]
+    scene = Scene(make_part(product, 1_000 * seed + part), head=head, bounces=DEFAULT_BOUNCES)
     pose = VIEWS[view]
     pictures = [
         scene.photograph(
@@ -143,12 +145,11 @@ def bounced_frames(number: int, head: LightHead) -> tuple[list[Frame], ViewTruth
     return frames, scene.truth(pose, 8)
 
 
-def near_residuals(frames: list[Frame], powers: F64) -> F64:
-    """(K,) left-out residuals, as the judge records them, for lamps that the calibration has at these powers."""
+def near_residuals(frames: list[Frame], powers: F64, positions_mm: F64) -> F64:
+    """(K,) left-out residuals, as the judge records them, for lamps that the calibration has like this."""
     height, width = frames[0].pixels.shape
-    head = LightHead.nominal()
     lights = PointLights(
-        tuple(map(str, CHANNELS)), np.array([head.light(c).position_mm for c in CHANNELS]), powers, 250 / 24429 * 8,
+        tuple(map(str, CHANNELS)), positions_mm, powers, 250 / 24429 * 8,
         (width / 2 - 0.5, height / 2 - 0.5), 0.0, 1.0,
     )  # fmt: skip
     solver = PhotometricStereo(lights, (height, width))
@@ -206,30 +207,41 @@ def bounced_section(sets: int, seed: int) -> None:
     parts = max(sets // len(VIEWS), 1)
     lights = rng.integers(8, size=parts)
     good: list[F64] = []
-    wrong: list[F64] = []
-    doubted = unjudged = named = 0
+    stronger: list[F64] = []
+    turned_aside: list[F64] = []
+    standing = np.array([LightHead.nominal().light(c).position_mm for c in CHANNELS])
+    doubted = unjudged = named = of_wrong = 0
     for number in range(parts * len(VIEWS)):
-        frames, _ = bounced_frames(number, LightHead.nominal())
-        good.append(near_residuals(frames, np.ones(8)))
         light = lights[number // len(VIEWS)]
-        wrong.append(near_residuals(frames, np.where(np.arange(8) == light, STRONGER, 1.0)))
-        values, lit, table = far_set(*bounced_frames(number, far_head()))
+        frames, _ = bounced_frames(number, LightHead.nominal(), seed)
+        aside = standing.copy()
+        aside[light] = turned(standing[light], TURNED_DEG, np.random.default_rng([seed, number // len(VIEWS)]))
+        good.append(near_residuals(frames, np.ones(8), standing))
+        stronger.append(near_residuals(frames, np.where(np.arange(8) == light, STRONGER, 1.0), standing))
+        turned_aside.append(near_residuals(frames, np.ones(8), aside))
+        values, lit, table = far_set(*bounced_frames(number, far_head(), seed))
         judged = judge_table(values, lit, table)
         unjudged += bool(judged.why_not)
         doubted += bool(judged.doubts)
         wrong_table, rows = planted(table, "10 degrees", rng)
-        named += set(judge_table(values, lit, wrong_table).doubted) == rows
+        verdict = judge_table(values, lit, wrong_table)
+        of_wrong += not verdict.why_not
+        named += set(verdict.doubted) == rows
         print(f"view {number + 1}: doubted {doubted}, not judged {unjudged}", flush=True)
     series, flagged = trends_of(good)
     false = sum(light is not None for light in accused(series))
-    found = [a == str(CHANNELS[k]) for a, k in zip(accused(trends_of(wrong)[0]), lights, strict=True)]
     count = len(good)
-    print(f"simulated, {BOUNCES} bounces, {parts} parts of {len(VIEWS)} views, per cent with 95 % interval")
+    print(f"simulated, {DEFAULT_BOUNCES} bounces, {parts} parts of {len(VIEWS)} views, per cent with 95 % interval")
     print(f"near lamps, left out: a good light stands out of a part {interval(false, parts)}")
     print(f"    over all parts as one series: {', '.join(flagged) or 'none'}")
-    print(f"    a lamp that the calibration has {STRONGER - 1:.0%} too strong: named {interval(sum(found), parts)}")
-    print(f"far lamps, table: a good one doubted {interval(doubted, count)}, not judged {interval(unjudged, count)}")
-    print(f"    one direction 10 degrees off: named {interval(named, count)}")
+    planted_errors = ((f"{STRONGER - 1:.0%} too strong", stronger), (f"off by {TURNED_DEG:g} degrees", turned_aside))
+    for what, readings in planted_errors:
+        found = [a == str(CHANNELS[k]) for a, k in zip(accused(trends_of(readings)[0]), lights, strict=True)]
+        print(f"    a lamp that the calibration has {what}: named {interval(sum(found), parts)}")
+    print(
+        f"far lamps, table: a good one doubted {interval(doubted, max(count - unjudged, 1))}, judged {count - unjudged}"
+    )
+    print(f"    one direction 10 degrees off: named {interval(named, max(of_wrong, 1))}, judged {of_wrong}")
 
 
 def interval(hits: int, trials: int) -> str:
@@ -243,21 +255,22 @@ def interval(hits: int, trials: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lights", type=int, nargs="+", default=[4, 5, 6, 8, 12, 16, 32, 96])
-    parser.add_argument("--sets", type=int, default=100)
+    parser.add_argument("--sets", type=int, help="100 by default; with --bounced, 50")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--planted", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bounced", action="store_true", help="do good lights stay unaccused under bounced light?")
     options = parser.parse_args()
     if options.bounced:
-        bounced_section(options.sets, options.seed)
+        bounced_section(options.sets or 50, options.seed)
         return
+    sets = options.sets or 100
     draw = simulated if options.folder is None else photographed(options.folder)
-    print(f"{'simulated' if options.folder is None else options.folder.name}, {options.sets} sets a row, per cent")
+    print(f"{'simulated' if options.folder is None else options.folder.name}, {sets} sets a row, per cent")
     print(f"{'K':>4s} {'planted':12s} {'judged':>6s} {'found':>22s} {'named':>22s} {'limit':>8s}")
     for count in options.lights:
         for case in options.planted:
-            print(row(draw, count, case, options.sets, options.seed), flush=True)
+            print(row(draw, count, case, sets, options.seed), flush=True)
 
 
 def row(draw: Draw, count: int, case: str, sets: int, seed: int) -> str:

@@ -10,6 +10,8 @@ of the same patch within `FIT_RADIUS_PX`. `noise` says what is left, from two ha
 from __future__ import annotations
 
 import math
+import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +81,7 @@ class RenderedView:
         try:
             with np.load(file, allow_pickle=False) as data:
                 found = {name: data[name] for name in cls.__dataclass_fields__}
-        except (KeyError, OSError, ValueError) as e:
+        except (KeyError, OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as e:
             raise ValueError(f"{file} is not a rendered view ({e}); delete it, and it is rendered anew") from e
         x, y = (float(v) for v in found.pop("center_px"))
         scalars = {name: float(found.pop(name)) for name in ("mm_per_px", "noise")}

@@ -47,7 +47,9 @@ class LightWatch:
         self.latest: LightsWatched | None = None
 
     def with_recipe(self, loaded: LoadedRecipe) -> LightsWatched:
-        """How this recipe's lights did on earlier parts."""
+        """How this recipe's lights did on earlier parts. What was warned of another recipe's surface is over."""
+        if self._of != _key(loaded):
+            self._surface = None
         self._read(loaded)
         return self._look(loaded, "")
 

@@ -19,11 +19,10 @@ from station.photometric_stereo.reference import Tile, solve_tile
 from station.photometric_stereo.settings import SolverSettings
 
 FEWEST_LIGHTS = 4  # three lights are always explained
+FEWEST_WITH_FIXTURE = 6  # with four, a good connector under bounced light came near what metal shows
 MISSED = 0.125  # of the albedo: rms over the lights that counted, freed of the three that the normal took
 LEAST_EXPLAINED = 0.6  # of the judged pixels of a part
-LEAST_EXPLAINED_WITH_FIXTURE = (
-    0.85  # of a whole picture: a metal part fills a third of it, and the matte plate the rest
-)
+LEAST_EXPLAINED_WITH_FIXTURE = 0.85  # of a whole picture: a metal part fills a third, and the matte plate the rest
 FEWEST_PIXELS = 100
 NOISE_OF_DARK_FRACTION = 1 / 3  # twice the noise that `dark_fraction` is six times of
 NO_BASE = "no diffuse base"

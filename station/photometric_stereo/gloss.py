@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 
 from drivers.protocols import Frame
 from station.photometric_stereo.checks import Sampled, sample_pixels, sampled_values
-from station.photometric_stereo.diffuse_base import LEAST_EXPLAINED_WITH_FIXTURE, diffuse_base, pooled
+from station.photometric_stereo.diffuse_base import (
+    FEWEST_WITH_FIXTURE,
+    LEAST_EXPLAINED_WITH_FIXTURE,
+    diffuse_base,
+    pooled,
+)
 from station.photometric_stereo.engine import default_engine, default_threads, shared_threads
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel, PointLights
@@ -248,8 +253,11 @@ def fit_gloss(
 def _check_base(views: Sequence[GlossView], settings: SolverSettings) -> None:
     """Raises PhotometricStereoError where the views show much of a surface that no matte plane explains.
 
-    The fit alone would take its pixels from a matte fixture, and find the fixture's gloss.
+    The fit alone would take its pixels from a matte fixture, and find the fixture's gloss. With fewer lights than
+    FEWEST_WITH_FIXTURE the fit's own misfit has to say it.
     """
+    if any(len(v.frames) < FEWEST_WITH_FIXTURE for v in views):
+        return
     bases = [
         diffuse_base(
             *sampled_values(

@@ -17,6 +17,7 @@ from drivers.serial_line.arms.latched_arm import NOT_COMPLETED, PROVISIONAL, REM
 from drivers.serial_line.grbl.axes import DEVICE, GantryAxes
 from drivers.serial_line.grbl.controller import read_controller
 from drivers.serial_line.grbl.conversation import GrblConversation
+from drivers.serial_line.grbl.exchange import IDENTITY_ATTEMPTS
 from drivers.serial_line.grbl.protocol import Axes, MovePlan, Status, plan_move, safety_trouble, trouble
 from drivers.serial_line.grbl.settings import EXAMPLE, GrblSettings
 
@@ -194,9 +195,12 @@ class GrblArm(LatchedArm[GrblConversation]):
     def _check_units(self) -> None:
         """Raise PositionUntrusted unless the controller counts in millimetres, absolute and per minute."""
         words = self._conversation.modal_words()
+        if not words:
+            tries = f"no answer to $G came whole in {IDENTITY_ATTEMPTS} tries"
+            raise untrusted(DEVICE, f"homed, but {tries}: check the line, then {REMEDY}")
         wrong = sorted(set(MODAL_WORDS) - words) + sorted({SCALED} & words)
         if wrong:
-            found = " ".join(sorted(words)) or "nothing"
+            found = " ".join(sorted(words))
             raise untrusted(
                 DEVICE,
                 f"homed, but the controller is not at {MODAL_STATE} ($G answers {found}): look for start-up lines "

@@ -192,4 +192,5 @@ def _key(packed: Packed) -> str:
     found = hashlib.sha256(np.ascontiguousarray(packed.patches[:, :20]).tobytes())
     found.update(np.ascontiguousarray(packed.patches[:, 21:23]).tobytes())
     found.update(packed.cuts.tobytes())
+    found.update(packed.corners.tobytes())
     return found.hexdigest()[:32]

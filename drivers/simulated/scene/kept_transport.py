@@ -26,10 +26,14 @@ _SOURCES = ("kernels.py", "surfels.py", "bounce.py")
 def load_arrays(key: str) -> Arrays | None:
     """What `keep_arrays` wrote under this key; None where there is nothing usable."""
     try:
-        with _file(key).open("rb") as file, np.load(file, allow_pickle=False) as found:
-            return {name: found[name] for name in found.files}
+        path = _file(key)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
+            arrays = {name: found[name] for name in found.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
+    with contextlib.suppress(OSError):  # of somebody else's: only the order in which files go suffers
+        os.utime(path)
+    return arrays
 
 
 def keep_arrays(key: str, arrays: Arrays) -> None:
@@ -38,9 +42,14 @@ def keep_arrays(key: str, arrays: Arrays) -> None:
     with contextlib.suppress(OSError):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.stem}-", suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        os.replace(name, target)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+            os.chmod(name, 0o644)  # as compiled kernels are: who installs is not who inspects
+            os.replace(name, target)
+        except OSError:
+            os.unlink(name)
+            raise
         _make_room(target.parent)
 
 

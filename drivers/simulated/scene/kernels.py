@@ -684,17 +684,54 @@ def _normal_at(patches: F64, k: int, s: F64, tangents: F64) -> tuple[float, floa
 
 
 @kernel
-def _is_hidden(patches: F64, flipped: F64, cuts: F64, s: F64) -> bool:
-    """Whether the point in `s` lies inside the body: the first surface on the way out is met from behind.
+def _around(normal: F64, turn: float, frame: F64) -> None:
+    """(3, 3) rows: two axes across the normal, turned about it by `turn` radians, and the normal."""
+    x, y, z = normal[0], normal[1], normal[2]
+    hx, hy, hz = (1.0, 0.0, 0.0) if abs(x) < 0.6 else (0.0, 1.0, 0.0)
+    ax, ay, az = y * hz - z * hy, z * hx - x * hz, x * hy - y * hx
+    length = math.sqrt(ax * ax + ay * ay + az * az)
+    ax, ay, az = ax / length, ay / length, az / length
+    bx, by, bz = y * az - z * ay, z * ax - x * az, x * ay - y * ax
+    cos, sin = math.cos(turn), math.sin(turn)
+    frame[0, 0], frame[0, 1], frame[0, 2] = cos * ax + sin * bx, cos * ay + sin * by, cos * az + sin * bz
+    frame[1, 0], frame[1, 1], frame[1, 2] = cos * bx - sin * ax, cos * by - sin * ay, cos * bz - sin * az
+    frame[2, 0], frame[2, 1], frame[2, 2] = x, y, z
 
-    `flipped` are the same patches facing the other way. The way leans off the normal, past edges that line up with it.
-    """
-    dx, dy, dz = s[3] + 0.031, s[4] + 0.023, s[5] + 0.017
+
+@kernel
+def _is_within(patches: F64, flipped: F64, cuts: F64, s: F64, dx: float, dy: float, dz: float) -> bool:
+    """Whether the first surface from the point in `s` along a way is met from behind; `flipped` face the other way."""
     front = behind = _FAR
     for k in range(patches.shape[0]):
-        front = min(front, _hit(patches, k, cuts, s[13], s[14], s[15], dx, dy, dz))
-        behind = min(behind, _hit(flipped, k, cuts, s[13], s[14], s[15], dx, dy, dz))
-    return behind < front and behind > 1e-9
+        ahead = _hit(patches, k, cuts, s[13], s[14], s[15], dx, dy, dz)
+        back = _hit(flipped, k, cuts, s[13], s[14], s[15], dx, dy, dz)
+        if 1e-6 < ahead < front:
+            front = ahead
+        if 1e-6 < back < behind:  # nearer than that it is the point's own surface, which is round
+            behind = back
+    return behind < front
+
+
+@kernel
+def _is_hidden(patches: F64, flipped: F64, cuts: F64, s: F64, frame: F64) -> bool:
+    """Whether the point in `s` lies inside the body, as most of five ways out of it say.
+
+    One way would not do: bodies stand in each other without end faces. The ways line up with no edge.
+    """
+    _around(s[3:6], 0.37, frame)
+    within = 0
+    for way in range(5):
+        if within + 5 - way < 3:
+            return False
+        a, b = (0.0, 0.0) if way == 0 else (math.cos(_TWO_PI * way / 4.0), math.sin(_TWO_PI * way / 4.0))
+        dx = 1.03 * frame[2, 0] + a * frame[0, 0] + b * frame[1, 0] + 0.031
+        dy = 1.03 * frame[2, 1] + a * frame[0, 1] + b * frame[1, 1] + 0.023
+        dz = 1.03 * frame[2, 2] + a * frame[0, 2] + b * frame[1, 2] + 0.017
+        if _is_within(patches, flipped, cuts, s, dx, dy, dz):
+            within += 1
+            if within == 3:
+                return True
+    return False
 
 
 @kernel
@@ -709,7 +746,7 @@ def survey_cells(
 ) -> None:  # fmt: skip
     """For the cells of patches row_0..row_1: which of per_side^2 places in it are open surface (bits of `exposed`), and
     the open place nearest to its middle with its normal; the middle where none is."""
-    s, tangents = np.zeros(SURFACE_SIZE), np.zeros((2, 3))
+    s, tangents, frame = np.zeros(SURFACE_SIZE), np.zeros((2, 3)), np.zeros((3, 3))
     for k in range(row_0, row_1):
         columns = int(cells[k, 4])
         for n in range(columns * int(cells[k, 5])):
@@ -723,7 +760,7 @@ def survey_cells(
                 _point_at(patches, k, u, v, s)
                 _normal_at(patches, k, s, tangents)
                 away = (x - 0.5) * (x - 0.5) + (y - 0.5) * (y - 0.5)
-                is_open = _has_material(patches, k, cuts, u, v) and not _is_hidden(patches, flipped, cuts, s)
+                is_open = _has_material(patches, k, cuts, u, v) and not _is_hidden(patches, flipped, cuts, s, frame)
                 if is_open:
                     exposed[at] |= np.uint16(1 << m)
                 if (is_open and away < nearest) or (away == 0.0 and nearest == _FAR):
@@ -731,21 +768,6 @@ def survey_cells(
                         points[at, c], normals[at, c] = s[13 + c], s[3 + c]
                     if is_open:
                         nearest = away
-
-
-@kernel
-def _around(normal: F64, turn: float, frame: F64) -> None:
-    """(3, 3) rows: two axes across the normal, turned about it by `turn` radians, and the normal."""
-    x, y, z = normal[0], normal[1], normal[2]
-    hx, hy, hz = (1.0, 0.0, 0.0) if abs(x) < 0.6 else (0.0, 1.0, 0.0)
-    ax, ay, az = y * hz - z * hy, z * hx - x * hz, x * hy - y * hx
-    length = math.sqrt(ax * ax + ay * ay + az * az)
-    ax, ay, az = ax / length, ay / length, az / length
-    bx, by, bz = y * az - z * ay, z * ax - x * az, x * ay - y * ax
-    cos, sin = math.cos(turn), math.sin(turn)
-    frame[0, 0], frame[0, 1], frame[0, 2] = cos * ax + sin * bx, cos * ay + sin * by, cos * az + sin * bz
-    frame[1, 0], frame[1, 1], frame[1, 2] = cos * bx - sin * ax, cos * by - sin * ay, cos * bz - sin * az
-    frame[2, 0], frame[2, 1], frame[2, 2] = x, y, z
 
 
 @kernel

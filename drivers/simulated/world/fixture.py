@@ -45,6 +45,7 @@ class Fixture:
     def load(self, part: SimulatedPart) -> None:
         """Put another part into the fixture. Raises ValueError for an unknown product or defect."""
         scene = self._make_scene(part)
+        scene.gather()
         with self._lock:
             self.part, self._scene = part, scene
             self._seen_from.clear()

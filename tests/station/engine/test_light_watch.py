@@ -14,6 +14,7 @@ from station.engine import light_watch
 from station.engine.light_watch import LightWatch
 from station.inspection.result import Inspection
 from station.lights.series import LEAST_INSPECTIONS
+from station.lights.surface import DIFFUSE_SHARE
 
 LIGHTS = ("L0", "L90", "L180", "L270")
 
@@ -70,3 +71,16 @@ def test_another_recipe_or_calibration_is_read_anew(tmp_path: Path, good_inspect
         archive.record(third, [])
         assert len(watch.after_part(loaded("r2"), third).histories[0].times) == 2
         assert watch.with_recipe(loaded("r2", "c2")).histories == ()
+
+
+def test_a_warning_of_a_surface_ends_with_its_recipe(tmp_path: Path, good_inspection: Inspection) -> None:
+    """A recipe of four lights records no share by which the warning could end."""
+    shiny = part(good_inspection, 0)
+    shiny = replace(shiny, views=tuple(replace(v, quality={**v.quality, DIFFUSE_SHARE: 0.3}) for v in shiny.views))
+    with Archive.open(tmp_path) as archive:
+        archive.record(shiny, [])
+        watch = LightWatch(archive)
+        watch.with_recipe(loaded())
+        assert [w.kind for w in watch.after_part(loaded(), shiny).warnings] == ["surface"]
+        assert [w.kind for w in watch.with_recipe(loaded()).warnings] == ["surface"]
+        assert watch.with_recipe(loaded("r2")).warnings == ()

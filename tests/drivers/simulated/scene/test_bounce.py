@@ -16,6 +16,7 @@ from drivers.simulated.scene import bounce as bounce_module
 from drivers.simulated.scene.bounce import Transport, dome_table, transport_of
 from drivers.simulated.scene.part import Part
 from drivers.simulated.scene.patches import Body, Material, Patch, X, Y, Z, rectangle
+from drivers.simulated.scene.products import lever
 
 TOP = Pose(0.0, 0.0, 258.0, 0.0, -90.0)
 BACK = Pose(0.0, 176.777, 184.777, 45.0, 90.0)  # looks into the crease
@@ -116,9 +117,24 @@ def test_a_surface_under_a_body_does_not_count_and_its_open_neighbours_continue_
     np.testing.assert_allclose(ones[beside_open], 1.0, atol=1e-5)
 
 
-def test_threads_do_not_change_a_bit() -> None:
+def test_a_round_wall_is_hidden_where_another_body_covers_it() -> None:
+    """The lever's rib ends inside its boss: no light comes to the boss's wall there."""
+    part = make_part("lever", 1)
+    surfels = transport_of(part.packed).surfels
+    wall = [patch.face for patch in part.body.patches].index("boss_wall")
+    x, y, z = surfels.points.T
+    low, high = lever.BASE_Z_MM + lever.RIB_FILLET_MM + 0.4, lever.RIB_TOP_MM - 0.4
+    under_rib = (x > lever.ROUND_X_MM) & (np.abs(y) < lever.RIB_HALF_MM - 0.4) & (z > low) & (z < high)
+    under_rib &= surfels.owner == wall
+    assert under_rib.sum() >= 3
+    assert not surfels.exposed[under_rib].any()
+
+
+def test_threads_do_not_change_a_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "one"))
     bounce_module.forget()
     one = image(Scene(make_part("knob", 4), bounces=2, threads=1), RIGHT, 5)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "two"))
     bounce_module.forget()
     two = image(Scene(make_part("knob", 4), bounces=2, threads=2), RIGHT, 5)
     np.testing.assert_array_equal(one, two)
@@ -132,7 +148,9 @@ def test_a_kept_transport_gives_the_same_picture_and_a_damaged_one_is_made_anew(
     gathered = image(Scene(crease(), bounces=2), BACK, 1)
     (kept,) = tmp_path.glob("transport-*.npz")
     bounce_module.forget()
-    np.testing.assert_array_equal(image(Scene(crease(), bounces=2), BACK, 1), gathered)
+    with monkeypatch.context() as patched:
+        patched.setattr(bounce_module, "_gathered", lambda *_: pytest.fail("it was gathered anew"))
+        np.testing.assert_array_equal(image(Scene(crease(), bounces=2), BACK, 1), gathered)
     kept.write_bytes(kept.read_bytes()[:1000])
     bounce_module.forget()
     np.testing.assert_array_equal(image(Scene(crease(), bounces=2), BACK, 1), gathered)
