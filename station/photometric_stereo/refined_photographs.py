@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from station.photometric_stereo.blocks import SolvedPhotographs, blank_map, frames_of_rows, mask_rectangle, write_block
-from station.photometric_stereo.bounced.refine import without_bounced_light
+from station.photometric_stereo.bounced.refine import LEAST_CELL_PX, without_bounced_light
 from station.photometric_stereo.photographs import Photographs, PhotographsError
 from station.photometric_stereo.settings import SolverSettings
 from station.photometric_stereo.uncertainty import SensorNoise
@@ -34,7 +35,13 @@ def check_refinable(folder: Path, photographs: Photographs, settings: SolverSett
             f"{folder}: --refine bounced needs {FEWEST_LIGHTS} lights or more to find those that do not reach a pixel, "
             f"there are {count}; take more photographs, or leave the refinement out"
         )
-    top, bottom, columns = mask_rectangle(photographs.mask)
+    if min(photographs.mask.shape) < LEAST_CELL_PX:
+        height, width = photographs.mask.shape
+        raise PhotographsError(
+            f"{folder}: pictures of {width} x {height} pixels; --refine bounced needs {LEAST_CELL_PX} each way, leave "
+            "it out"
+        )
+    top, bottom, columns = _rectangle(photographs.mask)
     pixels = (bottom - top) * (columns.stop - columns.start)
     needed = pixels * (BYTES_PER_PIXEL + BYTES_PER_SAMPLE * count)
     if needed > MOST_BYTES:
@@ -55,7 +62,7 @@ def without_bounced(
     """
     check_refinable(folder, photographs, settings)
     mask = photographs.mask
-    top, bottom, columns = mask_rectangle(mask)
+    top, bottom, columns = _rectangle(mask)
     frames = frames_of_rows(photographs, top, bottom, columns)
     found = without_bounced_light(frames, photographs.lights, settings, noise)
     result, doubt = blank_map(mask.shape), np.full(mask.shape, np.nan, np.float32)
@@ -65,3 +72,16 @@ def without_bounced(
     seen = result.observable[at]
     share = float(np.median(found.bounced_share[seen])) if seen.any() else None
     return SolvedPhotographs(result, doubt, "p95", first.normal_map, share)
+
+
+def _rectangle(mask: NDArray[np.bool_]) -> tuple[int, int, slice]:
+    """First and last row (exclusive), and columns, round the mask; LEAST_CELL_PX each way at least."""
+    top, bottom, columns = mask_rectangle(mask)
+    top, bottom = _widened(top, bottom, mask.shape[0])
+    return top, bottom, slice(*_widened(columns.start, columns.stop, mask.shape[1]))
+
+
+def _widened(first: int, last: int, size: int) -> tuple[int, int]:
+    """The range, or LEAST_CELL_PX from as near as possible."""
+    first = max(min(first, size - LEAST_CELL_PX), 0)
+    return first, max(last, first + LEAST_CELL_PX)

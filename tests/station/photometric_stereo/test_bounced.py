@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,6 +226,22 @@ def test_solve_says_in_text_what_the_expected_error_covers(groove_folder: Path, 
     assert "method masked, refined by bounced" in run.output
     assert "(covers sensor noise, bounced light as estimated, residual): median " in run.output
     assert "bounced light taken off: " in run.output
+
+
+@pytest.mark.parametrize("rectangle", [(0, 1, 0, 1), (HEIGHT - 1, HEIGHT, 3, 43), (20, 60, WIDTH - 2, WIDTH)])
+def test_a_mask_narrower_than_a_cell_is_refined_too(
+    groove_folder: Path, tmp_path: Path, rectangle: tuple[int, int, int, int]
+) -> None:
+    top, bottom, left, right = rectangle
+    folder = tmp_path / "in"
+    shutil.copytree(groove_folder, folder)
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[top:bottom, left:right] = 255
+    cv2.imwrite(str(folder / "mask.png"), mask)
+    report = solve_folder(folder, tmp_path / "out", refine="bounced")
+    assert report.mask_pixels == (bottom - top) * (right - left)
+    assert report.observable_share > 0.9
+    assert np.isfinite(np.load(tmp_path / "out" / "uncertainty_deg.npy")).sum() <= report.mask_pixels
 
 
 @pytest.mark.parametrize(
