@@ -34,7 +34,7 @@ from pathlib import Path
 from foreign.scene import SceneRow, scene_rows
 from foreign.solver import SolverRow, solver_rows
 from foreign.views import RenderedView, RendererMissing, render
-from normals_truth import VIEWS
+from truth_views import VIEWS
 
 from drivers.simulated.scene import DEFAULT_BOUNCES, make_part
 

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from foreign.pixels import Mask, concave, contacts
 from foreign.views import BINNING, PLATE_ALBEDO, RenderedView
-from normals_truth import EIGHT, VIEWS
 from numpy.typing import NDArray
+from truth_views import EIGHT, VIEWS
 
 from drivers.geometry.pose import Pose
 from drivers.simulated.scene import DIFFUSE_CHANNEL, Part, Placement, Scene, Sensor, make_part

@@ -12,8 +12,8 @@ import numpy as np
 from foreign.pixels import Mask, concave
 from foreign.scene import LAMP_UNIT_E_PER_US
 from foreign.views import RenderedView
-from normals_truth import DISTANCE_MM, EIGHT, FOUR
 from numpy.typing import NDArray
+from truth_views import DISTANCE_MM, EIGHT, FOUR
 
 from drivers.protocols import Frame
 from drivers.simulated.scene import DEFAULT_BLACK_LEVEL_DN, Sensor

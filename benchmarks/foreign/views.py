@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from normals_truth import VIEWS
 from numpy.typing import NDArray
+from truth_views import VIEWS
 
 from drivers.simulated.scene import DIRECTIONAL_CHANNELS, LightHead
 from drivers.simulated.scene.geometry import Standpoint, region

@@ -10,7 +10,7 @@ import typer
 
 from station.commands.options import JsonOption, OutOption
 from station.commands.say import say
-from station.photometric_stereo.settings import ColourWeights, Method, SolverSettings
+from station.photometric_stereo.settings import ColourWeights, Method, Refinement, SolverSettings
 
 if TYPE_CHECKING:
     from station.photometric_stereo.folder import SolveReport
@@ -31,6 +31,9 @@ def solve(
     shadow_fraction: Annotated[
         float, typer.Option(help="Of a pixel's bright level, 0.01 to 0.5: a light under it is in shadow there.")
     ] = SolverSettings.shadow_fraction,
+    refine: Annotated[
+        Refinement, typer.Option(help="bounced: take off light from other surfaces of a matte part; 4 lights or more.")
+    ] = "none",
     as_json: JsonOption = False,
 ) -> None:
     """Photometric stereo on a folder of photographs: normals, albedo, slope, curvature, expected error, residuals."""
@@ -38,7 +41,7 @@ def solve(
 
     report = solve_folder(
         folder, out, method, None if lights is None else lights.split(","), weights,
-        height=height, mm_per_px=mm_per_px, shadow_fraction=shadow_fraction,
+        height=height, mm_per_px=mm_per_px, shadow_fraction=shadow_fraction, refine=refine,
     )  # fmt: skip
     say(asdict(report), as_json, "\n".join(_lines(report)))
 
@@ -46,7 +49,7 @@ def solve(
 def _lines(report: SolveReport) -> list[str]:
     """Coverage, residuals per light, and the angular errors where the folder has true normals."""
     lines = [
-        f"{report.folder}: {len(report.lights)} lights, method {report.method}, condition {report.condition:.2f}",
+        f"{report.folder}: {len(report.lights)} lights, method {_method(report)}, condition {report.condition:.2f}",
         f"    {report.width_px} x {report.height_px} px, mask {report.mask_pixels} px, "
         f"observable {report.observable_share:.1%}, with saturation {report.saturated_share:.2%}",
         f"    lights counted per pixel {report.mean_lit_count:.1f}, "
@@ -91,9 +94,11 @@ def _surface_lines(report: SolveReport) -> list[str]:
 def _error_lines(report: SolveReport) -> list[str]:
     """What is known of the normals' error, and the height's range if it was integrated."""
     lines = []
+    if report.bounced_share is not None:
+        lines.append(f"    bounced light taken off: {report.bounced_share:.1%} of the signal in the median")
     if report.uncertainty_median_deg is not None:
         lines.append(
-            f"    error expected from a typical sensor's noise alone: median {report.uncertainty_median_deg:.3f}, "
+            f"    {_expected(report)}: median {report.uncertainty_median_deg:.3f}, "
             f"p95 {report.uncertainty_p95_deg:.3f} degrees"
         )
     if report.height_range is not None:
@@ -106,6 +111,18 @@ def _error_lines(report: SolveReport) -> list[str]:
                 f"p95 {truth.p95_deg:.3f} degrees, above 5 degrees {truth.share_above_5_deg:.1%} of {truth.pixels}"
             )
     return lines
+
+
+def _method(report: SolveReport) -> str:
+    """The method, and the refinement if there was one."""
+    return report.method if report.refine == "none" else f"{report.method}, refined by {report.refine}"
+
+
+def _expected(report: SolveReport) -> str:
+    """What the expected error is, and what it covers."""
+    if report.uncertainty_level == "rms":
+        return f"error expected from {report.uncertainty_covers}"
+    return f"95 % of errors are expected within (covers {report.uncertainty_covers})"
 
 
 def _share(value: float | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ DARKEST_SHARE = 0.1  # of the mask's pixels in each picture
 DARK_SIGMAS = 6.0  # of noise: what a pixel's signal must reach before anything is said of it
 DARK_STEPS = 2.0  # of the files' own counts, at least
 MOST_DARK_FRACTION = 0.01
+UncertaintyLevel = Literal["rms", "p95"]  # rms expected of the noise alone; what 95 % of all errors stay within
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,18 @@ class SolvedPhotographs:
     """All planes are 0 (uncertainty NaN) outside the mask."""
 
     normal_map: NormalMap
-    uncertainty_deg: NDArray[np.float32]  # (H, W) rms expected of the noise
+    uncertainty_deg: NDArray[np.float32]  # (H, W) as `level` says
+    level: UncertaintyLevel
+    first: NormalMap  # before a refinement; `normal_map` itself where there was none
+    bounced_share: float | None  # of the signal, median over the observable pixels; None where nobody looked for it
 
 
 def solve_photographs(photographs: Photographs, settings: SolverSettings, noise: SensorNoise) -> SolvedPhotographs:
     """The normals of the mask's rectangle, block by block; every pixel as if the picture were solved in one piece."""
     mask, pictures = photographs.mask, photographs.pictures
-    result = _blank(mask.shape)
+    result = blank_map(mask.shape)
     uncertainty = np.full(mask.shape, np.nan, np.float32)
-    top, bottom, columns = _rectangle(mask)
+    top, bottom, columns = mask_rectangle(mask)
     width = columns.stop - columns.start
     rows = max(1, BLOCK_BYTES // (pictures.count * width * pictures.dtype.itemsize))
     solver = PhotometricStereo(photographs.lights, (min(rows, bottom - top), width), settings)
@@ -53,9 +57,9 @@ def solve_photographs(photographs: Photographs, settings: SolverSettings, noise:
         at = np.s_[first:last, columns]
         expected = predicted_uncertainty(frames, photographs.lights, block, noise, settings, stride=1)
         uncertainty[at] = np.where(mask[at], expected.rms_deg, np.nan)
-        _write(result, block, mask, first, columns)
+        write_block(result, block, mask, first, columns)
         solver.recycle(block)
-    return SolvedPhotographs(result, uncertainty)
+    return SolvedPhotographs(result, uncertainty, "rms", result, None)
 
 
 def _into(solver: PhotometricStereo, photographs: Photographs, first: int, last: int, columns: slice) -> list[Frame]:
@@ -63,26 +67,39 @@ def _into(solver: PhotometricStereo, photographs: Photographs, first: int, last:
     solver.begin()
     frames = []
     for k in range(photographs.pictures.count):
-        frame = photographs.pictures.frame(k, first, last)
-        clipped = photographs.pictures.clipped(k, first, last)
-        frame = replace(frame, pixels=cast(Pixels, np.ascontiguousarray(frame.pixels[:, columns])))
-        if clipped is None:
-            solver.add(k, frame)
-        else:
-            clipped = clipped[:, columns]
-            solver.add(k, frame, clipped)
-            frame = replace(frame, pixels=np.where(clipped, SATURATED, frame.pixels))
-        frames.append(frame)
+        frame, clipped = _cut(photographs, k, first, last, columns)
+        solver.add(k, frame, *(() if clipped is None else (clipped,)))
+        frames.append(_marked(frame, clipped))
     return frames
 
 
-def _rectangle(mask: NDArray[np.bool_]) -> tuple[int, int, slice]:
+def frames_of_rows(photographs: Photographs, first: int, last: int, columns: slice) -> list[Frame]:
+    """The rows `first` to `last` (exclusive) of every picture, with clipped pixels at full scale."""
+    return [_marked(*_cut(photographs, k, first, last, columns)) for k in range(photographs.pictures.count)]
+
+
+def _cut(
+    photographs: Photographs, k: int, first: int, last: int, columns: slice
+) -> tuple[Frame, NDArray[np.bool_] | None]:
+    """A piece of picture `k`, and where a colour was clipped in it; None where none can be."""
+    frame = photographs.pictures.frame(k, first, last)
+    clipped = photographs.pictures.clipped(k, first, last)
+    frame = replace(frame, pixels=cast(Pixels, np.ascontiguousarray(frame.pixels[:, columns])))
+    return frame, None if clipped is None else clipped[:, columns]
+
+
+def _marked(frame: Frame, clipped: NDArray[np.bool_] | None) -> Frame:
+    return frame if clipped is None else replace(frame, pixels=np.where(clipped, SATURATED, frame.pixels))
+
+
+def mask_rectangle(mask: NDArray[np.bool_]) -> tuple[int, int, slice]:
     """First and last row (exclusive), and columns, that hold a pixel of the mask."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return int(rows[0]), int(rows[-1]) + 1, slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _blank(shape: tuple[int, ...]) -> NormalMap:
+def blank_map(shape: tuple[int, ...]) -> NormalMap:
+    """A map (H, W) of nothing: all planes 0."""
     result = empty_map((shape[0], shape[1]))
     for plane in (*_planes(result), result.normals):
         plane[:] = 0
@@ -93,7 +110,7 @@ def _planes(result: NormalMap) -> tuple[NDArray[np.generic], ...]:
     return result.albedo, result.lit_count, result.residual, result.observable, result.saturated
 
 
-def _write(result: NormalMap, block: NormalMap, mask: NDArray[np.bool_], first: int, columns: slice) -> None:
+def write_block(result: NormalMap, block: NormalMap, mask: NDArray[np.bool_], first: int, columns: slice) -> None:
     """Copy the block's pixels of the mask into the whole map."""
     at = np.s_[first : first + len(block.albedo), columns]
     inside = mask[at]

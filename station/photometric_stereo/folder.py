@@ -13,20 +13,32 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from station.photometric_stereo.blocks import SolvedPhotographs, dark_fraction, solve_photographs, whole_normals
+from station.photometric_stereo.blocks import (
+    SolvedPhotographs,
+    UncertaintyLevel,
+    dark_fraction,
+    solve_photographs,
+    whole_normals,
+)
+from station.photometric_stereo.bounced.doubt import DOUBT_LIMIT_DEG
 from station.photometric_stereo.checks import AngularErrors, angular_error_map, angular_errors
 from station.photometric_stereo.lights_in_doubt import light_figures
 from station.photometric_stereo.maps_on_disk import albedo_full_scale, residual_full_scale, write_maps
 from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.photographs import Photographs, PhotographsError, read_photographs
 from station.photometric_stereo.products import Products, products_of
+from station.photometric_stereo.refined_photographs import check_refinable, without_bounced
 from station.photometric_stereo.robust_support import RobustSupport
-from station.photometric_stereo.settings import ColourWeights, Method, SolverSettings
+from station.photometric_stereo.settings import ColourWeights, Method, Refinement, SolverSettings
 from station.photometric_stereo.surface_report import surface_figures
 from station.photometric_stereo.uncertainty import usual_noise
 
 REPORT = "report.json"
 LEAST_SHADOW_FRACTION, MOST_SHADOW_FRACTION = 0.01, 0.5
+COVERS: dict[UncertaintyLevel, str] = {
+    "rms": "a typical sensor's noise alone",
+    "p95": "sensor noise, bounced light as estimated, residual",
+}
 AXES = "pictures: x right, y down, origin top left; normals: x right, y up, z toward the camera; height: toward it"
 
 
@@ -37,6 +49,7 @@ class SolveReport:
     folder: str
     out: str
     method: str
+    refine: str  # what ran behind the method; normals, maps, truth and observable share are of its result
     weights: str  # of the colours
     lights: tuple[str, ...]
     condition: float  # of L^T L
@@ -67,10 +80,11 @@ class SolveReport:
     table_not_judged: str  # why the table was not judged; empty where it was
     truth: AngularErrors | None  # over the observable pixels
     truth_whole_mask: AngularErrors | None  # over all of the mask, by plain least squares where nothing is observable
-    uncertainty_median_deg: (
-        float | None
-    )  # predicted from the noise of a usual sensor: no calibration comes with a folder
-    uncertainty_p95_deg: float | None
+    uncertainty_level: str  # of the expected error: rms, or p95, which 95 % of a pixel's errors stay within
+    uncertainty_covers: str  # what it counts; the sensor is a usual one, as no calibration comes with a folder
+    uncertainty_median_deg: float | None  # of the expected errors of all observable pixels
+    uncertainty_p95_deg: float | None  # of the same: 95 % of the pixels have at most so much
+    bounced_share: float | None  # of the signal, median over the observable pixels, that the refinement took off
     length_unit: str  # of height, and the inverse of curvature's: mm where the pixels' size was given, else px
     height_range: tuple[float, float] | None  # what height.png shows as 1 and 65535; 0 is unknown
     axes: str
@@ -91,14 +105,16 @@ def solve_folder(
     height: bool = False,
     mm_per_px: float | None = None,
     shadow_fraction: float = SolverSettings.shadow_fraction,
+    refine: Refinement = "none",
 ) -> SolveReport:
     """Solve `folder` and write normals, albedo, slope, curvature, quality, a picture and report.json into `out`.
 
     With `height`, the integrated height goes there too (height.npy, NaN where unknown, and height.png; seconds per
     megapixel), in mm where `mm_per_px` says how large a pixel is, else in pixels. `out` appears whole or not at all;
     one that an earlier call wrote is replaced, any other that is not empty is refused. `shadow_fraction` is of a
-    pixel's bright level. Raises PhotographsError for all that is wrong with the folder, the lights included, for
-    figures out of bounds, and where no pixel of the mask is observable.
+    pixel's bright level. `refine` runs behind the method: `bounced` takes off light from other surfaces, and its maps
+    stand in place of the first ones. Raises PhotographsError for all that is wrong with the folder, the lights
+    included, for figures out of bounds, for what `refine` cannot do, and where no pixel of the mask is observable.
     """
     _check_shadow_fraction(folder, shadow_fraction)
     if mm_per_px is not None and not 0 < mm_per_px < np.inf:
@@ -107,15 +123,14 @@ def solve_folder(
     out.parent.mkdir(parents=True, exist_ok=True)
     photographs = read_photographs(folder, lights, weights, spool_folder=out.parent)
     settings = SolverSettings(method=method, shadow_fraction=shadow_fraction, dark_fraction=dark_fraction(photographs))
-    solved = _solved(photographs, settings)
+    solved = _solved(folder, photographs, settings, refine)
     result = solved.normal_map
-    _check_observable(folder, photographs, result, settings)
     errors = None if photographs.truth is None else _errors(result, photographs)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        products = products_of(result.normals, solved.uncertainty_deg, height, mm_per_px)
+        products = products_of(solved, height, mm_per_px)
         write_maps(partial, result, photographs, errors, products)
-        report = _report(folder, out, settings, weights, photographs, result, errors, partial, products)
+        report = _report(folder, out, settings, weights, refine, photographs, solved, errors, partial, products)
         (partial / REPORT).write_text(report.as_json() + "\n", encoding="utf-8")
         _replace(partial, out)
     except BaseException:
@@ -124,9 +139,23 @@ def solve_folder(
     return report
 
 
-def _solved(photographs: Photographs, settings: SolverSettings) -> SolvedPhotographs:
-    """Every normal of a folder is made here: a refinement of the first map belongs behind this call."""
-    return solve_photographs(photographs, settings, usual_noise(photographs.pictures.frame(0, 0, 1)))
+def _solved(folder: Path, photographs: Photographs, settings: SolverSettings, refine: Refinement) -> SolvedPhotographs:
+    """Every normal of a folder is made here. Raises PhotographsError where nothing is observable or refinable."""
+    noise = usual_noise(photographs.pictures.frame(0, 0, 1))
+    if refine == "bounced":
+        check_refinable(folder, photographs, settings)
+    first = solve_photographs(photographs, settings, noise)
+    _check_observable(folder, photographs, first.normal_map, settings)
+    if refine == "none":
+        return first
+    refined = without_bounced(folder, photographs, first, settings, noise)
+    if not refined.normal_map.observable[photographs.mask].any():
+        raise PhotographsError(
+            f"{folder}: masked observes {first.normal_map.observable[photographs.mask].mean():.0%} of the mask, but "
+            f"--refine bounced none of it: everywhere the doubt is over {DOUBT_LIMIT_DEG:g} degrees, or fewer than "
+            "three lights are proven to be lit; look at exposure and the table of lights, or leave the refinement out"
+        )
+    return refined
 
 
 def _check_shadow_fraction(folder: Path, fraction: float) -> None:
@@ -179,17 +208,22 @@ def _report(
     out: Path,
     settings: SolverSettings,
     weights: ColourWeights,
+    refine: Refinement,
     photographs: Photographs,
-    result: NormalMap,
+    solved: SolvedPhotographs,
     errors: NDArray[np.float64] | None,
     partial: Path,
     products: Products,
 ) -> SolveReport:
-    """All figures of the report; `partial` is the folder into which the maps have been written."""
+    """All figures of the report; `partial` is the folder into which the maps have been written.
+
+    The lights are judged by the first solution: what bounced light adds to a light's signal is no fault of its row.
+    """
+    result = solved.normal_map
     expected = products.uncertainty_deg[np.isfinite(products.uncertainty_deg)]
     mask, seen = photographs.mask, result.observable
-    names, figures = photographs.lights.names, light_figures(photographs, result, settings)
-    table, surface = figures.consistency, surface_figures(photographs, settings)
+    names, figures = photographs.lights.names, light_figures(photographs, solved.first, settings)
+    table, surface = figures.consistency, surface_figures(photographs, settings, refine)
     whole = None
     if photographs.truth is not None:
         whole = angular_errors(angular_error_map(whole_normals(photographs, result), photographs.truth * mask))
@@ -197,6 +231,7 @@ def _report(
         folder=str(folder),
         out=str(out),
         method=settings.method,
+        refine=refine,
         weights=weights,
         lights=photographs.lights.names,
         condition=photographs.condition,
@@ -227,8 +262,11 @@ def _report(
         table_not_judged=table.why_not,
         truth_whole_mask=whole,
         truth=None if errors is None else angular_errors(errors),
+        uncertainty_level=solved.level,
+        uncertainty_covers=COVERS[solved.level],
         uncertainty_median_deg=float(np.median(expected)) if expected.size else None,
         uncertainty_p95_deg=float(np.percentile(expected, 95)) if expected.size else None,
+        bounced_share=solved.bounced_share,
         length_unit=products.unit,
         height_range=products.height_range,
         axes=AXES,

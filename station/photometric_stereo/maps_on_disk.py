@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.photometric_stereo import pictures
+from station.photometric_stereo.blocks import UncertaintyLevel
 from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.packing import pack_levels
 from station.photometric_stereo.photographs import Photographs
@@ -15,6 +16,9 @@ from station.photometric_stereo.products import Products
 
 SLOPE_FULL_SCALE_DEG = 90.0
 UNCERTAINTY_FULL_SCALE_DEG = 5.0
+UNCERTAINTY_CAPTIONS: dict[UncertaintyLevel, str] = {
+    "rms": "error expected of noise", "p95": "what 95 % of errors stay within",
+}  # fmt: skip
 CURVATURE_QUANTILE = 0.99  # of its size, shown in full colour
 RESIDUAL_QUANTILE = 0.99
 
@@ -109,7 +113,7 @@ def _picture(
             pictures.coloured_signed(products.curvature, strongest),
         ),
         (
-            f"error expected of noise, 0 to {limit_deg:g} degrees",
+            f"{UNCERTAINTY_CAPTIONS[products.uncertainty_level]}, 0 to {limit_deg:g} degrees",
             pictures.coloured(products.uncertainty_deg, limit_deg),
         ),
     ]

@@ -7,6 +7,7 @@ from typing import Literal
 
 Method = Literal["ls", "masked", "robust"]
 ColourWeights = Literal["luma", "equal", "red", "green", "blue"]  # how the colours of photographs make one value
+Refinement = Literal["none", "bounced"]  # of a folder of photographs; a recipe has more of them
 METHODS: tuple[Method, ...] = ("ls", "masked", "robust")
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.io import savemat
+from typer.testing import CliRunner
 
 from drivers.protocols import Frame
+from station.commands.app import app
+from station.photometric_stereo import refined_photographs
 from station.photometric_stereo.bounced.kernels import FIGURES, earn_rows
 from station.photometric_stereo.bounced.refine import BouncedMap, without_bounced_light
 from station.photometric_stereo.checks import angular_error_map
+from station.photometric_stereo.folder import SolveReport, solve_folder
 from station.photometric_stereo.lights import DirectionalLights
 from station.photometric_stereo.normal_map import NormalMap
+from station.photometric_stereo.photographs import PhotographsError
 from station.photometric_stereo.settings import PhotometricStereoError, SolverSettings
 from station.photometric_stereo.solve import PhotometricStereo
 from station.photometric_stereo.uncertainty import SensorNoise
@@ -164,3 +173,89 @@ def test_frames_that_do_not_fit_and_an_impossible_white_are_refused() -> None:
     frames[3] = replace(frames[3], pixels=frames[3].pixels[:6])
     with pytest.raises(PhotometricStereoError, match="differ in size"):
         without_bounced_light(frames, ring(), SolverSettings(), NOISE)
+
+
+@pytest.fixture(scope="module")
+def groove_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The groove as photographs, with a mask that leaves out its margin, and the truth.
+
+    Its albedo is 0.5, which is taken where no shadow says how white a part is.
+    """
+    folder = tmp_path_factory.mktemp("groove") / "in"
+    folder.mkdir()
+    light, truth = groove(0.5, 8)
+    for k, frame in enumerate(frames_of(light)):
+        cv2.imwrite(str(folder / f"{k}.png"), frame.pixels * 16)
+    (folder / "filenames.txt").write_text("".join(f"{k}.png\n" for k in range(8)))
+    np.savetxt(folder / "light_directions.txt", ring().directions)
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[4:-4, 6:-6] = 255
+    cv2.imwrite(str(folder / "mask.png"), mask)
+    savemat(folder / "Normal_gt.mat", {"Normal_gt": truth.transpose(1, 2, 0)})
+    return folder
+
+
+def test_solve_takes_bounced_light_off_and_its_map_of_expected_errors_covers_it(
+    groove_folder: Path, tmp_path: Path
+) -> None:
+    plain, refined = (
+        solve_folder(groove_folder, tmp_path / name, refine=name)  # type: ignore[arg-type]
+        for name in ("none", "bounced")
+    )
+    before, after = (_mean(report) for report in (plain, refined))
+    assert after < 0.6 * before
+    doubt, error = (np.load(tmp_path / "bounced" / f"{name}.npy") for name in ("uncertainty_deg", "error_deg"))
+    seen = np.isfinite(error)
+    assert np.mean(error[seen] <= doubt[seen]) > 0.9
+    assert np.isnan(doubt[:4]).all()  # beside the mask
+    noise_alone, masked_error = (np.load(tmp_path / "none" / f"{n}.npy") for n in ("uncertainty_deg", "error_deg"))
+    assert np.mean(masked_error[seen] <= noise_alone[seen]) < 0.5
+    assert (plain.uncertainty_level, plain.uncertainty_covers) == ("rms", "a typical sensor's noise alone")
+    assert refined.uncertainty_p95_deg == pytest.approx(float(np.nanpercentile(doubt, 95)), rel=1e-6)
+    assert plain.relighting_residuals == refined.relighting_residuals  # lights are judged by the first solution
+
+
+def _mean(report: SolveReport) -> float:
+    assert report.truth is not None
+    return report.truth.mean_deg
+
+
+def test_solve_says_in_text_what_the_expected_error_covers(groove_folder: Path, tmp_path: Path) -> None:
+    run = CliRunner().invoke(app, ["solve", str(groove_folder), "--out", str(tmp_path / "out"), "--refine", "bounced"])
+    assert run.exit_code == 0, run.output
+    assert "method masked, refined by bounced" in run.output
+    assert "(covers sensor noise, bounced light as estimated, residual): median " in run.output
+    assert "bounced light taken off: " in run.output
+
+
+@pytest.mark.parametrize("rectangle", [(0, 1, 0, 1), (HEIGHT - 1, HEIGHT, 3, 43), (20, 60, WIDTH - 2, WIDTH)])
+def test_a_mask_narrower_than_a_cell_is_refined_too(
+    groove_folder: Path, tmp_path: Path, rectangle: tuple[int, int, int, int]
+) -> None:
+    top, bottom, left, right = rectangle
+    folder = tmp_path / "in"
+    shutil.copytree(groove_folder, folder)
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[top:bottom, left:right] = 255
+    cv2.imwrite(str(folder / "mask.png"), mask)
+    report = solve_folder(folder, tmp_path / "out", refine="bounced")
+    assert report.mask_pixels == (bottom - top) * (right - left)
+    assert report.observable_share > 0.9
+    assert np.isfinite(np.load(tmp_path / "out" / "uncertainty_deg.npy")).sum() <= report.mask_pixels
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({"lights": ["0", "3", "5"]}, "needs 4 lights or more.*there are 3"),
+        ({"method": "robust"}, "--method robust would not count"),
+        ({"most": 10**6}, r"would take 0\.0 GB for the mask's 0\.0 megapixels under 8 lights.*bin the pictures"),
+    ],
+)
+def test_solve_refuses_to_refine_what_it_cannot(
+    groove_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: dict[str, object], words: str
+) -> None:
+    monkeypatch.setattr(refined_photographs, "MOST_BYTES", choice.pop("most", refined_photographs.MOST_BYTES))
+    with pytest.raises(PhotographsError, match=words):
+        solve_folder(groove_folder, tmp_path / "out", refine="bounced", **choice)  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()

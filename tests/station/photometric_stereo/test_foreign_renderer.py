@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-NAMES = ("foreign", "foreign.views", "foreign.pixels", "foreign.scene", "foreign.solver", "normals_truth")
+NAMES = ("foreign", "foreign.views", "foreign.pixels", "foreign.scene", "foreign.solver", "truth_views")
 
 
 @pytest.fixture

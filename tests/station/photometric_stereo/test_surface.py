@@ -164,6 +164,15 @@ def test_solve_warns_of_metal_in_text_and_report(tmp_path: Path) -> None:
     assert '"unsupported_share"' in report.as_json()
 
 
+def test_solve_recommends_the_refinement_where_bounced_light_fills_shadows(tmp_path: Path) -> None:
+    light = light_of(Gloss(0.0, 1.0), 0.3)
+    walled = np.arange(SIZE * SIZE) % 5 == 0
+    light[2:4, walled] = 0.06 * light[:, walled].max(axis=0)
+    (warning,) = solve_folder(folder_of(tmp_path / "in", light), tmp_path / "out").warnings
+    assert warning.startswith("bounced light: on ")
+    assert "use --refine bounced" in warning
+
+
 def test_a_shadow_fraction_counts_and_one_out_of_bounds_is_refused(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "in", light_of(Gloss(0.0, 1.0), 0.5))
     usual = solve_folder(folder, tmp_path / "usual")
