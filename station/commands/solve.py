@@ -29,7 +29,8 @@ def solve(
         float | None, typer.Option(help="Size of a pixel on the part; height and curvature are in pixels without.")
     ] = None,
     shadow_fraction: Annotated[
-        float, typer.Option(help="Of a pixel's bright level, 0.01 to 0.5: a light under it is in shadow there.")
+        float,
+        typer.Option(help="Of a pixel's bright level, 0.01 to 0.5: a light under it is in shadow there; not for ls."),
     ] = SolverSettings.shadow_fraction,
     refine: Annotated[
         Refinement, typer.Option(help="bounced: take off light from other surfaces of a matte part; 4 lights or more.")
@@ -84,7 +85,7 @@ def _surface_lines(report: SolveReport) -> list[str]:
     if report.concave_share is not None:
         fill = "" if report.concave_fill is None else f", at {report.concave_fill:.2f} of the bright level"
         lines.append(
-            f"    a light is neither lit nor dark on {report.concave_share:.1%} of {report.concave_pixels}{fill}"
+            f"    a light is neither lit nor dark on {report.concave_share:.1%} of {report.concave_pixels} pixels{fill}"
         )
     if report.robust_against_masked is not None:
         lines.append(f"    {report.robust_against_masked.text}")

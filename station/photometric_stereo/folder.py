@@ -174,8 +174,9 @@ def _check_observable(folder: Path, photographs: Photographs, result: NormalMap,
     saturated, unlit = float(result.saturated[mask].mean()), float((result.lit_count[mask] < 3).mean())
     raise PhotographsError(
         f"{folder}: none of the mask's {int(mask.sum())} pixels is observable: {unlit:.0%} are lit by fewer than three "
-        f"lights (above {settings.dark_fraction:.2g} of full scale and not saturated), {saturated:.0%} are saturated; "
-        "look at exposure, mask and the order of light_directions.txt"
+        f"lights (above {settings.dark_fraction:.2g} of full scale and {settings.shadow_fraction:g} of the pixel's "
+        f"bright level, and not saturated), {saturated:.0%} are saturated; look at exposure, mask, the order of "
+        "light_directions.txt and the shadow fraction"
     )
 
 

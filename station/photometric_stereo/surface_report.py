@@ -65,6 +65,8 @@ def _warnings(
             "light from beyond the picture: trust concave places only where they are observable",
         )
     better = settings.shadow_fraction < BETTER_SHADOW_FRACTION
+    if settings.method == "ls":  # it weighs every light alike, whatever the shadow fraction
+        return (f"{found}. Concave places are many degrees wrong: try --method masked, with --refine bounced",)
     step = f"try --shadow-fraction {BETTER_SHADOW_FRACTION:g}" if better else "shadow fractions beyond this help little"
     return (
         f"{found}. Concave places may be many degrees wrong, and the expected error does not cover that. On a matte "
