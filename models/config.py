@@ -80,7 +80,8 @@ class TrainConfig:
     seed: int = 0
     threads: int = 1  # more only helps on an idle machine: under load they wait for each other
     limit_false_alarm: float = 1e-3  # per view, of the tail fitted to held-out good parts
-    limit_minimum_margin: float = 1.1  # over the highest held-out good score
+    limit_minimum_margin: float = 1.1  # over the highest held-out good score, of those that are not spared
+    limit_spared_share: float = 1 / 64  # of held-out good parts may lie above: one odd part would blind its view
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> TrainConfig:

@@ -141,6 +141,14 @@ def test_a_limit_lies_above_every_good_score_and_rises_with_their_spread() -> No
     assert suggested_limit(2.0 + 5 * (scores - 2.0), QUICK) > limit
 
 
+def test_one_odd_part_among_eighty_does_not_blind_its_view() -> None:
+    scores = np.random.default_rng(1).gumbel(2.0, 0.3, 80)
+    odd = np.append(scores[1:], 13.0)
+    assert suggested_limit(odd, QUICK) < 11.0
+    assert suggested_limit(odd, QUICK) > 1.1 * scores.max()
+    assert suggested_limit(odd[-20:], QUICK) >= 1.1 * 13.0  # of few parts none is spared
+
+
 def test_the_paper_s_letter_trains_too(small_dataset: Path, tmp_path: Path) -> None:
     config = replace(preset("paper"), encoder=QUICK.encoder, steps=2, threads=1)
     report = train_product(small_dataset, tmp_path / "paper.onnx", config)
