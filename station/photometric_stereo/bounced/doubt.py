@@ -19,31 +19,41 @@ F32 = NDArray[np.float32]
 DOUBT_LIMIT_DEG = 10.0  # a normal of more doubt is not observable
 COULD_BOUNCE_LIMIT = 0.5  # see `kernels.FIGURES`: beyond it, three lights are not proven
 NOISE_95 = 1.73  # 95 % radius over the rms angle of a round two-dimensional error
-CORRECTED = 0.68  # of the angle by which the correction turned the normal: cells are coarse, and see no undercut
-MOVED = 0.34  # of the angle since the round before: the iteration has not settled there
-MISFIT = 4.6  # of the rms residual as an angle: what the lit lights do not agree on, in the other directions too
-NEARBY = (
-    0.77  # of the most bounced light nearby: a crease or a neighbour may send it here, and the cells place it badly
+CORRECTED = 0.65  # of the angle by which the correction turned the normal: cells are coarse, and see no undercut
+WHITER = 1.3  # the same times the albedo squared: light that bounces again and again repeats an error of the albedo
+ASSUMED_WHITE = 1.0  # the same where no shadow showed the albedo, which may be nearly twice USUAL_ALBEDO
+MOVED = 1.5  # of the angle since the round before, or from the pixel nearby: the iteration has not settled there
+MISFIT = 4.3  # of the rms residual as an angle: what the lit lights do not agree on, in the other directions too
+NEARBY = 0.4  # of the most bounced light nearby: a crease or a neighbour may send it here, and the cells place it badly
+FILL = 2.3  # of the light that is left in dark lights: the estimate of the bounced light misses so much
+BEYOND = (
+    18.0  # of the light that the sky where the part leaves the picture would send, were it as bright as the picture
 )
-FILL = 2.4  # of the light that is left in dark lights: the estimate of the bounced light misses so much
-UNTESTED = 0.015  # of the albedo, over 1 + spare equations: few of them may agree by chance (chosen, not fitted)
+UNTESTED = 0.015  # of the albedo, over 1 + spare equations: few of them may agree by chance
+HEIGHT_MM, HEIGHT = 1.0, 0.6  # error of the relief, and the same as a share of the height over the plane
 LEAST_DEG = 0.05
 
 
-def doubt_p95_deg(figures: Mapping[str, F32]) -> F32:
+def doubt_p95_deg(figures: Mapping[str, F32], *, is_white_known: bool) -> F32:
     """(H, W) radius in degrees that 95 % of the errors stay within; infinite where nothing was solved.
 
-    `figures` are those of `kernels.FIGURES`, with `nearby`, `albedo` and `lit`, the number of lit lights; each (H, W).
+    `figures` are those of `kernels.FIGURES`, with `nearby`, `beyond` (irradiance), `albedo`, `whiteness` (the albedo
+    where white is 1), `turn_per_mm` (radians), `height_mm` over the plane, and `lit`, the number of lit lights; each
+    (H, W). `is_white_known`: the albedo of white was given, or shadows showed it.
     """
-    per_value = figures["per_value"]
+    per_value, corrected = figures["per_value"], figures["corrected"]
     terms = (
         NOISE_95 * figures["noise"],
-        CORRECTED * figures["corrected"],
+        CORRECTED * corrected,
+        WHITER * figures["whiteness"] ** 2 * corrected,
+        (0.0 if is_white_known else ASSUMED_WHITE) * corrected,
         MOVED * figures["moved"],
         MISFIT * figures["rms"] * per_value,
         NEARBY * figures["nearby"] * figures["albedo"] * per_value,
         FILL * figures["fill"] * per_value,
+        BEYOND * figures["beyond"] * figures["albedo"] * per_value,
         UNTESTED * figures["albedo"] * per_value / np.maximum(figures["lit"] - 2, 1),
+        figures["turn_per_mm"] * np.hypot(HEIGHT_MM, HEIGHT * figures["height_mm"]),
     )
     square = sum((np.rad2deg(term) ** 2 for term in terms), np.full(per_value.shape, LEAST_DEG**2, np.float32))
     return np.asarray(np.where(per_value > 0, np.sqrt(square), np.inf), np.float32)
