@@ -26,9 +26,7 @@ MOVED = 1.5  # of the angle since the round before, or from the pixel nearby: th
 MISFIT = 4.3  # of the rms residual as an angle: what the lit lights do not agree on, in the other directions too
 NEARBY = 0.4  # of the most bounced light nearby: a crease or a neighbour may send it here, and the cells place it badly
 FILL = 2.3  # of the light that is left in dark lights: the estimate of the bounced light misses so much
-BEYOND = (
-    18.0  # of the light that the sky where the part leaves the picture would send, were it as bright as the picture
-)
+BEYOND = 1.0  # of the light from where the part leaves the picture, were it white there and lit
 UNTESTED = 0.015  # of the albedo, over 1 + spare equations: few of them may agree by chance
 HEIGHT_MM, HEIGHT = 1.0, 0.6  # error of the relief, and the same as a share of the height over the plane
 LEAST_DEG = 0.05

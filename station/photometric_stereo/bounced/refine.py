@@ -166,8 +166,8 @@ class _View:
         def block(first: int) -> None:
             earn_rows(
                 self.seen.values, self.seen.usable, self.seen.sources, self.seen.lens, self.heights, none, normals,
-                known, around, self.cell_px, white, self.seen.noise, rules, self.lit, self.g, self.figures, self.is_near, first,
-                min(first + BLOCK_ROWS, len(self.lit)),
+                known, around, self.cell_px, white, self.seen.noise, rules, self.lit, self.g, self.figures,
+                self.is_near, first, min(first + BLOCK_ROWS, len(self.lit)),
             )  # fmt: skip
 
         list(shared_threads(self.threads).map(block, range(0, len(self.lit), BLOCK_ROWS)))
@@ -190,7 +190,7 @@ class _View:
         elif self.white == 0:
             self.white = TRANSPORT_LOSS * self._white(cells, transport)
         sky = bounced(transport, self.white)
-        self.beyond = transport.beyond * transport.sent / self.white
+        self.beyond = transport.beyond
         self._turn_by_height(cells)
         if is_last:
             self.on_all_pixels()

@@ -40,7 +40,6 @@ class Transport:
     albedo: F64  # (cells,) relative
     shape: tuple[int, int]  # with the border
     beyond: F64  # (h, w) see `kernels.gather`
-    sent: float  # mean irradiance of the known cells times their albedo
 
 
 def transport_of(cells: Cells, relief: Relief) -> Transport:
@@ -62,9 +61,8 @@ def transport_of(cells: Cells, relief: Relief) -> Transport:
     matrix = csr_matrix((weights[:number], columns[:number], starts), (count, 2 * count))
     shaded = np.maximum(np.einsum("hwkc,chw->hwk", cells.lights, cells.normals), 0) * cells.lit
     walls, foot = _walls(cells, relief)
-    sent = float(np.mean((cells.albedo * shaded.mean(axis=2))[cells.known & inside]))
     direct = np.concatenate([shaded.reshape(count, -1), walls])
-    return Transport(matrix, direct, foot, cells.albedo.ravel(), (height, width), _inside(beyond), sent)
+    return Transport(matrix, direct, foot, cells.albedo.ravel(), (height, width), _inside(beyond))
 
 
 def _beyond_the_border(cells: Cells, relief: Relief) -> tuple[Cells, Relief]:
