@@ -139,16 +139,19 @@ class _View:
         self.cell_lights = np.ascontiguousarray(light_vectors(lights, x[None, :], y[:, None])[0])
 
     def _allocate(self) -> None:
-        self.lit = np.zeros(self.seen.values.shape, np.uint8)
-        self.g = np.zeros((*self.lit.shape[:2], 3), np.float32)
-        self.figures = np.zeros((*self.lit.shape[:2], len(FIGURES)), np.float32)
+        height, width, count = self.seen.values.shape
+        self.lit: NDArray[np.uint8] = np.zeros((height, width, count), np.uint8)
+        self.g: F32 = np.zeros((height, width, 3), np.float32)
+        self.figures: F32 = np.zeros((height, width, len(FIGURES)), np.float32)
 
     def on_all_pixels(self) -> None:
         """From the picked pixels to all: each begins with what is known of the picked one of its square."""
         if self.apart == 1:
             return
-        lit, g, pixels = self.lit, self.g, self.whole.values.shape[:2]
-        rows, columns = (np.minimum(np.arange(n) // self.apart, m - 1) for n, m in zip(pixels, g.shape, strict=False))
+        lit, g = self.lit, self.g
+        rows, columns = (
+            np.minimum(np.arange(self.whole.values.shape[i]) // self.apart, g.shape[i] - 1) for i in (0, 1)
+        )
         self.seen, self.cell_px, self.is_near = self.whole, self.cell_px * self.apart, True
         self._allocate()
         self.lit[:], self.g[:] = lit[rows[:, None], columns], g[rows[:, None], columns]

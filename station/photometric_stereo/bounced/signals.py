@@ -36,8 +36,8 @@ class Signals:
             return self
         height, width = (n // apart * apart for n in self.values.shape[:2])
         picked = slice(apart // 2, height, apart), slice(apart // 2, width, apart)
-        mm, x, y, *others = self.lens
-        lens = (mm * apart, (x - apart // 2) / apart, (y - apart // 2) / apart, *others)
+        mm, x, y, nearer, lobe, is_near = self.lens
+        lens = (mm * apart, (x - apart // 2) / apart, (y - apart // 2) / apart, nearer, lobe, is_near)
         return Signals(
             np.ascontiguousarray(self.values[picked]), np.ascontiguousarray(self.usable[picked]), self.noise,
             self.sources, lens,

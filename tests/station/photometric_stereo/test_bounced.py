@@ -118,7 +118,7 @@ def test_a_fine_picture_gives_the_same_though_only_some_pixels_are_looked_at_bef
     seen = found.normal_map.observable
     assert seen.mean() == pytest.approx(refined.normal_map.observable.mean(), abs=0.05)
     mean = np.nanmean(errors(refined.normal_map, truth))
-    assert np.nanmean(errors(found.normal_map, fine)) == pytest.approx(mean, abs=0.1)
+    assert np.nanmean(errors(found.normal_map, fine)) == pytest.approx(mean, abs=0.2)
     assert np.mean(errors(found.normal_map, fine)[seen] <= found.p95_deg[seen]) > 0.9
 
 
@@ -144,6 +144,7 @@ def test_what_is_not_known_widens_the_doubt(cause: str) -> None:
     usual |= {
         "per_value": np.full((1, 1), 0.1, np.float32),
         "corrected": np.full((1, 1), 0.1, np.float32),
+        "albedo": np.full((1, 1), 0.5, np.float32),
         "lit": np.full((1, 1), 8, np.float32),
     }
     more = usual | ({cause: usual[cause] + 8} if cause in usual else {})
@@ -174,7 +175,11 @@ def earned(values: F64) -> tuple[NDArray[np.uint8], F64, dict[str, F64]]:
         np.zeros((1, 1), np.bool_), nothing, 3, 1.0, np.full((2, count), 1e-7), (0.012, 1.5, 2.0, count - 3, 100.0),
         lit, g, figures, False, 0, 1,
     )  # fmt: skip
-    return lit[0], g[0].astype(np.float64), {name: figures[0, :, i] for i, name in enumerate(FIGURES)}
+    return (
+        lit[0],
+        g[0].astype(np.float64),
+        {name: figures[0, :, i].astype(np.float64) for i, name in enumerate(FIGURES)},
+    )
 
 
 @pytest.mark.parametrize("fill", [0.04, 0.10, 0.17])
