@@ -4,11 +4,12 @@ A lit pixel beside a crease shows no residual, since bounced light is linear in 
 Ikeuchi and Kanade, 1991). So the residual alone cannot be the doubt, and the estimate of the bounced light takes part.
 
 The weights CORRECTED, MISFIT, NEARBY and FILL are quantile regression (Koenker and Bassett, 1978) on the errors of
-renderings, at a quantile of 97.5 to 98 % so that other parts keep 95 %, rounded: connector and knob of the simulated rig
-at albedo 0.2 and 0.5, and two scenes of blocks and wedges at 0.2, 0.5 and 0.8. The others were chosen by hand for their
-causes, while the results on all renderings were seen: HEIGHT on the part "lever", BEYOND on "connector" and on a groove,
-WHITER and ASSUMED_WHITE at albedo 0.8, and MOVED, for which the regression gave 2.1 to 2.5, to keep pixels observable.
-So "block" and "lever" took no part in the regression, and are not unseen. docs/bounced-light.md has the figures.
+renderings, at a quantile of 97.5 to 98 % so that other parts keep 95 %, rounded: connector and knob of the simulated
+rig at albedo 0.2 and 0.5, and two scenes of blocks and wedges at 0.2, 0.5 and 0.8. The others were chosen by hand for
+their causes, while the results on all renderings were seen: HEIGHT on the part "lever", BEYOND on "connector" and on a
+groove, WHITER and ASSUMED_WHITE at albedo 0.8, and MOVED, for which the regression gave 2.1 to 2.5, to keep pixels
+observable. So "block" and "lever" took no part in the regression, and are not unseen. After the regression the bounced
+light from the ground beyond the picture was put into the estimate. docs/bounced-light.md has the figures.
 """
 
 from __future__ import annotations

@@ -497,6 +497,7 @@ def gather(  # type: ignore[no-untyped-def]
     the cell's rim. Returns how many entries, or -1 where the arrays are too short. Fills also beyond (h, w): the share
     of the sky above the cell's own horizon and under the picture's plane in which the part, is_part (h, w), leaves the
     picture: what stands there is not known.
+    Where it is not the part, but the ground that leaves, the ground goes on as its last cell begins it, without an end.
     """
     height, width = z.shape
     cells = height * width
@@ -546,6 +547,14 @@ def gather(  # type: ignore[no-untyped-def]
                         weights[number] = _slice(a, b, middle, up) * 2.0 / azimuths
                         number += 1
                     horizon, slope = up, (z[cy, cx] - z[y, x]) / far
+                if known[by, bx] and not is_part[by, bx]:  # the ground goes on for ever
+                    up = math.atan(slopes[0, by, bx] * dx + slopes[1, by, bx] * dy)
+                    if up > horizon:
+                        if number + 1 > len(columns):
+                            return -1
+                        columns[number] = by * width + bx
+                        weights[number] = _slice(a, b, horizon, up) * 2.0 / azimuths
+                        number += 1
     starts[cells] = number
     return number
 
