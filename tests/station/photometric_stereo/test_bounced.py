@@ -13,6 +13,8 @@ from station.photometric_stereo.bounced import refine
 from station.photometric_stereo.bounced.doubt import doubt_p95_deg
 from station.photometric_stereo.bounced.kernels import FIGURES, earn_rows, turn_by_height
 from station.photometric_stereo.bounced.refine import BouncedMap, without_bounced_light
+from station.photometric_stereo.bounced.relief import Relief
+from station.photometric_stereo.bounced.transport import Cells, transport_of
 from station.photometric_stereo.checks import angular_error_map
 from station.photometric_stereo.lights import DirectionalLights
 from station.photometric_stereo.normal_map import NormalMap
@@ -216,3 +218,18 @@ def test_frames_that_do_not_fit_and_an_impossible_white_are_refused() -> None:
     frames[3] = replace(frames[3], pixels=frames[3].pixels[:6])
     with pytest.raises(PhotometricStereoError, match="differ in size"):
         without_bounced_light(frames, ring(), SolverSettings(), NOISE)
+
+
+def test_a_wall_sees_half_its_sky_full_of_ground_that_goes_on_beyond_the_picture() -> None:
+    """A face at right angles to a plane without end has half of its sky filled by it, at whatever height."""
+    height, width, crease = 40, 24, 18
+    is_wall = np.broadcast_to(np.arange(width) < crease, (height, width))
+    normals = np.stack([np.where(is_wall, 1.0, -1.0), np.zeros((height, width)), np.ones((height, width))]) / np.sqrt(2)
+    slopes = np.stack([np.where(is_wall, -1.0, 1.0), np.zeros((height, width))])
+    z_mm = np.broadcast_to(np.abs(np.arange(width) + 0.5 - crease), (height, width)).copy()
+    cells = Cells(
+        normals, np.where(is_wall, 0.6, 0.2), np.ones((height, width), np.bool_), np.ones((height, width, 1)),
+        np.zeros((height + 1, width + 1, 1, 3))[:height, :width],
+    )  # fmt: skip
+    seen = np.asarray(transport_of(cells, Relief(z_mm, slopes, 1.0)).matrix.sum(axis=1)).reshape(height + 32, -1)
+    np.testing.assert_allclose(seen[16 + height // 2, 16 : 16 + crease], 0.5, atol=0.05)
