@@ -20,6 +20,8 @@ STEEP = 0.5  # of a cell: a step that the slopes do not explain is a wall from h
 ASSUMED_FILL, ENOUGH = 0.1, 6  # of the brightest value; lights from which on the others show what is lit
 KNOWN_TO = 0.3  # of itself: how well the bounced light is known, when the lit set of the round before is tried
 SEARCHED_TO = 0.1  # the same when a new lit set is searched: a wide allowance would let dark lights pass as lit
+MOST_TURN = 0.2  # radians per mm of height: lights that decide a normal badly would give more
+LEAST_RATIO = 0.25  # of the albedos of two pixels side by side
 ALIKE = 0.05  # 1 - cosine between pixel and cell, over which the cell's weight falls by e
 FIGURES = (
     "misfit", "rms", "noise", "per_value", "fill", "dark", "taken", "corrected", "moved", "bounced_share",
@@ -72,8 +74,14 @@ def _solve(values, lights, lit, fill, scratch, inverse, g):  # type: ignore[no-u
     """Fill g (3,) of the lit lights after subtracting `fill`; returns the condition."""
     _products(lights, lit, scratch)
     condition = _inverse(scratch, inverse)
-    if condition == np.inf:
-        return condition
+    if condition != np.inf:
+        _apply(values, lights, lit, fill, inverse, g)
+    return condition
+
+
+@_inner
+def _apply(values, lights, lit, fill, inverse, g):  # type: ignore[no-untyped-def]
+    """Fill g (3,) of the lit lights after subtracting `fill`, by the inverse of their products."""
     bx = by = bz = 0.0
     for k in range(len(values)):
         if lit[k] != 0.0:
@@ -82,7 +90,6 @@ def _solve(values, lights, lit, fill, scratch, inverse, g):  # type: ignore[no-u
     g[0] = inverse[0] * bx + inverse[1] * by + inverse[2] * bz
     g[1] = inverse[1] * bx + inverse[3] * by + inverse[4] * bz
     g[2] = inverse[2] * bx + inverse[4] * by + inverse[5] * bz
-    return condition
 
 
 @_inner
@@ -154,6 +161,27 @@ def _bounced_at(y, x, normal, cells, cell_normals, cell_known, cell_px, out):  #
     if total > 0.0:
         for k in range(count):
             out[k] /= total
+
+
+@_inner
+def _unit(g, normal):  # type: ignore[no-untyped-def]
+    """Fill normal (3,) with the direction of g; returns its length, and leaves normal at 0 if that is 0."""
+    length = math.sqrt(g[0] ** 2 + g[1] ** 2 + g[2] ** 2)
+    for c in range(3):
+        normal[c] = g[c] / length if length > 0.0 else 0.0
+    return length
+
+
+@_inner
+def _times_as_bright(v, lights, lit, normal, length, e, white):  # type: ignore[no-untyped-def]
+    """How much larger the albedo of a pixel of values v (K,) is than `length`, that of a pixel nearby."""
+    seen = expected = 0.0
+    for k in range(len(v)):
+        if lit[k] != 0.0:
+            seen += v[k]
+            facing = normal[0] * lights[k, 0] + normal[1] * lights[k, 1] + normal[2] * lights[k, 2]
+            expected += length * max(facing, 0.0) + min(length, white) * e[k]
+    return min(max(seen / expected, LEAST_RATIO), 1.0 / LEAST_RATIO) if expected > 0.0 else 1.0
 
 
 @_inner
@@ -262,7 +290,7 @@ def _earn(u, usable, lights, variances, known, rules, before, lit, work):  # typ
 @_entry
 def earn_rows(  # type: ignore[no-untyped-def]
     signals, usable, sources, lens, heights, bounced, normals, known, around, cell_px, white, noise, rules, lit, g,
-    figures, first, last,
+    figures, is_near, first, last,
 ):  # fmt: skip
     """Solve rows `first` to `last` by the lit sets that they earn, after taking off the bounced light.
 
@@ -271,37 +299,49 @@ def earn_rows(  # type: ignore[no-untyped-def]
     normals (3, h, w), known (h, w), around (h, w) the albedo of their surroundings; white: the value of albedo 1; noise
     (2, K): constant variance, and variance per value; rules: model error of the brightest value, misfit accepted, gap
     between dark and lit where no equation is spare, most dark lights, worst condition.
-    In and out: lit (H, W, K) 0 or 1 and g (H, W, 3), those of the round before, 0 for none.
+    In and out: lit (H, W, K) 0 or 1 and g (H, W, 3), those of the round before, 0 for none; where `is_near`, those of
+    a pixel nearby.
     Out: figures (H, W, 11), see FIGURES. A pixel where no three lights decide a normal gets g = 0.
     Long, because the scratch arrays of a pixel are made once here, and not in a call for each.
     """
     count = signals.shape[2]
     u, v, variances, e = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
     lights, strengths, before, now = np.empty((count, 3)), np.empty(count), np.empty(count), np.empty(count)
+    turn, fade = np.empty((count, 3)), np.empty(count)
     normal, plain, spread = np.empty(3), np.empty(3), np.empty(2)
     work = (np.empty(count, np.int64), np.empty(count), np.empty(6), np.empty(6), np.empty(3), np.empty(3))
     free, found = np.empty(count, np.bool_), work[5]
     for y in range(first, last):
         for x in range(signals.shape[1]):
             row, column = min(y // cell_px, heights.shape[0] - 1), min(x // cell_px, heights.shape[1] - 1)
-            _light_at(sources, lens, float(x), float(y), heights[row, column], lights, strengths)
-            length = 0.0
-            for c in range(3):
-                normal[c] = g[y, x, c]
-                length += normal[c] * normal[c]
-            length = math.sqrt(length)
-            e[:] = 0.0
-            if length > 0.0:
-                for c in range(3):
-                    normal[c] /= length
-                _bounced_at(y, x, normal, bounced, normals, known, cell_px, e)
+            if x % cell_px == 0:  # between the sides of a cell, lights turn evenly
+                z = heights[row, column]
+                _light_at(sources, lens, float(x + cell_px), float(y), z, turn, fade)
+                _light_at(sources, lens, float(x), float(y), z, lights, strengths)
+                turn[:] = (turn - lights) / cell_px
+                fade[:] = (fade - strengths) / cell_px
+            else:
+                lights += turn
+                strengths += fade
             for k in range(count):
                 v[k] = signals[y, x, k] / strengths[k]
-                e[k] *= min(length, white)
-                u[k] = v[k] - e[k]
                 variances[k] = noise[0, k] + noise[1, k] * max(v[k], 0.0)
                 free[k] = usable[y, x, k]
                 before[k] = lit[y, x, k] if free[k] else 0.0
+            length = _unit(g[y, x], normal)
+            e[:] = 0.0
+            if is_near and length == 0.0:  # the pixel nearby knows nothing: begin without bounced light
+                if _earn(v, free, lights, variances, e, rules, before, now, work)[0] < np.inf:
+                    length = _unit(found, normal)
+                    before[:] = now
+                    _bounced_at(y, x, normal, bounced, normals, known, cell_px, e)
+            elif length > 0.0:
+                _bounced_at(y, x, normal, bounced, normals, known, cell_px, e)
+                if is_near:
+                    length *= _times_as_bright(v, lights, before, normal, length, e, white)
+            for k in range(count):
+                e[k] *= min(length, white)
+                u[k] = v[k] - e[k]
             ghost = 0.0
             for k in range(count):
                 ghost = max(ghost, e[k])
@@ -315,9 +355,11 @@ def earn_rows(  # type: ignore[no-untyped-def]
                 lit[y, x, :] = 0
                 continue
             albedo = math.sqrt(found[0] ** 2 + found[1] ** 2 + found[2] ** 2)
-            _tangent(lights, now, variances, found, work[2], work[3], spread)
+            _products(lights, now, work[2])
+            _inverse(work[2], work[3])
+            _tangent(lights, now, variances, found, work[3], spread)
             dark = _mean_dark(v, free, now)
-            _solve(v, lights, now, dark, work[2], work[3], plain)
+            _apply(v, lights, now, dark, work[3], plain)
             lit_number = signal = taken = 0.0
             for k in range(count):
                 lit[y, x, k] = 1 if now[k] != 0.0 else 0
@@ -348,11 +390,8 @@ def _angle(a, b):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def _tangent(lights, lit, variances, g, m6, i6, out):  # type: ignore[no-untyped-def]
-    """Fill out (2,): the normal's rms angle by noise, in radians, and that by an error of one albedo in each light."""
-    _products(lights, lit, m6)
-    if _inverse(m6, i6) == np.inf:
-        return
+def _tangent(lights, lit, variances, g, i6, out):  # type: ignore[no-untyped-def]
+    """Fill out (2,): the normal's rms angle by noise, in radians, and that by an error of one value in each light."""
     length = math.sqrt(g[0] ** 2 + g[1] ** 2 + g[2] ** 2)
     nx, ny, nz = g[0] / length, g[1] / length, g[2] / length
     noise = even = 0.0
@@ -367,6 +406,36 @@ def _tangent(lights, lit, variances, g, m6, i6, out):  # type: ignore[no-untyped
             noise += variances[k] * square
             even += square
     out[0], out[1] = math.sqrt(noise) / length, math.sqrt(even)
+
+
+@_entry
+def turn_by_height(sources, lens, heights, normals, lit, cell_px, out):  # type: ignore[no-untyped-def]
+    """Fill out (h, w): the angle in radians by which a cell's normal turns if it lies 1 mm higher than thought.
+
+    In: sources and lens as in `_light_at`, heights (h, w) in mm, normals (3, h, w), lit (h, w, K) shares of a cell.
+    0 where fewer than three lights reach half of the cell, and under far lights.
+    """
+    height, width, count = lit.shape
+    lights, strengths, values, others = np.empty((count, 3)), np.empty(count), np.empty(count), np.empty(count)
+    reached, m6, i6, g, normal = np.empty(count), np.empty(6), np.empty(6), np.empty(3), np.empty(3)
+    for row in range(height):
+        for column in range(width):
+            out[row, column] = 0.0
+            x, y = (column + 0.5) * cell_px - 0.5, (row + 0.5) * cell_px - 0.5
+            for c in range(3):
+                normal[c] = normals[c, row, column]
+            _light_at(sources, lens, x, y, heights[row, column], lights, strengths)
+            for k in range(count):
+                facing = normal[0] * lights[k, 0] + normal[1] * lights[k, 1] + normal[2] * lights[k, 2]
+                values[k] = max(facing, 0.0) * strengths[k]
+                reached[k] = 1.0 if lit[row, column, k] > 0.5 else 0.0
+            if _count(reached) < 3:
+                continue
+            _light_at(sources, lens, x, y, heights[row, column] + 1.0, lights, others)
+            for k in range(count):
+                values[k] /= others[k]
+            if _solve(values, lights, reached, 0.0, m6, i6, g) != np.inf:
+                out[row, column] = min(_angle(normal, g), MOST_TURN)
 
 
 @_entry
@@ -417,13 +486,18 @@ def follow_shadows(lit, lights, cell, normals, longest, found):  # type: ignore[
 
 
 @_entry
-def gather(z, slopes, normals, known, inside, azimuths, longest, step_mm, starts, columns, weights):  # type: ignore[no-untyped-def]
+def gather(  # type: ignore[no-untyped-def]
+    z, slopes, normals, known, inside, azimuths, longest, step_mm, starts, columns, weights, is_part, beyond
+):  # fmt: skip
     """Which cells and walls each cell sees above its horizon, and with what share of its cosine-weighted sky.
 
     In: z (h, w) heights in mm, slopes (2, h, w) dz per mm to the right and up, normals (3, h, w), known (h, w), inside
     (h, w) whose sky is wanted, number of azimuths, longest distance in cells, size of a cell. Fills the rows of a
     sparse matrix: starts (h w + 1,), columns, weights; a column is a cell's index, or h w + index for the wall under
-    the cell's rim. Returns how many entries, or -1 where the arrays are too short.
+    the cell's rim. Returns how many entries, or -1 where the arrays are too short. Fills also beyond (h, w): the share
+    of the sky above the cell's own horizon and under the picture's plane in which the part, is_part (h, w), leaves the
+    picture: what stands there is not known.
+    Where it is not the part, but the ground that leaves, the ground goes on as its last cell begins it, without an end.
     """
     height, width = z.shape
     cells = height * width
@@ -440,19 +514,25 @@ def gather(z, slopes, normals, known, inside, azimuths, longest, step_mm, starts
                 a = normals[0, y, x] * dx + normals[1, y, x] * dy
                 b = normals[2, y, x]
                 horizon = math.atan2(-a, b)
-                bz, bx, by = z[y, x], x, y
+                slope = math.tan(horizon)
+                bx, by = x, y
                 step = 0
+                left = False
                 while step < longest:
                     step += 1 + step // 6  # far cells are small in the sky
                     cx, cy = round(x + step * dx), round(y - step * dy)
                     if cx < 0 or cy < 0 or cx >= width or cy >= height:
                         break
-                    over = z[cy, cx] - bz - _expected_rise(slopes, bx, by, cx, cy) * step_mm
-                    bz, bx, by = z[cy, cx], cx, cy
+                    if not left and not inside[cy, cx]:
+                        left = True
+                        if horizon < 0.0 and is_part[cy, cx]:
+                            beyond[y, x] += _slice(a, b, horizon, 0.0) * 2.0 / azimuths
+                    px, py, bx, by = bx, by, cx, cy
                     far = math.sqrt(float((cx - x) ** 2 + (cy - y) ** 2)) * step_mm
-                    up = math.atan2(z[cy, cx] - z[y, x], far)
-                    if up <= horizon:
+                    if z[cy, cx] - z[y, x] <= slope * far:
                         continue
+                    up = math.atan2(z[cy, cx] - z[y, x], far)
+                    over = z[cy, cx] - z[py, px] - _expected_rise(slopes, px, py, cx, cy) * step_mm
                     middle = up  # from here on a wall that no normal shows
                     if over > STEEP * step_mm:
                         middle = min(max(math.atan2(z[cy, cx] - over - z[y, x], far), horizon), up)
@@ -466,7 +546,15 @@ def gather(z, slopes, normals, known, inside, azimuths, longest, step_mm, starts
                         columns[number] = cells + cy * width + cx
                         weights[number] = _slice(a, b, middle, up) * 2.0 / azimuths
                         number += 1
-                    horizon = up
+                    horizon, slope = up, (z[cy, cx] - z[y, x]) / far
+                if known[by, bx] and not is_part[by, bx]:  # the ground goes on for ever
+                    up = math.atan(slopes[0, by, bx] * dx + slopes[1, by, bx] * dy)
+                    if up > horizon:
+                        if number + 1 > len(columns):
+                            return -1
+                        columns[number] = by * width + bx
+                        weights[number] = _slice(a, b, horizon, up) * 2.0 / azimuths
+                        number += 1
     starts[cells] = number
     return number
 

@@ -16,10 +16,10 @@ from scipy.ndimage import maximum_filter
 
 from drivers.protocols import Frame
 from station.photometric_stereo.bounced.doubt import COULD_BOUNCE_LIMIT, DOUBT_LIMIT_DEG, doubt_p95_deg
-from station.photometric_stereo.bounced.kernels import FIGURES, earn_rows, follow_shadows
+from station.photometric_stereo.bounced.kernels import FIGURES, earn_rows, follow_shadows, turn_by_height
 from station.photometric_stereo.bounced.relief import Relief, relief_from
 from station.photometric_stereo.bounced.signals import Signals, signals_of
-from station.photometric_stereo.bounced.transport import Cells, Transport, bounced, transport_of
+from station.photometric_stereo.bounced.transport import BRIGHT_SHARE, Cells, Transport, bounced, transport_of
 from station.photometric_stereo.engine import default_threads, shared_threads
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import DirectionalLights, LightModel, PointLights, light_vectors
@@ -33,7 +33,6 @@ ROUNDS = 2  # of bounced light; a third one changes little
 CELLS = 8_700  # into which the picture is divided
 LEAST_CELL_PX = 3
 KNOWN_SHARE = 1 / 3  # of a cell's pixels must be solved
-BRIGHT_SHARE = 0.5  # of the brightest cells' albedo (98 % quantile): brighter cells are the part, whose height is given
 LONGEST_SHADOW_MM, LONGEST_SHADOW_PX = 25.0, 300  # the latter under far lights, whose pixels have no size
 DARK_SHARE = 0.1  # of the settings' dark fraction: without light nothing is said, and the noise says the rest
 MODEL_ERROR, MISFIT, GAP = 0.012, 1.5, 2.0  # see `kernels.earn_rows`
@@ -87,8 +86,8 @@ def without_bounced_light(
     seen = signals_of(frames, lights, settings, noise, flat_field, camera_mm)
     view = _View(seen, lights, settings, threads or default_threads())
     view.solve(None, 1.0)
-    for _ in range(ROUNDS):
-        view.bounce(white)
+    for number in range(ROUNDS):
+        view.bounce(white, is_last=number == ROUNDS - 1)
     return view.result()
 
 
@@ -112,26 +111,50 @@ def _surroundings(cells: Cells) -> F64:
     return np.asarray(maximum_filter(np.where(cells.known, cells.albedo, 0.0), 2 * AROUND_CELLS + 1))
 
 
+def _apart(height: int, width: int) -> int:
+    """Every how many pixels the rounds before the last look at one, so that a cell keeps LEAST_CELL_PX squared."""
+    return max(1, int(np.ceil(np.sqrt(height * width / CELLS))) // LEAST_CELL_PX)
+
+
 class _View:
     """One view under way: the state that each round reads and writes."""
 
     def __init__(self, seen: Signals, lights: LightModel, settings: SolverSettings, threads: int) -> None:
-        height, width, count = seen.values.shape
-        self.seen, self.lights, self.settings, self.threads = seen, lights, settings, threads
+        self.whole, self.lights, self.settings, self.threads = seen, lights, settings, threads
+        self.apart = _apart(*seen.values.shape[:2])
+        self.seen = seen.every(self.apart)
+        height, width, _ = self.seen.values.shape
         self.plane_mm = lights.plane_height_mm if isinstance(lights, PointLights) else 0.0
-        self.mm_per_px = lights.mm_per_px if isinstance(lights, PointLights) else 1.0
+        self.mm_per_px = self.apart * (lights.mm_per_px if isinstance(lights, PointLights) else 1.0)
         self.cell_px = max(LEAST_CELL_PX, int(np.ceil(np.sqrt(height * width / CELLS))))
         self.shape = max(1, height // self.cell_px), max(1, width // self.cell_px)
-        self.lit = np.zeros((height, width, count), np.uint8)
-        self.g = np.zeros((height, width, 3), np.float32)
-        self.figures = np.zeros((height, width, len(FIGURES)), np.float32)
+        self.is_near = False  # whether the state is that of pixels nearby
+        self._allocate()
         self.heights = np.full(self.shape, self.plane_mm)
         self.white = 0.0  # not yet known
-        self.nearby = np.zeros(self.shape)
-        middle = (self.cell_px - 1) / 2
-        x = np.arange(self.shape[1] + 1) * self.cell_px + middle
-        y = np.arange(self.shape[0] + 1) * self.cell_px + middle
+        self.is_white_known = False
+        self.nearby, self.beyond, self.turn = np.zeros(self.shape), np.zeros(self.shape), np.zeros(self.shape)
+        size = self.cell_px * self.apart
+        x, y = (np.arange(number + 1) * size + (size - 1) / 2 for number in self.shape[::-1])
         self.cell_lights = np.ascontiguousarray(light_vectors(lights, x[None, :], y[:, None])[0])
+
+    def _allocate(self) -> None:
+        height, width, count = self.seen.values.shape
+        self.lit: NDArray[np.uint8] = np.zeros((height, width, count), np.uint8)
+        self.g: F32 = np.zeros((height, width, 3), np.float32)
+        self.figures: F32 = np.zeros((height, width, len(FIGURES)), np.float32)
+
+    def on_all_pixels(self) -> None:
+        """From the picked pixels to all: each begins with what is known of the picked one of its square."""
+        if self.apart == 1:
+            return
+        lit, g = self.lit, self.g
+        rows, columns = (
+            np.minimum(np.arange(self.whole.values.shape[i]) // self.apart, g.shape[i] - 1) for i in (0, 1)
+        )
+        self.seen, self.cell_px, self.is_near = self.whole, self.cell_px * self.apart, True
+        self._allocate()
+        self.lit[:], self.g[:] = lit[rows[:, None], columns], g[rows[:, None], columns]
 
     def solve(self, cells: Cells | None, white: float, sky: F64 | None = None) -> None:
         """Earn the lit sets and solve, after taking off `sky` (h, w, K), the bounced irradiance of the cells."""
@@ -146,16 +169,19 @@ class _View:
         def block(first: int) -> None:
             earn_rows(
                 self.seen.values, self.seen.usable, self.seen.sources, self.seen.lens, self.heights, none, normals,
-                known, around, self.cell_px, white, self.seen.noise, rules, self.lit, self.g, self.figures, first,
-                min(first + BLOCK_ROWS, len(self.lit)),
+                known, around, self.cell_px, white, self.seen.noise, rules, self.lit, self.g, self.figures,
+                self.is_near, first, min(first + BLOCK_ROWS, len(self.lit)),
             )  # fmt: skip
 
         list(shared_threads(self.threads).map(block, range(0, len(self.lit), BLOCK_ROWS)))
 
-    def bounce(self, white: float | None) -> None:
-        """Cells, their heights, the light between them, and the solution without it."""
+    def bounce(self, white: float | None, *, is_last: bool) -> None:
+        """Cells, their heights, the light between them, and the solution without it; the last time of all pixels."""
         cells, relief = self._cells(), self._relief
         if not cells.known.any():
+            if is_last:
+                self.on_all_pixels()
+                self.solve(None, 1.0)
             return
         ground = relief(cells)
         bright = cells.known & (cells.albedo > BRIGHT_SHARE * np.quantile(cells.albedo[cells.known], 0.98))
@@ -163,12 +189,20 @@ class _View:
             self.heights = ground.z_mm - np.median(ground.z_mm[bright]) + self.plane_mm
         transport = transport_of(cells, ground)
         if white is not None:
-            self.white = white
+            self.white, self.is_white_known = white, True
         elif self.white == 0:
             self.white = TRANSPORT_LOSS * self._white(cells, transport)
         sky = bounced(transport, self.white)
+        self.beyond = transport.beyond
+        self._turn_by_height(cells)
+        if is_last:
+            self.on_all_pixels()
         self.solve(cells, self.white, sky)
         self.nearby = maximum_filter(sky.mean(axis=2), 2 * NEARBY_CELLS + 1)
+
+    def _turn_by_height(self, cells: Cells) -> None:
+        lens = self.seen.lens
+        turn_by_height(self.seen.sources, lens, self.heights, cells.normals, cells.lit, self.cell_px, self.turn)
 
     def _white(self, cells: Cells, transport: Transport) -> float:
         """The value of albedo 1, by which the bounced light in shadows is as bright on the whole as it is seen there.
@@ -189,6 +223,7 @@ class _View:
                 at = judged & (expected > LEAST_FILL)
             if at.sum() < LEAST_JUDGED:
                 break
+            self.is_white_known = True
             ratio = expected[at] * albedo[at] / np.maximum(dark[at], 1e-9)
             white *= min(max(_weighted_median(ratio, expected[at]), 0.5), 8.0)
             white = min(max(white, brightest / MOST_ALBEDO), brightest / LEAST_ALBEDO)
@@ -200,7 +235,11 @@ class _View:
 
     def _relief(self, cells: Cells) -> Relief:
         found = np.zeros((self.lit.shape[0] * self.lit.shape[1], 7))
-        longest = int(LONGEST_SHADOW_MM / self.mm_per_px) if isinstance(self.lights, PointLights) else LONGEST_SHADOW_PX
+        longest = (
+            int(LONGEST_SHADOW_MM / self.mm_per_px)
+            if isinstance(self.lights, PointLights)
+            else LONGEST_SHADOW_PX // self.apart
+        )
         unit = self.g / np.maximum(np.linalg.norm(self.g, axis=2), 1e-12)[..., None]
         number = follow_shadows(self.lit, self.cell_lights, self.cell_px, unit, longest, found)
         return relief_from(cells.normals, cells.known, found[:number], self.cell_px, self.mm_per_px)
@@ -238,10 +277,14 @@ class _View:
         figures = {name: self.figures[..., i] for i, name in enumerate(FIGURES)}
         length = np.linalg.norm(self.g, axis=2)
         figures["nearby"] = self._on_pixels(self.nearby).astype(np.float32)
+        figures["beyond"] = self._on_pixels(self.beyond).astype(np.float32)
+        figures["turn_per_mm"] = self._on_pixels(self.turn).astype(np.float32)
+        figures["height_mm"] = self._on_pixels(self.heights - self.plane_mm).astype(np.float32)
+        figures["whiteness"] = np.minimum(length / max(self.white, 1e-9), 1).astype(np.float32)
         figures["albedo"] = length.astype(np.float32)
         number = self.lit.sum(axis=2, dtype=np.int64)
         figures["lit"] = number.astype(np.float32)
-        p95 = doubt_p95_deg(figures)
+        p95 = doubt_p95_deg(figures, is_white_known=self.is_white_known)
         trusted = (figures["could_bounce"] <= COULD_BOUNCE_LIMIT) & (p95 <= DOUBT_LIMIT_DEG)
         bright = length > self.settings.dark_fraction * DARK_SHARE
         observable = np.asarray((number >= 3) & bright & trusted, np.bool_)

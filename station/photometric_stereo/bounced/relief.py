@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
-from scipy.sparse.linalg import spsolve
+from scipy.sparse.linalg import splu
 
 F64 = NDArray[np.float64]
 LEAST_NZ = 0.15  # steeper faces would put slopes above 7 into the height
@@ -70,7 +70,8 @@ def _heights(low: NDArray[np.intp], high: NDArray[np.intp], rise: F64, weight: F
     entries = np.concatenate([weight, weight, -weight, -weight, np.full(cells, 1e-7)])
     matrix = coo_matrix((entries, (rows, columns)), (cells, cells)).tocsc()
     right = np.bincount(high, weight * rise, cells) - np.bincount(low, weight * rise, cells)
-    return np.asarray(spsolve(matrix, right, permc_spec="MMD_AT_PLUS_A"))
+    factors = splu(matrix, "MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    return np.asarray(factors.solve(right))
 
 
 def _tear(weight_x: F64, weight_y: F64, shadows: F64, cell_px: int) -> None:

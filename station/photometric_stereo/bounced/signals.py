@@ -30,6 +30,19 @@ class Signals:
     sources: F64  # (K, 3) positions in mm, or unit directions of far lights
     lens: Lens  # mm per pixel, centre x, centre y, reciprocal distance of the camera, lobe exponent, near
 
+    def every(self, apart: int) -> Signals:
+        """Of one pixel in each whole square of `apart` pixels, its middle one."""
+        if apart == 1:
+            return self
+        height, width = (n // apart * apart for n in self.values.shape[:2])
+        picked = slice(apart // 2, height, apart), slice(apart // 2, width, apart)
+        mm, x, y, nearer, lobe, is_near = self.lens
+        lens = (mm * apart, (x - apart // 2) / apart, (y - apart // 2) / apart, nearer, lobe, is_near)
+        return Signals(
+            np.ascontiguousarray(self.values[picked]), np.ascontiguousarray(self.usable[picked]), self.noise,
+            self.sources, lens,
+        )  # fmt: skip
+
 
 def signals_of(
     frames: Sequence[Frame],

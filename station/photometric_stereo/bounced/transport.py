@@ -16,6 +16,7 @@ F64 = NDArray[np.float64]
 AZIMUTHS, LONGEST_CELLS, ENTRIES_PER_CELL = 16, 60, 400
 BOUNCES = 4
 BORDER_CELLS = 16
+BRIGHT_SHARE = 0.5  # of the brightest cells' albedo (98 % quantile): brighter cells are the part
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Transport:
     foot: NDArray[np.intp]  # (cells,) the cell at the foot of each wall
     albedo: F64  # (cells,) relative
     shape: tuple[int, int]  # with the border
+    beyond: F64  # (h, w) see `kernels.gather`
 
 
 def transport_of(cells: Cells, relief: Relief) -> Transport:
@@ -48,9 +50,11 @@ def transport_of(cells: Cells, relief: Relief) -> Transport:
     count = height * width
     starts = np.zeros(count + 1, np.int64)
     columns, weights = np.zeros(count * ENTRIES_PER_CELL, np.int32), np.zeros(count * ENTRIES_PER_CELL, np.float32)
+    is_part = np.asarray(cells.known & (cells.albedo > BRIGHT_SHARE * np.quantile(cells.albedo[cells.known], 0.98)))
+    beyond = np.zeros((height, width))
     number = gather(
         relief.z_mm, relief.slopes, cells.normals, cells.known, inside, AZIMUTHS, LONGEST_CELLS, relief.cell_mm,
-        starts, columns, weights,
+        starts, columns, weights, is_part, beyond,
     )  # fmt: skip
     if number < 0:
         raise RuntimeError("the cells see more of each other than was planned for")
@@ -58,7 +62,7 @@ def transport_of(cells: Cells, relief: Relief) -> Transport:
     shaded = np.maximum(np.einsum("hwkc,chw->hwk", cells.lights, cells.normals), 0) * cells.lit
     walls, foot = _walls(cells, relief)
     direct = np.concatenate([shaded.reshape(count, -1), walls])
-    return Transport(matrix, direct, foot, cells.albedo.ravel(), (height, width))
+    return Transport(matrix, direct, foot, cells.albedo.ravel(), (height, width), _inside(beyond))
 
 
 def _beyond_the_border(cells: Cells, relief: Relief) -> tuple[Cells, Relief]:

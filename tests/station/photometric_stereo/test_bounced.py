@@ -16,8 +16,12 @@ from typer.testing import CliRunner
 from drivers.protocols import Frame
 from station.commands.app import app
 from station.photometric_stereo import refined_photographs
-from station.photometric_stereo.bounced.kernels import FIGURES, earn_rows
+from station.photometric_stereo.bounced import refine
+from station.photometric_stereo.bounced.doubt import doubt_p95_deg
+from station.photometric_stereo.bounced.kernels import FIGURES, earn_rows, turn_by_height
 from station.photometric_stereo.bounced.refine import BouncedMap, without_bounced_light
+from station.photometric_stereo.bounced.relief import Relief
+from station.photometric_stereo.bounced.transport import Cells, transport_of
 from station.photometric_stereo.checks import angular_error_map
 from station.photometric_stereo.folder import SolveReport, solve_folder
 from station.photometric_stereo.lights import DirectionalLights
@@ -115,6 +119,52 @@ def test_the_doubt_holds_the_errors_and_the_residual_alone_would_not(
     assert np.median(masked.residual[inside]) < 3 * np.median(masked.residual[~inside])  # a crease shows no residual
 
 
+def test_a_fine_picture_gives_the_same_though_only_some_pixels_are_looked_at_before_the_last_round(
+    bounced_groove: tuple[NormalMap, BouncedMap, F64], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, refined, truth = bounced_groove
+    monkeypatch.setattr(refine, "CELLS", 1500)  # the same cells, now of 6 pixels: every second one is looked at
+    light, fine = (np.repeat(np.repeat(a, 2, axis=1), 2, axis=2) for a in (groove(0.6, 8)[0], truth))
+    found = without_bounced_light(frames_of(light), ring(), SolverSettings(), NOISE, white=1.0)
+    seen = found.normal_map.observable
+    assert seen.mean() == pytest.approx(refined.normal_map.observable.mean(), abs=0.05)
+    mean = np.nanmean(errors(refined.normal_map, truth))
+    assert np.nanmean(errors(found.normal_map, fine)) == pytest.approx(mean, abs=0.2)
+    assert np.mean(errors(found.normal_map, fine)[seen] <= found.p95_deg[seen]) > 0.9
+
+
+def test_a_height_that_is_wrong_turns_tilted_normals_under_near_lights_alone() -> None:
+    lamps = 250.0 * ring().directions
+    normals = np.zeros((3, 1, 2))
+    normals[:, 0, 0], normals[:, 0, 1] = (0.0, 0.0, 1.0), (0.6, 0.0, 0.8)
+    turns = []
+    for sources, near in ((lamps, True), (ring().directions, False)):
+        out = np.ones((1, 2))
+        lens = (0.01, 1.0, 1.0, 0.0, 1.0, near)
+        turn_by_height(sources, lens, np.zeros((1, 2)), normals, np.ones((1, 2, 8)), 3, out)
+        turns.append(np.degrees(out[0]))
+    assert turns[0][0] < 0.01  # the ring is the same from all sides
+    assert 0.05 < turns[0][1] < 0.3
+    np.testing.assert_allclose(turns[1], 0, atol=1e-4)
+
+
+@pytest.mark.parametrize("cause", ["beyond", "height_mm", "whiteness", "unknown white"])
+def test_what_is_not_known_widens_the_doubt(cause: str) -> None:
+    names = (*FIGURES, "nearby", "beyond", "albedo", "whiteness", "turn_per_mm", "height_mm", "lit")
+    usual = {name: np.full((1, 1), 0.01, np.float32) for name in names}
+    usual |= {
+        "per_value": np.full((1, 1), 0.1, np.float32),
+        "corrected": np.full((1, 1), 0.1, np.float32),
+        "albedo": np.full((1, 1), 0.5, np.float32),
+        "lit": np.full((1, 1), 8, np.float32),
+    }
+    more = usual | ({cause: usual[cause] + 8} if cause in usual else {})
+    before, after = (
+        float(doubt_p95_deg(f, is_white_known=known)[0, 0]) for f, known in ((usual, True), (more, cause in usual))
+    )
+    assert after > before + 0.1
+
+
 def test_a_part_that_is_far_from_white_bounces_nothing_and_its_normals_stay_as_they_are() -> None:
     light, truth = groove(0.6, 0)
     frames = frames_of(light)
@@ -134,9 +184,13 @@ def earned(values: F64) -> tuple[NDArray[np.uint8], F64, dict[str, F64]]:
         values[None].astype(np.float32), np.ones((1, number, count), np.bool_), ring(count).directions,
         (1.0, 0.0, 0.0, 0.0, 0.0, False), nothing, np.zeros((1, 1, count)), np.zeros((3, 1, 1)),
         np.zeros((1, 1), np.bool_), nothing, 3, 1.0, np.full((2, count), 1e-7), (0.012, 1.5, 2.0, count - 3, 100.0),
-        lit, g, figures, 0, 1,
+        lit, g, figures, False, 0, 1,
     )  # fmt: skip
-    return lit[0], g[0].astype(np.float64), {name: figures[0, :, i] for i, name in enumerate(FIGURES)}
+    return (
+        lit[0],
+        g[0].astype(np.float64),
+        {name: figures[0, :, i].astype(np.float64) for i, name in enumerate(FIGURES)},
+    )
 
 
 @pytest.mark.parametrize("fill", [0.04, 0.10, 0.17])
@@ -259,3 +313,18 @@ def test_solve_refuses_to_refine_what_it_cannot(
     with pytest.raises(PhotographsError, match=words):
         solve_folder(groove_folder, tmp_path / "out", refine="bounced", **choice)  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_wall_sees_half_its_sky_full_of_ground_that_goes_on_beyond_the_picture() -> None:
+    """A face at right angles to a plane without end has half of its sky filled by it, at whatever height."""
+    height, width, crease = 40, 24, 18
+    is_wall = np.broadcast_to(np.arange(width) < crease, (height, width))
+    normals = np.stack([np.where(is_wall, 1.0, -1.0), np.zeros((height, width)), np.ones((height, width))]) / np.sqrt(2)
+    slopes = np.stack([np.where(is_wall, -1.0, 1.0), np.zeros((height, width))])
+    z_mm = np.broadcast_to(np.abs(np.arange(width) + 0.5 - crease), (height, width)).copy()
+    cells = Cells(
+        normals, np.where(is_wall, 0.6, 0.2), np.ones((height, width), np.bool_), np.ones((height, width, 1)),
+        np.zeros((height + 1, width + 1, 1, 3))[:height, :width],
+    )  # fmt: skip
+    seen = np.asarray(transport_of(cells, Relief(z_mm, slopes, 1.0)).matrix.sum(axis=1)).reshape(height + 32, -1)
+    np.testing.assert_allclose(seen[16 + height // 2, 16 : 16 + crease], 0.5, atol=0.05)
