@@ -263,7 +263,7 @@ def test_solve_takes_bounced_light_off_and_its_map_of_expected_errors_covers_it(
     assert np.mean(error[seen] <= doubt[seen]) > 0.9
     assert np.isnan(doubt[:4]).all()  # beside the mask
     noise_alone, masked_error = (np.load(tmp_path / "none" / f"{n}.npy") for n in ("uncertainty_deg", "error_deg"))
-    assert np.mean(masked_error[seen] <= noise_alone[seen]) < 0.5
+    assert np.mean(masked_error[seen] <= noise_alone[seen]) < 0.8
     assert (plain.uncertainty_level, plain.uncertainty_covers) == ("rms", "a typical sensor's noise alone")
     assert refined.uncertainty_p95_deg == pytest.approx(float(np.nanpercentile(doubt, 95)), rel=1e-6)
     assert plain.relighting_residuals == refined.relighting_residuals  # lights are judged by the first solution
