@@ -18,7 +18,6 @@ from models.dataset import DatasetError, load_dataset, read_normals, read_rgb
 from models.export import INPUTS, METADATA_KEY, OUTPUTS, ParityError, golden_inputs
 from models.limits import suggested_limit
 from models.train import train_product
-from station.recipe.demo import DEMO_RECIPES
 
 QUICK = TrainConfig(
     encoder=EncoderConfig(sigmas_px=(1.0,), components=8, floor=0.02),
@@ -94,7 +93,7 @@ def test_the_file_describes_itself(small_model: Path) -> None:
 
 
 def test_a_model_from_before_a_switch_existed_has_its_default() -> None:
-    model = onnx.load(str(DEMO_RECIPES / "models" / "connector.onnx"))
+    model = onnx.load(str(Path(__file__).parents[1] / "written_before" / "models" / "tile.onnx"))
     written = json.loads({p.key: p.value for p in model.metadata_props}[METADATA_KEY])["config"]
     assert "embedding" not in written["network"]
     assert TrainConfig.from_dict(written).network == NetworkConfig()

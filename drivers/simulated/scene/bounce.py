@@ -2,7 +2,7 @@
 
 Radiosity (Goral et al. 1984) on the cells of `surfels.py`. Which cell sees which is gathered once per geometry, along
 directions spread evenly by cosine; a lamp then costs sparse products. Every bounce is diffuse: gloss counts in a
-surface's reflectance, and not in the direction that it sends light to.
+surface's reflectance, and not in the direction that it sends light to. A polished surface mirrors no surroundings.
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ def _reflectance(packed: Packed, surfels: Surfels) -> F64:
     """(N, 3): what a cell sends on of its light: diffuse albedo and gloss, without texture and paint."""
     plate = len(packed.materials) - 1
     material = np.append(packed.patches[:, 20].astype(np.int64), plate)[surfels.owner]
-    return np.asarray(np.minimum(packed.materials[material, 0:3] + packed.materials[material, 3:6], 0.95))
+    rows = packed.materials[material]
+    gloss = np.where(rows[:, 6:7] >= kernels.POLISHED, rows[:, 3:6], 0.0)
+    return np.asarray(np.minimum(rows[:, 0:3] + gloss, 0.95))
 
 
 def _loaded_or_gathered(packed: Packed, key: str, threads: int) -> Transport:

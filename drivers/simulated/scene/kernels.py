@@ -40,6 +40,7 @@ PLAIN, GRAIN, TURNED, BRUSHED = 0, 1, 2, 3
 GROOVE, BOWL, STAIN, TINT = 0, 1, 2, 3
 SURFACE_SIZE = 27
 BOUNCED_SIZE = 13
+POLISHED = 0.15  # GGX roughness: below it a highlight is an image of the lamp
 PLATE, NOTHING = -1, -2
 _FAR = 1e30
 _SHADOW_END = 1.0 - 2e-5  # of the way from light to point: 5 um at 250 mm
@@ -436,13 +437,14 @@ def _interpolate(cells: F64, bounced: NDArray[np.float32], s: F64, out: F64) -> 
 @kernel
 def _indirect(s: F64, responses: F64, colour: int, found: F64) -> float:
     """Signal of the light that other surfaces send here. Where micro-relief or a defect tilts the surface, it changes
-    with the mean direction of that light. Gloss counts as if it were diffuse."""
+    with the mean direction of that light. Gloss counts as if diffuse; what is polished mirrors nothing."""
     signal = 0.0
+    gloss = 1.0 if s[12] >= POLISHED else 0.0
     for c in range(3):
         tilt = 0.0
         for axis in range(3):
             tilt += (s[axis] - s[3 + axis]) * found[3 + 3 * axis + c]
-        signal += responses[colour, c] * (s[6 + c] + s[9 + c]) * max(found[c] + tilt, 0.0)
+        signal += responses[colour, c] * (s[6 + c] + gloss * s[9 + c]) * max(found[c] + tilt, 0.0)
     return float(signal / math.pi)
 
 

@@ -30,7 +30,7 @@ _DEPTH_STEP_MM = 0.005  # a visible surface that moved by more is another surfac
 _COLOUR_STEP = 0.02  # of albedo: a feature that was only paint
 # Tile edge by binning: 40 um on the part, far below the finest texture (0.2 mm); edges are traced exactly
 _TILE_PX = {1: 4, 2: 2}
-_ALPHA, _SMOOTH_ALPHA = 6, 0.15  # narrower highlights are not smooth over a tile
+_ALPHA = 6
 _BAYER_COLOURS, _BAYER_PLANES = np.array([0, 1, 3], np.int32), np.array([0, 1, 1, 2], np.int32)
 _ONE, _ONE_PLANE = np.zeros(1, np.int32), np.zeros(4, np.int32)
 _CACHE_BYTES, _OTHER_POSES_BYTES = 1 << 30, 200 << 20
@@ -190,7 +190,7 @@ class Scene:
     def _render(self, pose: Pose, light: Light, binning: int, area: Roi, pixel_format: str) -> NDArray[np.float32]:
         stand = Standpoint.of(pose, self.part.placement, self.camera)
         packed = self.part.packed
-        polished = bool((packed.materials[:, _ALPHA] < _SMOOTH_ALPHA).any())
+        polished = bool((packed.materials[:, _ALPHA] < kernels.POLISHED).any())
         step = 1 if polished else _TILE_PX.get(binning, 1)
         colours, planes = (_BAYER_COLOURS, _BAYER_PLANES) if pixel_format.startswith("Bayer") else (_ONE, _ONE_PLANE)
         origin = np.array(area[:2], np.int32)

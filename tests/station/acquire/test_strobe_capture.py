@@ -22,7 +22,7 @@ from drivers.geometry.pose import Pose
 from drivers.protocols import CameraSettings
 from drivers.serial_line.lights.gardasoft.lights import GardasoftLights
 from drivers.simulated import simcam
-from drivers.simulated.config import SimulatedRigConfig
+from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.process import RigProcess
 from station.acquire.capture import Stopped, StopSignal, capture
 from station.acquire.captured_view import CapturedFrame
@@ -50,7 +50,7 @@ def running(
 ) -> Iterator[tuple[RigProcess, RigFile]]:
     config = SimulatedRigConfig(
         name="strobes", serial_number=f"STROBE-{request.param[:3]}", clock_speed=20.0, prerendered=True,
-        lights_kind=request.param, stepping="strobe",
+        lights_kind=request.param, stepping="strobe", imperfections=Imperfections(light_bounces=0),  # drawn in time
     )  # fmt: skip
     with running_rig(tmp_path_factory.mktemp("strobes"), config, frame_timeout_s=60.0) as (process, path):
         file = load_rig(path)

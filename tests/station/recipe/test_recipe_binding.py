@@ -229,7 +229,8 @@ def test_a_recipe_whose_calibration_of_then_was_changed_is_not_bound(recipe: Pat
 
 
 def test_reference_lights_name_every_light_of_the_recipe(recipe: Path) -> None:
-    recipe.write_text(recipe.read_text() + "\nreference_lights:\n  L45: {relative_intensity: 1.0}\n")
+    without = recipe.read_text().partition("\nreference_lights:")[0]
+    recipe.write_text(without + "\nreference_lights:\n  L45: {relative_intensity: 1.0}\n")
     with pytest.raises(DocumentError, match="reference_lights: light 'L135' is missing"):
         load_recipe(recipe, need_model=False, now=THEN)
 
