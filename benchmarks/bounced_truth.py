@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -99,7 +100,9 @@ def rows_of(product: str, albedo: float, name: str, channels: tuple[int, ...]) -
     part, enough = view.truth.part_mask, (~dark).sum(axis=0) >= 3
     lights = near_lights(channels, round(DISTANCE_MM - float(np.median(view.truth.depth_mm[part])), 1))
     first = solved(view, lights, "masked")
+    started = time.process_time()
     refined = without_bounced_light(view.frames, lights, SolverSettings(), sensor_noise(scene), camera_mm=DISTANCE_MM)
+    cpu_s = time.process_time() - started
     truth = view.truth.normals.astype(np.float64)
     errors = tuple(angular_error_map(m.normals, truth) for m in (first, refined.normal_map))
     hollow = concave(view, direct, dark)
@@ -109,7 +112,7 @@ def rows_of(product: str, albedo: float, name: str, channels: tuple[int, ...]) -
     ]
     few, seen = part & ~enough, refined.normal_map.observable
     note = f"{product} {albedo:g} {name}: too few lights, called observable: {np.sum(few & seen)} of {few.sum()}"
-    return rows, f"{note} (masked: {np.sum(few & first.observable)})"
+    return rows, f"{note} (masked: {np.sum(few & first.observable)}); {cpu_s:.1f} CPU-s"
 
 
 def _row(

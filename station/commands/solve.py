@@ -33,7 +33,8 @@ def solve(
         typer.Option(help="Of a pixel's bright level, 0.01 to 0.5: a light under it is in shadow there; not for ls."),
     ] = SolverSettings.shadow_fraction,
     refine: Annotated[
-        Refinement, typer.Option(help="bounced: take off light from other surfaces of a matte part; 4 lights or more.")
+        Refinement,
+        typer.Option(help="bounced: take off light from other surfaces of a matte part; masked, 4 lights or more."),
     ] = "none",
     as_json: JsonOption = False,
 ) -> None:

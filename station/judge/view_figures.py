@@ -65,16 +65,9 @@ def bounced_figures(solver: ViewSolver) -> dict[str, float]:
 
     The doubt is the median over observable pixels of what 95 % of the errors stay within, in degrees. Besides noise it
     covers bounced light as far as it was estimated, and what the lights do not agree on; not gloss, nor wrong lights.
+    Where nothing is observable, the share alone is given, and it is 0.
     """
-    found = solver.bounced
-    if found is None or not found.normal_map.observable.any():
-        return {}
-    seen = found.normal_map.observable
-    return {
-        "refined_observable_share": found.normal_map.observable_share,
-        "refined_p95_median_deg": found.median_p95_deg,
-        "bounced_share_median": float(np.median(found.bounced_share[seen])),
-    }
+    return solver.bounced_figures
 
 
 def surface_figures(solver: ViewSolver, frames: Sequence[Frame], normal_map: NormalMap) -> dict[str, float]:

@@ -8,7 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from drivers.protocols import Frame
-from station.photometric_stereo.bounced.refine import BouncedMap, warm_up_bounced, without_bounced_light
+from station.errors import BadInput
+from station.photometric_stereo.bounced.refine import (
+    MOST_BYTES,
+    bytes_needed,
+    warm_up_bounced,
+    without_bounced_light,
+)
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.gloss import Gloss, warm_up_gloss, without_gloss
 from station.photometric_stereo.lights import LightModel
@@ -27,11 +33,12 @@ class ViewSolver:
     """
 
     def __init__(self, loaded: LoadedRecipe, shape: tuple[int, int]) -> None:
-        """`shape` is (H, W) of the frames, in pixels."""
+        """`shape` is (H, W) of the frames, in pixels. Raises BadInput for a refinement too large for such."""
+        _check_memory(loaded, shape)
         self.shape = shape
         self.settings = solver_settings(loaded.recipe)
         self.flat_field: FlatField | None = flat_field_for(loaded, shape)
-        self.bounced: BouncedMap | None = None  # of the last refinement, where the recipe asks for this one
+        self.bounced_figures: dict[str, float] = {}  # of the last refinement `bounced`: see view_figures
         self._loaded = loaded
         self._choice = loaded.recipe.photometric_stereo
         self._heights_mm = {v.name: v.plane_height_mm for v in loaded.recipe.viewpoints}
@@ -62,7 +69,7 @@ class ViewSolver:
             self._stereo = self._solver(view)  # the old one's ring goes before the new one's is made
             self._plain = self._stereo.lights
         self._stereo.lights = self._plain
-        self.bounced = None
+        self.bounced_figures = {}
         self._stereo.begin()
 
     def relight(self, ratios: Mapping[str, float]) -> None:
@@ -111,11 +118,12 @@ class ViewSolver:
         return solve_supported(robust)
 
     def _without_bounced_light(self, frames: Sequence[Frame]) -> NormalMap:
-        self.bounced = without_bounced_light(
+        found = without_bounced_light(
             frames, self.lights, self.settings, noise_for(self._loaded, frames[0]),
             camera_mm=self._loaded.calibration.working_distance_mm, flat_field=self.flat_field,
         )  # fmt: skip
-        return self.bounced.normal_map
+        self.bounced_figures = found.summary()
+        return found.normal_map
 
     def warm_refinement(self) -> None:
         """Compile, or load, what the refinement would otherwise wait for."""
@@ -130,3 +138,16 @@ class ViewSolver:
 
     def _solver(self, view: str) -> PhotometricStereo:
         return PhotometricStereo(lights_for(self._loaded, view), self.shape, self.settings, flat_field=self.flat_field)
+
+
+def _check_memory(loaded: LoadedRecipe, shape: tuple[int, int]) -> None:
+    """Raises BadInput where `refine: bounced` would take more memory than a station may be asked for."""
+    if loaded.recipe.photometric_stereo.refine != "bounced":
+        return
+    needed = bytes_needed(shape[0] * shape[1], len(loaded.recipe.directional_lights))
+    if needed > MOST_BYTES:
+        raise BadInput(
+            f"recipe {loaded.recipe.recipe_id}: refine: bounced would take {needed / 1e9:.1f} GB for frames of "
+            f"{shape[1]} x {shape[0]} pixels ({MOST_BYTES / 1e9:.1f} GB are the limit); raise capture.binning, or choose "
+            "another refinement"
+        )

@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.photometric_stereo.blocks import SolvedPhotographs, blank_map, frames_of_rows, mask_rectangle, write_block
-from station.photometric_stereo.bounced.refine import LEAST_CELL_PX, without_bounced_light
+from station.photometric_stereo.bounced.refine import LEAST_CELL_PX, MOST_BYTES, bytes_needed, without_bounced_light
 from station.photometric_stereo.photographs import Photographs, PhotographsError
 from station.photometric_stereo.settings import SolverSettings
 from station.photometric_stereo.uncertainty import SensorNoise
 
 FEWEST_LIGHTS = 4  # three lights fit any plane: no light could be found to be unlit
-BYTES_PER_PIXEL, BYTES_PER_SAMPLE = 120, 10  # measured, maps included; a sample is one pixel under one light
-MOST_BYTES = 4 << 30
 
 
 def check_refinable(folder: Path, photographs: Photographs, settings: SolverSettings) -> None:
@@ -43,7 +41,7 @@ def check_refinable(folder: Path, photographs: Photographs, settings: SolverSett
         )
     top, bottom, columns = _rectangle(photographs.mask)
     pixels = (bottom - top) * (columns.stop - columns.start)
-    needed = pixels * (BYTES_PER_PIXEL + BYTES_PER_SAMPLE * count)
+    needed = bytes_needed(pixels, count)
     if needed > MOST_BYTES:
         raise PhotographsError(
             f"{folder}: --refine bounced would take {needed / 1e9:.1f} GB for the mask's {pixels / 1e6:.1f} megapixels "

@@ -68,8 +68,9 @@ def _warnings(
     if settings.method == "ls":  # it weighs every light alike, whatever the shadow fraction
         return (f"{found}. Concave places are many degrees wrong: try --method masked, with --refine bounced",)
     step = f"try --shadow-fraction {BETTER_SHADOW_FRACTION:g}" if better else "shadow fractions beyond this help little"
+    refined = "--refine bounced" if settings.method == "masked" else "--method masked --refine bounced"
     return (
         f"{found}. Concave places may be many degrees wrong, and the expected error does not cover that. On a matte "
-        f"part use --refine bounced, which takes the light off and states what is left; else {step}, and trust only "
+        f"part use {refined}, which takes the light off and states what is left; else {step}, and trust only "
         "open faces",
     )

@@ -118,6 +118,11 @@ class PhotometricStereoChoice(_Strict):
     def _refinement_is_whole(self) -> PhotometricStereoChoice:
         if self.refine == "gloss" and self.gloss is None:
             raise FieldError(("gloss",), "refine: gloss needs the product's gloss (of_albedo and roughness)")
+        if self.refine == "bounced" and self.method != "masked":
+            raise FieldError(
+                ("method",),
+                f"refine: bounced finds lit lights of its own, and {self.method!r} would not count: choose masked",
+            )
         if self.detector_normals == "refined" and self.refine == "none":
             raise FieldError(
                 ("detector_normals",), "'refined' needs a refinement: choose refine: robust, gloss or bounced"
@@ -284,6 +289,9 @@ class Recipe(_Strict):
         if count < MINIMUM_DIRECTIONAL_LIGHTS:
             wanted = f"photometric stereo needs at least {MINIMUM_DIRECTIONAL_LIGHTS} directional lights"
             raise FieldError(("lights",), f"{wanted}, found {count}")
+        if self.photometric_stereo.refine == "bounced" and count <= MINIMUM_DIRECTIONAL_LIGHTS:
+            text = f"bounced needs {MINIMUM_DIRECTIONAL_LIGHTS + 1} directional lights or more, found {count}"
+            raise FieldError(("photometric_stereo", "refine"), f"{text}: three fit any plane, and none is found unlit")
 
     def _check_reference_levels(self) -> None:
         views = {viewpoint.name for viewpoint in self.viewpoints}

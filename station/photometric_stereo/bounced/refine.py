@@ -37,6 +37,8 @@ LONGEST_SHADOW_MM, LONGEST_SHADOW_PX = 25.0, 300  # the latter under far lights,
 DARK_SHARE = 0.1  # of the settings' dark fraction: without light nothing is said, and the noise says the rest
 MODEL_ERROR, MISFIT, GAP = 0.012, 1.5, 2.0  # see `kernels.earn_rows`
 BLOCK_ROWS = 32
+BYTES_PER_PIXEL, BYTES_PER_SAMPLE = 120, 10  # measured, maps included; a sample is one pixel under one light
+MOST_BYTES = 4 << 30
 AROUND_CELLS = 5
 NEARBY_CELLS = 2
 TRANSPORT_LOSS = 1.15  # of the bounced light in shadows, over that which coarse cells send there
@@ -62,6 +64,15 @@ class BouncedMap:
         """Over the observable pixels; NaN where there are none."""
         seen = self.p95_deg[self.normal_map.observable]
         return float(np.median(seen)) if seen.size else float("nan")
+
+    def summary(self) -> dict[str, float]:
+        """Share observable and, where that is not 0, the medians of doubt (degrees) and of the bounced share."""
+        seen = self.normal_map.observable
+        share = {"refined_observable_share": self.normal_map.observable_share}
+        if not seen.any():
+            return share
+        medians = {"refined_p95_median_deg": self.median_p95_deg, "bounced_share_median": self.bounced_share[seen]}
+        return share | {name: float(np.median(values)) for name, values in medians.items()}
 
 
 def without_bounced_light(
@@ -89,6 +100,11 @@ def without_bounced_light(
     for number in range(ROUNDS):
         view.bounce(white, is_last=number == ROUNDS - 1)
     return view.result()
+
+
+def bytes_needed(pixels: int, lights: int) -> int:
+    """Memory that one view takes meanwhile; more than MOST_BYTES is not to be asked for."""
+    return pixels * (BYTES_PER_PIXEL + BYTES_PER_SAMPLE * lights)
 
 
 def warm_up_bounced() -> None:

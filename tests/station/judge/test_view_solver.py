@@ -14,6 +14,7 @@ from station.acquire.plan import lit_steps, make_plan
 from station.acquire.stage_times import StageTimes
 from station.archive import Archive, ArchivedFrame, new_inspection_id
 from station.documents.errors import DocumentError
+from station.errors import BadInput
 from station.inspection.reasons import ReasonKind
 from station.inspection.result import AnomalyMap, Inspection, Verdict, ViewResult
 from station.judge.detector import AnomalyDetector
@@ -283,3 +284,8 @@ def test_a_refinement_that_is_not_whole_is_refused(tmp_path: Path, line: str, wo
     )
     with pytest.raises(DocumentError, match=words):
         load_recipe(recipe, need_model=False)
+
+
+def test_bounced_light_in_frames_too_large_for_the_memory_is_refused_before_any_frame() -> None:
+    with pytest.raises(BadInput, match=r"refine: bounced would take .* GB for frames of 8000 x 6000 pixels"):
+        ViewSolver(changed("bounced", "first"), (6000, 8000))

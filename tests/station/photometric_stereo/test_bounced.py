@@ -328,3 +328,9 @@ def test_a_wall_sees_half_its_sky_full_of_ground_that_goes_on_beyond_the_picture
     )  # fmt: skip
     seen = np.asarray(transport_of(cells, Relief(z_mm, slopes, 1.0)).matrix.sum(axis=1)).reshape(height + 32, -1)
     np.testing.assert_allclose(seen[16 + height // 2, 16 : 16 + crease], 0.5, atol=0.05)
+
+
+def test_a_view_in_which_nothing_stays_observable_says_so() -> None:
+    dark = frames_of(np.full((8, HEIGHT, WIDTH), 1e-4))
+    summary = without_bounced_light(dark, ring(), SolverSettings(), NOISE).summary()
+    assert summary == {"refined_observable_share": 0.0}
