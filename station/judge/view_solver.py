@@ -148,6 +148,6 @@ def _check_memory(loaded: LoadedRecipe, shape: tuple[int, int]) -> None:
     if needed > MOST_BYTES:
         raise BadInput(
             f"recipe {loaded.recipe.recipe_id}: refine: bounced would take {needed / 1e9:.1f} GB for frames of "
-            f"{shape[1]} x {shape[0]} pixels ({MOST_BYTES / 1e9:.1f} GB are the limit); raise capture.binning, or choose "
-            "another refinement"
+            f"{shape[1]} x {shape[0]} pixels ({MOST_BYTES / 1e9:.1f} GB are the limit); raise capture.binning, or "
+            "choose another refinement"
         )

@@ -71,8 +71,8 @@ class BouncedMap:
         share = {"refined_observable_share": self.normal_map.observable_share}
         if not seen.any():
             return share
-        medians = {"refined_p95_median_deg": self.median_p95_deg, "bounced_share_median": self.bounced_share[seen]}
-        return share | {name: float(np.median(values)) for name, values in medians.items()}
+        taken_off = float(np.median(self.bounced_share[seen]))
+        return share | {"refined_p95_median_deg": self.median_p95_deg, "bounced_share_median": taken_off}
 
 
 def without_bounced_light(
