@@ -14,7 +14,7 @@ from station.calibrate.lights.measured_lights import MeasuredLights
 from station.calibrate.records.plots import write_plots
 from station.calibrate.records.record_file import record_hash
 from station.calibrate.studies.compare import Comparison
-from station.calibrate.studies.demo_part import NormalErrors, summary
+from station.calibrate.studies.demo_part import NormalErrors, When, is_wanted, summary
 from station.documents.atomic import write_atomic
 
 NORMALS = ("before", "after", "exact")
@@ -59,11 +59,12 @@ class CalibrateReport:
 
 
 def normals_wanted(found: Sequence[NormalErrors]) -> bool:
-    """Whether the normals of each demo part, all views together, were beyond the limit before calibration and are
-    within it afterwards.
-    """
-    own = {(n.part, n.when): n for n in found if n.view == "all"}
-    return all(own[part, "after"].ok and not own[part, "before"].ok for part in {n.part for n in found})
+    """Whether the normals of each demo part, all views together, are as `is_wanted` asks."""
+    of_part: dict[str, dict[When, NormalErrors]] = {}
+    for errors in found:
+        if errors.view == "all":
+            of_part.setdefault(errors.part, {})[errors.when] = errors
+    return all(is_wanted(own) for own in of_part.values())
 
 
 def write_page(

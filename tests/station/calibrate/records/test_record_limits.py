@@ -123,6 +123,9 @@ def test_normals_must_be_bad_before_and_good_after() -> None:
     assert not normals_wanted((good[0], replace(good[1], mean_deg=1.2)))
     assert not normals_wanted((replace(good[0], mean_deg=0.5), good[1]))
     assert not normals_wanted((good[0], errors("after", NAN)))
+    bounced = (errors("before", 6.0), errors("after", 1.83), errors("exact", 1.80))
+    assert normals_wanted(bounced)  # exact lights do no better under light that bounces
+    assert not normals_wanted((bounced[0], errors("after", 2.2), bounced[2]))
 
 
 def test_the_light_that_shows_the_board_is_told_by_a_person_the_record_or_the_drawing(
