@@ -12,7 +12,7 @@ from station.judge.view_solver import ViewSolver
 from station.lights.surface import CONCAVE_SHARE, DIFFUSE_SHARE, ROBUST_APART_SHARE
 from station.photometric_stereo.checks import leave_one_out_residuals, sampled_values
 from station.photometric_stereo.concave_light import concave_light
-from station.photometric_stereo.diffuse_base import diffuse_base
+from station.photometric_stereo.diffuse_base import FEWEST_WITH_FIXTURE, diffuse_base
 from station.photometric_stereo.normal_map import NormalMap
 from station.photometric_stereo.robust_support import robust_support
 from station.photometric_stereo.solve import relighting_residuals
@@ -21,7 +21,7 @@ from station.recipe.loaded import LoadedRecipe
 from station.recipe.solver_inputs import noise_for
 
 RELIT_PIXELS = 20_000  # enough for a median per light
-SURFACE_PIXELS, LEAST_LIGHTS = 1_000, 6
+SURFACE_PIXELS = 1_000
 LEFT_OUT_PIXELS = 1_000  # the same, solved once without each light: 4 lights take about 5 ms
 
 
@@ -43,7 +43,7 @@ def quality_figures(
 ) -> dict[str, float]:
     """Shares, counts, and the predicted error of the normals in degrees, which covers the sensor's noise alone.
 
-    Where bounced light was taken off, `bounced_figures` come on top.
+    Where bounced light was taken off, the refinement's own figures come on top.
     """
     quality = {
         "observable_share": normal_map.observable_share,
@@ -57,24 +57,14 @@ def quality_figures(
     if expected is not None:
         quality["uncertainty_median_deg"] = expected.median_deg
         quality["uncertainty_p95_deg"] = expected.p95_deg
-    return quality | bounced_figures(solver)
-
-
-def bounced_figures(solver: ViewSolver) -> dict[str, float]:
-    """Of the refinement `bounced`: share observable, doubt, and bounced share of the signal; empty for another one.
-
-    The doubt is the median over observable pixels of what 95 % of the errors stay within, in degrees. Besides noise it
-    covers bounced light as far as it was estimated, and what the lights do not agree on; not gloss, nor wrong lights.
-    Where nothing is observable, the share alone is given, and it is 0.
-    """
-    return solver.bounced_figures
+    return quality | solver.bounced_figures
 
 
 def surface_figures(solver: ViewSolver, frames: Sequence[Frame], normal_map: NormalMap) -> dict[str, float]:
     """Of the picture's observable pixels: how many a matte surface explains, and how many show bounced light.
 
-    Both from six lights on: with four a good connector under bounced light came near what metal shows. Where `robust`
-    is the method or the refinement, also on how many it differs from `masked`. What could not be judged is left out.
+    Both from FEWEST_WITH_FIXTURE lights on. Where `robust` is the method or the refinement, also on how many it differs
+    from `masked`. What could not be judged is left out.
     """
     if not normal_map.observable.any():
         return {}
@@ -82,7 +72,7 @@ def surface_figures(solver: ViewSolver, frames: Sequence[Frame], normal_map: Nor
         frames, solver.lights, solver.settings, normal_map.observable, SURFACE_PIXELS, flat_field=solver.flat_field
     )
     shares: dict[str, float | None] = {}
-    if len(frames) >= LEAST_LIGHTS:
+    if len(frames) >= FEWEST_WITH_FIXTURE:
         shares[DIFFUSE_SHARE] = diffuse_base(*sample, solver.settings).explained_share
         shares[CONCAVE_SHARE] = concave_light(*sample, solver.settings).share
     if "robust" in (solver.first_name, solver.refined_name):

@@ -17,7 +17,7 @@ from station.inspection.rule import judge_score
 from station.judge.detector import AnomalyDetector
 from station.judge.diffuse_picture import diffuse_rgb
 from station.judge.view_checks import LightChecks, check_finite, check_observed, not_judged
-from station.judge.view_figures import bounced_figures, light_residuals, quality_figures
+from station.judge.view_figures import light_residuals, quality_figures
 from station.judge.view_proof import ViewEvidence, check_evidence, view_proofs, why_unproven
 from station.judge.view_solver import ViewSolver
 from station.lights.ambient import DarkLevel, dark_level
@@ -228,7 +228,7 @@ class ViewJudge:
         if isinstance(result.normal_map, PackedNormalMap):
             self._solver.recycle(result.normal_map)  # nobody has seen it yet
         solvers = {**result.solvers, "map": self._solver.refined_name}
-        quality = {**result.quality, **bounced_figures(self._solver)}
+        quality = {**result.quality, **self._solver.bounced_figures}
         return replace(result, normal_map=refined, solvers=solvers, quality=quality)
 
     def _refined(self, first: NormalMap, view: CapturedView) -> NormalMap:

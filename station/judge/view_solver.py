@@ -38,7 +38,7 @@ class ViewSolver:
         self.shape = shape
         self.settings = solver_settings(loaded.recipe)
         self.flat_field: FlatField | None = flat_field_for(loaded, shape)
-        self.bounced_figures: dict[str, float] = {}  # of the last refinement `bounced`: see view_figures
+        self.bounced_figures: dict[str, float] = {}  # of the last refinement, where it was `bounced`
         self._loaded = loaded
         self._choice = loaded.recipe.photometric_stereo
         self._heights_mm = {v.name: v.plane_height_mm for v in loaded.recipe.viewpoints}

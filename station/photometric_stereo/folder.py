@@ -148,7 +148,7 @@ def _solved(folder: Path, photographs: Photographs, settings: SolverSettings, re
     _check_observable(folder, photographs, first.normal_map, settings)
     if refine == "none":
         return first
-    refined = without_bounced(folder, photographs, first, settings, noise)
+    refined = without_bounced(photographs, first, settings, noise)
     if not refined.normal_map.observable[photographs.mask].any():
         raise PhotographsError(
             f"{folder}: masked observes {first.normal_map.observable[photographs.mask].mean():.0%} of the mask, but "

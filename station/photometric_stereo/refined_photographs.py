@@ -51,14 +51,13 @@ def check_refinable(folder: Path, photographs: Photographs, settings: SolverSett
 
 
 def without_bounced(
-    folder: Path, photographs: Photographs, first: SolvedPhotographs, settings: SolverSettings, noise: SensorNoise
+    photographs: Photographs, first: SolvedPhotographs, settings: SolverSettings, noise: SensorNoise
 ) -> SolvedPhotographs:
     """The mask's normals with bounced light taken off, and (H, W) degrees that 95 % of their errors stay within.
 
     Pixels beside the mask count as neighbours that send light. `first` keeps the map without the refinement. Lights
-    are far, so nothing depends on a pixel's size. Raises PhotographsError as `check_refinable` does.
+    are far, so nothing depends on a pixel's size. Call `check_refinable` before the first solution is paid for.
     """
-    check_refinable(folder, photographs, settings)
     mask = photographs.mask
     top, bottom, columns = _rectangle(mask)
     frames = frames_of_rows(photographs, top, bottom, columns)

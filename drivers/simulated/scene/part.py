@@ -57,6 +57,8 @@ class Packed:
 
     patches: NDArray[np.float64]
     corners: NDArray[np.float64]  # (N, 8, 3) mm
+    bounds: NDArray[np.float64]  # (N, 4) mm, see `Patch.bounds`
+    closed: NDArray[np.bool_]  # (N,), see `Patch.is_closed`
     cuts: NDArray[np.float64]
     materials: NDArray[np.float64]
     paints: NDArray[np.float64]
@@ -186,6 +188,8 @@ def _pack(body: Body, faces: tuple[str, ...], defects: Sequence[Defect]) -> Pack
     return Packed(
         np.array(patches, np.float64).reshape(-1, 28),
         corners,
+        np.array([patch.bounds() for patch in body.patches]).reshape(-1, 4),
+        np.array([patch.is_closed for patch in body.patches], np.bool_),
         _table(cuts, 5),
         _table([*(body.materials[n].row() for n in names), PLATE.row()], 14),
         _table(paints, 7),

@@ -89,6 +89,13 @@ class Patch:
         w = np.cross(self.u_axis, self.v_axis)
         return (float(w[0]), float(w[1]), float(w[2]))
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the patch goes all the way round, so that its u begins where it ends."""
+        return self.kind in (kernels.CONE, kernels.SPHERE) or (
+            self.kind == kernels.CYLINDER and self.shape[4] >= math.pi
+        )
+
     def bounds(self) -> tuple[float, float, float, float]:
         """u_lo, u_hi, v_lo, v_hi of the local coordinates."""
         s = self.shape
@@ -106,10 +113,7 @@ class Patch:
     def has_room(self, u: float, v: float, margin: float) -> bool:
         """Whether the patch is whole and free within `margin` mm of (u, v)."""
         u_lo, u_hi, v_lo, v_hi = self.bounds()
-        endless = self.kind in (kernels.CONE, kernels.SPHERE) or (
-            self.kind == kernels.CYLINDER and self.shape[4] >= math.pi
-        )
-        if not endless and not u_lo + margin <= u <= u_hi - margin:
+        if not self.is_closed and not u_lo + margin <= u <= u_hi - margin:
             return False
         if not v_lo + margin <= v <= v_hi - margin:
             return False

@@ -107,8 +107,8 @@ def _is_known(known: NDArray[np.bool_], place: Place) -> bool:
 
 def _grids(packed: Packed) -> F64:
     """(P + 1, 8) rows of `cells`."""
-    bounds = [_bounds(patch) for patch in packed.patches]
-    closed = [_is_closed(patch) for patch in packed.patches]
+    bounds = [tuple(float(value) for value in row) for row in packed.bounds]
+    closed = packed.closed.tolist()
     steps = [CELL_MM] * len(bounds)
     corners = packed.corners.reshape(-1, 3)
     lo = corners.min(axis=0) if len(corners) else np.zeros(3)
@@ -127,26 +127,6 @@ def _grids(packed: Packed) -> F64:
 
 def _cells_along(length_mm: float, step_mm: float) -> int:
     return max(1 if length_mm < _NARROW_MM else 2, math.ceil(length_mm / step_mm))
-
-
-def _bounds(patch: F64) -> tuple[float, float, float, float]:
-    """u_lo, u_hi, v_lo, v_hi of the local coordinates, as `Patch.bounds` has them."""
-    kind, s = patch[12], [float(value) for value in patch[13:18]]
-    if kind == kernels.RECT:
-        return s[0], s[1], s[2], s[3]
-    if kind == kernels.DISC:
-        return -s[1], s[1], -s[1], s[1]
-    if kind == kernels.CYLINDER:
-        return s[0] * (s[3] - s[4]), s[0] * (s[3] + s[4]), s[1], s[2]
-    if kind == kernels.CONE:
-        return -math.pi * s[0], math.pi * s[0], 0.0, math.hypot(s[3] - s[2], s[1] - s[0])
-    arc = [s[0] * math.asin(max(-1.0, min(1.0, w / s[0]))) for w in s[1:3]]
-    return -math.pi * s[0], math.pi * s[0], arc[0], arc[1]
-
-
-def _is_closed(patch: F64) -> bool:
-    kind = patch[12]
-    return bool(kind in (kernels.CONE, kernels.SPHERE) or (kind == kernels.CYLINDER and patch[17] >= math.pi))
 
 
 def _facing_in(patches: F64) -> F64:

@@ -66,7 +66,10 @@ class BouncedMap:
         return float(np.median(seen)) if seen.size else float("nan")
 
     def summary(self) -> dict[str, float]:
-        """Share observable and, where that is not 0, the medians of doubt (degrees) and of the bounced share."""
+        """Share observable and, where that is not 0, the medians of doubt (degrees) and of the bounced share.
+
+        The doubt of a pixel is what 95 % of the errors stay within: see `p95_deg` for what it covers.
+        """
         seen = self.normal_map.observable
         share = {"refined_observable_share": self.normal_map.observable_share}
         if not seen.any():
