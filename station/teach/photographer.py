@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
-from drivers.simulated.scene import DEFAULT_BOUNCES, Scene, make_part, random_defect
+from drivers.simulated.scene import DEFAULT_BOUNCES, Part, Scene, make_part, random_defect
+from drivers.simulated.scene.mounted import MountedCamera
 from station.acquire.plan import CaptureStep, lit_steps, make_plan
 from station.judge.diffuse_picture import diffuse_rgb
 from station.judge.model_grid import block_mean, block_normals
@@ -48,7 +49,8 @@ class Photographer:
     `shape` is that grid, (H, W).
     """
 
-    def __init__(self, loaded: LoadedRecipe, color: Color = "rgb") -> None:
+    def __init__(self, loaded: LoadedRecipe, color: Color = "rgb", threads: int = 2) -> None:
+        self._threads = threads
         self._binning = CAPTURE_BINNING[color]
         capture = loaded.recipe.capture.model_copy(update={"binning": self._binning})
         loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"capture": capture}))
@@ -69,6 +71,22 @@ class Photographer:
         for viewpoint in self._loaded.recipe.viewpoints:
             mine = [step for step in steps if step.view == viewpoint.name]
             yield viewpoint.name, self._solve(scene, _visited(viewpoint.as_pose(), rng), mine, part.seed)
+
+    def photographed(
+        self, part: Part, seed: int, camera: MountedCamera | None = None
+    ) -> Iterator[tuple[str, dict[str, Frame], NDArray[np.bool_]]]:
+        """(view, frame of each light, defect mask) of a part, as the arm comes to it: the frames before any solving.
+
+        Poses and noise follow from `seed`. The mask is (H, W) of `shape`, the model's grid.
+        """
+        scene = Scene(part, seed=SCENE_SEED, threads=self._threads, camera=camera, bounces=DEFAULT_BOUNCES)
+        rng = np.random.default_rng([seed, 0])
+        steps = lit_steps(make_plan(self._loaded.recipe))
+        for viewpoint in self._loaded.recipe.viewpoints:
+            pose = _visited(viewpoint.as_pose(), rng)
+            own = [step for step in steps if step.view == viewpoint.name]
+            frames = {step.light: self._frame(scene, pose, step, seed) for step in own}
+            yield viewpoint.name, frames, scene.truth(pose, BINNING).defect_mask
 
     def frames(self, product: str, seed: int, others: Mapping[str, int]) -> dict[str, dict[str, Frame]]:
         """View -> light -> frame of a good part, as the arm comes to it; all that is random follows from the seed.

@@ -50,6 +50,15 @@ class Placement:
     y_mm: float = 0.0
     rotation_deg: float = 0.0
 
+    def then(self, off: Placement) -> Placement:
+        """This placement, turned and shifted as a whole by `off`."""
+        turn = math.radians(off.rotation_deg)
+        return Placement(
+            math.cos(turn) * self.x_mm - math.sin(turn) * self.y_mm + off.x_mm,
+            math.sin(turn) * self.x_mm + math.cos(turn) * self.y_mm + off.y_mm,
+            self.rotation_deg + off.rotation_deg,
+        )
+
 
 @dataclass(frozen=True)
 class Packed:
@@ -94,8 +103,11 @@ class Part:
         return None if self.twin is None else _pack(self.twin, self.faces, [])
 
 
-def make_part(product: str, seed: int, defects: Sequence[Defect] = ()) -> Part:
+def make_part(product: str, seed: int, defects: Sequence[Defect] = (), off: Placement | None = None) -> Part:
     """An individual of a product: the same seed gives the same part, with or without defects.
+
+    `off` is how far from its seat somebody laid it, on top of its own play: a turn about the fixture's centre, then a
+    shift. Calibration targets do not move.
 
     Raises ValueError for an unknown product, face or feature, and for more than one missing feature.
     """
@@ -107,6 +119,8 @@ def make_part(product: str, seed: int, defects: Sequence[Defect] = ()) -> Part:
         float(rng.uniform(-SHIFT_MM, SHIFT_MM)),
         float(rng.uniform(-ROTATION_DEG, ROTATION_DEG)),
     )
+    if off is not None:
+        placement = placement.then(off)
     if product not in _INSPECTED:
         placement = Placement()
     whole = _BODIES[product]()

@@ -1,0 +1,199 @@
+"""A collection: raw frames of parts in a folder, from which normals, regions and models can be computed anew.
+
+```
+collection.json                product, views, lights and how they were used, the calibration's hash
+parts/PART/VIEW_LIGHT.png      one frame as the camera gave it, 8 or 16 bits, one plane
+parts/PART/VIEW_mask.png       8 bits, not 0 on a defect, where that is known
+parts/PART/part.json           kind, split, and for each frame its hash, exposure and gain; written last
+```
+
+A part without `part.json` was not taken whole and is not there. Nothing is ever changed in place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.protocols import Frame, Pixels
+from station.documents.atomic import write_atomic
+from station.errors import BadInput
+
+INDEX, PART, PARTS = "collection.json", "part.json", "parts"
+FORMAT_VERSION = 1
+
+
+class CollectionError(BadInput):
+    """A collection that cannot be used; the text names the file and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class LightTaken:
+    """How a light was used in all frames of a collection."""
+
+    channel: int
+    kind: str  # directional or diffuse
+    exposure_us: float
+    brightness: float
+    gain_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What holds for every part of a collection; `views` and `lights` are in the recipe's order."""
+
+    product: str
+    views: tuple[str, ...]
+    lights: Mapping[str, LightTaken]
+    pixel_format: str
+    calibration_sha256: str
+    is_simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedPart:
+    """One part: `kind` is good or the defect's kind, `split` train, calibrate or test."""
+
+    name: str
+    kind: str
+    split: str
+    frames: Mapping[str, Mapping[str, Mapping[str, Any]]]  # view -> light -> file, sha256 and how it was exposed
+    masks: Mapping[str, str]  # view -> file, where a defect is known to lie there
+    facts: Mapping[str, Any] = field(default_factory=dict)  # seed, note, where it lay: for people and studies
+
+
+class Collection:
+    """Reads and adds parts. One writer at a time; readers see whole parts only."""
+
+    def __init__(self, folder: Path, about: About) -> None:
+        self.folder, self.about = folder, about
+
+    @classmethod
+    def create(cls, folder: Path, about: About) -> Collection:
+        """A new collection, or the one that is there already and was taken alike; CollectionError for another."""
+        path = folder / INDEX
+        if path.exists():
+            there = cls.open(folder)
+            if there.about != about:
+                raise CollectionError(f"{path} was taken otherwise ({_difference(there.about, about)}); name another")
+            return there
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, json.dumps({"format_version": FORMAT_VERSION, **asdict(about)}, indent=1).encode())
+        return cls(folder, about)
+
+    @classmethod
+    def open(cls, folder: Path) -> Collection:
+        """The collection in that folder; CollectionError where there is none, or it cannot be read."""
+        path = folder / INDEX
+        try:
+            raw = json.loads(path.read_bytes())
+            if raw.pop("format_version") != FORMAT_VERSION:
+                raise CollectionError(f"{path}: another format; this station reads {FORMAT_VERSION}")
+            lights = {name: LightTaken(**light) for name, light in raw.pop("lights").items()}
+            return cls(folder, About(**{**raw, "views": tuple(raw["views"]), "lights": lights}))
+        except FileNotFoundError:
+            raise CollectionError(f"{path} is missing: name the folder of a collection") from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CollectionError(f"{path}: broken ({error}); restore it from a backup") from error
+
+    def parts(self, split: str | None = None, kind: str | None = None) -> Iterator[CollectedPart]:
+        """Whole parts in the order of their names, of one split or kind if asked for."""
+        for path in sorted((self.folder / PARTS).glob(f"*/{PART}")):
+            part = self._part(path)
+            if split in (None, part.split) and kind in (None, part.kind):
+                yield part
+
+    def holds(self, name: str) -> bool:
+        """Whether the part was taken whole."""
+        return (self.folder / PARTS / name / PART).is_file()
+
+    def frames(self, part: CollectedPart, view: str) -> dict[str, Frame]:
+        """Light -> frame; CollectionError for a picture that is missing or was changed since it was taken."""
+        found = {}
+        for index, (light, about) in enumerate(part.frames[view].items()):
+            pixels = self._pixels(part, about["file"], about["sha256"])
+            found[light] = Frame(
+                pixels, about["pixel_format"], about["significant_bits"], about["black_level_dn"],
+                about["exposure_us"], about["gain_db"], 0, index,
+            )  # fmt: skip
+        return found
+
+    def mask(self, part: CollectedPart, view: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """(H, W) where a defect is known to lie in that view; False everywhere if none is."""
+        if view not in part.masks:
+            return np.zeros(shape, bool)
+        path = self.folder / PARTS / part.name / part.masks[view]
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if mask is None or mask.shape != shape:
+            found = "missing" if mask is None else f"of {mask.shape[1]} x {mask.shape[0]} pixels"
+            raise CollectionError(f"{path}: is {found}, expected a mask of {shape[1]} x {shape[0]}")
+        return np.asarray(mask > 0)
+
+    def add(
+        self, name: str, kind: str, split: str, frames: Mapping[str, Mapping[str, Frame]],
+        masks: Mapping[str, NDArray[np.bool_]] | None = None, facts: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Store a part: its pictures first, and then the record that makes it count."""
+        folder = self.folder / PARTS / name
+        folder.mkdir(parents=True, exist_ok=True)
+        recorded: dict[str, dict[str, dict[str, Any]]] = {}
+        for view, of_view in frames.items():
+            recorded[view] = {light: _stored(folder, f"{view}_{light}.png", frame) for light, frame in of_view.items()}
+        where = {}
+        for view, mask in (masks or {}).items():
+            if mask.any():
+                where[view] = f"{view}_mask.png"
+                _write_png(folder / where[view], mask.astype(np.uint8) * np.uint8(255))
+        record = {"name": name, "kind": kind, "split": split, "frames": recorded, "masks": where}
+        write_atomic(folder / PART, json.dumps({**record, "facts": dict(facts or {})}).encode())
+
+    def _part(self, path: Path) -> CollectedPart:
+        try:
+            return CollectedPart(**json.loads(path.read_bytes()))
+        except (TypeError, ValueError) as error:
+            raise CollectionError(f"{path}: broken ({error}); restore it, or remove the part's folder") from error
+
+    def _pixels(self, part: CollectedPart, file: str, sha256: str) -> Pixels:
+        path = self.folder / PARTS / part.name / file
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise CollectionError(f"{path}: cannot be read ({error.strerror}); restore it from a backup") from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise CollectionError(f"{path}: was changed since it was taken; restore it from a backup")
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        if pixels is None:
+            raise CollectionError(f"{path}: is no picture; restore it from a backup")
+        return np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[:, :, ::-1])
+
+
+def _difference(there: About, wanted: About) -> str:
+    """The first thing that is not alike."""
+    a, b = asdict(there), asdict(wanted)
+    return next(f"{name} {a[name]}, not {b[name]}" for name in a if a[name] != b[name])
+
+
+def _stored(folder: Path, file: str, frame: Frame) -> dict[str, Any]:
+    return {
+        "file": file, "sha256": _write_png(folder / file, frame.pixels), "pixel_format": frame.pixel_format,
+        "significant_bits": frame.significant_bits, "black_level_dn": frame.black_level_dn,
+        "exposure_us": frame.exposure_us, "gain_db": frame.gain_db,
+    }  # fmt: skip
+
+
+def _write_png(path: Path, pixels: NDArray[Any]) -> str:
+    """Write (H, W) or (H, W, 3) RGB, 8 or 16 bits; returns the file's SHA-256."""
+    ok, encoded = cv2.imencode(".png", pixels if pixels.ndim == 2 else pixels[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not ok:
+        raise CollectionError(f"{path}: a picture of {pixels.shape} {pixels.dtype} cannot be stored as PNG")
+    content = encoded.tobytes()
+    path.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,91 @@
+"""Collections of simulated parts: raw frames as the rig would take them, of parts laid less well than they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from drivers.simulated.scene import Placement, make_part, random_defect
+from drivers.simulated.scene.mounted import MountedCamera
+from station.collection.folder import About, Collection, LightTaken
+from station.recipe.loaded import LoadedRecipe
+from station.teach.photographer import FORMAT, Color, Photographer
+
+MOST_SHIFT_MM, MOST_TURN_DEG = 2.0, 2.0
+SEATED_SHARE = 0.5  # of the parts lie in their seat, with its play alone
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedPart:
+    """A part to take: its seed, its defects by kind (none: good), and how far from its seat it lies."""
+
+    seed: int
+    split: Literal["train", "calibrate", "test"]
+    kinds: tuple[str, ...] = ()
+    off: Placement | None = None
+
+    @property
+    def kind(self) -> str:
+        """`good`, or the defects' kinds."""
+        return "+".join(self.kinds) if self.kinds else "good"
+
+    @property
+    def name(self) -> str:
+        """As `dent-7003`."""
+        return f"{self.kind}-{self.seed}"
+
+
+def somewhere(seed: int) -> Placement | None:
+    """How far from its seat the part of that seed lies: half of the parts not at all, the rest up to 2 mm and 2 deg."""
+    rng = np.random.default_rng([seed, 41])
+    if rng.uniform() < SEATED_SHARE:
+        return None
+    radius, angle = MOST_SHIFT_MM * rng.uniform(), rng.uniform(0, 2 * np.pi)
+    turn = MOST_TURN_DEG * rng.uniform(-1, 1)
+    return Placement(float(radius * np.cos(angle)), float(radius * np.sin(angle)), float(turn))
+
+
+def collect_simulated(
+    loaded: LoadedRecipe, folder: Path, parts: Sequence[SimulatedPart], progress: Progress,
+    color: Color = "rgb", threads: int = 2, camera: MountedCamera | None = None,
+) -> Collection:  # fmt: skip
+    """Take those of `parts` that the collection does not hold yet; the same parts give the same frames.
+
+    Raises CollectionError where the folder holds a collection that was taken otherwise.
+    """
+    photographer = Photographer(loaded, color, threads)
+    collection = Collection.create(folder, about(loaded, color))
+    for n, part in enumerate(parts):
+        if not collection.holds(part.name):
+            _take(photographer, collection, loaded.recipe.product, part, camera)
+        progress(f"{part.split} {part.name}", (n + 1) / len(parts))
+    return collection
+
+
+def about(loaded: LoadedRecipe, color: Color) -> About:
+    """What a collection states that is taken by this recipe on the simulated rig."""
+    recipe = loaded.recipe
+    lights = {
+        light.name: LightTaken(
+            light.channel, light.kind, light.exposure_us, light.brightness, recipe.capture.gain_db
+        )
+        for light in recipe.lights
+    }
+    views = tuple(viewpoint.name for viewpoint in recipe.viewpoints)
+    return About(recipe.product, views, lights, FORMAT[color], loaded.sha256s["calibration"], is_simulated=True)
+
+
+def _take(
+    photographer: Photographer, collection: Collection, product: str, part: SimulatedPart, camera: MountedCamera | None
+) -> None:
+    defects = tuple(random_defect(product, kind, part.seed + n) for n, kind in enumerate(part.kinds))
+    frames, masks = {}, {}
+    for view, of_view, mask in photographer.photographed(make_part(product, part.seed, defects, part.off), part.seed, camera):
+        frames[view], masks[view] = of_view, mask
+    facts = {"seed": part.seed, "off": None if part.off is None else asdict(part.off)}
+    collection.add(part.name, part.kind, part.split, frames, masks, facts)
