@@ -48,7 +48,7 @@ def fit_network(
     network.whitening = moments.whitening(config.encoder)
     if network.gauss is not None:
         progress("second branch", 0.0)
-        network.gauss.fit(features, view_index)
+        network.gauss.fit(features, view_index, network.region.neighbours())
     tokens = whitened(network, features)
     remember(network, tokens, view_index)
     return fit_cprn(network, tokens, view_index, config, progress)

@@ -80,6 +80,18 @@ class RegionTokens(nn.Module):
         share = functional.avg_pool2d(region[:, None, top:bottom, left:right], self.stride)[:, 0]
         return self.inside[view_index] * (share >= LEAST_INSIDE).to(share.dtype)
 
+    def neighbours(self) -> NDArray[np.int64]:
+        """(V, N, 9) where each token and those around it stand among the N; a token without a neighbour counts itself."""
+        h, w = self.grid
+        slot = np.full((len(self.index), h + 2, w + 2), self.count, np.int64)
+        slot[:, 1:-1, 1:-1] = self.slot.numpy().reshape(-1, h, w)
+        index = self.index.numpy()
+        rows, columns = index // w + 1, index % w + 1
+        views = np.arange(len(index))[:, None]
+        around = [slot[views, rows + dy, columns + dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+        own = slot[views, rows, columns]
+        return np.stack([np.where(there < self.count, there, own) for there in around], axis=-1)
+
     def whole(self, grid_map: Tensor, region: Tensor) -> Tensor:
         """(B, h, w) on the box's grid -> (B, H, W): enlarged, and 0 outside the region."""
         top, bottom, left, right = (edge * self.stride for edge in self.box)
