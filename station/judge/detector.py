@@ -23,6 +23,7 @@ from station.rig.inference import CPU, InferenceChoice
 OLD_INPUTS = {"diffuse_rgb": "tensor(float)", "normals": "tensor(float)", "view_index": "tensor(int64)"}
 INPUTS_OF_FORMAT = {1: OLD_INPUTS, 2: {**OLD_INPUTS, "region": "tensor(float)"}}
 OUTPUTS = ("pred_score", "anomaly_map")
+TARGET_MAPS = "target_maps"  # (B, T, h, w) calibrated, on tokens: a third output, for the self-test alone
 # Of the view's limit, or of the golden score where that is larger; the exporter's gate allows as much.
 MAP_TOLERANCE, SCORE_TOLERANCE = 1e-4, 1e-5
 OLD_SCORE_TOLERANCE = 1e-3  # of format 1 on the CPU, whose golden scores lie far above any limit
@@ -67,7 +68,7 @@ class AnomalyDetector:
         metadata = _metadata(path, graph)
         _check_interface(path, graph, metadata)
         detector = cls(path, found, metadata, graph.runner, inference)
-        detector._self_test()
+        detector._self_test(graph.outputs)
         return detector
 
     @property
@@ -146,22 +147,17 @@ class AnomalyDetector:
         score, fused = self._runner.run(OUTPUTS, feed)
         return float(score[0]), np.asarray(fused[0], np.float32)
 
-    def _self_test(self) -> None:
-        """Every golden input of every view must give the exporter's score, its figures of the map, and its verdict."""
-        golden, views = self.metadata.golden, self.metadata.views
-        for v, view in enumerate(views):
+    def _self_test(self, outputs: tuple[str, ...]) -> None:
+        """Every golden input of every view must give the exporter's score, figures of the maps, and verdict."""
+        for v, view in enumerate(self.metadata.views):
             try:
-                found = [self._run(feed) for feed in golden_feeds(self.metadata, v)]
-                figures = [
-                    expected_figures(golden, v, n, self.metadata.input_size) for n in range(golden.inputs_per_view)
-                ]
+                found = [self._golden(feed, outputs) for feed in golden_feeds(self.metadata, v)]
+                figures = expected_figures(self.metadata.golden, v)
             except Exception as error:
                 raise ModelRefused(self.path, f"it does not run: {error}", "export it again") from error
-            expected = golden.scores[v * len(found) : (v + 1) * len(found)]
-            for (score, fused), wanted, known in zip(found, expected, figures, strict=True):
-                problem = self._deviation(view, score, wanted) or _map_deviation(
-                    fused, known, self._scale(view, wanted)
-                )
+            expected = self.metadata.golden.scores[v * len(found) : (v + 1) * len(found)]
+            for (score, maps), wanted, known in zip(found, expected, figures, strict=True):
+                problem = self._deviation(view, score, wanted) or _deviation_of_maps(maps, known, self._limit(view))
                 if problem:
                     raise ModelRefused(
                         self.path,
@@ -169,29 +165,36 @@ class AnomalyDetector:
                         "the file or this machine's runtime is damaged; restore the file, else export it again",
                     )
 
-    def _scale(self, view: str, wanted: float) -> float:
-        return max(self.metadata.limits_suggested[view], abs(wanted))
+    def _golden(self, feed: Feed, outputs: tuple[str, ...]) -> tuple[float, Image]:
+        """Score, and the maps of all targets where the file gives them, else the one map."""
+        assert self._runner is not None
+        score, *maps = self._runner.run(outputs, feed)
+        return float(score[0]), np.asarray(maps[-1][0], np.float32)
+
+    def _limit(self, view: str) -> float:
+        return self.metadata.limits_suggested[view]
 
     def _deviation(self, view: str, score: float, wanted: float) -> str:
         """How a golden score differs more than it may; empty where it does not."""
+        limit = self._limit(view)
         is_old = self.metadata.format_version == 1 and self.inference.provider == "cpu"
-        allowed = OLD_SCORE_TOLERANCE * max(1.0, abs(wanted)) if is_old else SCORE_TOLERANCE * self._scale(view, wanted)
-        limit = self.metadata.limits_suggested[view]
+        allowed = OLD_SCORE_TOLERANCE * max(1.0, abs(wanted)) if is_old else SCORE_TOLERANCE * max(limit, abs(wanted))
         if not abs(score - wanted) <= allowed or (score <= limit) != (wanted <= limit):
             return f"scores {score:.7g} instead of {wanted:.7g}"
         return ""
 
 
-def _map_deviation(fused: Image, known: Image | None, scale: float) -> str:
-    """How a golden map differs more than it may from the exporter's figures; empty where it does not."""
-    if not np.isfinite(fused).all():
+def _deviation_of_maps(maps: Image, known: Image | None, limit: float) -> str:
+    """How golden maps differ more than they may from the exporter's figures; empty where they do not."""
+    if not np.isfinite(maps).all():
         return "gives a map that is not finite"
     if known is None:
         return ""
-    found = map_figures(fused)
-    worst = float(np.abs(found - known).max())
-    allowed = MAP_TOLERANCE * max(scale, float(np.abs(known).max()))
-    return "" if worst <= allowed else f"gives a map that differs by {worst:.3g}, where {allowed:.3g} is allowed"
+    found = map_figures(maps)
+    if found.shape != known.shape:
+        return f"gives {found.size} figures of its maps, the file has {known.size}"
+    worst = float((np.abs(found - known) / np.maximum(limit, np.abs(known))).max())
+    return "" if worst <= MAP_TOLERANCE else f"gives a map that differs by {worst:.3g}, allowed is {MAP_TOLERANCE:g}"
 
 
 def _misfits(m: ModelMetadata, recipe: Recipe) -> Iterator[str]:
@@ -248,7 +251,7 @@ def _graph(path: Path, content: bytes, inference: InferenceChoice) -> Graph:
 
 def _check_interface(path: Path, graph: Graph, metadata: ModelMetadata) -> None:
     expected = INPUTS_OF_FORMAT[metadata.format_version]
-    if graph.inputs != expected or graph.outputs != OUTPUTS:
+    if graph.inputs != expected or graph.outputs not in (OUTPUTS, (*OUTPUTS, TARGET_MAPS)):
         raise ModelRefused(
             path,
             f"its inputs are {graph.inputs} and its outputs {list(graph.outputs)}, expected {expected} and "

@@ -3,7 +3,7 @@
 Kind `lattice` (format 1): one input a view by a formula of integers; it has one number to be reproduced, the score.
 Kind `sample` (format 2): a good part's view in 8 bits on cells of a few pixels, and three inputs made from it. As it
 is, neither modality is odd; with its colours turned left to right colour decides the map, with its normals turned they
-do. One score each, and means of the map over blocks: a weight that only one place, view or modality uses still counts.
+do. One score each, and means of the maps over blocks: a weight that only one place, view or modality uses still counts.
 `models/golden.py` writes what is read here; `tests/models/test_golden.py` holds both to the same arrays.
 """
 
@@ -21,7 +21,7 @@ from station.judge.model_metadata import Golden, ModelMetadata
 
 Image = NDArray[np.float32]
 Feed = dict[str, NDArray[np.float32] | NDArray[np.int64]]
-BLOCK_PX = 24  # of the figures of a map
+BLOCK_PX, BLOCK_TOKENS = 24, 4  # of the figures of a map
 REGION_PX = 48  # of the squares of the region
 
 
@@ -75,27 +75,30 @@ def unpacked_sample(packed: str, cell_px: int, size: tuple[int, int]) -> tuple[I
     return np.ascontiguousarray(planes[:3]), np.ascontiguousarray(planes[3:])
 
 
-def map_figures(fused: Image) -> Image:
-    """(n,) means of a map (H, W) over blocks of 24 x 24 pixels, row by row; what is left at the borders counts too."""
-    h, w = fused.shape
-    rows, columns = np.arange(0, h, BLOCK_PX), np.arange(0, w, BLOCK_PX)
-    sums = np.add.reduceat(np.add.reduceat(fused.astype(np.float64), rows, axis=0), columns, axis=1)
+def map_figures(planes: Image) -> Image:
+    """(n,) means over blocks, row by row, those at the borders smaller: of a map (H, W), 24 pixels wide, or of maps on
+    tokens (T, h, w), 4 tokens wide, where no target hides behind another one that is odder."""
+    size = BLOCK_PX if planes.ndim == 2 else BLOCK_TOKENS
+    stack = planes.reshape(-1, *planes.shape[-2:]).astype(np.float64)
+    _, h, w = stack.shape
+    rows, columns = np.arange(0, h, size), np.arange(0, w, size)
+    sums = np.add.reduceat(np.add.reduceat(stack, rows, axis=1), columns, axis=2)
     counts = np.diff([*rows, h])[:, None] * np.diff([*columns, w])[None, :]
     return np.asarray((sums / counts).ravel(), np.float32)
 
 
-def expected_figures(golden: Golden, view: int, number: int, size: tuple[int, int]) -> Image | None:
-    """`map_figures` as the exporter found them for one input; None where the file holds none. Raises ValueError."""
+def expected_figures(golden: Golden, view: int) -> list[Image | None]:
+    """`map_figures` as the exporter found them for each input of a view; None where the file holds none.
+
+    Raises ValueError.
+    """
     if golden.kind == "lattice":
-        return None
-    blocks = -(-size[0] // BLOCK_PX) * -(-size[1] // BLOCK_PX)
+        return [None] * golden.inputs_per_view
     try:
         content = base64.b64decode(golden.figures[view], validate=True)
-    except binascii.Error as error:
+        return list(np.frombuffer(content, "<f4").reshape(golden.inputs_per_view, -1))
+    except ValueError as error:  # binascii.Error is one
         raise ValueError(f"the golden figures cannot be unpacked ({error})") from error
-    if len(content) != 4 * blocks * golden.inputs_per_view:
-        raise ValueError(f"the golden figures have {len(content)} bytes, not {golden.inputs_per_view} x {blocks} x 4")
-    return np.asarray(np.frombuffer(content, "<f4").reshape(golden.inputs_per_view, blocks)[number], np.float32)
 
 
 def _lattice(size: tuple[int, int], view: int, seed: int) -> tuple[Image, Image]:

@@ -50,12 +50,12 @@ def opened_graph(content: bytes, choice: InferenceChoice) -> Graph:
     runner: Runner = _OnnxRunner(session)
     if choice.provider == "openvino":
         runner = _OpenVinoRunner(content, choice)
-    return Graph(
-        runner,
-        {i.name: i.type for i in session.get_inputs()},
-        tuple(o.name for o in session.get_outputs()),
-        dict(session.get_modelmeta().custom_metadata_map),
-    )
+    try:
+        inputs = {i.name: i.type for i in session.get_inputs()}
+        outputs = tuple(o.name for o in session.get_outputs())
+        return Graph(runner, inputs, outputs, dict(session.get_modelmeta().custom_metadata_map))
+    except UnicodeDecodeError as error:
+        raise GraphUnreadable(_first_line(error)) from error
 
 
 class _OnnxRunner:
@@ -111,10 +111,13 @@ def _session(content: bytes, choice: InferenceChoice, providers: list[Any]) -> A
     if choice.provider == "openvino":  # this session only reads what the file says of itself
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=providers)
+        # its own fallback would run the model on another provider without asking, now or in the middle of a part
+        session = onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
     except Exception as error:
         raise GraphUnreadable(_first_line(error)) from error
-    if choice.provider == "cuda" and session.get_providers()[0] != CUDA:  # onnxruntime falls back without a word
+    if (
+        choice.provider == "cuda" and session.get_providers()[0] != CUDA
+    ):  # where a library is missing it leaves CUDA out
         text = "the rig file asks for CUDA, and onnxruntime could not start it (driver, CUDA and cuDNN must fit)"
         raise ProviderMissing(f"{text}: repair the installation, {CURE}")
     return session
