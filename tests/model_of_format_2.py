@@ -20,8 +20,14 @@ CELL_PX = 6
 
 
 def as_format_2(old: Path, new: Path, views: Sequence[tuple[Image, Image]]) -> Path:
-    """Write `new`: what lies outside the region is 0 to the filters and in the map; `views` are good, one per view."""
+    """Write `new`: what lies outside the region is 0 to the filters and in the map; `views` are good, one per view.
+
+    A file that has a region already is copied.
+    """
     model = onnx.load(str(old))
+    if any(given.name == "region" for given in model.graph.input):
+        new.write_bytes(old.read_bytes())
+        return new
     _put_region_in(model.graph)
     _put_targets_out(model.graph)
     entry = next(p for p in model.metadata_props if p.key == METADATA_KEY)
