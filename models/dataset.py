@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.config import TrainConfig
 
-INDEX = "index.json"
+INDEX, PLAIN = "index.json", "plain"
 
 
 class DatasetError(Exception):
@@ -36,6 +36,7 @@ class Item:
     rgb: Path
     normal: Path
     mask: Path | None
+    variant: str = PLAIN  # or the name of the disturbance under which the same frames were solved again
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def _item(folder: Path, entry: dict[str, Any]) -> Item:
         rgb=folder / entry["rgb"],
         normal=folder / entry["normal"],
         mask=folder / mask if mask else None,
+        variant=str(entry.get("variant", PLAIN)),
     )
 
 
@@ -99,12 +101,12 @@ def _check(path: Path, items: tuple[Item, ...], views: tuple[str, ...]) -> None:
     """Every part in one split, with each view once, and every file there; DatasetError names the first that is not."""
     if not items:
         raise DatasetError(f"{path} lists no pictures: make the data set with at least one part")
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[str, str, str, str]] = set()
     split_of: dict[str, str] = {}
     for item in items:
-        key = (item.split, item.part, item.view)
+        key = (item.split, item.part, item.variant, item.view)
         if key in seen:
-            raise DatasetError(f"{path}: {item.part} / {item.view} is listed twice in {item.split}")
+            raise DatasetError(f"{path}: {item.part} / {item.view} ({item.variant}) is listed twice in {item.split}")
         seen.add(key)
         if item.view not in views:
             raise DatasetError(f"{path}: {item.part} has the view {item.view!r}; the set's views are {views}")
@@ -113,8 +115,8 @@ def _check(path: Path, items: tuple[Item, ...], views: tuple[str, ...]) -> None:
         for file in (item.rgb, item.normal, item.mask):
             if file is not None and not file.is_file():
                 raise DatasetError(f"{path}: {item.part} / {item.view}: {file} is missing")
-    for split, part, _ in seen:
-        absent = [v for v in views if (split, part, v) not in seen]
+    for split, part, variant, _ in seen:
+        absent = [v for v in views if (split, part, variant, v) not in seen]
         if absent:
             raise DatasetError(f"{path}: {part} in {split} lacks the view {absent[0]!r}")
 

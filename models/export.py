@@ -51,6 +51,7 @@ class ModelDescription:
     limits: dict[str, float]  # per view
     dataset_sha256: str
     n_train_parts: int
+    held_out: dict[str, Any] | None = None  # parts, and scores by variant and view: limits can be chosen anew from them
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,7 @@ def metadata_of(description: ModelDescription, golden_scores: list[float]) -> di
         "score": asdict(d.config.score),
         "calibration": {"n_parts": d.calibration.n_parts, "views": per_view},
         "limits_suggested": d.limits,
+        "held_out": d.held_out,
         "training": {"n_parts": d.n_train_parts, "dataset_sha256": d.dataset_sha256},
         "golden": {"kind": "lattice", "seed": GOLDEN_SEED, "scores": golden_scores},
         "versions": {
