@@ -41,28 +41,6 @@ class ScoreCalibration(_Record):
     views: dict[str, dict[str, ModalityCalibration]]
 
 
-class HeldOutScores(_Record):
-    """Scores of held-out good parts, each under a calibration that had not seen its part; limits are taken from them.
-
-    Of a part that was solved under several variants (disturbances), each has its scores.
-    """
-
-    parts: Annotated[tuple[str, ...], Field(min_length=1)]
-    scores: dict[str, dict[str, tuple[float, ...]]]  # variant -> view -> in the order of `parts`
-
-    def worst(self) -> dict[str, list[float]]:
-        """Per view: of each part the highest over its variants."""
-        tables = list(self.scores.values())
-        return {view: [max(values) for values in zip(*(t[view] for t in tables), strict=True)] for view in tables[0]}
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> HeldOutScores:
-        lengths = {len(of_view) for table in self.scores.values() for of_view in table.values()}
-        if lengths != {len(self.parts)} or len({tuple(sorted(table)) for table in self.scores.values()}) != 1:
-            raise ValueError("held_out must give each variant and view one score for each part")
-        return self
-
-
 class Golden(_Record):
     """The self-test of every view: `station.judge.golden` makes the inputs and says what kinds there are."""
 
@@ -93,7 +71,8 @@ class ModelMetadata(_Record):
     score: dict[str, Any]
     calibration: ScoreCalibration
     limits_suggested: dict[str, float]
-    held_out: HeldOutScores | None = None  # came later: limits of older models cannot be chosen anew
+    # per view, of held-out good parts in one order, each unseen by its calibration; older models have none
+    held_out_scores: dict[str, tuple[float, ...]] = {}
     training: dict[str, Any]
     golden: Golden
     versions: dict[str, str]
@@ -105,8 +84,10 @@ class ModelMetadata(_Record):
         for name, views in (("calibration.views", self.calibration.views), ("limits_suggested", self.limits_suggested)):
             if set(views) != set(self.views):
                 raise ValueError(f"{name} is for {sorted(views)}, the model's views are {list(self.views)}")
-        if self.held_out is not None and set(self.held_out.worst()) != set(self.views):
-            raise ValueError(f"held_out is for {sorted(self.held_out.worst())}, the views are {list(self.views)}")
+        if self.held_out_scores and set(self.held_out_scores) != set(self.views):
+            raise ValueError(f"held_out_scores is for {sorted(self.held_out_scores)}, the views are {list(self.views)}")
+        if len({len(scores) for scores in self.held_out_scores.values()}) > 1:
+            raise ValueError("held_out_scores must give every view a score of every part")
         golden = self.golden
         if len(golden.scores) != len(self.views) * golden.inputs_per_view or not all(map(math.isfinite, golden.scores)):
             raise ValueError(f"golden.scores must be {golden.inputs_per_view} finite numbers per view")

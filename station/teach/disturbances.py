@@ -209,13 +209,10 @@ def changed(frame: Frame, change: Change, sensor: Sensor, rng: np.random.Generat
     counts = rng.standard_normal(signal.shape, np.float32)
     counts *= np.sqrt(np.maximum(missing, 0))
     counts += signal + np.float32(frame.black_level_dn)
-    whole: Pixels = np.clip(np.rint(counts), 0, frame.full_scale_dn).astype(_count_type(frame))
+    counts = np.clip(np.rint(counts), 0, frame.full_scale_dn)
+    whole: Pixels = counts.astype(np.uint8) if frame.pixels.dtype == np.uint8 else counts.astype(np.uint16)
     whole[frame.pixels >= frame.full_scale_dn] = frame.full_scale_dn
     return replace(frame, pixels=whole)
-
-
-def _count_type(frame: Frame) -> type[np.uint8] | type[np.uint16]:
-    return np.uint8 if frame.pixels.dtype == np.uint8 else np.uint16
 
 
 def _blur(signal: NDArray[np.float32], sigma_px: float, *, is_mosaic: bool) -> float:

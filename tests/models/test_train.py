@@ -21,7 +21,7 @@ from models.train import train_product
 QUICK = TrainConfig(
     encoder=EncoderConfig(sigmas_px=(1.0,), components=8, floor=0.02),
     network=NetworkConfig(width=16, heads=2, prototypes=3, stages=1),
-    score=ScoreConfig(top_fraction=0.01, spread_minimum=0.1),
+    score=ScoreConfig(spread_minimum=0.1),
     steps=4,
     threads=1,
     tokens_per_view=16,
@@ -87,9 +87,7 @@ def test_the_file_describes_itself(small_model: Path) -> None:
     assert metadata["calibration"]["n_parts"] == 5
     assert set(metadata["calibration"]["views"]["left"]) == {"rgb", "normals"}
     assert set(metadata["limits_suggested"]) == {"top", "left"}
-    held_out = metadata["held_out"]
-    assert len(held_out["parts"]) == 5
-    assert [len(held_out["scores"]["plain"][view]) for view in ("top", "left")] == [5, 5]
+    assert [len(metadata["held_out_scores"][view]) for view in ("top", "left")] == [5, 5]
     assert [i.name for i in model.graph.input] == list(INPUTS)
     assert [o.name for o in model.graph.output] == list(OUTPUTS)
 
