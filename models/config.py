@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Color = Literal["rgb", "mono"]
 MODALITIES = ("rgb", "normals")
+RETIRED = ("limit_false_alarm", "limit_minimum_margin", "limit_spared_share")  # of older files: limits lay per view
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +85,8 @@ class TrainConfig:
     token_noise: float = 0.2  # standard deviation added to whitened tokens; the target stays clean
     seed: int = 0
     threads: int = 1  # more only helps on an idle machine: under load they wait for each other
-    limit_false_alarm: float = 1e-3  # per view, of the tail fitted to held-out good parts
-    limit_minimum_margin: float = 1.1  # over the highest held-out good score, of those that are not spared
-    limit_spared_share: float = 1 / 64  # of held-out good parts may lie above: one odd part would blind its view
+    overkill: float = 0.01  # of whole good parts; see models.part_limits
+    confidence: float = 0.95  # of the overkill that the held-out parts promise
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> TrainConfig:
@@ -99,7 +99,7 @@ class TrainConfig:
             "score": ScoreConfig(**score),
             "mono_weights": tuple(raw["mono_weights"]),
         }
-        return cls(**{**raw, **parts})
+        return cls(**{**{name: value for name, value in raw.items() if name not in RETIRED}, **parts})
 
     def to_dict(self) -> dict[str, Any]:
         """Nested dictionaries of plain values; they stand in the model's metadata under `config`."""

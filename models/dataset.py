@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from models.config import TrainConfig
 
-INDEX = "index.json"
+INDEX, PLAIN = "index.json", "plain"
 
 
 class DatasetError(Exception):
@@ -37,7 +37,7 @@ class Item:
     rgb: Path
     normal: Path | None  # None for all items of a set of pictures alone
     mask: Path | None
-    variant: str = "plain"  # or the disturbance under which the same part was solved again
+    variant: str = PLAIN  # or the disturbance under which the same part was solved again
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _item(folder: Path, entry: dict[str, Any]) -> Item:
         rgb=folder / entry["rgb"],
         normal=folder / entry["normal"] if entry["normal"] else None,
         mask=folder / mask if mask else None,
-        variant=str(entry.get("variant", "plain")),
+        variant=str(entry.get("variant", PLAIN)),
     )
 
 

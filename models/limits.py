@@ -1,4 +1,4 @@
-"""What held-out good parts decide: the calibration of scores, and the limit that it suggests for each view."""
+"""What held-out good parts decide: the calibration of scores, and the limits at a stated risk (part_limits.py)."""
 
 from __future__ import annotations
 
@@ -10,47 +10,85 @@ import torch
 from numpy.typing import NDArray
 
 from models.config import TrainConfig
+from models.dataset import PLAIN
 from models.network import AnomalyNetwork
+from models.part_limits import PartLimits, Risk, limits_by_risk
 from models.scoring import ScoreCalibration
-
-EULER_GAMMA = 0.5772156649015329
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Distances of held-out good views, with view and part of each."""
+    """Distances of held-out good views, with view, part and variant of each."""
 
     distances: NDArray[np.float32]  # (n, T, N)
     view_index: NDArray[np.int64]  # (n,)
     part: tuple[str, ...]
+    variant: tuple[str, ...] = ()  # none: all are plain
 
     def subset(self, keep: NDArray[np.bool_]) -> HeldOut:
         """The views where `keep` (n,) is true."""
         parts = tuple(p for p, k in zip(self.part, keep, strict=True) if k)
-        return HeldOut(self.distances[keep], self.view_index[keep], parts)
+        variants = tuple(v for v, k in zip(self.variants, keep, strict=True) if k)
+        return HeldOut(self.distances[keep], self.view_index[keep], parts, variants)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The variant of each view."""
+        return self.variant or (PLAIN,) * len(self.part)
 
 
 @dataclass(frozen=True, slots=True)
-class ViewLimits:
-    """Per view: the suggested limit, and the held-out good scores from which it was taken."""
+class GoodScores:
+    """Scores of held-out good parts, each under a calibration that has not seen its part."""
 
-    limits: dict[str, float]
-    good_scores: dict[str, tuple[float, float]]  # mean and highest
+    parts: tuple[str, ...]
+    by_variant: dict[str, dict[str, tuple[float, ...]]]  # variant -> view -> scores in the order of `parts`
+
+    def worst(self) -> dict[str, tuple[float, ...]]:
+        """Per view: of each part the highest over its variants, which count as one part."""
+        tables = list(self.by_variant.values())
+        return {view: tuple(np.max([table[view] for table in tables], axis=0).tolist()) for view in tables[0]}
+
+    def summary(self) -> dict[str, tuple[float, float]]:
+        """Per view: mean and highest."""
+        return {v: (round(float(np.mean(s)), 3), round(float(np.max(s)), 3)) for v, s in self.worst().items()}
 
 
 def set_limits(
     network: AnomalyNetwork, held_out: HeldOut, views: tuple[str, ...], config: TrainConfig
-) -> tuple[ScoreCalibration, ViewLimits]:
+) -> tuple[ScoreCalibration, PartLimits, GoodScores]:
     """Take limits from scores of parts that their calibration has not seen, then calibrate on all held-out parts.
 
-    The network keeps that final calibration. ValueError where a view has fewer than two good parts in a fold.
+    The network keeps that final calibration. ValueError where a view has fewer than two good parts in a fold, a part
+    lacks a view, or there are too few parts for limits.
     """
     scores = cross_scores(network, held_out, len(views), config)
     calibration = calibrate_scores(network, held_out, len(views), config)
-    per_view = {name: scores[held_out.view_index == v] for v, name in enumerate(views)}
-    limits = {name: round(suggested_limit(s, config), 3) for name, s in per_view.items()}
-    good = {name: (round(float(s.mean()), 3), round(float(s.max()), 3)) for name, s in per_view.items()}
-    return calibration, ViewLimits(limits, good)
+    good = good_scores(scores, held_out, views)
+    return calibration, limits_by_risk(good.worst(), Risk(config.overkill, config.confidence)), good
+
+
+def good_scores(scores: NDArray[np.float64], held_out: HeldOut, views: tuple[str, ...]) -> GoodScores:
+    """`scores` (n,) of the held-out views, by variant, view and part.
+
+    A variant under which a part was not solved counts as its plain one. ValueError for a part without a plain view.
+    """
+    parts = tuple(sorted(set(held_out.part)))
+    keys = zip(held_out.variants, held_out.view_index, held_out.part, strict=True)
+    found = {(variant, views[v], part): round(float(s), 6) for (variant, v, part), s in zip(keys, scores, strict=True)}
+    missing = [(view, part) for view in views for part in parts if (PLAIN, view, part) not in found]
+    if missing:
+        raise ValueError(f"held-out part {missing[0][1]} has no plain view {missing[0][0]!r}: make the data set anew")
+    return GoodScores(
+        parts,
+        {
+            variant: {
+                view: tuple(found.get((variant, view, part), found[PLAIN, view, part]) for part in parts)
+                for view in views
+            }
+            for variant in sorted(set(held_out.variants), key=lambda name: (name != PLAIN, name))
+        },
+    )
 
 
 def calibrate_scores(network: AnomalyNetwork, held_out: HeldOut, n_views: int, config: TrainConfig) -> ScoreCalibration:
@@ -118,10 +156,12 @@ def _around(network: AnomalyNetwork, values: NDArray[np.floating], view: int, si
     on_grid = network.region.put(tokens, index)[0].numpy()
     inside = network.region.inside[view].numpy()
     weight = cv2.GaussianBlur(inside, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
-    blurred = np.stack([
-        cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT) / np.maximum(weight, 1e-6)
-        for plane in on_grid
-    ])
+    blurred = np.stack(
+        [
+            cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT) / np.maximum(weight, 1e-6)
+            for plane in on_grid
+        ]
+    )
     return np.asarray(blurred.reshape(len(values), -1)[:, network.region.index[view].numpy()], np.float32)
 
 
@@ -152,19 +192,3 @@ def cross_scores(
         calibrate_scores(network, held_out.subset(fold != k), n_views, config)
         scores[fold == k] = scores_of(network, held_out.subset(fold == k))
     return scores
-
-
-def suggested_limit(scores: NDArray[np.float64], config: TrainConfig) -> float:
-    """A limit above which a good view is expected with probability `limit_false_alarm`.
-
-    The score is the mean of the most extreme pixels, so held-out good scores are fitted by a Gumbel law (method of
-    moments) and its quantile is taken; never less than the highest score seen, with a margin. A share of the parts is
-    spared from that: of 80 held-out parts one may lie above. A single odd part had put a side view's limit at three
-    times the score of any other part, and a scratch of 10 mm passed there.
-    """
-    beta = float(np.std(scores, ddof=1)) * np.sqrt(6.0) / np.pi
-    location = float(np.mean(scores)) - EULER_GAMMA * beta
-    quantile = location - beta * np.log(-np.log1p(-config.limit_false_alarm))
-    spared = int(len(scores) * config.limit_spared_share)
-    highest = float(np.sort(scores)[-1 - spared])
-    return float(max(quantile, config.limit_minimum_margin * highest))

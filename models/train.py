@@ -14,12 +14,13 @@ from models.config import TrainConfig
 from models.dataset import Dataset, DatasetError, Item, load_dataset
 from models.export import Arrays, Exported, ModelDescription, ParityReport, export_network
 from models.fit import Inputs, fit_network
-from models.limits import HeldOut, ViewLimits, set_limits
+from models.limits import GoodScores, HeldOut, set_limits
 from models.network import AnomalyNetwork
+from models.part_limits import FEWEST_PARTS, PartLimits
 from models.progress import Progress, silent
 from models.scoring import ScoreCalibration
 
-FEWEST_CALIBRATE_PARTS = 5  # one per fold of the cross-calibration
+FEWEST_CALIBRATE_PARTS = FEWEST_PARTS  # one per fold of the cross-calibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class TrainReport:
     last_loss: float  # mean of the last 20 steps
     seconds: float
     limits: dict[str, float]  # per view
+    risk: PartLimits  # what the held-out parts say about them
     good_scores: dict[str, tuple[float, float]]  # per view: mean and highest of held-out good parts
     parity: ParityReport
 
@@ -66,12 +68,13 @@ def train_product(
     losses = fit_network(network, training, inputs, config, progress)
     network.eval()
     held_out = measure(network, held_out_items, inputs, progress)
-    calibration, found = set_limits(network, held_out, dataset.views, config)
-    describe = _description(dataset, config, network, calibration, found.limits)
+    progress("limits", 0.0)
+    calibration, found, good = set_limits(network, held_out, dataset.views, config)
+    describe = _description(dataset, config, network, calibration, found, good)
     progress("export", 0.0)
     exported = export_network(network, describe, out_file, _stored(held_out_items, inputs))
     progress("export", 1.0)
-    return _report(describe, exported, out_file, losses, found, time.monotonic() - started)
+    return _report(describe, exported, out_file, losses, good, found, time.monotonic() - started)
 
 
 def _good_parts(dataset: Dataset) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
@@ -108,7 +111,8 @@ def measure(network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, pr
             found.append(network.distances(network.features(rgb, normals, view, region), view).numpy())
             index.append(int(view[0]))
             progress("held-out parts", (n + 1) / len(items))
-    return HeldOut(np.concatenate(found), np.array(index, np.int64), tuple(i.part for i in items))
+    parts, variants = tuple(i.part for i in items), tuple(i.variant for i in items)
+    return HeldOut(np.concatenate(found), np.array(index, np.int64), parts, variants)
 
 
 def _stored(items: tuple[Item, ...], inputs: Inputs) -> list[Arrays]:
@@ -122,7 +126,8 @@ def _description(
     config: TrainConfig,
     network: AnomalyNetwork,
     calibration: ScoreCalibration,
-    limits: dict[str, float],
+    found: PartLimits,
+    good: GoodScores,
 ) -> ModelDescription:
     return ModelDescription(
         product=dataset.product,
@@ -132,7 +137,8 @@ def _description(
         config=config,
         modalities=network.targets,
         calibration=calibration,
-        limits=limits,
+        limits=found.limits,
+        held_out_scores={view: list(scores) for view, scores in good.worst().items()},
         dataset_sha256=dataset.sha256,
         n_train_parts=len({i.part for i in dataset.of("train", "good")}),
         regions_used=bool(dataset.regions),
@@ -141,8 +147,9 @@ def _description(
 
 
 def _report(
-    describe: ModelDescription, exported: Exported, file: Path, losses: list[float], found: ViewLimits, seconds: float
-) -> TrainReport:
+    describe: ModelDescription, exported: Exported, file: Path, losses: list[float], good: GoodScores,
+    found: PartLimits, seconds: float,
+) -> TrainReport:  # fmt: skip
     return TrainReport(
         product=describe.product,
         color=describe.config.color,
@@ -156,6 +163,7 @@ def _report(
         last_loss=float(np.mean(losses[-20:])),
         seconds=round(seconds, 1),
         limits=found.limits,
-        good_scores=found.good_scores,
+        risk=found,
+        good_scores=good.summary(),
         parity=exported.parity,
     )

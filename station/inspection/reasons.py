@@ -23,7 +23,10 @@ class ReasonKind(StrEnum):
     LIGHT_STUCK_ON = "light stuck on"
     EXPOSURE_WRONG = "exposure wrong"  # of every frame alike: exposure, gain, aperture, or the lights' supply
     CAMERA_MOVED = "camera moved"  # against the fixture: the camera, the arm, or the fixture itself
+    PART_MOVED = "part moved"  # against its place on the fixture, farther than the recipe bears
+    PART_NOT_FOUND = "part not found"  # an empty fixture, or another product
     BLURRED = "blurred"
+    NOISY = "noisy"
     NO_REFERENCE = "no reference"
     SATURATED = "saturated"
     AMBIENT_LIGHT = "ambient light"

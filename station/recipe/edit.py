@@ -10,7 +10,7 @@ from station.documents.atomic import write_atomic
 from station.documents.document import Document, dump_document, parse_document, read_document
 from station.documents.errors import DocumentError
 from station.documents.reader import FieldPath
-from station.recipe.fields import Recipe, ReferenceCamera, ReferenceLight, ViewReferenceChoice, WhiteBalance
+from station.recipe.fields import Recipe, PartReferenceChoice, ReferenceCamera, ReferenceLight, ViewReferenceChoice, WhiteBalance
 
 Levels = Mapping[str, Mapping[str, float]]
 Edit = tuple[int, int, str]  # replace text[start:end]
@@ -27,11 +27,12 @@ def update_recipe_values(
     calibration: tuple[str, str] | None = None,
     white_balance: WhiteBalance | None = None,
     view_reference: tuple[str, str] | None = None,
+    part_reference: tuple[str, str] | None = None,
 ) -> None:
     """Set measured values in a recipe file; a value of None stays as it is. The file is replaced as a whole.
 
     `limits` are per view; `sha256` is the model's; `reference_lights` and `reference_camera` are those with which the
-    `reference_levels` were taken; `calibration` and `view_reference` are a file and its SHA-256.
+    `reference_levels` were taken; `calibration`, `view_reference` and `part_reference` are a file and its SHA-256.
 
     Raises DocumentError: the file is no valid recipe, would not be one afterwards, or lacks a view named here.
     """
@@ -45,8 +46,9 @@ def update_recipe_values(
     if calibration is not None:
         edits += _calibration_edits(document, *calibration)
     edits += _table_edits(document, reference_levels, reference_lights, reference_camera, white_balance)
-    if view_reference is not None:
-        edits.append(_table_edit(document, "view_reference", _file_rows(*view_reference)))
+    for name, named in (("view_reference", view_reference), ("part_reference", part_reference)):
+        if named is not None:
+            edits.append(_table_edit(document, name, _file_rows(*named)))
     text = _edited(document.text, edits)
     changed = parse_document(path, text).validated(Recipe)
     _check_result(path, changed, limits, sha256, reference_levels)
@@ -58,6 +60,7 @@ def update_recipe_values(
             "calibration": ((changed.calibration, changed.calibration_sha256), calibration),
             "display.white_balance": (changed.display.white_balance, white_balance),
             "view_reference": (_named(changed.view_reference), view_reference),
+            "part_reference": (_named(changed.part_reference), part_reference),
         },
     )
     write_atomic(path, text.encode("utf-8"))
@@ -101,7 +104,7 @@ def _file_rows(file: str, sha256: str) -> dict[str, str]:
     return {"file": json.dumps(file, ensure_ascii=False), "sha256": f"'{sha256}'"}
 
 
-def _named(choice: ViewReferenceChoice | None) -> tuple[str, str] | None:
+def _named(choice: ViewReferenceChoice | PartReferenceChoice | None) -> tuple[str, str] | None:
     return None if choice is None else (choice.file, choice.sha256)
 
 

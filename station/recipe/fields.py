@@ -183,6 +183,13 @@ class ViewReferenceChoice(_Strict):
     sha256: Sha256
 
 
+class PartReferenceChoice(_Strict):
+    """The file of what a good part looks like in each view, and where it is; `station part-reference` makes it."""
+
+    file: FileName  # relative to the recipe
+    sha256: Sha256
+
+
 class ProofTolerances(_Strict):
     """How far a view may differ from its reference; beyond it the view is UNDECIDED. See station.judge.view_proof.
 
@@ -196,6 +203,9 @@ class ProofTolerances(_Strict):
     exposure: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.15  # of all lights alike
     stray: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.01  # of a light's own level, while it is off
     blurred_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.75  # of the reference's sharpness
+    noise: Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)] = 1.5  # over the reference's noise
+    part_moved_mm: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)] = 2.0  # on the fixture, from its reference
+    part_turned_deg: Annotated[float, Field(gt=0, le=45, allow_inf_nan=False)] = 2.0
 
 
 class ReferenceLight(_Strict):
@@ -251,6 +261,8 @@ class Recipe(_Strict):
     reference_camera: ReferenceCamera | None = None
     # Without it nothing is proven of camera and lights in the picture but what the levels show.
     view_reference: ViewReferenceChoice | None = None
+    # Without it the part must lie as in training, and the whole picture is judged.
+    part_reference: PartReferenceChoice | None = None
     proof_tolerances: ProofTolerances = ProofTolerances()
 
     @property

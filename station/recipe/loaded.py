@@ -18,13 +18,15 @@ from station.recipe.aimed_views import aim_problem, aimed
 from station.recipe.binding import binding_problems, camera_problem, expiry_problem, simulation_problem
 from station.recipe.fields import LightChoice, ModelChoice, Recipe, Viewpoint
 from station.recipe.flat_field_file import FieldMaps, FlatFieldFileError, load_field
+from station.recipe.part_reference_file import PartReferenceError, PartReferences, read_part_references
 from station.recipe.view_reference_file import ViewReferenceError, ViewReferences, read_references
 
 __all__ = ["LightChoice", "LoadedRecipe", "Recipe", "Viewpoint", "load_recipe"]
 
 FieldPath = tuple[str | int, ...]
 SUFFIXES = {  # of copies
-    "recipe": ".yaml", "calibration": ".yaml", "flat_field": ".npz", "view_reference": ".npz", "model": ".onnx",
+    "recipe": ".yaml", "calibration": ".yaml", "flat_field": ".npz", "view_reference": ".npz",
+    "part_reference": ".npz", "model": ".onnx",
 }  # fmt: skip
 
 
@@ -36,6 +38,7 @@ class KeptFiles:
     model: Path
     flat_field: Path | None = None
     view_reference: Path | None = None
+    part_reference: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +53,21 @@ class LoadedRecipe:
     path: Path
     calibration_path: Path
     model_path: Path
-    sha256s: dict[str, str]  # recipe, calibration, flat_field and view_reference if there is one, model if needed
+    sha256s: dict[str, str]  # recipe, calibration; flat_field and references if there are any; model if needed
     document: Document
     flat_field: FieldMaps | None = None
     view_references: ViewReferences | None = None
+    part_references: PartReferences | None = None
 
     def files(self) -> list[tuple[Path, str, str]]:
         """Every file on which a verdict under this recipe rests: its path, its SHA-256, and the suffix of a copy."""
         named, reference = self.calibration.flat_field, self.recipe.view_reference
+        of_part = self.recipe.part_reference
         places = {
             "recipe": self.path, "calibration": self.calibration_path, "model": self.model_path,
             **({} if named is None else {"flat_field": self.calibration_path.parent / named.file}),
             **({} if reference is None else {"view_reference": self.path.parent / reference.file}),
+            **({} if of_part is None else {"part_reference": self.path.parent / of_part.file}),
         }  # fmt: skip
         return [(places[what], sha256, SUFFIXES[what]) for what, sha256 in self.sha256s.items()]
 
@@ -108,8 +114,8 @@ def load_recipe(
     """Read a recipe with its calibration, and check everything that can be known without devices.
 
     The calibration must be the one to which the recipe is bound, released, and valid at `now` (default: the present).
-    `need_model=False` is for what comes before the model and the view reference, as training and calibration do; both
-    are then not read. `kept` names copies to read instead of the files that the recipe names. Raises DocumentError with
+    `need_model=False` is for what comes before the model and the references, as training and calibration do; none of them
+    is then read. `kept` names copies to read instead of the files that the recipe names. Raises DocumentError with
     file, line and field.
     """
     document = read_document(path)
@@ -126,11 +132,14 @@ def load_recipe(
     sha256s = {"recipe": _sha256(path), "calibration": calibration_sha256}
     if calibration.flat_field is not None:
         sha256s["flat_field"] = calibration.flat_field.sha256
-    references = None
+    references = of_parts = None
     if need_model:
         references = _view_references(document, recipe, None if kept is None else kept.view_reference)
+        of_parts = _part_references(document, recipe, None if kept is None else kept.part_reference)
     if recipe.view_reference is not None and references is not None:
         sha256s["view_reference"] = recipe.view_reference.sha256
+    if recipe.part_reference is not None and of_parts is not None:
+        sha256s["part_reference"] = recipe.part_reference.sha256
     if need_model:
         sha256s["model"] = _model_sha256(document, recipe.model, model_path)
     written, recipe = recipe, aimed(recipe, calibration)
@@ -138,7 +147,7 @@ def load_recipe(
     if far is not None:
         raise _problem(document, ("calibration",), far)
     loaded = LoadedRecipe(
-        recipe, calibration, path, calibration_path, model_path, sha256s, document, field, references
+        recipe, calibration, path, calibration_path, model_path, sha256s, document, field, references, of_parts
     )  # fmt: skip
     loaded.check_calibration(now)
     return loaded
@@ -197,6 +206,16 @@ def _view_references(document: Document, recipe: Recipe, kept: Path | None) -> V
         return read_references(kept or document.path.parent / choice.file, choice.sha256)
     except ViewReferenceError as error:
         raise _problem(document, ("view_reference",), str(error)) from error
+
+
+def _part_references(document: Document, recipe: Recipe, kept: Path | None) -> PartReferences | None:
+    choice = recipe.part_reference
+    if choice is None:
+        return None
+    try:
+        return read_part_references(kept or document.path.parent / choice.file, choice.sha256)
+    except PartReferenceError as error:
+        raise _problem(document, ("part_reference",), str(error)) from error
 
 
 def _check_calibrated(document: Document, index: int, light: LightChoice, calibration: Calibration) -> None:

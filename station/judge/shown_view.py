@@ -1,0 +1,76 @@
+"""From a capture to what the detector is shown: averaged to its grid, and the part brought to its reference.
+
+Training, live inspection and re-judgement share this one function, so that a model learns from pictures that were
+resampled as those are that it judges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from station.judge.model_grid import block_mean, block_normals, brought_back
+from station.judge.part_place import PartPlacement, PartTracker
+
+Image = NDArray[np.float32]
+
+
+class GridError(ValueError):
+    """A capture that does not fit the model's grid; the text gives both sizes."""
+
+
+@dataclass(frozen=True)
+class ShownView:
+    """`rgb` and `normals` (3, H, W) float32 on the model's grid; normals are unit or 0 0 0.
+
+    `region` (H, W) float32 is 1 where the part is, or None where that is not known. `placement` is how the part lay
+    before it was brought back; None where it was not looked for.
+    """
+
+    rgb: Image
+    normals: Image
+    region: Image | None
+    placement: PartPlacement | None
+
+
+def shown_view(
+    image: Image,
+    normals: Image,
+    grid: tuple[int, int],
+    tracker: PartTracker | None = None,
+    shift_px: tuple[float, float] = (0.0, 0.0),
+) -> ShownView:
+    """`image` and `normals` (3, H, W) of a capture, brought to the model's `grid` (H, W) and to the part's reference.
+
+    The fixture stands `shift_px` (right, down), in pixels of the capture, from its reference. Without a tracker the
+    picture is brought back by whole pixels of the grid. Raises GridError for a capture that is no whole multiple of the
+    grid, or a tracker of another grid.
+    """
+    factor = grid_factor(image, normals, grid)
+    rgb, directions = block_mean(image, factor), block_normals(normals, factor)
+    x, y = (shift / factor for shift in shift_px)
+    if tracker is None:
+        dx, dy = round(x), round(y)
+        return ShownView(brought_back(rgb, dx, dy), brought_back(directions, dx, dy), None, None)
+    region = tracker.reference.region
+    if region.shape != tuple(grid):
+        raise GridError(f"the part reference is of a grid {region.shape}, the model's is {grid}: make it anew")
+    placement = tracker.find(rgb, directions, (x, y))
+    rgb, directions = tracker.bring_back(rgb, directions, placement, (x, y))
+    return ShownView(rgb, directions, region.astype(np.float32), placement)
+
+
+def grid_factor(image: Image, normals: Image, grid: tuple[int, int]) -> int:
+    """How many pixels of the capture make one of the grid, in x and in y. Raises GridError."""
+    h, w = grid
+    if image.shape != normals.shape or image.ndim != 3 or image.shape[0] != 3:
+        raise GridError(f"image {image.shape} and normals {normals.shape} must both be (3, H, W), alike")
+    factor: int = image.shape[1] // h
+    if factor < 1 or image.shape[1:] != (factor * h, factor * w):
+        raise GridError(
+            f"a capture of {image.shape[2]} x {image.shape[1]} pixels is no whole multiple of the model's "
+            f"{w} x {h}: choose the recipe's binning so that it is"
+        )
+    return factor
