@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
-Run = Callable[[Image, Image, int, Image], tuple[float, Image]]  # rgb, normals, view, region -> score, map (H, W)
-BLOCK_PX, REGION_PX = 24, 48
+# rgb, normals, view, region -> score, and `target_maps` (T, h, w) on tokens, or the map (H, W) alone
+Run = Callable[[Image, Image, int, Image], tuple[float, Image]]
+BLOCK_PX, BLOCK_TOKENS, REGION_PX = 24, 4, 48
 INPUTS_PER_VIEW = 3
 
 
@@ -51,24 +52,29 @@ def sample_inputs(packed: str, cell_px: int, input_size: tuple[int, int]) -> lis
 
 
 def golden_record(samples: Sequence[str], cell_px: int, input_size: tuple[int, int], run: Run) -> Mapping[str, Any]:
-    """The field `golden` of the metadata, of format 2: one packed sample a view, and what `run` gives for each input."""
+    """The field `golden` of format 2's metadata: one packed sample a view, and what `run` gives for each input."""
     scores: list[float] = []
     figures = []
     for view, packed in enumerate(samples):
         found = [run(rgb, normals, view, region) for rgb, normals, region in sample_inputs(packed, cell_px, input_size)]
         scores += [score for score, _ in found]
-        blocks = np.stack([map_figures(fused) for _, fused in found])
+        blocks = np.stack([map_figures(planes) for _, planes in found])
         figures.append(base64.b64encode(blocks.astype("<f4").tobytes()).decode())
     return {
         "kind": "sample", "seed": 0, "scores": scores, "cell_px": cell_px, "samples": list(samples), "figures": figures,
     }  # fmt: skip
 
 
-def map_figures(fused: Image) -> Image:
-    """(n,) means of a map (H, W) over blocks of 24 x 24 pixels, row by row, those at the borders smaller."""
-    h, w = fused.shape
-    rows, columns = range(0, h, BLOCK_PX), range(0, w, BLOCK_PX)
-    means = [fused[y : y + BLOCK_PX, x : x + BLOCK_PX].mean(dtype=np.float64) for y in rows for x in columns]
+def map_figures(planes: Image) -> Image:
+    """(n,) means over blocks, row by row, those at the borders smaller: of a map (H, W), 24 pixels wide, or of maps on
+    tokens (T, h, w), 4 tokens wide, where no target hides behind another one that is odder."""
+    size = BLOCK_PX if planes.ndim == 2 else BLOCK_TOKENS
+    stack = planes.reshape(-1, *planes.shape[-2:])
+    _, h, w = stack.shape
+    means = [
+        plane[y : y + size, x : x + size].mean(dtype=np.float64)
+        for plane in stack for y in range(0, h, size) for x in range(0, w, size)
+    ]  # fmt: skip
     return np.array(means, np.float32)
 
 

@@ -114,7 +114,7 @@ class Bench:
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         patch.setenv("FACET_SPOOL", str(folder / "spool"))
-        patch.setattr("station.engine.engine.read_recipe_files", lambda path: _files(path))
+        patch.setattr("station.engine.engine.read_recipe_files", lambda path, _inference: _files(path))
         patch.setattr("station.engine.engine.prepare", lambda files, _rig: Prepared(files, cast(Any, self.judge), 1000))
         self.root = folder / "archive"
         self.spool = folder / "spool"

@@ -68,7 +68,7 @@ class QuickStation:
         detector = cast(Any, SimpleNamespace(model_id="none"))
         self._files = RecipeFiles(RECIPE, loaded, make_plan(loaded.recipe), detector)
         patch.setenv("FACET_SIMCAM_ENDPOINTS", "")  # what opening sets is undone
-        patch.setattr("station.engine.engine.read_recipe_files", lambda _path: self._files)
+        patch.setattr("station.engine.engine.read_recipe_files", lambda *_: self._files)
         patch.setattr("station.engine.engine.prepare", self._prepare)
         self.arm_kind = arm_kind
         self.may_judge = threading.Event()

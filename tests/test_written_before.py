@@ -316,7 +316,9 @@ def test_the_rig_file_loads_and_is_written_as_it_was(tmp_path: Path) -> None:
     saved, before = ((folder / "rig.yaml").read_text("utf-8") for folder in (tmp_path, WRITTEN))
     added = [line for line in saved.splitlines() if line not in before.splitlines()]
     assert [line for line in saved.splitlines() if line not in added] == before.splitlines()
-    assert [line.split(":")[0].strip() for line in added] == ["boot_timeout_s", "move_margin_s"], "settings since then"
+    assert [line.split(":")[0].strip() for line in added] == ["boot_timeout_s", "move_margin_s", "inference"], (
+        "settings since then"
+    )
     assert load_rig(tmp_path / "rig.yaml") == rig
 
 

@@ -353,7 +353,7 @@ class Engine:
         assert self._rig is not None
         self._prepared = None
         self._enter(State.INITIALIZED)
-        files = recipe if isinstance(recipe, RecipeFiles) else read_recipe_files(recipe)
+        files = recipe if isinstance(recipe, RecipeFiles) else read_recipe_files(recipe, self._rig.inference)
         for path, sha256, suffix in files.loaded.files():
             self._archive.keep_document(path, sha256, suffix)
         self._prepared = prepare(files, self._rig)

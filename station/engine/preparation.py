@@ -12,6 +12,7 @@ from station.judge.detector import AnomalyDetector
 from station.judge.view_judge import ViewJudge
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.rig.devices import Rig
+from station.rig.inference import CPU, InferenceChoice
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +38,13 @@ class Prepared:
     record_bytes: int = 0  # the most that the archive will need for one part
 
 
-def read_recipe_files(path: Path) -> RecipeFiles:
-    """Read the recipe and the model and check that they fit. Raises DocumentError, ModelRefused."""
+def read_recipe_files(path: Path, inference: InferenceChoice = CPU) -> RecipeFiles:
+    """Read the recipe and the model, which is to run by `inference`, and check that they fit.
+
+    Raises DocumentError, ModelRefused.
+    """
     loaded = load_recipe(path)
-    detector = AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256)
+    detector = AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256, inference)
     detector.check_fits(loaded.recipe)
     return RecipeFiles(path, loaded, make_plan(loaded.recipe), detector)
 

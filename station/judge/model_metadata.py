@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 METADATA_KEY = "facet"
-FORMAT_VERSION = 1
+FORMAT_VERSIONS = (1, 2)  # 2 has the input `region`
+INPUTS_OF_KIND = {"lattice": 1, "sample": 3}  # of one view's self-test
 
 
 class _Record(BaseModel):
@@ -41,17 +42,25 @@ class ScoreCalibration(_Record):
 
 
 class Golden(_Record):
-    """The self-test: inputs by a formula of integers, and the score of each view."""
+    """The self-test of every view: `station.judge.golden` makes the inputs and says what kinds there are."""
 
-    kind: Literal["lattice"]
+    kind: Literal["lattice", "sample"]
     seed: int
-    scores: tuple[float, ...]
+    scores: tuple[float, ...]  # one an input, the inputs of a view one after the other
+    cell_px: Annotated[int, Field(ge=1, le=1024)] = 1  # these three are of kind `sample`
+    samples: tuple[str, ...] = ()  # one a view, packed
+    figures: tuple[str, ...] = ()  # one a view: figures of the map of each input, packed
+
+    @property
+    def inputs_per_view(self) -> int:
+        """How many inputs a view is tested with."""
+        return INPUTS_OF_KIND[self.kind]
 
 
 class ModelMetadata(_Record):
     """The whole record. Fields may be added with a default; none may be renamed, or older models are refused."""
 
-    format_version: Literal[1]
+    format_version: Literal[1, 2]
     product: str
     views: Annotated[tuple[str, ...], Field(min_length=1)]  # the order of `view_index`
     input_size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]  # H, W
@@ -68,6 +77,7 @@ class ModelMetadata(_Record):
     golden: Golden
     versions: dict[str, str]
     created: str
+    regions_used: bool = False  # whether it learned with regions; else `region` is 1 everywhere
 
     @model_validator(mode="after")
     def _fits_together(self) -> ModelMetadata:
@@ -78,6 +88,11 @@ class ModelMetadata(_Record):
             raise ValueError(f"held_out_scores is for {sorted(self.held_out_scores)}, the views are {list(self.views)}")
         if len({len(scores) for scores in self.held_out_scores.values()}) > 1:
             raise ValueError("held_out_scores must give every view a score of every part")
-        if len(self.golden.scores) != len(self.views) or not all(map(math.isfinite, self.golden.scores)):
-            raise ValueError("golden.scores must be one finite number per view")
+        golden = self.golden
+        if len(golden.scores) != len(self.views) * golden.inputs_per_view or not all(map(math.isfinite, golden.scores)):
+            raise ValueError(f"golden.scores must be {golden.inputs_per_view} finite numbers per view")
+        if golden.kind == "sample" and (
+            self.format_version == 1 or not len(golden.samples) == len(golden.figures) == len(self.views)
+        ):
+            raise ValueError("golden of kind 'sample' needs format 2, and samples and figures of every view")
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -154,7 +155,7 @@ class ViewJudge:
                 strength *= evidence.lights.get(self._diffuse, 1.0)
             image = diffuse_rgb(frames[self._diffuse], strength)
         with self._times.stage("detect"):
-            placed = {} if evidence is None or reasons else {"shift_px": evidence.shift_px}
+            placed: dict[str, Any] = {} if evidence is None or reasons else {"shift_px": evidence.shift_px}
             anomaly_map = self._detector.detect(image, normal_map.normals, view.name, **placed)
         reasons += check_observed(normal_map, self._recipe.photometric_stereo.minimum_observable_share)
         reasons += check_finite(anomaly_map)

@@ -14,6 +14,7 @@ from drivers.errors import DeviceError, FeatureMissing
 from drivers.protocols import Arm, Camera, Lights, StrobeCamera, StrobeLights
 from drivers.registry import driver_kind
 from station.rig.file import GROUPS, RigFile, Section, load_rig
+from station.rig.inference import CPU, InferenceChoice
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Rig:
     arm: Arm
     lights: Lights
     strobes: Strobes | None = None  # None: lights are stepped by software
+    inference: InferenceChoice = CPU  # on what this machine runs a model
 
     def close(self) -> list[str]:
         """Put the lights out, then close every device.
@@ -118,7 +120,7 @@ def open_rig(rig: RigFile | Path) -> Rig:
         opened.callback(camera.close)
         strobes = set_up_strobes(camera, lights, file.strobe_line) if file.stepping == "strobe" else None
         opened.pop_all()
-    return Rig(file.name, file.simulated, camera, arm, lights, strobes)
+    return Rig(file.name, file.simulated, camera, arm, lights, strobes, file.inference)
 
 
 def set_up_strobes(camera: Camera, lights: Lights, line: str) -> Strobes:

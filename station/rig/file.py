@@ -27,6 +27,7 @@ from drivers.registry import (
 from drivers.settings import Text
 from station.documents.document import read_document, save_document
 from station.documents.errors import FieldError
+from station.rig.inference import CPU, InferenceChoice
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Section = Literal["camera", "arm", "lights"]
@@ -51,6 +52,7 @@ class RigFile(BaseModel):
     lights: BaseModel
     stepping: Stepping = "software"  # strobe: the camera's exposure line fires the light that was armed before
     strobe_line: Text = "Line1"  # the camera's output that goes to the light controller's trigger input
+    inference: InferenceChoice = CPU  # on what this machine runs a model
 
     def driver_of(self, section: Section) -> str:
         """The name of the section's driver, such as `grbl`."""

@@ -98,8 +98,8 @@ class EngineAdapter:
         return self._engine.load(inspection_id)
 
     def _read_files(self) -> RecipeFiles:
-        is_simulated = load_rig(self._rig).simulated
-        files = read_recipe_files(self._recipe)
+        rig_file = load_rig(self._rig)
+        files = read_recipe_files(self._recipe, rig_file.inference)
         recipe = files.loaded.recipe
         self._read = RecipeRead(
             recipe_id=recipe.recipe_id,
@@ -107,7 +107,7 @@ class EngineAdapter:
             views=tuple(v.name for v in recipe.viewpoints),
             limits=tuple(v.limit for v in recipe.viewpoints),
             model_id=files.detector.model_id,
-            is_simulated=is_simulated,
+            is_simulated=rig_file.simulated,
         )
         if self._engine.state is State.PREOPERATIONAL:
             self._emit(self._read)

@@ -17,36 +17,25 @@ Promise = tuple[str, bool]  # what was promised, and whether it was kept
 def promises_of(
     part: DemoPart, inspection: Inspection, control: RigControl, loaded: LoadedRecipe
 ) -> tuple[Promise, ...]:
-    """Every promise about this part; at full resolution (binning 1) only those that hold for its model there."""
-    is_full = loaded.recipe.capture.binning == 1
-    return tuple(_completion(part, inspection) if is_full else _verdict_and_cause(part, inspection, control, loaded))
-
-
-def _completion(part: DemoPart, inspection: Inspection) -> list[Promise]:
-    """Every view is complete and scored, and a part with a dead light never passes.
-
-    The demo model learned from pictures that the simulated sensor binned, one ray per pixel. Full-resolution
-    pictures that are averaged down differ from those along every edge, so PASS and FAIL are not promised.
-    """
-    scored = [v for v in inspection.views if v.pred_score is not None and np.isfinite(v.pred_score)]
-    promises = [("all five views were captured, solved and scored", len(scored) == len(inspection.expected_views))]
-    if part.dead_channel is not None:
-        promises.append((f"the verdict is {part.expected.value}", inspection.verdict is part.expected))
-    return promises
-
-
-def _verdict_and_cause(
-    part: DemoPart, inspection: Inspection, control: RigControl, loaded: LoadedRecipe
-) -> list[Promise]:
-    """The verdict is the expected one and is given for the right cause."""
-    promises = [(f"the verdict is {part.expected.value}", inspection.verdict is part.expected)]
+    """Every promise about this part: its verdict and the right cause for it, at every resolution alike."""
+    promises = [
+        _all_judged(inspection),
+        (f"the verdict is {part.expected.value}", inspection.verdict is part.expected),
+    ]
     if part.defects:
         promises += _side_scratch(inspection, control, loaded)
     if part.dead_channel is not None:
         name = next(light.name for light in loaded.recipe.lights if light.channel == part.dead_channel)
         named = any(r.kind is ReasonKind.LIGHT_DEAD and r.light == name for r in inspection.reasons)
         promises.append((f"the dead light {name} is named", named))
-    return promises
+    return tuple(promises)
+
+
+def _all_judged(inspection: Inspection) -> Promise:
+    """No view is missing, and none went without a score."""
+    scored = [v for v in inspection.views if v.pred_score is not None and np.isfinite(v.pred_score)]
+    number = len(inspection.expected_views)
+    return f"all {number} views were captured, solved and scored", len(scored) == number
 
 
 def _side_scratch(inspection: Inspection, control: RigControl, loaded: LoadedRecipe) -> list[Promise]:

@@ -21,10 +21,6 @@ from station.report.inspection_text import inspection_document, inspection_lines
 from station.rig.simulated import FRAME_TIMEOUT_S, PATIENT_FRAME_TIMEOUT_S, running_rig
 
 Progress = Callable[[str], None]
-FULL_REMARK = (
-    "full resolution: shows capture, time and memory. The demo model learned from binned pictures;\n"
-    "PASS and FAIL of this run mean nothing yet, and good parts may FAIL"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +73,12 @@ class DemoReport:
         }
 
     def closing_text(self) -> str:
-        """The last lines of the demo: the verdicts, whether all was as promised, and where the files are."""
+        """The last lines of the demo: the verdicts, each promise that was not kept, and where the files are."""
         verdicts = ", ".join(f"{o.part.part_id} {o.inspection.verdict.value}" for o in self.outcomes)
-        end = "All as promised." if self.as_promised else "NOT as promised: see the lines marked BROKEN above."
+        broken = [f"{o.part.part_id}: {text}" for o in self.outcomes for text, kept in o.promises if not kept]
+        end = "".join(f"\nNOT KEPT: {text}" for text in broken) if broken else " All as promised."
         return (
-            f"{verdicts}. {end}\n"
+            f"{verdicts}.{end}\n"
             f"Peak memory: station {self.peak_memory_mb:.0f} MB, simulated rig {self.rig_peak_memory_mb:.0f} MB.\n"
             f"Everything is in {self.folder}"
         )
@@ -96,8 +93,6 @@ def run_demo(out: Path, *, product: str, full: bool, progress: Progress) -> Demo
     recipe = DEMO_RECIPES / (f"{product}_full.yaml" if full else f"{product}.yaml")
     loaded = load_recipe(recipe)
     out.mkdir(parents=True, exist_ok=True)
-    if full:
-        progress(FULL_REMARK)
     progress("starting the simulated rig")
     config = SimulatedRigConfig()
     patience_s = PATIENT_FRAME_TIMEOUT_S if full else FRAME_TIMEOUT_S
@@ -121,7 +116,7 @@ def _inspect(
     sheet = out / f"contact_sheet_{part.part_id}.png"
     problem = try_contact_sheet(inspection, sheet)
     promises = promises_of(part, inspection, control, loaded)
-    marks = [f"    {'kept  ' if kept else 'BROKEN'} {text}" for text, kept in promises]
+    marks = [f"    {'kept    ' if kept else 'NOT KEPT'} {text}" for text, kept in promises]
     progress("\n".join(inspection_lines(inspection) + marks + stage_lines(inspection.processing_times_ms)))
     progress(f"    {sheet_line(sheet, problem)}")
     return Outcome(part, inspection_without_pictures(inspection), sheet, promises, engine.unstored_problem, problem)

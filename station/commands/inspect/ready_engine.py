@@ -20,8 +20,9 @@ def check_files(rig: Path, recipe: Path) -> RecipeFiles:
 
     Raises DocumentError, ModelRefused. The arm checks its reach once more when the recipe is prepared.
     """
-    travel = load_rig(rig).travel()
-    files = read_recipe_files(recipe)
+    rig_file = load_rig(rig)
+    travel = rig_file.travel()
+    files = read_recipe_files(recipe, rig_file.inference)
     loaded = files.loaded
     for viewpoint in loaded.recipe.viewpoints:
         for name, value in viewpoint.pose.model_dump().items():

@@ -61,7 +61,7 @@ class Bench:
         self.while_preparing: Callable[[], None] = lambda: None
         self.result = SimpleNamespace(inspection=result, frames=(), fault=None)
         patch.setattr("station.engine.engine.run_job", self._job)
-        patch.setattr("station.engine.engine.read_recipe_files", lambda _path: self._files())
+        patch.setattr("station.engine.engine.read_recipe_files", lambda *_: self._files())
         patch.setattr("station.engine.engine.prepare", self._prepare)
         patch.setattr("station.engine.engine.replace", lambda outcome, **_changes: outcome)
         archive = SimpleNamespace(

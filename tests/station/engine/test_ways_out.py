@@ -96,7 +96,7 @@ def test_an_exception_while_storing_leaves_the_part_undecided_and_a_way_on(
     in_time(lambda: bench.engine.inspect("P-1"))
     monkeypatch.undo()
     monkeypatch.setenv("FACET_SPOOL", str(bench.spool))
-    monkeypatch.setattr("station.engine.engine.read_recipe_files", lambda _: bench.engine._prepared.files)  # noqa: SLF001
+    monkeypatch.setattr("station.engine.engine.read_recipe_files", lambda *_: bench.engine._prepared.files)  # noqa: SLF001
     (result,) = bench.results()
     assert (result.inspection.verdict, result.is_stored) == (Verdict.UNDECIDED, False)
     assert result.inspection.reasons[0].kind is ReasonKind.NOT_STORED
@@ -238,9 +238,9 @@ def test_a_reset_that_fails_half_way_still_prepares_the_recipe_the_next_time(
     in_time(bench.engine.abort)
     files = monkeypatch.setattr
     good = bench.engine._prepared.files  # type: ignore[union-attr] # noqa: SLF001
-    files("station.engine.engine.read_recipe_files", lambda _: raising(OSError("the disk is gone"))())
+    files("station.engine.engine.read_recipe_files", lambda *_: raising(OSError("the disk is gone"))())
     with pytest.raises(OSError, match="the disk is gone"):
         in_time(bench.engine.reset)
-    files("station.engine.engine.read_recipe_files", lambda _: good)
+    files("station.engine.engine.read_recipe_files", lambda *_: good)
     in_time(bench.engine.reset)
     led_on(bench)

@@ -151,7 +151,8 @@ def test_a_file_without_metadata_is_refused(small_model: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"format_version": 2}, "format 2"),
+        ({"format_version": 3}, "format 3"),
+        ({"format_version": 2}, "expected .*region"),
         ({"views": ["top", "left", "back"]}, "calibration.views"),
         ({"golden": {"kind": "lattice", "seed": 20, "scores": [1.0, 2.0]}}, "self-test failed"),
         ({"input_size": None}, "input_size"),
