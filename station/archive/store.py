@@ -33,7 +33,7 @@ from station.archive.light_rows import light_readings
 from station.archive.lock import WriterLock
 from station.archive.orphans import interrupted_folders, put_in_order, unfinished_folders
 from station.archive.pixels import read_tiff
-from station.archive.records import ViewRecord
+from station.archive.records import InspectionRecord, ViewRecord
 from station.archive.room import check_room
 from station.archive.spool import spool_of
 from station.archive.tables import InspectionRow, LightRow
@@ -206,6 +206,10 @@ class Archive:
         with ThreadPoolExecutor(READERS, "archive") as pool:
             views = tuple(pool.map(partial(_load_view, record), record.inspection.views))
         return record.inspection.inspection(views)
+
+    def load_figures(self, inspection_id: str) -> InspectionRecord:
+        """One inspection without its arrays, which are then not read. Raises ArchiveError."""
+        return read_record(self.folder(inspection_id)).inspection
 
     def load_frames(self, inspection_id: str) -> list[ArchivedFrame]:
         """The frames in the order in which they were taken, each file checked. Raises ArchiveError."""

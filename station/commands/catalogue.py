@@ -75,6 +75,10 @@ COMMANDS: Mapping[str, Entry] = {
         "station.commands.teach:train",
         "Train the product's model, export it, and write hash, limits and light levels into its recipe.",
     ),
+    "limits": Entry(
+        "station.commands.teach:limits",
+        "Choose limits at a stated overkill of whole parts, with what the held-out parts promise; --write keeps them.",
+    ),
     "view-reference": Entry(
         "station.commands.teach:view_reference",
         "Learn from good parts what the fixture looks like: the judge proves camera and lamps with it.",

@@ -1,4 +1,4 @@
-"""`station dataset`, `train`, `gloss` and `view-reference`: what a recipe learns about its product.
+"""`station dataset`, `train`, `limits`, `gloss` and `view-reference`: what a recipe learns about its product.
 
 The work is `station.teach`; only `train` needs torch, and it is loaded when that command runs.
 """
@@ -43,24 +43,59 @@ def dataset_simulate(
 
 
 def train(
-    product: ProductArgument,
-    data: Annotated[Path, typer.Option(file_okay=False, help="Dataset folder; simulated if absent.")] = Path("data"),
+    product: Annotated[
+        str | None,
+        typer.Argument(help="connector or knob; may be left out where --data names a collection or data set."),
+    ] = None,
+    data: Annotated[
+        Path,
+        typer.Option(
+            file_okay=False,
+            help="A collection (raw frames of parts), a data set, or the folder of simulated ones, made if absent.",
+        ),
+    ] = Path("data"),
     recipe: Annotated[
         Path | None,
-        typer.Option(help="Recipe to receive model, limits and reference levels; default: the demo recipe."),
+        typer.Option(help="Recipe to receive model, limits, references and tolerances; default: the demo recipe."),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps; default: the trainer's.")] = None,
     mono: MonoOption = False,
     preset: Annotated[
-        Literal["sound", "paper"],
+        Literal["sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes"],
         typer.Option(help="`paper` is the letter of the paper's equations 1 to 6, for comparisons: docs/cprn.md."),
     ] = "sound",
+    disturbed: Annotated[
+        int, typer.Option(min=0, max=1000, help="Held-out good parts of a collection to judge under every disturbance.")
+    ] = 10,
     as_json: JsonOption = False,
 ) -> None:
     """Train the product's model, export it, and write hash, limits and light levels into its recipe."""
     from station.teach import training
 
-    report = training.train(product, data, recipe, steps, _color(mono), preset)
+    report = training.train(product, data, recipe, steps, _color(mono), preset, disturbed)
+    say(report.as_dict(), as_json, report.as_text())
+
+
+def limits(
+    recipe: Annotated[Path, typer.Argument(help="Its model keeps the scores of the good parts that were held out.")],
+    overkill: Annotated[
+        float, typer.Option(min=0.0001, max=0.5, help="Share of whole good parts that may FAIL, 0.01 for 1 %.")
+    ] = 0.01,
+    confidence: Annotated[
+        float, typer.Option(min=0.5, max=0.9999, help="Of what the number of parts promises.")
+    ] = 0.95,
+    archive: Annotated[Path | None, typer.Option(help="Also: what of the inspections archived here.")] = None,
+    last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many of the latest of these.")] = 100,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put the limits into the recipe, and note the change.")
+    ] = False,
+    why: Annotated[str, typer.Option(help="Why, for the note.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Choose limits at a stated overkill of whole parts, with what the held-out parts promise; --write keeps them."""
+    from station.teach.limits import choose_limits, risk_of
+
+    report = choose_limits(recipe, risk_of(overkill, confidence), archive=archive, last=last, write=write, why=why)
     say(report.as_dict(), as_json, report.as_text())
 
 

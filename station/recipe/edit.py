@@ -10,7 +10,15 @@ from station.documents.atomic import write_atomic
 from station.documents.document import Document, dump_document, parse_document, read_document
 from station.documents.errors import DocumentError
 from station.documents.reader import FieldPath
-from station.recipe.fields import Recipe, PartReferenceChoice, ReferenceCamera, ReferenceLight, ViewReferenceChoice, WhiteBalance
+from station.recipe.fields import (
+    PartReferenceChoice,
+    ProofTolerances,
+    Recipe,
+    ReferenceCamera,
+    ReferenceLight,
+    ViewReferenceChoice,
+    WhiteBalance,
+)
 
 Levels = Mapping[str, Mapping[str, float]]
 Edit = tuple[int, int, str]  # replace text[start:end]
@@ -28,6 +36,7 @@ def update_recipe_values(
     white_balance: WhiteBalance | None = None,
     view_reference: tuple[str, str] | None = None,
     part_reference: tuple[str, str] | None = None,
+    proof_tolerances: ProofTolerances | None = None,
 ) -> None:
     """Set measured values in a recipe file; a value of None stays as it is. The file is replaced as a whole.
 
@@ -49,6 +58,8 @@ def update_recipe_values(
     for name, named in (("view_reference", view_reference), ("part_reference", part_reference)):
         if named is not None:
             edits.append(_table_edit(document, name, _file_rows(*named)))
+    if proof_tolerances is not None:
+        edits.append(_table_edit(document, "proof_tolerances", _tolerance_rows(proof_tolerances)))
     text = _edited(document.text, edits)
     changed = parse_document(path, text).validated(Recipe)
     _check_result(path, changed, limits, sha256, reference_levels)
@@ -60,6 +71,7 @@ def update_recipe_values(
             "calibration": ((changed.calibration, changed.calibration_sha256), calibration),
             "display.white_balance": (changed.display.white_balance, white_balance),
             "view_reference": (_named(changed.view_reference), view_reference),
+            "proof_tolerances": (changed.proof_tolerances, proof_tolerances),
             "part_reference": (_named(changed.part_reference), part_reference),
         },
     )
@@ -98,6 +110,10 @@ def _lights_rows(lights: Mapping[str, ReferenceLight] | None) -> dict[str, str] 
 
 def _camera_rows(camera: ReferenceCamera | None) -> dict[str, str] | None:
     return None if camera is None else {name: _value(value) for name, value in camera.model_dump().items()}
+
+
+def _tolerance_rows(tolerances: ProofTolerances) -> dict[str, str]:
+    return {name: _number(value) for name, value in tolerances.model_dump().items()}
 
 
 def _file_rows(file: str, sha256: str) -> dict[str, str]:

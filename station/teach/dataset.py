@@ -71,7 +71,7 @@ def simulate_dataset(
         "color": color,
         "seed": seed,
         "is_simulated": True,
-        **_made_under(loaded, levels),
+        **made_under(loaded, levels),
         "items": sorted(entries, key=lambda e: (e["split"], e["part"], e["view"])),
     }
     write_atomic(folder / "index.json", json.dumps(index, indent=1).encode())
@@ -107,7 +107,7 @@ def _written_parts(
             yield part, [f.result() for f in pending]
 
 
-def _made_under(loaded: LoadedRecipe, levels: Levels) -> dict[str, Any]:
+def made_under(loaded: LoadedRecipe, levels: Levels) -> dict[str, Any]:
     """What recipe and model must know about how the set was made: solver settings, levels, lights and camera."""
     recipe, calibration = loaded.recipe, loaded.calibration
     stereo = recipe.photometric_stereo
@@ -146,11 +146,11 @@ def _write_view(folder: Path, part: PartToMake, view: str, solved: SolvedView) -
             entry["mask"] = None
             continue
         path = where / what / name
-        entry[what], entry[f"{what}_sha256"] = path.as_posix(), _write_png(folder / path, planes)
+        entry[what], entry[f"{what}_sha256"] = path.as_posix(), write_png(folder / path, planes)
     return entry
 
 
-def _write_png(path: Path, planes: NDArray[Any]) -> str:
+def write_png(path: Path, planes: NDArray[Any]) -> str:
     """Write (3, H, W) RGB or (1, H, W) grey, 8 or 16 bits; returns the file's SHA-256."""
     ok, encoded = cv2.imencode(".png", planes[::-1].transpose(1, 2, 0), [cv2.IMWRITE_PNG_COMPRESSION, 1])
     if not ok:

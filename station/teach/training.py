@@ -9,12 +9,17 @@ import hashlib
 import importlib.util
 import json
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from station.collection.folder import INDEX as COLLECTION_INDEX
+from station.collection.folder import Collection
+from station.documents.atomic import write_atomic
 from station.errors import BadInput
+from station.judge.detector import AnomalyDetector
 from station.recipe.aimed_views import reference_camera
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.edit import update_recipe_values
@@ -22,9 +27,13 @@ from station.recipe.fields import ReferenceCamera, ReferenceLight
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.recipe.reference_lights import reference_lights
 from station.teach.dataset import simulate_dataset
+from station.teach.disturbance_table import DisturbanceTable, disturbance_table
+from station.teach.limits import note_limits
 from station.teach.photographer import Color
+from station.teach.prepare import Prepared, prepare
 
 if TYPE_CHECKING:
+    from models.config import Preset
     from models.train import TrainReport
 
 
@@ -35,11 +44,14 @@ class TrainedRecipe:
     report: TrainReport
     recipe: Path
     sha256: str
+    seconds: dict[str, float]  # per step, in the order of the work
+    prepared: Prepared | None = None  # of a collection
+    table: DisturbanceTable | None = None
 
     def as_dict(self) -> dict[str, object]:
-        """The fields of `station train --json`."""
+        """The fields of `station train --json`, which also stand in the record beside the recipe."""
         r = self.report
-        return {
+        found: dict[str, object] = {
             "product": r.product,
             "color": r.color,
             "model": r.file,
@@ -52,26 +64,51 @@ class TrainedRecipe:
             "first_loss": r.first_loss,
             "last_loss": r.last_loss,
             "seconds": r.seconds,
+            "seconds_by_step": self.seconds,
             "limits": r.limits,
+            "risk": r.risk.as_dict(),
             "parity": {
                 "map_difference": r.parity.map_difference,
                 "score_difference": r.parity.score_difference,
                 "label_flips": r.parity.label_flips,
             },
         }
+        if self.prepared is not None:
+            found["data"] = str(self.prepared.folder)
+            found["doubted"], found["left_out"] = dict(self.prepared.doubted), dict(self.prepared.left_out)
+        if self.table is not None:
+            found["disturbances"] = self.table.as_dict()
+        return found
 
     def as_text(self) -> str:
-        """Four lines for the screen."""
+        """For the screen: what was trained, limits with their promise, disturbances, time by step."""
         r = self.report
-        limits = ", ".join(f"{view} {limit:.3f}" for view, limit in r.limits.items())
-        return (
+        lines = [
             f"{r.product} ({r.color}): {r.n_train_parts} good parts, {r.steps} steps in {r.seconds:.0f} s, "
-            f"loss {r.first_loss:.4f} -> {r.last_loss:.4f}\n"
-            f"limits from {r.n_calibrate_parts} held-out good parts: {limits}\n"
+            f"loss {r.first_loss:.4f} -> {r.last_loss:.4f}",
+            f"limits from {r.n_calibrate_parts} held-out good parts:",
+            r.risk.as_text(),
             f"torch against onnxruntime: map {r.parity.map_difference:.1e}, score {r.parity.score_difference:.1e}, "
-            f"label flips {r.parity.label_flips}\n"
-            f"model {r.file} ({r.bytes / 1e6:.2f} MB, SHA-256 {self.sha256[:12]}...); recipe {self.recipe} updated"
-        )
+            f"label flips {r.parity.label_flips}",
+            *([] if self.prepared is None else doubts(self.prepared)),
+            *([] if self.table is None else [self.table.as_text()]),
+            "time: " + ", ".join(f"{what} {seconds:.0f} s" for what, seconds in self.seconds.items()),
+            f"model {r.file} ({r.bytes / 1e6:.2f} MB, SHA-256 {self.sha256[:12]}...); recipe {self.recipe} updated",
+        ]
+        return "\n".join(lines)
+
+
+def doubts(prepared: Prepared) -> list[str]:
+    """What the judge would not judge of the collection, with the first reason of each sort."""
+    sorts = (
+        (prepared.doubted, "the judge would refuse {} collected parts, which were learned from all the same"),
+        (prepared.left_out, "{} parts or ordinary days were left out"),
+    )
+    return [
+        f"{text.format(len(found))}; first {next(iter(found))}: {next(iter(found.values()))}"
+        for found, text in sorts
+        if found
+    ]
 
 
 def simulate(
@@ -92,43 +129,128 @@ def simulate(
 
 
 def train(
-    product: str,
+    product: str | None,
     data: Path,
     recipe: Path | None,
     steps: int | None,
     color: Color = "rgb",
-    preset_name: Literal["sound", "paper"] = "sound",
+    preset_name: Preset = "sound",
+    disturbed: int = 10,
 ) -> TrainedRecipe:
-    """Train on `<data>/<product>` (simulated there if absent) and write the result into the recipe.
+    """Train and write model, hash, limits, levels, references and tolerances into the recipe.
 
-    A mono model serves full-resolution captures; it learns from `<data>/mono/<product>`, whose pictures are averaged
-    from finer ones. `steps` None is the trainer's default; `preset_name` is one of
-    `models.config.preset`. Raises BadInput when torch is not installed, no recipe is
-    there or the data set has other colours, DocumentError for the recipe, and what `train_product` raises.
+    `data` is a collection, which is prepared into the folder NAME-prepared beside it, or a data set, or a folder of
+    simulated data sets: then `<data>/<product>`, simulated there if absent. A mono model of simulated parts serves
+    full-resolution captures; it learns from `<data>/mono/<product>`, whose pictures are averaged from finer ones.
+    `steps` None is the trainer's default; `preset_name` is one of `models.config.preset`. Of a collection, `disturbed`
+    held-out good parts (0: none) are judged under every disturbance.
+
+    Raises BadInput when torch is not installed, no recipe is there or the data does not fit it, DocumentError for the
+    recipe, and what `prepare` and `train_product` raise.
     """
     if importlib.util.find_spec("torch") is None:
         raise BadInput("training needs torch, which is not installed: run pip install -e '.[train]'")
     from models.config import preset
     from models.train import train_product
 
-    path = _recipe_of(product, recipe, color)
+    clock = StepClock(show_progress)
+    is_collection = (data / COLLECTION_INDEX).is_file()
+    path = _recipe_of(product or _product_of(data), recipe, color)
     loaded = load_recipe(path, need_model=False)
-    sets = data if color == "rgb" else data / "mono"
-    folder = sets / product
-    if not (folder / "index.json").is_file():
-        simulate(product, sets, good=60, calibrate=80, defective=0, seed=0, color=color)
+    prepared = None
+    if is_collection:
+        folder = data.parent / f"{data.name}-prepared"
+        prepared = prepare(loaded, Collection.open(data), folder, clock.progress)
+    else:
+        folder = _dataset_folder(data, loaded.recipe.product, color, clock.progress)
     index = json.loads((folder / "index.json").read_text("utf-8"))
+    color = "rgb" if loaded.recipe.capture.is_color else "mono"
     if index["color"] != color:
         raise BadInput(f"{folder} holds {index['color']} pictures, not {color} ones: name another folder with --data")
     config = replace(preset(preset_name), color=color)
     config = config if steps is None else replace(config, steps=steps)
-    report = train_product(folder, loaded.model_path, config, show_progress)
+    before = {v.name: v.limit for v in loaded.recipe.viewpoints}
+    report = train_product(folder, loaded.model_path, config, clock.progress)
     sha256 = hashlib.sha256(loaded.model_path.read_bytes()).hexdigest()
     update_recipe_values(
         path, limits=report.limits, sha256=sha256, reference_levels=index["reference_levels"],
         reference_lights=lights_of_set(index, loaded), reference_camera=camera_of_set(index, loaded),
+        part_reference=_kept_reference(folder, index, path, loaded.recipe.recipe_id),
     )  # fmt: skip
-    return TrainedRecipe(report, path, sha256)
+    note_limits(path, before, report.risk, f"trained: {sha256[:12]} from {folder.name}")
+    table = None
+    if is_collection and disturbed:
+        table = _table(path, data, disturbed, clock.progress)
+        update_recipe_values(path, proof_tolerances=table.tolerances)
+    trained = TrainedRecipe(report, path, sha256, clock.seconds, prepared, table)
+    write_atomic(path.with_name(f"{path.stem}.training.json"), json.dumps(trained.as_dict(), indent=1).encode())
+    return trained
+
+
+class StepClock:
+    """Hands progress on and adds up the time of each step: that since the last report belongs to the step reported."""
+
+    def __init__(self, report: Callable[[str, float], None]) -> None:
+        self.seconds: dict[str, float] = {}
+        self._report = report
+        self._last_s = time.monotonic()
+
+    def progress(self, what: str, share: float) -> None:
+        """The step's name is what stands before the first comma."""
+        now_s = time.monotonic()
+        step = what.split(",")[0]
+        self.seconds[step] = round(self.seconds.get(step, 0.0) + now_s - self._last_s, 3)
+        self._last_s = now_s
+        self._report(what, share)
+
+
+def _product_of(data: Path) -> str:
+    """What the data is of, where only --data says it."""
+    for name in (COLLECTION_INDEX, "index.json"):
+        if (data / name).is_file():
+            return str(json.loads((data / name).read_text("utf-8"))["product"])
+    raise BadInput(f"{data}: is neither a collection nor a data set: name a product, or another folder with --data")
+
+
+def _dataset_folder(data: Path, product: str, color: Color, progress: Callable[[str, float], None]) -> Path:
+    """`data` itself where it is a data set; else that of the product in it, simulated if absent."""
+    if (data / "index.json").is_file():
+        return data
+    sets = data if color == "rgb" else data / "mono"
+    if not (sets / product / "index.json").is_file():
+
+        def collecting(what: str, share: float) -> None:
+            progress(f"collect, {what}", share)
+
+        simulate_dataset(
+            product, sets, good=60, calibrate=80, defective=0, recipe=_recipe_of(product, None, color), color=color,
+            progress=collecting,
+        )  # fmt: skip
+    return sets / product
+
+
+def _kept_reference(folder: Path, index: Mapping[str, Any], recipe: Path, recipe_id: str) -> tuple[str, str] | None:
+    """The data set's part reference, copied beside the recipe: its name there, and its hash; None if it has none.
+
+    The name has part of the hash: the file that the recipe names already stays as it is.
+    """
+    named = index.get("part_reference")
+    if named is None:
+        return None
+    content = (folder / named["file"]).read_bytes()
+    if hashlib.sha256(content).hexdigest() != named["sha256"]:
+        raise BadInput(f"{folder / named['file']}: was changed since the data set was made: prepare it anew")
+    file = recipe.parent / "references" / f"{recipe_id}-part-{named['sha256'][:12]}.npz"
+    file.parent.mkdir(exist_ok=True)
+    write_atomic(file, content)
+    return f"references/{file.name}", named["sha256"]
+
+
+def _table(recipe: Path, data: Path, n: int, progress: Callable[[str, float], None]) -> DisturbanceTable:
+    """With the model and the limits that the recipe has just received."""
+    loaded = load_recipe(recipe)
+    detector = AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256)
+    return disturbance_table(loaded, detector, Collection.open(data), n, progress)
 
 
 def lights_of_set(index: Mapping[str, Any], loaded: LoadedRecipe) -> dict[str, ReferenceLight]:

@@ -1,0 +1,283 @@
+"""Which disturbance would fail how many held-out good parts, and what a recipe may promise to bear.
+
+Raw frames of good parts are disturbed and judged by ViewJudge itself. First with the recipe's tolerances for lamps,
+exposure, sharpness and noise opened, so that the scores alone decide: the largest strength at which no more parts FAIL
+than undisturbed may be promised, and its tolerance becomes the worst figure that was measured there. Then, what lies
+beyond a promised tolerance is judged once more with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from drivers.protocols import Frame
+from station.acquire.captured_view import CapturedFrame, CapturedView
+from station.acquire.plan import lit_steps, make_plan
+from station.acquire.stage_times import StageTimes
+from station.collection.folder import CollectedPart, Collection
+from station.inspection.result import Verdict, ViewResult, without_pictures
+from station.inspection.rule import judge_part
+from station.judge.detector import AnomalyDetector
+from station.judge.view_judge import ViewJudge
+from station.judge.view_proof import EXPOSURE, SHARP
+from station.recipe.fields import ProofTolerances
+from station.recipe.loaded import LoadedRecipe
+from station.recipe.solver_inputs import noise_for
+from station.teach.disturbances import (
+    Disturbance,
+    Sensor,
+    all_lamps_at,
+    blurred_by,
+    disturbed_frames,
+    exposure_at,
+    lamp_at,
+    light_turned,
+    noise_times,
+    nothing,
+    seed_of,
+    with_turned_lights,
+)
+
+NOISE, LIGHT_RATIO = "noise_ratio", "light_ratio_"  # figures of quality
+OPEN = {"light": 0.99, "exposure": 0.99, "blurred_below": 0.001, "noise": 100.0}
+STEP = 0.001  # to which a promised tolerance is rounded, outward
+UNDISTURBED = "undisturbed"
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One row to be: its name, the tolerance that it tries if there is one, its strength, and what is done.
+
+    `of_light` gets one of the recipe's directional lights, another one for every part.
+    """
+
+    name: str
+    of_light: Callable[[str], Disturbance]
+    tolerance: str | None = None
+    strength: float = 0.0
+
+
+TESTS = (
+    Test(UNDISTURBED, lambda _: nothing()),
+    *(
+        Test(f"one lamp {factor - 1:+.0%}", lambda light, f=factor: lamp_at(light, f), "light", abs(factor - 1))  # type: ignore[misc]
+        for factor in (0.98, 0.95, 1.05, 0.9)
+    ),
+    Test("all lamps -10%", lambda _: all_lamps_at(0.9), "exposure", 0.1),
+    Test("all lamps +10%", lambda _: all_lamps_at(1.1), "exposure", 0.1),
+    Test("exposure +20%", lambda _: exposure_at(1.2), "exposure", 0.2),
+    Test("noise x2", lambda _: noise_times(2.0), "noise", 2.0),
+    Test("blur 0.5 px", lambda _: blurred_by(0.5), "blurred_below", 0.5),
+    Test("blur 1 px", lambda _: blurred_by(1.0), "blurred_below", 1.0),
+    Test("one light 1 deg off", lambda light: light_turned(light, 1.0)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What came of n good parts under one disturbance, with the promised tolerances."""
+
+    name: str
+    passed: int
+    failed: int
+    undecided: int
+    worst: float  # highest score over its limit among all views; with opened tolerances
+    failed_if_judged: int  # with opened tolerances
+
+
+@dataclass(frozen=True, slots=True)
+class DisturbanceTable:
+    """All rows, and the tolerances that may be promised after them."""
+
+    n: int
+    rows: tuple[Row, ...]
+    tolerances: ProofTolerances
+    promised: tuple[str, ...]  # in words
+
+    def as_text(self) -> str:
+        """The table, and what is promised."""
+        head = f"{'good parts under':<22}{'PASS':>6}{'FAIL':>6}{'UNDEC':>7}{'worst':>8}   of {self.n} held-out parts"
+        lines = [f"{r.name:<22}{r.passed:>6}{r.failed:>6}{r.undecided:>7}{r.worst:>8.2f}" for r in self.rows]
+        none = 1 - 0.05 ** (1 / self.n)
+        note = f"none of {self.n} parts means at most {none:.0%} of all parts, at 95% confidence"
+        return "\n".join([head, *lines, *self.promised, note])
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        rows = [{name: getattr(row, name) for name in Row.__slots__} for row in self.rows]
+        tolerances = self.tolerances.model_dump(mode="json")
+        return {"n": self.n, "rows": rows, "proof_tolerances": tolerances, "promised": list(self.promised)}
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """Of one test: each part's views, judged with opened tolerances."""
+
+    test: Test
+    views: list[tuple[ViewResult, ...]]
+
+    def count(self, verdict: Verdict) -> int:
+        return sum(judge_part(views, tuple(v.view for v in views))[0] is verdict for views in self.views)
+
+    def worst(self, tolerance: str) -> float | None:
+        """The worst figure of that tolerance in all views; None where none was measured."""
+        found = [f for views in self.views for v in views if (f := figure(tolerance, v)) is not None]
+        return (min(found) if tolerance == "blurred_below" else max(found)) if found else None
+
+
+def figure(tolerance: str, view: ViewResult) -> float | None:
+    """What the view's figures of quality say against that tolerance; None where nothing was measured."""
+    quality = view.quality
+    if tolerance == "light":
+        ratios = [value for name, value in quality.items() if name.startswith(LIGHT_RATIO)]
+        return max((abs(ratio - 1) for ratio in ratios), default=None)
+    if tolerance == "exposure":
+        return abs(quality[EXPOSURE] - 1) if EXPOSURE in quality else None
+    return quality.get({"blurred_below": SHARP, "noise": NOISE}[tolerance])
+
+
+def disturbance_table(
+    loaded: LoadedRecipe,
+    detector: AnomalyDetector,
+    collection: Collection,
+    n: int,
+    progress: Progress,
+    tests: Sequence[Test] = TESTS,
+) -> DisturbanceTable:
+    """Judge n good parts that were not trained on, test parts first, under each test. The first test is undisturbed.
+
+    `loaded` has model and limits. Raises CollectionError for frames that cannot be read, ValueError without such parts.
+    """
+    parts = held_out(collection, n)
+    if not parts:
+        raise ValueError(f"{collection.folder}: no good part was held out: collect some with split test or calibrate")
+    bench = _Bench(_with(loaded, OPEN), detector)
+    outcomes = [_Outcome(test, []) for test in tests]
+    for number, part in enumerate(parts):
+        frames = {view: collection.frames(part, view) for view in bench.views}
+        for at, outcome in enumerate(outcomes):
+            outcome.views.append(bench.judged(part, number, frames, outcome.test))
+            progress("disturbances", (number * len(tests) + at + 1) / (len(parts) * len(tests)))
+    tolerances, promised = promise(loaded.recipe.proof_tolerances, outcomes)
+    final = _Bench(_with(loaded, {name: getattr(tolerances, name) for name in OPEN}), detector)
+    rows = []
+    for outcome in outcomes:
+        seen = list(outcome.views)
+        for number, part in enumerate(parts):
+            if _is_beyond(seen[number], tolerances):
+                frames = {view: collection.frames(part, view) for view in bench.views}
+                seen[number] = final.judged(part, number, frames, outcome.test)
+        rows.append(_row(outcome, _Outcome(outcome.test, seen)))
+    return DisturbanceTable(len(parts), tuple(rows), tolerances, promised)
+
+
+def held_out(collection: Collection, n: int) -> list[CollectedPart]:
+    """The first n good parts that no training saw, test parts first: limits were taken from those to calibrate."""
+    parts = [*collection.parts("test", "good"), *collection.parts("calibrate", "good")]
+    return parts[:n]
+
+
+def promise(now: ProofTolerances, outcomes: Sequence[_Outcome]) -> tuple[ProofTolerances, tuple[str, ...]]:
+    """The tolerances that may be promised after these outcomes, and the same in words."""
+    base = outcomes[0]
+    found: dict[str, float] = {}
+    words = []
+    for name in OPEN:
+        tried = sorted((o for o in outcomes if o.test.tolerance == name), key=lambda o: o.test.strength)
+        borne: list[_Outcome] = []
+        for strength in sorted({o.test.strength for o in tried}):
+            group = [o for o in tried if o.test.strength == strength]
+            if any(_is_worse(o, base) for o in group):
+                break
+            borne = group
+        worst = [w for o in (base, *borne) if (w := o.worst(name)) is not None]
+        if tried and worst:
+            found[name] = _outward(name, worst)
+            what = " and ".join(o.test.name for o in borne) if borne else "none of what was tried"
+            words.append(f"borne: {what} (proof_tolerances.{name}: {found[name]:g})")
+        elif tried:
+            words.append(f"{name}: not measured in the pictures, so nothing is promised and {name} stays")
+    return now.model_copy(update=found), tuple(words)
+
+
+def _is_worse(outcome: _Outcome, base: _Outcome) -> bool:
+    return any(outcome.count(v) > base.count(v) for v in (Verdict.FAIL, Verdict.UNDECIDED))
+
+
+def _outward(tolerance: str, figures: Sequence[float]) -> float:
+    """The worst figure, rounded so that it lies within the tolerance, and within the field's own bounds."""
+    if tolerance == "blurred_below":
+        return float(np.clip(math.floor(min(figures) / STEP) * STEP, STEP, 1 - STEP).round(3))
+    top = 100.0 if tolerance == "noise" else 1 - STEP
+    least = 1 + STEP if tolerance == "noise" else STEP
+    return float(np.clip(math.ceil(max(figures) / STEP) * STEP, least, top).round(3))
+
+
+def _is_beyond(views: Sequence[ViewResult], tolerances: ProofTolerances) -> bool:
+    for name in OPEN:
+        for value in (figure(name, view) for view in views):
+            limit = getattr(tolerances, name)
+            if value is not None and not (value >= limit if name == "blurred_below" else value <= limit):
+                return True
+    return False
+
+
+def _row(opened: _Outcome, final: _Outcome) -> Row:
+    ratios = [v.pred_score / v.limit for views in opened.views for v in views if v.pred_score is not None]
+    return Row(
+        name=opened.test.name,
+        passed=final.count(Verdict.PASS),
+        failed=final.count(Verdict.FAIL),
+        undecided=final.count(Verdict.UNDECIDED),
+        worst=round(max(ratios, default=math.nan), 3),
+        failed_if_judged=opened.count(Verdict.FAIL),
+    )
+
+
+def _with(loaded: LoadedRecipe, tolerances: dict[str, float]) -> LoadedRecipe:
+    changed = loaded.recipe.proof_tolerances.model_copy(update=tolerances)
+    return replace(loaded, recipe=loaded.recipe.model_copy(update={"proof_tolerances": changed}))
+
+
+class _Bench:
+    """One recipe's judge, and one for every light that is turned."""
+
+    def __init__(self, loaded: LoadedRecipe, detector: AnomalyDetector) -> None:
+        self.views = [v.name for v in loaded.recipe.viewpoints]
+        self._loaded, self._detector = loaded, detector
+        self._judge = ViewJudge(loaded, detector)
+        self._plan = lit_steps(make_plan(loaded.recipe))
+        self._lights = [light.name for light in loaded.recipe.directional_lights]
+
+    def judged(
+        self, part: CollectedPart, number: int, frames: dict[str, dict[str, Frame]], test: Test
+    ) -> tuple[ViewResult, ...]:
+        """The part's views under that test, without their pictures."""
+        disturbance = test.of_light(self._lights[number % len(self._lights)])
+        judge = self._judge
+        if disturbance.turns:
+            judge = ViewJudge(with_turned_lights(self._loaded, disturbance.turns), self._detector)
+        judge.begin_part(StageTimes())
+        return tuple(self._views(judge, part.name, frames, disturbance))
+
+    def _views(
+        self, judge: ViewJudge, part: str, frames: dict[str, dict[str, Frame]], disturbance: Disturbance
+    ) -> Iterator[ViewResult]:
+        height_px = self._detector.metadata.input_size[0]
+        for view in self.views:
+            some = next(iter(frames[view].values()))
+            sensor = Sensor(noise_for(self._loaded, some), max(1, some.pixels.shape[0] // height_px))
+            rng = np.random.default_rng(seed_of(part, view, disturbance.name))
+            changed = disturbed_frames(disturbance, frames[view], sensor, rng)
+            captured = CapturedView(view, self._plan)
+            for step in self._plan:
+                if step.view == view:
+                    frame = CapturedFrame(step, changed[step.light], step.pose)
+                    judge.take(frame)
+                    captured.add(frame)
+            yield without_pictures(judge.judge(captured))
