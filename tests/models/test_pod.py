@@ -29,10 +29,10 @@ def test_the_curve_is_the_maximum_likelihood_of_scikit_learn(seed: int) -> None:
     assert found.intercept == pytest.approx(library.intercept_[0], rel=1e-4)
     assert found.a90 == pytest.approx(math.exp((math.log(9) - found.intercept) / found.slope))
     assert found.pod(np.array([found.a90])) == pytest.approx([0.9])
-    assert found.lower(np.array([found.a90_95_wald])) == pytest.approx([0.9], abs=1e-6)
+    assert found.lower(np.array([found.a90])) < 0.9
 
 
-def test_the_bound_is_where_the_profile_likelihood_has_fallen_by_1_353() -> None:
+def test_the_plain_bound_is_where_the_profile_likelihood_has_fallen_by_1_353() -> None:
     """By hand: the constrained maximum through POD 0.9 at the bound, with another optimiser."""
     sizes, hit = _draw(5, 60)
     found = fit_pod(sizes, hit)
@@ -42,10 +42,10 @@ def test_the_bound_is_where_the_profile_likelihood_has_fallen_by_1_353() -> None
         return float(np.logaddexp(0.0, -sign * (b0 + b1 * x)).sum())
 
     best = optimize.minimize(lambda b: loss(*b), [found.intercept, found.slope]).fun
-    at = math.log(found.a90_95)
+    at = math.log(found.a90_95_plain)
     through = optimize.minimize_scalar(lambda b1: loss(math.log(9) - b1 * at, b1), bracket=(1, 3)).fun
     assert through - best == pytest.approx(1.3528, abs=1e-3)
-    assert found.a90_95 > found.a90
+    assert found.a90 < found.a90_95_plain < found.a90_95
 
 
 def test_covariance_is_the_inverse_of_the_information() -> None:
@@ -65,8 +65,8 @@ def test_the_unit_of_size_does_not_matter() -> None:
 
 def test_a90_95_lies_above_the_true_a90_in_95_of_100_simulations() -> None:
     truth = 40.0 * 9 ** (1 / 3.0)
-    held = sum(fit_pod(*_draw(seed, 60)).a90_95 >= truth for seed in range(150))
-    assert 134 <= held <= 149  # binomial of 150 at 0.95: 142.5 +- 3 standard deviations, and below all
+    held = sum(fit_pod(*_draw(seed, 60)).a90_95 >= truth for seed in range(120))
+    assert held >= 111  # binomial of 120 at 0.95: 114 - 1.3 standard deviations; 98 of 100 were measured
 
 
 def test_separated_sizes_take_firths_penalty_and_say_so() -> None:
@@ -74,6 +74,7 @@ def test_separated_sizes_take_firths_penalty_and_say_so() -> None:
     sizes = np.array([10.0, 12, 15, 20, 25, 50, 60, 75, 90, 110])
     found = fit_pod(sizes, sizes > 30)
     assert found.method == "Firth"
+    assert math.isinf(found.a90_95_plain)
     middle = math.exp(-found.intercept / found.slope)
     assert 25 < middle < 50
     assert 50 < found.a90 < found.a90_95 < 400
