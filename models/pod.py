@@ -6,7 +6,7 @@ likelihood lies no further than 1.353 below the maximum (half the 90 % quantile 
 
 The handbook's ratio is that of the plain likelihood, which with few defects favours curves that are too steep: in 400
 simulations of 30, 60 and 120 defects its bound held 92, 91 and 91 times of 100. Under Firth's penalty (half the
-logarithm of the information's determinant; Biometrika 80, 1993) it held 99, 98 and 96 times. The bound here is that one,
+logarithm of the information's determinant; Biometrika 80, 1993) it held 99, 98 and 96 times. The bound here is that,
 and the handbook's stands beside it. Where sizes separate hits from misses, the plain likelihood has no maximum, because
 every steeper curve is likelier: there the curve too is the penalised one, and it is said so.
 """
