@@ -91,7 +91,7 @@ def judge_dataset(method: Method, dataset: Dataset, progress: Progress = silent)
 
     Raises DatasetError without test views, ValueError where a score or a map is NaN (it names part and view).
     """
-    items = [i for i in dataset.of("test") if getattr(i, "variant", "plain") == "plain"]
+    items = [i for i in dataset.of("test") if i.variant == "plain"]
     if not items:
         raise DatasetError(
             f"{dataset.folder}: no test parts of {dataset.product!r}: make the data set with defective ones, "

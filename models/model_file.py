@@ -12,8 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from models.config import TrainConfig
-from models.dataset import Dataset, DatasetError, Item, read_normals, read_rgb
-from models.regions import region_of
+from models.dataset import Dataset, DatasetError, Item, read_normals, read_rgb, regions_of
 
 METADATA_KEY = "facet"  # models/export.py writes it, and importing that would need torch
 
@@ -30,6 +29,7 @@ class ModelFile:
         self.name = file.stem
         self._session, self._metadata = _opened(file)
         self._dataset = dataset
+        self._regions = dict(zip(dataset.views, regions_of(dataset), strict=True))
         self._config = TrainConfig.from_dict(self._metadata["config"])
         self._inputs = {i.name for i in self._session.get_inputs()}
         self._check(file)
@@ -62,7 +62,7 @@ class ModelFile:
             "diffuse_rgb": read_rgb(item.rgb, self._config)[None],
             "normals": _normals(item, self._dataset.input_size)[None],
             "view_index": np.array([self._metadata["views"].index(item.view)], np.int64),
-            "region": region_of(self._dataset, item.view).astype(np.float32)[None],
+            "region": self._regions[item.view].astype(np.float32)[None],
         }
         score, fused = self._session.run(["pred_score", "anomaly_map"], {name: arrays[name] for name in self._inputs})
         return float(score[0]), np.asarray(fused[0], np.float32)
@@ -70,8 +70,7 @@ class ModelFile:
 
 def _normals(item: Item, size: tuple[int, int]) -> NDArray[np.float32]:
     """(3, H, W); zeros for a set of pictures alone."""
-    path: Path | None = item.normal
-    return np.zeros((3, *size), np.float32) if path is None else read_normals(path)
+    return np.zeros((3, *size), np.float32) if item.normal is None else read_normals(item.normal)
 
 
 def _opened(file: Path) -> tuple[Any, dict[str, Any]]:

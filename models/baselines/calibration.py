@@ -44,19 +44,30 @@ class ViewCalibration:
         """(T, h, w) in spreads of good parts at the same place, 0 outside the region."""
         return np.where(self.inside, (distances - self.center) / self.spread, np.float32(0))
 
+    def smoothed(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(T, h, w) relative distances, blurred within the region; 0 outside."""
+        sigma = self.config.sigma_px * self.inside.shape[0] / self.region.shape[0]
+        relative = self.relative(distances)
+        if sigma == 0:
+            return relative
+        weight = np.where(self.inside, _blurred(self.inside.astype(np.float32), sigma), np.float32(1))
+        return np.stack([np.where(self.inside, _blurred(p, sigma) / weight, np.float32(0)) for p in relative])
+
     def judge(self, distances: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
         """(T, h, w) -> score, map (H, W), which is 0 outside the region."""
+        scale = (self.p99 - self.median)[:, None, None]
+        fused = ((self.smoothed(distances) - self.median[:, None, None]) / scale).max(axis=0) * self.inside
+        on_part = fused[self.inside]
+        top = min(self.config.top_tokens or len(on_part), len(on_part))
+        score = float(np.partition(on_part, len(on_part) - top)[len(on_part) - top :].mean())
         height, width = self.region.shape
-        fused = np.full((height, width), -np.inf, np.float32)
-        for t, plane in enumerate(self.relative(distances)):
-            large = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
-            if self.config.sigma_px > 0:
-                large = cv2.GaussianBlur(large, (0, 0), self.config.sigma_px)
-            fused = np.maximum(fused, (large - self.median[t]) / (self.p99[t] - self.median[t]))
-        on_part = fused[self.region]
-        top = max(1, round(self.config.top_fraction * len(on_part)))
-        score = float(np.partition(on_part, len(on_part) - top)[-top:].mean())
-        return score, np.where(self.region, fused, np.float32(0))
+        return score, cv2.resize(fused, (width, height), interpolation=cv2.INTER_LINEAR) * self.region
+
+
+def _blurred(plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """(h, w) with nothing around it."""
+    found = cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(found, np.float32)
 
 
 def calibrate_view(
@@ -78,7 +89,7 @@ def calibrate_view(
             spread[t] = np.sqrt(around**2 + floor**2)
             center[t] = cv2.GaussianBlur(distances[:, t].mean(axis=0), (0, 0), 0.7)
     draft = ViewCalibration(config, region, inside, center, spread, *_unscaled(targets))
-    on_part = np.stack([_smoothed_tokens(draft.relative(d), region.shape, config)[:, inside] for d in distances])
+    on_part = np.stack([draft.smoothed(d)[:, inside] for d in distances])
     median = np.median(on_part, axis=(0, 2)).astype(np.float32)
     p99 = np.maximum(np.percentile(on_part, 99, axis=(0, 2)), median + 1e-6).astype(np.float32)
     return ViewCalibration(config, region, inside, center, spread, median, p99)
@@ -87,12 +98,6 @@ def calibrate_view(
 def _unscaled(targets: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Median and 99th percentile that change nothing."""
     return np.zeros(targets, np.float32), np.ones(targets, np.float32)
-
-
-def _smoothed_tokens(relative: NDArray[np.float32], shape: tuple[int, int], config: ScoreConfig) -> NDArray[np.float32]:
-    """(T, h, w) smoothed on the tokens' grid: the same quantiles as on the pixels', for a thirtieth of the work."""
-    sigma = config.sigma_px * relative.shape[1] / shape[0]
-    return np.stack([cv2.GaussianBlur(p, (0, 0), sigma) if sigma > 0 else p for p in relative])
 
 
 def calibrate(

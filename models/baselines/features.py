@@ -5,23 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import TrainConfig
-from models.dataset import Dataset, Item, read_normals, read_rgb
-from models.encoder import ENCODER_ID, FilterBank
+from models.dataset import Dataset, Item, read_normals, read_rgb, regions_of
+from models.encoder import FilterBank
 from models.progress import Progress, silent
-from models.regions import region_of, region_tokens
+from models.region import LEAST_INSIDE
 
-OUTSIDE_COLOUR, OUTSIDE_NORMAL = 0.5, (0.0, 0.0, 1.0)  # what stands outside the region, before any filter
+OUTSIDE_COLOUR, OUTSIDE_NORMAL = 0.0, (0.0, 0.0, 1.0)  # outside the region, before any filter: as the network has it
 MOST_WHITENING_VIEWS = 100
 
 
 class Encoder(Protocol):
     """An encoder plug-in, or the filter bank: frozen features of one or two modalities."""
+
+    id: str
 
     def __call__(self, diffuse_rgb: Tensor, normals: Tensor) -> Tensor:
         """(B, 3, H, W) twice -> (B, modalities, C, h, w)."""
@@ -65,7 +68,6 @@ class Features:
         dataset: Dataset,
         config: TrainConfig,
         encoder: Encoder | None = None,
-        encoder_id: str = ENCODER_ID,
         keep: bool = False,
     ) -> None:
         """`encoder` None is the filter bank of `config.encoder`.
@@ -74,10 +76,10 @@ class Features:
         encode once: a megabyte a view at 684 x 456 pixels and 30 components.
         """
         self._kept: dict[str, NDArray[np.float16]] | None = {} if keep else None
-        self.id = encoder_id
         self._dataset, self._config = dataset, config
         self._encoder: Encoder = FilterBank(config.encoder) if encoder is None else encoder
-        self._regions = {view: region_of(dataset, view) for view in dataset.views}
+        self.id = self._encoder.id
+        self._regions = dict(zip(dataset.views, regions_of(dataset), strict=True))
         self._mean = self._matrix = np.zeros(0, np.float32)
         self.inside = np.zeros((0, 0, 0), bool)
 
@@ -85,7 +87,7 @@ class Features:
         """PCA whitening per modality, from tokens on the part: after unit variance per filter, as the network's."""
         chosen = items[:: max(1, -(-len(items) // MOST_WHITENING_VIEWS))]
         grid = self._encoded(chosen[0]).shape[2:]
-        self.inside = np.stack([region_tokens(self._regions[v], (grid[0], grid[1])) for v in self._dataset.views])
+        self.inside = np.stack([_tokens_on(self._regions[v], (grid[0], grid[1])) for v in self._dataset.views])
         responses = self._encoded(chosen[0]).shape[:2]
         count, total, products = 0, np.zeros(responses), np.zeros((*responses, responses[1]))
         for n, item in enumerate(chosen):
@@ -139,11 +141,16 @@ class Features:
     def _encoded(self, item: Item) -> NDArray[np.float32]:
         """(M, F, h, w) of one item, with a constant outside the region."""
         rgb = read_rgb(item.rgb, self._config)
-        path = item.normal
-        normals = np.zeros_like(rgb) if path is None else read_normals(path)
+        normals = np.zeros_like(rgb) if item.normal is None else read_normals(item.normal)
         outside = ~self._regions[item.view]
         rgb[:, outside] = OUTSIDE_COLOUR
         normals[:, outside] = np.array(OUTSIDE_NORMAL, np.float32)[:, None]
         with torch.no_grad():
             found = self._encoder(torch.from_numpy(rgb)[None], torch.from_numpy(normals)[None])
         return np.asarray(found[0].numpy())
+
+
+def _tokens_on(region: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.bool_]:
+    """(h, w) true for tokens of which enough lies on the region (H, W), as the network chooses them."""
+    share = cv2.resize(region.astype(np.float32), (grid[1], grid[0]), interpolation=cv2.INTER_AREA)
+    return np.asarray(share >= LEAST_INSIDE)

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from models.baselines.calibration import HeldOutView, ViewCalibration, calibrate
 from models.baselines.features import Features, GoodTokens
 from models.config import TrainConfig
-from models.dataset import Dataset, DatasetError, Item
+from models.dataset import Dataset, DatasetError, Item, regions_of
 from models.progress import Progress, silent
-from models.regions import region_of
 
 FEWEST_HELD_OUT = 5  # one per fold
 
@@ -74,9 +73,8 @@ def fit_baseline(
         view = dataset.views.index(item.view)
         held_out.append(HeldOutView(item.part, view, rule.distances(features.tokens(item), view)))
         progress(f"{rule.name}: held-out parts", (n + 1) / len(held_out_items))
-    regions = [region_of(dataset, view) for view in dataset.views]
     score = replace(config.score, local=config.score.local and rule.is_placed)
-    calibrations, limits = calibrate(held_out, regions, features.inside, config, score)
+    calibrations, limits = calibrate(held_out, list(regions_of(dataset)), features.inside, config, score)
     return Baseline(dataset, features, rule, calibrations, limits)
 
 
@@ -97,4 +95,4 @@ def train_tokens(dataset: Dataset, features: Features, most_parts: int = 80, pro
 
 def plain_good(dataset: Dataset, split: str) -> tuple[Item, ...]:
     """The good views of a split without any disturbance."""
-    return tuple(i for i in dataset.of(split, "good") if getattr(i, "variant", "plain") == "plain")
+    return tuple(i for i in dataset.of(split, "good") if i.variant == "plain")

@@ -91,10 +91,9 @@ def _column(dataset: Dataset, methods: Sequence[Method], item: Item) -> list[Cel
     """Picture, normals, truth, and each method's map of one view, at the cells' size."""
     size = fitted(dataset.input_size, _CELL)
     rgb = read_rgb(item.rgb, replace(TrainConfig(), color="rgb"))
-    path: Path | None = item.normal
     cells: list[Cell] = [
         image_rgb(rgb, size),
-        None if path is None else normals_rgb(read_normals(path), size),
+        None if item.normal is None else normals_rgb(read_normals(item.normal), size),
         _truth(read_mask(item.mask, dataset.input_size), size),
     ]
     ground = grey_ground(rgb, size)

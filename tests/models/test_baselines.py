@@ -25,11 +25,12 @@ from models.dataset import load_dataset
 from models.evaluate import report
 from models.judgements import judge_dataset
 from models.progress import silent
+from models.region import RegionTokens
 from models.scoring import ScoreCalibration, Scoring
 
 CONFIG = TrainConfig(
     encoder=EncoderConfig(sigmas_px=(1.0, 2.0), components=12, floor=0.02),
-    score=ScoreConfig(top_fraction=0.01, spread_minimum=0.1),
+    score=ScoreConfig(top_tokens=2, spread_minimum=0.1),
 )
 RULES = [LocalNeighbours, lambda: GlobalNeighbours(200, 600), PlaceGaussian, lambda: CrossModalMapper(steps=60)]
 
@@ -111,20 +112,30 @@ def test_a_rule_that_was_not_fitted_says_so(rule: Rule) -> None:
         rule.distances(np.zeros((2, 5, 6, 8), np.float32), 0)
 
 
-def test_without_regions_the_calibration_is_that_of_the_network() -> None:
-    """Median and p99 are taken on tokens instead of pixels here, so the scale may differ by a little."""
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_calibration_is_that_of_the_network(whole: bool) -> None:
     rng = np.random.default_rng(4)
     held_out = rng.gamma(4.0, 1.0, (12, 2, 12, 20)).astype(np.float32)
-    config, size = ScoreConfig(top_fraction=0.01), (72, 120)
-    found = calibrate_view(held_out, np.ones(size, bool), np.ones((12, 20), bool), config)
-    network = Scoring(config, size, (12, 20), 1, 2)
-    network.calibrate(ScoreCalibration(found.center[None], found.spread[None], found.median[None], found.p99[None], 12))
+    config, size = ScoreConfig(), (72, 120)
+    region = np.ones(size, bool)
+    region[:24, :60] = whole
+    tokens = RegionTokens(region[None], size, 1, 6)
+    inside = tokens.inside[0].numpy() > 0
+    found = calibrate_view(held_out, region, inside, config)
+    network = Scoring(config, tokens, 2)
+    at = tokens.index[0].numpy()
+    chosen = [p[None].reshape(1, 2, -1)[:, :, at] for p in (found.center, found.spread)]
+    network.calibrate(ScoreCalibration(*chosen, found.median[None], found.p99[None], 12))
     fresh = rng.gamma(4.0, 1.0, (2, 12, 20)).astype(np.float32)
     score, fused = found.judge(fresh)
     with torch.no_grad():
-        expected, expected_map = network(torch.from_numpy(fresh[None]), torch.tensor([0]))
+        expected, expected_map = network(
+            torch.from_numpy(fresh.reshape(1, 2, -1)[:, :, at]),
+            torch.tensor([0]),
+            torch.from_numpy(region[None].astype(np.float32)),
+        )
     assert score == pytest.approx(float(expected[0]), rel=1e-3)
-    assert fused == pytest.approx(expected_map[0].numpy(), abs=2e-3)
+    assert fused == pytest.approx(expected_map[0].numpy(), abs=5e-3)
 
 
 def test_nothing_outside_the_region_counts(small_dataset: Path, tmp_path: Path) -> None:
@@ -136,9 +147,12 @@ def test_nothing_outside_the_region_counts(small_dataset: Path, tmp_path: Path) 
     region[:, 50:] = 255
     region[30:, :] = 255
     cv2.imwrite(str(folder / "region.png"), region)
-    changed = _With(dataset, dict.fromkeys(dataset.views, folder / "region.png"))
-    features = Features(changed, CONFIG)  # type: ignore[arg-type]
-    baseline = fit_baseline(changed, LocalNeighbours(), features, train_tokens(changed, features), CONFIG)  # type: ignore[arg-type]
+    index = json.loads((folder / "index.json").read_text())
+    index["regions"] = dict.fromkeys(dataset.views, "region.png")
+    (folder / "index.json").write_text(json.dumps(index))
+    changed = load_dataset(folder)
+    features = Features(changed, CONFIG)
+    baseline = fit_baseline(changed, LocalNeighbours(), features, train_tokens(changed, features), CONFIG)
     stained = next(i for i in dataset.of("test") if i.kind == "stain")
     before = baseline.judge(stained)
     rgb = cv2.imread(str(stained.rgb), cv2.IMREAD_UNCHANGED)
@@ -147,16 +161,6 @@ def test_nothing_outside_the_region_counts(small_dataset: Path, tmp_path: Path) 
     after = baseline.judge(stained)
     assert (after[1][region == 0] == 0).all()
     assert after[0] == before[0]
-
-
-class _With:
-    """A data set with regions, as the contract has them."""
-
-    def __init__(self, dataset: object, regions: dict[str, Path]) -> None:
-        self._dataset, self.regions = dataset, regions
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._dataset, name)
 
 
 def test_too_few_held_out_parts_are_refused(small_dataset: Path, tmp_path: Path) -> None:
