@@ -139,8 +139,8 @@ def _nodes_at(place: Any, foreign: onnx.ModelProto, prefix: str, weights: set[st
 
     def renamed(edge: str) -> str:
         if edge in ends or not edge:
-            return ends.get(edge, "")
-        return f"foreign/{edge}" if edge in weights else prefix + edge
+            return str(ends.get(edge, ""))
+        return str(f"foreign/{edge}" if edge in weights else prefix + edge)
 
     nodes = []
     for node in foreign.graph.node:
@@ -156,7 +156,7 @@ def _nodes_at(place: Any, foreign: onnx.ModelProto, prefix: str, weights: set[st
 
 def _only_input(model: onnx.ModelProto) -> str:
     weights = {w.name for w in model.graph.initializer}
-    return next(i.name for i in model.graph.input if i.name not in weights)
+    return str(next(i.name for i in model.graph.input if i.name not in weights))
 
 
 def _mergeable(path: Path, model: onnx.ModelProto) -> onnx.ModelProto:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from station.errors import BadInput
@@ -69,14 +70,14 @@ def _files(folder: Path) -> tuple[Path, ...]:
     found = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES)
     if not found:
         raise BadInput(f"{folder} holds no picture: fill the folder, or remove it")
-    for one, other in zip(found, found[1:], strict=False):
+    for one, other in pairwise(found):
         if one.stem == other.stem:
             raise BadInput(f"{one} and {other.name} have the same name: keep one of them")
     return tuple(found)
 
 
 def _masks(folder: Path, shelves: list[_Shelf]) -> dict[Path, Path]:
-    """The mask of every defective picture, or none at all where there is no ground_truth; BadInput for a missing one."""
+    """The mask of every defective picture, or none where there is no ground_truth; BadInput for a missing one."""
     truth = folder / "ground_truth"
     if not truth.is_dir():
         return {}
