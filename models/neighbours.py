@@ -1,6 +1,6 @@
 """A branch of nearest neighbours: how far a token lies from all that good parts show. Kin to PatchCore.
 
-Tokens of a frozen encoder are compared with a bank of good parts' tokens, one bank for each view and modality, chosen by
+Tokens of a frozen encoder are compared with a bank of good parts' tokens, one for each view and modality, chosen by
 greedy k-centres (Roth et al., Towards Total Recall in Industrial Anomaly Detection, 2022). Of aligned parts, a token's
 place counts as two more of its numbers, so that neighbours are sought near the same place; of others it does not count.
 The whole is one graph of matrix products, which exports to ONNX.
@@ -135,9 +135,10 @@ def _drawn(branch: NeighbourBranch, parts: Iterable[Inputs], generator: torch.Ge
             tokens.append(part[:, where].float().transpose(0, 1))
             places.append(where)
         found.append((torch.cat(tokens), torch.cat(places)))
-        if len(found[-1][1]) < branch.config.bank:
+        count = len(found[-1][1])
+        if count < branch.config.bank:
             raise ValueError(
-                f"view {view} has {len(found[-1][1])} tokens of good parts, fewer than the bank of {branch.config.bank}: "
+                f"view {view} has {count} tokens of good parts, fewer than the bank of {branch.config.bank}: "
                 "give more parts, or set a smaller bank"
             )
     return found
