@@ -46,18 +46,23 @@ class NetworkConfig:
     prototype_residual: bool = True  # eq. 3 is printed without a residual around its FFN
     added_norms: bool = True  # LayerNorms before attention and FFN that the paper does not print
     embedding: bool = True  # tokens are widened, their place added; off: they enter as the encoder gave them
+    placed: bool = True  # row and column are added; off for parts that are not aligned
+    # What is rebuilt: Table 4's rows are colour alone, normals alone, both side by side in one token, and both by UCP.
+    inputs: Literal["both", "rgb", "normals", "concatenation"] = "both"
+    prototype_source: Literal["input", "fixed"] = "input"  # fixed: one learned dictionary, the same for every image
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreConfig:
     """From token distances to one calibrated map and one number."""
 
-    sigma_px: float = 9.0  # smoothing of the map, after upsampling; 0 = none
-    top_fraction: float = 0.0005  # the score is the mean of this share of the highest pixels
+    sigma_px: float = 9.0  # smoothing of the map, on the token grid; 0 = none
+    top_tokens: int = 4  # the score is the mean of so many highest tokens of the smoothed map; 0 = of all
     local: bool = True  # distances are first expressed in spreads of good parts at the same token
     local_floor: float = 0.5  # of the view's median spread
     spread_minimum: float = 0.005  # of a distance (0..2); a smaller spread would make rounding count
     fuse: Literal["max", "sum"] = "max"
+    place_gauss: bool = True  # a second branch: how far a token lies from good parts' tokens at its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,11 @@ class TrainConfig:
     def from_dict(cls, raw: dict[str, Any]) -> TrainConfig:
         """Reads what `to_dict` wrote and JSON kept, lists for tuples; switches that came later take their defaults."""
         encoder = {**raw["encoder"], "sigmas_px": tuple(raw["encoder"]["sigmas_px"])}
+        score = {k: v for k, v in raw["score"].items() if k != "top_fraction"}  # of models before format 2
         parts = {
             "encoder": EncoderConfig(**encoder),
             "network": NetworkConfig(**raw["network"]),
-            "score": ScoreConfig(**raw["score"]),
+            "score": ScoreConfig(**score),
             "mono_weights": tuple(raw["mono_weights"]),
         }
         return cls(**{**raw, **parts})
@@ -100,7 +106,15 @@ class TrainConfig:
         return dataclasses.asdict(self)
 
 
-def preset(name: Literal["sound", "paper"]) -> TrainConfig:
+PRESETS = (
+    "sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes",
+)  # fmt: skip
+Preset = Literal[
+    "sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes"
+]
+
+
+def preset(name: Preset) -> TrainConfig:
     """`sound` is the default, which the demo models use. `paper` is the letter of equations 1 to 6, for comparisons.
 
     As printed, `paper` rebuilds colour tokens alone: a defect that leaves the colour picture unchanged (a shallow dent)
@@ -108,9 +122,31 @@ def preset(name: Literal["sound", "paper"]) -> TrainConfig:
     the text's reading. It cannot follow the paper in three things: the tokens are those of the whitened filter bank
     instead of two frozen ViTs, they have one level, which every stage gets, and the score is the mean of the map,
     scaled by good parts, where the paper computes it from L_r.
+
+    The others are the rows of the paper's Table 4 and one ablation, all without the second branch, so that they compare
+    with each other: `rgb_only`, `normals_only`, `concatenation`, `without_lp` (UCP), `ucp` (UCP + L_p), and
+    `fixed_prototypes`. ValueError for another name.
     """
+    if name == "paper":
+        return _letter()
+    sound = TrainConfig()
     if name == "sound":
-        return TrainConfig()
+        return sound
+    networks: dict[str, dict[str, Any]] = {
+        "rgb_only": {"inputs": "rgb"},
+        "normals_only": {"inputs": "normals"},
+        "concatenation": {"inputs": "concatenation"},
+        "without_lp": {"lp_weight": 0.0},
+        "ucp": {},
+        "fixed_prototypes": {"prototype_source": "fixed"},
+    }
+    if name not in networks:
+        raise ValueError(f"preset {name!r} is unknown; there are {', '.join(PRESETS)}")
+    network = dataclasses.replace(sound.network, **networks[name])
+    return dataclasses.replace(sound, network=network, score=dataclasses.replace(sound.score, place_gauss=False))
+
+
+def _letter() -> TrainConfig:
     network = NetworkConfig(
         heads=1,
         targets="rgb",
@@ -124,5 +160,5 @@ def preset(name: Literal["sound", "paper"]) -> TrainConfig:
         added_norms=False,
         embedding=False,
     )
-    score = ScoreConfig(sigma_px=0.0, top_fraction=1.0, local=False)
+    score = ScoreConfig(sigma_px=0.0, top_tokens=0, local=False, place_gauss=False)
     return TrainConfig(network=network, score=score, tokens_per_view=0, token_noise=0.0)

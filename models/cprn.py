@@ -44,6 +44,39 @@ class Ucp(nn.Module):
         return P_ucmp
 
 
+class OneModalityPrototypes(nn.Module):
+    """Table 4's rows without UCP: prototypes from one kind of token, which may hold both modalities side by side."""
+
+    def __init__(self, config: NetworkConfig, D: int) -> None:
+        super().__init__()
+        self.Q_learn = nn.Parameter(torch.randn(1, config.prototypes, D) * 0.5)
+        self.norm, self.attention = added_norm(config, D), Attention(D, config.heads)
+        self.LayerNorm = nn.LayerNorm(D)
+        self.FFN = feed_forward(D, config.ffn_ratio, dropout=0.0)
+        self.residual = config.prototype_residual
+
+    def forward(self, F: Tensor) -> Tensor:
+        """(B, N, D) -> (B, M, D): equations 1 and 3 with the one modality that there is."""
+        F = self.norm(F)
+        u = self.LayerNorm(self.Q_learn + self.attention(self.Q_learn, F, F))
+        P: Tensor = u + self.FFN(u) if self.residual else self.FFN(u)
+        return P
+
+
+class FixedPrototypes(nn.Module):
+    """A dictionary that is learned and then the same for every image, instead of equations 1 to 3."""
+
+    def __init__(self, config: NetworkConfig, D: int) -> None:
+        super().__init__()
+        self.P = nn.Parameter(torch.randn(1, config.prototypes, D))
+        self.LayerNorm = nn.LayerNorm(D)
+
+    def forward(self, F: Tensor, *_others: Tensor) -> Tensor:
+        """(B, N, D) of each modality -> (B, M, D), without a look at them."""
+        P: Tensor = self.LayerNorm(self.P).expand(F.shape[0], -1, -1)
+        return P
+
+
 class Cpga(nn.Module):
     """Cross-Modal Prototype Guided Attention (section 4.3): one decoder stage, which rebuilds tokens from prototypes.
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ class Item:
     split: str  # train, calibrate or test
     kind: str  # good, or the defect's kind
     rgb: Path
-    normal: Path
+    normal: Path | None  # None for all items of a set of pictures alone
     mask: Path | None
+    variant: str = "plain"  # or the disturbance under which the same part was solved again
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,13 @@ class Dataset:
     photometric_stereo: dict[str, Any]  # how the normals were solved; goes into the model's metadata
     items: tuple[Item, ...]
     sha256: str  # of index.json, which holds the hash of every picture
+    regions: Mapping[str, Path] = field(default_factory=dict)  # per view: a picture that is not 0 on the part
+    alignment: str = "placed"  # free: parts lie anywhere, and no place means anything
+
+    @property
+    def has_normals(self) -> bool:
+        """Whether items have normals: all of them, or none."""
+        return self.items[0].normal is not None
 
     def of(self, split: str, kind: str | None = None) -> tuple[Item, ...]:
         """The views of one split, of one kind of part or of all, in the index's order."""
@@ -73,13 +82,17 @@ def load_dataset(folder: Path) -> Dataset:
         items = tuple(_item(folder, entry) for entry in raw["items"])
         height, width = raw["input_size"]
         views, settings = tuple(raw["views"]), dict(raw["photometric_stereo"])
-        product = str(raw["product"])
+        product, alignment = str(raw["product"]), str(raw.get("alignment", "placed"))
+        regions = {str(view): folder / file for view, file in raw.get("regions", {}).items()}
+        if alignment not in ("placed", "free"):
+            raise ValueError(f"alignment {alignment!r}; placed or free")
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(
             f"{path}: field missing or of the wrong kind ({error!r}): make the data set again"
         ) from error
     _check(path, items, views)
-    return Dataset(folder, product, views, (int(height), int(width)), settings, items, hashlib.sha256(text).hexdigest())
+    sha256 = hashlib.sha256(text).hexdigest()
+    return Dataset(folder, product, views, (int(height), int(width)), settings, items, sha256, regions, alignment)
 
 
 def _item(folder: Path, entry: dict[str, Any]) -> Item:
@@ -90,8 +103,9 @@ def _item(folder: Path, entry: dict[str, Any]) -> Item:
         split=str(entry["split"]),
         kind=str(entry["kind"]),
         rgb=folder / entry["rgb"],
-        normal=folder / entry["normal"],
+        normal=folder / entry["normal"] if entry["normal"] else None,
         mask=folder / mask if mask else None,
+        variant=str(entry.get("variant", "plain")),
     )
 
 
@@ -99,12 +113,12 @@ def _check(path: Path, items: tuple[Item, ...], views: tuple[str, ...]) -> None:
     """Every part in one split, with each view once, and every file there; DatasetError names the first that is not."""
     if not items:
         raise DatasetError(f"{path} lists no pictures: make the data set with at least one part")
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[str, str, str, str]] = set()
     split_of: dict[str, str] = {}
     for item in items:
-        key = (item.split, item.part, item.view)
+        key = (item.split, item.part, item.view, item.variant)
         if key in seen:
-            raise DatasetError(f"{path}: {item.part} / {item.view} is listed twice in {item.split}")
+            raise DatasetError(f"{path}: {item.part} / {item.view} ({item.variant}) is listed twice in {item.split}")
         seen.add(key)
         if item.view not in views:
             raise DatasetError(f"{path}: {item.part} has the view {item.view!r}; the set's views are {views}")
@@ -113,8 +127,11 @@ def _check(path: Path, items: tuple[Item, ...], views: tuple[str, ...]) -> None:
         for file in (item.rgb, item.normal, item.mask):
             if file is not None and not file.is_file():
                 raise DatasetError(f"{path}: {item.part} / {item.view}: {file} is missing")
-    for split, part, _ in seen:
-        absent = [v for v in views if (split, part, v) not in seen]
+    if len({item.normal is None for item in items}) > 1:
+        bare = next(item for item in items if item.normal is None)
+        raise DatasetError(f"{path}: {bare.part} / {bare.view} has no normals, others have: give all of them, or none")
+    for split, part, _, variant in seen:
+        absent = [v for v in views if (split, part, v, variant) not in seen]
         if absent:
             raise DatasetError(f"{path}: {part} in {split} lacks the view {absent[0]!r}")
 
@@ -142,6 +159,13 @@ def read_normals(path: Path) -> NDArray[np.float32]:
     length = np.sqrt((normals**2).sum(axis=0))
     seen = length > 0.5
     return np.where(seen, normals / np.maximum(length, np.float32(1e-6)), np.float32(0))
+
+
+def regions_of(dataset: Dataset) -> NDArray[np.bool_]:
+    """(V, H, W) where the part is in each view; everywhere in a view without a region."""
+    whole = np.ones(dataset.input_size, bool)
+    files = [dataset.regions.get(view) for view in dataset.views]
+    return np.stack([whole if file is None else read_mask(file, dataset.input_size) for file in files])
 
 
 def read_mask(path: Path | None, shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from models.config import EncoderConfig
 
-ENCODER_ID = "filterbank-1"
+ENCODER_ID = "filterbank-2"  # 1 filtered every scale at full resolution
 RESPONSES = 5  # G, |grad G|, Lap G, |Lap G|, |c - G|
 
 
@@ -32,38 +32,46 @@ def gaussian_kernel(sigma_px: float) -> NDArray[np.float64]:
 
 
 class DepthwiseFilter(nn.Module):
-    """One fixed (kh, kw) kernel over every channel, borders reflected."""
+    """One fixed (kh, kw) kernel over every channel, borders reflected, or zero around with `border="constant"`."""
 
     kernel: Tensor
 
-    def __init__(self, kernel: NDArray[np.float64], channels: int) -> None:
+    def __init__(self, kernel: NDArray[np.float64], channels: int, border: str = "reflect") -> None:
         super().__init__()
         kh, kw = kernel.shape
-        self.channels = channels
+        self.channels, self.border = channels, border
         self.pad = (kw // 2, kw // 2, kh // 2, kh // 2)
         weight = torch.tensor(kernel, dtype=torch.float32).reshape(1, 1, kh, kw).repeat(channels, 1, 1, 1)
         self.register_buffer("kernel", weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) -> the same shape; a kernel's radius must be smaller than either side."""
-        return functional.conv2d(functional.pad(x, self.pad, mode="reflect"), self.kernel, groups=self.channels)
+        return functional.conv2d(functional.pad(x, self.pad, mode=self.border), self.kernel, groups=self.channels)
 
 
 class FilterBank(nn.Module):
-    """Six channels, S scales, five responses each: 15 S numbers per token and modality, without a weight to learn.
+    """Six channels, three scales, five responses each: 45 numbers per token and modality, without a weight to learn.
 
-    Channels are Y, R - Y, B - Y of the linear picture and the three components of the normal.
+    Channels are Y, R - Y, B - Y of the linear picture and the three components of the normal. The first scale is
+    filtered at the picture's own resolution, the wider ones at half of it, where they cost a quarter.
     """
 
+    id, license, sha256 = ENCODER_ID, "none needed: no weights", None
+    modalities = 2
+
     def __init__(self, config: EncoderConfig) -> None:
+        """ValueError for an odd stride: half of it must be whole."""
         super().__init__()
+        if config.stride_px % 2:
+            raise ValueError(f"encoder.stride_px {config.stride_px} is odd: wider filters need half of it")
         self.stride_px = config.stride_px
-        self.responses = 3 * len(config.sigmas_px) * RESPONSES
+        self.responses = len(config.sigmas_px) * RESPONSES * 3
         smooth, derive = np.array([1.0, 2.0, 1.0]), np.array([-1.0, 0.0, 1.0])
         self.sobel_x = DepthwiseFilter(np.outer(smooth, derive), 6)
         self.sobel_y = DepthwiseFilter(np.outer(derive, smooth), 6)
         self.laplacian = DepthwiseFilter(np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]), 6)
-        kernels = [gaussian_kernel(s) for s in config.sigmas_px]
+        first, *wider = config.sigmas_px
+        kernels = [gaussian_kernel(first), *(gaussian_kernel(_besides(sigma, first)) for sigma in wider)]
         self.blur_x = nn.ModuleList(DepthwiseFilter(k[None, :], 6) for k in kernels)
         self.blur_y = nn.ModuleList(DepthwiseFilter(k[:, None], 6) for k in kernels)
 
@@ -73,14 +81,23 @@ class FilterBank(nn.Module):
         chroma_red = diffuse_rgb[:, 0:1] - luma
         chroma_blue = diffuse_rgb[:, 2:3] - luma
         c = torch.cat([luma, chroma_red, chroma_blue, normals], dim=1)
-        found = []
-        for blur_x, blur_y in zip(self.blur_x, self.blur_y, strict=True):
-            g = blur_y(blur_x(c))
-            lap = self.laplacian(g)
-            slope = torch.sqrt(self.sobel_x(g) ** 2 + self.sobel_y(g) ** 2 + 1e-12)
-            found += [g, slope, lap, lap.abs(), (c - g).abs()]
-        pooled = [functional.avg_pool2d(f, self.stride_px) for f in found]
-        return torch.stack([torch.cat([p[:, 0:3] for p in pooled], 1), torch.cat([p[:, 3:6] for p in pooled], 1)], 1)
+        first = self.blur_y[0](self.blur_x[0](c))
+        found = self._responses(c, first, self.stride_px)
+        half = functional.avg_pool2d(first, 2)
+        for blur_x, blur_y in zip(self.blur_x[1:], self.blur_y[1:], strict=True):
+            found += self._responses(half, blur_y(blur_x(half)), self.stride_px // 2)
+        return torch.stack([torch.cat([p[:, 0:3] for p in found], 1), torch.cat([p[:, 3:6] for p in found], 1)], 1)
+
+    def _responses(self, c: Tensor, g: Tensor, stride: int) -> list[Tensor]:
+        """G, |grad G|, Lap G, |Lap G| and |c - G|, each averaged over a token."""
+        lap = self.laplacian(g)
+        slope = torch.sqrt(self.sobel_x(g) ** 2 + self.sobel_y(g) ** 2 + 1e-12)
+        return [functional.avg_pool2d(f, stride) for f in (g, slope, lap, lap.abs(), (c - g).abs())]
+
+
+def _besides(sigma_px: float, first_px: float) -> float:
+    """The Gaussian, in pixels of half the resolution, that widens one of `first_px` to `sigma_px`."""
+    return math.sqrt(sigma_px**2 - first_px**2) / 2
 
 
 class Whitening(nn.Module):
@@ -95,9 +112,8 @@ class Whitening(nn.Module):
         self.register_buffer("matrix", torch.zeros(2, responses, components))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, 2, responses, h, w) -> (B, 2, h, w, components)."""
-        moved = features.permute(0, 1, 3, 4, 2) - self.mean[None, :, None, None, :]
-        return torch.matmul(moved, self.matrix[:, None])
+        """(B, 2, N, responses) -> (B, 2, N, components)."""
+        return torch.matmul(features - self.mean[None, :, None, :], self.matrix[None])
 
 
 @dataclass(slots=True)
@@ -114,8 +130,8 @@ class TokenMoments:
         return cls(0, np.zeros((2, responses)), np.zeros((2, responses, responses)))
 
     def add(self, features: Tensor) -> None:
-        """Fold in (B, 2, F, h, w) in float64."""
-        f = features.detach().permute(1, 0, 3, 4, 2).reshape(2, -1, features.shape[2]).numpy().astype(np.float64)
+        """Fold in (B, 2, N, F) in float64."""
+        f = features.detach().transpose(0, 1).reshape(2, -1, features.shape[3]).numpy().astype(np.float64)
         self.count += f.shape[1]
         self.total += f.sum(axis=1)
         self.products += f.transpose(0, 2, 1) @ f

@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from models.config import TrainConfig
-from models.dataset import Dataset, DatasetError, Item, load_dataset, read_mask, read_normals, read_rgb
+from models.dataset import Dataset, DatasetError, Item, load_dataset, read_mask, read_normals, read_rgb, regions_of
 from models.export import INPUTS, METADATA_KEY, OUTPUTS
 from models.metrics import AUPRO_LIMIT, PixelMetrics, auroc, f1_max
 from models.progress import Progress, silent
@@ -93,8 +93,12 @@ def _judge(session: Any, metadata: dict[str, Any], dataset: Dataset, item: Item)
     """Run the model on one view."""
     index = np.array([metadata["views"].index(item.view)], np.int64)
     config = TrainConfig.from_dict(metadata["config"])
-    arrays = (read_rgb(item.rgb, config)[None], read_normals(item.normal)[None], index)
-    score, fused = session.run(list(OUTPUTS), dict(zip(INPUTS, arrays, strict=True)))
+    rgb = read_rgb(item.rgb, config)
+    normals = np.zeros_like(rgb) if item.normal is None else read_normals(item.normal)
+    region = regions_of(dataset)[int(index[0])][None].astype(np.float32)
+    named = dict(zip(INPUTS, (rgb[None], normals[None], index, region), strict=True))
+    feed = {i.name: named[i.name] for i in session.get_inputs()}
+    score, fused = session.run(list(OUTPUTS), feed)
     limit = float(metadata["limits_suggested"][item.view])
     return _Judged(item, float(score[0]), limit, fused[0], read_mask(item.mask, dataset.input_size))
 

@@ -7,8 +7,8 @@ import json
 import os
 import platform
 import warnings
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,21 +20,25 @@ import torch
 from numpy.typing import NDArray
 
 from models.config import TrainConfig
-from models.encoder import ENCODER_ID
+from models.encoder import FilterBank
+from models.golden import golden_record, lattice_sample, packed_sample, sample_inputs
 from models.network import AnomalyNetwork
 from models.scoring import ScoreCalibration
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no region
 METADATA_KEY = "facet"
-INPUTS = ("diffuse_rgb", "normals", "view_index")
+INPUTS = ("diffuse_rgb", "normals", "view_index", "region")
 OUTPUTS = ("pred_score", "anomaly_map")
 MAP_TOLERANCE, SCORE_TOLERANCE = 1e-4, 1e-5
-GOLDEN_SEED = 20
 OPSET = 17
 
 
 class ParityError(Exception):
     """onnxruntime does not reproduce torch, so no file was written; the text holds the differences."""
+
+
+# One view's inputs, batch of one: colour, normals, view, region
+Arrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ class ModelDescription:
     limits: dict[str, float]  # per view
     dataset_sha256: str
     n_train_parts: int
+    regions_used: bool = False
+    held_out_scores: Mapping[str, list[float]] = field(default_factory=dict)  # per view, of parts unseen by calibration
+    encoder: type[FilterBank] | FilterBank = FilterBank  # its id, licence and hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +78,6 @@ class Exported:
     parity: ParityReport
 
 
-def golden_inputs(
-    input_size: tuple[int, int], view_index: int, seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-    """The self-test's input, kind "lattice": integers only until the last division, so every machine has the same.
-
-    colour[c, y, x] = ((7 x + 13 y + 29 c + 31 seed + 3 view) mod 64) / 64; the normal is (p, q, r) / 9 of the
-    exact unit triples (1, 4, 8), (4, 4, 7), (-4, 1, 8), (-1, -4, 8), chosen by (x // 16 + y // 16 + seed) mod 4.
-    """
-    h, w = input_size
-    c, y, x = np.arange(3)[:, None, None], np.arange(h)[None, :, None], np.arange(w)[None, None, :]
-    rgb = ((7 * x + 13 * y + 29 * c + 31 * seed + 3 * view_index) % 64).astype(np.float32) / np.float32(64)
-    triples = np.array([(1, 4, 8), (4, 4, 7), (-4, 1, 8), (-1, -4, 8)], np.float32) / np.float32(9)
-    normals = triples[(x[0] // 16 + y[0] // 16 + seed) % 4].transpose(2, 0, 1)
-    return rgb[None], np.ascontiguousarray(normals)[None], np.array([view_index], np.int64)
-
-
-Arrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]  # one view's inputs, batch of one
 Outputs = tuple[float, NDArray[np.float32]]  # score, map (H, W)
 
 
@@ -96,17 +86,17 @@ def export_network(
 ) -> Exported:
     """Write the network and its description, once onnxruntime agrees with torch on golden and `stored` views.
 
-    Raises ParityError, and then leaves no file behind.
+    The golden inputs are made from the first stored view of each; where there is none, from a lattice. Raises ParityError, and then leaves no file behind.
     """
     network.eval()
     partial = out_file.with_name(f".{out_file.name}.{os.getpid()}.part")
     out_file.parent.mkdir(parents=True, exist_ok=True)
     try:
         _write_graph(network, description, partial)
-        golden = [golden_inputs(description.input_size, v, GOLDEN_SEED) for v in range(len(description.views))]
-        inputs = [*golden, *stored]
+        samples = _samples(description, stored)
+        inputs = [*golden_inputs(description, samples), *stored]
         expected = [_torch_outputs(network, arrays) for arrays in inputs]
-        _describe(partial, description, [score for score, _ in expected[: len(golden)]])
+        _describe(partial, description, _golden(network, description, samples))
         parity = check_parity(partial, description, inputs, expected)
         content = partial.read_bytes()
         os.replace(partial, out_file)
@@ -117,8 +107,9 @@ def export_network(
 
 def _write_graph(network: AnomalyNetwork, description: ModelDescription, path: Path) -> None:
     """The bare graph, batch axis free, through the TorchScript exporter."""
-    rgb, normals, view = golden_inputs(description.input_size, 0, GOLDEN_SEED)
-    arguments = (torch.from_numpy(rgb), torch.from_numpy(normals), torch.from_numpy(view))
+    cell_px = description.config.encoder.stride_px
+    first = golden_inputs(description, [lattice_sample(description.input_size, 0, cell_px)])[0]
+    arguments = tuple(torch.from_numpy(array) for array in first)
     with warnings.catch_warnings():
         # deprecated, but it takes seconds where its successor takes minutes, and the parity gate checks what it wrote
         warnings.simplefilter("ignore")
@@ -134,6 +125,36 @@ def _write_graph(network: AnomalyNetwork, description: ModelDescription, path: P
         )
 
 
+def _samples(description: ModelDescription, stored: Sequence[Arrays]) -> list[str]:
+    """A packed picture of each view for the self-test."""
+    cell_px, found = description.config.encoder.stride_px, []
+    for view in range(len(description.views)):
+        own = next((arrays for arrays in stored if int(arrays[2][0]) == view), None)
+        found.append(
+            lattice_sample(description.input_size, view, cell_px)
+            if own is None
+            else packed_sample(own[0][0], own[1][0], cell_px)
+        )
+    return found
+
+
+def golden_inputs(description: ModelDescription, samples: Sequence[str]) -> list[Arrays]:
+    """What the self-test feeds, view by view: three inputs for each packed sample."""
+    cell_px = description.config.encoder.stride_px
+    return [
+        (rgb[None], normals[None], np.array([view], np.int64), region[None])
+        for view, packed in enumerate(samples)
+        for rgb, normals, region in sample_inputs(packed, cell_px, description.input_size)
+    ]
+
+
+def _golden(network: AnomalyNetwork, description: ModelDescription, samples: Sequence[str]) -> Mapping[str, Any]:
+    def run(rgb: NDArray[np.float32], normals: NDArray[np.float32], view: int, region: NDArray[np.float32]) -> Outputs:
+        return _torch_outputs(network, (rgb[None], normals[None], np.array([view], np.int64), region[None]))
+
+    return golden_record(samples, description.config.encoder.stride_px, description.input_size, run)
+
+
 def _torch_outputs(network: AnomalyNetwork, arrays: Arrays) -> Outputs:
     """What onnxruntime has to reproduce."""
     with torch.no_grad():
@@ -141,16 +162,16 @@ def _torch_outputs(network: AnomalyNetwork, arrays: Arrays) -> Outputs:
     return float(score[0]), fused[0].numpy()
 
 
-def _describe(path: Path, description: ModelDescription, golden_scores: list[float]) -> None:
+def _describe(path: Path, description: ModelDescription, golden: Mapping[str, Any]) -> None:
     """Put the metadata into the file at `path`, in place."""
     model = onnx.load(str(path))
     entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, json.dumps(metadata_of(description, golden_scores), sort_keys=True)
+    entry.key, entry.value = METADATA_KEY, json.dumps(metadata_of(description, golden), sort_keys=True)
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
 
 
-def metadata_of(description: ModelDescription, golden_scores: list[float]) -> dict[str, Any]:
+def metadata_of(description: ModelDescription, golden: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON under the key `facet`: all that a station must know before it trusts the file.
 
     Its fields are a contract with station/judge/model_metadata.py and with files written before: names stay.
@@ -170,13 +191,15 @@ def metadata_of(description: ModelDescription, golden_scores: list[float]) -> di
         "input_size": list(d.input_size),
         "color": d.config.color,
         "photometric_stereo": d.photometric_stereo,
-        "encoder": {"id": ENCODER_ID, "weights": None, "license": "none needed: no weights"},
+        "encoder": {"id": d.encoder.id, "license": d.encoder.license, "sha256": d.encoder.sha256},
         "config": d.config.to_dict(),
         "score": asdict(d.config.score),
         "calibration": {"n_parts": d.calibration.n_parts, "views": per_view},
         "limits_suggested": d.limits,
         "training": {"n_parts": d.n_train_parts, "dataset_sha256": d.dataset_sha256},
-        "golden": {"kind": "lattice", "seed": GOLDEN_SEED, "scores": golden_scores},
+        "golden": dict(golden),
+        "regions_used": d.regions_used,
+        "held_out_scores": d.held_out_scores,
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

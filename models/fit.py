@@ -1,4 +1,4 @@
-"""The fit: whitening from good parts, cached tokens, and CPRN's weights by AdamW on L_total.
+"""The fit: whitening from good parts, cached features, and CPRN's weights by AdamW on L_total.
 
 Added to the paper, which names neither optimiser nor augmentation: random tokens of random views for each step, and
 noise on what the network sees while its target stays clean.
@@ -12,70 +12,109 @@ from torch import Tensor
 
 from models.config import TrainConfig
 from models.cprn import L_p, L_r, L_total, assignment
-from models.dataset import Item, read_normals, read_rgb
+from models.dataset import Dataset, Item, read_normals, read_rgb, regions_of
 from models.encoder import TokenMoments
 from models.network import AnomalyNetwork
 from models.progress import Progress
-from models.reconstruction import Cprn
 
 
-def load_inputs(item: Item, config: TrainConfig) -> tuple[Tensor, Tensor]:
-    """Colour and normals of one view, (1, 3, H, W) float32 each."""
-    rgb, normals = read_rgb(item.rgb, config), read_normals(item.normal)
-    return torch.from_numpy(rgb)[None], torch.from_numpy(normals)[None]
+class Inputs:
+    """The network's inputs for items of one data set: pictures, view and region as batches of one."""
+
+    def __init__(self, dataset: Dataset, config: TrainConfig) -> None:
+        self._config = config
+        self.views = dataset.views
+        self.regions = regions_of(dataset)
+        self._shape = dataset.input_size
+
+    def of(self, item: Item) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(1, 3, H, W) colour and normals, (1,) view, (1, H, W) region; normals are 0 in a set of pictures alone."""
+        rgb = read_rgb(item.rgb, self._config)
+        normals = np.zeros_like(rgb) if item.normal is None else read_normals(item.normal)
+        view = self.views.index(item.view)
+        region = torch.from_numpy(self.regions[view].astype(np.float32))[None]
+        return torch.from_numpy(rgb)[None], torch.from_numpy(normals)[None], torch.tensor([view]), region
 
 
 def fit_network(
-    network: AnomalyNetwork, items: tuple[Item, ...], views: tuple[str, ...], config: TrainConfig, progress: Progress
+    network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, config: TrainConfig, progress: Progress
 ) -> list[float]:
-    """Fit whitening, place memory and weights to good training views; returns the loss of every step."""
-    fit_whitening(network, items, config, progress)
-    tokens, view_index = cache_tokens(network, items, views, config, progress)
-    network.cprn.places.remember(mean_tokens(tokens, view_index, len(views)))
-    return fit_cprn(network.cprn, tokens, view_index, config, progress)
-
-
-def fit_whitening(network: AnomalyNetwork, items: tuple[Item, ...], config: TrainConfig, progress: Progress) -> None:
-    """Set the network's whitening from a third of the good training views, or from all when they are fewer than 30."""
+    """Fit fill, whitening, second branch, place memory and weights to good training views; the loss of every step."""
+    network.region.fill.copy_(mean_of_parts(items, inputs))
+    features, view_index = cache_features(network, items, inputs, progress)
     moments = TokenMoments.empty(network.bank.responses)
-    chosen = items[:: 3 if len(items) >= 30 else 1]
-    with torch.no_grad():
-        for n, item in enumerate(chosen):
-            moments.add(network.bank(*load_inputs(item, config)))
-            progress("whitening", (n + 1) / len(chosen))
+    for part in features[:: 3 if len(features) >= 30 else 1]:
+        moments.add(part[None].float())
     network.whitening = moments.whitening(config.encoder)
+    if network.gauss is not None:
+        progress("second branch", 0.0)
+        network.gauss.fit(features, view_index)
+    tokens = whitened(network, features)
+    remember(network, tokens, view_index)
+    return fit_cprn(network, tokens, view_index, config, progress)
 
 
-def cache_tokens(
-    network: AnomalyNetwork, items: tuple[Item, ...], views: tuple[str, ...], config: TrainConfig, progress: Progress
+def mean_of_parts(items: tuple[Item, ...], inputs: Inputs) -> Tensor:
+    """(6,) mean colour and mean normal of the parts, which stands for everything outside their regions."""
+    total, count = np.zeros(6), 0.0
+    for item in items[:: max(1, len(items) // 40)]:
+        rgb, normals, _, region = inputs.of(item)
+        inside = region[0] > 0
+        total += torch.cat([rgb[0], normals[0]])[:, inside].sum(dim=1).double().numpy()
+        count += float(inside.sum())
+    return torch.from_numpy(total / max(count, 1.0)).float()
+
+
+def cache_features(
+    network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, progress: Progress
 ) -> tuple[Tensor, Tensor]:
-    """Whitened tokens of every view, float16 (n, 2, h, w, C), and view indices (n,).
+    """The encoder's features of every view, float16 (n, 2, N, F), and view indices (n,).
 
     The encoder is frozen, so each picture is encoded once and not at every step.
     """
-    cached = []
+    cached, index = [], []
     with torch.no_grad():
         for n, item in enumerate(items):
-            cached.append(network.tokens(*load_inputs(item, config)).half())
+            rgb, normals, view, region = inputs.of(item)
+            cached.append(network.features(rgb, normals, view, region).half())
+            index.append(int(view[0]))
             progress("tokens", (n + 1) / len(items))
-    return torch.cat(cached), torch.tensor([views.index(i.view) for i in items])
+    return torch.cat(cached), torch.tensor(index)
 
 
-def mean_tokens(tokens: Tensor, view_index: Tensor, n_views: int) -> Tensor:
-    """The mean over each view's parts, (V, 2, h, w, C) float32."""
-    return torch.stack([tokens[view_index == v].float().mean(dim=0) for v in range(n_views)])
+def whitened(network: AnomalyNetwork, features: Tensor) -> Tensor:
+    """(n, 2, N, F) -> (n, 2, N, C) float16, one view at a time."""
+    with torch.no_grad():
+        return torch.cat([network.whitening(part[None].float()).half() for part in features])
 
 
-def fit_cprn(cprn: Cprn, tokens: Tensor, view_index: Tensor, config: TrainConfig, progress: Progress) -> list[float]:
+def remember(network: AnomalyNetwork, tokens: Tensor, view_index: Tensor) -> None:
+    """Fill the place memory with the mean over each view's parts."""
+    views = range(len(network.region.index))
+    means = [torch.stack(network.cprn.streams(_mean(tokens[view_index == v])[None]), dim=1)[0] for v in views]
+    network.cprn.places.remember(torch.stack(means), network.region.index)
+
+
+def _mean(parts: Tensor) -> Tensor:
+    total = torch.zeros(parts.shape[1:])
+    for part in parts:
+        total += part.float()
+    return total / max(1, len(parts))
+
+
+def fit_cprn(
+    network: AnomalyNetwork, tokens: Tensor, view_index: Tensor, config: TrainConfig, progress: Progress
+) -> list[float]:
     """Minimise L_total over random tokens of random views; returns the loss of every step."""
     generator = torch.Generator().manual_seed(config.seed)
+    cprn = network.cprn
     optimiser = torch.optim.AdamW(cprn.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, config))
     cprn.train()
     losses: list[float] = []
     for step in range(config.steps):
         chosen = torch.randint(len(tokens), (config.batch_views,), generator=generator)
-        loss = _loss(cprn, tokens[chosen].float(), view_index[chosen], config, generator)
+        loss = _loss(network, tokens[chosen], view_index[chosen], config, generator)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(cprn.parameters(), config.clip_norm)
@@ -94,16 +133,19 @@ def _rate(step: int, config: TrainConfig) -> float:
     return float(0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * share)))
 
 
-def _loss(cprn: Cprn, clean: Tensor, view: Tensor, config: TrainConfig, generator: torch.Generator) -> Tensor:
+def _loss(
+    network: AnomalyNetwork, clean: Tensor, view: Tensor, config: TrainConfig, generator: torch.Generator
+) -> Tensor:
     """L_total of one step: prototypes and reconstruction see the same chosen tokens, under noise."""
-    b, _, h, w, c = clean.shape
+    b, _, n, c = clean.shape
     if config.tokens_per_view:
-        where = torch.randint(h * w, (b, config.tokens_per_view), generator=generator)
+        chosen = torch.randint(n, (b, config.tokens_per_view), generator=generator)
     else:
-        where = torch.arange(h * w).expand(b, -1)
-    index = where[:, :, None].expand(-1, -1, c)
-    truth = [torch.gather(clean[:, m].reshape(b, h * w, c), 1, index) for m in range(2)]
+        chosen = torch.arange(n).expand(b, -1)
+    clean = torch.gather(clean, 2, chosen[:, None, :, None].expand(-1, 2, -1, c)).float()
+    truth = network.cprn.streams(clean)
     noisy = [t + config.token_noise * torch.randn(t.shape, generator=generator) for t in truth]
-    found = cprn.reconstruct(cprn.places.at(noisy, where, view), truth)
+    where = torch.gather(network.region.index[view], 1, chosen)
+    found = network.cprn.reconstruct(network.cprn.places(noisy, where, view), truth)
     q = assignment(found.F_fused, found.P_ucmp)
     return L_total(L_r(found.distances), L_p(q, config.network.lp_sign), config.network.lp_weight)

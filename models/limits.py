@@ -20,7 +20,7 @@ EULER_GAMMA = 0.5772156649015329
 class HeldOut:
     """Distances of held-out good views, with view and part of each."""
 
-    distances: NDArray[np.float32]  # (n, T, h, w)
+    distances: NDArray[np.float32]  # (n, T, N)
     view_index: NDArray[np.int64]  # (n,)
     part: tuple[str, ...]
 
@@ -58,36 +58,40 @@ def calibrate_scores(network: AnomalyNetwork, held_out: HeldOut, n_views: int, c
 
     The network holds the result when this returns. ValueError where a view has fewer than two good parts.
     """
-    center, spread = _local(held_out, n_views, config)
+    center, spread = _local(network, held_out, config)
     n_targets = held_out.distances.shape[1]
     median, p99 = np.zeros((n_views, n_targets), np.float32), np.ones((n_views, n_targets), np.float32)
     draft = ScoreCalibration(center, spread, median, p99, len(set(held_out.part)))
     network.scoring.calibrate(draft)
     for view in range(n_views):
         maps = _smoothed(network, held_out, view)
-        median[view] = np.median(maps, axis=(0, 2, 3))
-        p99[view] = np.maximum(np.percentile(maps, 99, axis=(0, 2, 3)), median[view] + 1e-6)
+        median[view] = np.median(maps, axis=(0, 2))
+        p99[view] = np.maximum(np.percentile(maps, 99, axis=(0, 2)), median[view] + 1e-6)
     final = ScoreCalibration(center, spread, median, p99, len(set(held_out.part)))
     network.scoring.calibrate(final)
     return final
 
 
 def _smoothed(network: AnomalyNetwork, held_out: HeldOut, view: int) -> NDArray[np.float32]:
-    """(n, T, H, W) of one view's held-out parts, one at a time: a batch would take gigabytes."""
+    """(n, T, tokens) of one view's held-out parts, where they lie on its region."""
     chosen = np.flatnonzero(held_out.view_index == view)
+    inside = network.region.inside[view] > 0
     with torch.no_grad():
         found = [
-            network.scoring.smooth(torch.from_numpy(held_out.distances[i : i + 1]), torch.tensor([view])).numpy()
+            network.scoring.smooth(torch.from_numpy(held_out.distances[i : i + 1]), torch.tensor([view]))[..., inside]
             for i in chosen
         ]
-    return np.concatenate(found)
+    return np.asarray(torch.cat(found).numpy())
 
 
-def _local(held_out: HeldOut, n_views: int, config: TrainConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and spread of distances at each token, both (V, T, h, w), smoothed over neighbours; 0 and 1 if not wanted.
+def _local(
+    network: AnomalyNetwork, held_out: HeldOut, config: TrainConfig
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and spread of distances at each token, both (V, T, N), smoothed over neighbours; 0 and 1 if not wanted.
 
     A floor of a share of the view's median spread keeps tokens that hardly vary from dominating the map.
     """
+    n_views = len(network.region.index)
     shape = (n_views, *held_out.distances.shape[1:])
     center, spread = np.zeros(shape, np.float32), np.ones(shape, np.float32)
     if not config.score.local:
@@ -99,14 +103,26 @@ def _local(held_out: HeldOut, n_views: int, config: TrainConfig) -> tuple[NDArra
                 f"view {view} has {len(d)} held-out good parts, but the spread at a token needs two or more: "
                 "make the data set with more `calibrate` parts"
             )
-        center[view] = d.mean(axis=0)
-        variance = d.var(axis=0, ddof=1)
-        for t in range(shape[1]):
-            around = np.sqrt(cv2.GaussianBlur(variance[t], (0, 0), 1.0))
-            floor = max(config.score.local_floor * float(np.median(around)), config.score.spread_minimum)
-            spread[view, t] = np.sqrt(around**2 + floor**2)
-            center[view, t] = cv2.GaussianBlur(center[view, t], (0, 0), 0.7)
+        center[view] = _around(network, d.mean(axis=0), view, 0.7)
+        around = np.sqrt(np.maximum(_around(network, d.var(axis=0, ddof=1), view, 1.0), 0.0))
+        median = np.median(around, axis=1, keepdims=True)
+        floor = np.maximum(config.score.local_floor * median, config.score.spread_minimum * np.ones_like(median))
+        spread[view] = np.sqrt(around**2 + floor**2)
     return center, spread
+
+
+def _around(network: AnomalyNetwork, values: NDArray[np.floating], view: int, sigma: float) -> NDArray[np.float32]:
+    """(T, N) -> (T, N): the mean around each token on the grid, of those that lie on the region."""
+    index = torch.tensor([view])
+    tokens = torch.from_numpy(np.ascontiguousarray(values, np.float32))[None]
+    on_grid = network.region.put(tokens, index)[0].numpy()
+    inside = network.region.inside[view].numpy()
+    weight = cv2.GaussianBlur(inside, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+    blurred = np.stack([
+        cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT) / np.maximum(weight, 1e-6)
+        for plane in on_grid
+    ])
+    return np.asarray(blurred.reshape(len(values), -1)[:, network.region.index[view].numpy()], np.float32)
 
 
 def scores_of(network: AnomalyNetwork, held_out: HeldOut) -> NDArray[np.float64]:
@@ -115,7 +131,8 @@ def scores_of(network: AnomalyNetwork, held_out: HeldOut) -> NDArray[np.float64]
     with torch.no_grad():
         for i in range(len(held_out.part)):
             view = torch.from_numpy(held_out.view_index[i : i + 1])
-            score, _ = network.scoring(torch.from_numpy(held_out.distances[i : i + 1]), view)
+            smoothed = network.scoring.smooth(torch.from_numpy(held_out.distances[i : i + 1]), view)
+            score, _ = network.scoring.fuse(smoothed, network.region.inside[view], view)
             found.append(float(score[0]))
     return np.array(found)
 

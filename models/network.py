@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.config import MODALITIES, TrainConfig
+from models.config import TrainConfig
 from models.encoder import FilterBank, Whitening
+from models.place_gauss import PlaceGauss
 from models.reconstruction import Cprn
+from models.region import RegionTokens
 from models.scoring import Scoring
 
 
 class AnomalyNetwork(nn.Module):
-    """Filter bank, whitening, CPRN and scoring, with the inputs and outputs that a station expects of a model file."""
+    """Region, encoder, whitening, CPRN, second branch and scoring, with the inputs and outputs of a model file."""
 
-    def __init__(self, config: TrainConfig, input_size: tuple[int, int], n_views: int) -> None:
-        """`input_size` is (H, W) in pixels; ValueError unless both are multiples of the token stride."""
+    def __init__(
+        self, config: TrainConfig, input_size: tuple[int, int], n_views: int, regions: NDArray[np.bool_] | None = None
+    ) -> None:
+        """`input_size` is (H, W) in pixels, `regions` (V, H, W); ValueError unless both are multiples of the stride."""
         super().__init__()
         stride = config.encoder.stride_px
         if input_size[0] % stride or input_size[1] % stride:
@@ -22,24 +29,40 @@ class AnomalyNetwork(nn.Module):
                 f"input size {input_size[0]} x {input_size[1]} px is not a multiple of the token stride, {stride} px: "
                 "choose another encoder.stride_px"
             )
-        self.grid = (input_size[0] // stride, input_size[1] // stride)
+        self.region = RegionTokens(regions, input_size, n_views, stride)
         self.bank = FilterBank(config.encoder)
         components = min(config.encoder.components, self.bank.responses)
         self.whitening = Whitening(self.bank.responses, components)
-        self.cprn = Cprn(config.network, components, self.grid, n_views)
-        self.scoring = Scoring(config.score, input_size, self.grid, n_views, len(self.cprn.targets))
-
-    def tokens(self, diffuse_rgb: Tensor, normals: Tensor) -> Tensor:
-        """(B, 3, H, W) linear 0..1 and unit normals (B, 3, H, W) -> whitened tokens (B, 2, h, w, C), colour first."""
-        white: Tensor = self.whitening(self.bank(diffuse_rgb, normals))
-        return white
-
-    def forward(self, diffuse_rgb: Tensor, normals: Tensor, view_index: Tensor) -> tuple[Tensor, Tensor]:
-        """The inputs of `tokens` and the view's index (B,) int64 -> pred_score (B,), anomaly_map (B, H, W)."""
-        score, fused = self.scoring(self.cprn(self.tokens(diffuse_rgb, normals), view_index), view_index)
-        return score, fused
+        self.cprn = Cprn(config.network, components, self.region.grid, n_views)
+        self.gauss = (
+            PlaceGauss(n_views, self.bank.modalities, self.region.count, self.bank.responses)
+            if config.score.place_gauss
+            else None
+        )
+        self.scoring = Scoring(config.score, self.region, len(self.targets))
 
     @property
-    def modalities(self) -> tuple[str, ...]:
-        """Names of the reconstructed targets, in the order of the T axis."""
-        return tuple(MODALITIES[t] for t in self.cprn.targets)
+    def targets(self) -> tuple[str, ...]:
+        """Names along the T axis: what CPRN rebuilds, then the second branch's modalities."""
+        second = () if self.gauss is None else ("rgb_at_place", "normals_at_place")
+        return (*self.cprn.names, *second)
+
+    def features(self, diffuse_rgb: Tensor, normals: Tensor, view_index: Tensor, region: Tensor) -> Tensor:
+        """(B, 3, H, W) linear 0..1, unit normals, (B,), (B, H, W) -> the encoder's (B, 2, N, F), colour first."""
+        encoded = self.bank(*self.region(diffuse_rgb, normals, region))
+        return self.region.take(encoded.permute(0, 1, 3, 4, 2), view_index)
+
+    def distances(self, features: Tensor, view_index: Tensor) -> Tensor:
+        """(B, 2, N, F), (B,) -> (B, T, N)."""
+        found = self.cprn(self.whitening(features), self.region.index[view_index], view_index)
+        if self.gauss is not None:
+            found = torch.cat([found, self.gauss(features, view_index)], dim=1)
+        return found
+
+    def forward(
+        self, diffuse_rgb: Tensor, normals: Tensor, view_index: Tensor, region: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The inputs of `features` -> pred_score (B,), anomaly_map (B, H, W)."""
+        features = self.features(diffuse_rgb, normals, view_index, region)
+        score, fused = self.scoring(self.distances(features, view_index), view_index, region)
+        return score, fused

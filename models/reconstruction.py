@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.config import NetworkConfig
-from models.cprn import Cpga, Ucp, cosine_distance, feed_forward
+from models.config import MODALITIES, NetworkConfig
+from models.cprn import Cpga, FixedPrototypes, OneModalityPrototypes, Ucp, cosine_distance, feed_forward
 from models.places import BareTokens, PlacedTokens
 
 
@@ -63,33 +63,57 @@ class Reconstruction:
 
 
 class Cprn(nn.Module):
-    """Tokens of both modalities in, reconstruction distances per target out."""
+    """Tokens of the modalities in, reconstruction distances per target out.
+
+    A *stream* is what is rebuilt by one decoder: colour, normals, or both side by side (Table 4's concatenation).
+    """
 
     def __init__(self, config: NetworkConfig, components: int, grid: tuple[int, int], n_views: int) -> None:
         super().__init__()
-        self.grid = grid
+        self.grid, self.inputs = grid, config.inputs
+        streams = 2 if config.inputs == "both" else 1
+        components = 2 * components if config.inputs == "concatenation" else components
         D = config.width if config.embedding else components
-        self.places = PlacedTokens(config, components, grid, n_views) if config.embedding else BareTokens()
-        self.ucp = Ucp(config, D)
-        self.targets = (0, 1) if config.targets == "both" else (0,)
+        self.places: BareTokens | PlacedTokens = (
+            PlacedTokens(config, components, grid, n_views, streams) if config.embedding else BareTokens()
+        )
+        self.ucp = _prototypes(config, D)
+        self.targets = (0, 1) if config.targets == "both" and streams == 2 else (0,)
         self.decoders = nn.ModuleList(Decoder(config, D, components) for _ in self.targets)
 
-    def forward(self, tokens: Tensor, view_index: Tensor) -> Tensor:
-        """(B, 2, h, w, C), (B,) -> distances (B, T, h, w): every token, as in the exported graph."""
-        placed = self.places(tokens, view_index)
-        b, c = tokens.shape[0], tokens.shape[-1]
-        flat = [e.reshape(b, self.grid[0] * self.grid[1], e.shape[-1]) for e in placed]
-        truth = [tokens[:, m].reshape(b, self.grid[0] * self.grid[1], c) for m in range(2)]
-        found = self.reconstruct(flat, truth).distances
-        return found.reshape(b, len(self.targets), self.grid[0], self.grid[1])
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the targets, in the order of the T axis."""
+        if self.inputs == "both":
+            return tuple(MODALITIES[t] for t in self.targets)
+        return (self.inputs,)
+
+    def streams(self, tokens: Tensor) -> list[Tensor]:
+        """(B, 2, n, C), colour first -> what is rebuilt, each (B, n, C) or (B, n, 2 C)."""
+        if self.inputs == "both":
+            return [tokens[:, 0], tokens[:, 1]]
+        if self.inputs == "concatenation":
+            return [torch.cat([tokens[:, 0], tokens[:, 1]], dim=-1)]
+        return [tokens[:, MODALITIES.index(self.inputs)]]
+
+    def forward(self, tokens: Tensor, where: Tensor, view_index: Tensor) -> Tensor:
+        """(B, 2, N, C) at flat grid positions `where` (B, N), (B,) -> distances (B, T, N), as in the exported graph."""
+        truth = self.streams(tokens)
+        return self.reconstruct(self.places(truth, where, view_index), truth).distances
 
     def reconstruct(self, placed: list[Tensor], truth: list[Tensor]) -> Reconstruction:
-        """Colour and normals as `places` gave them, (B, N, D) each, and the (B, N, C) that they should give back."""
-        P_ucmp = self.ucp(placed[0], placed[1])
+        """Each stream as `places` gave it, (B, N, D), and the (B, N, C) that it should give back."""
+        P_ucmp = self.ucp(*placed)
         per_target = []
         for target, decoder in zip(self.targets, self.decoders, strict=True):
             rebuilt = decoder(placed[target], P_ucmp)
             distance = [cosine_distance(truth[target].detach(), r) for r in rebuilt]
             per_target.append(torch.stack(distance).mean(dim=0))
-        F_fused = functional.normalize(placed[0], dim=-1) + functional.normalize(placed[1], dim=-1)
+        F_fused = torch.stack([functional.normalize(stream, dim=-1) for stream in placed]).sum(dim=0)
         return Reconstruction(torch.stack(per_target, dim=1), P_ucmp, F_fused)
+
+
+def _prototypes(config: NetworkConfig, D: int) -> nn.Module:
+    if config.prototype_source == "fixed":
+        return FixedPrototypes(config, D)
+    return Ucp(config, D) if config.inputs == "both" else OneModalityPrototypes(config, D)

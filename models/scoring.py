@@ -2,7 +2,7 @@
 
 The paper takes the map from the last stage and the score from L_r, both as they come. Here a distance is first
 expressed in spreads of good parts at the same token of the same view, the map is smoothed and scaled by what good
-parts reach in that view, and the score is the mean of its highest pixels, so that a small defect is not averaged away.
+parts reach in that view, and the score is the mean of its highest tokens, so that a small defect is not averaged away.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.config import ScoreConfig
 from models.encoder import DepthwiseFilter, gaussian_kernel
+from models.region import RegionTokens
+
+OUTSIDE = -1e4  # of a token that is not looked at, where the highest ones are chosen
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreCalibration:
-    """What held-out good parts look like to the network: V views, T targets, a grid of (h, w) tokens."""
+    """What held-out good parts look like to the network: V views, T targets, N tokens in a view."""
 
-    center: NDArray[np.float32]  # (V, T, h, w) mean distance
-    spread: NDArray[np.float32]  # (V, T, h, w) standard deviation, floored
+    center: NDArray[np.float32]  # (V, T, N) mean distance
+    spread: NDArray[np.float32]  # (V, T, N) standard deviation, floored
     median: NDArray[np.float32]  # (V, T) of the smoothed maps
     p99: NDArray[np.float32]  # (V, T) of the smoothed maps, above the median
     n_parts: int
@@ -37,18 +39,21 @@ class Scoring(nn.Module):
     spread: Tensor
     median: Tensor
     p99: Tensor
+    weight: Tensor
 
-    def __init__(
-        self, config: ScoreConfig, input_size: tuple[int, int], grid: tuple[int, int], n_views: int, n_targets: int
-    ) -> None:
+    def __init__(self, config: ScoreConfig, tokens: RegionTokens, n_targets: int) -> None:
         super().__init__()
-        self.config, self.input_size = config, input_size
-        self.top = max(1, round(config.top_fraction * input_size[0] * input_size[1]))
-        kernel = gaussian_kernel(config.sigma_px)
-        self.blur_x = DepthwiseFilter(kernel[None, :], n_targets)
-        self.blur_y = DepthwiseFilter(kernel[:, None], n_targets)
-        self.register_buffer("center", torch.zeros(n_views, n_targets, *grid))
-        self.register_buffer("spread", torch.ones(n_views, n_targets, *grid))
+        self.config, self.tokens = config, tokens
+        n_views = len(tokens.index)
+        kernel = gaussian_kernel(config.sigma_px / tokens.stride)
+        self.blur_x = DepthwiseFilter(kernel[None, :], n_targets, border="constant")
+        self.blur_y = DepthwiseFilter(kernel[:, None], n_targets, border="constant")
+        inside = tokens.inside[:, None].expand(-1, n_targets, -1, -1)
+        with torch.no_grad():
+            weight = self.blur_y(self.blur_x(inside))
+        self.register_buffer("weight", torch.where(inside > 0, weight, torch.ones_like(weight))[:, :1].contiguous())
+        self.register_buffer("center", torch.zeros(n_views, n_targets, tokens.count))
+        self.register_buffer("spread", torch.ones(n_views, n_targets, tokens.count))
         self.register_buffer("median", torch.zeros(n_views, n_targets))
         self.register_buffer("p99", torch.ones(n_views, n_targets))
 
@@ -58,20 +63,25 @@ class Scoring(nn.Module):
             getattr(self, name).copy_(torch.from_numpy(getattr(calibration, name)))
 
     def smooth(self, distances: Tensor, view_index: Tensor) -> Tensor:
-        """(B, T, h, w) -> (B, T, H, W): relative to good parts at the same place, upsampled, blurred."""
+        """(B, T, N) -> (B, T, h, w): relative to good parts at the same place, blurred within the region."""
         relative = (distances - self.center[view_index]) / self.spread[view_index]
-        large = functional.interpolate(relative, size=self.input_size, mode="bilinear", align_corners=False)
-        blurred: Tensor = self.blur_y(self.blur_x(large))
-        return blurred
+        blurred: Tensor = self.blur_y(self.blur_x(self.tokens.put(relative, view_index)))
+        return blurred / self.weight[view_index]
 
-    def forward(self, distances: Tensor, view_index: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, h, w), (B,) -> score (B,), map (B, H, W)."""
-        return self.fuse(self.smooth(distances, view_index), view_index)
+    def forward(self, distances: Tensor, view_index: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, N), (B,), (B, H, W) -> score (B,), map (B, H, W), 0 outside the region."""
+        score, fused = self.fuse(self.smooth(distances, view_index), self.tokens.tokens_of(region, view_index), view_index)
+        return score, self.tokens.whole(fused, region)
 
-    def fuse(self, smoothed: Tensor, view_index: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, H, W) from `smooth`, (B,) -> score (B,), map (B, H, W)."""
+    def fuse(self, smoothed: Tensor, inside: Tensor, view_index: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, h, w) from `smooth`, (B, h, w) the tokens that count, (B,) -> score (B,), map (B, h, w)."""
         median, p99 = self.median[view_index][:, :, None, None], self.p99[view_index][:, :, None, None]
         calibrated = (smoothed - median) / (p99 - median)
         fused = calibrated.amax(dim=1) if self.config.fuse == "max" else calibrated.sum(dim=1)
-        pixels = fused.reshape(fused.shape[0], self.input_size[0] * self.input_size[1])
-        return pixels.topk(self.top, dim=1, sorted=False).values.mean(dim=1), fused
+        fused = fused * inside
+        h, w = self.tokens.grid
+        if self.config.top_tokens == 0:
+            return fused.sum(dim=(1, 2)) / inside.sum(dim=(1, 2)), fused
+        flat = (fused + (1.0 - inside) * OUTSIDE).reshape(fused.shape[0], h * w)
+        top = min(self.config.top_tokens, h * w)
+        return flat.topk(top, dim=1, sorted=False).values.mean(dim=1), fused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from models.config import TrainConfig
 from models.dataset import Dataset, DatasetError, Item, load_dataset
 from models.export import Arrays, Exported, ModelDescription, ParityReport, export_network
-from models.fit import fit_network, load_inputs
+from models.fit import Inputs, fit_network
 from models.limits import HeldOut, ViewLimits, set_limits
 from models.network import AnomalyNetwork
 from models.progress import Progress, silent
@@ -60,14 +60,16 @@ def train_product(
     torch.manual_seed(config.seed)
     dataset = load_dataset(dataset_folder)
     training, held_out_items = _good_parts(dataset)
-    network = AnomalyNetwork(config, dataset.input_size, len(dataset.views))
-    losses = fit_network(network, training, dataset.views, config, progress)
+    config = config_for(dataset, config)
+    inputs = Inputs(dataset, config)
+    network = AnomalyNetwork(config, dataset.input_size, len(dataset.views), inputs.regions)
+    losses = fit_network(network, training, inputs, config, progress)
     network.eval()
-    held_out = measure(network, held_out_items, dataset.views, config, progress)
+    held_out = measure(network, held_out_items, inputs, progress)
     calibration, found = set_limits(network, held_out, dataset.views, config)
     describe = _description(dataset, config, network, calibration, found.limits)
     progress("export", 0.0)
-    exported = export_network(network, describe, out_file, _stored(held_out_items, dataset.views, config))
+    exported = export_network(network, describe, out_file, _stored(held_out_items, inputs))
     progress("export", 1.0)
     return _report(describe, exported, out_file, losses, found, time.monotonic() - started)
 
@@ -84,28 +86,35 @@ def _good_parts(dataset: Dataset) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     return training, held_out
 
 
-def measure(
-    network: AnomalyNetwork, items: tuple[Item, ...], views: tuple[str, ...], config: TrainConfig, progress: Progress
-) -> HeldOut:
+def config_for(dataset: Dataset, config: TrainConfig) -> TrainConfig:
+    """The configuration as far as the data bears it: pictures alone have no normals, free parts no places."""
+    network, score = config.network, config.score
+    if not dataset.has_normals and network.inputs in ("both", "concatenation"):
+        network = replace(network, inputs="rgb")
+    if not dataset.has_normals and network.inputs == "normals":
+        raise DatasetError(f"{dataset.folder} holds pictures alone: a preset that needs normals cannot learn from it")
+    if dataset.alignment == "free":
+        network = replace(network, placed=False, place_components=0)
+        score = replace(score, local=False, place_gauss=False)
+    return replace(config, network=network, score=score)
+
+
+def measure(network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, progress: Progress) -> HeldOut:
     """Token distances of held-out views."""
-    found = []
-    index = np.array([views.index(i.view) for i in items], np.int64)
+    found, index = [], []
     with torch.no_grad():
         for n, item in enumerate(items):
-            view = torch.from_numpy(index[n : n + 1])
-            found.append(network.cprn(network.tokens(*load_inputs(item, config)), view).numpy())
+            rgb, normals, view, region = inputs.of(item)
+            found.append(network.distances(network.features(rgb, normals, view, region), view).numpy())
+            index.append(int(view[0]))
             progress("held-out parts", (n + 1) / len(items))
-    return HeldOut(np.concatenate(found), index, tuple(i.part for i in items))
+    return HeldOut(np.concatenate(found), np.array(index, np.int64), tuple(i.part for i in items))
 
 
-def _stored(items: tuple[Item, ...], views: tuple[str, ...], config: TrainConfig) -> list[Arrays]:
+def _stored(items: tuple[Item, ...], inputs: Inputs) -> list[Arrays]:
     """Held-out inputs for the parity gate: the first of each view."""
     first = {i.view: i for i in reversed(items)}
-    found: list[Arrays] = []
-    for view, item in first.items():
-        rgb, normals = load_inputs(item, config)
-        found.append((rgb.numpy(), normals.numpy(), np.array([views.index(view)], np.int64)))
-    return found
+    return [tuple(array.numpy() for array in inputs.of(item)) for item in first.values()]  # type: ignore[misc]
 
 
 def _description(
@@ -121,11 +130,13 @@ def _description(
         input_size=dataset.input_size,
         photometric_stereo=dataset.photometric_stereo,
         config=config,
-        modalities=network.modalities,
+        modalities=network.targets,
         calibration=calibration,
         limits=limits,
         dataset_sha256=dataset.sha256,
         n_train_parts=len({i.part for i in dataset.of("train", "good")}),
+        regions_used=bool(dataset.regions),
+        encoder=network.bank,
     )
 
 

@@ -105,7 +105,7 @@ def small_model(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -
     config = TrainConfig(
         encoder=EncoderConfig(sigmas_px=(1.0, 2.0), components=12, floor=0.02),
         network=NetworkConfig(width=32, heads=2, prototypes=4, stages=2),
-        score=ScoreConfig(top_fraction=0.01, spread_minimum=0.1),
+        score=ScoreConfig(spread_minimum=0.1),
         steps=120,
         threads=1,
         tokens_per_view=64,
