@@ -9,28 +9,17 @@ The whole is one graph of matrix products, which exports to ONNX.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.config import NeighbourConfig
 from models.encoders.protocol import Encoder
 
 Inputs = tuple[Tensor, Tensor, Tensor]  # colour and normals (1, 3, H, W), view (1,)
 LEAST_SPREAD = 1e-3  # of the largest spread among features: a constant feature shall not be blown up
 SKETCH = 48  # numbers of the random projection in which centres are chosen
-
-
-@dataclass(frozen=True, slots=True)
-class NeighbourConfig:
-    """Settings of the branch; they go into the model file."""
-
-    encoder: str = "efficientnet-lite0"
-    bank: int = 3000  # tokens kept for each view and modality
-    pool: int = 40000  # tokens drawn at random, of which the bank is chosen
-    place_weight: float = 1.0  # in spreads of one feature for each token of distance; 0 for parts that are not aligned
-    seed: int = 0
 
 
 class NeighbourBranch(nn.Module):
