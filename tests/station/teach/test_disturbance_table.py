@@ -16,7 +16,7 @@ from station.inspection.result import AnomalyMap, Verdict, ViewResult
 from station.recipe.edit import update_recipe_values
 from station.recipe.fields import ProofTolerances
 from station.recipe.loaded import load_recipe
-from station.teach.disturbance_table import TESTS, Test, _Outcome, disturbance_table, held_out, promise
+from station.teach.disturbance_table import TRIALS, Trial, _Outcome, disturbance_table, held_out, promise
 
 LIMIT = 2.0
 
@@ -39,7 +39,7 @@ def test_noise_that_good_parts_do_not_bear_is_seen_in_the_table(tmp_path: Path) 
     loaded = made_recipe(tmp_path)
     collection = made_collection(loaded, tmp_path / "tiles", 1, 2)
     assert [part.split for part in held_out(collection, 9)] == ["test", "calibrate", "calibrate"]
-    tests = [t for t in TESTS if t.name in ("undisturbed", "one lamp -10%", "noise x2", "one light 1 deg off")]
+    trials = [t for t in TRIALS if t.name in ("undisturbed", "one lamp -10%", "noise x2", "one light 1 deg off")]
     seen: list[float] = []
     table = disturbance_table(
         loaded,
@@ -47,7 +47,7 @@ def test_noise_that_good_parts_do_not_bear_is_seen_in_the_table(tmp_path: Path) 
         collection,
         2,
         lambda _, share: seen.append(share),
-        tests,  # type: ignore[arg-type]
+        trials,  # type: ignore[arg-type]
     )
     rows = {row.name: row for row in table.rows}
     assert rows["undisturbed"].passed == 2
@@ -68,8 +68,8 @@ def outcome(name: str, tolerance: str | None, strength: float, verdicts: str, **
     views = [
         ViewResult("top", full[v], LIMIT, reasons=why if v == "U" else (), quality=dict(quality)) for v in verdicts
     ]
-    test = Test(name, lambda _: None, tolerance, strength)  # type: ignore[arg-type, return-value]
-    return _Outcome(test, [(view,) for view in views])
+    trial = Trial(name, lambda _: None, tolerance, strength)  # type: ignore[arg-type, return-value]
+    return _Outcome(trial, [(view,) for view in views])
 
 
 def promised(*outcomes: _Outcome) -> Mapping[str, float]:

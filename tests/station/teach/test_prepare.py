@@ -46,16 +46,20 @@ def quiet(_what: str, _share: float) -> None:
     return None
 
 
+@pytest.fixture(scope="module")
+def prepared(loaded: LoadedRecipe, collection: Collection, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("station.teach.prepare.part_references_of", made_references)
+        return prepare(loaded, collection, tmp_path_factory.mktemp("prepared") / "set", quiet)
+
+
 def index_of(prepared: Prepared) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((prepared.folder / "index.json").read_text())
     return found
 
 
-def test_a_collection_becomes_a_data_set_plain_and_under_an_ordinary_day(
-    loaded: LoadedRecipe, collection: Collection, tmp_path: Path
-) -> None:
+def test_a_collection_becomes_a_data_set_plain_and_under_an_ordinary_day(prepared: Prepared) -> None:
     """Issue 17, point 3: no recorded part is needed twice."""
-    prepared = prepare(loaded, collection, tmp_path / "set", quiet)
     index = index_of(prepared)
     assert index["input_size"] == list(SHAPE)
     assert index["alignment"] == "placed"
@@ -81,24 +85,20 @@ def test_a_collection_becomes_a_data_set_plain_and_under_an_ordinary_day(
     assert mask[40:44, 60:80].mean() > 200
 
 
-def test_a_disturbed_part_differs_from_its_plain_one_a_little(
-    loaded: LoadedRecipe, collection: Collection, tmp_path: Path
-) -> None:
-    index = index_of(prepare(loaded, collection, tmp_path / "set", quiet))
+def test_a_disturbed_part_differs_from_its_plain_one_a_little(prepared: Prepared) -> None:
+    index = index_of(prepared)
     plain, day = (
         next(i for i in index["items"] if (i["part"], i["view"], i["variant"]) == ("good-1", "top", variant))
         for variant in ("plain", "ordinary-day")
     )
-    a, b = (
-        cv2.imread(str(tmp_path / "set" / i["rgb"]), cv2.IMREAD_UNCHANGED).astype(float)[TILE] for i in (plain, day)
-    )
+    a, b = (cv2.imread(str(prepared.folder / i["rgb"]), cv2.IMREAD_UNCHANGED).astype(float)[TILE] for i in (plain, day))
     ratio = b.mean() / a.mean()
     assert 0.9 < ratio < 1.1
     assert np.abs(b - ratio * a).mean() / a.mean() > 1e-3
 
 
 def test_a_second_run_goes_on_where_the_first_one_ended(
-    loaded: LoadedRecipe, collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    loaded: LoadedRecipe, collection: Collection, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Issue 17, point 3: raw frames are solved once."""
 
@@ -120,16 +120,14 @@ def test_a_second_run_goes_on_where_the_first_one_ended(
     monkeypatch.setattr(ViewPreparer, "prepared", counted)
     resumed = index_of(prepare(loaded, collection, tmp_path / "set", quiet))
     assert len(solved) == (22 - done) * len(VIEWS)
-    whole = index_of(prepare(loaded, collection, tmp_path / "whole", quiet))
-    assert resumed == whole
+    assert resumed == index_of(prepared)
 
 
 def test_a_folder_that_was_prepared_otherwise_is_not_mixed(
-    loaded: LoadedRecipe, collection: Collection, tmp_path: Path
+    loaded: LoadedRecipe, collection: Collection, prepared: Prepared, tmp_path: Path
 ) -> None:
-    prepare(loaded, collection, tmp_path / "set", quiet)
     with pytest.raises(CollectionError, match="was prepared with another seed: remove the folder"):
-        prepare(loaded, collection, tmp_path / "set", quiet, seed=1)
+        prepare(loaded, collection, prepared.folder, quiet, seed=1)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("x")
     with pytest.raises(CollectionError, match="holds something else"):
