@@ -61,8 +61,8 @@ class AnomalyNetwork(nn.Module):
 
     def forward(
         self, diffuse_rgb: Tensor, normals: Tensor, view_index: Tensor, region: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The inputs of `features` -> pred_score (B,), anomaly_map (B, H, W)."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The inputs of `features` -> pred_score (B,), anomaly_map (B, H, W), target_maps (B, T, h, w)."""
         features = self.features(diffuse_rgb, normals, view_index, region)
-        score, fused = self.scoring(self.distances(features, view_index), view_index, region)
-        return score, fused
+        score, fused, of_targets = self.scoring(self.distances(features, view_index), view_index, region)
+        return score, fused, of_targets
