@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
-from drivers.simulated.scene import DEFAULT_BOUNCES, Part, Scene, make_part, random_defect
+from drivers.simulated.scene import DEFAULT_BOUNCES, LightHead, Part, Scene, make_part, random_defect
 from drivers.simulated.scene.mounted import MountedCamera
 from station.acquire.plan import CaptureStep, lit_steps, make_plan
 from station.judge.diffuse_picture import diffuse_rgb
@@ -73,13 +73,13 @@ class Photographer:
             yield viewpoint.name, self._solve(scene, _visited(viewpoint.as_pose(), rng), mine, part.seed)
 
     def photographed(
-        self, part: Part, seed: int, camera: MountedCamera | None = None
+        self, part: Part, seed: int, camera: MountedCamera | None = None, head: LightHead | None = None
     ) -> Iterator[tuple[str, dict[str, Frame], NDArray[np.bool_]]]:
         """(view, frame of each light, defect mask) of a part, as the arm comes to it: the frames before any solving.
 
         Poses and noise follow from `seed`. The mask is (H, W) of `shape`, the model's grid.
         """
-        scene = Scene(part, seed=SCENE_SEED, threads=self._threads, camera=camera, bounces=DEFAULT_BOUNCES)
+        scene = Scene(part, head, seed=SCENE_SEED, threads=self._threads, camera=camera, bounces=DEFAULT_BOUNCES)
         rng = np.random.default_rng([seed, 0])
         steps = lit_steps(make_plan(self._loaded.recipe))
         for viewpoint in self._loaded.recipe.viewpoints:
