@@ -9,13 +9,15 @@ from typing import Literal
 
 import numpy as np
 
-from drivers.simulated.scene import Placement, make_part, random_defect
+from drivers.simulated.scene import DEFECT_KINDS, Placement, make_part, random_defect
 from drivers.simulated.scene.mounted import MountedCamera
 from station.collection.folder import About, Collection, LightTaken
 from station.recipe.loaded import LoadedRecipe
+from station.teach.parts import FIRST_SEED, SEED_STRIDE
 from station.teach.photographer import FORMAT, Color, Photographer
 
 MOST_SHIFT_MM, MOST_TURN_DEG = 2.0, 2.0
+DEFECTIVE_FROM = 500  # of a test part's seed
 SEATED_SHARE = 0.5  # of the parts lie in their seat, with its play alone
 Progress = Callable[[str, float], None]
 
@@ -48,6 +50,32 @@ def somewhere(seed: int) -> Placement | None:
     radius, angle = MOST_SHIFT_MM * rng.uniform(), rng.uniform(0, 2 * np.pi)
     turn = MOST_TURN_DEG * rng.uniform(-1, 1)
     return Placement(float(radius * np.cos(angle)), float(radius * np.sin(angle)), float(turn))
+
+
+def parts_to_learn_from(good: int, calibrate: int, seed: int = 0) -> list[SimulatedPart]:
+    """Good parts to train on and to calibrate on, in turn, some of them off their seat; `seed` gives others."""
+    base = SEED_STRIDE * seed
+    found = []
+    for n in range(max(good, calibrate)):
+        if n < good:
+            found.append(_good(base + FIRST_SEED["train"] + n, "train"))
+        if n < calibrate:
+            found.append(_good(base + FIRST_SEED["calibrate"] + n, "calibrate"))
+    return found
+
+
+def parts_to_test(defective: int, seed: int = 0) -> list[SimulatedPart]:
+    """Defective parts, the kinds in turn, and as many good ones, all in their seats."""
+    first = SEED_STRIDE * seed + FIRST_SEED["test"]
+    found = []
+    for n in range(defective):
+        found.append(SimulatedPart(first + DEFECTIVE_FROM + n, "test", (DEFECT_KINDS[n % len(DEFECT_KINDS)],)))
+        found.append(SimulatedPart(first + n, "test"))
+    return found
+
+
+def _good(seed: int, split: Literal["train", "calibrate"]) -> SimulatedPart:
+    return SimulatedPart(seed, split, (), somewhere(seed))
 
 
 def collect_simulated(
