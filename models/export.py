@@ -88,7 +88,8 @@ def export_network(
 ) -> Exported:
     """Write the network and its description, once onnxruntime agrees with torch on golden and `stored` views.
 
-    The golden inputs are made from the first stored view of each; where there is none, from a lattice. Raises ParityError, and then leaves no file behind.
+    The golden inputs are made from the first stored view of each; where there is none, from a lattice. Raises
+    ParityError, and then leaves no file behind.
     """
     network.eval()
     partial = out_file.with_name(f".{out_file.name}.{os.getpid()}.part")

@@ -69,7 +69,7 @@ class Scoring(nn.Module):
         return blurred / self.weight[view_index]
 
     def forward(self, distances: Tensor, view_index: Tensor, region: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, T, N), (B,), (B, H, W) -> score (B,), map (B, H, W), maps of all targets (B, T, h, w) on the box's tokens.
+        """(B, T, N), (B,), (B, H, W) -> score (B,), map (B, H, W), every target's map (B, T, h, w) on tokens.
 
         Outside the region the maps are 0. Those of the targets are for the self-test: the fused map shows only the
         oddest target, and damage to the others would hide behind it.

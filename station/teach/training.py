@@ -155,7 +155,7 @@ def train(
 
     `data` is a collection, which is prepared into the folder NAME-prepared beside it, or a data set, or a folder that
     holds one: then `<data>/<product>`, a collection that is simulated there if absent. A mono model of simulated parts
-    serves full-resolution captures; it learns from `<data>/mono/<product>`, whose pictures are averaged from finer ones.
+    serves full-resolution captures; it learns from `<data>/mono/<product>`, whose pictures are averaged ones.
     `steps` None is the trainer's default; `preset_name` is one of `models.config.preset`. Of a collection, `disturbed`
     held-out good parts (0: none) are judged under every disturbance.
 
@@ -227,7 +227,7 @@ def _product_of(data: Path) -> str:
 
 
 def _source(data: Path, loaded: LoadedRecipe, color: Color, progress: Callable[[str, float], None]) -> Path:
-    """`data` itself where it is a collection or a data set; else the product's in it, a collection simulated if absent."""
+    """`data` itself if it is a collection or a data set; else the product's in it, simulated if absent."""
     if any((data / name).is_file() for name in (COLLECTION_INDEX, "index.json")):
         return data
     folder = (data if color == "rgb" else data / "mono") / loaded.recipe.product
