@@ -172,7 +172,10 @@ class Collection:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
         if pixels is None:
             raise CollectionError(f"{path}: is no picture; restore it from a backup")
-        return np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[:, :, ::-1])
+        if pixels.dtype not in (np.uint8, np.uint16):
+            raise CollectionError(f"{path}: has {pixels.dtype} pixels, not 8 or 16 bits; restore it from a backup")
+        whole: Pixels = np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[:, :, ::-1])  # type: ignore[assignment]
+        return whole
 
 
 def _difference(there: About, wanted: About) -> str:
