@@ -30,6 +30,7 @@ FEWEST_PARTS = 5
 MOST_PARTS = 24  # more show nothing new, and each takes 40 MB while it is learned from
 ROUNDS = 3
 FIRST_HEIGHT_MM = 5.0  # before any is known
+OFF_CELLS = 0.5  # parts that were brought together may still be off by so much
 NEAR_MM = 0.4  # parts that lie so near to the reference show it before heights are known
 F32 = NDArray[np.float32]
 Picture = tuple[F32, F32]  # rgb and normals, (3, H, W) each, on the model's grid
@@ -134,4 +135,7 @@ def _alike(features: F32) -> F32:
     """(h, w) 0..1 of (parts, 4, h, w): 1 where all good parts are the same, 0.5 where they spread by the unit."""
     brightness = features[:, 0] * (np.median(features[:, 0]) / np.median(features[:, 0], axis=(1, 2)))[:, None, None]
     spread = brightness.var(axis=0) + features[:, 1:].var(axis=0).mean(axis=0)
-    return np.asarray(1 / (1 + spread), np.float32)
+    middle = features.mean(axis=0)
+    slopes = [cv2.Sobel(plane, cv2.CV_32F, *order, ksize=3, scale=1 / 8) for plane in middle for order in ((1, 0), (0, 1))]
+    steep = np.sum(np.square(slopes), axis=0)
+    return np.asarray(1 / (1 + spread / (1 + (OFF_CELLS**2) * steep)), np.float32)
