@@ -134,7 +134,7 @@ class PartTracker:
     def _off(
         self, level: _Level, picture: tuple[F32, F32], place: F64, shift_px: tuple[float, float]
     ) -> tuple[F32, F32, F32]:
-        """(4, N, ROW) each: what the picture shows less the reference, in spreads; the weights; what the picture shows."""
+        """(4, N, ROW) each: the picture less the reference, in spreads; the weights; the picture."""
         camera = self.reference.camera
         u, v = seen_at(camera, level.surface, *(float(p) for p in place))
         at_u = (u + np.float32(shift_px[0] + 0.5)) / level.cell_px - np.float32(0.5)

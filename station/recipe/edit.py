@@ -10,7 +10,14 @@ from station.documents.atomic import write_atomic
 from station.documents.document import Document, dump_document, parse_document, read_document
 from station.documents.errors import DocumentError
 from station.documents.reader import FieldPath
-from station.recipe.fields import Recipe, PartReferenceChoice, ReferenceCamera, ReferenceLight, ViewReferenceChoice, WhiteBalance
+from station.recipe.fields import (
+    PartReferenceChoice,
+    Recipe,
+    ReferenceCamera,
+    ReferenceLight,
+    ViewReferenceChoice,
+    WhiteBalance,
+)
 
 Levels = Mapping[str, Mapping[str, float]]
 Edit = tuple[int, int, str]  # replace text[start:end]

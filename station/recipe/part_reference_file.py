@@ -1,4 +1,4 @@
-"""What a good part looks like in each view, and where it is: an .npz beside the recipe, read only when its hash is right.
+"""What a good part looks like in each view, and where it is: an .npz beside the recipe, read by its hash.
 
 The judge finds the part with it and brings the picture back to where the reference has the part; the detector looks at
 the part's region alone. It belongs to one rig and to the model's grid on which it was made.

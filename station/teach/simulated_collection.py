@@ -71,9 +71,7 @@ def about(loaded: LoadedRecipe, color: Color) -> About:
     """What a collection states that is taken by this recipe on the simulated rig."""
     recipe = loaded.recipe
     lights = {
-        light.name: LightTaken(
-            light.channel, light.kind, light.exposure_us, light.brightness, recipe.capture.gain_db
-        )
+        light.name: LightTaken(light.channel, light.kind, light.exposure_us, light.brightness, recipe.capture.gain_db)
         for light in recipe.lights
     }
     views = tuple(viewpoint.name for viewpoint in recipe.viewpoints)
@@ -85,7 +83,9 @@ def _take(
 ) -> None:
     defects = tuple(random_defect(product, kind, part.seed + n) for n, kind in enumerate(part.kinds))
     frames, masks = {}, {}
-    for view, of_view, mask in photographer.photographed(make_part(product, part.seed, defects, part.off), part.seed, camera):
+    for view, of_view, mask in photographer.photographed(
+        make_part(product, part.seed, defects, part.off), part.seed, camera
+    ):
         frames[view], masks[view] = of_view, mask
     facts = {"seed": part.seed, "off": None if part.off is None else asdict(part.off)}
     collection.add(part.name, part.kind, part.split, frames, masks, facts)
