@@ -33,7 +33,11 @@ def why_part_unknown(loaded: LoadedRecipe) -> str | None:
     if references is None:
         return "the recipe names no part_reference"
     views = [viewpoint.name for viewpoint in loaded.recipe.viewpoints]
-    found = list(part_misfits(references, views, loaded.sha256s["calibration"]))
+    found = list(
+        part_misfits(
+            references, views, loaded.sha256s["calibration"], is_aimed=loaded.recipe.reference_camera is not None
+        )
+    )
     return f"its part_reference does not fit: {'; '.join(found)}" if found else None
 
 

@@ -68,8 +68,8 @@ def part_region(
     region = _large(filled(cv2.morphologyEx(part, cv2.MORPH_CLOSE, GAPS)))
     if not region.mean() >= LEAST_SHARE:
         raise NoReference(
-            f"view {name!r}: only {region.mean():.1%} of the picture looks other than the fixture; take another fixture, "
-            "or set the region by hand (`station region`)"
+            f"view {name!r}: only {region.mean():.1%} of the picture looks other than the fixture; take a "
+            "fixture of another colour or brightness than the part"
         )
     return with_region(view, region)
 
