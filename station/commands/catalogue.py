@@ -83,6 +83,10 @@ COMMANDS: Mapping[str, Entry] = {
         "station.commands.teach:view_reference",
         "Learn from good parts what the fixture looks like: the judge proves camera and lamps with it.",
     ),
+    "region": Entry(
+        "station.commands.teach:region",
+        "Show where the part is in each view, or set it from edited masks.",
+    ),
     "evaluate": Entry(
         "station.commands.evaluate.command:evaluate",
         "Inspect unseen parts on a simulated rig; print the confusion table and per-defect scores.",

@@ -133,3 +133,25 @@ def view_reference(
         raise typer.BadParameter("name inspection ids together with --archive, or neither for simulated parts")
     report = make_view_reference(recipe, archive, inspection_ids or [])
     say(report.as_dict(), as_json, report.as_text())
+
+
+def region(
+    recipe: Annotated[Path, typer.Argument(help="Names the part reference that holds the regions.")],
+    show: Annotated[Path | None, typer.Option(help="Folder for a picture and a mask per view.")] = None,
+    mask: Annotated[list[str] | None, typer.Option("--set", help="VIEW=MASK.png, as often as wanted.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where the part is in each view, or set it from edited masks."""
+    from station.teach.region_pictures import set_regions, show_regions
+
+    if (show is None) == (not mask):
+        raise typer.BadParameter("give either --show DIR, or --set VIEW=MASK.png")
+    if show is not None:
+        files = [str(file) for file in show_regions(recipe, show)]
+        say({"files": files}, as_json, "\n".join(files))
+        return
+    pairs = [text.partition("=") for text in mask or []]
+    if not all(view and path for view, _, path in pairs):
+        raise typer.BadParameter("--set takes VIEW=MASK.png")
+    file = set_regions(recipe, {view: Path(path) for view, _, path in pairs})
+    say({"file": str(file)}, as_json, f"{file}: {recipe} names it; train the model again, it learned the old region")

@@ -24,6 +24,7 @@ SETTLED = 2e-4  # mm or degrees: a smaller step ends a level
 COLOR_SPREAD, NORMAL_SPREAD = 0.02, 0.08  # what differences are measured in: of the brightness' root, of a component
 OUTLIER = 4.7  # times the spread of the residuals: from here on a cell counts nothing
 LEAST_SPREAD = 0.5
+REACH_CELLS = 0.5  # what a place may be off by before an edge counts less
 LEAST_SHARE = 0.5  # of a cell's normals must be observable
 SEARCH_BELOW = 0.9  # likeness: the search is for what was not found at once
 HOLD = 1e-4  # of the cells' weight: what holds a motion that the picture does not show
@@ -60,6 +61,7 @@ class _Level:
     features: F32  # (4, N, ROW): brightness' root, normal; in units of their spread
     weights: F32  # (4, N, ROW)
     steps: F32  # (3, 4, N, ROW): change of the features with x, y, turn
+    steep: F32  # (4, N, ROW): change of the features per cell
     grid: tuple[int, int]
 
 
@@ -132,7 +134,7 @@ class PartTracker:
     def _off(
         self, level: _Level, picture: tuple[F32, F32], place: F64, shift_px: tuple[float, float]
     ) -> tuple[F32, F32, F32]:
-        """(4, N, ROW) each: what the picture shows less the reference, in spreads; the weights; what the picture shows."""
+        """(4, N, ROW) each: the picture less the reference, in spreads; the weights; the picture."""
         camera = self.reference.camera
         u, v = seen_at(camera, level.surface, *(float(p) for p in place))
         at_u = (u + np.float32(shift_px[0] + 0.5)) / level.cell_px - np.float32(0.5)
@@ -154,7 +156,8 @@ class PartTracker:
         if used.size < 20:
             return np.zeros(3)
         spread = max(1.4826 * float(np.median(np.abs(used))), LEAST_SPREAD)
-        fits = np.clip(1 - (off / np.float32(OUTLIER * spread)) ** 2, 0, None) ** 2
+        # at an edge a cell is off because the place is: that much is no defect
+        fits = np.clip(1 - (off / (np.float32(OUTLIER) * (spread + REACH_CELLS * level.steep))) ** 2, 0, None) ** 2
         weights = (weights * fits).ravel()
         rows = level.steps.reshape(3, -1)
         weighted = rows * weights
@@ -219,7 +222,10 @@ def _level(reference: PartReference, cell_px: int) -> _Level | None:
     surface = surface_at(reference.camera, u, v, heights.ravel()[cells])
     motion = motion_of_pixels(reference.camera, surface) / np.float32(cell_px)  # (3, 2, ...) cells
     steps = np.einsum("pdrc,kdrc->pkrc", motion, slopes)
-    return _Level(cell_px, surface, features, weights, steps.astype(np.float32), (h, w))
+    per_degree = turned_back(reference.camera, 0.5) - turned_back(reference.camera, -0.5)
+    steps[2, 1:] += np.einsum("ij,jrc->irc", per_degree, features[1:]) * (weights[1:] > 0)
+    steep = np.sqrt((slopes**2).sum(axis=1))
+    return _Level(cell_px, surface, features, weights, steps.astype(np.float32), steep, (h, w))
 
 
 def _slope(plane: F32, right: int, down: int) -> F32:

@@ -28,7 +28,7 @@ class Surface:
 
 
 def surface_at(camera: ViewCamera, u_px: F32, v_px: F32, heights_mm: F32) -> Surface:
-    """The points that are seen at these pixels of the model's grid and lie at these heights over the station's z = 0."""
+    """The points that are seen at these pixels of the model's grid, at these heights over the station's z = 0."""
     turn, eye = camera.to_station[:3, :3].astype(np.float32), camera.to_station[:3, 3].astype(np.float32)
     a, b = (u_px - camera.center_px[0]) / camera.focal_px, (v_px - camera.center_px[1]) / camera.focal_px
     ray = [turn[i, 0] * a + turn[i, 1] * b + turn[i, 2] for i in range(3)]

@@ -121,9 +121,7 @@ def recipe_of(archive: Archive, inspection: Inspection) -> LoadedRecipe:
     files = KeptFiles(
         kept["calibration"],
         kept["model"],
-        kept.get("flat_field"),
-        kept.get("view_reference"),
-        kept.get("part_reference"),
+        *(kept.get(what) for what in ("flat_field", "view_reference", "part_reference")),
     )
     return load_recipe(kept["recipe"], now=inspection.creation_time, kept=files)
 

@@ -59,12 +59,16 @@ class LightChecks:
         return check_ambient(figures[SHARE], self._limits.ambient_above) if SHARE in figures else ()
 
 
-def check_observed(normal_map: NormalMap, least: float) -> tuple[Reason, ...]:
-    """Fewer than the share `least` of the pixels have an observable normal."""
-    share = normal_map.observable_share
+def check_observed(normal_map: NormalMap, least: float, of_part: float | None = None) -> tuple[Reason, ...]:
+    """Fewer than the share `least` of the part's pixels have an observable normal.
+
+    `of_part` is the share of the part's region; None where no region is known, and the whole picture counts.
+    """
+    share = normal_map.observable_share if of_part is None else of_part
     if share >= least:
         return ()
-    text = f"only {share:.1%} of the pixels have an observable normal; the recipe asks for {least:.1%}"
+    what = "pixels" if of_part is None else "part's pixels"
+    text = f"only {share:.1%} of the {what} have an observable normal; the recipe asks for {least:.1%}"
     return (Reason(ReasonKind.FEW_OBSERVABLE, text, "check the lights and how the part lies"),)
 
 

@@ -12,11 +12,13 @@ import numpy as np
 from drivers.protocols import CameraSettings, Frame, Pixels
 from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.stage_times import StageTimes
-from station.inspection.reasons import Reason, of_view
+from station.inspection.reasons import Reason, ReasonKind, of_view
 from station.inspection.result import Verdict, ViewResult
 from station.inspection.rule import judge_score
 from station.judge.detector import AnomalyDetector
 from station.judge.diffuse_picture import diffuse_rgb
+from station.judge.part_checks import check_placement, observable_in, part_trackers, placement_figures, why_part_unknown
+from station.judge.shown_view import shown_view
 from station.judge.view_checks import LightChecks, check_finite, check_observed, not_judged
 from station.judge.view_figures import light_residuals, quality_figures
 from station.judge.view_proof import ViewEvidence, check_evidence, view_proofs, why_unproven
@@ -48,6 +50,7 @@ class ViewJudge:
         self._strengths = strengths_now(self._recipe, loaded.calibration)
         self._checks = LightChecks(loaded, self._strengths)
         self._proofs = view_proofs(loaded)
+        self._trackers = part_trackers(loaded)
         self._limits = {v.name: v.limit for v in self._recipe.viewpoints}
         self._solver: ViewSolver | None = None
         self._solving = ""  # the view whose frames the ring holds
@@ -58,6 +61,11 @@ class ViewJudge:
     def why_unproven(self) -> str | None:
         """Why camera and lamps are not proven in the pictures; None where they are."""
         return why_unproven(self._loaded)
+
+    @property
+    def why_part_unknown(self) -> str | None:
+        """Why the part is not brought to its reference; None where it is."""
+        return why_part_unknown(self._loaded)
 
     def warm_up(self, settings: CameraSettings) -> None:
         """Compile and allocate now what the first view would otherwise wait for."""
@@ -154,10 +162,18 @@ class ViewJudge:
             if evidence is not None and not reasons:
                 strength *= evidence.lights.get(self._diffuse, 1.0)
             image = diffuse_rgb(frames[self._diffuse], strength)
+        with self._times.stage("place"):
+            shift_px = (0.0, 0.0) if evidence is None or reasons else evidence.shift_px
+            grid = self._detector.metadata.input_size
+            tracker = self._trackers.get(view.name)
+            shown = shown_view(image, normal_map.normals, (grid[0], grid[1]), tracker, shift_px)
         with self._times.stage("detect"):
-            placed: dict[str, Any] = {} if evidence is None or reasons else {"shift_px": evidence.shift_px}
-            anomaly_map = self._detector.detect(image, normal_map.normals, view.name, **placed)
-        reasons += check_observed(normal_map, self._recipe.photometric_stereo.minimum_observable_share)
+            anomaly_map = self._detector.detect(shown.rgb, shown.normals, view.name, region=shown.region)
+        if shown.placement is not None and not reasons:  # under wrong light, or from elsewhere, a place proves nothing
+            reasons += check_placement(shown.placement, self._recipe.proof_tolerances)
+        is_found = shown.region is not None and not any(r.kind is ReasonKind.PART_NOT_FOUND for r in reasons)
+        share = observable_in(shown.normals, shown.region) if is_found and shown.region is not None else None
+        reasons += check_observed(normal_map, self._recipe.photometric_stereo.minimum_observable_share, share)
         reasons += check_finite(anomaly_map)
         limit = self._limits[view.name]
         verdict = Verdict.UNDECIDED if reasons else judge_score(anomaly_map.pred_score, limit)
@@ -178,7 +194,12 @@ class ViewJudge:
             relit,
             left_out,
             levels,
-            {**quality, **ambient, **({} if evidence is None else evidence.figures())},
+            {
+                **quality,
+                **ambient,
+                **({} if evidence is None else evidence.figures()),
+                **({} if shown.placement is None else placement_figures(shown.placement)),
+            },
             solvers,
             self._recipe.display.white_balance.gains,
         )

@@ -26,8 +26,9 @@ COUNTS_TOO = 0.3  # of the strongest stray light
 LEAST_LIGHT = 0.2  # of the diffuse light's reference level: below, the fixture is not looked for
 WITH_MORE_FIXTURE = "leave more fixture without moving shadows in the picture, and make the view reference anew"
 ALL_LIGHTS = (ReasonKind.LIGHTS_WEAK, ReasonKind.LIGHTS_STRONG)
-MOVED, TURNED, SCALE, SHARP, EXPOSURE, LIKENESS = (
+MOVED, TURNED, SCALE, SHARP, EXPOSURE, LIKENESS, NOISE = (
     "fixture_moved_mm", "fixture_turned_deg", "fixture_scale", "sharpness_ratio", "exposure_ratio", "fixture_likeness",
+    "noise_ratio",
 )  # fmt: skip
 
 
@@ -51,6 +52,7 @@ class ViewEvidence:
     strays: Mapping[str, Stray]  # per lamp: the most that it gave in a frame that was not its own
     sharpness: float | None  # over the reference's, the median of all frames
     untold: tuple[str, ...] = ()  # lights whose strength cannot be told though the fixture is recognised
+    noise: float | None = None  # over the reference's, the median of all frames
 
     @property
     def exposure(self) -> float | None:
@@ -77,7 +79,7 @@ class ViewEvidence:
 
     def figures(self) -> dict[str, float]:
         """The figures that are archived with the view's quality."""
-        found = {EXPOSURE: self.exposure, SHARP: self.sharpness}
+        found = {EXPOSURE: self.exposure, SHARP: self.sharpness, NOISE: self.noise}
         if self.place is not None:
             found[MOVED], found[SCALE] = self.place.shift_cells * self.cell_mm, self.place.scale
             found[TURNED], found[LIKENESS] = float(np.degrees(self.place.turn_rad)), self.place.likeness
@@ -102,6 +104,7 @@ class ViewProof:
         self._median = float(np.median(reference.levels[at][reference.fixture]))
         self._lights = FixtureLights(reference.lights, reference.levels, reference.steady)
         self._sharpness = dict(zip(reference.lights, reference.sharpness, strict=True))
+        self._noise = {} if reference.noise is None else dict(zip(reference.lights, reference.noise, strict=True))
 
     def evidence(self, frames: Mapping[str, Frame]) -> ViewEvidence:
         """`frames` under every light of the recipe, by its name. Raises GridMismatch for frames of another size."""
@@ -123,6 +126,7 @@ class ViewProof:
             _strays(shares),
             self._sharpness_over_reference(pictures),
             tuple(name for name in pictures if is_seen and name not in shares),
+            self._noise_over_reference(pictures),
         )
 
     def _place(self, picture: FixturePicture) -> Place | None:
@@ -150,6 +154,15 @@ class ViewProof:
 
     def _sharpness_over_reference(self, pictures: Mapping[str, FixturePicture]) -> float | None:
         return float(np.median([picture.sharpness / self._sharpness[name] for name, picture in pictures.items()]))
+
+    def _noise_over_reference(self, pictures: Mapping[str, FixturePicture]) -> float | None:
+        """At the reference's gain, which both signal and noise follow."""
+        ratios = [
+            picture.noise / self._noise[name] / 10 ** ((picture.gain_db - self._uses[name].gain_db) / 20)
+            for name, picture in pictures.items()
+            if self._noise.get(name, 0.0) > 0
+        ]
+        return float(np.median(ratios)) if ratios else None
 
 
 def _strays(shares: Mapping[str, Mapping[str, float]]) -> dict[str, Stray]:
@@ -194,7 +207,7 @@ def check_evidence(
     if not found:
         strays = tuple(_stray_reasons(evidence, tolerances))
         found = [*strays, *_light_reasons(evidence, tolerances, is_stray=bool(strays)), *_untold_reasons(evidence)]
-    found += _sharpness_reasons(evidence, tolerances)
+    found += [*_sharpness_reasons(evidence, tolerances), *_noise_reasons(evidence, tolerances)]
     named = {reason.light for reason in known if reason.light is not None}
     is_of_all = any(reason.kind in ALL_LIGHTS for reason in known)
     return tuple(
@@ -296,3 +309,11 @@ def _sharpness_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> I
         text = f"the pictures have {ratio:.2f} of their reference sharpness (at least {tolerances.blurred_below:g})"
         remedy = "check the lens's focus and window, and whether something shakes the camera"
         yield Reason(ReasonKind.BLURRED, text, remedy)
+
+
+def _noise_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Iterator[Reason]:
+    ratio = evidence.noise
+    if ratio is not None and not ratio <= tolerances.noise:
+        text = f"the pictures have {ratio:.2f} times the noise of their reference (tolerance {tolerances.noise:g})"
+        remedy = "check the camera's gain, exposure and temperature, and its cable"
+        yield Reason(ReasonKind.NOISY, text, remedy)

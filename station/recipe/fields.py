@@ -184,7 +184,7 @@ class ViewReferenceChoice(_Strict):
 
 
 class PartReferenceChoice(_Strict):
-    """The file of what a good part looks like in each view, and where it is; `station part-reference` makes it."""
+    """The file of what a good part looks like in each view, and where it is; `station train` makes it."""
 
     file: FileName  # relative to the recipe
     sha256: Sha256

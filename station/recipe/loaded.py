@@ -114,8 +114,8 @@ def load_recipe(
     """Read a recipe with its calibration, and check everything that can be known without devices.
 
     The calibration must be the one to which the recipe is bound, released, and valid at `now` (default: the present).
-    `need_model=False` is for what comes before the model and the references, as training and calibration do; none of them
-    is then read. `kept` names copies to read instead of the files that the recipe names. Raises DocumentError with
+    `need_model=False` is for what comes before the model and the references, as training and calibration do; none of
+    them is then read. `kept` names copies to read instead of the files that the recipe names. Raises DocumentError with
     file, line and field.
     """
     document = read_document(path)

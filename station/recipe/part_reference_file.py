@@ -1,4 +1,4 @@
-"""What a good part looks like in each view, and where it is: an .npz beside the recipe, read only when its hash is right.
+"""What a good part looks like in each view, and where it is: an .npz beside the recipe, read by its hash.
 
 The judge finds the part with it and brings the picture back to where the reference has the part; the detector looks at
 the part's region alone. It belongs to one rig and to the model's grid on which it was made.
@@ -25,7 +25,7 @@ FORMAT_VERSION = 1
 MAXIMUM_BYTES = 128_000_000
 CELL_PX = 2  # of the model's grid, in x and in y
 COLOR_STEP, NORMAL_STEP, WEIGHT_STEP, HEIGHT_STEP_MM = 1.0 / 16384.0, 1.0 / 127.0, 1.0 / 255.0, 0.01
-MAKE_ANEW = "make it anew: station part-reference RECIPE --collection FOLDER"
+MAKE_ANEW = "make it anew from good parts: train again (station train)"
 
 
 class PartReferenceError(BadInput, ValueError):
@@ -149,9 +149,14 @@ def _view(name: str, arrays: Mapping[str, NDArray[Any]], grid: tuple[int, int]) 
     )
 
 
-def part_misfits(references: PartReferences, views: Sequence[str], calibration_sha256: str) -> Iterator[str]:
-    """Why the references do not hold for a recipe of these views under that calibration; nothing where they do."""
-    if references.calibration_sha256 != calibration_sha256:
+def part_misfits(
+    references: PartReferences, views: Sequence[str], calibration_sha256: str, *, is_aimed: bool
+) -> Iterator[str]:
+    """Why the references do not hold for a recipe of these views under that calibration; nothing where they do.
+
+    Where the poses are corrected for the present camera (`is_aimed`), it sees the part as the references' camera did.
+    """
+    if references.calibration_sha256 != calibration_sha256 and not is_aimed:
         yield "it was made under another calibration record"
     missing = [repr(name) for name in views if name not in references.views]
     if missing:

@@ -57,6 +57,7 @@ class ViewReference:
     fixture: NDArray[np.bool_]
     steady: NDArray[np.bool_]
     sharpness: NDArray[np.float64]
+    noise: NDArray[np.float64] | None = None  # (J,) the same for noise; None in files from before it was measured
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ def references_bytes(references: ViewReferences) -> bytes:
         arrays[f"{name}.fixture"] = np.packbits(view.fixture, axis=-1)
         arrays[f"{name}.steady"] = np.packbits(view.steady, axis=-1)
         arrays[f"{name}.sharpness"] = view.sharpness
+        if view.noise is not None:
+            arrays[f"{name}.noise"] = view.noise
     return npz_bytes(arrays)
 
 
@@ -135,7 +138,10 @@ def _view(name: str, arrays: Mapping[str, NDArray[Any]], lights: tuple[str, ...]
     sharpness = np.asarray(arrays[f"{name}.sharpness"], np.float64)
     if fixture.shape != counts.shape[1:] or steady.shape != counts.shape or sharpness.shape != (len(lights),):
         raise ValueError(f"view {name!r}: arrays of different sizes")
-    return ViewReference(lights, counts.astype(np.float32) * np.float32(STEP), fixture, steady, sharpness)
+    noise = np.asarray(arrays[f"{name}.noise"], np.float64) if f"{name}.noise" in arrays else None
+    if noise is not None and (noise.shape != sharpness.shape or not (noise >= 0).all()):
+        raise ValueError(f"view {name!r}: noise {noise.shape} for {len(lights)} lights, or below 0")
+    return ViewReference(lights, counts.astype(np.float32) * np.float32(STEP), fixture, steady, sharpness, noise)
 
 
 def misfits(

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.judge.part_place import PartPlacement, PartTracker, features_of, sampled
-from station.judge.part_warp import seen_at, surface_at, turned_back
+from station.judge.part_warp import Surface, seen_at, surface_at, turned_back
 from station.recipe.part_reference_file import CELL_PX, PartReference, ViewCamera
 
-HEIGHTS_MM = np.arange(-3.0, 30.1, 1.0, np.float32)  # that are tried
+HEIGHTS_MM = np.arange(-3.0, 30.1, 1.5, np.float32)  # that are tried
 PLACED_MM = 0.4  # a part that lies nearer to the reference shows no heights
+FEWEST_PLACED, MOST_PLACED = 3, 10
 AROUND = (9, 9)  # cells that have about the same height
 SURE = 0.6  # of a feature's spread: how much better the best height must fit
 F32 = NDArray[np.float32]
@@ -82,7 +83,7 @@ def most_common(motions: Sequence[Motion]) -> Motion:
     return Motion(*(float(v) for v in values.mean(axis=0)))
 
 
-def cells_of(camera: ViewCamera, shape: tuple[int, int]) -> tuple[F32, F32]:
+def cells_of(shape: tuple[int, int]) -> tuple[F32, F32]:
     """The middles (x, y) of the reference's cells in pixels of the model's grid, (h, w) each."""
     v, u = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     middle = np.float32((CELL_PX - 1) / 2)
@@ -94,7 +95,7 @@ def as_reference_has_it(
 ) -> tuple[F32, F32]:
     """(4, h, w) features on the reference's cells of a part that was moved so, and the share (h, w) of normals."""
     shape = heights_mm.shape
-    u, v = (a.ravel() for a in cells_of(camera, shape))
+    u, v = (a.ravel() for a in cells_of(shape))
     surface = surface_at(camera, u, v, heights_mm.ravel())
     x, y = seen_at(camera, surface, motion.x_mm, motion.y_mm, motion.turn_deg)
     at = [(a + np.float32(0.5)) / CELL_PX - np.float32(0.5) for a in (x, y)]
@@ -105,15 +106,14 @@ def as_reference_has_it(
 
 def surface_heights(
     camera: ViewCamera, pictures: Sequence[tuple[F32, F32]], motions: Sequence[Motion], wanted: F32, weight: F32,
-    before_mm: F32,
-) -> F32:  # fmt: skip
-    """(h, w) mm: per cell the height at which the moved parts agree best with `wanted` (4, h, w) features.
+) -> tuple[F32, F32]:  # fmt: skip
+    """Per cell the height (h, w) in mm at which the moved parts agree best with `wanted` (4, h, w) features.
 
-    `before_mm` (h, w) stays where the pictures show no height.
+    And how sure that is, 0 where the pictures show no height.
     """
-    placed = [n for n, motion in enumerate(motions) if motion.size_mm > PLACED_MM]
-    if len(placed) < 3:
-        return before_mm
+    placed = placed_parts(motions)
+    if len(placed) < FEWEST_PLACED:
+        return np.zeros(weight.shape, np.float32), np.zeros(weight.shape, np.float32)
     costs = np.stack([_cost(camera, pictures, motions, placed, wanted, weight, height) for height in HEIGHTS_MM])
     best = costs.argmin(axis=0)
     least = costs.min(axis=0)
@@ -123,7 +123,22 @@ def surface_heights(
     off = np.clip((a - c) / np.maximum(2 * (a - 2 * b + c), 1e-6), -0.5, 0.5)
     found = HEIGHTS_MM[inner] + off * (HEIGHTS_MM[1] - HEIGHTS_MM[0])
     sure = np.where((gain > SURE) & (weight > 0), gain, 0).astype(np.float32)
-    return _filled(found.astype(np.float32), sure, before_mm)
+    return found.astype(np.float32), sure
+
+
+def placed_parts(motions: Sequence[Motion]) -> list[int]:
+    """Those that lie far enough from the reference to show heights, at most MOST_PLACED, the farthest first."""
+    sizes = [motion.size_mm for motion in motions]
+    return [int(n) for n in np.argsort(sizes)[::-1] if sizes[n] > PLACED_MM][:MOST_PLACED]
+
+
+def left_over(
+    camera: ViewCamera, pictures: Sequence[tuple[F32, F32]], motions: Sequence[Motion], wanted: F32, weight: F32
+) -> float:
+    """What the moved parts differ from `wanted` by, at the best heights for these motions."""
+    placed = placed_parts(motions)
+    costs = np.stack([_cost(camera, pictures, motions, placed, wanted, weight, height) for height in HEIGHTS_MM[::2]])
+    return float((costs.min(axis=0) * weight).sum() / weight.sum())
 
 
 def _cost(
@@ -139,7 +154,45 @@ def _cost(
     return np.asarray(cv2.blur(total / len(placed), AROUND), np.float32)
 
 
-def _filled(values: F32, sure: F32, otherwise: F32) -> F32:
+def heights_together(
+    cameras: Mapping[str, ViewCamera], found: Mapping[str, tuple[F32, F32]], before_mm: Mapping[str, F32]
+) -> dict[str, F32]:
+    """Every view's heights (h, w) in mm: its own where it is sure, else what other views saw there, else as before.
+
+    A camera that looks straight down sees hardly any height; those that look from the side see it well.
+    """
+    points = {view: _points(cameras[view], *found[view]) for view in found}
+    heights = {}
+    for view, (own, sure) in found.items():
+        others = [points[other] for other in found if other != view]
+        seen, known = _seen_by(cameras[view], own.shape, others)
+        rough = filled_in(seen, known, before_mm[view])
+        heights[view] = filled_in(own, sure, rough)
+    return heights
+
+
+def _points(camera: ViewCamera, heights_mm: F32, sure: F32) -> F32:
+    """(3, N) in the station frame, of the cells that are sure."""
+    u, v = cells_of(heights_mm.shape)
+    is_sure = sure > 0
+    surface = surface_at(camera, u[is_sure], v[is_sure], heights_mm[is_sure])
+    return np.stack([surface.x_mm, surface.y_mm, surface.z_mm])
+
+
+def _seen_by(camera: ViewCamera, shape: tuple[int, int], clouds: Sequence[F32]) -> tuple[F32, F32]:
+    """(h, w) heights of the points that the camera would see, the highest of a cell, and 1 where there is one."""
+    x, y, z = np.concatenate(clouds, axis=1)
+    u, v = seen_at(camera, Surface(x, y, z), 0.0, 0.0, 0.0)
+    column, row = (np.round((a - (CELL_PX - 1) / 2) / CELL_PX).astype(np.intp) for a in (u, v))
+    inside = (row >= 0) & (column >= 0) & (row < shape[0]) & (column < shape[1])
+    heights = np.full(shape, -1e9, np.float32)
+    np.maximum.at(heights, (row[inside], column[inside]), z[inside])
+    heights = np.asarray(cv2.dilate(heights, np.ones((3, 3), np.uint8)), np.float32)
+    known = heights > -1e6
+    return np.where(known, heights, 0).astype(np.float32), known.astype(np.float32)
+
+
+def filled_in(values: F32, sure: F32, otherwise: F32) -> F32:
     """Means of what is sure around, near before far; `otherwise` weighs a little everywhere."""
     total, weight = otherwise * 1e-3, np.full(values.shape, 1e-3, np.float32)
     for sigma, share in ((2.0, 1.0), (6.0, 0.1), (18.0, 0.02)):

@@ -16,12 +16,16 @@ from station.recipe.loaded import LoadedRecipe
 from station.recipe.part_reference_file import CELL_PX, PartReference, PartReferences, ViewCamera
 from station.teach.archived_parts import NoReference
 from station.teach.part_motion import (
+    FEWEST_PLACED,
     Motion,
     aligned,
     common_motions,
+    heights_together,
+    left_over,
     mean_picture,
     most_common,
     on_cells,
+    placed_parts,
     surface_heights,
 )
 from station.teach.part_region import part_region, what_moves
@@ -30,6 +34,8 @@ FEWEST_PARTS = 5
 MOST_PARTS = 24  # more show nothing new, and each takes 40 MB while it is learned from
 ROUNDS = 3
 FIRST_HEIGHT_MM = 5.0  # before any is known
+TIMES = (1.0, 1.5, 2.2, 3.2, 4.7)  # what turns are found too small by at first
+OFF_CELLS = 0.5  # parts that were brought together may still be off by so much
 NEAR_MM = 0.4  # parts that lie so near to the reference show it before heights are known
 F32 = NDArray[np.float32]
 Picture = tuple[F32, F32]  # rgb and normals, (3, H, W) each, on the model's grid
@@ -49,12 +55,16 @@ def part_references_of(loaded: LoadedRecipe, parts: Sequence[Mapping[str, Pictur
     cameras = view_cameras(loaded, grid)
     first = _most_typical(names, used)
     views = {name: _first_guess(cameras[name], name, [part[name] for part in used], first) for name in names}
+    pictures = {name: [part[name] for part in used] for name in names}
     motions: list[Motion] = []
-    for _ in range(ROUNDS):
+    for first_round in (True, *[False] * (ROUNDS - 1)):
         found = common_motions({name: PartTracker(view) for name, view in views.items()}, used)
         middle = most_common(found)
         motions = [motion.after(middle.back()) for motion in found]
-        views = {name: _bettered(views[name], [part[name] for part in used], motions) for name in names}
+        if first_round:
+            motions = _turned_enough(views, pictures, motions)
+        heights = _heights(views, pictures, motions)
+        views = {name: _mean(replace(views[name], heights_mm=heights[name]), pictures[name], motions) for name in names}
     views = {name: part_region(name, view, [part[name] for part in used], motions) for name, view in views.items()}
     return PartReferences(views, grid, len(used), loaded.sha256s["calibration"])
 
@@ -116,22 +126,64 @@ def _cells(picture: Picture) -> Picture:
     return colors, np.where(usable, normals / np.maximum(length, 1e-6), 0).astype(np.float32)
 
 
-def _bettered(view: PartReference, pictures: Sequence[Picture], motions: Sequence[Motion]) -> PartReference:
-    """The mean of all parts, brought to one place, with its heights and with what all have alike."""
+def _heights(
+    views: Mapping[str, PartReference], pictures: Mapping[str, Sequence[Picture]], motions: Sequence[Motion]
+) -> dict[str, F32]:
+    """(h, w) mm per view, from parts that lie elsewhere than the mean of those that lie at the reference."""
+    found = {}
+    for name, view in views.items():
+        cells = [on_cells(picture) for picture in pictures[name]]
+        wanted = _wanted(view, pictures[name], motions)
+        found[name] = surface_heights(view.camera, cells, motions, wanted, view.weight)
+    before = {name: view.heights_mm for name, view in views.items()}
+    return heights_together({name: view.camera for name, view in views.items()}, found, before)
+
+
+def _left(view: PartReference, pictures: Sequence[Picture], motions: Sequence[Motion]) -> float:
+    cells = [on_cells(picture) for picture in pictures]
+    return left_over(view.camera, cells, motions, _wanted(view, pictures, motions), view.weight)
+
+
+def _wanted(view: PartReference, pictures: Sequence[Picture], motions: Sequence[Motion]) -> F32:
+    """(4, h, w) features of the mean of the parts that lie at the reference."""
     near = [n for n, motion in enumerate(motions) if motion.size_mm < NEAR_MM] or list(range(len(motions)))
     there = aligned(view, [pictures[n] for n in near], [motions[n] for n in near])
-    wanted, _ = on_cells(mean_picture(there))
-    cells = [on_cells(picture) for picture in pictures]
-    heights_mm = surface_heights(view.camera, cells, motions, wanted, view.weight, view.heights_mm)
-    view = replace(view, heights_mm=heights_mm)
+    return on_cells(mean_picture(there))[0]
+
+
+def _mean(view: PartReference, pictures: Sequence[Picture], motions: Sequence[Motion]) -> PartReference:
+    """The mean of all parts, brought to one place, and what all have alike."""
     there = aligned(view, pictures, motions)
     colors, normals = _cells(mean_picture(there))
     alike = _alike(np.stack([on_cells(picture)[0] for picture in there]))
     return replace(view, colors=colors, normals=normals, weight=np.where(view.weight > 0, alike, 0).astype(np.float32))
 
 
+def _turned_enough(
+    views: Mapping[str, PartReference], pictures: Mapping[str, Sequence[Picture]], motions: Sequence[Motion]
+) -> list[Motion]:
+    """The motions with their turns times the one of TIMES that leaves the least.
+
+    On flat views a round part hardly seems to turn: its outline stays, and at the wrong height it even resists.
+    """
+    if len(placed_parts(motions)) < FEWEST_PLACED:
+        return list(motions)
+    least, best = np.inf, list(motions)
+    for times in TIMES:
+        turned = [replace(motion, turn_deg=motion.turn_deg * times) for motion in motions]
+        left = sum(_left(view, pictures[name], turned) for name, view in views.items())
+        if left < least:
+            least, best = left, turned
+    return best
+
+
 def _alike(features: F32) -> F32:
     """(h, w) 0..1 of (parts, 4, h, w): 1 where all good parts are the same, 0.5 where they spread by the unit."""
     brightness = features[:, 0] * (np.median(features[:, 0]) / np.median(features[:, 0], axis=(1, 2)))[:, None, None]
     spread = brightness.var(axis=0) + features[:, 1:].var(axis=0).mean(axis=0)
-    return np.asarray(1 / (1 + spread), np.float32)
+    middle = features.mean(axis=0)
+    slopes = [
+        cv2.Sobel(plane, cv2.CV_32F, *order, ksize=3, scale=1 / 8) for plane in middle for order in ((1, 0), (0, 1))
+    ]
+    steep = np.sum(np.square(slopes), axis=0)
+    return np.asarray(1 / (1 + spread / (1 + (OFF_CELLS**2) * steep)), np.float32)

@@ -149,12 +149,14 @@ def _view(
             "some fixture in the picture around the part, and take good parts of an undisturbed rig"
         )
     sharpness = np.array([np.mean([part[light].sharpness for part in parts]) for light in lights])
+    noise = np.array([np.mean([part[light].noise for part in parts]) for light in lights])
     return ViewReference(
         lights,
         np.where(fixture, mean, 0).astype(np.float32),
         fixture,
         np.stack([_shrunk(plane.astype(np.uint8) & whole) for plane in steady]) & fixture,
         sharpness,
+        noise,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,6 +42,7 @@ class Listening(AnomalyDetector):
     def __init__(self) -> None:
         self.normals: list[np.ndarray] = []
         self.is_broken = False
+        self.metadata = SimpleNamespace(input_size=(456, 684))
 
     def detect(self, _image: np.ndarray, normals: np.ndarray, _view: str) -> AnomalyMap:
         if self.is_broken:
