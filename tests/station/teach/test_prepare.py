@@ -123,6 +123,19 @@ def test_a_second_run_goes_on_where_the_first_one_ended(
     assert resumed == index_of(prepared)
 
 
+def test_a_part_whose_plain_views_are_left_out_is_left_out_whole(
+    loaded: LoadedRecipe, collection: Collection, prepared: Prepared, tmp_path: Path
+) -> None:
+    """And the trainer says so, where too few are left to calibrate."""
+    folder = Path(shutil.copytree(prepared.folder, tmp_path / "set"))
+    change(folder / "entries", "calibrate_good-7_plain.json", items=[], reason="view 'top': the part lies 3 mm off")
+    with pytest.raises(CollectionError, match=r"only 4 good parts to calibrate .* as good-7 \(plain\): view 'top'"):
+        prepare(loaded, collection, folder, quiet)
+    index = json.loads((folder / "index.json").read_text())
+    assert set(index["left_out"]) == {"good-7 (plain)", "good-7 (ordinary-day)"}
+    assert "good-7" not in {item["part"] for item in index["items"]}
+
+
 def test_a_folder_that_was_prepared_otherwise_is_not_mixed(
     loaded: LoadedRecipe, collection: Collection, prepared: Prepared, tmp_path: Path
 ) -> None:
