@@ -42,7 +42,7 @@ def test_a_collection_trains_its_recipe_and_the_record_keeps_what_was_found(
         trained.seconds
     )
     record = json.loads(loaded.path.with_name("tile.training.json").read_text())
-    assert [row["name"] for row in record["disturbances"]["rows"]][0] == "undisturbed"
+    assert record["disturbances"]["rows"][0]["name"] == "undisturbed"
     assert record["risk"]["n_parts"] == 5
     (note,) = map(json.loads, log_of(loaded.path).read_text().splitlines())
     assert note["from"] == {"top": 2.0, "left": 2.0}
