@@ -212,10 +212,10 @@ def _is_worse(outcome: _Outcome, base: _Outcome) -> bool:
 def _outward(tolerance: str, figures: Sequence[float]) -> float:
     """The worst figure, rounded so that it lies within the tolerance, and within the field's own bounds."""
     if tolerance == "blurred_below":
-        return float(np.clip(math.floor(min(figures) / STEP) * STEP, STEP, 1 - STEP).round(3))
+        return float(np.clip(math.floor(min(figures) / STEP + 1e-6) * STEP, STEP, 1 - STEP).round(3))
     top = 100.0 if tolerance == "noise" else 1 - STEP
     least = 1 + STEP if tolerance == "noise" else STEP
-    return float(np.clip(math.ceil(max(figures) / STEP) * STEP, least, top).round(3))
+    return float(np.clip(math.ceil(max(figures) / STEP - 1e-6) * STEP, least, top).round(3))
 
 
 def _is_beyond(views: Sequence[ViewResult], tolerances: ProofTolerances) -> bool:
