@@ -38,7 +38,7 @@ def test_a_collection_trains_its_recipe_and_the_record_keeps_what_was_found(
         "one light 1 deg off",
     ):
         assert told in text
-    assert {"preparing", "whitening", "tokens", "held-out parts", "limits", "export", "disturbances"} <= set(
+    assert {"preparing", "tokens", "training", "held-out parts", "limits", "export", "disturbances"} <= set(
         trained.seconds
     )
     record = json.loads(loaded.path.with_name("tile.training.json").read_text())
