@@ -51,6 +51,7 @@ class NetworkConfig:
     # What is rebuilt: Table 4's rows are colour alone, normals alone, both side by side in one token, and both by UCP.
     inputs: Literal["both", "rgb", "normals", "concatenation"] = "both"
     prototype_source: Literal["input", "fixed"] = "input"  # fixed: one learned dictionary, the same for every image
+    has_normals: bool = True  # off for a set of pictures alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,24 @@ class ScoreConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class NeighbourConfig:
+    """Settings of the branch; they go into the model file."""
+
+    encoder: str = "efficientnet-lite0"
+    bank: int = 3000  # tokens kept for each view and modality
+    pool: int = 40000  # tokens drawn at random, of which the bank is chosen
+    place_weight: float = 1.0  # in spreads of one feature for each token of distance; 0 for parts that are not aligned
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TrainConfig:
     """Everything that `train_product` needs besides the data set."""
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     score: ScoreConfig = field(default_factory=ScoreConfig)
+    neighbours: NeighbourConfig | None = None  # a third branch, on an encoder of its own
     color: Color = "rgb"
     mono_weights: tuple[float, float, float] = (0.294, 0.55, 0.25)  # grey of the demo sensor without colour filters
     steps: int = 900
@@ -97,6 +110,7 @@ class TrainConfig:
             "encoder": EncoderConfig(**encoder),
             "network": NetworkConfig(**raw["network"]),
             "score": ScoreConfig(**score),
+            "neighbours": NeighbourConfig(**raw["neighbours"]) if raw.get("neighbours") else None,
             "mono_weights": tuple(raw["mono_weights"]),
         }
         return cls(**{**{name: value for name, value in raw.items() if name not in RETIRED}, **parts})
@@ -109,9 +123,7 @@ class TrainConfig:
 PRESETS = (
     "sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes",
 )  # fmt: skip
-Preset = Literal[
-    "sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes"
-]
+Preset = Literal["sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes"]
 
 
 def preset(name: Preset) -> TrainConfig:

@@ -1,163 +1,216 @@
-"""Evaluation of a model file on a data set's test split: per view, per part, per pixel, per kind of defect.
+"""Evaluation on a data set's test split: the paper's metrics with intervals over parts, per view and kind of defect.
 
-It compares models and presets on pictures (docs/cprn.md); `station evaluate` inspects parts over the wires instead.
+It compares models and presets on pictures (docs/cprn.md); `station evaluate PRODUCT` inspects parts over the wires.
+
+Protocols. `part` is the station's: the views of a part decide together, and scores are shares of their view's limit.
+`top` is the paper's Table 2: the view from above alone. `independent` is its Table 3, and `ablation` its Table 4: every
+view is an image by itself, with its score as the model gave it.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from models.config import TrainConfig
-from models.dataset import Dataset, DatasetError, Item, load_dataset, read_mask, read_normals, read_rgb, regions_of
-from models.export import INPUTS, METADATA_KEY, OUTPUTS
-from models.metrics import AUPRO_LIMIT, PixelMetrics, auroc, f1_max
+from models.bootstrap import (
+    CONFIDENCE,
+    RESAMPLES,
+    Estimate,
+    PartResamples,
+    auroc_estimate,
+    f1_estimate,
+    pixel_estimates,
+)
+from models.dataset import DatasetError, load_dataset
+from models.judgements import Judgements, judge_dataset, kinds_of
+from models.metrics import AUPRO_LIMIT, f1_max
+from models.model_file import ModelFile
 from models.progress import Progress, silent
+from models.shares import Share, share
 
-PILOT_STEP = 7  # every seventh pixel of the first maps sets the histogram's edges
-PILOT_VIEWS = 20
+Protocol = Literal["part", "top", "independent", "ablation"]
+TOP_VIEW = "top"
+# what a kind of the simulated rig changes; of kinds that are not listed nothing is said
+CHANGES = {
+    "geometry": ("scratch", "dent", "pit", "side_scratch"),
+    "colour": ("stain", "discolouration"),
+    "both": ("missing_feature",),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class KindReport:
-    """One kind of defect, against all good parts."""
+class Figure:
+    """A metric with its bootstrap interval over parts; NaN three times where the metric is not defined."""
 
-    parts: int
-    failed: int  # parts with a view over its suggested limit
-    s_auroc: float
-    p_aupro: float
-    ratios: dict[str, float]  # per part: the highest score over limit among its views
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, estimate: Estimate) -> Figure:
+        """The estimate's value and interval."""
+        return cls(estimate.value, *estimate.interval())
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All metrics of one selection of views: everything, one view, or good parts against one kind of defect."""
+
+    views: int
+    good_parts: int
+    defective_parts: int
+    regions: int
+    i_auroc: Figure  # per view image, label = the view's mask is not empty
+    s_auroc: Figure  # per part: the highest score over limit among the chosen views
+    i_f1: Figure  # the best threshold of the test data: optimistic
+    i_f1_floor: float  # F1 of calling every view positive
+    p_auroc: Figure
+    p_aupro: Figure
+    good_failed: Share  # parts with a chosen view over its limit
+    defective_failed: Share
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """The paper's metrics, and beside them how they were made: two reports compare only when all of that agrees."""
+    """The metrics, and beside them how they were made: two reports compare only when all of that agrees."""
 
+    method: str
     product: str
-    views: int
-    good_parts: int
-    good_parts_failed: int
-    i_auroc: float  # per view image, label = the view's mask is not empty
-    s_auroc: float  # per part: the highest score over limit
-    i_f1_max: float
-    i_f1_floor: float  # F1 of calling every view positive
-    p_auroc: float
-    p_aupro: float
+    protocol: Protocol
     aupro_limit: float
     map_size: tuple[int, int]
-    regions: int
-    kinds: dict[str, KindReport]
-    good_ratios: dict[str, float]
+    resamples: int
+    confidence: float
+    seed: int
+    whole: Figures
+    by_view: dict[str, Figures]
+    by_kind: dict[str, Figures]
+    by_change: dict[str, Figures]  # geometry, colour, both: the modality that shows the defect
+    ratios: dict[str, float]  # per part: the highest score over limit
 
     def to_json(self) -> str:
-        """Indented JSON, one field for each of this record's."""
-        return json.dumps(asdict(self), indent=2)
+        """Indented JSON, one field for each of this record's; a figure that is not defined is null."""
+        return json.dumps(_without_nan(asdict(self)), indent=2)
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """One test view: what the model gave, its suggested limit and the truth."""
+def evaluate_model(
+    dataset_folder: Path,
+    model_file: Path,
+    progress: Progress = silent,
+    protocol: Protocol = "part",
+    limits: Mapping[str, float] | None = None,
+) -> EvaluationReport:
+    """Run the model over the test split; `limits` by view replace those in the file.
 
-    item: Item
-    score: float
-    limit: float
-    fused: NDArray[np.float32]  # (H, W), the map
-    mask: NDArray[np.bool_]  # (H, W)
-
-
-def evaluate_model(dataset_folder: Path, model_file: Path, progress: Progress = silent) -> EvaluationReport:
-    """Run the model over the test split. Raises DatasetError when there is none, or it is of another product."""
+    Raises DatasetError when there are no test parts, the file is of another product or cannot be run, or a protocol
+    wants a view that is not there; ValueError for scores that are NaN.
+    """
     dataset = load_dataset(dataset_folder)
-    session = onnxruntime.InferenceSession(str(model_file), providers=["CPUExecutionProvider"])
-    metadata = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
-    items = dataset.of("test")
-    if not items or metadata["product"] != dataset.product:
-        raise DatasetError(
-            f"{dataset_folder}: no test parts of {metadata['product']!r} (it holds {len(items)} test views of "
-            f"{dataset.product!r}): make it with `station dataset simulate {metadata['product']} --defective N`"
-        )
-    judged = []
-    for n, item in enumerate(items):
-        judged.append(_judge(session, metadata, dataset, item))
-        progress(f"{item.part} {item.view}", (n + 1) / len(items))
-    return _report(dataset, judged)
+    return report(judge_dataset(ModelFile(model_file, dataset, limits), dataset, progress), protocol)
 
 
-def _judge(session: Any, metadata: dict[str, Any], dataset: Dataset, item: Item) -> _Judged:
-    """Run the model on one view."""
-    index = np.array([metadata["views"].index(item.view)], np.int64)
-    config = TrainConfig.from_dict(metadata["config"])
-    rgb = read_rgb(item.rgb, config)
-    normals = np.zeros_like(rgb) if item.normal is None else read_normals(item.normal)
-    region = regions_of(dataset)[int(index[0])][None].astype(np.float32)
-    named = dict(zip(INPUTS, (rgb[None], normals[None], index, region), strict=True))
-    feed = {i.name: named[i.name] for i in session.get_inputs()}
-    score, fused = session.run(list(OUTPUTS), feed)
-    limit = float(metadata["limits_suggested"][item.view])
-    return _Judged(item, float(score[0]), limit, fused[0], read_mask(item.mask, dataset.input_size))
+def report(
+    judgements: Judgements, protocol: Protocol = "part", resamples: int = RESAMPLES, seed: int = 0
+) -> EvaluationReport:
+    """All figures of one method on one product under a protocol; DatasetError where `top` is not among the views."""
+    names = tuple(dict.fromkeys(v.view for v in judgements.views))
+    if protocol == "top":
+        if TOP_VIEW not in names:
+            raise DatasetError(
+                f"{judgements.product}: has no view {TOP_VIEW!r}, which the protocol `top` is about (there are "
+                f"{', '.join(names)}); choose another protocol"
+            )
+        names = (TOP_VIEW,)
 
+    def figures(views: Sequence[str] = names, kinds: Sequence[str] | None = None) -> Figures:
+        return figures_of(judgements, judgements.rows(views, kinds), protocol, resamples, seed)
 
-def _pixels(judged: list[_Judged]) -> PixelMetrics:
-    """Pixel metrics over these views' maps, histogram edges from a sample of them."""
-    pilot = np.concatenate([j.fused.ravel()[::PILOT_STEP] for j in judged[:: max(1, len(judged) // PILOT_VIEWS)]])
-    metrics = PixelMetrics.from_pilot(pilot)
-    for j in judged:
-        metrics.add(j.fused, j.mask)
-    return metrics
-
-
-def _ratios(judged: list[_Judged]) -> dict[str, float]:
-    """Per part, the highest score over limit."""
-    found: dict[str, float] = {}
-    for j in judged:
-        found[j.item.part] = max(found.get(j.item.part, -np.inf), j.score / j.limit)
-    return found
-
-
-def _report(dataset: Dataset, judged: list[_Judged]) -> EvaluationReport:
-    """All figures; scores are shares of their view's limit, so that views compare."""
-    good = [j for j in judged if j.item.kind == "good"]
-    good_ratios = _ratios(good)
-    kinds = {}
-    for kind in sorted({j.item.kind for j in judged} - {"good"}):
-        bad = [j for j in judged if j.item.kind == kind]
-        ratios = _ratios(bad)
-        kinds[kind] = KindReport(
-            parts=len(ratios),
-            failed=sum(not r <= 1 for r in ratios.values()),
-            s_auroc=_auroc(good_ratios, ratios),
-            p_aupro=_pixels([*good, *bad]).p_aupro(),
-            ratios=ratios,
-        )
-    scores = np.array([j.score / j.limit for j in judged])
-    labels = np.array([bool(j.mask.any()) for j in judged])
-    best, pixels = f1_max(scores, labels), _pixels(judged)
+    kinds = kinds_of(judgements.views)
+    changes = {change: [k for k in kinds if k in of_it] for change, of_it in CHANGES.items()}
     return EvaluationReport(
-        product=dataset.product,
-        views=len(judged),
-        good_parts=len(good_ratios),
-        good_parts_failed=sum(not r <= 1 for r in good_ratios.values()),
-        i_auroc=auroc(scores, labels),
-        s_auroc=_auroc(good_ratios, {k: v for kind in kinds.values() for k, v in kind.ratios.items()}),
-        i_f1_max=best.value,
-        i_f1_floor=best.floor,
-        p_auroc=pixels.p_auroc(),
-        p_aupro=pixels.p_aupro(),
+        method=judgements.method,
+        product=judgements.product,
+        protocol=protocol,
         aupro_limit=AUPRO_LIMIT,
-        map_size=dataset.input_size,
-        regions=pixels.regions,
-        kinds=kinds,
-        good_ratios=good_ratios,
+        map_size=judgements.map_size,
+        resamples=resamples,
+        confidence=CONFIDENCE,
+        seed=seed,
+        whole=figures(),
+        by_view={name: figures([name]) for name in names},
+        by_kind={kind: figures(kinds=[kind]) for kind in kinds},
+        by_change={change: figures(kinds=of_it) for change, of_it in changes.items() if of_it},
+        ratios=judgements.part_ratios(judgements.rows(names)),
     )
 
 
-def _auroc(good: dict[str, float], bad: dict[str, float]) -> float:
-    """AUROC over parts, from the ratios of good and of defective ones."""
-    scores = np.array([*good.values(), *bad.values()])
-    return auroc(scores, np.arange(len(scores)) >= len(good))
+def figures_of(
+    judgements: Judgements,
+    rows: NDArray[np.intp],
+    protocol: Protocol = "part",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Figures:
+    """The metrics of chosen views, `rows` (k,); intervals over the parts to which these belong."""
+    found = estimates_of(judgements, rows, protocol, resamples, seed)
+    chosen = [judgements.views[n] for n in rows]
+    ratios = judgements.part_ratios(rows)
+    is_defective = judgements.parts()
+    failed = {part: not ratio <= 1 for part, ratio in ratios.items()}
+    good = [part for part in ratios if not is_defective[part]]
+    bad = [part for part in ratios if is_defective[part]]
+    return Figures(
+        views=len(rows),
+        good_parts=len(good),
+        defective_parts=len(bad),
+        regions=int(judgements.pixels.regions[rows].sum()),
+        i_auroc=Figure.of(found["i_auroc"]),
+        s_auroc=Figure.of(found["s_auroc"]),
+        i_f1=Figure.of(found["i_f1"]),
+        i_f1_floor=f1_max(np.zeros(len(chosen)), np.array([v.shows_defect for v in chosen], bool)).floor,
+        p_auroc=Figure.of(found["p_auroc"]),
+        p_aupro=Figure.of(found["p_aupro"]),
+        good_failed=share(sum(failed[p] for p in good), len(good)),
+        defective_failed=share(sum(failed[p] for p in bad), len(bad)),
+    )
+
+
+def estimates_of(
+    judgements: Judgements, rows: NDArray[np.intp], protocol: Protocol, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Estimate]:
+    """The metrics by name with their resamples, for means over products and for paired differences.
+
+    Two methods on the same rows get the same resamples from the same seed.
+    """
+    chosen = [judgements.views[n] for n in rows]
+    ratios = judgements.part_ratios(rows)
+    is_defective = judgements.parts()
+    drawn = PartResamples.draw({part: is_defective[part] for part in ratios}, resamples, seed)
+    by_view = drawn.of([v.part for v in chosen])
+    scores = np.array([v.ratio if protocol == "part" else v.score for v in chosen])
+    labels = np.array([v.shows_defect for v in chosen], bool)
+    p_auroc, p_aupro = pixel_estimates(judgements.pixels, rows, by_view)
+    return {
+        "i_auroc": auroc_estimate(scores, labels, by_view),
+        "s_auroc": auroc_estimate(
+            np.array(list(ratios.values())), np.array([is_defective[p] for p in ratios], bool), drawn.weights
+        ),
+        "i_f1": f1_estimate(scores, labels, by_view),
+        "p_auroc": p_auroc,
+        "p_aupro": p_aupro,
+    }
+
+
+def _without_nan(value: object) -> object:
+    """The same, with None where a number is NaN: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and np.isnan(value) else value

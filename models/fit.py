@@ -6,6 +6,8 @@ noise on what the network sees while its target stays clean.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -48,7 +50,9 @@ def fit_network(
     network.whitening = moments.whitening(config.encoder)
     if network.gauss is not None:
         progress("second branch", 0.0)
-        network.gauss.fit(features, view_index)
+        network.gauss.fit(features, view_index, network.region.neighbours())
+    if network.near is not None:
+        network.near.fit(_seen(network, items, inputs, progress))
     tokens = whitened(network, features)
     remember(network, tokens, view_index)
     return fit_cprn(network, tokens, view_index, config, progress)
@@ -76,10 +80,20 @@ def cache_features(
     with torch.no_grad():
         for n, item in enumerate(items):
             rgb, normals, view, region = inputs.of(item)
-            cached.append(network.features(rgb, normals, view, region).half())
+            cached.append(network.features(*network.region(rgb, normals, region), view).half())
             index.append(int(view[0]))
             progress("tokens", (n + 1) / len(items))
     return torch.cat(cached), torch.tensor(index)
+
+
+def _seen(
+    network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, progress: Progress
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Each item as the branches see it: cut to the region's box, constant around the part."""
+    for n, item in enumerate(items):
+        rgb, normals, view, region = inputs.of(item)
+        yield *network.region(rgb, normals, region), view
+        progress("neighbours", (n + 1) / len(items))
 
 
 def whitened(network: AnomalyNetwork, features: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from models.config import TrainConfig
 from models.encoder import FilterBank, Whitening
+from models.encoders.registry import load_encoder
+from models.neighbours import NeighbourBranch
 from models.place_gauss import PlaceGauss
 from models.reconstruction import Cprn
 from models.region import RegionTokens
@@ -29,6 +31,7 @@ class AnomalyNetwork(nn.Module):
                 f"input size {input_size[0]} x {input_size[1]} px is not a multiple of the token stride, {stride} px: "
                 "choose another encoder.stride_px"
             )
+        self.modalities = 2 if config.network.has_normals else 1
         self.region = RegionTokens(regions, input_size, n_views, stride)
         self.bank = FilterBank(config.encoder)
         components = min(config.encoder.components, self.bank.responses)
@@ -39,30 +42,47 @@ class AnomalyNetwork(nn.Module):
             if config.score.place_gauss
             else None
         )
+        self.near = self._neighbours(config, stride, n_views)
         self.scoring = Scoring(config.score, self.region, len(self.targets))
+
+    def _neighbours(self, config: TrainConfig, stride: int, n_views: int) -> NeighbourBranch | None:
+        """The third branch, on an encoder of its own, where the configuration asks for one."""
+        if config.neighbours is None:
+            return None
+        size = (self.region.grid[0] * stride, self.region.grid[1] * stride)
+        encoder = load_encoder(config.neighbours.encoder, size, 2 if config.network.has_normals else 1)
+        return NeighbourBranch(encoder, config.neighbours, size, self.region.grid, n_views)
 
     @property
     def targets(self) -> tuple[str, ...]:
         """Names along the T axis: what CPRN rebuilds, then the second branch's modalities."""
-        second = () if self.gauss is None else ("rgb_at_place", "normals_at_place")
-        return (*self.cprn.names, *second)
+        second = () if self.gauss is None else ("rgb_at_place", "normals_at_place")[: self.modalities]
+        third = () if self.near is None else ("rgb_near", "normals_near")[: self.near.encoder.modalities]
+        return (*self.cprn.names, *second, *third)
 
-    def features(self, diffuse_rgb: Tensor, normals: Tensor, view_index: Tensor, region: Tensor) -> Tensor:
-        """(B, 3, H, W) linear 0..1, unit normals, (B,), (B, H, W) -> the encoder's (B, 2, N, F), colour first."""
-        encoded = self.bank(*self.region(diffuse_rgb, normals, region))
+    def features(self, diffuse_rgb: Tensor, normals: Tensor, view_index: Tensor) -> Tensor:
+        """Pictures as `region` cuts them, (B, 3, h, w), and (B,) -> the encoder's (B, 2, N, F), colour first."""
+        encoded = self.bank(diffuse_rgb, normals)
         return self.region.take(encoded.permute(0, 1, 3, 4, 2), view_index)
 
-    def distances(self, features: Tensor, view_index: Tensor) -> Tensor:
-        """(B, 2, N, F), (B,) -> (B, T, N)."""
-        found = self.cprn(self.whitening(features), self.region.index[view_index], view_index)
+    def distances(self, diffuse_rgb: Tensor, normals: Tensor, view_index: Tensor) -> Tensor:
+        """Pictures as `region` cuts them, (B, 3, h, w), and (B,) -> (B, T, N), in the order of `targets`."""
+        features = self.features(diffuse_rgb, normals, view_index)
+        found = [self.cprn(self.whitening(features), self.region.index[view_index], view_index)]
         if self.gauss is not None:
-            found = torch.cat([found, self.gauss(features, view_index)], dim=1)
-        return found
+            found.append(self.gauss(features, view_index)[:, : self.modalities])
+        if self.near is not None:
+            near = self.near.distances(diffuse_rgb, normals, view_index)
+            found.append(self.region.take(near[..., None], view_index)[..., 0])
+        return torch.cat(found, dim=1)
 
     def forward(
         self, diffuse_rgb: Tensor, normals: Tensor, view_index: Tensor, region: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The inputs of `features` -> pred_score (B,), anomaly_map (B, H, W)."""
-        features = self.features(diffuse_rgb, normals, view_index, region)
-        score, fused = self.scoring(self.distances(features, view_index), view_index, region)
-        return score, fused
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, H, W) linear 0..1, unit normals, (B,), (B, H, W) -> the outputs of a model file.
+
+        pred_score (B,), anomaly_map (B, H, W), target_maps (B, T, h, w).
+        """
+        rgb, directions = self.region(diffuse_rgb, normals, region)
+        score, fused, of_targets = self.scoring(self.distances(rgb, directions, view_index), view_index, region)
+        return score, fused, of_targets

@@ -1,69 +1,86 @@
 """The second branch: how far a token lies from what good parts show at its place, measured in their own variation.
 
-Features of the encoder are compared with the mean of good parts at the same place of the same view, in the metric of
-the variation that is left once places are taken off (the pooled covariance within places, as in linear discriminant
-analysis), and divided by how much more or less good parts vary at that place. Kin to PaDiM (Defard et al. 2021), with
-one covariance for all places: sixty parts give no covariance for each of thousands of places.
+Every response of the encoder is expressed in good parts' standard deviations at that place of that view, and the
+distance is Mahalanobis' with the correlation that all places have in common. Kin to PaDiM (Defard et al. 2021), which
+has a whole covariance for each place: sixty parts give the spread of each response, not all their products.
 CPRN sees what does not fit the rest of the part; this branch sees magnitudes, which a cosine does not.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-FLOOR = 1e-3  # of the largest eigenvalue within places
-LEAST_SCALE = 0.5  # of a view's median scale: places that hardly vary shall not dominate
+FLOOR = 0.02  # of the correlation's largest eigenvalue
+LEAST_SPREAD = 0.3  # of a response's median spread over all places: a place that hardly varies shall not dominate
+AROUND = 0.5  # of a place's variance is taken from the places around it: sixty parts give a spread to a tenth
 
 
 class PlaceGauss(nn.Module):
     """Distances of whole feature vectors, (B, M, N, F) -> (B, M, N), for M modalities at N places of V views."""
 
-    mean: Tensor  # (V, M, N, F) float16, in units of the pooled spread of each feature
-    scale: Tensor  # (V, M, N)
-    unit: Tensor  # (M, F): the pooled spread of each feature
+    mean: Tensor  # (V, M, N, F) float16, in units of `unit`
+    sharpness: Tensor  # (V, M, N, F) float16: one over the spread, in the same units
+    unit: Tensor  # (M, F): each response's median spread
     metric: Tensor  # (M, F, F)
 
     def __init__(self, n_views: int, modalities: int, count: int, responses: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(n_views, modalities, count, responses, dtype=torch.float16))
-        self.register_buffer("scale", torch.ones(n_views, modalities, count))
+        self.register_buffer("sharpness", torch.ones(n_views, modalities, count, responses, dtype=torch.float16))
         self.register_buffer("unit", torch.ones(modalities, responses))
         self.register_buffer("metric", torch.eye(responses).repeat(modalities, 1, 1))
 
     def forward(self, features: Tensor, view_index: Tensor) -> Tensor:
         """(B, M, N, F), (B,) -> (B, M, N): root mean square of the components, 1 for an ordinary good token."""
+        found = torch.matmul(self._standard(features, view_index), self.metric[None])
+        return torch.sqrt((found * found).mean(dim=-1) + 1e-9)
+
+    def _standard(self, features: Tensor, view_index: Tensor) -> Tensor:
         off = features / self.unit[None, :, None, :] - self.mean[view_index].float()
-        found = torch.matmul(off, self.metric[None])
-        return torch.sqrt((found * found).mean(dim=-1) + 1e-9) / self.scale[view_index]
+        return off * self.sharpness[view_index].float()
 
-    def fit(self, features: Tensor, view_index: Tensor) -> None:
-        """Learn from good parts' features, (n, M, N, F) float16 or 32, and their views (n,); two parts a view at least."""
-        views, modalities = self.mean.shape[:2]
-        means = torch.stack([_mean(features[view_index == v]) for v in range(views)])
-        for m in range(modalities):
-            covariance = torch.zeros(self.unit.shape[1], self.unit.shape[1], dtype=torch.float64)
-            count = 0
-            for part, v in zip(features[:, m], view_index.tolist(), strict=True):
-                off = part.double() - means[v, m]
-                covariance += off.T @ off
-                count += off.shape[0]
-            covariance /= max(1, count)
-            self.unit[m] = torch.sqrt(torch.diagonal(covariance) + 1e-12).float()
-            unit = self.unit[m].double()
-            w, vectors = torch.linalg.eigh(covariance / torch.outer(unit, unit))
-            self.metric[m] = (vectors / torch.sqrt(w.clamp(min=0) + FLOOR * w[-1])).float()
-            self.mean[:, m] = (means[:, m] / unit).half()
-        self.scale.fill_(1.0)
-        found = [self(part[None].float(), view_index[i : i + 1])[0] for i, part in enumerate(features)]
-        distances = torch.stack(found)
+    def fit(self, features: Tensor, view_index: Tensor, neighbours: NDArray[np.int64]) -> None:
+        """Learn from good parts' features, (n, M, N, F), and their views (n,); two parts a view at least.
+
+        `neighbours` (V, N, k) are the places around each place, itself included.
+        """
+        views = len(self.mean)
+        means, variances = [], []
         for v in range(views):
-            rms = torch.sqrt((distances[view_index == v] ** 2).mean(dim=0))  # (M, N)
-            self.scale[v] = torch.maximum(rms, LEAST_SCALE * rms.median(dim=1, keepdim=True).values)
+            mean, variance = _moments(features[view_index == v])
+            around = variance[:, torch.from_numpy(neighbours[v])].mean(dim=2)
+            means.append(mean)
+            variances.append((1 - AROUND) * variance + AROUND * around)
+        spread = torch.sqrt(torch.stack(variances))
+        self.unit.copy_(spread.permute(1, 3, 0, 2).reshape(*self.unit.shape, -1).median(dim=2).values.clamp(min=1e-9))
+        unit = self.unit[None, :, None, :]
+        self.mean.copy_((torch.stack(means) / unit).half())
+        self.sharpness.copy_((1.0 / torch.sqrt((spread / unit) ** 2 + LEAST_SPREAD**2)).half())
+        self.metric.copy_(self._metric(features, view_index))
+
+    def _metric(self, features: Tensor, view_index: Tensor) -> Tensor:
+        """Whitens what all places have in common: (M, F, F)."""
+        products = torch.zeros(self.metric.shape, dtype=torch.float64)
+        count = 0
+        for i, part in enumerate(features):
+            z = self._standard(part[None].float(), view_index[i : i + 1])[0].double()
+            products += z.transpose(1, 2) @ z
+            count += z.shape[1]
+        w, vectors = torch.linalg.eigh(products / max(1, count))
+        return (vectors / torch.sqrt(w.clamp(min=0) + FLOOR * w[:, -1:])[:, None, :]).float()
 
 
-def _mean(parts: Tensor) -> Tensor:
-    total = torch.zeros(parts.shape[1:], dtype=torch.float64)
+def _moments(parts: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance over parts, (M, N, F) each, without a copy of them all in float32."""
+    total, square = torch.zeros(parts.shape[1:]), torch.zeros(parts.shape[1:])
+    first = parts[0].float()  # taken off before squares are summed: float32 would cancel
     for part in parts:
-        total += part.double()
-    return total / len(parts)
+        off = part.float() - first
+        total += off
+        square += off * off
+    mean = total / len(parts)
+    variance = (square / len(parts) - mean * mean) * (len(parts) / max(1, len(parts) - 1))
+    return mean + first, variance.clamp(min=0)

@@ -93,13 +93,16 @@ def config_for(dataset: Dataset, config: TrainConfig) -> TrainConfig:
     """The configuration as far as the data bears it: pictures alone have no normals, free parts no places."""
     network, score = config.network, config.score
     if not dataset.has_normals and network.inputs in ("both", "concatenation"):
-        network = replace(network, inputs="rgb")
+        network = replace(network, inputs="rgb", has_normals=False)
     if not dataset.has_normals and network.inputs == "normals":
         raise DatasetError(f"{dataset.folder} holds pictures alone: a preset that needs normals cannot learn from it")
     if dataset.alignment == "free":
         network = replace(network, placed=False, place_components=0)
         score = replace(score, local=False, place_gauss=False)
-    return replace(config, network=network, score=score)
+    near = config.neighbours
+    if near is not None and dataset.alignment == "free":
+        near = replace(near, place_weight=0.0)
+    return replace(config, network=network, score=score, neighbours=near)
 
 
 def measure(network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, progress: Progress) -> HeldOut:
@@ -108,7 +111,7 @@ def measure(network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, pr
     with torch.no_grad():
         for n, item in enumerate(items):
             rgb, normals, view, region = inputs.of(item)
-            found.append(network.distances(network.features(rgb, normals, view, region), view).numpy())
+            found.append(network.distances(*network.region(rgb, normals, region), view).numpy())
             index.append(int(view[0]))
             progress("held-out parts", (n + 1) / len(items))
     parts, variants = tuple(i.part for i in items), tuple(i.variant for i in items)

@@ -8,12 +8,12 @@ import math
 import pytest
 import torch
 
-from models.config import NetworkConfig, preset
+from models.config import PRESETS, NetworkConfig, Preset, preset
 from models.cprn import Cpga, L_p, L_r, Ucp, assignment, cosine_distance
 from models.reconstruction import Cprn
 
 CONFIG = NetworkConfig(width=32, heads=2, prototypes=5, stages=2, dropout=0.0)
-GRID, COMPONENTS, VIEWS = (4, 6), 8, 3
+GRID, TOKENS, COMPONENTS, VIEWS = (4, 6), 24, 8, 3
 
 
 def _cprn(config: NetworkConfig = CONFIG) -> Cprn:
@@ -22,13 +22,19 @@ def _cprn(config: NetworkConfig = CONFIG) -> Cprn:
 
 
 def _tokens(seed: int = 1) -> torch.Tensor:
-    return torch.randn(2, 2, *GRID, COMPONENTS, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(2, 2, TOKENS, COMPONENTS, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("config", [CONFIG, preset("paper").network], ids=["sound", "paper"])
-def test_one_distance_per_target_and_token_within_0_and_2(config: NetworkConfig) -> None:
-    found = _cprn(config).eval()(_tokens(), torch.tensor([0, 2]))
-    assert found.shape == (2, 2 if config.targets == "both" else 1, *GRID)
+def _everywhere(images: int) -> torch.Tensor:
+    return torch.arange(TOKENS).expand(images, -1)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_one_distance_per_target_and_token_within_0_and_2(name: Preset) -> None:
+    config = dataclasses.replace(preset(name).network, heads=1)
+    net = _cprn(config).eval()
+    found = net(_tokens(), _everywhere(2), torch.tensor([0, 2]))
+    assert found.shape == (2, len(net.names), TOKENS)
     assert found.min() >= 0
     assert found.max() <= 2
 
@@ -84,13 +90,13 @@ def test_rgb_targets_alone_are_blind_to_normals_of_a_token_but_both_are_not() ->
     for targets, moves_there in (("rgb", False), ("both", True)):
         net = _cprn(dataclasses.replace(CONFIG, targets=targets)).eval()
         tokens = _tokens()[:1]
-        embedded = [e.reshape(1, 24, 32) for e in net.places(tokens, torch.tensor([0]))]
-        truth = [tokens[:, m].reshape(1, 24, COMPONENTS) for m in range(2)]
+        truth = net.streams(tokens)
+        embedded = net.places(truth, _everywhere(1), torch.tensor([0]))
         dented = truth[1].clone()
         dented[0, 5] += 3.0
         with torch.no_grad():
-            before = net.reconstruct(embedded, truth).distances[0].amax(0)
-            after = net.reconstruct(embedded, [truth[0], dented]).distances[0].amax(0)
+            before = net.reconstruct(embedded, truth).distances[0].sum(0)
+            after = net.reconstruct(embedded, [truth[0], dented]).distances[0].sum(0)
         assert bool((after[5] - before[5]).abs() > 1e-3) is moves_there
 
 
@@ -120,10 +126,27 @@ def test_descending_l_p_evens_out_prototype_use_and_the_printed_sign_does_not() 
     assert _entropy_after_descent("literal") < _entropy_after_descent("corrected") - 0.05
 
 
-def test_training_places_tokens_where_the_exported_graph_does() -> None:
+def test_a_token_is_placed_alike_among_others_and_alone() -> None:
     net, tokens, view = _cprn().eval(), _tokens(), torch.tensor([1, 2])
+    net.places.remember(torch.randn(VIEWS, 2, TOKENS, COMPONENTS), _everywhere(VIEWS))
     where = torch.tensor([[0, 7, 23], [5, 6, 11]])
-    chosen = [torch.gather(tokens[:, m].reshape(2, 24, 8), 1, where[:, :, None].expand(-1, -1, 8)) for m in range(2)]
-    whole = [e.reshape(2, 24, 32) for e in net.places(tokens, view)]
-    for part, full in zip(net.places.at(chosen, where, view), whole, strict=True):
+    chosen = [torch.gather(tokens[:, m], 1, where[:, :, None].expand(-1, -1, 8)) for m in range(2)]
+    whole = net.places(net.streams(tokens), _everywhere(2), view)
+    for part, full in zip(net.places(chosen, where, view), whole, strict=True):
         torch.testing.assert_close(part, torch.gather(full, 1, where[:, :, None].expand(-1, -1, 32)))
+
+
+def test_fixed_prototypes_do_not_look_at_the_image_and_those_of_one_modality_not_at_the_other() -> None:
+    def prototypes(name: Preset, tokens: torch.Tensor) -> torch.Tensor:
+        config = dataclasses.replace(
+            CONFIG, **{k: getattr(preset(name).network, k) for k in ("inputs", "prototype_source")}
+        )
+        net = _cprn(config).eval()
+        streams = net.streams(tokens)
+        return net.reconstruct(net.places(streams, _everywhere(2), torch.tensor([0, 1])), streams).P_ucmp
+
+    other_normals = torch.cat([_tokens()[:, :1], _tokens(9)[:, 1:]], dim=1)
+    torch.testing.assert_close(prototypes("fixed_prototypes", _tokens()), prototypes("fixed_prototypes", _tokens(9)))
+    torch.testing.assert_close(prototypes("rgb_only", _tokens()), prototypes("rgb_only", other_normals))
+    for name in ("ucp", "concatenation", "normals_only"):
+        assert not torch.allclose(prototypes(name, _tokens()), prototypes(name, other_normals))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 import torch
 
 from models.config import EncoderConfig
@@ -17,10 +18,18 @@ def _inputs(seed: int, n: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.rand(n, 3, 36, 48, generator=g), torch.rand(n, 3, 36, 48, generator=g) * 2 - 1
 
 
-def _plain_responses(channel: np.ndarray, sigma_px: float) -> list[np.ndarray]:
-    border = cv2.BORDER_REFLECT_101
+def _tokens(bank: FilterBank, rgb: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
+    """(B, 2, N, F), as the network takes them from the grid."""
+    return bank(rgb, normals).flatten(3).transpose(2, 3)
+
+
+def _blurred(channel: np.ndarray, sigma_px: float) -> np.ndarray:
     k = gaussian_kernel(sigma_px)
-    g = cv2.sepFilter2D(channel, cv2.CV_64F, k, k, borderType=border)
+    return cv2.sepFilter2D(channel, cv2.CV_64F, k, k, borderType=cv2.BORDER_REFLECT_101)
+
+
+def _plain_responses(channel: np.ndarray, g: np.ndarray) -> list[np.ndarray]:
+    border = cv2.BORDER_REFLECT_101
     gx, gy = (cv2.Sobel(g, cv2.CV_64F, dx, 1 - dx, ksize=3, borderType=border) for dx in (1, 0))
     lap = cv2.Laplacian(g, cv2.CV_64F, ksize=1, borderType=border)
     found = [g, np.hypot(gx, gy), lap, np.abs(lap), np.abs(channel - g)]
@@ -35,8 +44,16 @@ def test_the_bank_is_the_written_formula_borders_included() -> None:
     channels = {0: [luma, r - luma, b - luma], 1: list(normals[0].double().numpy())}
     for modality, planes in channels.items():
         for c, plane in enumerate(planes):
-            expected = [p for sigma in CONFIG.sigmas_px for p in _plain_responses(plane, sigma)]
+            first = _blurred(plane, 1.0)
+            half = cv2.resize(first, (24, 18), interpolation=cv2.INTER_AREA)
+            wide = _blurred(half, np.sqrt(2.0**2 - 1.0**2) / 2)  # in pixels of half the resolution
+            expected = [*_plain_responses(plane, first), *_plain_responses(half, wide)]
             np.testing.assert_allclose(found[0, modality, c::3], expected, atol=2e-6)
+
+
+def test_an_odd_stride_is_refused() -> None:
+    with pytest.raises(ValueError, match="stride_px 5 is odd"):
+        FilterBank(EncoderConfig(stride_px=5))
 
 
 def test_the_bank_has_nothing_to_learn() -> None:
@@ -45,7 +62,7 @@ def test_the_bank_has_nothing_to_learn() -> None:
 
 def test_whitened_training_tokens_have_zero_mean_and_no_correlation() -> None:
     bank = FilterBank(CONFIG)
-    features = bank(*_inputs(1, 8))
+    features = _tokens(bank, *_inputs(1, 8))
     moments = TokenMoments.empty(bank.responses)
     moments.add(features[:3])
     moments.add(features[3:])
@@ -61,7 +78,7 @@ def test_a_channel_that_never_changes_does_not_explode() -> None:
     rgb, normals = _inputs(2, 4)
     gray = rgb[:, :1].expand(-1, 3, -1, -1)
     moments = TokenMoments.empty(bank.responses)
-    moments.add(bank(gray, normals))
+    moments.add(_tokens(bank, gray, normals))
     white = moments.whitening(CONFIG)
     assert torch.isfinite(white.matrix).all()
-    assert white(bank(gray, normals)).abs().max() < 30
+    assert white(_tokens(bank, gray, normals)).abs().max() < 30

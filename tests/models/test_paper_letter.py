@@ -17,10 +17,12 @@ from models.config import preset
 from models.cprn import L_p, L_r, L_total, assignment
 from models.places import BareTokens
 from models.reconstruction import Cprn, Reconstruction
+from models.region import RegionTokens
 from models.scoring import Scoring
 
 CONFIG = preset("paper").network
 GRID, D, N = (3, 5), 8, 15
+WHERE = torch.arange(N).expand(2, -1)
 Weights = dict[str, np.ndarray]
 
 
@@ -86,7 +88,7 @@ def weights(net: Cprn) -> Weights:
 
 @pytest.fixture
 def tokens() -> torch.Tensor:
-    return torch.randn(2, 2, *GRID, D, generator=torch.Generator().manual_seed(5))
+    return torch.randn(2, 2, N, D, generator=torch.Generator().manual_seed(5))
 
 
 def _flat(tokens: torch.Tensor, image: int, modality: int) -> np.ndarray:
@@ -139,7 +141,7 @@ def test_equation_6_with_the_printed_sign_and_the_total(net: Cprn, weights: Weig
 
 
 def test_the_map_is_the_last_stage_s_distance_from_f_rgb(net: Cprn, weights: Weights, tokens: torch.Tensor) -> None:
-    found = net(tokens, torch.tensor([0, 1])).detach().numpy()
+    found = net(tokens, WHERE, torch.tensor([0, 1])).detach().numpy()
     for image in range(2):
         F_rgb = _flat(tokens, image, 0)
         rebuilt = stage(weights, CONFIG.stages - 1, F_rgb, prototypes(weights, F_rgb, _flat(tokens, image, 1)))
@@ -162,18 +164,20 @@ def test_the_letter_has_no_weights_but_those_of_the_equations(net: Cprn) -> None
 
 
 def test_the_letter_s_map_is_neither_smoothed_nor_calibrated_locally_and_its_score_is_the_mean() -> None:
-    scoring = Scoring(preset("paper").score, (6, 10), GRID, n_views=1, n_targets=1)
-    distances = torch.rand(1, 1, *GRID)
-    score, fused = scoring(distances, torch.tensor([0]))
-    large = torch.nn.functional.interpolate(distances, size=(6, 10), mode="bilinear", align_corners=False)
+    whole = RegionTokens(None, (6, 10), 1, 2)
+    scoring = Scoring(preset("paper").score, whole, n_targets=1)
+    distances = torch.rand(1, 1, N)
+    score, fused = scoring(distances, torch.tensor([0]), torch.ones(1, 6, 10))
+    large = torch.nn.functional.interpolate(
+        distances.reshape(1, 1, *GRID), size=(6, 10), mode="bilinear", align_corners=False
+    )
     torch.testing.assert_close(fused, large[:, 0])
-    torch.testing.assert_close(score, fused.mean(dim=(1, 2)))
+    torch.testing.assert_close(score, distances.mean(dim=(1, 2)))
 
 
 def _in_training(net: Cprn, tokens: torch.Tensor) -> Reconstruction:
     """The stages' mean, as the loss sees it; nothing is random, the letter has no dropout."""
-    flat = [tokens[:, m].reshape(2, N, D) for m in range(2)]
-    where = torch.arange(N).expand(2, -1)
+    flat = net.streams(tokens)
     net.train()
     with torch.no_grad():
-        return net.reconstruct(net.places.at(flat, where, torch.tensor([0, 1])), flat)
+        return net.reconstruct(net.places(flat, WHERE, torch.tensor([0, 1])), flat)

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from models.config import EncoderConfig, NetworkConfig, ScoreConfig, TrainConfig, preset
-from models.dataset import DatasetError, load_dataset, read_normals, read_rgb
-from models.export import INPUTS, METADATA_KEY, OUTPUTS, ParityError, golden_inputs
+from models.dataset import Dataset, DatasetError, Item, load_dataset, read_normals, read_rgb
+from models.export import INPUTS, METADATA_KEY, OUTPUTS, ParityError
 from models.train import train_product
 
 QUICK = TrainConfig(
@@ -85,7 +85,9 @@ def test_the_file_describes_itself(small_model: Path) -> None:
     assert metadata["views"] == ["top", "left"]
     assert metadata["input_size"] == [48, 72]
     assert metadata["calibration"]["n_parts"] == 5
-    assert set(metadata["calibration"]["views"]["left"]) == {"rgb", "normals"}
+    assert set(metadata["calibration"]["views"]["left"]) == {
+        "rgb", "normals", "rgb_at_place", "normals_at_place",
+    }  # fmt: skip
     assert set(metadata["limits_suggested"]) == {"top", "left"}
     assert [len(metadata["held_out_scores"][view]) for view in ("top", "left")] == [5, 5]
     assert [i.name for i in model.graph.input] == list(INPUTS)
@@ -101,27 +103,45 @@ def test_a_model_from_before_a_switch_existed_has_its_default() -> None:
     assert read.width == written["network"]["width"]
 
 
-def test_the_batch_axis_is_free_and_views_do_not_mix(small_model: Path) -> None:
-    session = onnxruntime.InferenceSession(str(small_model))
-    singles = [golden_inputs((48, 72), v, 3) for v in (0, 1)]
-    both = [np.concatenate([s[i] for s in singles]) for i in range(3)]
-    score, fused = session.run(list(OUTPUTS), dict(zip(INPUTS, both, strict=True)))
+def _feed(data: Dataset, item: Item) -> dict[str, np.ndarray]:
+    assert item.normal is not None
+    return {
+        "diffuse_rgb": read_rgb(item.rgb, QUICK)[None],
+        "normals": read_normals(item.normal)[None],
+        "view_index": np.array([data.views.index(item.view)], np.int64),
+        "region": np.ones((1, *data.input_size), np.float32),
+    }
+
+
+def test_the_batch_axis_is_free_and_views_do_not_mix(small_model: Path, small_dataset: Path) -> None:
+    session, data = onnxruntime.InferenceSession(str(small_model)), load_dataset(small_dataset)
+    singles = [_feed(data, item) for item in data.of("test")[:2]]
+    both = {name: np.concatenate([single[name] for single in singles]) for name in INPUTS}
+    score, fused = session.run(list(OUTPUTS), both)
     assert fused.shape == (2, 48, 72)
     for v in (0, 1):
-        alone = session.run(list(OUTPUTS), dict(zip(INPUTS, singles[v], strict=True)))
+        alone = session.run(list(OUTPUTS), singles[v])
         np.testing.assert_allclose(score[v], alone[0][0], rtol=1e-4)
+
+
+def test_what_lies_outside_the_region_changes_nothing(small_model: Path, small_dataset: Path) -> None:
+    session, data = onnxruntime.InferenceSession(str(small_model)), load_dataset(small_dataset)
+    feed = _feed(data, next(item for item in data.of("test") if item.kind == "stain"))
+    feed["region"][:, :, :36] = 0  # the stain lies at 30 to 40
+    before = session.run(list(OUTPUTS), feed)
+    feed["diffuse_rgb"][..., :36] = 0.9
+    feed["normals"][..., :36] = 0
+    after = session.run(list(OUTPUTS), feed)
+    assert before[0] == after[0]
+    assert np.array_equal(before[1], after[1])
+    assert not after[1][..., :36].any()
 
 
 def test_a_stain_scores_above_every_good_view(small_model: Path, small_dataset: Path) -> None:
     session, data = onnxruntime.InferenceSession(str(small_model)), load_dataset(small_dataset)
     scores = {}
     for item in data.of("test"):
-        feed = {
-            "diffuse_rgb": read_rgb(item.rgb, QUICK)[None],
-            "normals": read_normals(item.normal)[None],
-            "view_index": np.array([data.views.index(item.view)], np.int64),
-        }
-        scores[item.kind, item.view] = float(session.run(["pred_score"], feed)[0][0])
+        scores[item.kind, item.view] = float(session.run(["pred_score"], _feed(data, item))[0][0])
     for view in data.views:
         assert scores["stain", view] > scores["good", view]
 

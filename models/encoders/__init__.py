@@ -1,0 +1,1 @@
+"""Encoders: frozen networks that turn colour and normals into features; `registry.load_encoder` makes one."""
