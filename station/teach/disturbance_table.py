@@ -41,6 +41,7 @@ from station.teach.disturbances import (
     seed_of,
     with_turned_lights,
 )
+from station.teach.fit_for_recipe import as_taken
 
 NOISE, LIGHT_RATIO = "noise_ratio", "light_ratio_"  # figures of quality
 OPEN = {"light": 0.99, "exposure": 0.99, "blurred_below": 0.001, "noise": 100.0}
@@ -156,6 +157,8 @@ def disturbance_table(
     parts = held_out(collection, n)
     if not parts:
         raise ValueError(f"{collection.folder}: no good part was held out: collect some with split test or calibrate")
+    shape = next(iter(collection.frames(parts[0], loaded.recipe.viewpoints[0].name).values())).pixels.shape
+    loaded = as_taken(loaded, (shape[0], shape[1]))
     bench = _Bench(_with(loaded, OPEN), detector)
     outcomes = [_Outcome(trial, []) for trial in trials]
     for number, part in enumerate(parts):
