@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from made_collection import SHAPE, TILE, VIEWS, made_collection, made_recipe, made_references
 
-from models.dataset import load_dataset, read_normals
+from models.config import TrainConfig
+from models.dataset import load_dataset, read_normals, read_rgb
 from station.collection.folder import Collection, CollectionError
 from station.recipe.loaded import LoadedRecipe
 from station.teach.fit_for_recipe import grid_of
@@ -91,7 +92,7 @@ def test_a_disturbed_part_differs_from_its_plain_one_a_little(prepared: Prepared
         next(i for i in index["items"] if (i["part"], i["view"], i["variant"]) == ("good-1", "top", variant))
         for variant in ("plain", "ordinary-day")
     )
-    a, b = (cv2.imread(str(prepared.folder / i["rgb"]), cv2.IMREAD_UNCHANGED).astype(float)[TILE] for i in (plain, day))
+    a, b = (read_rgb(prepared.folder / i["rgb"], TrainConfig())[(slice(None), *TILE)] for i in (plain, day))
     ratio = b.mean() / a.mean()
     assert 0.9 < ratio < 1.1
     assert np.abs(b - ratio * a).mean() / a.mean() > 1e-3
