@@ -109,7 +109,7 @@ def made_references(loaded: LoadedRecipe, parts: Sequence[Mapping[str, tuple[F32
     region = np.zeros(SHAPE, bool)
     region[TILE] = True
     size = (SHAPE[1] // CELL_PX, SHAPE[0] // CELL_PX)
-    inside = cv2.resize(region.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    inside = np.asarray(cv2.resize(region.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
     views = {}
     for view in VIEWS:
         colors, normals = (

@@ -41,6 +41,7 @@ from station.teach.disturbances import (
     seed_of,
     with_turned_lights,
 )
+from station.teach.fit_for_recipe import as_taken
 
 NOISE, LIGHT_RATIO = "noise_ratio", "light_ratio_"  # figures of quality
 OPEN = {"light": 0.99, "exposure": 0.99, "blurred_below": 0.001, "noise": 100.0}
@@ -156,6 +157,8 @@ def disturbance_table(
     parts = held_out(collection, n)
     if not parts:
         raise ValueError(f"{collection.folder}: no good part was held out: collect some with split test or calibrate")
+    shape = next(iter(collection.frames(parts[0], loaded.recipe.viewpoints[0].name).values())).pixels.shape
+    loaded = as_taken(loaded, (shape[0], shape[1]))
     bench = _Bench(_with(loaded, OPEN), detector)
     outcomes = [_Outcome(trial, []) for trial in trials]
     for number, part in enumerate(parts):
@@ -212,10 +215,10 @@ def _is_worse(outcome: _Outcome, base: _Outcome) -> bool:
 def _outward(tolerance: str, figures: Sequence[float]) -> float:
     """The worst figure, rounded so that it lies within the tolerance, and within the field's own bounds."""
     if tolerance == "blurred_below":
-        return float(np.clip(math.floor(min(figures) / STEP) * STEP, STEP, 1 - STEP).round(3))
+        return float(np.clip(math.floor(min(figures) / STEP + 1e-6) * STEP, STEP, 1 - STEP).round(3))
     top = 100.0 if tolerance == "noise" else 1 - STEP
     least = 1 + STEP if tolerance == "noise" else STEP
-    return float(np.clip(math.ceil(max(figures) / STEP) * STEP, least, top).round(3))
+    return float(np.clip(math.ceil(max(figures) / STEP - 1e-6) * STEP, least, top).round(3))
 
 
 def _is_beyond(views: Sequence[ViewResult], tolerances: ProofTolerances) -> bool:

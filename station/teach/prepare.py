@@ -33,10 +33,11 @@ from station.documents.atomic import write_atomic
 from station.photometric_stereo.packing import pack_normals
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.part_reference_file import PartReferences, part_references_bytes, read_part_references
-from station.teach.dataset import made_under, write_png
+from station.teach.dataset import write_png
 from station.teach.disturbances import Disturbance, nothing, ordinary_day, seed_of
 from station.teach.fit_for_recipe import FEWEST_GOOD, as_taken, check_collection, check_parts, grid_of
 from station.teach.part_reference import MOST_PARTS, part_references_of
+from station.teach.prepared_index import Written, write_index
 from station.teach.prepared_view import Picture, PreparedView, ViewPreparer
 
 VERSION = 1  # of what is written: a data set of another one is made anew
@@ -75,16 +76,16 @@ def prepare(loaded: LoadedRecipe, collection: Collection, out: Path, progress: P
     work = _Work(loaded, collection, out, grid, ViewPreparer(loaded, shape, grid), seed)
     references, file = work.references([p for p in parts if (p.split, p.kind) == ("train", "good")], progress)
     work.write(parts, progress)
-    entries, doubted, left_out = work.finish(parts, file)
+    written = work.finish(parts, file)
     for split in ("train", "calibrate"):
-        count = len({e["part"] for e in entries if (e["split"], e["kind"]) == (split, "good")})
+        count = len({i["part"] for i in written.items if (i["split"], i["kind"]) == (split, "good")})
         if count < FEWEST_GOOD:
-            first = next(iter(left_out.items()), ("none", "none"))
+            first = next(iter(written.left_out.items()), ("none", "none"))
             raise CollectionError(
                 f"{collection.folder}: only {count} good parts to {split} would be judged, {FEWEST_GOOD} are needed; "
-                f"{len(left_out)} were left out, as {first[0]}: {first[1]}"
+                f"{len(written.left_out)} were left out, as {first[0]}: {first[1]}"
             )
-    return Prepared(out, references, file, doubted, left_out)
+    return Prepared(out, references, file, written.doubted, written.left_out)
 
 
 def _claim(out: Path, loaded: LoadedRecipe, grid: tuple[int, int], seed: int) -> None:
@@ -183,47 +184,17 @@ class _Work:
                     self._write_part(part, missing, writer)
                 progress(f"preparing, {part.split} {part.name}", (n + 1) / len(parts))
 
-    def finish(
-        self, parts: Sequence[CollectedPart], reference: Path
-    ) -> tuple[list[dict[str, Any]], dict[str, str], dict[str, str]]:
-        """Write regions and index; returns the index's entries, what is doubted and what was left out."""
+    def finish(self, parts: Sequence[CollectedPart], reference: Path) -> Written:
+        """Write regions and index from what lies there of every part."""
         for view, region in self._regions.items():
             write_png(self._out / "regions" / f"{view}.png", (region * np.uint8(255))[None])
-        entries: list[dict[str, Any]] = []
-        doubted: dict[str, str] = {}
-        left_out: dict[str, str] = {}
-        levels: dict[str, dict[str, list[float]]] = {}
+        written = Written()
         for part in parts:
             for disturbance in self._disturbances(part):
-                written = json.loads(self._entry(part, disturbance).read_bytes())
-                entries += written["items"]
-                if written["reason"]:
-                    (doubted if written["items"] else left_out)[f"{part.name} ({disturbance.name})"] = written["reason"]
-                if written["items"] and (part.split, disturbance.name) == ("train", "plain"):
-                    for view, of_view in written["levels"].items():
-                        for light, level in of_view.items():
-                            levels.setdefault(view, {}).setdefault(light, []).append(level)
-        about = self._collection.about
-        index = {
-            "format_version": 1,
-            "product": about.product,
-            "views": self._views,
-            "input_size": list(self._grid),
-            "color": "rgb" if self._loaded.recipe.capture.is_color else "mono",
-            "seed": self._seed,
-            "is_simulated": about.is_simulated,
-            "alignment": "placed",
-            "regions": {view: f"regions/{view}.png" for view in self._views},
-            "part_reference": {
-                "file": reference.name, "sha256": hashlib.sha256(reference.read_bytes()).hexdigest(),
-            },
-            "doubted": doubted,
-            "left_out": left_out,
-            **made_under(self._loaded, levels),
-            "items": sorted(entries, key=lambda e: (e["split"], e["part"], e["variant"], e["view"])),
-        }  # fmt: skip
-        write_atomic(self._out / "index.json", json.dumps(index, indent=1).encode())
-        return entries, doubted, left_out
+                record = json.loads(self._entry(part, disturbance).read_bytes())
+                written.add(part, disturbance.name, record)
+        write_index(self._out, self._loaded, self._collection.about, written, reference, self._grid, self._seed)
+        return written
 
     def _disturbances(self, part: CollectedPart) -> Iterator[Disturbance]:
         yield nothing()

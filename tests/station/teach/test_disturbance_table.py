@@ -43,11 +43,11 @@ def test_noise_that_good_parts_do_not_bear_is_seen_in_the_table(tmp_path: Path) 
     seen: list[float] = []
     table = disturbance_table(
         loaded,
-        NoiseMeter(),
+        NoiseMeter(),  # type: ignore[arg-type]
         collection,
         2,
         lambda _, share: seen.append(share),
-        trials,  # type: ignore[arg-type]
+        trials,
     )
     rows = {row.name: row for row in table.rows}
     assert rows["undisturbed"].passed == 2

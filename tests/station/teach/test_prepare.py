@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from made_collection import SHAPE, TILE, VIEWS, made_collection, made_recipe, made_references
 
-from models.dataset import load_dataset, read_normals
+from models.config import TrainConfig
+from models.dataset import load_dataset, read_normals, read_rgb
 from station.collection.folder import Collection, CollectionError
 from station.recipe.loaded import LoadedRecipe
 from station.teach.fit_for_recipe import grid_of
@@ -91,7 +92,7 @@ def test_a_disturbed_part_differs_from_its_plain_one_a_little(prepared: Prepared
         next(i for i in index["items"] if (i["part"], i["view"], i["variant"]) == ("good-1", "top", variant))
         for variant in ("plain", "ordinary-day")
     )
-    a, b = (cv2.imread(str(prepared.folder / i["rgb"]), cv2.IMREAD_UNCHANGED).astype(float)[TILE] for i in (plain, day))
+    a, b = (read_rgb(prepared.folder / i["rgb"], TrainConfig())[(slice(None), *TILE)] for i in (plain, day))
     ratio = b.mean() / a.mean()
     assert 0.9 < ratio < 1.1
     assert np.abs(b - ratio * a).mean() / a.mean() > 1e-3
@@ -121,6 +122,19 @@ def test_a_second_run_goes_on_where_the_first_one_ended(
     resumed = index_of(prepare(loaded, collection, tmp_path / "set", quiet))
     assert len(solved) == (22 - done) * len(VIEWS)
     assert resumed == index_of(prepared)
+
+
+def test_a_part_whose_plain_views_are_left_out_is_left_out_whole(
+    loaded: LoadedRecipe, collection: Collection, prepared: Prepared, tmp_path: Path
+) -> None:
+    """And the trainer says so, where too few are left to calibrate."""
+    folder = Path(shutil.copytree(prepared.folder, tmp_path / "set"))
+    change(folder / "entries", "calibrate_good-7_plain.json", items=[], reason="view 'top': the part lies 3 mm off")
+    with pytest.raises(CollectionError, match=r"only 4 good parts to calibrate .* as good-7 \(plain\): view 'top'"):
+        prepare(loaded, collection, folder, quiet)
+    index = json.loads((folder / "index.json").read_text())
+    assert set(index["left_out"]) == {"good-7 (plain)", "good-7 (ordinary-day)"}
+    assert "good-7" not in {item["part"] for item in index["items"]}
 
 
 def test_a_folder_that_was_prepared_otherwise_is_not_mixed(
