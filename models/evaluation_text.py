@@ -36,7 +36,7 @@ def report_text(found: EvaluationReport) -> str:
         f"seed {found.seed}",
         f"good parts that fail: {w.good_failed.as_text()}; defective parts that fail: {w.defective_failed.as_text()}",
         "",
-        *_table({"all": w}),
+        *_table([("all", w)]),
         *_section("view", found.by_view),
         *_section("kind, against all good parts", found.by_kind),
         *_section("what the defect changes", found.by_change),
@@ -54,17 +54,17 @@ def comparison_text(reports: Sequence[EvaluationReport]) -> str:
         f"{first.whole.good_parts} good and {first.whole.defective_parts} defective parts; in brackets: "
         f"{100 * first.confidence:.0f} % intervals over parts, {first.resamples} resamples"
     )
-    return "\n".join([*lines, "", *_table({r.method: r.whole for r in reports})])
+    return "\n".join([*lines, "", *_table([(r.method, r.whole) for r in reports])])
 
 
 def _section(title: str, rows: Mapping[str, Figures]) -> list[str]:
-    return ["", *_table(rows, title)] if len(rows) > 1 or title != "view" else []
+    return ["", *_table(list(rows.items()), title)] if len(rows) > 1 or title != "view" else []
 
 
-def _table(rows: Mapping[str, Figures], title: str = "") -> list[str]:
-    wide = max(24, len(title) + 2, *(len(name) + 2 for name in rows)) if rows else 24
+def _table(rows: Sequence[tuple[str, Figures]], title: str = "") -> list[str]:
+    wide = max(24, len(title) + 2, *(len(name) + 2 for name, _ in rows)) if rows else 24
     lines = [f"{title:<{wide}}{'parts':>8}" + "".join(f"{c:>{_WIDTH}}" for c in _COLUMNS)]
-    for name, f in rows.items():
+    for name, f in rows:
         cells = [figure_text(x) for x in (f.i_auroc, f.s_auroc, f.i_f1, f.p_auroc, f.p_aupro)]
         parts = f"{f.good_parts}+{f.defective_parts}"
         lines.append(f"{name:<{wide}}{parts:>8}" + "".join(f"{cell:>{_WIDTH}}" for cell in cells))

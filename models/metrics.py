@@ -115,6 +115,11 @@ class PixelHistograms:
         """(n,) the number of defect regions in each map, 8-connected."""
         return np.array(self._regions, np.int64)
 
+    @property
+    def defect_pixels(self) -> NDArray[np.int64]:
+        """(n,) the number of defect pixels in each map."""
+        return np.array([int(row.sum()) for row in self._defect], np.int64)
+
     def totals(self, rows: NDArray[np.intp], weights: NDArray[np.float64] | None = None) -> PixelCounts:
         """The sum over chosen rows (k,), or one sum per line of `weights` (r, k): how often each row counts."""
         w = np.ones((1, len(rows))) if weights is None else weights
