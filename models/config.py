@@ -123,9 +123,7 @@ class TrainConfig:
 PRESETS = (
     "sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes",
 )  # fmt: skip
-Preset = Literal[
-    "sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes"
-]
+Preset = Literal["sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes"]
 
 
 def preset(name: Preset) -> TrainConfig:

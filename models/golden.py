@@ -1,6 +1,6 @@
-"""What a model file holds for its self-test: a good part's view on cells, and what the network makes of it.
+"""What a model file holds for its self-test: a good part's view, and what the network makes of it.
 
-The station makes the same inputs from the same bytes (`station/judge/golden.py`, which says why there are three).
+The station makes the same inputs from the same bytes (`station/judge/golden.py`, which says why there are two).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Image = NDArray[np.float32]
 # rgb, normals, view, region -> score, and `target_maps` (T, h, w) on tokens, or the map (H, W) alone
 Run = Callable[[Image, Image, int, Image], tuple[float, Image]]
 BLOCK_PX, BLOCK_TOKENS, REGION_PX = 24, 4, 48
-INPUTS_PER_VIEW = 3
+INPUTS_PER_VIEW = 2
 
 
 def packed_sample(rgb: Image, normals: Image, cell_px: int) -> str:
@@ -38,7 +38,7 @@ def lattice_sample(input_size: tuple[int, int], view: int, cell_px: int) -> str:
 
 
 def sample_inputs(packed: str, cell_px: int, input_size: tuple[int, int]) -> list[tuple[Image, Image, Image]]:
-    """Colours (3, H, W), normals (3, H, W) and region (H, W) of the three inputs that a packed sample stands for."""
+    """Colours (3, H, W), normals (3, H, W) and region (H, W) of the two inputs that a packed sample stands for."""
     h, w = input_size[0] // cell_px, input_size[1] // cell_px
     cells = np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8).reshape(6, h, w)
     normals = cells[3:].astype(np.float64) - 128
@@ -47,8 +47,7 @@ def sample_inputs(packed: str, cell_px: int, input_size: tuple[int, int]) -> lis
     planes = planes.repeat(cell_px, axis=1).repeat(cell_px, axis=2)
     colors, directions = np.ascontiguousarray(planes[:3]), np.ascontiguousarray(planes[3:])
     turned = [np.ascontiguousarray(p[:, :, ::-1]) for p in (colors, directions)]
-    pairs = ((colors, directions), (turned[0], directions), (colors, turned[1]))
-    return [(c, n, _region(input_size, number)) for number, (c, n) in enumerate(pairs)]
+    return [(colors, directions, np.ones(input_size, np.float32)), (turned[0], turned[1], _region(input_size))]
 
 
 def golden_record(samples: Sequence[str], cell_px: int, input_size: tuple[int, int], run: Run) -> Mapping[str, Any]:
@@ -78,10 +77,10 @@ def map_figures(planes: Image) -> Image:
     return np.array(means, np.float32)
 
 
-def _region(size: tuple[int, int], number: int) -> Image:
-    """(H, W) 1 where (x // 48 + y // 48 + number) mod 5 is not 0, else 0."""
+def _region(size: tuple[int, int]) -> Image:
+    """(H, W) 1 where (x // 48 + y // 48) mod 5 is not 0, else 0."""
     y, x = np.arange(size[0])[:, None], np.arange(size[1])[None, :]
-    return np.asarray((x // REGION_PX + y // REGION_PX + number) % 5 != 0, np.float32)
+    return np.asarray((x // REGION_PX + y // REGION_PX) % 5 != 0, np.float32)
 
 
 def _cell_means(planes: Image, cell_px: int) -> Image:

@@ -78,8 +78,11 @@ class AnomalyNetwork(nn.Module):
 
     def forward(
         self, diffuse_rgb: Tensor, normals: Tensor, view_index: Tensor, region: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) linear 0..1, unit normals, (B,), (B, H, W) -> pred_score (B,), anomaly_map (B, H, W)."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, H, W) linear 0..1, unit normals, (B,), (B, H, W) -> the outputs of a model file.
+
+        pred_score (B,), anomaly_map (B, H, W), target_maps (B, T, h, w).
+        """
         rgb, directions = self.region(diffuse_rgb, normals, region)
-        score, fused = self.scoring(self.distances(rgb, directions, view_index), view_index, region)
-        return score, fused
+        score, fused, of_targets = self.scoring(self.distances(rgb, directions, view_index), view_index, region)
+        return score, fused, of_targets

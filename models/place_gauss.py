@@ -1,8 +1,8 @@
 """The second branch: how far a token lies from what good parts show at its place, measured in their own variation.
 
 Every response of the encoder is expressed in good parts' standard deviations at that place of that view, and the
-distance is Mahalanobis' with the correlation that all places have in common. Kin to PaDiM (Defard et al. 2021), which has
-a whole covariance for each place: sixty parts give the spread of each response, not all their products.
+distance is Mahalanobis' with the correlation that all places have in common. Kin to PaDiM (Defard et al. 2021), which
+has a whole covariance for each place: sixty parts give the spread of each response, not all their products.
 CPRN sees what does not fit the rest of the part; this branch sees magnitudes, which a cosine does not.
 """
 
@@ -47,7 +47,7 @@ class PlaceGauss(nn.Module):
 
         `neighbours` (V, N, k) are the places around each place, itself included.
         """
-        views, modalities = self.mean.shape[:2]
+        views = len(self.mean)
         means, variances = [], []
         for v in range(views):
             mean, variance = _moments(features[view_index == v])

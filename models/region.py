@@ -27,7 +27,9 @@ class RegionTokens(nn.Module):
     inside: Tensor  # (V, h, w) float32: 1 where a token is looked at
     fill: Tensor  # (6,) what stands outside the region: colour, then normal
 
-    def __init__(self, regions: NDArray[np.bool_] | None, input_size: tuple[int, int], n_views: int, stride: int) -> None:
+    def __init__(
+        self, regions: NDArray[np.bool_] | None, input_size: tuple[int, int], n_views: int, stride: int
+    ) -> None:
         super().__init__()
         if regions is None:
             regions = np.ones((n_views, *input_size), bool)
@@ -64,7 +66,7 @@ class RegionTokens(nn.Module):
 
     def take(self, tokens: Tensor, view_index: Tensor) -> Tensor:
         """(B, M, h, w, C) on the box's grid -> (B, M, N, C), each view's tokens."""
-        b, m, h, w, c = tokens.shape
+        b, m, _, _, c = tokens.shape
         where = self.index[view_index][:, None, :, None].expand(-1, m, -1, c)
         return torch.gather(tokens.reshape(b, m, self.grid[0] * self.grid[1], c), 2, where)
 
@@ -75,13 +77,13 @@ class RegionTokens(nn.Module):
         return torch.gather(with_zero, 2, where).reshape(-1, values.shape[1], *self.grid)
 
     def tokens_of(self, region: Tensor, view_index: Tensor) -> Tensor:
-        """(B, H, W) of 0 and 1 -> (B, h, w): the tokens of a view that also lie on this region, which may be smaller."""
+        """(B, H, W) of 0 and 1 -> (B, h, w): a view's tokens that also lie on this region, which may be smaller."""
         top, bottom, left, right = (edge * self.stride for edge in self.box)
         share = functional.avg_pool2d(region[:, None, top:bottom, left:right], self.stride)[:, 0]
         return self.inside[view_index] * (share >= LEAST_INSIDE).to(share.dtype)
 
     def neighbours(self) -> NDArray[np.int64]:
-        """(V, N, 9) where each token and those around it stand among the N; a token without a neighbour counts itself."""
+        """(V, N, 9) where each token and those around it stand among the N; itself where there is no neighbour."""
         h, w = self.grid
         slot = np.full((len(self.index), h + 2, w + 2), self.count, np.int64)
         slot[:, 1:-1, 1:-1] = self.slot.numpy().reshape(-1, h, w)

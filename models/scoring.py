@@ -68,15 +68,24 @@ class Scoring(nn.Module):
         blurred: Tensor = self.blur_y(self.blur_x(self.tokens.put(relative, view_index)))
         return blurred / self.weight[view_index]
 
-    def forward(self, distances: Tensor, view_index: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, N), (B,), (B, H, W) -> score (B,), map (B, H, W), 0 outside the region."""
-        score, fused = self.fuse(self.smooth(distances, view_index), self.tokens.tokens_of(region, view_index), view_index)
-        return score, self.tokens.whole(fused, region)
+    def forward(self, distances: Tensor, view_index: Tensor, region: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, N), (B,), (B, H, W) -> score (B,), map (B, H, W), every target's map (B, T, h, w) on tokens.
+
+        Outside the region the maps are 0. Those of the targets are for the self-test: the fused map shows only the
+        oddest target, and damage to the others would hide behind it.
+        """
+        smoothed, inside = self.smooth(distances, view_index), self.tokens.tokens_of(region, view_index)
+        score, fused = self.fuse(smoothed, inside, view_index)
+        return score, self.tokens.whole(fused, region), self.calibrated(smoothed, view_index) * inside[:, None]
+
+    def calibrated(self, smoothed: Tensor, view_index: Tensor) -> Tensor:
+        """(B, T, h, w) from `smooth` -> the same in units of good parts: 0 their median, 1 their 99th percentile."""
+        median, p99 = self.median[view_index][:, :, None, None], self.p99[view_index][:, :, None, None]
+        return (smoothed - median) / (p99 - median)
 
     def fuse(self, smoothed: Tensor, inside: Tensor, view_index: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, h, w) from `smooth`, (B, h, w) the tokens that count, (B,) -> score (B,), map (B, h, w)."""
-        median, p99 = self.median[view_index][:, :, None, None], self.p99[view_index][:, :, None, None]
-        calibrated = (smoothed - median) / (p99 - median)
+        calibrated = self.calibrated(smoothed, view_index)
         fused = calibrated.amax(dim=1) if self.config.fuse == "max" else calibrated.sum(dim=1)
         fused = fused * inside
         h, w = self.tokens.grid

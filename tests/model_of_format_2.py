@@ -41,8 +41,8 @@ def as_format_2(old: Path, new: Path, views: Sequence[tuple[Image, Image]]) -> P
         score, maps = session.run(["pred_score", "target_maps"], feed)
         return float(score[0]), maps[0]
 
-    samples = [packed_sample(*of_view, CELL_PX) for of_view in views]
-    metadata.update(format_version=2, golden=golden_record(samples, CELL_PX, (h, w), run))
+    samples = [packed_sample(*of_view, 1) for of_view in views]
+    metadata.update(format_version=2, golden=golden_record(samples, 1, (h, w), run))
     entry.value = json.dumps(metadata)
     new.write_bytes(model.SerializeToString())
     return new

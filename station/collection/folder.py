@@ -191,7 +191,9 @@ def _stored(folder: Path, file: str, frame: Frame) -> dict[str, Any]:
 
 def _write_png(path: Path, pixels: NDArray[Any]) -> str:
     """Write (H, W) or (H, W, 3) RGB, 8 or 16 bits; returns the file's SHA-256."""
-    ok, encoded = cv2.imencode(".png", pixels if pixels.ndim == 2 else pixels[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    ok, encoded = cv2.imencode(
+        ".png", pixels if pixels.ndim == 2 else pixels[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    )
     if not ok:
         raise CollectionError(f"{path}: a picture of {pixels.shape} {pixels.dtype} cannot be stored as PNG")
     content = encoded.tobytes()

@@ -33,10 +33,16 @@ def dataset_simulate(
     defective: Annotated[int, typer.Option(min=0, help="Defective test parts, mixed kinds; as many good ones.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another dataset.")] = 0,
     mono: MonoOption = False,
+    raw: Annotated[bool, typer.Option("--raw", help="A collection: raw frames, some parts off their seat.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Render parts as the rig would see them and solve them as the station would."""
-    from station.teach.training import simulate
+    """Render parts as the rig would see them, and solve them as the station would, or keep the --raw frames."""
+    from station.teach.training import simulate, simulate_collection
+
+    if raw:
+        folder = simulate_collection(product, out, good, calibrate, defective, seed, _color(mono))
+        say({"folder": str(folder)}, as_json, f"collection: {folder}; next: station train --data {folder}")
+        return
 
     folder = simulate(product, out, good=good, calibrate=calibrate, defective=defective, seed=seed, color=_color(mono))
     say({"folder": str(folder)}, as_json, f"dataset: {folder}")

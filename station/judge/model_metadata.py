@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 METADATA_KEY = "facet"
 FORMAT_VERSIONS = (1, 2)  # 2 has the input `region`
-INPUTS_OF_KIND = {"lattice": 1, "sample": 3}  # of one view's self-test
+INPUTS_OF_KIND = {"lattice": 1, "sample": 2}  # of one view's self-test
 
 
 class _Record(BaseModel):

@@ -118,7 +118,13 @@ def recipe_of(archive: Archive, inspection: Inspection) -> LoadedRecipe:
     if missing:
         raise ArchiveError(f"inspection {inspection.inspection_id} names no {missing[0]}: it cannot be judged again")
     kept = {what: archive.kept_document(sha256, SUFFIXES[what]) for what, sha256 in known.items()}
-    files = KeptFiles(kept["calibration"], kept["model"], kept.get("flat_field"), kept.get("view_reference"), kept.get("part_reference"))
+    files = KeptFiles(
+        kept["calibration"],
+        kept["model"],
+        kept.get("flat_field"),
+        kept.get("view_reference"),
+        kept.get("part_reference"),
+    )
     return load_recipe(kept["recipe"], now=inspection.creation_time, kept=files)
 
 

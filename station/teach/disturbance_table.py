@@ -50,7 +50,7 @@ Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Trial:
     """One row to be: its name, the tolerance that it tries if there is one, its strength, and what is done.
 
     `of_light` gets one of the recipe's directional lights, another one for every part.
@@ -62,19 +62,19 @@ class Test:
     strength: float = 0.0
 
 
-TESTS = (
-    Test(UNDISTURBED, lambda _: nothing()),
+TRIALS = (
+    Trial(UNDISTURBED, lambda _: nothing()),
     *(
-        Test(f"one lamp {factor - 1:+.0%}", lambda light, f=factor: lamp_at(light, f), "light", abs(factor - 1))  # type: ignore[misc]
+        Trial(f"one lamp {factor - 1:+.0%}", lambda light, f=factor: lamp_at(light, f), "light", abs(factor - 1))  # type: ignore[misc]
         for factor in (0.98, 0.95, 1.05, 0.9)
     ),
-    Test("all lamps -10%", lambda _: all_lamps_at(0.9), "exposure", 0.1),
-    Test("all lamps +10%", lambda _: all_lamps_at(1.1), "exposure", 0.1),
-    Test("exposure +20%", lambda _: exposure_at(1.2), "exposure", 0.2),
-    Test("noise x2", lambda _: noise_times(2.0), "noise", 2.0),
-    Test("blur 0.5 px", lambda _: blurred_by(0.5), "blurred_below", 0.5),
-    Test("blur 1 px", lambda _: blurred_by(1.0), "blurred_below", 1.0),
-    Test("one light 1 deg off", lambda light: light_turned(light, 1.0)),
+    Trial("all lamps -10%", lambda _: all_lamps_at(0.9), "exposure", 0.1),
+    Trial("all lamps +10%", lambda _: all_lamps_at(1.1), "exposure", 0.1),
+    Trial("exposure +20%", lambda _: exposure_at(1.2), "exposure", 0.2),
+    Trial("noise x2", lambda _: noise_times(2.0), "noise", 2.0),
+    Trial("blur 0.5 px", lambda _: blurred_by(0.5), "blurred_below", 0.5),
+    Trial("blur 1 px", lambda _: blurred_by(1.0), "blurred_below", 1.0),
+    Trial("one light 1 deg off", lambda light: light_turned(light, 1.0)),
 )
 
 
@@ -116,9 +116,9 @@ class DisturbanceTable:
 
 @dataclass(slots=True)
 class _Outcome:
-    """Of one test: each part's views, judged with opened tolerances."""
+    """Of one trial: each part's views, judged with opened tolerances."""
 
-    test: Test
+    trial: Trial
     views: list[tuple[ViewResult, ...]]
 
     def count(self, verdict: Verdict) -> int:
@@ -147,9 +147,9 @@ def disturbance_table(
     collection: Collection,
     n: int,
     progress: Progress,
-    tests: Sequence[Test] = TESTS,
+    trials: Sequence[Trial] = TRIALS,
 ) -> DisturbanceTable:
-    """Judge n good parts that were not trained on, test parts first, under each test. The first test is undisturbed.
+    """Judge n good parts that were not trained on, test parts first, under each trial. The first trial is undisturbed.
 
     `loaded` has model and limits. Raises CollectionError for frames that cannot be read, ValueError without such parts.
     """
@@ -157,12 +157,12 @@ def disturbance_table(
     if not parts:
         raise ValueError(f"{collection.folder}: no good part was held out: collect some with split test or calibrate")
     bench = _Bench(_with(loaded, OPEN), detector)
-    outcomes = [_Outcome(test, []) for test in tests]
+    outcomes = [_Outcome(trial, []) for trial in trials]
     for number, part in enumerate(parts):
         frames = {view: collection.frames(part, view) for view in bench.views}
         for at, outcome in enumerate(outcomes):
-            outcome.views.append(bench.judged(part, number, frames, outcome.test))
-            progress("disturbances", (number * len(tests) + at + 1) / (len(parts) * len(tests)))
+            outcome.views.append(bench.judged(part, number, frames, outcome.trial))
+            progress("disturbances", (number * len(trials) + at + 1) / (len(parts) * len(trials)))
     tolerances, promised = promise(loaded.recipe.proof_tolerances, outcomes)
     final = _Bench(_with(loaded, {name: getattr(tolerances, name) for name in OPEN}), detector)
     rows = []
@@ -171,8 +171,8 @@ def disturbance_table(
         for number, part in enumerate(parts):
             if _is_beyond(seen[number], tolerances):
                 frames = {view: collection.frames(part, view) for view in bench.views}
-                seen[number] = final.judged(part, number, frames, outcome.test)
-        rows.append(_row(outcome, _Outcome(outcome.test, seen)))
+                seen[number] = final.judged(part, number, frames, outcome.trial)
+        rows.append(_row(outcome, _Outcome(outcome.trial, seen)))
     return DisturbanceTable(len(parts), tuple(rows), tolerances, promised)
 
 
@@ -188,17 +188,17 @@ def promise(now: ProofTolerances, outcomes: Sequence[_Outcome]) -> tuple[ProofTo
     found: dict[str, float] = {}
     words = []
     for name in OPEN:
-        tried = sorted((o for o in outcomes if o.test.tolerance == name), key=lambda o: o.test.strength)
+        tried = sorted((o for o in outcomes if o.trial.tolerance == name), key=lambda o: o.trial.strength)
         borne: list[_Outcome] = []
-        for strength in sorted({o.test.strength for o in tried}):
-            group = [o for o in tried if o.test.strength == strength]
+        for strength in sorted({o.trial.strength for o in tried}):
+            group = [o for o in tried if o.trial.strength == strength]
             if any(_is_worse(o, base) for o in group):
                 break
             borne = group
         worst = [w for o in (base, *borne) if (w := o.worst(name)) is not None]
         if tried and worst:
             found[name] = _outward(name, worst)
-            what = " and ".join(o.test.name for o in borne) if borne else "none of what was tried"
+            what = " and ".join(o.trial.name for o in borne) if borne else "none of what was tried"
             words.append(f"borne: {what} (proof_tolerances.{name}: {found[name]:g})")
         elif tried:
             words.append(f"{name}: not measured in the pictures, so nothing is promised and {name} stays")
@@ -230,7 +230,7 @@ def _is_beyond(views: Sequence[ViewResult], tolerances: ProofTolerances) -> bool
 def _row(opened: _Outcome, final: _Outcome) -> Row:
     ratios = [v.pred_score / v.limit for views in opened.views for v in views if v.pred_score is not None]
     return Row(
-        name=opened.test.name,
+        name=opened.trial.name,
         passed=final.count(Verdict.PASS),
         failed=final.count(Verdict.FAIL),
         undecided=final.count(Verdict.UNDECIDED),
@@ -255,10 +255,10 @@ class _Bench:
         self._lights = [light.name for light in loaded.recipe.directional_lights]
 
     def judged(
-        self, part: CollectedPart, number: int, frames: dict[str, dict[str, Frame]], test: Test
+        self, part: CollectedPart, number: int, frames: dict[str, dict[str, Frame]], trial: Trial
     ) -> tuple[ViewResult, ...]:
-        """The part's views under that test, without their pictures."""
-        disturbance = test.of_light(self._lights[number % len(self._lights)])
+        """The part's views under that trial, without their pictures."""
+        disturbance = trial.of_light(self._lights[number % len(self._lights)])
         judge = self._judge
         if disturbance.turns:
             judge = ViewJudge(with_turned_lights(self._loaded, disturbance.turns), self._detector)

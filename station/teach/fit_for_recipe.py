@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from station.collection.folder import CollectedPart, Collection, CollectionError
 from station.recipe.loaded import LoadedRecipe
@@ -81,6 +82,22 @@ def _check_duplicates(collection: Collection, parts: Iterable[CollectedPart]) ->
                         f"{collection.folder}: {part.name} ({part.split}) and {other.name} ({other.split}) share a "
                         f"frame ({about['file']}): they are one part; remove one of the two folders"
                     )
+
+
+def as_taken(loaded: LoadedRecipe, shape: tuple[int, int]) -> LoadedRecipe:
+    """The recipe at the binning of frames of `shape` (H, W): a collection may be coarser than what will be inspected.
+
+    Raises CollectionError for frames that are no binned picture of the calibrated sensor.
+    """
+    sensor = (loaded.calibration.image_height, loaded.calibration.image_width)
+    for binning in (1, 2, 4, 8):
+        if (sensor[0] // binning, sensor[1] // binning) == shape:
+            capture = loaded.recipe.capture.model_copy(update={"binning": binning})
+            return replace(loaded, recipe=loaded.recipe.model_copy(update={"capture": capture}))
+    raise CollectionError(
+        f"frames of {shape[1]} x {shape[0]} pixels are no picture of the calibrated sensor, {sensor[1]} x {sensor[0]}, "
+        "whole or binned by 2, 4 or 8: collect the parts anew"
+    )
 
 
 def grid_of(shape: tuple[int, int]) -> tuple[int, int]:

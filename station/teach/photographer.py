@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
-from drivers.simulated.scene import DEFAULT_BOUNCES, Part, Scene, make_part, random_defect
+from drivers.simulated.scene import DEFAULT_BOUNCES, LightHead, Part, Scene, make_part, random_defect
 from drivers.simulated.scene.mounted import MountedCamera
 from station.acquire.plan import CaptureStep, lit_steps, make_plan
 from station.judge.diffuse_picture import diffuse_rgb
@@ -73,20 +73,23 @@ class Photographer:
             yield viewpoint.name, self._solve(scene, _visited(viewpoint.as_pose(), rng), mine, part.seed)
 
     def photographed(
-        self, part: Part, seed: int, camera: MountedCamera | None = None
+        self, part: Part, seed: int, camera: MountedCamera | None = None, head: LightHead | None = None
     ) -> Iterator[tuple[str, dict[str, Frame], NDArray[np.bool_]]]:
         """(view, frame of each light, defect mask) of a part, as the arm comes to it: the frames before any solving.
 
         Poses and noise follow from `seed`. The mask is (H, W) of `shape`, the model's grid.
         """
-        scene = Scene(part, seed=SCENE_SEED, threads=self._threads, camera=camera, bounces=DEFAULT_BOUNCES)
-        rng = np.random.default_rng([seed, 0])
+        scene = Scene(part, head, seed=SCENE_SEED, threads=self._threads, camera=camera, bounces=DEFAULT_BOUNCES)
         steps = lit_steps(make_plan(self._loaded.recipe))
-        for viewpoint in self._loaded.recipe.viewpoints:
-            pose = _visited(viewpoint.as_pose(), rng)
-            own = [step for step in steps if step.view == viewpoint.name]
+        for view, pose in self.poses(seed).items():
+            own = [step for step in steps if step.view == view]
             frames = {step.light: self._frame(scene, pose, step, seed) for step in own}
-            yield viewpoint.name, frames, scene.truth(pose, BINNING).defect_mask
+            yield view, frames, scene.truth(pose, BINNING).defect_mask
+
+    def poses(self, seed: int) -> dict[str, Pose]:
+        """View -> where the arm stops when it takes the part of that seed, in the recipe's order."""
+        rng = np.random.default_rng([seed, 0])
+        return {viewpoint.name: _visited(viewpoint.as_pose(), rng) for viewpoint in self._loaded.recipe.viewpoints}
 
     def frames(self, product: str, seed: int, others: Mapping[str, int]) -> dict[str, dict[str, Frame]]:
         """View -> light -> frame of a good part, as the arm comes to it; all that is random follows from the seed.

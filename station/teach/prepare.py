@@ -35,7 +35,7 @@ from station.recipe.loaded import LoadedRecipe
 from station.recipe.part_reference_file import PartReferences, part_references_bytes, read_part_references
 from station.teach.dataset import made_under, write_png
 from station.teach.disturbances import Disturbance, nothing, ordinary_day, seed_of
-from station.teach.fit_for_recipe import FEWEST_GOOD, check_collection, check_parts, grid_of
+from station.teach.fit_for_recipe import FEWEST_GOOD, as_taken, check_collection, check_parts, grid_of
 from station.teach.part_reference import MOST_PARTS, part_references_of
 from station.teach.prepared_view import Picture, PreparedView, ViewPreparer
 
@@ -69,6 +69,7 @@ def prepare(loaded: LoadedRecipe, collection: Collection, out: Path, progress: P
     parts = [part for part in collection.parts() if part.split == "test" or part.kind == "good"]
     check_parts(loaded, collection, parts)
     shape = _shape(collection, parts[0], loaded.recipe.viewpoints[0].name)
+    loaded = as_taken(loaded, shape)
     grid = grid_of(shape)
     _claim(out, loaded, grid, seed)
     work = _Work(loaded, collection, out, grid, ViewPreparer(loaded, shape, grid), seed)

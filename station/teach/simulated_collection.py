@@ -1,4 +1,4 @@
-"""Collections of simulated parts: raw frames as the rig would take them, of parts laid less well than they should be."""
+"""Collections of simulated parts: raw frames as the rig would take them, of parts that do not all lie in their seat."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Literal
 
 import numpy as np
 
-from drivers.simulated.scene import Placement, make_part, random_defect
+from drivers.simulated.scene import DEFECT_KINDS, Placement, make_part, random_defect
 from drivers.simulated.scene.mounted import MountedCamera
 from station.collection.folder import About, Collection, LightTaken
 from station.recipe.loaded import LoadedRecipe
+from station.teach.parts import FIRST_SEED, SEED_STRIDE
 from station.teach.photographer import FORMAT, Color, Photographer
 
 MOST_SHIFT_MM, MOST_TURN_DEG = 2.0, 2.0
+DEFECTIVE_FROM = 500  # of a test part's seed
 SEATED_SHARE = 0.5  # of the parts lie in their seat, with its play alone
 Progress = Callable[[str, float], None]
 
@@ -50,6 +52,32 @@ def somewhere(seed: int) -> Placement | None:
     return Placement(float(radius * np.cos(angle)), float(radius * np.sin(angle)), float(turn))
 
 
+def parts_to_learn_from(good: int, calibrate: int, seed: int = 0) -> list[SimulatedPart]:
+    """Good parts to train on and to calibrate on, in turn, some of them off their seat; `seed` gives others."""
+    base = SEED_STRIDE * seed
+    found = []
+    for n in range(max(good, calibrate)):
+        if n < good:
+            found.append(_good(base + FIRST_SEED["train"] + n, "train"))
+        if n < calibrate:
+            found.append(_good(base + FIRST_SEED["calibrate"] + n, "calibrate"))
+    return found
+
+
+def parts_to_test(defective: int, seed: int = 0) -> list[SimulatedPart]:
+    """Defective parts, the kinds in turn, and as many good ones, all in their seats."""
+    first = SEED_STRIDE * seed + FIRST_SEED["test"]
+    found = []
+    for n in range(defective):
+        found.append(SimulatedPart(first + DEFECTIVE_FROM + n, "test", (DEFECT_KINDS[n % len(DEFECT_KINDS)],)))
+        found.append(SimulatedPart(first + n, "test"))
+    return found
+
+
+def _good(seed: int, split: Literal["train", "calibrate"]) -> SimulatedPart:
+    return SimulatedPart(seed, split, (), somewhere(seed))
+
+
 def collect_simulated(
     loaded: LoadedRecipe, folder: Path, parts: Sequence[SimulatedPart], progress: Progress,
     color: Color = "rgb", threads: int = 2, camera: MountedCamera | None = None,
@@ -71,9 +99,7 @@ def about(loaded: LoadedRecipe, color: Color) -> About:
     """What a collection states that is taken by this recipe on the simulated rig."""
     recipe = loaded.recipe
     lights = {
-        light.name: LightTaken(
-            light.channel, light.kind, light.exposure_us, light.brightness, recipe.capture.gain_db
-        )
+        light.name: LightTaken(light.channel, light.kind, light.exposure_us, light.brightness, recipe.capture.gain_db)
         for light in recipe.lights
     }
     views = tuple(viewpoint.name for viewpoint in recipe.viewpoints)
@@ -85,7 +111,9 @@ def _take(
 ) -> None:
     defects = tuple(random_defect(product, kind, part.seed + n) for n, kind in enumerate(part.kinds))
     frames, masks = {}, {}
-    for view, of_view, mask in photographer.photographed(make_part(product, part.seed, defects, part.off), part.seed, camera):
+    for view, of_view, mask in photographer.photographed(
+        make_part(product, part.seed, defects, part.off), part.seed, camera
+    ):
         frames[view], masks[view] = of_view, mask
     facts = {"seed": part.seed, "off": None if part.off is None else asdict(part.off)}
     collection.add(part.name, part.kind, part.split, frames, masks, facts)

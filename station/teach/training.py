@@ -31,6 +31,9 @@ from station.teach.disturbance_table import DisturbanceTable, disturbance_table
 from station.teach.limits import note_limits
 from station.teach.photographer import Color
 from station.teach.prepare import Prepared, prepare
+from station.teach.simulated_collection import collect_simulated, parts_to_learn_from, parts_to_test
+
+GOOD, CALIBRATE = 60, 60  # parts of a simulated collection, where none is there
 
 if TYPE_CHECKING:
     from models.config import Preset
@@ -128,6 +131,17 @@ def simulate(
     )
 
 
+def simulate_collection(
+    product: str, out: Path, good: int, calibrate: int, defective: int, seed: int, color: Color
+) -> Path:
+    """`station dataset simulate --raw`: the folder of the collection. As many good test parts as defective ones."""
+    loaded = load_recipe(_recipe_of(product, None, color), need_model=False)
+    folder = (out if color == "rgb" else out / "mono") / product
+    parts = [*parts_to_learn_from(good, calibrate, seed), *parts_to_test(defective, seed)]
+    collect_simulated(loaded, folder, parts, show_progress, color)
+    return folder
+
+
 def train(
     product: str | None,
     data: Path,
@@ -139,9 +153,9 @@ def train(
 ) -> TrainedRecipe:
     """Train and write model, hash, limits, levels, references and tolerances into the recipe.
 
-    `data` is a collection, which is prepared into the folder NAME-prepared beside it, or a data set, or a folder of
-    simulated data sets: then `<data>/<product>`, simulated there if absent. A mono model of simulated parts serves
-    full-resolution captures; it learns from `<data>/mono/<product>`, whose pictures are averaged from finer ones.
+    `data` is a collection, which is prepared into the folder NAME-prepared beside it, or a data set, or a folder that
+    holds one: then `<data>/<product>`, a collection that is simulated there if absent. A mono model of simulated parts
+    serves full-resolution captures; it learns from `<data>/mono/<product>`, whose pictures are averaged ones.
     `steps` None is the trainer's default; `preset_name` is one of `models.config.preset`. Of a collection, `disturbed`
     held-out good parts (0: none) are judged under every disturbance.
 
@@ -154,15 +168,15 @@ def train(
     from models.train import train_product
 
     clock = StepClock(show_progress)
-    is_collection = (data / COLLECTION_INDEX).is_file()
     path = _recipe_of(product or _product_of(data), recipe, color)
     loaded = load_recipe(path, need_model=False)
+    data = _source(data, loaded, color, clock.progress)
+    is_collection = (data / COLLECTION_INDEX).is_file()
     prepared = None
+    folder = data
     if is_collection:
         folder = data.parent / f"{data.name}-prepared"
         prepared = prepare(loaded, Collection.open(data), folder, clock.progress)
-    else:
-        folder = _dataset_folder(data, loaded.recipe.product, color, clock.progress)
     index = json.loads((folder / "index.json").read_text("utf-8"))
     color = "rgb" if loaded.recipe.capture.is_color else "mono"
     if index["color"] != color:
@@ -212,21 +226,19 @@ def _product_of(data: Path) -> str:
     raise BadInput(f"{data}: is neither a collection nor a data set: name a product, or another folder with --data")
 
 
-def _dataset_folder(data: Path, product: str, color: Color, progress: Callable[[str, float], None]) -> Path:
-    """`data` itself where it is a data set; else that of the product in it, simulated if absent."""
-    if (data / "index.json").is_file():
+def _source(data: Path, loaded: LoadedRecipe, color: Color, progress: Callable[[str, float], None]) -> Path:
+    """`data` itself if it is a collection or a data set; else the product's in it, simulated if absent."""
+    if any((data / name).is_file() for name in (COLLECTION_INDEX, "index.json")):
         return data
-    sets = data if color == "rgb" else data / "mono"
-    if not (sets / product / "index.json").is_file():
+    folder = (data if color == "rgb" else data / "mono") / loaded.recipe.product
+    if (folder / "index.json").is_file():
+        return folder
 
-        def collecting(what: str, share: float) -> None:
-            progress(f"collect, {what}", share)
+    def collecting(what: str, share: float) -> None:
+        progress(f"collect, {what}", share)
 
-        simulate_dataset(
-            product, sets, good=60, calibrate=80, defective=0, recipe=_recipe_of(product, None, color), color=color,
-            progress=collecting,
-        )  # fmt: skip
-    return sets / product
+    collect_simulated(loaded, folder, parts_to_learn_from(GOOD, CALIBRATE), collecting, color)
+    return folder
 
 
 def _kept_reference(folder: Path, index: Mapping[str, Any], recipe: Path, recipe_id: str) -> tuple[str, str] | None:

@@ -138,7 +138,9 @@ def test_a_token_is_placed_alike_among_others_and_alone() -> None:
 
 def test_fixed_prototypes_do_not_look_at_the_image_and_those_of_one_modality_not_at_the_other() -> None:
     def prototypes(name: Preset, tokens: torch.Tensor) -> torch.Tensor:
-        config = dataclasses.replace(CONFIG, **{k: getattr(preset(name).network, k) for k in ("inputs", "prototype_source")})
+        config = dataclasses.replace(
+            CONFIG, **{k: getattr(preset(name).network, k) for k in ("inputs", "prototype_source")}
+        )
         net = _cprn(config).eval()
         streams = net.streams(tokens)
         return net.reconstruct(net.places(streams, _everywhere(2), torch.tensor([0, 1])), streams).P_ucmp

@@ -152,7 +152,7 @@ def test_a_file_without_metadata_is_refused(small_model: Path, tmp_path: Path) -
     ("changes", "complaint"),
     [
         ({"format_version": 3}, "format 3"),
-        ({"format_version": 2}, "expected .*region"),
+        ({"format_version": 1, "golden": {"kind": "lattice", "seed": 1, "scores": [1.0, 2.0]}}, "inputs are .*region"),
         ({"views": ["top", "left", "back"]}, "calibration.views"),
         ({"golden": {"kind": "lattice", "seed": 20, "scores": [1.0, 2.0]}}, "self-test failed"),
         ({"input_size": None}, "input_size"),
@@ -169,8 +169,11 @@ def test_wrong_metadata_is_refused(
 
 def test_swapped_views_fail_the_self_test(small_model: Path, tmp_path: Path) -> None:
     model = onnx.load(str(small_model))
-    scores = json.loads(next(p.value for p in model.metadata_props if p.key == "facet"))["golden"]["scores"]
-    golden = {"kind": "lattice", "seed": 20, "scores": scores[::-1]}
+    golden = json.loads(next(p.value for p in model.metadata_props if p.key == "facet"))["golden"]
+    per_view = len(golden["scores"]) // 2
+    golden["scores"] = golden["scores"][per_view:] + golden["scores"][:per_view]
+    for name in ("samples", "figures"):
+        golden[name] = golden[name][::-1]
     file = _altered(small_model, tmp_path / "m.onnx", views=["left", "top"], golden=golden)
     with pytest.raises(ModelRefused, match="self-test failed"):
         AnomalyDetector.load(file)
