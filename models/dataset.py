@@ -52,7 +52,7 @@ class Dataset:
     items: tuple[Item, ...]
     sha256: str  # of index.json, which holds the hash of every picture
     regions: Mapping[str, Path] = field(default_factory=dict)  # per view: a picture that is not 0 on the part
-    alignment: str = "placed"  # free: parts lie anywhere, and no place means anything
+    alignment: str = "placed"  # free: parts lie anywhere, no place means anything; unknown: training finds out
 
     @property
     def has_normals(self) -> bool:
@@ -84,8 +84,8 @@ def load_dataset(folder: Path) -> Dataset:
         views, settings = tuple(raw["views"]), dict(raw["photometric_stereo"])
         product, alignment = str(raw["product"]), str(raw.get("alignment", "placed"))
         regions = {str(view): folder / file for view, file in raw.get("regions", {}).items()}
-        if alignment not in ("placed", "free"):
-            raise ValueError(f"alignment {alignment!r}; placed or free")
+        if alignment not in ("placed", "free", "unknown"):
+            raise ValueError(f"alignment {alignment!r}; placed, free or unknown")
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(
             f"{path}: field missing or of the wrong kind ({error!r}): make the data set again"

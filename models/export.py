@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from models.config import TrainConfig
 from models.encoder import FilterBank
+from models.encoders.onnx_features import foreign_model, inline_foreign
 from models.golden import golden_record, lattice_sample, packed_sample, sample_inputs
 from models.network import AnomalyNetwork
 from models.scoring import ScoreCalibration
@@ -60,6 +61,7 @@ class ModelDescription:
     regions_used: bool = False
     held_out_scores: Mapping[str, list[float]] = field(default_factory=dict)  # per view, of parts unseen by calibration
     encoder: type[FilterBank] | FilterBank = FilterBank  # its id, licence and hash
+    second_encoder: Mapping[str, Any] = field(default_factory=dict)  # `neighbours`: the same of that branch's encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,9 @@ def _write_graph(network: AnomalyNetwork, description: ModelDescription, path: P
             opset_version=OPSET,
             dynamo=False,
         )
+    foreign = None if network.near is None else foreign_model(network.near.encoder)
+    if foreign is not None:
+        path.write_bytes(inline_foreign(onnx.load(str(path)), foreign).SerializeToString())
 
 
 def _samples(description: ModelDescription, stored: Sequence[Arrays]) -> list[str]:
@@ -195,7 +200,12 @@ def metadata_of(description: ModelDescription, golden: Mapping[str, Any]) -> dic
         "input_size": list(d.input_size),
         "color": d.config.color,
         "photometric_stereo": d.photometric_stereo,
-        "encoder": {"id": d.encoder.id, "license": d.encoder.license, "sha256": d.encoder.sha256},
+        "encoder": {
+            "id": d.encoder.id,
+            "license": d.encoder.license,
+            "sha256": d.encoder.sha256,
+            **d.second_encoder,
+        },
         "config": d.config.to_dict(),
         "score": asdict(d.config.score),
         "calibration": {"n_parts": d.calibration.n_parts, "views": per_view},
@@ -229,6 +239,8 @@ def check_parity(
     for arrays, (score, fused) in zip(inputs, expected, strict=True):
         got_score, got_map = session.run(list(OUTPUTS), dict(zip(INPUTS, arrays, strict=True)))
         limit = description.limits[description.views[int(arrays[2][0])]]
+        if not (np.isfinite(limit) and np.isfinite(score) and np.isfinite(fused).all()):
+            raise ParityError(f"{path.name}: a score, map or limit is not a number (limit {limit}, score {score})")
         scale = max(limit, float(np.abs(fused).max()))
         map_difference = max(map_difference, float(np.abs(got_map[0] - fused).max()) / scale)
         score_difference = max(score_difference, abs(float(got_score[0]) - score) / max(limit, abs(score)))

@@ -19,6 +19,7 @@ from models.encoders.protocol import Encoder
 
 Inputs = tuple[Tensor, Tensor, Tensor]  # colour and normals (1, 3, H, W), view (1,)
 LEAST_SPREAD = 1e-3  # of the largest spread among features: a constant feature shall not be blown up
+LEAST_SQUARE = 1e-3  # under the root: near 0 it would enlarge what float32 loses when squares are taken apart
 SKETCH = 48  # numbers of the random projection in which centres are chosen
 
 
@@ -83,7 +84,7 @@ class NeighbourBranch(nn.Module):
         products = torch.matmul(x, self.bank[view_index].float().transpose(-1, -2))
         beyond = (self.length[view_index][:, :, None, :] - 2 * products).amin(dim=-1)
         squared = (x * x).sum(dim=-1) + beyond
-        return torch.sqrt(squared.clamp(min=0.0) / x.shape[-1] + 1e-6)
+        return torch.sqrt(squared.clamp(min=0.0) / x.shape[-1] + LEAST_SQUARE)
 
     def fit(self, parts: Iterable[Inputs]) -> None:
         """Fill the bank from good parts. ValueError where a view has fewer tokens than the bank holds.
@@ -95,7 +96,8 @@ class NeighbourBranch(nn.Module):
         everything = torch.cat([pool[0] for pool in pools])
         self.mean.copy_(everything.mean(dim=0))
         spread = everything.std(dim=0)
-        self.spread.copy_(torch.maximum(spread, LEAST_SPREAD * spread.amax(dim=1, keepdim=True)))
+        floor = (LEAST_SPREAD * spread.amax(dim=1, keepdim=True)).clamp(min=1e-6)
+        self.spread.copy_(torch.maximum(spread, floor))
         for view, (tokens, where) in enumerate(pools):
             for m in range(tokens.shape[1]):
                 x = (tokens[:, m] - self.mean[m]) / self.spread[m]

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from models.alignment import MOST_PICTURES, Alignment, alignment_of
 from models.config import TrainConfig
-from models.dataset import Dataset, DatasetError, Item, load_dataset
+from models.dataset import Dataset, DatasetError, Item, load_dataset, read_rgb
 from models.export import Arrays, Exported, ModelDescription, ParityReport, export_network
 from models.fit import Inputs, fit_network
 from models.limits import GoodScores, HeldOut, set_limits
@@ -62,6 +63,10 @@ def train_product(
     torch.manual_seed(config.seed)
     dataset = load_dataset(dataset_folder)
     training, held_out_items = _good_parts(dataset)
+    aligned = find_alignment(dataset, config)
+    if aligned is not None:
+        dataset = replace(dataset, alignment=aligned.decision)
+        progress(aligned.sentence, 1.0)
     config = config_for(dataset, config)
     inputs = Inputs(dataset, config)
     network = AnomalyNetwork(config, dataset.input_size, len(dataset.views), inputs.regions)
@@ -87,6 +92,24 @@ def _good_parts(dataset: Dataset) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
             f"needs one of the first at least and {FEWEST_CALIBRATE_PARTS} of the second"
         )
     return training, held_out
+
+
+def find_alignment(dataset: Dataset, config: TrainConfig) -> Alignment | None:
+    """What the good training pictures say, where the index leaves it open; of several views, the least aligned.
+
+    None where the index states it. DatasetError for too few pictures.
+    """
+    if dataset.alignment != "unknown":
+        return None
+    found = []
+    for view in dataset.views:
+        items = [i for i in dataset.of("train", "good") if i.view == view and i.variant == "plain"]
+        chosen = items[:: max(1, len(items) // MOST_PICTURES)][:MOST_PICTURES]
+        try:
+            found.append(alignment_of([read_rgb(item.rgb, config) for item in chosen]))
+        except ValueError as error:
+            raise DatasetError(f"{dataset.folder}, view {view}: {error}") from error
+    return min(found, key=lambda a: (a.decision == "placed", a.place_share))
 
 
 def config_for(dataset: Dataset, config: TrainConfig) -> TrainConfig:
@@ -146,6 +169,7 @@ def _description(
         n_train_parts=len({i.part for i in dataset.of("train", "good")}),
         regions_used=bool(dataset.regions),
         encoder=network.bank,
+        second_encoder={} if network.near is None else {"neighbours": network.near.encoder.metadata()},
     )
 
 

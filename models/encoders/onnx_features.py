@@ -105,6 +105,11 @@ class OnnxEncoder(Encoder):
         return found.reshape(-1, self.channels, *self.grid)
 
 
+def foreign_model(encoder: Encoder) -> onnx.ModelProto | None:
+    """The ONNX file behind an encoder, to be given to `inline_foreign`; None for an encoder made of torch."""
+    return encoder.model if isinstance(encoder, OnnxEncoder) else None
+
+
 def inline_foreign(exported: onnx.ModelProto, foreign: onnx.ModelProto) -> onnx.ModelProto:
     """`exported` with the graph of `foreign` in place of every placeholder node; unchanged where it has none.
 

@@ -36,5 +36,5 @@ class Encoder(nn.Module):
         return self
 
     def metadata(self) -> dict[str, str | None]:
-        """The field `encoder` of a model file's metadata."""
-        return {"id": self.id, "weights": self.sha256, "license": self.license}
+        """What the field `encoder` of a model file's metadata says of it."""
+        return {"id": self.id, "license": self.license, "sha256": self.sha256}

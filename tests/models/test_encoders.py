@@ -37,7 +37,7 @@ def _exported(encoder: Encoder, path: Path) -> onnx.ModelProto:
         warnings.simplefilter("ignore")
         torch.onnx.export(
             encoder, _inputs(), str(path), input_names=["rgb", "normals"], output_names=["features"],
-            dynamic_axes={name: {0: "batch"} for name in ("rgb", "normals", "features")}, opset_version=17, dynamo=False,
+            dynamic_axes={n: {0: "batch"} for n in ("rgb", "normals", "features")}, opset_version=17, dynamo=False,
         )  # fmt: skip
     return onnx.load(str(path))
 
@@ -68,7 +68,7 @@ def test_the_filter_bank_is_an_encoder(tmp_path: Path) -> None:
     rgb, normals = _inputs()
     assert encoder(rgb, normals).shape == (1, 2, 45, 10, 14)
     assert torch.equal(FilterBankEncoder(modalities=1)(rgb, normals)[:, 0], encoder(rgb, normals)[:, 0])
-    assert encoder.metadata()["weights"] is None
+    assert encoder.metadata()["sha256"] is None
     assert _is_frozen(encoder)
     _check_parity(encoder, _exported(encoder, tmp_path / "bank.onnx"))
 

@@ -35,6 +35,7 @@ def write_set(pictures: Sequence[SourcePicture], out: Path, *, product: str, has
         "color": "rgb",
         "is_simulated": False,
         "has_masks": has_masks,
+        "alignment": "unknown",  # training looks
         "photometric_stereo": {},
         "reference_levels": {},
         "items": sorted(items, key=lambda e: (e["split"], e["part"])),
