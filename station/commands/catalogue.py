@@ -75,6 +75,10 @@ COMMANDS: Mapping[str, Entry] = {
         "station.commands.teach:train",
         "Train the product's model, export it, and write hash, limits and light levels into its recipe.",
     ),
+    "quantise": Entry(
+        "station.commands.teach:quantise",
+        "Write a model in int8, if no held-out or test view is judged otherwise.",
+    ),
     "view-reference": Entry(
         "station.commands.teach:view_reference",
         "Learn from good parts what the fixture looks like: the judge proves camera and lamps with it.",

@@ -1,6 +1,6 @@
-"""`station dataset`, `train`, `gloss` and `view-reference`: what a recipe learns about its product.
+"""`station dataset`, `train`, `quantise`, `gloss`, `view-reference`: what a recipe learns about its product.
 
-The work is `station.teach`; only `train` needs torch, and it is loaded when that command runs.
+The work is `station.teach`; `train` needs torch and `quantise` onnx, which are loaded when these commands run.
 """
 
 from __future__ import annotations
@@ -61,6 +61,19 @@ def train(
     from station.teach import training
 
     report = training.train(product, data, recipe, steps, _color(mono), preset)
+    say(report.as_dict(), as_json, report.as_text())
+
+
+def quantise(
+    model: Annotated[Path, typer.Argument(dir_okay=False, help="A model file that `station train` wrote.")],
+    data: Annotated[Path, typer.Option(file_okay=False, help="The data set with its held-out and test parts.")],
+    out: Annotated[Path, typer.Option("--out", dir_okay=False, help="The file to write.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model in int8, if no held-out or test view is judged otherwise."""
+    from station.teach.quantising import quantised
+
+    report = quantised(model, data, out)
     say(report.as_dict(), as_json, report.as_text())
 
 
