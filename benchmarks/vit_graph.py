@@ -1,4 +1,4 @@
-"""A graph as large as two DINOv2-S encoders with a light decoder. Its weights are random: speed does not ask for them."""
+"""A graph as large as two DINOv2-S encoders and a light decoder, with random weights: its speed is what counts."""
 
 from __future__ import annotations
 
