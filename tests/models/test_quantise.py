@@ -22,12 +22,7 @@ def model(small_model: Path, small_dataset: Path, tmp_path_factory: pytest.TempP
 
 
 def test_an_int8_file_judges_as_before_and_proves_itself(model: Path, small_dataset: Path, tmp_path: Path) -> None:
-    try:
-        found = quantise(model, small_dataset, tmp_path / "int8.onnx")
-    except QuantiseError as refused:
-        assert "would judge" in str(refused)
-        assert not list(tmp_path.iterdir())
-        pytest.skip(f"this small network does not bear int8: {refused}")
+    found = quantise(model, small_dataset, tmp_path / "int8.onnx")
     assert found.bytes < found.bytes_before
     assert found.views == 14
     assert 0 < found.mean_difference <= found.worst_difference
