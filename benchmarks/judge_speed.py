@@ -167,13 +167,10 @@ def stages_of(file: Path) -> str:
 
 def int8_of(file: Path, folder: Path) -> Path:
     """The same graph with MatMul and Gemm in dynamic int8."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from models.quantise import write_int8
 
     out = folder / f"{file.stem}_int8.onnx"
-    quantize_dynamic(
-        str(file), str(out), op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, weight_type=QuantType.QInt8,
-        extra_options={"MatMulConstBOnly": True},
-    )  # fmt: skip
+    write_int8(file, out)
     return out
 
 
