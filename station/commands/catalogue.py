@@ -79,6 +79,10 @@ COMMANDS: Mapping[str, Entry] = {
         "station.commands.teach:limits",
         "Choose limits at a stated overkill of whole parts, with what the held-out parts promise; --write keeps them.",
     ),
+    "quantise": Entry(
+        "station.commands.teach:quantise",
+        "Write a model in int8, if no held-out or test view is judged otherwise.",
+    ),
     "view-reference": Entry(
         "station.commands.teach:view_reference",
         "Learn from good parts what the fixture looks like: the judge proves camera and lamps with it.",

@@ -1,6 +1,6 @@
-"""`station dataset`, `train`, `limits`, `gloss` and `view-reference`: what a recipe learns about its product.
+"""`station dataset`, `train`, `limits`, `quantise`, `gloss`, `view-reference`: what a recipe learns about its product.
 
-The work is `station.teach`; only `train` needs torch, and it is loaded when that command runs.
+The work is `station.teach`; `train` needs torch and `quantise` onnx, which are loaded when these commands run.
 """
 
 from __future__ import annotations
@@ -102,6 +102,19 @@ def limits(
     from station.teach.limits import choose_limits, risk_of
 
     report = choose_limits(recipe, risk_of(overkill, confidence), archive=archive, last=last, write=write, why=why)
+    say(report.as_dict(), as_json, report.as_text())
+
+
+def quantise(
+    model: Annotated[Path, typer.Argument(dir_okay=False, help="A model file that `station train` wrote.")],
+    data: Annotated[Path, typer.Option(file_okay=False, help="The data set with its held-out and test parts.")],
+    out: Annotated[Path, typer.Option("--out", dir_okay=False, help="The file to write.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model in int8, if no held-out or test view is judged otherwise."""
+    from station.teach.quantising import quantised
+
+    report = quantised(model, data, out)
     say(report.as_dict(), as_json, report.as_text())
 
 

@@ -245,8 +245,7 @@ def _graph(path: Path, content: bytes, inference: InferenceChoice) -> Graph:
         reason = f"it is no readable ONNX model ({len(content)} bytes: {error})"
         raise ModelRefused(path, reason, "the file is truncated, damaged or something else; restore it") from error
     except ProviderMissing as error:
-        reason, _, cure = str(error).rpartition(": ")
-        raise ModelRefused(path, reason, cure) from error
+        raise ModelRefused(path, error.reason, error.cure) from error
 
 
 def _check_interface(path: Path, graph: Graph, metadata: ModelMetadata) -> None:

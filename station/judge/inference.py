@@ -23,7 +23,11 @@ class GraphUnreadable(Exception):
 
 
 class ProviderMissing(Exception):
-    """The chosen runtime is not on this machine; the text says what is missing and what to install."""
+    """The chosen runtime is not on this machine: what is missing, and what to do."""
+
+    def __init__(self, reason: str, cure: str) -> None:
+        super().__init__(f"{reason}: {cure}")
+        self.reason, self.cure = reason, cure
 
 
 class Runner(Protocol):
@@ -74,7 +78,7 @@ class _OpenVinoRunner:
             import openvino
         except ImportError as error:
             text = f"the rig file asks for OpenVINO, and Python has no module {error.name or 'openvino'!r}"
-            raise ProviderMissing(f"{text}: install facet-station[openvino], {CURE}") from error
+            raise ProviderMissing(text, f"install facet-station[openvino], {CURE}") from error
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",
             "EXECUTION_MODE_HINT": "ACCURACY",
@@ -98,7 +102,7 @@ def _cuda() -> list[Any]:
     """CUDA first, what it cannot do on the CPU; its convolutions in full single precision."""
     if CUDA not in onnxruntime.get_available_providers():
         text = f"the rig file asks for CUDA, and this onnxruntime has only {onnxruntime.get_available_providers()}"
-        raise ProviderMissing(f"{text}: install onnxruntime-gpu instead of onnxruntime, {CURE}")
+        raise ProviderMissing(text, f"install onnxruntime-gpu instead of onnxruntime, {CURE}")
     return [(CUDA, {"use_tf32": "0"}), CPU]
 
 
@@ -119,7 +123,7 @@ def _session(content: bytes, choice: InferenceChoice, providers: list[Any]) -> A
         choice.provider == "cuda" and session.get_providers()[0] != CUDA
     ):  # where a library is missing it leaves CUDA out
         text = "the rig file asks for CUDA, and onnxruntime could not start it (driver, CUDA and cuDNN must fit)"
-        raise ProviderMissing(f"{text}: repair the installation, {CURE}")
+        raise ProviderMissing(text, f"repair the installation, {CURE}")
     return session
 
 
