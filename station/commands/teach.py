@@ -137,6 +137,9 @@ def view_reference(
         list[str] | None, typer.Argument(help="Archived good parts; none: simulated ones.")
     ] = None,
     archive: Annotated[Path | None, typer.Option(help="The archive that holds them.")] = None,
+    collection: Annotated[
+        Path | None, typer.Option(help="A collection whose good training parts to take, in any placement.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Learn from good parts what the fixture looks like: the judge proves camera and lamps with it."""
@@ -144,7 +147,9 @@ def view_reference(
 
     if bool(inspection_ids) != (archive is not None):
         raise typer.BadParameter("name inspection ids together with --archive, or neither for simulated parts")
-    report = make_view_reference(recipe, archive, inspection_ids or [])
+    if collection is not None and archive is not None:
+        raise typer.BadParameter("name either --archive or --collection")
+    report = make_view_reference(recipe, archive, inspection_ids or [], collection)
     say(report.as_dict(), as_json, report.as_text())
 
 

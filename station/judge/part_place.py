@@ -139,7 +139,9 @@ class PartTracker:
         u, v = seen_at(camera, level.surface, *(float(p) for p in place))
         at_u = (u + np.float32(shift_px[0] + 0.5)) / level.cell_px - np.float32(0.5)
         at_v = (v + np.float32(shift_px[1] + 0.5)) / level.cell_px - np.float32(0.5)
-        seen, share = (sampled(planes, at_u, at_v) for planes in picture)
+        seen, share = (
+            sampled(planes, np.asarray(at_u, np.float32), np.asarray(at_v, np.float32)) for planes in picture
+        )
         seen[1:] = np.einsum("ij,jrc->irc", turned_back(camera, float(place[2])), seen[1:])
         inside = (at_u > -0.5) & (at_v > -0.5) & (at_u < level.grid[1] - 0.5) & (at_v < level.grid[0] - 0.5)
         weights = level.weights * inside

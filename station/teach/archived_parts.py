@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from drivers.protocols import Frame
 from station.archive import Archive, ArchivedFrame
+from station.collection.folder import Collection
 from station.errors import BadInput
 from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_picture
 from station.recipe.loaded import LoadedRecipe
 
+MOST_COLLECTED = 30  # parts: more show nothing new
 SAME_EXPOSURE, SAME_GAIN_DB = 0.01, 0.1  # cameras round what is commanded; both are about 1 % of light
 
 Pictures = Mapping[str, Mapping[str, FixturePicture]]  # view -> light -> picture, of one part
@@ -43,6 +46,24 @@ def archived_parts(loaded: LoadedRecipe, archive: Path, inspections: Sequence[st
             if missing:
                 raise NoReference(f"{inspection_id} lacks {', '.join(missing)}: name inspections under this recipe")
             yield {view: fixture_pictures(of_view) for view, of_view in frames.items()}
+
+
+def collected_parts(loaded: LoadedRecipe, folder: Path) -> Iterable[Pictures]:
+    """The pictures of a collection's good training parts, MOST_COLLECTED at most.
+
+    Raises NoReference for a collection that was taken under another calibration, or lacks the recipe's views or lights;
+    CollectionError.
+    """
+    collection = Collection.open(folder)
+    _check_calibration(loaded, str(folder), collection.about.calibration_sha256)
+    views = [viewpoint.name for viewpoint in loaded.recipe.viewpoints]
+    lights = [light.name for light in loaded.recipe.lights]
+    missing = sorted({*views, *lights} - {*collection.about.views, *collection.about.lights})
+    if missing:
+        raise NoReference(f"{folder} lacks {', '.join(missing)}: name a collection that was taken by this recipe")
+    for part in islice(collection.parts("train", "good"), MOST_COLLECTED):
+        frames = {view: collection.frames(part, view) for view in views}
+        yield {view: fixture_pictures({name: of_view[name] for name in lights}) for view, of_view in frames.items()}
 
 
 def _check_calibration(loaded: LoadedRecipe, inspection_id: str, found: str | None) -> None:

@@ -17,7 +17,7 @@ from station.judge.part_place import PartPlacement, PartTracker, features_of, sa
 from station.judge.part_warp import Surface, seen_at, surface_at, turned_back
 from station.recipe.part_reference_file import CELL_PX, PartReference, ViewCamera
 
-HEIGHTS_MM = np.arange(-3.0, 30.1, 1.5, np.float32)  # that are tried
+HEIGHTS_MM = np.arange(-3.0, 30.1, 1.5).astype(np.float32)  # that are tried
 PLACED_MM = 0.4  # a part that lies nearer to the reference shows no heights
 FEWEST_PLACED, MOST_PLACED = 3, 10
 AROUND = (9, 9)  # cells that have about the same height
@@ -98,8 +98,8 @@ def as_reference_has_it(
     u, v = (a.ravel() for a in cells_of(shape))
     surface = surface_at(camera, u, v, heights_mm.ravel())
     x, y = seen_at(camera, surface, motion.x_mm, motion.y_mm, motion.turn_deg)
-    at = [(a + np.float32(0.5)) / CELL_PX - np.float32(0.5) for a in (x, y)]
-    seen, share = (sampled(p, *(a.reshape(shape) for a in at)) for p in picture)
+    at_x, at_y = (np.asarray((a + 0.5) / CELL_PX - 0.5, np.float32).reshape(shape) for a in (x, y))
+    seen, share = (sampled(planes, at_x, at_y) for planes in picture)
     seen[1:] = np.einsum("ij,jhw->ihw", turned_back(camera, motion.turn_deg), seen[1:])
     return seen, share
 
@@ -217,7 +217,7 @@ def aligned(
 
 def mean_picture(pictures: Sequence[tuple[F32, F32]]) -> tuple[F32, F32]:
     """Mean colours, and mean directions of the normals where at least half of the pictures have one."""
-    colors = np.mean([rgb for rgb, _ in pictures], axis=0, dtype=np.float32)
+    colors = np.asarray(np.mean([rgb for rgb, _ in pictures], axis=0, dtype=np.float32))
     total = np.sum([normals for _, normals in pictures], axis=0, dtype=np.float32)
     share = np.mean([normals[2] != 0 for _, normals in pictures], axis=0)
     length = np.sqrt((total**2).sum(axis=0))

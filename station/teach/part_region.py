@@ -35,8 +35,8 @@ def what_moves(name: str, cells: Sequence[Picture]) -> NDArray[np.bool_]:
     features = np.stack([features for features, _ in cells])
     brightness = features[:, 0] * (np.median(features[:, 0]) / np.median(features[:, 0], axis=(1, 2)))[:, None, None]
     spread = cv2.blur(np.asarray(brightness.std(axis=0), np.float32), (3, 3))
-    moves = cv2.morphologyEx((spread > UNSTEADY).astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    moves = filled(cv2.dilate(moves, AROUND))
+    unsteady = cv2.morphologyEx((spread > UNSTEADY).astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    moves = filled(np.asarray(cv2.dilate(unsteady, AROUND), np.uint8))
     if not moves.mean() >= LEAST_SHARE:
         raise NoReference(
             f"view {name!r}: only {moves.mean():.1%} of the picture differs from part to part; take parts that lie a "
@@ -65,7 +65,7 @@ def part_region(
     colors, normals = mean_picture(aligned(view, pictures, motions))
     moves = view.region
     part = cv2.morphologyEx((_is_no_fixture(colors, normals, ~moves) & moves).astype(np.uint8), cv2.MORPH_OPEN, SMALL)
-    region = _large(filled(cv2.morphologyEx(part, cv2.MORPH_CLOSE, GAPS)))
+    region = _large(filled(np.asarray(cv2.morphologyEx(part, cv2.MORPH_CLOSE, GAPS), np.uint8)))
     if not region.mean() >= LEAST_SHARE:
         raise NoReference(
             f"view {name!r}: only {region.mean():.1%} of the picture looks other than the fixture; take a "

@@ -17,7 +17,7 @@ from station.judge.view_proof import WITH_MORE_FIXTURE, check_evidence, view_pro
 from station.recipe.edit import update_recipe_values
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.recipe.view_reference_file import LightUse, ViewReference, ViewReferences, references_bytes
-from station.teach.archived_parts import NoReference, Pictures, archived_parts, fixture_pictures
+from station.teach.archived_parts import NoReference, Pictures, archived_parts, collected_parts, fixture_pictures
 from station.teach.photographer import Photographer
 
 FEWEST_PARTS = 5  # fewer do not show what belongs to the part
@@ -48,14 +48,21 @@ class ViewReferenceReport:
         return f"{self.file}: from {self.parts} good parts; the fixture fills {shares}; {self.recipe} names it"
 
 
-def make_view_reference(recipe: Path, archive: Path | None, inspections: Sequence[str]) -> ViewReferenceReport:
-    """From archived good parts, or from simulated ones where none are named, into a file beside the recipe.
+def make_view_reference(
+    recipe: Path, archive: Path | None, inspections: Sequence[str], collection: Path | None = None
+) -> ViewReferenceReport:
+    """From archived good parts, a collection's, or simulated ones where none are named, into a file beside the recipe.
 
+    A collection's parts may lie up to 2 mm from their seat: what they cover or shade anywhere is no fixture then.
     The recipe gets the file's name and hash. Raises NoReference, ArchiveError, DocumentError.
     """
     loaded = load_recipe(recipe, need_model=False)
-    parts = list(_simulated(loaded) if archive is None else archived_parts(loaded, archive, inspections))
-    references = references_of(loaded, parts, other_lamps(loaded) if archive is None else None)
+    is_simulated = archive is None and collection is None
+    if collection is not None:
+        parts = list(collected_parts(loaded, collection))
+    else:
+        parts = list(_simulated(loaded) if archive is None else archived_parts(loaded, archive, inspections))
+    references = references_of(loaded, parts, other_lamps(loaded) if is_simulated else None)
     check_parts(loaded, references, parts)
     file, sha256 = write_references(recipe, loaded.recipe.recipe_id, references)
     shares = {name: round(float(view.fixture.mean()), 4) for name, view in references.views.items()}
