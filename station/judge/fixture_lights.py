@@ -4,6 +4,9 @@ The frame under lamp k is taken for a sum of what each lamp alone does to the fi
 lamps' slants, their fall-off and the part's shadows make these pictures differ. Least squares with no negative lamp
 (Lawson and Hanson 1974), places that do not fit counting less (Huber 1964). Cells are summed to blocks first: a texture
 that is a little off averages out, which matters most where light grazes the fixture.
+
+A part that lies elsewhere in its seat shades and lights the fixture otherwise, by more than a lamp that glows. How good
+parts do that under each light, the *sway* of the reference, may be added in any amount before a lamp is suspected.
 """
 
 from __future__ import annotations
@@ -24,14 +27,23 @@ ROUNDS = 3
 OUTLIER = 2.5  # times the spread of the residuals: from here on a block counts less
 LEAST_SPREAD = 0.001
 LEAST_BLOCKS = 20
+SWAYS = 3  # principal ways that are kept: two shifts and a turn
 F64 = NDArray[np.float64]
 
 
 class FixtureLights:
     """The reference pictures of one view: `levels` (J, h, w) of each lamp alone, `steady` (J, h, w) where to look."""
 
-    def __init__(self, names: Sequence[str], levels: NDArray[np.float32], steady: NDArray[np.bool_]) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        levels: NDArray[np.float32],
+        steady: NDArray[np.bool_],
+        sway: NDArray[np.float32] | None = None,
+    ) -> None:
+        """`sway` (J, K, h / BLOCK, w / BLOCK): `sway_of` each light; None where the reference has none."""
         self.names = tuple(names)
+        self._sway = sway
         self._levels = levels
         self._steady = steady
         inside = [plane[mask] for plane, mask in zip(levels, steady, strict=True)]
@@ -53,9 +65,13 @@ class FixtureLights:
         masked = np.where(steady, self._levels, 0)
         columns = np.stack([_blocks(plane)[here] / filled[here] for plane in masked]) * factors[:, None]
         seen = (_blocks(np.where(steady, levels, 0))[here] / filled[here]).astype(np.float64)
-        allowed = columns[self.names.index(light)] + self._dark
+        at = self.names.index(light)
+        allowed = columns[at] + self._dark
+        if self._sway is not None:
+            sway = self._sway[at][:, here] * factors[at]
+            columns = np.concatenate([columns, sway, -sway])  # of either sign, where a lamp has one
         found = self._solved(columns / allowed, seen / allowed)
-        return dict(zip(self.names, map(float, found), strict=True))
+        return dict(zip(self.names, map(float, found), strict=False))
 
     @staticmethod
     def _solved(columns: F64, seen: F64) -> F64:
@@ -67,6 +83,24 @@ class FixtureLights:
             spread = max(1.4826 * float(np.median(off)), LEAST_SPREAD)
             weights = np.minimum(1.0, OUTLIER * spread / np.maximum(off, 1e-12))
         return found
+
+
+def sway_of(parts: NDArray[np.float32], steady: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(K, h / BLOCK, w / BLOCK): the principal ways in which good parts, (n, h, w) under one light, differ on the fixture.
+
+    Each part's own brightness is taken off first: that is the lamp's, not the part's.
+    """
+    filled = _blocks(steady.astype(np.float32))
+    here = filled >= FULL
+    found = np.zeros((SWAYS, *filled.shape), np.float32)
+    rows = np.stack([_blocks(np.where(steady, part, 0))[here] / filled[here] for part in parts]).astype(np.float64)
+    mean = rows.mean(axis=0)
+    gains = (rows @ mean) / max(float(mean @ mean), 1e-12)
+    off = rows - gains[:, None] * mean
+    _, size, ways = np.linalg.svd(off, full_matrices=False)
+    kept = min(SWAYS, len(size))
+    found[:kept, here] = ways[:kept] * (size[:kept, None] / np.sqrt(max(1, len(parts) - 1)))
+    return found
 
 
 def _blocks(plane: NDArray[np.float32]) -> NDArray[np.float32]:

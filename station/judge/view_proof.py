@@ -102,7 +102,7 @@ class ViewProof:
         at = reference.lights.index(diffuse)
         self._tracker = FixtureTracker(reference.levels[at], reference.fixture & reference.steady[at])
         self._median = float(np.median(reference.levels[at][reference.fixture]))
-        self._lights = FixtureLights(reference.lights, reference.levels, reference.steady)
+        self._lights = FixtureLights(reference.lights, reference.levels, reference.steady, reference.sway)
         self._sharpness = dict(zip(reference.lights, reference.sharpness, strict=True))
         self._noise = {} if reference.noise is None else dict(zip(reference.lights, reference.noise, strict=True))
 

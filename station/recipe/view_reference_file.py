@@ -58,6 +58,7 @@ class ViewReference:
     steady: NDArray[np.bool_]
     sharpness: NDArray[np.float64]
     noise: NDArray[np.float64] | None = None  # (J,) the same for noise; None in files from before it was measured
+    sway: NDArray[np.float32] | None = None  # (J, K, rows, columns): see `station.judge.fixture_lights.sway_of`
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ def references_bytes(references: ViewReferences) -> bytes:
         arrays[f"{name}.sharpness"] = view.sharpness
         if view.noise is not None:
             arrays[f"{name}.noise"] = view.noise
+        if view.sway is not None:
+            arrays[f"{name}.sway"] = view.sway
     return npz_bytes(arrays)
 
 
@@ -141,7 +144,10 @@ def _view(name: str, arrays: Mapping[str, NDArray[Any]], lights: tuple[str, ...]
     noise = np.asarray(arrays[f"{name}.noise"], np.float64) if f"{name}.noise" in arrays else None
     if noise is not None and (noise.shape != sharpness.shape or not (noise >= 0).all()):
         raise ValueError(f"view {name!r}: noise {noise.shape} for {len(lights)} lights, or below 0")
-    return ViewReference(lights, counts.astype(np.float32) * np.float32(STEP), fixture, steady, sharpness, noise)
+    sway = np.asarray(arrays[f"{name}.sway"], np.float32) if f"{name}.sway" in arrays else None
+    if sway is not None and (sway.ndim != 4 or len(sway) != len(lights) or not np.isfinite(sway).all()):
+        raise ValueError(f"view {name!r}: sway {sway.shape} for {len(lights)} lights, or not finite")
+    return ViewReference(lights, counts.astype(np.float32) * np.float32(STEP), fixture, steady, sharpness, noise, sway)
 
 
 def misfits(

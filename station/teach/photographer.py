@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
-from drivers.simulated.scene import DEFAULT_BOUNCES, LightHead, Part, Scene, make_part, random_defect
+from drivers.simulated.scene import DEFAULT_BOUNCES, LightHead, Part, Placement, Scene, make_part, random_defect
 from drivers.simulated.scene.mounted import MountedCamera
 from station.acquire.plan import CaptureStep, lit_steps, make_plan
 from station.judge.diffuse_picture import diffuse_rgb
@@ -91,12 +91,15 @@ class Photographer:
         rng = np.random.default_rng([seed, 0])
         return {viewpoint.name: _visited(viewpoint.as_pose(), rng) for viewpoint in self._loaded.recipe.viewpoints}
 
-    def frames(self, product: str, seed: int, others: Mapping[str, int]) -> dict[str, dict[str, Frame]]:
+    def frames(
+        self, product: str, seed: int, others: Mapping[str, int], off: Placement | None = None
+    ) -> dict[str, dict[str, Frame]]:
         """View -> light -> frame of a good part, as the arm comes to it; all that is random follows from the seed.
 
         `others` are lamps beside the recipe's lights, by name: each is lit fully, exposed as the first light is.
         """
-        scene = Scene(make_part(product, seed), seed=SCENE_SEED, bounces=DEFAULT_BOUNCES)
+        part = make_part(product, seed, off=off)
+        scene = Scene(part, seed=SCENE_SEED, threads=self._threads, bounces=DEFAULT_BOUNCES)
         rng = np.random.default_rng([seed, 0])
         steps = lit_steps(make_plan(self._loaded.recipe))
         found: dict[str, dict[str, Frame]] = {}

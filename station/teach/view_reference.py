@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.documents.atomic import write_atomic
+from station.judge.fixture_lights import sway_of
 from station.judge.fixture_picture import FixturePicture
 from station.judge.view_proof import WITH_MORE_FIXTURE, check_evidence, view_proofs
 from station.recipe.edit import update_recipe_values
@@ -19,9 +20,10 @@ from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.recipe.view_reference_file import LightUse, ViewReference, ViewReferences, references_bytes
 from station.teach.archived_parts import NoReference, Pictures, archived_parts, collected_parts, fixture_pictures
 from station.teach.photographer import Photographer
+from station.teach.simulated_collection import somewhere
 
 FEWEST_PARTS = 5  # fewer do not show what belongs to the part
-SIMULATED_PARTS, FIRST_SEED = 8, 5000  # of no split of a data set
+SIMULATED_PARTS, FIRST_SEED = 20, 5000  # of no split of a data set; half of them lie off their seat
 # Relative spreads over good parts from which a cell belongs to the part or to its shadow. A cell of the fixture spreads
 # by its texture, as the arm comes back a little off; the mean of its surroundings does not.
 UNSTEADY, UNSTEADY_AROUND, AROUND = 0.02, 0.006, (5, 5)
@@ -157,14 +159,10 @@ def _view(
         )
     sharpness = np.array([np.mean([part[light].sharpness for part in parts]) for light in lights])
     noise = np.array([np.mean([part[light].noise for part in parts]) for light in lights])
-    return ViewReference(
-        lights,
-        np.where(fixture, mean, 0).astype(np.float32),
-        fixture,
-        np.stack([_shrunk(plane.astype(np.uint8) & whole) for plane in steady]) & fixture,
-        sharpness,
-        noise,
-    )
+    steady = np.stack([_shrunk(plane.astype(np.uint8) & whole) for plane in steady]) & fixture
+    levels = np.where(fixture, mean, 0).astype(np.float32)
+    sway = np.stack([sway_of(stack[:, j], steady[j]) for j in range(len(lights))])
+    return ViewReference(lights, levels, fixture, steady, sharpness, noise, sway)
 
 
 def _spread(stack: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -185,5 +183,5 @@ def _simulated(loaded: LoadedRecipe) -> Iterable[Pictures]:
     photographer = Photographer(loaded, "rgb" if loaded.recipe.capture.is_color else "mono")
     others = {name: use.channel for name, use in other_lamps(loaded).items()}
     for seed in range(FIRST_SEED, FIRST_SEED + SIMULATED_PARTS):
-        views = photographer.frames(loaded.recipe.product, seed, others)
+        views = photographer.frames(loaded.recipe.product, seed, others, somewhere(seed))
         yield {view: fixture_pictures(frames) for view, frames in views.items()}
