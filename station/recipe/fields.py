@@ -204,8 +204,8 @@ class ProofTolerances(_Strict):
     stray: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.01  # of a light's own level, while it is off
     blurred_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.75  # of the reference's sharpness
     noise: Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)] = 1.5  # over the reference's noise
-    part_moved_mm: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)] = 2.0  # on the fixture, from its reference
-    part_turned_deg: Annotated[float, Field(gt=0, le=45, allow_inf_nan=False)] = 2.0
+    part_moved_mm: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)] = 2.3  # on the fixture, from its reference
+    part_turned_deg: Annotated[float, Field(gt=0, le=45, allow_inf_nan=False)] = 2.3
 
 
 class ReferenceLight(_Strict):

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
-from station.inspection.reasons import Reason, ReasonKind
+from station.inspection.reasons import Reason
 from station.judge.diffuse_picture import diffuse_rgb
 from station.judge.model_grid import block_mean, block_normals
-from station.judge.part_place import PartPlacement, PartTracker
+from station.judge.part_checks import check_placement
+from station.judge.part_place import PartTracker
 from station.judge.shown_view import ShownView, shown_view
 from station.judge.view_proof import ViewEvidence, check_evidence, view_proofs
 from station.judge.view_solver import ViewSolver
@@ -88,7 +89,8 @@ class ViewPreparer:
         shift_px = (0.0, 0.0) if evidence is None or reasons else evidence.shift_px
         with self._solved(solver, view, used, None if reasons else evidence) as (image, normals):
             shown = shown_view(image, normals, self._grid, self._trackers.get(view), shift_px)
-            off = () if shown.placement is None else self._misplaced(shown.placement)
+            tolerances = self._loaded.recipe.proof_tolerances
+            off = () if shown.placement is None else check_placement(shown.placement, tolerances)
             levels = {name: mean_level(frame) for name, frame in used.items()}
             yield PreparedView(shown, shift_px, (*off, *reasons), levels, bool(off))
 
@@ -127,16 +129,6 @@ class ViewPreparer:
         strength = 1.0 if evidence is None else evidence.lights.get(self._diffuse, 1.0)
         yield diffuse_rgb(frames[self._diffuse], strength), found.normals
         solver.recycle(first)
-
-    def _misplaced(self, placement: PartPlacement) -> tuple[Reason, ...]:
-        tolerances = self._loaded.recipe.proof_tolerances
-        if placement.moved_mm <= tolerances.part_moved_mm and abs(placement.turn_deg) <= tolerances.part_turned_deg:
-            return ()
-        text = (
-            f"the part lies {placement.moved_mm:.2f} mm and {placement.turn_deg:.2f} degrees from its reference "
-            f"(tolerances {tolerances.part_moved_mm:g} mm, {tolerances.part_turned_deg:g} degrees)"
-        )
-        return (Reason(ReasonKind.PART_MOVED, text, "lay it into its seat and take it anew"),)
 
 
 def with_view_references(loaded: LoadedRecipe) -> LoadedRecipe:
