@@ -144,14 +144,21 @@ def profiled(file: Path, *, optimised: bool) -> list[dict[str, Any]]:
 
 def gflop_of(file: Path) -> float:
     """Work of one view, in products and convolutions."""
+    import onnx
+
+    graph = onnx.load(str(file)).graph  # the profile leaves out the shapes of weights
+    dims = {weight.name: list(weight.dims) for weight in graph.initializer}
+    kernels = {node.name: dims[node.input[1]] for node in graph.node if node.op_type == "Conv"}
     total = 0.0
     for node in profiled(file, optimised=False):
         args = node["args"]
         if args["op_name"] not in ("MatMul", "Gemm", "Conv"):
             continue
-        first, second, *_ = [next(iter(shape.values())) for shape in args["input_type_shape"]]
         out = float(np.prod([int(n) for n in next(iter(args["output_type_shape"][0].values()))]))
-        depth = float(np.prod([int(n) for n in second[1:]])) if args["op_name"] == "Conv" else float(first[-1])
+        if args["op_name"] == "Conv":
+            depth = float(np.prod(kernels[node["name"].removesuffix("_kernel_time")][1:]))
+        else:
+            depth = float(next(iter(args["input_type_shape"][0].values()))[-1])
         total += 2 * out * depth
     return total / 1e9
 
