@@ -6,7 +6,8 @@ Each FOLDER has the layout of MVTec AD (train/good, test/KIND, ground_truth/KIND
 import, and every row is trained and judged by the product's own functions. Where a set has no masks, figures of pixels
 are not defined and shown as -. I-AUROC is over pictures: good against every kind of defect.
 
-Published figures of PatchCore (Roth et al., Towards Total Recall in Industrial Anomaly Detection, CVPR 2022, WideResNet-50)
+Published figures of PatchCore (Roth et al., Towards Total Recall in Industrial Anomaly Detection, CVPR 2022, with a
+WideResNet-50)
 are printed for sets of these names; a set that is not split as they split it compares in size alone.
 """
 

@@ -19,7 +19,7 @@ from models.encoders.protocol import Encoder
 
 Inputs = tuple[Tensor, Tensor, Tensor]  # colour and normals (1, 3, H, W), view (1,)
 LEAST_SPREAD = 1e-3  # of the largest spread among features: a constant feature shall not be blown up
-LEAST_SQUARE = 1e-3  # under the root: near 0 it would enlarge what float32 loses when squares are taken apart
+LEAST_SQUARE = 1e-3  # under the root, which would enlarge differences of the last bit near 0
 SKETCH = 48  # numbers of the random projection in which centres are chosen
 
 
@@ -81,10 +81,12 @@ class NeighbourBranch(nn.Module):
 
     def nearest(self, x: Tensor, view_index: Tensor) -> Tensor:
         """(B, M, n, D), (B,) -> (B, M, n): the distance to the nearest of the view's bank."""
-        products = torch.matmul(x, self.bank[view_index].float().transpose(-1, -2))
-        beyond = (self.length[view_index][:, :, None, :] - 2 * products).amin(dim=-1)
-        squared = (x * x).sum(dim=-1) + beyond
-        return torch.sqrt(squared.clamp(min=0.0) / x.shape[-1] + LEAST_SQUARE)
+        bank = self.bank[view_index].float()
+        products = torch.matmul(x, bank.transpose(-1, -2))
+        which = (self.length[view_index][:, :, None, :] - 2 * products).argmin(dim=-1)
+        # squares taken apart cancel where a token is near its neighbour, so the difference itself is measured again
+        beside = torch.gather(bank, 2, which[..., None].expand(-1, -1, -1, x.shape[-1]))
+        return torch.sqrt(((x - beside) ** 2).mean(dim=-1) + LEAST_SQUARE)
 
     def fit(self, parts: Iterable[Inputs]) -> None:
         """Fill the bank from good parts. ValueError where a view has fewer tokens than the bank holds.

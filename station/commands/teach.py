@@ -70,6 +70,13 @@ def train(
         Literal["sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes"],
         typer.Option(help="`paper` is the letter of the paper's equations 1 to 6, for comparisons: docs/cprn.md."),
     ] = "sound",
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Adds the branch of nearest neighbours on this encoder: filterbank, efficientnet-lite0 (extra "
+            "`pretrained`), dinov2:FOLDER or onnx:FILE."
+        ),
+    ] = None,
     disturbed: Annotated[
         int, typer.Option(min=0, max=1000, help="Held-out good parts of a collection to judge under every disturbance.")
     ] = 10,
@@ -77,8 +84,14 @@ def train(
 ) -> None:
     """Train the product's model, export it, and write hash, limits and light levels into its recipe."""
     from station.teach import training
+    from station.teach.layouts.mvtec import is_layout
+    from station.teach.picture_training import train_on_pictures
 
-    report = training.train(product, data, recipe, steps, _color(mono), preset, disturbed)
+    if is_layout(data):
+        pictures = train_on_pictures(data, steps, preset, encoder, training.show_progress)
+        say(pictures.as_dict(), as_json, pictures.as_text())
+        return
+    report = training.train(product, data, recipe, steps, _color(mono), preset, disturbed, encoder)
     say(report.as_dict(), as_json, report.as_text())
 
 

@@ -22,6 +22,7 @@ from station.documents.atomic import write_atomic
 from station.errors import BadInput
 from station.recipe.loaded import load_recipe
 from station.teach.evaluation_figures import draw_figures
+from station.teach.picture_training import prepared_pictures
 
 Protocol = Literal["part", "top", "independent", "ablation"]
 BASELINES = ("local", "global", "gaussian", "mapper")  # those of models/baselines/registry.py, whose import needs torch
@@ -68,7 +69,7 @@ def evaluate_data(
     if not (models or recipe or baselines):
         raise BadInput("--data needs something to judge it: give --model FILE, --recipe FILE or --baseline NAME")
     try:
-        dataset = load_dataset(data)
+        dataset = load_dataset(prepared_pictures(data))
         methods, reports = [], []
         for method in _methods(dataset, models, recipe, baselines):
             methods.append(method)

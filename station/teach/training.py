@@ -150,6 +150,7 @@ def train(
     color: Color = "rgb",
     preset_name: Preset = "sound",
     disturbed: int = 10,
+    encoder: str | None = None,
 ) -> TrainedRecipe:
     """Train and write model, hash, limits, levels, references and tolerances into the recipe.
 
@@ -157,14 +158,14 @@ def train(
     holds one: then `<data>/<product>`, a collection that is simulated there if absent. A mono model of simulated parts
     serves full-resolution captures; it learns from `<data>/mono/<product>`, whose pictures are averaged ones.
     `steps` None is the trainer's default; `preset_name` is one of `models.config.preset`. Of a collection, `disturbed`
-    held-out good parts (0: none) are judged under every disturbance.
+    held-out good parts (0: none) are judged under every disturbance. `encoder` adds the branch of nearest neighbours.
 
     Raises BadInput when torch is not installed, no recipe is there or the data does not fit it, DocumentError for the
     recipe, and what `prepare` and `train_product` raise.
     """
     if importlib.util.find_spec("torch") is None:
         raise BadInput("training needs torch, which is not installed: run pip install -e '.[train]'")
-    from models.config import preset
+    from models.config import NeighbourConfig, preset
     from models.train import train_product
 
     clock = StepClock(show_progress)
@@ -183,6 +184,7 @@ def train(
         raise BadInput(f"{folder} holds {index['color']} pictures, not {color} ones: name another folder with --data")
     config = replace(preset(preset_name), color=color)
     config = config if steps is None else replace(config, steps=steps)
+    config = config if encoder is None else replace(config, neighbours=NeighbourConfig(encoder))
     before = {v.name: v.limit for v in loaded.recipe.viewpoints}
     report = train_product(folder, loaded.model_path, config, clock.progress)
     sha256 = hashlib.sha256(loaded.model_path.read_bytes()).hexdigest()

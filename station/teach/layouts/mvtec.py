@@ -45,8 +45,17 @@ def dataset_from_layout(folder: Path, out: Path) -> Path:
     masks = _masks(folder, shelves)
     pictures = [picture for shelf in shelves for picture in _parts(shelf, masks)]
     _refuse_doubles(pictures)
-    write_set(pictures, out, product=folder.resolve().name, has_masks=(folder / "ground_truth").is_dir())
+    write_set(pictures, out, product=folder.resolve().name, source_sha256=layout_sha256(folder), has_masks=bool(masks))
     return out
+
+
+def layout_sha256(folder: Path) -> str:
+    """Of the names and contents of all pictures and masks: another value, another set."""
+    found = hashlib.sha256()
+    for part in ("train", "test", "ground_truth"):
+        for file in sorted(p for p in (folder / part).rglob("*") if p.suffix.lower() in PICTURES):
+            found.update(file.relative_to(folder).as_posix().encode() + hashlib.sha256(file.read_bytes()).digest())
+    return found.hexdigest()
 
 
 def _shelves(folder: Path) -> list[_Shelf]:

@@ -23,7 +23,9 @@ LONGEST_PX = 456
 SHORTEST_PX = 60
 
 
-def write_set(pictures: Sequence[SourcePicture], out: Path, *, product: str, has_masks: bool) -> None:
+def write_set(
+    pictures: Sequence[SourcePicture], out: Path, *, product: str, source_sha256: str, has_masks: bool
+) -> None:
     """Write every picture and mask on one grid, and `index.json` last. BadInput for a file that cannot be read."""
     grid = common_grid([_size(p.file) for p in pictures])
     items = [_write(picture, out, grid) for picture in pictures]
@@ -34,6 +36,7 @@ def write_set(pictures: Sequence[SourcePicture], out: Path, *, product: str, has
         "input_size": list(grid),
         "color": "rgb",
         "is_simulated": False,
+        "layout_sha256": source_sha256,
         "has_masks": has_masks,
         "alignment": "unknown",  # training looks
         "photometric_stereo": {},
