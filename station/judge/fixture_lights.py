@@ -86,7 +86,7 @@ class FixtureLights:
 
 
 def sway_of(parts: NDArray[np.float32], steady: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(K, h / BLOCK, w / BLOCK): the principal ways in which good parts, (n, h, w) under one light, differ on the fixture.
+    """(K, h / BLOCK, w / BLOCK): the principal ways in which the fixture around good parts, (n, h, w), differs.
 
     Each part's own brightness is taken off first: that is the lamp's, not the part's.
     """
