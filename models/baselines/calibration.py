@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import ScoreConfig, TrainConfig
-from models.limits import suggested_limit
+from models.part_limits import Risk, limits_by_risk
 
 FOLDS = 5
 
@@ -107,9 +107,13 @@ def calibrate(
     config: TrainConfig,
     score: ScoreConfig,
 ) -> tuple[list[ViewCalibration], list[float]]:
-    """Calibration and limit of each view; the limit from scores under calibrations that have not seen the part."""
-    fold_of = {part: n % FOLDS for n, part in enumerate(sorted({h.part for h in held_out}))}
-    found, limits = [], []
+    """Calibration and limit of each view; the limit from scores under calibrations that have not seen the part.
+
+    Of a part under several variants the highest score counts, as for the model.
+    """
+    parts = sorted({h.part for h in held_out})
+    fold_of = {part: n % FOLDS for n, part in enumerate(parts)}
+    found, worst = [], {}
     for view, region in enumerate(regions):
         mine = [h for h in held_out if h.view == view]
         distances = np.stack([h.distances for h in mine]) if mine else np.zeros((0, 1, 1, 1), np.float32)
@@ -119,5 +123,7 @@ def calibrate(
             unseen = calibrate_view(distances[fold != k], region, inside[view], score)
             scores[fold == k] = [unseen.judge(d)[0] for d in distances[fold == k]]
         found.append(calibrate_view(distances, region, inside[view], score))
-        limits.append(suggested_limit(scores, config))
-    return found, limits
+        names = np.array([h.part for h in mine])
+        worst[str(view)] = [float(scores[names == part].max()) for part in parts]
+    limits = limits_by_risk(worst, Risk(config.overkill, config.confidence)).limits
+    return found, list(limits.values())
