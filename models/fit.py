@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.config import TrainConfig
@@ -18,6 +20,9 @@ from models.dataset import Dataset, Item, read_normals, read_rgb, regions_of
 from models.encoder import TokenMoments
 from models.network import AnomalyNetwork
 from models.progress import Progress
+
+
+UNSEEN_AREA = np.ones((7, 7), np.uint8)  # of pixels: a dark hole has single black ones
 
 
 class Inputs:
@@ -34,8 +39,36 @@ class Inputs:
         rgb = read_rgb(item.rgb, self._config)
         normals = np.zeros_like(rgb) if item.normal is None else read_normals(item.normal)
         view = self.views.index(item.view)
-        region = torch.from_numpy(self.regions[view].astype(np.float32))[None]
+        seen = self.regions[view] & ~_unseen(rgb, normals, has_normals=item.normal is not None)
+        region = torch.from_numpy(seen.astype(np.float32))[None]
         return torch.from_numpy(rgb)[None], torch.from_numpy(normals)[None], torch.tensor([view]), region
+
+
+def _unseen(rgb: NDArray[np.float32], normals: NDArray[np.float32], *, has_normals: bool) -> NDArray[np.bool_]:
+    """(H, W) where a part that lay off its seat was outside of its picture: black without a normal, over a whole area."""
+    if not has_normals:
+        return np.zeros(rgb.shape[1:], bool)
+    black = ((rgb == 0).all(axis=0) & (normals == 0).all(axis=0)).astype(np.uint8)
+    return np.asarray(cv2.morphologyEx(black, cv2.MORPH_OPEN, UNSEEN_AREA) > 0)
+
+
+def seen_tokens(network: AnomalyNetwork, region: Tensor, view_index: Tensor) -> Tensor:
+    """(1, H, W), (1,) -> (N,) which of the view's tokens lie on this item's region."""
+    inside = network.region.tokens_of(region, view_index)
+    found: Tensor = network.region.take(inside[:, None, :, :, None], view_index)[0, 0, :, 0] > 0
+    return found
+
+
+def as_others(values: Tensor, seen: Tensor, view_index: Tensor) -> Tensor:
+    """(n, M, N, ...), with what was not `seen` (n, N) of a part replaced by the mean of the others at that place."""
+    for v in view_index.unique():
+        of_view = (view_index == v).nonzero()[:, 0]
+        for n in of_view[~seen[of_view].all(dim=1)]:
+            for token in (~seen[n]).nonzero()[:, 0]:
+                others = of_view[seen[of_view, token]]
+                if len(others):
+                    values[n, :, token] = values[others][:, :, token].float().mean(dim=0).to(values.dtype)
+    return values
 
 
 def fit_network(
@@ -76,14 +109,16 @@ def cache_features(
 
     The encoder is frozen, so each picture is encoded once and not at every step.
     """
-    cached, index = [], []
+    cached, index, seen = [], [], []
     with torch.no_grad():
         for n, item in enumerate(items):
             rgb, normals, view, region = inputs.of(item)
             cached.append(network.features(*network.region(rgb, normals, region), view).half())
+            seen.append(seen_tokens(network, region, view))
             index.append(int(view[0]))
             progress("tokens", (n + 1) / len(items))
-    return torch.cat(cached), torch.tensor(index)
+    view_index = torch.tensor(index)
+    return as_others(torch.cat(cached), torch.stack(seen), view_index), view_index
 
 
 def _seen(

@@ -39,19 +39,14 @@ class Scoring(nn.Module):
     spread: Tensor
     median: Tensor
     p99: Tensor
-    weight: Tensor
 
     def __init__(self, config: ScoreConfig, tokens: RegionTokens, n_targets: int) -> None:
         super().__init__()
         self.config, self.tokens = config, tokens
         n_views = len(tokens.index)
         kernel = gaussian_kernel(config.sigma_px / tokens.stride)
-        self.blur_x = DepthwiseFilter(kernel[None, :], n_targets, border="constant")
-        self.blur_y = DepthwiseFilter(kernel[:, None], n_targets, border="constant")
-        inside = tokens.inside[:, None].expand(-1, n_targets, -1, -1)
-        with torch.no_grad():
-            weight = self.blur_y(self.blur_x(inside))
-        self.register_buffer("weight", torch.where(inside > 0, weight, torch.ones_like(weight))[:, :1].contiguous())
+        self.blur_x = DepthwiseFilter(kernel[None, :], n_targets + 1, border="constant")
+        self.blur_y = DepthwiseFilter(kernel[:, None], n_targets + 1, border="constant")
         self.register_buffer("center", torch.zeros(n_views, n_targets, tokens.count))
         self.register_buffer("spread", torch.ones(n_views, n_targets, tokens.count))
         self.register_buffer("median", torch.zeros(n_views, n_targets))
@@ -62,11 +57,17 @@ class Scoring(nn.Module):
         for name in ("center", "spread", "median", "p99"):
             getattr(self, name).copy_(torch.from_numpy(getattr(calibration, name)))
 
-    def smooth(self, distances: Tensor, view_index: Tensor) -> Tensor:
-        """(B, T, N) -> (B, T, h, w): relative to good parts at the same place, blurred within the region."""
+    def smooth(self, distances: Tensor, view_index: Tensor, inside: Tensor | None = None) -> Tensor:
+        """(B, T, N) -> (B, T, h, w): relative to good parts at the same place, blurred within the region.
+
+        `inside` (B, h, w) are the tokens that count, all of the view's unless given: what lies outside, or was not
+        seen, does not blur into the rest.
+        """
+        inside = (self.tokens.inside[view_index] if inside is None else inside)[:, None]
         relative = (distances - self.center[view_index]) / self.spread[view_index]
-        blurred: Tensor = self.blur_y(self.blur_x(self.tokens.put(relative, view_index)))
-        return blurred / self.weight[view_index]
+        with_weight = torch.cat([self.tokens.put(relative, view_index) * inside, inside], dim=1)
+        blurred: Tensor = self.blur_y(self.blur_x(with_weight))
+        return blurred[:, :-1] / (blurred[:, -1:] + (1.0 - inside))
 
     def forward(self, distances: Tensor, view_index: Tensor, region: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, T, N), (B,), (B, H, W) -> score (B,), map (B, H, W), every target's map (B, T, h, w) on tokens.
@@ -74,7 +75,8 @@ class Scoring(nn.Module):
         Outside the region the maps are 0. Those of the targets are for the self-test: the fused map shows only the
         oddest target, and damage to the others would hide behind it.
         """
-        smoothed, inside = self.smooth(distances, view_index), self.tokens.tokens_of(region, view_index)
+        inside = self.tokens.tokens_of(region, view_index)
+        smoothed = self.smooth(distances, view_index, inside)
         score, fused = self.fuse(smoothed, inside, view_index)
         return score, self.tokens.whole(fused, region), self.calibrated(smoothed, view_index) * inside[:, None]
 
@@ -84,7 +86,10 @@ class Scoring(nn.Module):
         return (smoothed - median) / (p99 - median)
 
     def fuse(self, smoothed: Tensor, inside: Tensor, view_index: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, h, w) from `smooth`, (B, h, w) the tokens that count, (B,) -> score (B,), map (B, h, w)."""
+        """(B, T, h, w) from `smooth`, (B, h, w) the tokens that count, (B,) -> score (B,), map (B, h, w).
+
+        The score is NaN, which passes no limit, where fewer tokens count than are averaged.
+        """
         calibrated = self.calibrated(smoothed, view_index)
         fused = calibrated.amax(dim=1) if self.config.fuse == "max" else calibrated.sum(dim=1)
         fused = fused * inside
@@ -93,4 +98,6 @@ class Scoring(nn.Module):
             return fused.sum(dim=(1, 2)) / inside.sum(dim=(1, 2)), fused
         flat = (fused + (1.0 - inside) * OUTSIDE).reshape(fused.shape[0], h * w)
         top = min(self.config.top_tokens, h * w)
-        return flat.topk(top, dim=1, sorted=False).values.mean(dim=1), fused
+        score = flat.topk(top, dim=1, sorted=False).values.mean(dim=1)
+        is_enough = inside.sum(dim=(1, 2)) >= top
+        return torch.where(is_enough, score, torch.full_like(score, float("nan"))), fused

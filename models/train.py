@@ -14,7 +14,7 @@ from models.alignment import MOST_PICTURES, Alignment, alignment_of
 from models.config import TrainConfig
 from models.dataset import Dataset, DatasetError, Item, load_dataset, read_rgb
 from models.export import Arrays, Exported, ModelDescription, ParityReport, export_network
-from models.fit import Inputs, fit_network
+from models.fit import Inputs, as_others, fit_network, seen_tokens
 from models.limits import GoodScores, HeldOut, set_limits
 from models.network import AnomalyNetwork
 from models.part_limits import FEWEST_PARTS, PartLimits
@@ -130,15 +130,17 @@ def config_for(dataset: Dataset, config: TrainConfig) -> TrainConfig:
 
 def measure(network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, progress: Progress) -> HeldOut:
     """Token distances of held-out views."""
-    found, index = [], []
+    found, index, seen = [], [], []
     with torch.no_grad():
         for n, item in enumerate(items):
             rgb, normals, view, region = inputs.of(item)
+            seen.append(seen_tokens(network, region, view))
             found.append(network.distances(*network.region(rgb, normals, region), view).numpy())
             index.append(int(view[0]))
             progress("held-out parts", (n + 1) / len(items))
     parts, variants = tuple(i.part for i in items), tuple(i.variant for i in items)
-    return HeldOut(np.concatenate(found), np.array(index, np.int64), parts, variants)
+    distances = as_others(torch.from_numpy(np.concatenate(found)), torch.stack(seen), torch.tensor(index))
+    return HeldOut(distances.numpy(), np.array(index, np.int64), parts, variants)
 
 
 def _stored(items: tuple[Item, ...], inputs: Inputs) -> list[Arrays]:

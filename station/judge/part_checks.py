@@ -81,7 +81,6 @@ def _way(placement: PartPlacement) -> str:
     return f"{sides}, {abs(y):.2f} {'away from' if y > 0 else 'toward'} the operator"
 
 
-def observable_in(normals: NDArray[np.float32], region: NDArray[np.float32]) -> float:
+def observable_in(normals: NDArray[np.float32], region: NDArray[np.bool_]) -> float:
     """The share of the region (H, W) in which normals (3, H, W) are observable."""
-    inside = region > 0
-    return float(np.mean(normals[2][inside] != 0)) if inside.any() else 0.0
+    return float(np.mean(normals[2][region] != 0)) if region.any() else 0.0

@@ -99,6 +99,13 @@ class PartTracker:
 
         Camera's shift and part's placement are undone by one resampling.
         """
+        colors, directions, _ = self.bring_what_is_seen(rgb, normals, placement, shift_px)
+        return colors, directions
+
+    def bring_what_is_seen(
+        self, rgb: F32, normals: F32, placement: PartPlacement, shift_px: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[F32, F32, NDArray[np.bool_]]:
+        """The same, 0 where the part lies outside the picture, and where it lies inside, (H, W)."""
         return self._back.bring(rgb, normals, placement, shift_px)
 
     def _refined(self, pyramid: dict[int, tuple[F32, F32]], start: F64, shift_px: tuple[float, float]) -> PartPlacement:
@@ -267,14 +274,20 @@ class _Back:
         v, u = np.mgrid[self._rows, self._columns].astype(np.float32)
         self._surface = surface_at(self._camera, u, v, heights)
 
-    def bring(self, rgb: F32, normals: F32, placement: PartPlacement, shift_px: tuple[float, float]) -> tuple[F32, F32]:
+    def bring(
+        self, rgb: F32, normals: F32, placement: PartPlacement, shift_px: tuple[float, float]
+    ) -> tuple[F32, F32, NDArray[np.bool_]]:
         u, v = seen_at(self._camera, self._surface, placement.x_mm, placement.y_mm, placement.turn_deg)
         u, v = u + np.float32(shift_px[0]), v + np.float32(shift_px[1])
         colors, directions = rgb.copy(), normals.copy()
         at = (slice(None), self._rows, self._columns)
-        colors[at] = _resampled(rgb, u, v)
-        directions[at] = _resampled_normals(normals, u, v, turned_back(self._camera, placement.turn_deg))
-        return colors, directions
+        height, width = rgb.shape[1:]
+        inside = (u > -0.5) & (v > -0.5) & (u < width - 0.5) & (v < height - 0.5)
+        colors[at] = _resampled(rgb, u, v) * inside
+        directions[at] = _resampled_normals(normals, u, v, turned_back(self._camera, placement.turn_deg)) * inside
+        seen = np.ones((height, width), np.bool_)
+        seen[self._rows, self._columns] = inside
+        return colors, directions, seen
 
 
 def _resampled(planes: F32, u: F32, v: F32, how: int = cv2.INTER_CUBIC) -> F32:

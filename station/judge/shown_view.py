@@ -25,7 +25,7 @@ class GridError(ValueError):
 class ShownView:
     """`rgb` and `normals` (3, H, W) float32 on the model's grid; normals are unit or 0 0 0.
 
-    `region` (H, W) float32 is 1 where the part is, or None where that is not known. `placement` is how the part lay
+    `region` (H, W) float32 is 1 where the part is and lies inside the picture, or None where that is not known. `placement` is how the part lay
     before it was brought back; None where it was not looked for.
     """
 
@@ -58,8 +58,8 @@ def shown_view(
     if region.shape != tuple(grid):
         raise GridError(f"the part reference is of a grid {region.shape}, the model's is {grid}: make it anew")
     placement = tracker.find(rgb, directions, (x, y))
-    rgb, directions = tracker.bring_back(rgb, directions, placement, (x, y))
-    return ShownView(rgb, directions, region.astype(np.float32), placement)
+    rgb, directions, seen = tracker.bring_what_is_seen(rgb, directions, placement, (x, y))
+    return ShownView(rgb, directions, (region & seen).astype(np.float32), placement)
 
 
 def grid_factor(image: Image, normals: Image, grid: tuple[int, int]) -> int:

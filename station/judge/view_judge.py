@@ -171,7 +171,7 @@ class ViewJudge:
         if shown.placement is not None and not reasons:  # under wrong light, or from elsewhere, a place proves nothing
             reasons += check_placement(shown.placement, self._recipe.proof_tolerances)
         is_found = shown.region is not None and not any(r.kind is ReasonKind.PART_NOT_FOUND for r in reasons)
-        share = observable_in(shown.normals, shown.region) if is_found and shown.region is not None else None
+        share = observable_in(shown.normals, tracker.reference.region) if is_found and tracker is not None else None
         reasons += check_observed(normal_map, self._recipe.photometric_stereo.minimum_observable_share, share)
         reasons += check_finite(anomaly_map)
         limit = self._limits[view.name]

@@ -237,7 +237,7 @@ class _Work:
 
     def _pictures(self, part: CollectedPart, view: str, found: PreparedView) -> dict[str, NDArray[Any]]:
         """Packed for PNG, nothing outside the region; no mask without a defect."""
-        region = self._regions[view]
+        region = self._regions[view] if found.shown.region is None else found.shown.region > 0
         pictures: dict[str, NDArray[Any]] = {
             "rgb": (np.clip(np.round(found.shown.rgb * 65535), 0, 65535) * region).astype(np.uint16),
             "normal": pack_normals(found.shown.normals * region),
