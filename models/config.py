@@ -109,7 +109,7 @@ class TrainConfig:
         parts = {
             "encoder": EncoderConfig(**encoder),
             "network": NetworkConfig(**raw["network"]),
-            "score": ScoreConfig(**score),
+            "score": ScoreConfig(**{"place_gauss": False, **score}),  # a file from before the second branch has none
             "neighbours": NeighbourConfig(**raw["neighbours"]) if raw.get("neighbours") else None,
             "mono_weights": tuple(raw["mono_weights"]),
         }

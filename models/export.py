@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import platform
 import warnings
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -58,7 +60,7 @@ class ModelDescription:
     limits: dict[str, float]  # per view
     dataset_sha256: str
     n_train_parts: int
-    regions_used: bool = False
+    regions: NDArray[np.bool_] | None = None  # (V, H, W) of a set that has them
     held_out_scores: Mapping[str, list[float]] = field(default_factory=dict)  # per view, of parts unseen by calibration
     encoder: type[FilterBank] | FilterBank = FilterBank  # its id, licence and hash
     second_encoder: Mapping[str, Any] = field(default_factory=dict)  # `neighbours`: the same of that branch's encoder
@@ -130,6 +132,11 @@ def _write_graph(network: AnomalyNetwork, description: ModelDescription, path: P
     foreign = None if network.near is None else foreign_model(network.near.encoder)
     if foreign is not None:
         path.write_bytes(inline_foreign(onnx.load(str(path)), foreign).SerializeToString())
+
+
+def packed_region(region: NDArray[np.bool_]) -> str:
+    """(H, W) as text: Base64 of zlib of its bits, row by row. The station unpacks it (station/judge/known_regions.py)."""
+    return base64.b64encode(zlib.compress(np.packbits(region).tobytes(), 9)).decode()
 
 
 def _samples(description: ModelDescription, stored: Sequence[Arrays]) -> list[str]:
@@ -212,7 +219,8 @@ def metadata_of(description: ModelDescription, golden: Mapping[str, Any]) -> dic
         "limits_suggested": d.limits,
         "training": {"n_parts": d.n_train_parts, "dataset_sha256": d.dataset_sha256},
         "golden": dict(golden),
-        "regions_used": d.regions_used,
+        "regions_used": d.regions is not None,
+        "regions": {} if d.regions is None else dict(zip(d.views, map(packed_region, d.regions), strict=True)),
         "held_out_scores": d.held_out_scores,
         "versions": {
             "python": platform.python_version(),

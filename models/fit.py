@@ -16,12 +16,13 @@ from torch import Tensor
 
 from models.config import TrainConfig
 from models.cprn import L_p, L_r, L_total, assignment
-from models.dataset import Dataset, Item, read_normals, read_rgb, regions_of
+from models.dataset import PLAIN, Dataset, Item, read_normals, read_rgb, regions_of
 from models.encoder import TokenMoments
 from models.network import AnomalyNetwork
 from models.progress import Progress
 
 
+FILL_PARTS = 10
 UNSEEN_AREA = np.ones((7, 7), np.uint8)  # of pixels: a dark hole has single black ones
 
 
@@ -78,7 +79,8 @@ def fit_network(
     network.region.fill.copy_(mean_of_parts(items, inputs))
     features, view_index = cache_features(network, items, inputs, progress)
     moments = TokenMoments.empty(network.bank.responses)
-    for part in features[:: 3 if len(features) >= 30 else 1]:
+    drawn = np.random.default_rng(config.seed).permutation(len(features))
+    for part in features[np.sort(drawn[: max(30, len(features) // 3)])]:
         moments.add(part[None].float())
     network.whitening = moments.whitening(config.encoder)
     if network.gauss is not None:
@@ -94,7 +96,9 @@ def fit_network(
 def mean_of_parts(items: tuple[Item, ...], inputs: Inputs) -> Tensor:
     """(6,) mean colour and mean normal of the parts, which stands for everything outside their regions."""
     total, count = np.zeros(6), 0.0
-    for item in items[:: max(1, len(items) // 40)]:
+    parts = sorted({item.part for item in items})
+    few = set(parts[:: max(1, len(parts) // FILL_PARTS)])  # whole parts: every view counts alike
+    for item in (item for item in items if item.part in few and item.variant == PLAIN):
         rgb, normals, _, region = inputs.of(item)
         inside = region[0] > 0
         total += torch.cat([rgb[0], normals[0]])[:, inside].sum(dim=1).double().numpy()

@@ -68,7 +68,7 @@ class PartLimits:
             for view, limit in self.limits.items()
         ]
         law = (
-            "more parts lie above than the fitted tails explain, so the limits were raised; " if self.is_refuted else ""
+            "more parts lie above than the fitted tails explain, so limits were raised to them; " if self.is_refuted else ""
         )
         confidence = f"{self.risk.confidence:.0%}"
         rows.append(
@@ -104,9 +104,12 @@ def limits_by_risk(scores: Mapping[str, Sequence[float]], risk: Risk | None = No
     threshold = float(at[0] + spread[0] * _predictive(n, views, risk.overkill))
     most = _most_above(n, risk.overkill)
     is_refuted = bool(np.count_nonzero(excess > threshold) > most)
-    if is_refuted:
-        threshold = max(threshold, float(np.sort(excess)[-1 - round(n * risk.overkill)]))
-    limits = np.maximum(_rounded_up(location + scale * threshold), LEAST_LIMIT)
+    per_view = np.full(views, threshold)
+    if is_refuted:  # only the views in which parts lie above are raised to them: the others are not to be blinded
+        spared = np.argsort(excess)[n - round(n * risk.overkill) :]
+        kept = np.delete((table - location) / scale, spared, axis=0)
+        per_view = np.maximum(threshold, kept.max(axis=0))
+    limits = np.maximum(_rounded_up(location + scale * per_view), LEAST_LIMIT)
     over = table > limits
     above = int(np.count_nonzero(over.any(axis=1)))
     names = list(scores)

@@ -15,20 +15,21 @@ from torch import Tensor, nn
 
 FLOOR = 0.02  # of the correlation's largest eigenvalue
 LEAST_SPREAD = 0.3  # of a response's median spread over all places: a place that hardly varies shall not dominate
+LEAST_UNIT = 1e-3  # of the modality's largest: a response that is constant, as a grey picture's colour, says nothing
 AROUND = 0.5  # of a place's variance is taken from the places around it: sixty parts give a spread to a tenth
 
 
 class PlaceGauss(nn.Module):
     """Distances of whole feature vectors, (B, M, N, F) -> (B, M, N), for M modalities at N places of V views."""
 
-    mean: Tensor  # (V, M, N, F) float16, in units of `unit`
+    mean: Tensor  # (V, M, N, F) in units of `unit`
     sharpness: Tensor  # (V, M, N, F) float16: one over the spread, in the same units
     unit: Tensor  # (M, F): each response's median spread
     metric: Tensor  # (M, F, F)
 
     def __init__(self, n_views: int, modalities: int, count: int, responses: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(n_views, modalities, count, responses, dtype=torch.float16))
+        self.register_buffer("mean", torch.zeros(n_views, modalities, count, responses))
         self.register_buffer("sharpness", torch.ones(n_views, modalities, count, responses, dtype=torch.float16))
         self.register_buffer("unit", torch.ones(modalities, responses))
         self.register_buffer("metric", torch.eye(responses).repeat(modalities, 1, 1))
@@ -39,7 +40,7 @@ class PlaceGauss(nn.Module):
         return torch.sqrt((found * found).mean(dim=-1) + 1e-9)
 
     def _standard(self, features: Tensor, view_index: Tensor) -> Tensor:
-        off = features / self.unit[None, :, None, :] - self.mean[view_index].float()
+        off = features / self.unit[None, :, None, :] - self.mean[view_index]
         return off * self.sharpness[view_index].float()
 
     def fit(self, features: Tensor, view_index: Tensor, neighbours: NDArray[np.int64]) -> None:
@@ -55,9 +56,10 @@ class PlaceGauss(nn.Module):
             means.append(mean)
             variances.append((1 - AROUND) * variance + AROUND * around)
         spread = torch.sqrt(torch.stack(variances))
-        self.unit.copy_(spread.permute(1, 3, 0, 2).reshape(*self.unit.shape, -1).median(dim=2).values.clamp(min=1e-9))
+        usual = spread.permute(1, 3, 0, 2).reshape(*self.unit.shape, -1).median(dim=2).values
+        self.unit.copy_(torch.maximum(usual, LEAST_UNIT * usual.amax(dim=1, keepdim=True)).clamp(min=1e-9))
         unit = self.unit[None, :, None, :]
-        self.mean.copy_((torch.stack(means) / unit).half())
+        self.mean.copy_(torch.stack(means) / unit)
         self.sharpness.copy_((1.0 / torch.sqrt((spread / unit) ** 2 + LEAST_SPREAD**2)).half())
         self.metric.copy_(self._metric(features, view_index))
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-LEAST_INSIDE = 0.4  # of a token's pixels must be the part's
+LEAST_INSIDE = 0.15  # of a token's pixels must be the part's: a strip of one pixel is looked at
+FEWEST_TOKENS = 4  # as many as a score is the mean of
 MARGIN_TOKENS = 4  # of constant around the box that all regions fill: the widest filter sees no picture's border
 
 
@@ -38,9 +39,13 @@ class RegionTokens(nn.Module):
         self.input_size, self.stride = input_size, stride
         share = regions.reshape(n_views, input_size[0] // stride, stride, input_size[1] // stride, stride).mean((2, 4))
         chosen = share >= LEAST_INSIDE
-        if not chosen.any(axis=(1, 2)).all():
-            empty = int(np.flatnonzero(~chosen.any(axis=(1, 2)))[0])
-            raise ValueError(f"the region of view {empty} holds no whole token of {stride} px: draw it larger")
+        counts = chosen.sum(axis=(1, 2))
+        if not (counts >= FEWEST_TOKENS).all():
+            small = int(np.flatnonzero(counts < FEWEST_TOKENS)[0])
+            raise ValueError(
+                f"the region of view {small} holds {counts[small]} tokens of {stride} px, at least {FEWEST_TOKENS} are "
+                "needed: draw it larger"
+            )
         self.box = _box(chosen.any(axis=0))
         top, bottom, left, right = self.box
         self.grid = (bottom - top, right - left)

@@ -169,7 +169,7 @@ def _description(
         held_out_scores={view: list(scores) for view, scores in good.worst().items()},
         dataset_sha256=dataset.sha256,
         n_train_parts=len({i.part for i in dataset.of("train", "good")}),
-        regions_used=bool(dataset.regions),
+        regions=inputs.regions if dataset.regions else None,
         encoder=network.bank,
         second_encoder={} if network.near is None else {"neighbours": network.near.encoder.metadata()},
     )

@@ -46,6 +46,7 @@ def read_recipe_files(path: Path, inference: InferenceChoice = CPU) -> RecipeFil
     loaded = load_recipe(path)
     detector = AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256, inference)
     detector.check_fits(loaded.recipe)
+    detector.check_regions(loaded)
     return RecipeFiles(path, loaded, make_plan(loaded.recipe), detector)
 
 

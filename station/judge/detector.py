@@ -15,9 +15,10 @@ from station.errors import BadInput
 from station.inspection.result import AnomalyMap
 from station.judge.golden import Feed, expected_figures, golden_feeds, map_figures
 from station.judge.inference import Graph, GraphUnreadable, ProviderMissing, Runner, opened_graph
+from station.judge.known_regions import REMEDY, region_misfits
 from station.judge.model_grid import block_mean, block_normals, brought_back
 from station.judge.model_metadata import FORMAT_VERSIONS, METADATA_KEY, ModelMetadata
-from station.recipe.loaded import Recipe
+from station.recipe.loaded import LoadedRecipe, Recipe
 from station.rig.inference import CPU, InferenceChoice
 
 OLD_INPUTS = {"diffuse_rgb": "tensor(float)", "normals": "tensor(float)", "view_index": "tensor(int64)"}
@@ -75,6 +76,12 @@ class AnomalyDetector:
     def model_id(self) -> str:
         """Product and the start of the file's hash."""
         return f"{self.metadata.product}-{self.sha256[:12]}"
+
+    def check_regions(self, loaded: LoadedRecipe) -> None:
+        """Raise ModelRefused where the recipe would judge regions that the model has not learned."""
+        references = {} if loaded.part_references is None else loaded.part_references.views
+        for reason in region_misfits(self.metadata, {name: view.region for name, view in references.items()}):
+            raise ModelRefused(self.path, reason, REMEDY)
 
     def check_fits(self, recipe: Recipe) -> None:
         """Raise ModelRefused unless the model was made for this product, these views, lights and colours."""

@@ -77,6 +77,7 @@ class ModelMetadata(_Record):
     golden: Golden
     versions: dict[str, str]
     created: str
+    regions: dict[str, str] = {}  # per view, packed: models/export.py; none in files from before they were kept
     regions_used: bool = False  # whether it learned with regions; else `region` is 1 everywhere
 
     @model_validator(mode="after")

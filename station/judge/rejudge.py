@@ -92,6 +92,7 @@ def rejudge(archive: Archive, inspection_id: str) -> RejudgeReport:
     loaded = recipe_of(archive, before)
     detector = AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256)
     detector.check_fits(loaded.recipe)
+    detector.check_regions(loaded)
     results = _judged(ViewJudge(loaded, detector), loaded, before, archive.load_frames(inspection_id))
     verdict, reasons, _ = judge_part(results, before.expected_views)
     ended = what_ended(before)

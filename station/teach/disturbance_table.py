@@ -45,6 +45,9 @@ from station.teach.fit_for_recipe import as_taken
 
 NOISE, LIGHT_RATIO = "noise_ratio", "light_ratio_"  # figures of quality
 OPEN = {"light": 0.99, "exposure": 0.99, "blurred_below": 0.001, "noise": 100.0}
+# what any rig does between two good parts: a tolerance below it would make every part UNDECIDED
+LEAST_PROMISED = {"light": 0.02, "exposure": 0.02, "noise": 1.2}
+MOST_PROMISED_SHARPNESS = 0.95
 STEP = 0.001  # to which a promised tolerance is rounded, outward
 UNDISTURBED = "undisturbed"
 Progress = Callable[[str, float], None]
@@ -69,10 +72,14 @@ TRIALS = (
         Trial(f"one lamp {factor - 1:+.0%}", lambda light, f=factor: lamp_at(light, f), "light", abs(factor - 1))  # type: ignore[misc]
         for factor in (0.98, 0.95, 1.05, 0.9)
     ),
+    Trial("all lamps -5%", lambda _: all_lamps_at(0.95), "exposure", 0.05),
+    Trial("all lamps +5%", lambda _: all_lamps_at(1.05), "exposure", 0.05),
     Trial("all lamps -10%", lambda _: all_lamps_at(0.9), "exposure", 0.1),
     Trial("all lamps +10%", lambda _: all_lamps_at(1.1), "exposure", 0.1),
     Trial("exposure +20%", lambda _: exposure_at(1.2), "exposure", 0.2),
+    Trial("noise x1.5", lambda _: noise_times(1.5), "noise", 1.5),
     Trial("noise x2", lambda _: noise_times(2.0), "noise", 2.0),
+    Trial("blur 0.25 px", lambda _: blurred_by(0.25), "blurred_below", 0.25),
     Trial("blur 0.5 px", lambda _: blurred_by(0.5), "blurred_below", 0.5),
     Trial("blur 1 px", lambda _: blurred_by(1.0), "blurred_below", 1.0),
     Trial("one light 1 deg off", lambda light: light_turned(light, 1.0)),
@@ -215,10 +222,11 @@ def _is_worse(outcome: _Outcome, base: _Outcome) -> bool:
 def _outward(tolerance: str, figures: Sequence[float]) -> float:
     """The worst figure, rounded so that it lies within the tolerance, and within the field's own bounds."""
     if tolerance == "blurred_below":
-        return float(np.clip(math.floor(min(figures) / STEP + 1e-6) * STEP, STEP, 1 - STEP).round(3))
+        lowest = math.floor(min(figures) / STEP + 1e-6) * STEP
+        return float(np.clip(lowest, STEP, MOST_PROMISED_SHARPNESS).round(3))
     top = 100.0 if tolerance == "noise" else 1 - STEP
-    least = 1 + STEP if tolerance == "noise" else STEP
-    return float(np.clip(math.ceil(max(figures) / STEP - 1e-6) * STEP, least, top).round(3))
+    highest = math.ceil(max(figures) / STEP - 1e-6) * STEP
+    return float(np.clip(highest, LEAST_PROMISED[tolerance], top).round(3))
 
 
 def _is_beyond(views: Sequence[ViewResult], tolerances: ProofTolerances) -> bool:

@@ -167,7 +167,7 @@ def test_the_letter_s_map_is_neither_smoothed_nor_calibrated_locally_and_its_sco
     whole = RegionTokens(None, (6, 10), 1, 2)
     scoring = Scoring(preset("paper").score, whole, n_targets=1)
     distances = torch.rand(1, 1, N)
-    score, fused = scoring(distances, torch.tensor([0]), torch.ones(1, 6, 10))
+    score, fused, _ = scoring(distances, torch.tensor([0]), torch.ones(1, 6, 10))
     large = torch.nn.functional.interpolate(
         distances.reshape(1, 1, *GRID), size=(6, 10), mode="bilinear", align_corners=False
     )

@@ -15,7 +15,7 @@ import torch
 
 from models.config import EncoderConfig, NetworkConfig, ScoreConfig, TrainConfig, preset
 from models.dataset import Dataset, DatasetError, Item, load_dataset, read_normals, read_rgb
-from models.export import INPUTS, METADATA_KEY, OUTPUTS, ParityError
+from models.export import INPUTS, METADATA_KEY, OUTPUTS, TARGET_MAPS, ParityError
 from models.train import train_product
 
 QUICK = TrainConfig(
@@ -91,7 +91,7 @@ def test_the_file_describes_itself(small_model: Path) -> None:
     assert set(metadata["limits_suggested"]) == {"top", "left"}
     assert [len(metadata["held_out_scores"][view]) for view in ("top", "left")] == [5, 5]
     assert [i.name for i in model.graph.input] == list(INPUTS)
-    assert [o.name for o in model.graph.output] == list(OUTPUTS)
+    assert [o.name for o in model.graph.output] == [*OUTPUTS, TARGET_MAPS]
 
 
 def test_a_model_from_before_a_switch_existed_has_its_default() -> None:
