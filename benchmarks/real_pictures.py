@@ -53,7 +53,7 @@ def rows(folder: Path, work: Path, config: TrainConfig, bank: int) -> Iterator[t
         train_product(data, file, replace(config, neighbours=second), silent)
         seconds = time.monotonic() - started
         yield report(judge_dataset(ModelFile(file, dataset), dataset)), seconds
-    for encoder in (None, load_encoder(PRETRAINED, dataset.input_size, 1)):
+    for encoder in (load_encoder("filterbank", dataset.input_size, 1), load_encoder(PRETRAINED, dataset.input_size, 1)):
         started = time.monotonic()
         features = Features(dataset, config, encoder)
         for baseline in fit_baselines(["local" if placed else "global"], dataset, config, features):

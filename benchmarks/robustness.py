@@ -110,7 +110,7 @@ class Row:
             found.append(f"{good[FAIL]} of {self.good.n} good parts FAIL, undisturbed {before[FAIL]}")
         if self.side == "within" and self.good.verdicts[UNDECIDED] > before[UNDECIDED]:
             found.append(f"{good[UNDECIDED]} good parts UNDECIDED, undisturbed {before[UNDECIDED]}")
-        if undisturbed.auroc - self.auroc > MOST_AUROC_LOST:
+        if not undisturbed.auroc - self.auroc <= MOST_AUROC_LOST:  # NaN holds nothing
             found.append(f"S-AUROC falls from {undisturbed.auroc:.3f} to {self.auroc:.3f}")
         return found
 
@@ -231,13 +231,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows.append(measured(source, condition, detector, parts))
         if not chosen.json:
             print("\n".join(lines_of(rows[-1], rows[0])), flush=True)
-    not_held = [row.name for row in rows if row.broken(rows[0])]
+    not_held = [row.name for row in rows[1:] if row.broken(rows[0])]
     if chosen.json:
         print(json.dumps([_record(row, rows[0]) for row in rows]))
     else:
-        print(f"{len(rows) - len(not_held)} of {len(rows)} goals hold; not: {', '.join(not_held) or 'none'}")
+        count = len(rows) - 1  # undisturbed is what the others are compared with
+        print(f"{count - len(not_held)} of {count} goals hold; not: {', '.join(not_held) or 'none'}")
         print(f"{time.process_time() - started:.0f} CPU-s")
-    return 0
+    return 1 if not_held else 0
 
 
 def _record(row: Row, undisturbed: Row) -> dict[str, object]:

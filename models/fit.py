@@ -21,7 +21,6 @@ from models.encoder import TokenMoments
 from models.network import AnomalyNetwork
 from models.progress import Progress
 
-
 FILL_PARTS = 10
 UNSEEN_AREA = np.ones((7, 7), np.uint8)  # of pixels: a dark hole has single black ones
 
@@ -46,7 +45,7 @@ class Inputs:
 
 
 def _unseen(rgb: NDArray[np.float32], normals: NDArray[np.float32], *, has_normals: bool) -> NDArray[np.bool_]:
-    """(H, W) where a part that lay off its seat was outside of its picture: black without a normal, over a whole area."""
+    """(H, W) where a part off its seat was outside of its picture: black without a normal, over a whole area."""
     if not has_normals:
         return np.zeros(rgb.shape[1:], bool)
     black = ((rgb == 0).all(axis=0) & (normals == 0).all(axis=0)).astype(np.uint8)

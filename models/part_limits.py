@@ -68,7 +68,9 @@ class PartLimits:
             for view, limit in self.limits.items()
         ]
         law = (
-            "more parts lie above than the fitted tails explain, so limits were raised to them; " if self.is_refuted else ""
+            "more parts lie above than the fitted tails explain, so limits were raised to them; "
+            if self.is_refuted
+            else ""
         )
         confidence = f"{self.risk.confidence:.0%}"
         rows.append(

@@ -12,7 +12,7 @@ import torch
 
 from models.alignment import MOST_PICTURES, Alignment, alignment_of
 from models.config import TrainConfig
-from models.dataset import Dataset, DatasetError, Item, load_dataset, read_rgb
+from models.dataset import Dataset, DatasetError, Item, load_dataset, read_rgb, regions_of
 from models.export import Arrays, Exported, ModelDescription, ParityReport, export_network
 from models.fit import Inputs, as_others, fit_network, seen_tokens
 from models.limits import GoodScores, HeldOut, set_limits
@@ -169,7 +169,7 @@ def _description(
         held_out_scores={view: list(scores) for view, scores in good.worst().items()},
         dataset_sha256=dataset.sha256,
         n_train_parts=len({i.part for i in dataset.of("train", "good")}),
-        regions=inputs.regions if dataset.regions else None,
+        regions=regions_of(dataset) if dataset.regions else None,
         encoder=network.bank,
         second_encoder={} if network.near is None else {"neighbours": network.near.encoder.metadata()},
     )

@@ -244,7 +244,7 @@ class _Work:
         }
         if view in part.masks:
             mask = self._collection.mask(part, view, self._grid)
-            pictures["mask"] = (self._preparer.mask_shown(view, mask, found) & region) * np.uint8(255)
+            pictures["mask"] = self._preparer.mask_shown(view, mask, found) * np.uint8(255)
         return pictures
 
     def _write_view(
