@@ -135,7 +135,7 @@ def _write_graph(network: AnomalyNetwork, description: ModelDescription, path: P
 
 
 def packed_region(region: NDArray[np.bool_]) -> str:
-    """(H, W) as text: Base64 of zlib of its bits, row by row. The station unpacks it (station/judge/known_regions.py)."""
+    """(H, W) as text: Base64 of zlib of its bits, row by row: station/judge/known_regions.py unpacks it."""
     return base64.b64encode(zlib.compress(np.packbits(region).tobytes(), 9)).decode()
 
 

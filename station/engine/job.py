@@ -23,6 +23,7 @@ from station.engine.judge_thread import JudgeThread
 from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
 from station.inspection.rule import judge_part
+from station.judge.part_checks import why_part_unknown
 from station.judge.view_judge import ViewJudge
 from station.judge.view_proof import why_unproven
 from station.recipe.loaded import LoadedRecipe
@@ -162,6 +163,7 @@ def provenance(rig: Rig, loaded: LoadedRecipe) -> dict[str, str]:
     return {
         **loaded.sha256s,
         "picture_proofs": f"not made: {why}" if (why := why_unproven(loaded)) else "made",
+        "part_placement": f"not made: {why}" if (why := why_part_unknown(loaded)) else "made",
         "software": f"facet-station {version('facet-station')}",
         "rig": rig.name,
         **{name: f"{d.vendor} {d.model} {d.serial_number} {d.firmware}" for name, d in devices.items()},

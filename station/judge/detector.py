@@ -18,6 +18,7 @@ from station.judge.inference import Graph, GraphUnreadable, ProviderMissing, Run
 from station.judge.known_regions import REMEDY, region_misfits
 from station.judge.model_grid import block_mean, block_normals, brought_back
 from station.judge.model_metadata import FORMAT_VERSIONS, METADATA_KEY, ModelMetadata
+from station.judge.part_checks import why_part_unknown
 from station.recipe.loaded import LoadedRecipe, Recipe
 from station.rig.inference import CPU, InferenceChoice
 
@@ -79,6 +80,9 @@ class AnomalyDetector:
 
     def check_regions(self, loaded: LoadedRecipe) -> None:
         """Raise ModelRefused where the recipe would judge regions that the model has not learned."""
+        unknown = why_part_unknown(loaded) if loaded.recipe.part_reference is not None else None
+        if unknown is not None:
+            raise ModelRefused(self.path, f"the part cannot be brought to its reference: {unknown}", REMEDY)
         references = {} if loaded.part_references is None else loaded.part_references.views
         for reason in region_misfits(self.metadata, {name: view.region for name, view in references.items()}):
             raise ModelRefused(self.path, reason, REMEDY)

@@ -27,6 +27,7 @@ ROUNDS = 3
 OUTLIER = 2.5  # times the spread of the residuals: from here on a block counts less
 LEAST_SPREAD = 0.001
 LEAST_BLOCKS = 20
+FEWEST_FOR_SWAY = 12
 SWAYS = 3  # principal ways that are kept: two shifts and a turn
 F64 = NDArray[np.float64]
 
@@ -98,7 +99,7 @@ def sway_of(parts: NDArray[np.float32], steady: NDArray[np.bool_]) -> NDArray[np
     gains = (rows @ mean) / max(float(mean @ mean), 1e-12)
     off = rows - gains[:, None] * mean
     _, size, ways = np.linalg.svd(off, full_matrices=False)
-    kept = min(SWAYS, len(size))
+    kept = min(SWAYS, len(size)) if len(parts) >= FEWEST_FOR_SWAY else 0  # of a few, ways are noise
     found[:kept, here] = ways[:kept] * (size[:kept, None] / np.sqrt(max(1, len(parts) - 1)))
     return found
 

@@ -23,6 +23,9 @@ def region_misfits(metadata: ModelMetadata, regions: Mapping[str, NDArray[np.boo
     if metadata.regions_used and not regions:
         yield "it learned the part alone, without the fixture around it, but the recipe names no part_reference"
         return
+    if regions and not metadata.regions_used:
+        yield "it learned whole pictures, but the recipe names a part_reference, which cuts them to the part"
+        return
     for view, region in regions.items():
         packed = metadata.regions.get(view)
         if packed is None:

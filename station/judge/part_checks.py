@@ -14,6 +14,7 @@ from station.recipe.loaded import LoadedRecipe
 from station.recipe.part_reference_file import part_misfits
 
 LEAST_LIKENESS = 0.8  # to the reference; parts of the demo products, defective ones too, have 0.98
+MOST_OUTSIDE = 0.02  # of the part's region: PASS is for what was seen whole
 PART_MOVED, PART_TURNED, PART_RESIDUAL, PART_LIKENESS = (
     "part_moved_mm", "part_turned_deg", "part_residual", "part_likeness",
 )  # fmt: skip
@@ -49,13 +50,16 @@ def placement_figures(placement: PartPlacement) -> dict[str, float]:
     }  # fmt: skip
 
 
-def check_placement(placement: PartPlacement, tolerances: ProofTolerances) -> tuple[Reason, ...]:
-    """A part that lies farther from its reference than the recipe bears, or is not to be recognised."""
+def check_placement(placement: PartPlacement, tolerances: ProofTolerances, outside: float = 0.0) -> tuple[Reason, ...]:
+    """A part that lies farther from its reference than the recipe bears, is not seen whole, or is not recognised.
+
+    `outside` is the share of its region that lies outside the picture.
+    """
     if not placement.likeness >= LEAST_LIKENESS:
         text = f"the part is not recognised (likeness {placement.likeness:.2f}, at least {LEAST_LIKENESS:g})"
         remedy = "look whether a part lies in the fixture, and whether it is the recipe's product"
         return (Reason(ReasonKind.PART_NOT_FOUND, text, remedy),)
-    return tuple(_moved(placement, tolerances))
+    return (*_moved(placement, tolerances), *_cut_off(outside))
 
 
 def _moved(placement: PartPlacement, tolerances: ProofTolerances) -> Iterator[Reason]:
@@ -73,6 +77,12 @@ def _moved(placement: PartPlacement, tolerances: ProofTolerances) -> Iterator[Re
             f"{tolerances.part_turned_deg:g} degrees)"
         )
         yield Reason(ReasonKind.PART_MOVED, text, remedy)
+
+
+def _cut_off(outside: float) -> Iterator[Reason]:
+    if not outside <= MOST_OUTSIDE:
+        text = f"{outside:.1%} of the part lies outside the picture, where it lies now (at most {MOST_OUTSIDE:.0%})"
+        yield Reason(ReasonKind.PART_MOVED, text, "seat the part and inspect it again")
 
 
 def _way(placement: PartPlacement) -> str:

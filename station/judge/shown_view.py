@@ -25,14 +25,15 @@ class GridError(ValueError):
 class ShownView:
     """`rgb` and `normals` (3, H, W) float32 on the model's grid; normals are unit or 0 0 0.
 
-    `region` (H, W) float32 is 1 where the part is and lies inside the picture, or None where that is not known. `placement` is how the part lay
-    before it was brought back; None where it was not looked for.
+    `region` (H, W) float32 is 1 where the part is and lies inside the picture, or None where that is not known.
+    `placement` is how the part lay before it was brought back; None where it was not looked for.
     """
 
     rgb: Image
     normals: Image
     region: Image | None
     placement: PartPlacement | None
+    outside: float = 0.0  # share of the region that lies outside the picture
 
 
 def shown_view(
@@ -59,7 +60,8 @@ def shown_view(
         raise GridError(f"the part reference is of a grid {region.shape}, the model's is {grid}: make it anew")
     placement = tracker.find(rgb, directions, (x, y))
     rgb, directions, seen = tracker.bring_what_is_seen(rgb, directions, placement, (x, y))
-    return ShownView(rgb, directions, (region & seen).astype(np.float32), placement)
+    outside = 1.0 - float(np.count_nonzero(region & seen)) / max(1, int(np.count_nonzero(region)))
+    return ShownView(rgb, directions, (region & seen).astype(np.float32), placement, outside)
 
 
 def grid_factor(image: Image, normals: Image, grid: tuple[int, int]) -> int:

@@ -169,7 +169,7 @@ class ViewJudge:
         with self._times.stage("detect"):
             anomaly_map = self._detector.detect(shown.rgb, shown.normals, view.name, region=shown.region)
         if shown.placement is not None and not reasons:  # under wrong light, or from elsewhere, a place proves nothing
-            reasons += check_placement(shown.placement, self._recipe.proof_tolerances)
+            reasons += check_placement(shown.placement, self._recipe.proof_tolerances, shown.outside)
         is_found = shown.region is not None and not any(r.kind is ReasonKind.PART_NOT_FOUND for r in reasons)
         share = observable_in(shown.normals, tracker.reference.region) if is_found and tracker is not None else None
         reasons += check_observed(normal_map, self._recipe.photometric_stereo.minimum_observable_share, share)

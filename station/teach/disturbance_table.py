@@ -42,9 +42,9 @@ from station.teach.disturbances import (
     with_turned_lights,
 )
 from station.teach.fit_for_recipe import as_taken
+from station.teach.prepared_view import OPEN
 
 NOISE, LIGHT_RATIO = "noise_ratio", "light_ratio_"  # figures of quality
-OPEN = {"light": 0.99, "exposure": 0.99, "blurred_below": 0.001, "noise": 100.0}
 # what any rig does between two good parts: a tolerance below it would make every part UNDECIDED
 LEAST_PROMISED = {"light": 0.02, "exposure": 0.02, "noise": 1.2}
 MOST_PROMISED_SHARPNESS = 0.95
@@ -207,12 +207,19 @@ def promise(now: ProofTolerances, outcomes: Sequence[_Outcome]) -> tuple[ProofTo
             borne = group
         worst = [w for o in (base, *borne) if (w := o.worst(name)) is not None]
         if tried and worst:
-            found[name] = _outward(name, worst)
+            found[name] = _no_looser(now, name, _outward(name, worst))
             what = " and ".join(o.trial.name for o in borne) if borne else "none of what was tried"
             words.append(f"borne: {what} (proof_tolerances.{name}: {found[name]:g})")
         elif tried:
             words.append(f"{name}: not measured in the pictures, so nothing is promised and {name} stays")
     return now.model_copy(update=found), tuple(words)
+
+
+def _no_looser(now: ProofTolerances, name: str, value: float) -> float:
+    """Blur and noise hide defects, which good parts cannot show: these tolerances are only ever tightened."""
+    if name == "blurred_below":
+        return max(value, now.blurred_below)
+    return min(value, now.noise) if name == "noise" else value
 
 
 def _is_worse(outcome: _Outcome, base: _Outcome) -> bool:

@@ -29,7 +29,7 @@ def check_collection(loaded: LoadedRecipe, collection: Collection) -> None:
             f"{where}: taken under calibration {about.calibration_sha256[:12]}, the recipe names {wanted[:12]}: "
             "collect parts under the recipe's calibration, or name the recipe of that time"
         )
-    if about.pixel_format != recipe.capture.pixel_format:
+    if about.pixel_format.startswith("Mono") == recipe.capture.is_color:
         raise CollectionError(
             f"{where}: taken as {about.pixel_format}, the recipe has {recipe.capture.pixel_format}: name another one"
         )

@@ -40,7 +40,7 @@ from station.teach.part_reference import MOST_PARTS, part_references_of
 from station.teach.prepared_index import Written, write_index
 from station.teach.prepared_view import Picture, PreparedView, ViewPreparer
 
-VERSION = 1  # of what is written: a data set of another one is made anew
+VERSION = 2  # of what is written: a data set of another one is made anew
 PREPARATION, ENTRIES, SOLVED, REFERENCE = "preparation.json", "entries", "solved", "part_reference.npz"
 Progress = Callable[[str, float], None]
 

@@ -25,6 +25,7 @@ from station.recipe.solver_inputs import noise_for
 from station.recipe.view_reference_file import read_references
 from station.teach.disturbances import Disturbance, Sensor, disturbed_frames, seed_of, with_turned_lights
 
+OPEN = {"light": 0.99, "exposure": 0.99, "blurred_below": 0.001, "noise": 100.0}  # of ProofTolerances
 Picture = tuple[NDArray[np.float32], NDArray[np.float32]]  # rgb and normals, (3, H, W) each
 
 
@@ -44,7 +45,7 @@ class ViewPreparer:
 
     def __init__(self, loaded: LoadedRecipe, shape: tuple[int, int], grid: tuple[int, int]) -> None:
         """Raises ViewReferenceError where the recipe's view reference cannot be read."""
-        self._loaded = with_view_references(loaded)
+        self._loaded = opened(with_view_references(loaded))
         self._shape, self._grid = shape, grid
         self._plain_solver = ViewSolver(self._loaded, shape)
         self._proofs = view_proofs(self._loaded)
@@ -90,7 +91,7 @@ class ViewPreparer:
         with self._solved(solver, view, used, None if reasons else evidence) as (image, normals):
             shown = shown_view(image, normals, self._grid, self._trackers.get(view), shift_px)
             tolerances = self._loaded.recipe.proof_tolerances
-            off = () if shown.placement is None else check_placement(shown.placement, tolerances)
+            off = () if shown.placement is None else check_placement(shown.placement, tolerances, shown.outside)
             levels = {name: mean_level(frame) for name, frame in used.items()}
             yield PreparedView(shown, shift_px, (*off, *reasons), levels, bool(off))
 
@@ -129,6 +130,12 @@ class ViewPreparer:
         strength = 1.0 if evidence is None else evidence.lights.get(self._diffuse, 1.0)
         yield diffuse_rgb(frames[self._diffuse], strength), found.normals
         solver.recycle(first)
+
+
+def opened(loaded: LoadedRecipe) -> LoadedRecipe:
+    """The recipe, which bears any lamp, exposure, blur and noise: what it bears is found after training, not before."""
+    tolerances = loaded.recipe.proof_tolerances.model_copy(update=OPEN)
+    return replace(loaded, recipe=loaded.recipe.model_copy(update={"proof_tolerances": tolerances}))
 
 
 def with_view_references(loaded: LoadedRecipe) -> LoadedRecipe:

@@ -166,11 +166,15 @@ def train(
     if importlib.util.find_spec("torch") is None:
         raise BadInput("training needs torch, which is not installed: run pip install -e '.[train]'")
     from models.config import NeighbourConfig, preset
+    from models.dataset import DatasetError
+    from models.encoders.protocol import EncoderError
+    from models.export import ParityError
     from models.train import train_product
 
     clock = StepClock(show_progress)
     path = _recipe_of(product or _product_of(data), recipe, color)
     loaded = load_recipe(path, need_model=False)
+    color = "rgb" if loaded.recipe.capture.is_color else "mono"
     data = _source(data, loaded, color, clock.progress)
     is_collection = (data / COLLECTION_INDEX).is_file()
     prepared = None
@@ -179,14 +183,21 @@ def train(
         folder = data.parent / f"{data.name}-prepared"
         prepared = prepare(loaded, Collection.open(data), folder, clock.progress)
     index = json.loads((folder / "index.json").read_text("utf-8"))
-    color = "rgb" if loaded.recipe.capture.is_color else "mono"
+    if loaded.recipe.part_reference is not None and index.get("part_reference") is None:
+        raise BadInput(
+            f"{folder} has no part reference, but {path} names one, which would cut its pictures: train from a "
+            "collection, or take part_reference out of the recipe"
+        )
     if index["color"] != color:
         raise BadInput(f"{folder} holds {index['color']} pictures, not {color} ones: name another folder with --data")
     config = replace(preset(preset_name), color=color)
     config = config if steps is None else replace(config, steps=steps)
     config = config if encoder is None else replace(config, neighbours=NeighbourConfig(encoder))
     before = {v.name: v.limit for v in loaded.recipe.viewpoints}
-    report = train_product(folder, loaded.model_path, config, clock.progress)
+    try:
+        report = train_product(folder, loaded.model_path, config, clock.progress)
+    except (DatasetError, EncoderError, ParityError) as error:
+        raise BadInput(str(error)) from error
     sha256 = hashlib.sha256(loaded.model_path.read_bytes()).hexdigest()
     update_recipe_values(
         path, limits=report.limits, sha256=sha256, reference_levels=index["reference_levels"],
