@@ -61,7 +61,7 @@ def seen_tokens(network: AnomalyNetwork, region: Tensor, view_index: Tensor) -> 
 
 def as_others(values: Tensor, seen: Tensor, view_index: Tensor) -> Tensor:
     """(n, M, N, ...), with what was not `seen` (n, N) of a part replaced by the mean of the others at that place."""
-    for v in view_index.unique():
+    for v in sorted(set(view_index.tolist())):
         of_view = (view_index == v).nonzero()[:, 0]
         for n in of_view[~seen[of_view].all(dim=1)]:
             for token in (~seen[n]).nonzero()[:, 0]:
@@ -116,7 +116,8 @@ def cache_features(
     with torch.no_grad():
         for n, item in enumerate(items):
             rgb, normals, view, region = inputs.of(item)
-            cached.append(network.features(*network.region(rgb, normals, region), view).half())
+            cut = network.region(rgb, normals, region)
+            cached.append(network.features(cut[0], cut[1], view).half())
             seen.append(seen_tokens(network, region, view))
             index.append(int(view[0]))
             progress("tokens", (n + 1) / len(items))

@@ -72,7 +72,8 @@ class PlaceGauss(nn.Module):
             products += z.transpose(1, 2) @ z
             count += z.shape[1]
         w, vectors = torch.linalg.eigh(products / max(1, count))
-        return (vectors / torch.sqrt(w.clamp(min=0) + FLOOR * w[:, -1:])[:, None, :]).float()
+        found: Tensor = (vectors / torch.sqrt(w.clamp(min=0) + FLOOR * w[:, -1:])[:, None, :]).float()
+        return found
 
 
 def _moments(parts: Tensor) -> tuple[Tensor, Tensor]:

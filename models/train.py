@@ -135,7 +135,8 @@ def measure(network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, pr
         for n, item in enumerate(items):
             rgb, normals, view, region = inputs.of(item)
             seen.append(seen_tokens(network, region, view))
-            found.append(network.distances(*network.region(rgb, normals, region), view).numpy())
+            cut = network.region(rgb, normals, region)
+            found.append(network.distances(cut[0], cut[1], view).numpy())
             index.append(int(view[0]))
             progress("held-out parts", (n + 1) / len(items))
     parts, variants = tuple(i.part for i in items), tuple(i.variant for i in items)

@@ -114,7 +114,7 @@ def surface_heights(
     placed = placed_parts(motions)
     if len(placed) < FEWEST_PLACED:
         return np.zeros(weight.shape, np.float32), np.zeros(weight.shape, np.float32)
-    costs = np.stack([_cost(camera, pictures, motions, placed, wanted, weight, height) for height in HEIGHTS_MM])
+    costs = np.stack([_cost(camera, pictures, motions, placed, wanted, weight, float(height)) for height in HEIGHTS_MM])
     best = costs.argmin(axis=0)
     least = costs.min(axis=0)
     gain = np.median(costs, axis=0) - least
@@ -137,7 +137,9 @@ def left_over(
 ) -> float:
     """What the moved parts differ from `wanted` by, at the best heights for these motions."""
     placed = placed_parts(motions)
-    costs = np.stack([_cost(camera, pictures, motions, placed, wanted, weight, height) for height in HEIGHTS_MM[::2]])
+    costs = np.stack(
+        [_cost(camera, pictures, motions, placed, wanted, weight, float(height)) for height in HEIGHTS_MM[::2]]
+    )
     return float((costs.min(axis=0) * weight).sum() / weight.sum())
 
 
