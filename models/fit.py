@@ -67,7 +67,7 @@ def as_others(values: Tensor, seen: Tensor, view_index: Tensor) -> Tensor:
             for token in (~seen[n]).nonzero()[:, 0]:
                 others = of_view[seen[of_view, token]]
                 if len(others):
-                    values[n, :, token] = values[others][:, :, token].float().mean(dim=0).to(values.dtype)
+                    values[n, :, token] = values[:, :, token][others].float().mean(dim=0).to(values.dtype)
     return values
 
 
