@@ -366,7 +366,7 @@ def _two_views(path: Path) -> Path:
     content["viewpoints"] = [view for view in content["viewpoints"] if view["name"] in VIEWS]
     content["reference_levels"] = {view: content["reference_levels"][view] for view in VIEWS}
     content["calibration"] = str(DEMO_RECIPES / content["calibration"])
-    for part in ("model", "view_reference"):
+    for part in ("model", "view_reference", "part_reference"):
         content[part]["file"] = str(DEMO_RECIPES / content[part]["file"])
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return path

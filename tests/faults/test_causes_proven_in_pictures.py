@@ -37,7 +37,8 @@ def two_view_recipe(folder: Path) -> Path:
     recipe["reference_levels"] = {view: recipe["reference_levels"][view] for view in VIEWS}
     recipe["calibration"] = str(DEMO_RECIPES / recipe["calibration"])
     recipe["model"]["file"] = str(DEMO_RECIPES / recipe["model"]["file"])
-    recipe["view_reference"]["file"] = str(DEMO_RECIPES / recipe["view_reference"]["file"])
+    for name in ("view_reference", "part_reference"):
+        recipe[name]["file"] = str(DEMO_RECIPES / recipe[name]["file"])
     path = folder / "connector.yaml"
     path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
     return path

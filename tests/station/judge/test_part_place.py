@@ -157,10 +157,10 @@ def test_coverage_counts_in_the_region() -> None:
     """Issue 17, point 2."""
     normals = np.zeros((3, 4, 4), np.float32)
     normals[2, :2] = 1
-    region = np.zeros((4, 4), np.float32)
-    region[:2] = 1
+    region = np.zeros((4, 4), bool)
+    region[:2] = True
     assert observable_in(normals, region) == 1
-    assert observable_in(normals, 1 - region) == 0
+    assert observable_in(normals, ~region) == 0
 
 
 def test_an_empty_fixture_is_not_recognised(tracker: PartTracker) -> None:

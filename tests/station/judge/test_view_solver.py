@@ -44,7 +44,10 @@ class Listening(AnomalyDetector):
         self.is_broken = False
         self.metadata = SimpleNamespace(input_size=(456, 684))
 
-    def detect(self, _image: np.ndarray, normals: np.ndarray, _view: str) -> AnomalyMap:
+    def detect(
+        self, _image: np.ndarray, normals: np.ndarray, _view: str, region: np.ndarray | None = None
+    ) -> AnomalyMap:
+        del region
         if self.is_broken:
             raise RuntimeError("the model does not run")
         self.normals.append(normals.copy())
