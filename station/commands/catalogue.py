@@ -93,7 +93,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "evaluate": Entry(
         "station.commands.evaluate.command:evaluate",
-        "Inspect unseen parts on a simulated rig; print the confusion table and per-defect scores.",
+        "Inspect unseen parts on a simulated rig, or judge a data set: metrics with intervals over parts.",
     ),
     "console": Entry("station.commands.console.command:console", "Open the operator's window."),
 }

@@ -121,8 +121,8 @@ LAMPS_AND_EXPOSURE: list[tuple[str, tuple[str, ...], tuple[str, ...], tuple[Reas
         ("lights.light_repaired", "3"),
         (ReasonKind.LIGHT_STUCK_ON, "L90"),
     ),
-    ("weak", ("lights.light_weak", "4", "0.9"), ("lights.light_repaired", "4"), (ReasonKind.LIGHT_WEAK, "L135")),
-    ("exposure", ("camera.saturation", "1.2"), ("camera.saturation", "1"), (ReasonKind.EXPOSURE_WRONG, None)),
+    ("weak", ("lights.light_weak", "4", "0.85"), ("lights.light_repaired", "4"), (ReasonKind.LIGHT_WEAK, "L135")),
+    ("exposure", ("camera.saturation", "1.3"), ("camera.saturation", "1"), (ReasonKind.EXPOSURE_WRONG, None)),
 ]
 
 

@@ -143,7 +143,7 @@ def test_a_dead_light_is_still_undecided(bound: Bound) -> None:
 def test_an_old_inspection_is_judged_again_from_the_archive_alone(bound: Bound, tmp_path: Path) -> None:
     inspection = bound.archive.load(bound.archive.history(50)[-1].inspection_id)
     kept = bound.archive.document(inspection.provenance["flat_field"], ".npz")
-    assert len(list(kept.parent.glob("*.npz"))) == 2, "the maps, and the reference that the recipe names"
+    assert len(list(kept.parent.glob("*.npz"))) == 3, "the maps, and the two references that the recipe names"
     gone = tmp_path / "elsewhere"
     for folder in (bound.record.parent, bound.recipe.parent / "models"):
         folder.rename(gone.with_name(folder.name))  # the records, their maps and the model are not where they were
