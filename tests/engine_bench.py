@@ -188,6 +188,11 @@ def _files(path: Path) -> SimpleNamespace:
         light_level_limits=SimpleNamespace(ambient_told_above=0.01),
     )
     loaded = SimpleNamespace(
-        recipe=recipe, files=list, sha256s={"calibration": "0"}, check_calibration=lambda: None, view_references=None
+        recipe=recipe,
+        files=list,
+        sha256s={"calibration": "0"},
+        check_calibration=lambda: None,
+        view_references=None,
+        part_references=None,
     )
     return SimpleNamespace(path=path, loaded=loaded, plan=PLAN, detector=SimpleNamespace(model_id="m"))

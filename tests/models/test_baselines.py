@@ -129,7 +129,7 @@ def test_the_calibration_is_that_of_the_network(whole: bool) -> None:
     fresh = rng.gamma(4.0, 1.0, (2, 12, 20)).astype(np.float32)
     score, fused = found.judge(fresh)
     with torch.no_grad():
-        expected, expected_map = network(
+        expected, expected_map, _ = network(
             torch.from_numpy(fresh.reshape(1, 2, -1)[:, :, at]),
             torch.tensor([0]),
             torch.from_numpy(region[None].astype(np.float32)),
