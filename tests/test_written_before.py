@@ -39,6 +39,7 @@ LIGHTS = ("L45", "L135", "L225", "L315", "diffuse")
 PASSED, FAILED = "01M8KV3K9XAH4E8FYYZNB3R72M", "01M8KV3KWPYXSASJ3B2DZJXCBS"
 ENDED, DOUBTFUL = "01M8KV3MEV3DY8PAM8TDGD03MN", "01M8KV3MWRARGC3K53033NAF0T"  # both UNDECIDED
 
+OTHER_PROCESSOR = 2e-4  # relative, of a score: the files were written on another one, and this one differs by 5e-5
 SCORES: dict[str, dict[str, float | None]] = {
     PASSED: {"top": 1.2799826860427856, "left": 1.284677505493164, "right": 0.9879871010780334},
     FAILED: {"top": 1.2356141805648804, "left": 2.8697640895843506, "right": 1.2615727186203003},
@@ -244,7 +245,8 @@ def test_an_inspection_is_judged_again_to_the_same_verdict_and_scores(archive: A
     report = rejudge(archive, inspection_id)
     assert report.is_same
     assert report.verdict_now.value == VERDICTS[inspection_id]
-    assert {view.view: view.score_now for view in report.views} == pytest.approx(SCORES[inspection_id], rel=1e-5)
+    scores = {view.view: view.score_now for view in report.views}
+    assert scores == pytest.approx(SCORES[inspection_id], rel=OTHER_PROCESSOR)
     assert [view.verdict_now for view in report.views] == [view.verdict_then for view in report.views]
     assert report.reasons == ()
 
@@ -254,7 +256,7 @@ def test_what_was_undecided_stays_undecided(archive: Archive, inspection_id: str
     report = rejudge(archive, inspection_id)
     assert report.verdict_now is Verdict.UNDECIDED
     top = report.views[0]
-    assert top.score_now == pytest.approx(SCORES[inspection_id]["top"], rel=1e-5)
+    assert top.score_now == pytest.approx(SCORES[inspection_id]["top"], rel=OTHER_PROCESSOR)
     assert [reason.kind for reason in top.reasons] == KINDS_NOW[inspection_id]
     then = VIEW_REASONS[inspection_id]["top"]
     assert all(text.startswith(now.text) for now, text in zip(top.reasons, then, strict=True)), "remedies stand apart"

@@ -122,7 +122,7 @@ LAMPS_AND_EXPOSURE: list[tuple[str, tuple[str, ...], tuple[str, ...], tuple[Reas
         (ReasonKind.LIGHT_STUCK_ON, "L90"),
     ),
     ("weak", ("lights.light_weak", "4", "0.85"), ("lights.light_repaired", "4"), (ReasonKind.LIGHT_WEAK, "L135")),
-    ("exposure", ("camera.saturation", "1.3"), ("camera.saturation", "1"), (ReasonKind.EXPOSURE_WRONG, None)),
+    ("exposure", ("camera.saturation", "1.23"), ("camera.saturation", "1"), (ReasonKind.EXPOSURE_WRONG, None)),
 ]
 
 

@@ -15,6 +15,7 @@ from station.engine.events import Event, LightsWatched, ResultReady, State, Stat
 from station.engine.preparation import Prepared
 from station.inspection.result import Inspection
 from station.rig.devices import Rig
+from station.rig.inference import CPU
 
 WAIT_S = 20.0
 
@@ -83,7 +84,14 @@ class Bench:
         self.while_opening()
         arm, lights, camera = (Device(name, self.told, self.faults, self.acts) for name in ("arm", "lights", "camera"))
         return SimpleNamespace(
-            name="bench", is_simulated=True, arm=arm, lights=lights, camera=camera, strobes=None, close=lambda: []
+            inference=CPU,
+            name="bench",
+            is_simulated=True,
+            arm=arm,
+            lights=lights,
+            camera=camera,
+            strobes=None,
+            close=lambda: [],
         )
 
     def _files(self) -> SimpleNamespace:
@@ -95,6 +103,7 @@ class Bench:
             sha256s={"calibration": "0"},
             check_calibration=lambda: None,
             view_references=None,
+            part_references=None,
         )
         return SimpleNamespace(path=Path("recipe.yaml"), loaded=loaded, plan=(), detector=SimpleNamespace(model_id="m"))
 

@@ -10,6 +10,7 @@ import pytest
 from drivers.registry import BUILT_IN, Group, driver_kind
 from station.documents.document import parse_document
 from station.rig.file import GROUPS, load_rig
+from station.rig.inference import InferenceChoice
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "rig.md"
 BLOCKS = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -24,6 +25,9 @@ def test_every_yaml_block_loads(index: int, tmp_path: Path) -> None:
         assert not load_rig(tmp_path / "rig.yaml").simulated
         return
     document = parse_document(Path("rig.md"), text)
+    if "inference" in document.data:
+        assert InferenceChoice.model_validate(document.data["inference"])
+        return
     name = document.data.pop("driver")
     group = next(group for group in GROUPS.values() if name in BUILT_IN[group])
     assert document.validated(driver_kind(group, name).settings)
