@@ -16,7 +16,7 @@ from station.inspection.result import AnomalyMap
 from station.judge.golden import Feed, expected_figures, golden_feeds, map_figures
 from station.judge.inference import Graph, GraphUnreadable, ProviderMissing, Runner, opened_graph
 from station.judge.known_regions import REMEDY, region_misfits
-from station.judge.model_grid import block_mean, block_normals, brought_back
+from station.judge.model_grid import GridError, block_mean, block_normals, grid_factor
 from station.judge.model_metadata import FORMAT_VERSIONS, METADATA_KEY, ModelMetadata
 from station.judge.part_checks import why_part_unknown
 from station.recipe.loaded import LoadedRecipe, Recipe
@@ -41,7 +41,7 @@ class ModelRefused(BadInput):
         self.path, self.reason, self.hint = path, reason, hint
 
 
-class DetectorInputError(ValueError):
+class DetectorInputError(GridError):
     """A capture that does not fit the model; the text gives both sizes or the view's name."""
 
 
@@ -102,25 +102,24 @@ class AnomalyDetector:
         image: Image,
         normals: Image,
         view: str,
-        shift_px: tuple[float, float] = (0.0, 0.0),
         region: Image | None = None,
     ) -> AnomalyMap:
         """Map and score of one view; `image` and `normals` are (3, H, W) as the station makes them.
 
-        `region` (h, w) on the model's grid is 1 on the part and 0 elsewhere, as the model's reference has it: it is not
-        shifted. Without one all counts. A model of format 1 knows no region, and one that leaves something out is
+        `region` (h, w) on the model's grid is 1 on the part and 0 elsewhere, as the model's reference has it.
+        Without one all counts. A model of format 1 knows no region, and one that leaves something out is
         refused.
 
-        What the capture shows stands `shift_px` (right, down) from where the model saw it, and is brought back by whole
-        pixels of the model's grid. A capture larger than that grid by a whole factor is averaged down. A score or map
+        A capture larger than that grid by a whole factor is averaged down. A score or map
         that is not finite is handed on as NaN, which passes no limit. Raises DetectorInputError.
         """
         if view not in self.metadata.views:
             raise DetectorInputError(f"the model does not know the view {view!r}, only {list(self.metadata.views)}")
-        factor = self._factor(image, normals)
-        dx, dy = (round(shift / factor) for shift in shift_px)
-        rgb = brought_back(block_mean(image, factor), dx, dy)
-        directions = brought_back(block_normals(normals, factor), dx, dy)
+        try:
+            factor = grid_factor(image, normals, self.metadata.input_size)
+        except GridError as error:
+            raise DetectorInputError(str(error)) from error
+        rgb, directions = block_mean(image, factor), block_normals(normals, factor)
         feed: Feed = {"diffuse_rgb": rgb[None], "normals": directions[None], "view_index": self._index(view)}
         score, fused = self._run({**feed, **self._region(region)})
         if not np.isfinite(fused).all():
@@ -141,18 +140,6 @@ class AnomalyDetector:
             return {}
         whole = np.ones(size, np.float32) if region is None else np.asarray(region, np.float32)
         return {"region": whole[None]}
-
-    def _factor(self, image: Image, normals: Image) -> int:
-        h, w = self.metadata.input_size
-        if image.shape != normals.shape or image.ndim != 3 or image.shape[0] != 3:
-            raise DetectorInputError(f"image {image.shape} and normals {normals.shape} must both be (3, H, W), alike")
-        factor: int = image.shape[1] // h
-        if factor < 1 or image.shape[1:] != (factor * h, factor * w):
-            raise DetectorInputError(
-                f"a capture of {image.shape[2]} x {image.shape[1]} pixels is no whole multiple of the model's "
-                f"{w} x {h}: choose the recipe's binning so that it is"
-            )
-        return factor
 
     def _run(self, feed: Feed) -> tuple[float, Image]:
         assert self._runner is not None

@@ -12,6 +12,24 @@ Image = NDArray[np.float32]
 LEAST_OBSERVABLE = 0.5  # a block with fewer observable pixels has no normal
 
 
+class GridError(ValueError):
+    """A capture that does not fit the model's grid; the text gives both sizes."""
+
+
+def grid_factor(image: Image, normals: Image, grid: tuple[int, int]) -> int:
+    """How many pixels of the capture make one of the grid, in x and in y. Raises GridError."""
+    h, w = grid
+    if image.shape != normals.shape or image.ndim != 3 or image.shape[0] != 3:
+        raise GridError(f"image {image.shape} and normals {normals.shape} must both be (3, H, W), alike")
+    factor: int = image.shape[1] // h
+    if factor < 1 or image.shape[1:] != (factor * h, factor * w):
+        raise GridError(
+            f"a capture of {image.shape[2]} x {image.shape[1]} pixels is no whole multiple of the model's "
+            f"{w} x {h}: choose the recipe's binning so that it is"
+        )
+    return factor
+
+
 def block_mean(planes: Image, factor: int) -> Image:
     """(3, H, W) -> (3, H / factor, W / factor) float32, the means of blocks.
 

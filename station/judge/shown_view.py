@@ -11,14 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from station.judge.model_grid import block_mean, block_normals, brought_back
+from station.judge.model_grid import GridError, block_mean, block_normals, brought_back, grid_factor
 from station.judge.part_place import PartPlacement, PartTracker
 
 Image = NDArray[np.float32]
-
-
-class GridError(ValueError):
-    """A capture that does not fit the model's grid; the text gives both sizes."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +58,3 @@ def shown_view(
     rgb, directions, seen = tracker.bring_what_is_seen(rgb, directions, placement, (x, y))
     outside = 1.0 - float(np.count_nonzero(region & seen)) / max(1, int(np.count_nonzero(region)))
     return ShownView(rgb, directions, (region & seen).astype(np.float32), placement, outside)
-
-
-def grid_factor(image: Image, normals: Image, grid: tuple[int, int]) -> int:
-    """How many pixels of the capture make one of the grid, in x and in y. Raises GridError."""
-    h, w = grid
-    if image.shape != normals.shape or image.ndim != 3 or image.shape[0] != 3:
-        raise GridError(f"image {image.shape} and normals {normals.shape} must both be (3, H, W), alike")
-    factor: int = image.shape[1] // h
-    if factor < 1 or image.shape[1:] != (factor * h, factor * w):
-        raise GridError(
-            f"a capture of {image.shape[2]} x {image.shape[1]} pixels is no whole multiple of the model's "
-            f"{w} x {h}: choose the recipe's binning so that it is"
-        )
-    return factor

@@ -16,7 +16,7 @@ from station.inspection.result import Verdict, ViewResult
 from station.inspection.rule import judge_score
 from station.judge.detector import AnomalyDetector
 from station.judge.diffuse_picture import diffuse_rgb
-from station.judge.part_checks import check_placement, observable_in, part_trackers, placement_figures, why_part_unknown
+from station.judge.part_checks import check_placement, observable_in, part_trackers, placement_figures
 from station.judge.shown_view import shown_view
 from station.judge.view_checks import LightChecks, check_finite, check_observed, not_judged
 from station.judge.view_figures import light_residuals, quality_figures
@@ -60,11 +60,6 @@ class ViewJudge:
     def why_unproven(self) -> str | None:
         """Why camera and lamps are not proven in the pictures; None where they are."""
         return why_unproven(self._loaded)
-
-    @property
-    def why_part_unknown(self) -> str | None:
-        """Why the part is not brought to its reference; None where it is."""
-        return why_part_unknown(self._loaded)
 
     def warm_up(self, settings: CameraSettings) -> None:
         """Compile and allocate now what the first view would otherwise wait for."""

@@ -6,10 +6,8 @@ the part's region alone. It belongs to one rig and to the model's grid on which 
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.errors import BadInput
-from station.recipe.npz import npz_bytes
+from station.recipe.npz import NpzKind, npz_bytes
 
 FORMAT_VERSION = 1
 MAXIMUM_BYTES = 128_000_000
@@ -30,6 +28,9 @@ MAKE_ANEW = "make it anew from good parts: train again (station train)"
 
 class PartReferenceError(BadInput, ValueError):
     """A file that cannot be used; the text names the file and what to do."""
+
+
+KIND = NpzKind("part references", MAXIMUM_BYTES, MAKE_ANEW, PartReferenceError)
 
 
 @dataclass(frozen=True)
@@ -98,21 +99,7 @@ def read_part_references(path: Path, sha256: str) -> PartReferences:
 
     Raises PartReferenceError: the file is missing, has changed since it was made, or holds no references.
     """
-    try:
-        if path.stat().st_size > MAXIMUM_BYTES:
-            raise PartReferenceError(f"{path}: {path.stat().st_size} bytes are too many for part references")
-        data = path.read_bytes()
-    except OSError as error:
-        text = f"{path}: cannot be read: {error.strerror or error}; it belongs beside the recipe"
-        raise PartReferenceError(f"{text}; restore it, or {MAKE_ANEW}") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        text = f"{path}: SHA-256 {found}, but the recipe names {sha256}"
-        raise PartReferenceError(f"{text}; restore the file, or {MAKE_ANEW}")
-    try:
-        return _parsed(data)
-    except (KeyError, ValueError, TypeError, zipfile.BadZipFile, EOFError) as error:
-        raise PartReferenceError(f"{path}: holds no part references: {error}; {MAKE_ANEW}") from error
+    return KIND.read(path, sha256, _parsed)
 
 
 def _parsed(data: bytes) -> PartReferences:

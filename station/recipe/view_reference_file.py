@@ -6,10 +6,8 @@ belongs to one rig: under another calibration record the fixture is seen and lit
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.errors import BadInput
-from station.recipe.npz import npz_bytes
+from station.recipe.npz import NpzKind, npz_bytes
 
 FORMAT_VERSION = 1
 MAXIMUM_BYTES = 64_000_000
@@ -29,6 +27,9 @@ MAKE_ANEW = "make it anew: station view-reference RECIPE"
 
 class ViewReferenceError(BadInput, ValueError):
     """A file that cannot be used; the text names the file and what to do."""
+
+
+KIND = NpzKind("view references", MAXIMUM_BYTES, MAKE_ANEW, ViewReferenceError)
 
 
 @dataclass(frozen=True)
@@ -100,21 +101,7 @@ def read_references(path: Path, sha256: str) -> ViewReferences:
 
     Raises ViewReferenceError: the file is missing, has changed since it was made, or holds no references.
     """
-    try:
-        if path.stat().st_size > MAXIMUM_BYTES:
-            raise ViewReferenceError(f"{path}: {path.stat().st_size} bytes are too many for view references")
-        data = path.read_bytes()
-    except OSError as error:
-        text = f"{path}: cannot be read: {error.strerror or error}; it belongs beside the recipe"
-        raise ViewReferenceError(f"{text}; restore it, or {MAKE_ANEW}") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        text = f"{path}: SHA-256 {found}, but the recipe names {sha256}"
-        raise ViewReferenceError(f"{text}; restore the file, or {MAKE_ANEW}")
-    try:
-        return _parsed(data)
-    except (KeyError, ValueError, TypeError, zipfile.BadZipFile, EOFError) as error:
-        raise ViewReferenceError(f"{path}: holds no view references: {error}; {MAKE_ANEW}") from error
+    return KIND.read(path, sha256, _parsed)
 
 
 def _parsed(data: bytes) -> ViewReferences:

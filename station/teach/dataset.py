@@ -152,9 +152,14 @@ def _write_view(folder: Path, part: PartToMake, view: str, solved: SolvedView) -
 
 def write_png(path: Path, planes: NDArray[Any]) -> str:
     """Write (3, H, W) RGB or (1, H, W) grey, 8 or 16 bits; returns the file's SHA-256."""
-    ok, encoded = cv2.imencode(".png", planes[::-1].transpose(1, 2, 0), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return write_picture(path, planes[::-1].transpose(1, 2, 0))
+
+
+def write_picture(path: Path, picture: NDArray[Any]) -> str:
+    """Write a picture in OpenCV's order of channels, (H, W, 3) or (H, W); returns the file's SHA-256."""
+    ok, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     if not ok:
-        raise RuntimeError(f"{path}: OpenCV could not encode the picture of {planes.shape} {planes.dtype}")
+        raise RuntimeError(f"{path}: OpenCV could not encode the picture of {picture.shape} {picture.dtype}")
     content = encoded.tobytes()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)

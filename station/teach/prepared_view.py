@@ -55,11 +55,6 @@ class ViewPreparer:
         self._diffuse = next(light.name for light in recipe.lights if light.kind == "diffuse")
         self._lights = [light.name for light in recipe.lights]
 
-    @property
-    def is_proven(self) -> bool:
-        """Whether lamps and camera are proven in the pictures, and lamps corrected."""
-        return bool(self._proofs)
-
     def use(self, references: PartReferences) -> None:
         """Bring parts to these references from now on."""
         self._trackers = {name: PartTracker(view) for name, view in references.views.items()}

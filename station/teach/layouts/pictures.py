@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from functools import cache
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from station.documents.atomic import write_atomic
 from station.errors import BadInput
+from station.teach.dataset import write_picture
 from station.teach.layouts.source import SourcePicture
 
 VIEW = "view"
@@ -110,10 +110,10 @@ def _write(picture: SourcePicture, out: Path, grid: tuple[int, int]) -> dict[str
     entry: dict[str, Any] = {"part": picture.part, "view": VIEW, "split": picture.split, "kind": picture.kind}
     entry["source"], entry["normal"], entry["mask"] = picture.file.name, None, None
     entry["rgb"] = (where / "rgb" / f"{picture.part}.png").as_posix()
-    entry["rgb_sha256"] = _write_png(out / entry["rgb"], rgb)
+    entry["rgb_sha256"] = write_picture(out / entry["rgb"], rgb)
     if picture.mask is not None:
         entry["mask"] = (where / "mask" / f"{picture.part}.png").as_posix()
-        entry["mask_sha256"] = _write_png(out / entry["mask"], _mask(picture, grid))
+        entry["mask_sha256"] = write_picture(out / entry["mask"], _mask(picture, grid))
     return entry
 
 
@@ -129,14 +129,3 @@ def _mask(picture: SourcePicture, grid: tuple[int, int]) -> NDArray[np.uint8]:
     share = cv2.resize((mask > 0).astype(np.float32), grid[::-1], interpolation=cv2.INTER_AREA)
     marked = share >= min(0.5, float(share.max()))
     return marked.astype(np.uint8) * np.uint8(255)
-
-
-def _write_png(path: Path, picture: NDArray[Any]) -> str:
-    """Write a picture in OpenCV's order of channels; returns the file's SHA-256."""
-    ok, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not ok:
-        raise RuntimeError(f"{path}: OpenCV could not encode the picture of {picture.shape} {picture.dtype}")
-    content = encoded.tobytes()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return hashlib.sha256(content).hexdigest()
