@@ -18,6 +18,7 @@ surface   0:3 normal with relief, 3:6 geometric normal, 6:9 albedo, 9:12 F0, 12 
           26 patch (the plate's number follows the last patch's)
 cells     the coarse grid of a patch (`surfels.py`): 0:2 u, v of its corner, 2:4 cells per mm of u and v, 4:6 cells
           along u and v, 6 number of the first cell, 7 closed round u; the last row is the fixture plate
+look      what a pixel sees: 0:27 the surface, 27:30 the unit vector back to the camera, 30 patch, PLATE or NOTHING
 bounced   per cell and colour 0:3 bounced irradiance, 3:12 its mean direction x, y, z times as much; 12 open share of
           the dome (`bounce.py`)
 """
@@ -40,6 +41,7 @@ PLAIN, GRAIN, TURNED, BRUSHED = 0, 1, 2, 3
 GROOVE, BOWL, STAIN, TINT = 0, 1, 2, 3
 SURFACE_SIZE = 27
 BOUNCED_SIZE = 13
+LOOK_SIZE = SURFACE_SIZE + 4
 POLISHED = 0.15  # GGX roughness: below it a highlight is an image of the lamp
 PLATE, NOTHING = -1, -2
 _FAR = 1e30
@@ -484,6 +486,34 @@ def _look(
 
 
 @kernel
+def _recall(look: F64, s: F64, view: F64) -> int:
+    """What `look_rows` wrote for a pixel, as `_look` gives it, bit for bit."""
+    for n in range(SURFACE_SIZE):
+        s[n] = look[n]
+    for c in range(3):
+        view[c] = look[SURFACE_SIZE + c]
+    return int(look[SURFACE_SIZE + 3])
+
+
+@kernel
+def look_rows(
+    patches: F64, cuts: F64, materials: F64, paints: F64, defects: F64, placement: F64,
+    camera: F64, camera_starts: I32, camera_items: I32, rays: F64, looks: F64, row_0: int, row_1: int,
+) -> None:  # fmt: skip
+    """What each pixel of some rows sees into looks (H, W, LOOK_SIZE): the same under every light."""
+    s, tangents, view = np.zeros(SURFACE_SIZE), np.zeros((2, 3)), np.zeros(3)
+    for row in range(row_0, row_1):
+        for column in range(looks.shape[1]):
+            k = _look(patches, cuts, materials, paints, defects, placement, camera, camera_starts, camera_items,
+                      rays, column, row, s, tangents, view)  # fmt: skip
+            for n in range(SURFACE_SIZE):
+                looks[row, column, n] = s[n]
+            for c in range(3):
+                looks[row, column, SURFACE_SIZE + c] = view[c]
+            looks[row, column, SURFACE_SIZE + 3] = k
+
+
+@kernel
 def _lit(
     patches: F64, cuts: F64, camera: F64, light: F64, grids: F64, starts: I32, items: I32,
     cells: F64, bounced: NDArray[np.float32], responses: F64, colour: int, is_dome: bool, s: F64, view: F64, mix: F64,
@@ -510,14 +540,15 @@ def radiance_rows(
     camera: F64, camera_starts: I32, camera_items: I32, rays: F64, light: F64,
     grids: F64, starts: I32, items: I32, cells: F64, bounced: NDArray[np.float32], responses: F64, is_dome: bool,
     origin: I32, step: int, planes: I32,
-    corners: NDArray[np.float32], kinds: I32, out: NDArray[np.float32], row_0: int, row_1: int,
+    corners: NDArray[np.float32], kinds: I32, looks: F64, out: NDArray[np.float32], row_0: int, row_1: int,
 ) -> None:  # fmt: skip
     """Signal of one light at level 1 into out[row_0:row_1], electrons per microsecond.
 
     rays: 0:3 direction at pixel (0, 0), 3:6 step per column, 6:9 step per row (unit depth); origin: column
     and row of pixel (0, 0) on the sensor; responses (4, 3): colour weights by (row & 1) * 2 + (column & 1).
     With step > 1, tiles of step x step pixels whose corners see the same surface in the same light are
-    interpolated from `corners` and `kinds` (see `corner_rows`); all others are traced pixel by pixel.
+    interpolated from `corners` and `kinds` (see `corner_rows`); all others are traced pixel by pixel, or taken from
+    `looks` where that has rows.
     """
     s, tangents, view, mix = np.zeros(SURFACE_SIZE), np.zeros((2, 3)), np.zeros(3), np.zeros(3)
     found = np.zeros(BOUNCED_SIZE)
@@ -537,8 +568,11 @@ def radiance_rows(
                     lower = corners[p, j + 1, i] + fx * (corners[p, j + 1, i + 1] - corners[p, j + 1, i])
                     out[row, column] = upper + fy * (lower - upper)
                     continue
-            k = _look(patches, cuts, materials, paints, defects, placement, camera, camera_starts, camera_items,
-                      rays, column, row, s, tangents, view)  # fmt: skip
+            if looks.shape[0] > 0:
+                k = _recall(looks[row, column], s, view)
+            else:
+                k = _look(patches, cuts, materials, paints, defects, placement, camera, camera_starts, camera_items,
+                          rays, column, row, s, tangents, view)  # fmt: skip
             out[row, column] = 0.0
             if k != NOTHING:
                 out[row, column] = _lit(patches, cuts, camera, light, grids, starts, items, cells, bounced, responses,
@@ -579,14 +613,17 @@ def truth_rows(
     patches: F64, cuts: F64, materials: F64, paints: F64, defects: F64, placement: F64,
     camera: F64, camera_starts: I32, camera_items: I32, rays: F64, normals: NDArray[np.float32],
     albedo: NDArray[np.float32], depth: NDArray[np.float32], faces: NDArray[np.int16], marks: NDArray[np.bool_],
-    row_0: int, row_1: int,
+    looks: F64, row_0: int, row_1: int,
 ) -> None:  # fmt: skip
     """Normals (camera frame), albedo, depth along the axis, face and defect footprint for some rows."""
     s, tangents, view = np.zeros(SURFACE_SIZE), np.zeros((2, 3)), np.zeros(3)
     for row in range(row_0, row_1):
         for column in range(depth.shape[1]):
-            k = _look(patches, cuts, materials, paints, defects, placement, camera, camera_starts, camera_items,
-                      rays, column, row, s, tangents, view)  # fmt: skip
+            if looks.shape[0] > 0:
+                k = _recall(looks[row, column], s, view)
+            else:
+                k = _look(patches, cuts, materials, paints, defects, placement, camera, camera_starts, camera_items,
+                          rays, column, row, s, tangents, view)  # fmt: skip
             if k == NOTHING:
                 continue
             for c in range(3):

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,8 @@ _ALPHA = 6
 _BAYER_COLOURS, _BAYER_PLANES = np.array([0, 1, 3], np.int32), np.array([0, 1, 1, 2], np.int32)
 _ONE, _ONE_PLANE = np.zeros(1, np.int32), np.zeros(4, np.int32)
 _CACHE_BYTES, _OTHER_POSES_BYTES = 1 << 30, 200 << 20
-_NO_CELLS = np.zeros((1, 8))
+_LOOKS_BYTES = 100 << 20  # 77 MB at a binning of 8; a larger picture is traced anew for each light
+_NO_CELLS, _NO_LOOKS = np.zeros((1, 8)), np.zeros((0, 0, kernels.LOOK_SIZE))
 _CACHE_IMAGES = 256  # small ones would need days to fill the bytes, and look like a leak until then
 
 
@@ -54,9 +56,10 @@ class Scene:
     """One part on the fixture, a light head and a sensor. Pure: the same arguments give the same bits.
 
     `seed` selects the individual sensor (its fixed pattern, PRNU and DSNU). Safe to call from several threads; images
-    of one light at level 1 are kept for the current pose, so that further frames cost only noise. `threads` share
-    the rows of one image. `bounces` are the diffuse reflections that light takes between part, fixture and plate
-    before it comes to the surface that the camera sees; 0 is direct light alone. Raises ValueError if it is negative.
+    of one light at level 1 are kept for the current pose, so that further frames cost only noise, and so is what each
+    pixel of a small picture sees, which every light has in common. `threads` share the rows of one image. `bounces`
+    are the diffuse reflections that light takes between part, fixture and plate before it comes to the surface that the
+    camera sees; 0 is direct light alone. Raises ValueError if it is negative.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Scene:
         self._threads = threads
         self._lock = threading.Lock()
         self._images: OrderedDict[tuple[object, ...], NDArray[np.float32]] = OrderedDict()
+        self._looks: tuple[tuple[object, ...], NDArray[np.float64]] = ((), _NO_LOOKS)
 
     def gather(self) -> None:
         """Find out which surfaces light each other, so that the first frame does not wait for it: a second of CPU."""
@@ -126,9 +130,13 @@ class Scene:
         """
         area = region(binning, roi)
         stand = Standpoint.of(pose, self.part.placement, self.camera)
-        normals, albedo, depth, faces, marks = self._survey(self.part.packed, stand, binning, area)
+        key, kept = self._looks
+        looks = kept if key == (pose, binning, area) else _NO_LOOKS
+        normals, albedo, depth, faces, marks = self._survey(self.part.packed, stand, binning, area, looks)
         if self.part.packed_twin is not None:
-            _, whole_albedo, whole_depth, whole_faces, _ = self._survey(self.part.packed_twin, stand, binning, area)
+            _, whole_albedo, whole_depth, whole_faces, _ = self._survey(
+                self.part.packed_twin, stand, binning, area, _NO_LOOKS
+            )
             marks |= (faces != whole_faces) | (np.abs(depth - whole_depth) > _DEPTH_STEP_MM)
             marks |= (np.abs(albedo - whole_albedo) > _COLOUR_STEP).any(axis=0)
         return ViewTruth(normals, albedo, depth, faces, faces > 0, marks)
@@ -141,17 +149,10 @@ class Scene:
         area = region(binning, roi)
         stand = Standpoint.of(pose, self.part.placement, self.camera)
         packed = self.part.packed
-        seen = stack_grids([build_grid(packed, stand.position, stand.axes)])
+        camera = _camera_inputs(packed, stand, binning, area)
         grid = stack_grids(_light_grids(packed, stand, light))
-        rays = stand.rays(binning, area)
         out = np.zeros((area[3], area[2]), np.bool_)
-        self._by_rows(
-            area[3],
-            lambda a, b: kernels.shadow_rows(
-                packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, stand.plate,
-                *seen, rays, *grid, out, a, b,
-            ),
-        )  # fmt: skip
+        self._by_rows(area[3], lambda a, b: kernels.shadow_rows(*camera, *grid, out, a, b))
         return out
 
     def _mean_image(
@@ -198,16 +199,29 @@ class Scene:
         corners = np.zeros((len(colours), tiles_y + 1, tiles_x + 1), np.float32)
         kinds = np.full((tiles_y + 1, tiles_x + 1), kernels.NOTHING, np.int32)
         out = np.zeros((area[3], area[2]), np.float32)
+        camera = _camera_inputs(packed, stand, binning, area)
+        looks = self._looked(camera, (pose, binning, area)) if step == 1 else _NO_LOOKS
         inputs = (
-            packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, stand.plate,
-            *stack_grids([build_grid(packed, stand.position, stand.axes)]), stand.rays(binning, area),
-            lamp(stand, light), *stack_grids(_light_grids(packed, stand, light)), *self._bounced(packed, stand, light),
+            *camera, lamp(stand, light), *stack_grids(_light_grids(packed, stand, light)),
+            *self._bounced(packed, stand, light),
             self.sensor.responses(pixel_format), light.is_dome, origin, step,
         )  # fmt: skip
         if step > 1:
             self._by_rows(tiles_y + 1, lambda a, b: kernels.corner_rows(*inputs, colours, corners, kinds, a, b))
-        self._by_rows(area[3], lambda a, b: kernels.radiance_rows(*inputs, planes, corners, kinds, out, a, b))
+        self._by_rows(area[3], lambda a, b: kernels.radiance_rows(*inputs, planes, corners, kinds, looks, out, a, b))
         return out
+
+    def _looked(self, camera: tuple[NDArray[Any], ...], key: tuple[Pose, int, Roi]) -> NDArray[np.float64]:
+        """What each pixel sees, (H, W, LOOK_SIZE), kept for the next light; no rows where the picture is too large."""
+        if self._looks[0] == key:
+            return self._looks[1]
+        height, width = key[2][3], key[2][2]
+        if height * width * kernels.LOOK_SIZE * np.float64().nbytes > _LOOKS_BYTES:
+            return _NO_LOOKS
+        looks = np.empty((height, width, kernels.LOOK_SIZE))
+        self._by_rows(height, lambda a, b: kernels.look_rows(*camera, looks, a, b))
+        self._looks = (key, looks)
+        return looks
 
     def _bounced(
         self, packed: Packed, stand: Standpoint, light: Light
@@ -224,21 +238,17 @@ class Scene:
         return transport.surfels.cells, table
 
     def _survey(
-        self, packed: Packed, stand: Standpoint, binning: int, area: Roi
+        self, packed: Packed, stand: Standpoint, binning: int, area: Roi, looks: NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int16], NDArray[np.bool_]]:
-        """Normals and albedo (3, H, W), depth, face ids and defect footprints (H, W)."""
+        """Normals and albedo (3, H, W), depth, face ids and defect footprints (H, W); traced where `looks` is empty."""
         shape = (area[3], area[2])
         normals, albedo = np.zeros((3, *shape), np.float32), np.zeros((3, *shape), np.float32)
         depth, faces, marks = np.zeros(shape, np.float32), np.zeros(shape, np.int16), np.zeros(shape, np.bool_)
-        seen = stack_grids([build_grid(packed, stand.position, stand.axes)])
-        rays = stand.rays(binning, area)
+        camera = _camera_inputs(packed, stand, binning, area)
         self._by_rows(
             area[3],
-            lambda a, b: kernels.truth_rows(
-                packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, stand.plate,
-                *seen, rays, normals, albedo, depth, faces, marks, a, b,
-            ),
-        )  # fmt: skip
+            lambda a, b: kernels.truth_rows(*camera, normals, albedo, depth, faces, marks, looks, a, b),
+        )
         return normals, albedo, depth, faces, marks
 
     def _by_rows(self, height: int, work: Callable[[int, int], None]) -> None:
@@ -255,6 +265,14 @@ class Scene:
 def _tiles(first: int, count: int, step: int) -> int:
     """How many tiles, counted from the sensor's corner, cover `count` pixels from `first`."""
     return (first % step + count + step - 1) // step
+
+
+def _camera_inputs(packed: Packed, stand: Standpoint, binning: int, area: Roi) -> tuple[NDArray[Any], ...]:
+    """The part, where the camera stands, and the rays of its pixels: how most kernels' arguments begin."""
+    return (
+        packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, stand.plate,
+        *stack_grids([build_grid(packed, stand.position, stand.axes)]), stand.rays(binning, area),
+    )  # fmt: skip
 
 
 def _light_grids(packed: Packed, stand: Standpoint, light: Light) -> list[Grid]:
