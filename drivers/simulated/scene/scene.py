@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +37,10 @@ _CACHE_BYTES, _OTHER_POSES_BYTES = 1 << 30, 200 << 20
 _LOOKS_BYTES = 100 << 20  # 77 MB at a binning of 8; a larger picture is traced anew for each light
 _NO_CELLS, _NO_LOOKS = np.zeros((1, 8)), np.zeros((0, 0, kernels.LOOK_SIZE))
 _CACHE_IMAGES = 256  # small ones would need days to fill the bytes, and look like a leak until then
+
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+CameraInputs = tuple[F64, F64, F64, F64, F64, F64, F64, I32, I32, F64]  # patches to plate, three of a grid, rays
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ class Scene:
         self._by_rows(area[3], lambda a, b: kernels.radiance_rows(*inputs, planes, corners, kinds, looks, out, a, b))
         return out
 
-    def _looked(self, camera: tuple[NDArray[Any], ...], key: tuple[Pose, int, Roi]) -> NDArray[np.float64]:
+    def _looked(self, camera: CameraInputs, key: tuple[Pose, int, Roi]) -> NDArray[np.float64]:
         """What each pixel sees, (H, W, LOOK_SIZE), kept for the next light; no rows where the picture is too large."""
         if self._looks[0] == key:
             return self._looks[1]
@@ -267,7 +270,7 @@ def _tiles(first: int, count: int, step: int) -> int:
     return (first % step + count + step - 1) // step
 
 
-def _camera_inputs(packed: Packed, stand: Standpoint, binning: int, area: Roi) -> tuple[NDArray[Any], ...]:
+def _camera_inputs(packed: Packed, stand: Standpoint, binning: int, area: Roi) -> CameraInputs:
     """The part, where the camera stands, and the rays of its pixels: how most kernels' arguments begin."""
     return (
         packed.patches, packed.cuts, packed.materials, packed.paints, packed.defects, stand.plate,
