@@ -100,11 +100,17 @@ def _table(transport: Transport, packed: Packed, direct: F64, open_share: F64, b
         reflectance = _reflectance(packed, surfels)
         sent = reflectance * direct[:, None]
         for _ in range(bounces - 1):
-            sent = reflectance * (direct[:, None] + transport.received @ sent)
-        out[:, 0:3] = transport.received @ sent
+            sent = reflectance * (direct[:, None] + _received(transport.received, sent))
+        out[:, 0:3] = _received(transport.received, sent)
         for axis, matrix in enumerate(transport.toward):
-            out[:, 3 + 3 * axis : 6 + 3 * axis] = matrix @ sent
+            out[:, 3 + 3 * axis : 6 + 3 * axis] = _received(matrix, sent)
     return np.ascontiguousarray(transport.filled @ out, np.float32)
+
+
+def _received(matrix: csr_matrix, sent: F64) -> F64:
+    out = np.empty_like(sent)
+    kernels.received_light(matrix.indptr, matrix.indices, matrix.data, sent, out)
+    return out
 
 
 def _reflectance(packed: Packed, surfels: Surfels) -> F64:

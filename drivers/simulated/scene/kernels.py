@@ -204,7 +204,7 @@ def _trace(
     return best, found
 
 
-@kernel
+@inlined
 def _blocked(
     patches: F64, cuts: F64, grids: F64, g: int, starts: I32, items: I32, dx: float, dy: float, dz: float
 ) -> bool:
@@ -391,7 +391,7 @@ def _reflectance(s: F64, lx: float, ly: float, lz: float, vx: float, vy: float, 
     return float(nl * (mix[0] + 0.5 * aa * fresnel / (q * q * masking)) / math.pi)
 
 
-@kernel
+@inlined
 def _point_light(
     patches: F64, cuts: F64, light: F64, grids: F64, starts: I32, items: I32, s: F64, view: F64, mix: F64
 ) -> float:  # fmt: skip
@@ -412,7 +412,7 @@ def _point_light(
     return float(signal * light[3] * lobe / (distance * distance))
 
 
-@kernel
+@inlined
 def _interpolate(cells: F64, bounced: NDArray[np.float32], s: F64, out: F64) -> None:
     """Bilinear between the middles of the cells round the surface's (u, v), straight on for the last half cell."""
     k = int(s[26])
@@ -436,7 +436,7 @@ def _interpolate(cells: F64, bounced: NDArray[np.float32], s: F64, out: F64) -> 
         out[n] = upper + fy * (lower - upper)
 
 
-@kernel
+@inlined
 def _indirect(s: F64, responses: F64, colour: int, found: F64) -> float:
     """Signal of the light that other surfaces send here. Where micro-relief or a defect tilts the surface, it changes
     with the mean direction of that light. Gloss counts as if diffuse; what is polished mirrors nothing."""
@@ -450,7 +450,7 @@ def _indirect(s: F64, responses: F64, colour: int, found: F64) -> float:
     return float(signal / math.pi)
 
 
-@kernel
+@inlined
 def _dome(camera: F64, s: F64, view: F64, mix: F64, open_share: float) -> float:
     """Signal from a large dome round the optical axis, of which `open_share` of the light comes past all obstacles."""
     nv = -(s[0] * camera[0, 9] + s[1] * camera[0, 10] + s[2] * camera[0, 11])
@@ -485,7 +485,7 @@ def _look(
     return k
 
 
-@kernel
+@inlined
 def _recall(look: F64, s: F64, view: F64) -> int:
     """What `look_rows` wrote for a pixel, as `_look` gives it, bit for bit."""
     for n in range(SURFACE_SIZE):
@@ -513,7 +513,7 @@ def look_rows(
             looks[row, column, SURFACE_SIZE + 3] = k
 
 
-@kernel
+@inlined
 def _lit(
     patches: F64, cuts: F64, camera: F64, light: F64, grids: F64, starts: I32, items: I32,
     cells: F64, bounced: NDArray[np.float32], responses: F64, colour: int, is_dome: bool, s: F64, view: F64, mix: F64,
@@ -926,3 +926,19 @@ def open_to_dome(normals: F64, directions: F64, axis: F64, free: NDArray[np.bool
                 total += 1
                 passed += free[at, m]
         out[at] = passed / total if total > 0 else 0.0
+
+
+@kernel
+def received_light(starts: I32, columns: I32, weights: NDArray[np.float32], sent: F64, out: F64) -> None:
+    """The product of a sparse matrix of rows `starts` with `sent` (N, 3): what each cell gets of what the others send.
+
+    As scipy's product in its order of summing, without the copy of all weights in float64 that scipy makes each time.
+    """
+    for row in range(out.shape[0]):
+        red = green = blue = 0.0
+        for i in range(starts[row], starts[row + 1]):
+            weight, k = float(weights[i]), columns[i]
+            red += weight * sent[k, 0]
+            green += weight * sent[k, 1]
+            blue += weight * sent[k, 2]
+        out[row, 0], out[row, 1], out[row, 2] = red, green, blue
