@@ -91,7 +91,8 @@ class FilterBank(nn.Module):
     def _responses(self, c: Tensor, g: Tensor, stride: int) -> list[Tensor]:
         """G, |grad G|, Lap G, |Lap G| and |c - G|, each averaged over a token."""
         lap = self.laplacian(g)
-        slope = torch.sqrt(self.sobel_x(g) ** 2 + self.sobel_y(g) ** 2 + 1e-12)
+        x, y = self.sobel_x(g), self.sobel_y(g)
+        slope = torch.sqrt(x * x + y * y + 1e-12)  # a product: onnxruntime's Pow costs three times as much
         return [functional.avg_pool2d(f, stride) for f in (g, slope, lap, lap.abs(), (c - g).abs())]
 
 

@@ -50,7 +50,7 @@ class Decoder(nn.Module):
             return [self.heads[-1](outputs[-1])]
         share = len(outputs) // self.groups
         parts = [outputs[g * share : (g + 1) * share if g < self.groups - 1 else None] for g in range(self.groups)]
-        return [head(torch.stack(p).mean(dim=0)) for head, p in zip(self.heads, parts, strict=True)]
+        return [head(sum(p[1:], p[0]) / len(p)) for head, p in zip(self.heads, parts, strict=True)]
 
 
 @dataclass(slots=True)

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
-from drivers.simulated.scene import DEFAULT_BOUNCES, LightHead, Part, Placement, Scene, make_part, random_defect
+from drivers.simulated.scene import (
+    DEFAULT_BOUNCES,
+    LightHead,
+    Part,
+    Placement,
+    Scene,
+    make_part,
+    random_defect,
+    significant_bits,
+)
 from drivers.simulated.scene.mounted import MountedCamera
 from station.acquire.plan import CaptureStep, lit_steps, make_plan
 from station.judge.diffuse_picture import diffuse_rgb
@@ -28,8 +37,9 @@ SCENE_SEED = 1  # of the sensor's fixed pattern
 FORMAT = {"rgb": "BayerRG12", "mono": "Mono12"}
 BINNING = 8  # the model's grid; finer captures are averaged down to it
 # A mono model serves full-resolution captures, whose block means differ along edges from pictures that the sensor
-# binned; half resolution is four times faster to render and close enough.
-CAPTURE_BINNING: dict[Color, int] = {"rgb": BINNING, "mono": 2}
+# binned; a quarter of the resolution is ten times faster to render and close enough.
+CAPTURE_BINNING: dict[Color, int] = {"rgb": BINNING, "mono": 4}
+LOOKS_BYTES = 320 << 20  # a picture at a binning of 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +56,19 @@ class Photographer:
     """Takes a recipe's frames of simulated parts and turns each view into the detector's inputs.
 
     Pictures are 12-bit whatever the recipe's format and binning: Bayer on the model's grid, or Mono averaged to it.
-    `shape` is that grid, (H, W).
+    With `as_captured` they have the recipe's own format and binning, which takes a hundred times as long at 20
+    megapixels. `shape` is the model's grid, (H, W).
     """
 
-    def __init__(self, loaded: LoadedRecipe, color: Color = "rgb", threads: int = 2) -> None:
+    def __init__(
+        self, loaded: LoadedRecipe, color: Color = "rgb", threads: int = 2, *, as_captured: bool = False
+    ) -> None:
         self._threads = threads
-        self._binning = CAPTURE_BINNING[color]
+        self._binning = loaded.recipe.capture.binning if as_captured else CAPTURE_BINNING[color]
         capture = loaded.recipe.capture.model_copy(update={"binning": self._binning})
         loaded = replace(loaded, recipe=loaded.recipe.model_copy(update={"capture": capture}))
         self._loaded = loaded
-        self._format = FORMAT[color]
+        self._format = loaded.recipe.capture.pixel_format if as_captured else FORMAT[color]
         height, width = loaded.calibration.image_height, loaded.calibration.image_width
         self.shape = (height // BINNING, width // BINNING)
         captured = (height // self._binning, width // self._binning)
@@ -64,7 +77,7 @@ class Photographer:
     def views(self, product: str, part: PartToMake) -> Iterator[tuple[str, SolvedView]]:
         """(view, what was solved there) in the recipe's order; all that is random follows from the part's seed."""
         defects = () if part.kind == "good" else (random_defect(product, part.kind, part.seed),)
-        scene = Scene(make_part(product, part.seed, defects), seed=SCENE_SEED, bounces=DEFAULT_BOUNCES)
+        scene = self._scene(make_part(product, part.seed, defects))
         rng = np.random.default_rng([part.seed, len(part.kind)])
         lit = lit_steps(make_plan(self._loaded.recipe))
         steps = [replace(step, index=index) for index, step in enumerate(lit)]  # the noise follows from this number
@@ -79,7 +92,7 @@ class Photographer:
 
         Poses and noise follow from `seed`. The mask is (H, W) of `shape`, the model's grid.
         """
-        scene = Scene(part, head, seed=SCENE_SEED, threads=self._threads, camera=camera, bounces=DEFAULT_BOUNCES)
+        scene = self._scene(part, camera, head)
         steps = lit_steps(make_plan(self._loaded.recipe))
         for view, pose in self.poses(seed).items():
             own = [step for step in steps if step.view == view]
@@ -98,8 +111,7 @@ class Photographer:
 
         `others` are lamps beside the recipe's lights, by name: each is lit fully, exposed as the first light is.
         """
-        part = make_part(product, seed, off=off)
-        scene = Scene(part, seed=SCENE_SEED, threads=self._threads, bounces=DEFAULT_BOUNCES)
+        scene = self._scene(make_part(product, seed, off=off))
         rng = np.random.default_rng([seed, 0])
         steps = lit_steps(make_plan(self._loaded.recipe))
         found: dict[str, dict[str, Frame]] = {}
@@ -113,6 +125,12 @@ class Photographer:
             ]
             found[viewpoint.name] = {step.light: self._frame(scene, pose, step, seed) for step in own}
         return found
+
+    def _scene(self, part: Part, camera: MountedCamera | None = None, head: LightHead | None = None) -> Scene:
+        return Scene(
+            part, head, seed=SCENE_SEED, threads=self._threads, camera=camera, bounces=DEFAULT_BOUNCES,
+            looks_bytes=LOOKS_BYTES,
+        )  # fmt: skip
 
     def _solve(self, scene: Scene, pose: Pose, steps: list[CaptureStep], seed: int) -> SolvedView:
         """One view: its frames, solved and averaged to the model's grid."""
@@ -146,7 +164,8 @@ class Photographer:
 
     def _frame(self, scene: Scene, pose: Pose, step: CaptureStep, seed: int) -> Frame:
         """One exposure; its noise follows from the part's seed and the step's number."""
-        black_dn = self._loaded.calibration.black_level_dn  # on the 12-bit scale, and so are these frames
+        bits = significant_bits(self._format)
+        black_dn = self._loaded.calibration.black_level_dn * 2.0 ** (bits - 12)  # the record has it on 12 bits
         pixels = scene.photograph(
             pose,
             {step.channel: step.brightness},
@@ -158,7 +177,7 @@ class Photographer:
             frame_seed=seed * 100 + step.index,
             black_level_dn=black_dn,
         )
-        return Frame(pixels, self._format, 12, black_dn, step.exposure_us, step.gain_db, 0, step.index)
+        return Frame(pixels, self._format, bits, black_dn, step.exposure_us, step.gain_db, 0, step.index)
 
 
 def _visited(pose: Pose, rng: np.random.Generator) -> Pose:

@@ -19,7 +19,7 @@ from station.recipe.edit import update_recipe_values
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.recipe.view_reference_file import LightUse, ViewReference, ViewReferences, references_bytes
 from station.teach.archived_parts import NoReference, Pictures, archived_parts, collected_parts, fixture_pictures
-from station.teach.photographer import Photographer
+from station.teach.photographer import CAPTURE_BINNING, Color, Photographer
 from station.teach.simulated_collection import somewhere
 
 FEWEST_PARTS = 5  # fewer do not show what belongs to the part
@@ -180,8 +180,28 @@ def _simulated(loaded: LoadedRecipe) -> Iterable[Pictures]:
             f"{loaded.path} is bound to the record {loaded.calibration.calibration_id}: name good parts inspected on "
             "that rig, with --archive ARCHIVE and their inspection ids"
         )
-    photographer = Photographer(loaded, "rgb" if loaded.recipe.capture.is_color else "mono")
+    color: Color = "rgb" if loaded.recipe.capture.is_color else "mono"
+    noise = None if loaded.recipe.capture.binning == CAPTURE_BINNING[color] else _noise_as_captured(loaded, color)
+    photographer = Photographer(loaded, color)
     others = {name: use.channel for name, use in other_lamps(loaded).items()}
     for seed in range(FIRST_SEED, FIRST_SEED + SIMULATED_PARTS):
         views = photographer.frames(loaded.recipe.product, seed, others, somewhere(seed))
-        yield {view: fixture_pictures(frames) for view, frames in views.items()}
+        pictures = {view: fixture_pictures(frames) for view, frames in views.items()}
+        if noise is not None:
+            pictures = {view: _with_noise(of_view, noise[view]) for view, of_view in pictures.items()}
+        yield pictures
+
+
+def _noise_as_captured(loaded: LoadedRecipe, color: Color) -> dict[str, dict[str, float]]:
+    """View -> light -> noise of one part's frames at the recipe's own format and binning: noise depends on both."""
+    photographer = Photographer(loaded, color, as_captured=True)
+    views = photographer.frames(loaded.recipe.product, FIRST_SEED, {}, None)
+    return {
+        view: {light: picture.noise for light, picture in fixture_pictures(frames).items()}
+        for view, frames in views.items()
+    }
+
+
+def _with_noise(pictures: Mapping[str, FixturePicture], noise: Mapping[str, float]) -> dict[str, FixturePicture]:
+    """Lamps beside the recipe's lights have the noise of none: no frame of theirs is ever compared."""
+    return {light: replace(picture, noise=noise.get(light, 0.0)) for light, picture in pictures.items()}

@@ -34,7 +34,7 @@ _ALPHA = 6
 _BAYER_COLOURS, _BAYER_PLANES = np.array([0, 1, 3], np.int32), np.array([0, 1, 1, 2], np.int32)
 _ONE, _ONE_PLANE = np.zeros(1, np.int32), np.zeros(4, np.int32)
 _CACHE_BYTES, _OTHER_POSES_BYTES = 1 << 30, 200 << 20
-_LOOKS_BYTES = 100 << 20  # 77 MB at a binning of 8; a larger picture is traced anew for each light
+LOOKS_BYTES = 100 << 20  # 77 MB at a binning of 8, 309 MB at 4
 _NO_CELLS, _NO_LOOKS = np.zeros((1, 8)), np.zeros((0, 0, kernels.LOOK_SIZE))
 _CACHE_IMAGES = 256  # small ones would need days to fill the bytes, and look like a leak until then
 
@@ -62,7 +62,8 @@ class Scene:
     of one light at level 1 are kept for the current pose, so that further frames cost only noise, and so is what each
     pixel of a small picture sees, which every light has in common. `threads` share the rows of one image. `bounces`
     are the diffuse reflections that light takes between part, fixture and plate before it comes to the surface that the
-    camera sees; 0 is direct light alone. Raises ValueError if it is negative.
+    camera sees; 0 is direct light alone. A picture that needs more than `looks_bytes` is traced anew for each light.
+    Raises ValueError for negative `bounces`.
     """
 
     def __init__(
@@ -74,11 +75,13 @@ class Scene:
         threads: int = 2,
         camera: MountedCamera | None = None,
         bounces: int = 0,
+        looks_bytes: int = LOOKS_BYTES,
     ) -> None:
         if bounces < 0:
             raise ValueError(f"bounces must be 0 or more, found {bounces}")
         self.part = part
         self._bounces = bounces
+        self._looks_bytes = looks_bytes
         self.camera = camera if camera is not None else MountedCamera()
         self.head = head if head is not None else LightHead.nominal()
         self.sensor = sensor if sensor is not None else Sensor()
@@ -219,7 +222,7 @@ class Scene:
         if self._looks[0] == key:
             return self._looks[1]
         height, width = key[2][3], key[2][2]
-        if height * width * kernels.LOOK_SIZE * np.float64().nbytes > _LOOKS_BYTES:
+        if height * width * kernels.LOOK_SIZE * np.float64().nbytes > self._looks_bytes:
             return _NO_LOOKS
         looks = np.empty((height, width, kernels.LOOK_SIZE))
         self._by_rows(height, lambda a, b: kernels.look_rows(*camera, looks, a, b))
