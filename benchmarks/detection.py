@@ -25,12 +25,14 @@ from models.baselines.registry import RULES, fit_baselines
 from models.bootstrap import Estimate, mean_of
 from models.config import TrainConfig, preset
 from models.dataset import Dataset, DatasetError, load_dataset
+from models.encoder import ENCODER_ID
 from models.evaluate import Figure, estimates_of
 from models.evaluation_text import figure_text
+from models.export import FORMAT_VERSION
 from models.judgements import Judgements, judge_dataset
 from models.model_file import METADATA_KEY, ModelFile
 from models.shares import share
-from models.train import train_product
+from models.train import config_for, train_product
 
 FULL, PAPER = "sound", "paper"
 PRESETS = (FULL, PAPER, "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes")
@@ -71,7 +73,8 @@ def _is_of(file: Path, dataset: Dataset, config: TrainConfig) -> bool:
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     found = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
     same_data = found["training"]["dataset_sha256"] == dataset.sha256
-    return bool(same_data and TrainConfig.from_dict(found["config"]) == config)
+    same_code = (found["format_version"], found["encoder"]["id"]) == (FORMAT_VERSION, ENCODER_ID)
+    return bool(same_data and same_code and TrainConfig.from_dict(found["config"]) == config_for(dataset, config))
 
 
 def judge_all(datasets: Sequence[Dataset], arguments: argparse.Namespace) -> Results:
