@@ -30,7 +30,7 @@ from station.teach.disturbances import (
     nothing,
     seed_of,
 )
-from station.teach.photographer import Photographer
+from station.teach.photographer import Color, Photographer
 from station.teach.simulated_collection import about
 
 Frames = Mapping[str, Mapping[str, Frame]]  # view -> light -> frame
@@ -177,7 +177,7 @@ class Source:
         assert self.cache is not None
         assert condition.rendering is not None
         loaded = self.recipe_for(condition)
-        color = "rgb" if self.collection.about.pixel_format.startswith("Bayer") else "mono"
+        color: Color = "rgb" if self.collection.about.pixel_format.startswith("Bayer") else "mono"
         folder = self.cache / loaded.recipe.product / condition.name.replace(" ", "-")
         kept = Collection.create(folder, about(loaded, color))
         if not kept.holds(part.name):

@@ -59,12 +59,22 @@ class ScoreConfig:
     """From token distances to one calibrated map and one number."""
 
     sigma_px: float = 9.0  # smoothing of the map, on the token grid; 0 = none
+    fine_sigma_px: float = 4.5  # of a second map, for what is smaller than a token; 0 = none
     top_tokens: int = 4  # the score is the mean of so many highest tokens of the smoothed map; 0 = of all
     local: bool = True  # distances are first expressed in spreads of good parts at the same token
     local_floor: float = 0.5  # of the view's median spread
     spread_minimum: float = 0.005  # of a distance (0..2); a smaller spread would make rounding count
     fuse: Literal["max", "sum"] = "max"
     place_gauss: bool = True  # a second branch: how far a token lies from good parts' tokens at its place
+
+    @property
+    def scales_px(self) -> tuple[float, ...]:
+        """The Gaussians by which the map is smoothed, the widest first."""
+        return (self.sigma_px, self.fine_sigma_px) if self.fine_sigma_px else (self.sigma_px,)
+
+    def scaled_names(self, targets: tuple[str, ...]) -> tuple[str, ...]:
+        """Of the smoothed maps: all targets at the first scale, then all at the second."""
+        return (*targets, *(f"{name}_fine" for name in targets)) if self.fine_sigma_px else targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,7 @@ class TrainConfig:
         parts = {
             "encoder": EncoderConfig(**encoder),
             "network": NetworkConfig(**raw["network"]),
-            "score": ScoreConfig(**{"place_gauss": False, **score}),  # a file from before the second branch has none
+            "score": ScoreConfig(**{**LACKING, **score}),
             "neighbours": NeighbourConfig(**raw["neighbours"]) if raw.get("neighbours") else None,
             "mono_weights": tuple(raw["mono_weights"]),
         }
@@ -120,6 +130,7 @@ class TrainConfig:
         return dataclasses.asdict(self)
 
 
+LACKING: dict[str, Any] = {"place_gauss": False, "fine_sigma_px": 0.0}  # what a file from before these settings is
 PRESETS = (
     "sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes",
 )  # fmt: skip
@@ -172,5 +183,5 @@ def _letter() -> TrainConfig:
         added_norms=False,
         embedding=False,
     )
-    score = ScoreConfig(sigma_px=0.0, top_tokens=0, local=False, place_gauss=False)
+    score = ScoreConfig(sigma_px=0.0, fine_sigma_px=0.0, top_tokens=0, local=False, place_gauss=False)
     return TrainConfig(network=network, score=score, tokens_per_view=0, token_noise=0.0)

@@ -55,7 +55,7 @@ class ModelDescription:
     input_size: tuple[int, int]  # H, W
     photometric_stereo: dict[str, Any]  # how the normals were solved, as the data set's index states it
     config: TrainConfig
-    modalities: tuple[str, ...]  # names along the T axis of `calibration`
+    modalities: tuple[str, ...]  # names along the axis of maps in `calibration`
     calibration: ScoreCalibration
     limits: dict[str, float]  # per view
     dataset_sha256: str

@@ -97,7 +97,7 @@ def calibrate_scores(network: AnomalyNetwork, held_out: HeldOut, n_views: int, c
     The network holds the result when this returns. ValueError where a view has fewer than two good parts.
     """
     center, spread = _local(network, held_out, config)
-    n_targets = held_out.distances.shape[1]
+    n_targets = held_out.distances.shape[1] * len(config.score.scales_px)
     median, p99 = np.zeros((n_views, n_targets), np.float32), np.ones((n_views, n_targets), np.float32)
     draft = ScoreCalibration(center, spread, median, p99, len(set(held_out.part)))
     network.scoring.calibrate(draft)
@@ -111,7 +111,7 @@ def calibrate_scores(network: AnomalyNetwork, held_out: HeldOut, n_views: int, c
 
 
 def _smoothed(network: AnomalyNetwork, held_out: HeldOut, view: int) -> NDArray[np.float32]:
-    """(n, T, tokens) of one view's held-out parts, where they lie on its region."""
+    """(n, S T, tokens) of one view's held-out parts, where they lie on its region."""
     chosen = np.flatnonzero(held_out.view_index == view)
     inside = network.region.inside[view] > 0
     with torch.no_grad():

@@ -1,8 +1,9 @@
 """From token distances to one calibrated map and one score per view. An addition to the paper.
 
 The paper takes the map from the last stage and the score from L_r, both as they come. Here a distance is first
-expressed in spreads of good parts at the same token of the same view, the map is smoothed and scaled by what good
-parts reach in that view, and the score is the mean of its highest tokens, so that a small defect is not averaged away.
+expressed in spreads of good parts at the same token of the same view, the map is smoothed (twice: a pit is smaller than
+a token, a stain larger) and scaled by what good parts reach in that view, and the score is the mean of its highest
+tokens, so that a small defect is not averaged away.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class ScoreCalibration:
 
     center: NDArray[np.float32]  # (V, T, N) mean distance
     spread: NDArray[np.float32]  # (V, T, N) standard deviation, floored
-    median: NDArray[np.float32]  # (V, T) of the smoothed maps
-    p99: NDArray[np.float32]  # (V, T) of the smoothed maps, above the median
+    median: NDArray[np.float32]  # (V, S T) of the smoothed maps, at S scales
+    p99: NDArray[np.float32]  # (V, S T) of the smoothed maps, above the median
     n_parts: int
 
 
@@ -44,13 +45,14 @@ class Scoring(nn.Module):
         super().__init__()
         self.config, self.tokens = config, tokens
         n_views = len(tokens.index)
-        kernel = gaussian_kernel(config.sigma_px / tokens.stride)
-        self.blur_x = DepthwiseFilter(kernel[None, :], n_targets + 1, border="constant")
-        self.blur_y = DepthwiseFilter(kernel[:, None], n_targets + 1, border="constant")
+        kernels = [gaussian_kernel(sigma / tokens.stride) for sigma in config.scales_px]
+        planes = n_targets + 1
+        self.blur_x = nn.ModuleList(DepthwiseFilter(k[None, :], planes, border="constant") for k in kernels)
+        self.blur_y = nn.ModuleList(DepthwiseFilter(k[:, None], planes, border="constant") for k in kernels)
         self.register_buffer("center", torch.zeros(n_views, n_targets, tokens.count))
         self.register_buffer("spread", torch.ones(n_views, n_targets, tokens.count))
-        self.register_buffer("median", torch.zeros(n_views, n_targets))
-        self.register_buffer("p99", torch.ones(n_views, n_targets))
+        self.register_buffer("median", torch.zeros(n_views, len(kernels) * n_targets))
+        self.register_buffer("p99", torch.ones(n_views, len(kernels) * n_targets))
 
     def calibrate(self, calibration: ScoreCalibration) -> None:
         """Take over a calibration; until then center and median are 0, spread and p99 are 1."""
@@ -58,7 +60,7 @@ class Scoring(nn.Module):
             getattr(self, name).copy_(torch.from_numpy(getattr(calibration, name)))
 
     def smooth(self, distances: Tensor, view_index: Tensor, inside: Tensor | None = None) -> Tensor:
-        """(B, T, N) -> (B, T, h, w): relative to good parts at the same place, blurred within the region.
+        """(B, T, N) -> (B, S T, h, w): relative to good parts at the same place, blurred within the region at S scales.
 
         `inside` (B, h, w) are the tokens that count, all of the view's unless given: what lies outside, or was not
         seen, does not blur into the rest.
@@ -66,11 +68,14 @@ class Scoring(nn.Module):
         inside = (self.tokens.inside[view_index] if inside is None else inside)[:, None]
         relative = (distances - self.center[view_index]) / self.spread[view_index]
         with_weight = torch.cat([self.tokens.put(relative, view_index) * inside, inside], dim=1)
-        blurred: Tensor = self.blur_y(self.blur_x(with_weight))
-        return blurred[:, :-1] / (blurred[:, -1:] + (1.0 - inside))
+        at_scales = []
+        for blur_x, blur_y in zip(self.blur_x, self.blur_y, strict=True):
+            blurred = blur_y(blur_x(with_weight))
+            at_scales.append(blurred[:, :-1] / (blurred[:, -1:] + (1.0 - inside)))
+        return torch.cat(at_scales, dim=1)
 
     def forward(self, distances: Tensor, view_index: Tensor, region: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, T, N), (B,), (B, H, W) -> score (B,), map (B, H, W), every target's map (B, T, h, w) on tokens.
+        """(B, T, N), (B,), (B, H, W) -> score (B,), map (B, H, W), every target's maps (B, S T, h, w) on tokens.
 
         Outside the region the maps are 0. Those of the targets are for the self-test: the fused map shows only the
         oddest target, and damage to the others would hide behind it.
@@ -81,12 +86,12 @@ class Scoring(nn.Module):
         return score, self.tokens.whole(fused, region), self.calibrated(smoothed, view_index) * inside[:, None]
 
     def calibrated(self, smoothed: Tensor, view_index: Tensor) -> Tensor:
-        """(B, T, h, w) from `smooth` -> the same in units of good parts: 0 their median, 1 their 99th percentile."""
+        """(B, S T, h, w) from `smooth` -> the same in units of good parts: 0 their median, 1 their 99th percentile."""
         median, p99 = self.median[view_index][:, :, None, None], self.p99[view_index][:, :, None, None]
         return (smoothed - median) / (p99 - median)
 
     def fuse(self, smoothed: Tensor, inside: Tensor, view_index: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, h, w) from `smooth`, (B, h, w) the tokens that count, (B,) -> score (B,), map (B, h, w).
+        """(B, S T, h, w) from `smooth`, (B, h, w) the tokens that count, (B,) -> score (B,), map (B, h, w).
 
         The score is NaN, which passes no limit, where fewer tokens count than are averaged.
         """

@@ -164,7 +164,7 @@ def _description(
         input_size=dataset.input_size,
         photometric_stereo=dataset.photometric_stereo,
         config=config,
-        modalities=network.targets,
+        modalities=config.score.scaled_names(network.targets),
         calibration=calibration,
         limits=found.limits,
         held_out_scores={view: list(scores) for view, scores in good.worst().items()},

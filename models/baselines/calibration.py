@@ -37,17 +37,20 @@ class ViewCalibration:
     inside: NDArray[np.bool_]  # (h, w)
     center: NDArray[np.float32]  # (T, h, w)
     spread: NDArray[np.float32]  # (T, h, w)
-    median: NDArray[np.float32]  # (T,)
-    p99: NDArray[np.float32]  # (T,)
+    median: NDArray[np.float32]  # (S T,) at S scales of smoothing
+    p99: NDArray[np.float32]  # (S T,)
 
     def relative(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
         """(T, h, w) in spreads of good parts at the same place, 0 outside the region."""
         return np.where(self.inside, (distances - self.center) / self.spread, np.float32(0))
 
     def smoothed(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(T, h, w) relative distances, blurred within the region; 0 outside."""
-        sigma = self.config.sigma_px * self.inside.shape[0] / self.region.shape[0]
+        """(S T, h, w) relative distances, blurred within the region at S scales; 0 outside."""
         relative = self.relative(distances)
+        return np.concatenate([self._at_scale(relative, scale_px) for scale_px in self.config.scales_px])
+
+    def _at_scale(self, relative: NDArray[np.float32], scale_px: float) -> NDArray[np.float32]:
+        sigma = scale_px * self.inside.shape[0] / self.region.shape[0]
         if sigma == 0:
             return relative
         weight = np.where(self.inside, _blurred(self.inside.astype(np.float32), sigma), np.float32(1))
@@ -88,7 +91,7 @@ def calibrate_view(
             floor = max(config.local_floor * float(np.median(around[inside])), config.spread_minimum)
             spread[t] = np.sqrt(around**2 + floor**2)
             center[t] = cv2.GaussianBlur(distances[:, t].mean(axis=0), (0, 0), 0.7)
-    draft = ViewCalibration(config, region, inside, center, spread, *_unscaled(targets))
+    draft = ViewCalibration(config, region, inside, center, spread, *_unscaled(targets * len(config.scales_px)))
     on_part = np.stack([draft.smoothed(d)[:, inside] for d in distances])
     median = np.median(on_part, axis=(0, 2)).astype(np.float32)
     p99 = np.maximum(np.percentile(on_part, 99, axis=(0, 2)), median + 1e-6).astype(np.float32)

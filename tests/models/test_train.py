@@ -85,9 +85,8 @@ def test_the_file_describes_itself(small_model: Path) -> None:
     assert metadata["views"] == ["top", "left"]
     assert metadata["input_size"] == [48, 72]
     assert metadata["calibration"]["n_parts"] == 5
-    assert set(metadata["calibration"]["views"]["left"]) == {
-        "rgb", "normals", "rgb_at_place", "normals_at_place",
-    }  # fmt: skip
+    targets = ("rgb", "normals", "rgb_at_place", "normals_at_place")
+    assert set(metadata["calibration"]["views"]["left"]) == {*targets, *(f"{t}_fine" for t in targets)}
     assert set(metadata["limits_suggested"]) == {"top", "left"}
     assert [len(metadata["held_out_scores"][view]) for view in ("top", "left")] == [5, 5]
     assert [i.name for i in model.graph.input] == list(INPUTS)
