@@ -27,7 +27,7 @@ def _ratio_of_a_spot(config: ScoreConfig, tokens: int) -> float:
     scoring.p99.copy_(torch.quantile(maps.permute(1, 0, 2, 3).reshape(maps.shape[1], -1), 0.99, dim=1)[None])
     scores = [float(scoring(n.reshape(1, 1, -1), view, region)[0]) for n in noise]
     spot = noise[0].clone()
-    spot[:, 4 : 4 + tokens, 6 : 6 + tokens] += 1.0
+    spot[:, 4 : 4 + tokens, 6 : 6 + tokens] += 4.0
     return float(scoring(spot.reshape(1, 1, -1), view, region)[0]) / max(scores)
 
 
