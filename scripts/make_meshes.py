@@ -30,8 +30,8 @@ def cast(outline: CrossSection, z_lo: float, z_hi: float, draft_deg: float, edge
     steps = [(0.0, 0.0)]
     height = z_hi - z_lo - edge_mm
     lean = math.tan(math.radians(draft_deg)) * height
-    for rise in np.radians(np.linspace(0.0, 90.0, 6)):
-        steps.append((lean + edge_mm * (1.0 - math.cos(rise)), height + edge_mm * math.sin(rise)))
+    rises = np.radians(np.linspace(0.0, 90.0, 6))
+    steps += [(lean + edge_mm * (1.0 - math.cos(rise)), height + edge_mm * math.sin(rise)) for rise in rises]
     rings = []
     for inset, z in steps:
         layer = outline.offset(-inset, JoinType.Round, 2.0, 64)
@@ -73,7 +73,9 @@ def sheet() -> Manifold:
     fold = Manifold.extrude(CrossSection.square((1.6, 20.0), True).translate((19.2, 0.0)), 2.6) - Manifold.cylinder(
         22.0, 1.4, 1.4, 32, True
     ).rotate((90.0, 0.0, 0.0)).translate((18.4, 0.0, 2.6))
-    dome = bulge(5.2, 2.4).translate((-12.5, 0.0, 1.2)) - Manifold.cylinder(4.0, 1.5, 1.5, 32).translate((-12.5, 0.0, 0.0))
+    dome = bulge(5.2, 2.4).translate((-12.5, 0.0, 1.2)) - Manifold.cylinder(4.0, 1.5, 1.5, 32).translate(
+        (-12.5, 0.0, 0.0)
+    )
     body = body + lip + fold + dome
     holes = [
         rod(-4.5 + 3.6 * i + 1.8 * (j % 2), -7.2 + 3.6 * j, 1.2, -1.0, 4.0, 20) for i in range(6) for j in range(5)

@@ -178,7 +178,7 @@ def _gathered_mesh(drawing: Shape) -> Transport:
 
 
 def _lit_mesh(part: TracedPart, surfels: Surfels, light: F64, place: F64) -> F64:
-    """Irradiance of the cells of a mesh and its plate from one point light: `kernels.lit_cells` with one place a cell."""
+    """Irradiance of the cells of a mesh and its plate from one point light: as `kernels.lit_cells`, one place a cell."""
     ways = place - surfels.points
     square = np.einsum("ij,ij->i", ways, ways)
     facing = np.einsum("ij,ij->i", ways, surfels.normals)
@@ -187,9 +187,7 @@ def _lit_mesh(part: TracedPart, surfels: Surfels, light: F64, place: F64) -> F64
     return np.asarray(np.where(shaded, 0.0, light[3] * facing * lobe / (square * np.sqrt(square))))
 
 
-def _transport(
-    surfels: Surfels, directions: F64, seen: I32, ways: F32, filled: csr_matrix
-) -> Transport:
+def _transport(surfels: Surfels, directions: F64, seen: I32, ways: F32, filled: csr_matrix) -> Transport:
     """What the rays of all cells have met, as matrices."""
     count = len(directions)
     met = seen >= 0

@@ -1095,8 +1095,7 @@ def _lift(lifted: F64, normals: F64, k: int, u: float, v: float, w: float, start
 
 @kernel
 def mesh_look_rows(
-    patches: F64, cuts: F64, materials: F64, paints: F64, defects: F64, placement: F64,
-    camera: F64, camera_starts: I32, camera_items: I32, rays: F64, corners: F64, normals: F64, lifted: F64, owners: I32,
+    patches: F64, materials: F64, paints: F64, defects: F64, placement: F64, camera: F64, rays: F64, corners: F64, normals: F64, lifted: F64, owners: I32,
     flaws: F64, hits: I32, looks: F64, shadow_starts: F64, row_0: int, row_1: int,
 ) -> None:  # fmt: skip
     """As `look_rows`, of a mesh of triangles: hits (H, W) is the triangle that each pixel's ray meets, or -1.
@@ -1104,7 +1103,13 @@ def mesh_look_rows(
     corners, normals and lifted (T, 3, 3); owners (T, 2) material and face; flaws (D, FLAW_SIZE). shadow_starts
     (H, W, 3) is where the ways to lights begin. `patches` has no rows; the plate is as everywhere.
     """
-    s, tangents, relief, gradient, start = np.zeros(SURFACE_SIZE), np.zeros((2, 3)), np.zeros(3), np.zeros(3), np.zeros(3)
+    s, tangents, relief, gradient, start = (
+        np.zeros(SURFACE_SIZE),
+        np.zeros((2, 3)),
+        np.zeros(3),
+        np.zeros(3),
+        np.zeros(3),
+    )
     for row in range(row_0, row_1):
         for column in range(looks.shape[1]):
             dx = rays[0] + column * rays[3] + row * rays[6]

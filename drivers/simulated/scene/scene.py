@@ -266,7 +266,9 @@ class Scene:
         camera = _camera_inputs(packed, stand, binning, area)
         if packed.traced is not None:
             for band in self._bands(packed.traced, camera, stand, binning, area):
-                found = [np.ascontiguousarray(image[..., band.rows, :]) for image in (normals, albedo, depth, faces, marks)]
+                found = [
+                    np.ascontiguousarray(image[..., band.rows, :]) for image in (normals, albedo, depth, faces, marks)
+                ]
                 self._by_rows(len(band.looks), partial(kernels.truth_rows, *band.camera, *found, band.looks))
                 for image, rows in zip((normals, albedo, depth, faces, marks), found, strict=True):
                     image[..., band.rows, :] = rows
@@ -280,7 +282,7 @@ class Scene:
     def _bands(
         self, traced: TracedPart, camera: CameraInputs, stand: Standpoint, binning: int, area: Roi
     ) -> Iterator[Band]:
-        """What a picture of a mesh sees, some rows at a time; a small one of the part itself is kept for other lights."""
+        """What a picture of a mesh sees, band by band; a small one of the part itself is kept for its other lights."""
         sight = self._sight if self._sight is not None and self._sight.part is traced else Sight(traced)
         if self.part.packed.traced is traced:
             self._sight = sight

@@ -1,7 +1,7 @@
 """Which corners of a mesh, and which cells of the plate round it, see each other: what bounced light and dome need.
 
-As `surfels.py` does for patches. A cell is a corner of the triangles with its normal; a picture interpolates inside each
-triangle. Of a mesh of more than MOST_CELLS corners some stand for their neighbours.
+As `surfels.py` does for patches. A cell is a corner of the triangles with its normal; a picture interpolates inside
+each triangle. Of a mesh of more than MOST_CELLS corners some stand for their neighbours.
 """
 
 from __future__ import annotations
@@ -56,12 +56,16 @@ def cells_of(shape: Shape) -> MeshCells:
     chosen, weights, nearest = _thinned(points, normals)
     corners = _corner_rows(corner.reshape(-1, 3), len(points))
     return MeshCells(
-        points[chosen], normals[chosen], materials[chosen], nearest[corner].reshape(-1, 3), csr_matrix(corners @ weights)
+        points[chosen],
+        normals[chosen],
+        materials[chosen],
+        nearest[corner].reshape(-1, 3),
+        csr_matrix(corners @ weights),
     )
 
 
 def _thinned(points: F64, normals: F64) -> tuple[I64, csr_matrix, I64]:
-    """Which corners become cells; (V, N) what each corner takes from the cells; (V,) the cell nearest to each corner."""
+    """Which corners become cells; (V, N) what each corner takes from the cells; (V,) the cell nearest to each."""
     total, pitch = len(points), _PITCH_MM
     if total <= MOST_CELLS:
         return np.arange(total), csr_matrix(identity(total)), np.arange(total)
@@ -107,7 +111,7 @@ def plate_points(plate: F64) -> F64:
 
 
 def covered(shape: Shape, points: F64) -> NDArray[np.bool_]:
-    """(M,) whether a place on the plate lies under the part's own bottom: the first thing above it is met from behind."""
+    """(M,) whether a place on the plate lies under the part's bottom: the first thing above is met from behind."""
     up = np.broadcast_to([0.0, 0.0, 1.0], points.shape)
     met = shape.tracer.first(points, up)
     return np.asarray((met >= 0) & (shape.flat[met, 2] > 0.0))

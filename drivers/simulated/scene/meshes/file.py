@@ -25,18 +25,28 @@ MOST_BYTES = 100_000_000
 _PACKAGES = ("trimesh", "embreex", "manifold3d")
 
 
+_remembered: dict[str, Path] = {}
+
+
+def remember(name: str, path: Path) -> None:
+    """A mesh that was loaded by its path is found by its product's name too, in this process."""
+    _remembered[name] = path.resolve()
+
+
 def is_path(product: str) -> bool:
     """Whether a product is given as the path of a mesh."""
     return product.lower().endswith(ENDINGS)
 
 
 def find_mesh(product: str) -> Path | None:
-    """The file of a product given by path or name: among the shipped ones, then in the folders of FACET_MESHES.
+    """The file of a product given by path or name: shipped, loaded before by its path, or in a folder of FACET_MESHES.
 
     None for a name that no mesh has. A path is returned as it is, whether there is a file or not.
     """
     if is_path(product):
         return Path(product)
+    if product not in SHIPPED_PRODUCTS and product in _remembered:
+        return _remembered[product]
     given = [Path(folder) for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
     places = (folder / f"{product}{ending}" for folder in (SHIPPED, *given) for ending in ENDINGS)
     return next((path for path in places if path.is_file()), None)
@@ -88,7 +98,9 @@ def _read(path: Path) -> Any:
         found.merge_vertices(merge_tex=True, merge_norm=True)
         found.update_faces(found.nondegenerate_faces())
     except Exception as error:  # readers of three formats fail each in its own way
-        raise ValueError(f"{path}: cannot be read as a mesh: {error or type(error).__name__}; export it anew") from error
+        raise ValueError(
+            f"{path}: cannot be read as a mesh: {error or type(error).__name__}; export it anew"
+        ) from error
     return found
 
 
@@ -139,7 +151,7 @@ def _standing(path: Path, vertices: F64, settings: MeshSettings) -> F64:
     if (reach > np.array(FIXTURE_MM[:2]) / 2.0).any() or placed[:, 2].max() > FIXTURE_MM[2]:
         x, y, z = (float(v) for v in (*reach, placed[:, 2].max()))
         raise ValueError(
-            f"{path}: by its pose the part reaches {x:.1f} mm along x, {y:.1f} along y and {z:.1f} up; the fixture takes "
-            f"{FIXTURE_MM[0] / 2:g}, {FIXTURE_MM[1] / 2:g} and {FIXTURE_MM[2]:g}: change `pose` in its YAML"
+            f"{path}: by its pose the part reaches {x:.1f} mm along x, {y:.1f} along y and {z:.1f} up; the fixture "
+            f"takes {FIXTURE_MM[0] / 2:g}, {FIXTURE_MM[1] / 2:g} and {FIXTURE_MM[2]:g}: change `pose` in its YAML"
         )
     return placed

@@ -52,11 +52,13 @@ def broken_out(path: Path, vertices: F64, triangles: I64, seed: int) -> tuple[F6
         body, rest = _difference(vertices, triangles, place + ball, faces)
         if 1.0 - rest.volume() / body.volume() > _LEAST_SHARE:
             return _arrays(rest)
-    raise ValueError(f"{path}: no chip breaks out of it; name a feature with its box in {path.with_suffix('.yaml').name}")
+    raise ValueError(
+        f"{path}: no chip breaks out of it; name a feature with its box in {path.with_suffix('.yaml').name}"
+    )
 
 
 def _sharp_edges(vertices: F64, triangles: I64) -> tuple[F64, F64]:
-    """Both ends (N, 3) of the convex sharp edges in the upper half that a view from above sees, else of all upper edges."""
+    """Both ends (N, 3) of the convex sharp edges in the upper half, as a view from above sees them, else of all upper ones."""
     a, b, c = (vertices[triangles[:, i]] for i in range(3))
     normals = np.cross(b - a, c - a)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
@@ -108,7 +110,9 @@ def _manifold(vertices: F64, triangles: I64) -> Any:
 
     found = Manifold(Mesh64(np.ascontiguousarray(vertices), np.ascontiguousarray(triangles, np.uint64)))
     if found.is_empty():
-        raise ValueError(f"the body cannot be cut ({found.status()}): it is no proper solid; repair it and export it anew")
+        raise ValueError(
+            f"the body cannot be cut ({found.status()}): it is no proper solid; repair it and export it anew"
+        )
     return found
 
 

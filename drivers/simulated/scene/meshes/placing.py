@@ -52,9 +52,11 @@ def place_flaw(shape: Shape, defect: Defect) -> list[float]:
 
 
 def _candidates(shape: Shape, defect: Defect) -> NDArray[np.int64]:
-    """Triangles whose middle may carry it: upright ones for a side scratch, others for all that views see from above."""
+    """Triangles that may carry it: upright ones for a side scratch, for all others those that face up."""
     if defect.face is not None and defect.face not in shape.names:
-        raise ValueError(f"defect {defect.kind}: no face {defect.face!r} on this part; there are {', '.join(shape.names)}")
+        raise ValueError(
+            f"defect {defect.kind}: no face {defect.face!r} on this part; there are {', '.join(shape.names)}"
+        )
     up = shape.flat[:, 2]
     fits = np.abs(up) < 0.05 if defect.kind == "side_scratch" else up > 0.2
     if defect.face is not None:
@@ -69,7 +71,7 @@ def _candidates(shape: Shape, defect: Defect) -> NDArray[np.int64]:
 def _somewhere(
     shape: Shape, candidates: NDArray[np.int64], kind: str, lengths: tuple[float, float], rng: np.random.Generator
 ) -> tuple[F64, F64, F64, F64] | None:
-    """Place, axes along and across, normal of the first of some random places where a footprint of half `lengths` fits."""
+    """Place, axes along and across, normal: the first of some random places where a footprint of half `lengths` fits."""
     weights = shape.areas[candidates]
     chosen = candidates[rng.choice(len(candidates), _TRIES, p=weights / weights.sum())]
     a, b = np.sqrt(rng.uniform(size=_TRIES)), rng.uniform(size=_TRIES)
@@ -103,7 +105,7 @@ def _across(normals: F64, turns: F64) -> tuple[F64, F64]:
 
 
 def _footprint(kind: str, lengths: tuple[float, float]) -> F64:
-    """(M, 2) places to probe along and across, mm: the footprint with some margin, half of it for what is only colour."""
+    """(M, 2) places to probe along and across, mm: the footprint with some margin, half of it for mere colour."""
     half_length, half_width = (0.5 * value if kind in COLOUR_KINDS else value for value in lengths)
     is_groove = "scratch" in kind
     margin = 0.2 + (0.06 * half_length if is_groove else 0.0)
@@ -122,4 +124,3 @@ def _is_seen(shape: Shape, places: F64, normals: F64) -> NDArray[np.bool_]:
         free = ~shape.tracer.is_blocked(places + 0.01 * normals, np.broadcast_to(view, places.shape))
         out |= free & (normals @ view > 0.35)
     return out
-

@@ -10,7 +10,7 @@ from threading import Lock
 
 import numpy as np
 
-from drivers.simulated.scene.meshes.file import find_mesh, load_mesh
+from drivers.simulated.scene.meshes.file import find_mesh, is_path, load_mesh, remember
 from drivers.simulated.scene.meshes.missing import CHIP, broken_out, cut_away
 from drivers.simulated.scene.meshes.settings import MeshSettings, read_settings, settings_file
 from drivers.simulated.scene.meshes.shape import BODY, F64, I64, Shape, make_shape
@@ -95,6 +95,8 @@ def mesh_product(product: str) -> MeshProduct | None:
             while len(_kept) > PRODUCTS_KEPT:
                 _kept.popitem(last=False)
         _kept.move_to_end(key)
+        if is_path(product):
+            remember(found.name, path)
         return found
 
 

@@ -93,7 +93,7 @@ class Feature(_Strict):
 
 
 class FixturePose(_Strict):
-    """How the mesh is turned (about its own x, then y, then z) and where its middle stands; its lowest point is at z_mm."""
+    """Turned about its own x, then y, then z; its middle stands at x_mm and y_mm, its lowest point at z_mm."""
 
     turn_deg: tuple[Angle, Angle, Angle] = (0.0, 0.0, 0.0)
     x_mm: float = Field(default=0.0, ge=-40.0, le=40.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class Shape:
         return np.asarray(np.linalg.norm(np.cross(a, b), axis=1) / 2.0)
 
     def scaled(self, factors: tuple[float, float, float]) -> Shape:
-        """The same shape, a little longer or shorter along each axis; what light it exchanges is that of the drawing."""
+        """The same shape, a little longer or shorter along each axis; it exchanges the light of the drawing."""
         by = np.asarray(factors)
         normals = self.normals / by
         normals /= np.linalg.norm(normals, axis=2, keepdims=True) / np.linalg.norm(self.normals, axis=2, keepdims=True)
@@ -75,7 +76,7 @@ def make_shape(vertices: F64, triangles: I64, settings: MeshSettings) -> Shape:
 
 
 def smooth_normals(corners: F64, triangles: I64, smooth_deg: float) -> F64:
-    """(T, 3, 3): at each corner the mean, by area and angle, of the neighbours' normals that lie within `smooth_deg`."""
+    """(T, 3, 3): at each corner the mean, by area and angle, of the neighbours' normals within `smooth_deg`."""
     flat = _flat_normals(corners)
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     weights = area[:, None] * _angles(corners)
@@ -83,7 +84,7 @@ def smooth_normals(corners: F64, triangles: I64, smooth_deg: float) -> F64:
     order = np.argsort(triangles.ravel(), kind="stable")
     starts = np.searchsorted(triangles.ravel()[order], np.arange(triangles.max() + 2))
     out = np.empty((len(triangles), 3, 3))
-    for start, stop in zip(starts[:-1], starts[1:], strict=True):
+    for start, stop in pairwise(starts):
         here = order[start:stop]
         tri, corner = here // 3, here % 3
         own = flat[tri]
@@ -95,7 +96,7 @@ def smooth_normals(corners: F64, triangles: I64, smooth_deg: float) -> F64:
 
 
 def _flat_where_nearly(normals: F64, flat: F64, corners: F64) -> F64:
-    """A wall beside a fillet is flat: where the corners imply a radius beyond _FLATTEST_MM, the triangle's own normal."""
+    """A wall beside a fillet is flat: where corners imply a radius beyond _FLATTEST_MM, the triangle's own normal."""
     longest = np.linalg.norm(np.roll(corners, -1, axis=1) - corners, axis=2).max(axis=1)
     tilt = np.linalg.norm(normals - flat[:, None, :], axis=2)
     return np.where((tilt < longest[:, None] / (2.0 * _FLATTEST_MM))[:, :, None], flat[:, None, :], normals)

@@ -90,7 +90,7 @@ class Sight:
         own: CameraInputs = (*camera[:9], rays)
         part = self.part
         kernels.mesh_look_rows(
-            *own, part.shape.corners, part.shape.normals, part.shape.lifted, part.owners, part.flaws, hits, looks, starts,
-            0, height,
+            own[0], *own[2:7], rays, part.shape.corners, part.shape.normals, part.shape.lifted, part.owners, part.flaws,
+            hits, looks, starts, 0, height,
         )  # fmt: skip
         return Band(slice(first, first + height), own, looks, starts)

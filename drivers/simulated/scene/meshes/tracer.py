@@ -33,7 +33,7 @@ class Tracer:
         return self._run(origins, directions, "OCCLUDED") >= 0
 
     def met(self, origins: F64, directions: F64) -> tuple[I32, F64, F64]:
-        """(N,) triangle or -1, (N,) distance in lengths of the direction, (N, 2) barycentric weights of corners 1, 2."""
+        """(N,) triangle or -1, (N,) distance in lengths of the direction, (N, 2) weights of its corners 1 and 2."""
         with self._lock:
             found = self._embree().run(  # type: ignore[attr-defined]
                 np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32),
