@@ -178,7 +178,7 @@ def _gathered_mesh(drawing: Shape) -> Transport:
 
 
 def _lit_mesh(part: TracedPart, surfels: Surfels, light: F64, place: F64) -> F64:
-    """Irradiance of the cells of a mesh and its plate from one point light: as `kernels.lit_cells`, one place a cell."""
+    """Irradiance of the cells of a mesh and its plate from one point light: `kernels.lit_cells`, one place a cell."""
     ways = place - surfels.points
     square = np.einsum("ij,ij->i", ways, ways)
     facing = np.einsum("ij,ij->i", ways, surfels.normals)

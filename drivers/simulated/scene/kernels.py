@@ -1095,8 +1095,9 @@ def _lift(lifted: F64, normals: F64, k: int, u: float, v: float, w: float, start
 
 @kernel
 def mesh_look_rows(
-    patches: F64, materials: F64, paints: F64, defects: F64, placement: F64, camera: F64, rays: F64, corners: F64, normals: F64, lifted: F64, owners: I32,
-    flaws: F64, hits: I32, looks: F64, shadow_starts: F64, row_0: int, row_1: int,
+    patches: F64, materials: F64, paints: F64, defects: F64, placement: F64, camera: F64, rays: F64,
+    corners: F64, normals: F64, lifted: F64, owners: I32, flaws: F64, hits: I32,
+    looks: F64, shadow_starts: F64, row_0: int, row_1: int,
 ) -> None:  # fmt: skip
     """As `look_rows`, of a mesh of triangles: hits (H, W) is the triangle that each pixel's ray meets, or -1.
 

@@ -58,7 +58,7 @@ def broken_out(path: Path, vertices: F64, triangles: I64, seed: int) -> tuple[F6
 
 
 def _sharp_edges(vertices: F64, triangles: I64) -> tuple[F64, F64]:
-    """Both ends (N, 3) of the convex sharp edges in the upper half, as a view from above sees them, else of all upper ones."""
+    """Both ends (N, 3) of convex sharp edges in the upper half that are seen from above, else of all upper ones."""
     a, b, c = (vertices[triangles[:, i]] for i in range(3))
     normals = np.cross(b - a, c - a)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)

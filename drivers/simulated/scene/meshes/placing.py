@@ -71,7 +71,7 @@ def _candidates(shape: Shape, defect: Defect) -> NDArray[np.int64]:
 def _somewhere(
     shape: Shape, candidates: NDArray[np.int64], kind: str, lengths: tuple[float, float], rng: np.random.Generator
 ) -> tuple[F64, F64, F64, F64] | None:
-    """Place, axes along and across, normal: the first of some random places where a footprint of half `lengths` fits."""
+    """Place, axes along and across, normal: the first of some random places where the footprint fits."""
     weights = shape.areas[candidates]
     chosen = candidates[rng.choice(len(candidates), _TRIES, p=weights / weights.sum())]
     a, b = np.sqrt(rng.uniform(size=_TRIES)), rng.uniform(size=_TRIES)
