@@ -25,6 +25,9 @@ ROOMS = {
     "PyQt6": "station/console",
     "torch": "models",
     "onnx": "models",
+    "trimesh": "drivers/simulated/scene/meshes",
+    "embreex": "drivers/simulated/scene/meshes",
+    "manifold3d": "drivers/simulated/scene/meshes",
 }
 
 

@@ -14,6 +14,9 @@ ArmKind = Literal["grbl", "grblhal", "mycobot"]
 LightsKind = Literal["gardasoft", "ccs", "ccs_strobe", "sa0255"]
 LineKind = Literal["pty", "socket"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Product = Annotated[  # a name, or the path of a mesh
+    str, Field(pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,63}|.{1,1000}\.(?:[sS][tT][lL]|[oO][bB][jJ]|[pP][lL][yY]))$")
+]
 
 
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -43,9 +46,9 @@ class SimulatedBoard(Strict):
 
 
 class SimulatedPart(Strict):
-    """What lies in the fixture: a product with its individual seed, or a target, or nothing."""
+    """What lies in the fixture: a product or mesh with its individual seed, or a target, or nothing."""
 
-    product: Name = "connector"
+    product: Product = "connector"
     seed: Seed = 1
     defects: tuple[SimulatedDefect, ...] = ()
     x_mm: float = Field(default=0.0, ge=-40, le=40)  # put down beside the middle of the fixture

@@ -62,18 +62,23 @@ def rig_up(
 
 @rig_app.command("load")
 def rig_load(
-    product: Annotated[str, typer.Argument(help="connector, knob, block, lever, or a target such as sphere_diffuse.")],
+    product: Annotated[str, typer.Argument(help="connector, knob, crank, sheet ..., or the path of a mesh.")],
     seed: Annotated[int, typer.Option(min=0, max=MAXIMUM_SEED, help="Which individual part.")] = 1,
     defect: Annotated[list[str] | None, typer.Option("--defect", help="KIND or KIND:SEED; may be repeated.")] = None,
     folder: FolderOption = DEFAULT_RIG_FOLDER,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a part into the running simulated rig's fixture."""
+    """Put a part into the running simulated rig's fixture.
+
+    A mesh (.stl, .obj, .ply) may have a YAML of the same name beside it: units, pose, materials (docs/rig.md).
+    """
     from drivers.simulated.control import RigControl
+    from station.rig.products import product_for_rig
 
     defects = tuple(_defect(d, seed) for d in defect or ())
+    known = product_for_rig(product)
     with _refusals_of("load"):
-        answer = RigControl(folder).load(product, seed, defects)
+        answer = RigControl(folder).load(known, seed, defects)
     say(answer, as_json, f"loaded {answer['loaded']}")
 
 

@@ -16,7 +16,7 @@ from station.commands.say import progress, say
 
 dataset_app = command_group("Datasets of simulated or captured parts.")
 
-ProductArgument = Annotated[str, typer.Argument(help="connector or knob.")]
+ProductArgument = Annotated[str, typer.Argument(help="connector, knob, or with --recipe any product or mesh file.")]
 MonoOption = Annotated[bool, typer.Option("--mono", help="Grey pictures, for recipes with a Mono pixel format.")]
 
 
@@ -33,6 +33,9 @@ def dataset_simulate(
     defective: Annotated[int, typer.Option(min=0, help="Defective test parts, mixed kinds; as many good ones.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another dataset.")] = 0,
     mono: MonoOption = False,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="The product's recipe; default: its demo recipe.")
+    ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="A collection: raw frames, some parts off their seat.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,11 +43,13 @@ def dataset_simulate(
     from station.teach.training import simulate, simulate_collection
 
     if raw:
-        folder = simulate_collection(product, out, good, calibrate, defective, seed, _color(mono))
+        folder = simulate_collection(product, out, good, calibrate, defective, seed, _color(mono), recipe)
         say({"folder": str(folder)}, as_json, f"collection: {folder}; next: station train --data {folder}")
         return
 
-    folder = simulate(product, out, good=good, calibrate=calibrate, defective=defective, seed=seed, color=_color(mono))
+    folder = simulate(
+        product, out, good=good, calibrate=calibrate, defective=defective, seed=seed, color=_color(mono), recipe=recipe
+    )
     say({"folder": str(folder)}, as_json, f"dataset: {folder}")
 
 

@@ -26,6 +26,7 @@ from station.recipe.edit import update_recipe_values
 from station.recipe.fields import ReferenceCamera, ReferenceLight
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.recipe.reference_lights import reference_lights
+from station.rig.products import product_name
 from station.teach.dataset import simulate_dataset
 from station.teach.disturbance_table import DisturbanceTable, disturbance_table
 from station.teach.limits import note_limits
@@ -115,9 +116,11 @@ def doubts(prepared: Prepared) -> list[str]:
 
 
 def simulate(
-    product: str, out: Path, *, good: int, calibrate: int, defective: int, seed: int, color: Color = "rgb"
-) -> Path:
-    """`station dataset simulate`, with progress on stderr."""
+    product: str, out: Path, *, good: int, calibrate: int, defective: int, seed: int, color: Color = "rgb",
+    recipe: Path | None = None,
+) -> Path:  # fmt: skip
+    """`station dataset simulate`, with progress on stderr. Raises BadInput for a mesh that is no part."""
+    product = product_name(product)
     return simulate_dataset(
         product,
         out,
@@ -126,16 +129,18 @@ def simulate(
         defective=defective,
         seed=seed,
         color=color,
-        recipe=_recipe_of(product, None, color),
+        recipe=_recipe_for(product, recipe, color),
         progress=show_progress,
     )
 
 
 def simulate_collection(
-    product: str, out: Path, good: int, calibrate: int, defective: int, seed: int, color: Color
-) -> Path:
+    product: str, out: Path, good: int, calibrate: int, defective: int, seed: int, color: Color,
+    recipe: Path | None = None,
+) -> Path:  # fmt: skip
     """`station dataset simulate --raw`: the folder of the collection. As many good test parts as defective ones."""
-    loaded = load_recipe(_recipe_of(product, None, color), need_model=False)
+    product = product_name(product)
+    loaded = load_recipe(_recipe_for(product, recipe, color), need_model=False)
     folder = (out if color == "rgb" else out / "mono") / product
     parts = [*parts_to_learn_from(good, calibrate, seed), *parts_to_test(defective, seed)]
     collect_simulated(loaded, folder, parts, show_progress, color)
@@ -304,6 +309,14 @@ def _recipe_of(product: str, recipe: Path | None, color: Color) -> Path:
     if not path.is_file():
         known = sorted(p.stem for p in DEMO_RECIPES.glob("*.yaml") if "calibration" not in p.name)
         raise BadInput(f"there is no recipe {path}: name one with --recipe, or a demo product of {', '.join(known)}")
+    return path
+
+
+def _recipe_for(product: str, recipe: Path | None, color: Color) -> Path:
+    """As `_recipe_of`; BadInput for a recipe of another product, whose parts would be rendered instead."""
+    path = _recipe_of(product, recipe, color)
+    if recipe is not None and (own := load_recipe(path, need_model=False).recipe.product) != product:
+        raise BadInput(f"{path}: field product: is {own!r}, but parts of {product!r} were asked for; name its recipe")
     return path
 
 

@@ -105,13 +105,20 @@ def place_defect(body: Body, defect: Defect) -> tuple[int, list[float]]:
         for _ in range(_PLACE_TRIES):
             u, v, angle = _somewhere(patch, rng)
             if _fits(patch, u, v, angle, lengths, defect.kind):
-                row = [
-                    _ROW_KIND[defect.kind], u, v, math.cos(angle), math.sin(angle), *lengths,
-                    defect.depth_um / 1000.0, defect.strength,
-                    bend if is_groove else float(phases[0]), float(phases[1]), *_tint(defect),
-                ]  # fmt: skip
-                return index, row
+                first = bend if is_groove else float(phases[0])
+                return index, row_of(defect, (u, v, angle), lengths, (first, float(phases[1])))
     raise ValueError(f"defect {defect.kind} of {defect.size_mm} mm finds no room on face {face!r}")
+
+
+def row_of(
+    defect: Defect, place: tuple[float, float, float], lengths: tuple[float, float], phases: tuple[float, float]
+) -> list[float]:
+    """The kernels' row of a defect at (u, v, angle), of half length and half width; phases as columns 9 and 10."""
+    u, v, angle = place
+    return [
+        _ROW_KIND[defect.kind], u, v, math.cos(angle), math.sin(angle), *lengths,
+        defect.depth_um / 1000.0, defect.strength, *phases, *_tint(defect),
+    ]  # fmt: skip
 
 
 def _tint(defect: Defect) -> tuple[float, float, float]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 Arrays = dict[str, NDArray[Any]]
 MOST_FILES = 8  # of some 20 MB: a part that lacks a feature is a geometry of its own
 _HERE = Path(__file__).parent
-_SOURCES = ("kernels.py", "surfels.py", "bounce.py")
+_SOURCES = ("kernels.py", "surfels.py", "bounce.py", "meshes/exchange.py", "meshes/shape.py")
 
 
 def load_arrays(key: str) -> Arrays | None:

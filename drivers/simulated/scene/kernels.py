@@ -18,7 +18,9 @@ surface   0:3 normal with relief, 3:6 geometric normal, 6:9 albedo, 9:12 F0, 12 
           26 patch (the plate's number follows the last patch's)
 cells     the coarse grid of a patch (`surfels.py`): 0:2 u, v of its corner, 2:4 cells per mm of u and v, 4:6 cells
           along u and v, 6 number of the first cell, 7 closed round u; the last row is the fixture plate
-look      what a pixel sees: 0:27 the surface, 27:30 the unit vector back to the camera, 30 patch, PLATE or NOTHING
+look      what a pixel sees: 0:27 the surface, 27:30 the unit vector back to the camera, 30 patch, PLATE or NOTHING;
+          of a mesh also (24:26) weights of corners 1 and 2, (26) triangle, and (22) SHADED where this light is blocked
+flaw      a defect on a mesh: 0:14 as on a patch, 14:17 its place, 17:20 U, 20:23 V, 23:26 normal, 26 reach mm
 bounced   per cell and colour 0:3 bounced irradiance, 3:12 its mean direction x, y, z times as much; 12 open share of
           the dome (`bounce.py`)
 """
@@ -44,6 +46,8 @@ BOUNCED_SIZE = 13
 LOOK_SIZE = SURFACE_SIZE + 4
 POLISHED = 0.15  # GGX roughness: below it a highlight is an image of the lamp
 PLATE, NOTHING = -1, -2
+SHADED = 2.0  # what a look says of a light whose way to the surface was traced elsewhere, and is blocked
+FLAW_SIZE = 27
 _FAR = 1e30
 _SHADOW_END = 1.0 - 2e-5  # of the way from light to point: 5 um at 250 mm
 _TWO_PI = 2.0 * math.pi
@@ -397,8 +401,9 @@ def _point_light(
 ) -> float:  # fmt: skip
     """Signal from one point light: light = 0:3 axis, 3 power, 4 lobe exponent; 0 in shadow."""
     x, y, z = s[13] - grids[0, 0], s[14] - grids[0, 1], s[15] - grids[0, 2]
+    is_shaded = s[22] == SHADED
     s[22] = 1.0
-    if s[3] * x + s[4] * y + s[5] * z >= 0.0:
+    if is_shaded or s[3] * x + s[4] * y + s[5] * z >= 0.0:
         return 0.0
     distance = math.sqrt(x * x + y * y + z * z)
     lobe = (light[0] * x + light[1] * y + light[2] * z) / distance
@@ -942,3 +947,194 @@ def received_light(starts: I32, columns: I32, weights: NDArray[np.float32], sent
             green += weight * sent[k, 1]
             blue += weight * sent[k, 2]
         out[row, 0], out[row, 1], out[row, 2] = red, green, blue
+
+
+# -- meshes: what a ray tracer has found is given the same surface, light and truth -------------------------------
+
+
+@kernel
+def _lattice_3(i: int, j: int, k: int, seed: int) -> float:
+    """As `_lattice`, in three dimensions."""
+    layer = np.uint64(k) * np.uint64(0xA0761D6478BD642F)
+    column, row = np.uint64(i) * np.uint64(0x9E3779B97F4A7C15), np.uint64(j) * np.uint64(0xD1B54A32D192ED03)
+    h = _mix(column + row + layer + np.uint64(seed))
+    return float(h >> np.uint64(11)) * (2.0 / 9007199254740992.0) - 1.0
+
+
+@kernel
+def _noise_3(x: float, y: float, z: float, seed: int, gradient: F64) -> float:
+    """As `_noise`, in three dimensions: value, and its derivatives into gradient (3,)."""
+    fx, fy, fz = math.floor(x), math.floor(y), math.floor(z)
+    i, j, k = int(fx), int(fy), int(fz)
+    x -= fx
+    y -= fy
+    z -= fz
+    sx, dx = x * x * x * (x * (x * 6.0 - 15.0) + 10.0), 30.0 * x * x * (x * (x - 2.0) + 1.0)
+    sy, dy = y * y * y * (y * (y * 6.0 - 15.0) + 10.0), 30.0 * y * y * (y * (y - 2.0) + 1.0)
+    sz, dz = z * z * z * (z * (z * 6.0 - 15.0) + 10.0), 30.0 * z * z * (z * (z - 2.0) + 1.0)
+    value = gradient[0] = gradient[1] = gradient[2] = 0.0
+    for c in range(2):
+        wz, gz = (sz, dz) if c == 1 else (1.0 - sz, -dz)
+        for b in range(2):
+            wy, gy = (sy, dy) if b == 1 else (1.0 - sy, -dy)
+            for a in range(2):
+                wx, gx = (sx, dx) if a == 1 else (1.0 - sx, -dx)
+                corner = _lattice_3(i + a, j + b, k + c, seed)
+                value += corner * wx * wy * wz
+                gradient[0] += corner * gx * wy * wz
+                gradient[1] += corner * wx * gy * wz
+                gradient[2] += corner * wx * wy * gz
+    return value
+
+
+@kernel
+def _solid_texture(materials: F64, m: int, s: F64, relief: F64, gradient: F64) -> None:
+    """As `_texture`, of a pattern that goes through the body: its slope (3,) into `relief`, before it is laid flat."""
+    kind, slope, seed = materials[m, 7], materials[m, 8], int(materials[m, 13])
+    pitch = materials[m, 9]
+    x, y, z = (s[13] + materials[m, 11]) / pitch, (s[14] + materials[m, 12]) / pitch, s[15] / pitch
+    relief[0] = relief[1] = relief[2] = 0.0
+    tone = 1.0
+    if kind == GRAIN:
+        _noise_3(x, y, z, seed, gradient)
+        for c in range(3):
+            relief[c] = 0.7 * slope * gradient[c]
+        blotch = _noise_3(0.47 * x + 7.3, 0.47 * y + 1.9, 0.47 * z + 3.7, seed + 1, gradient)
+        for c in range(3):
+            relief[c] += 0.5 * slope * gradient[c]
+        tone += materials[m, 10] * blotch
+    elif kind == BRUSHED:
+        _noise_3(0.04 * x, y, z, seed, gradient)
+        relief[0], relief[1], relief[2] = 0.04 * slope * gradient[0], slope * gradient[1], slope * gradient[2]
+    for c in range(3):
+        s[6 + c] = materials[m, c] * tone
+        s[9 + c] = materials[m, 3 + c]
+    s[12] = materials[m, 6]
+
+
+@kernel
+def _apply_flaw(flaws: F64, i: int, s: F64, relief: F64) -> None:
+    """A defect of a mesh, where the surface s[13:16] with normal s[3:6] lies in it: albedo, mark, slope added."""
+    x, y, z = s[13] - flaws[i, 14], s[14] - flaws[i, 15], s[15] - flaws[i, 16]
+    facing = s[3] * flaws[i, 23] + s[4] * flaws[i, 24] + s[5] * flaws[i, 25]
+    above = x * flaws[i, 23] + y * flaws[i, 24] + z * flaws[i, 25]
+    if facing < 0.6 or abs(above) > flaws[i, 26]:
+        return
+    s[19] = s[20] = 0.0
+    _apply_defect(
+        flaws, i, x * flaws[i, 17] + y * flaws[i, 18] + z * flaws[i, 19],
+        x * flaws[i, 20] + y * flaws[i, 21] + z * flaws[i, 22], s,
+    )  # fmt: skip
+    for c in range(3):
+        relief[c] += s[19] * flaws[i, 17 + c] + s[20] * flaws[i, 20 + c]
+
+
+@kernel
+def _mesh_surface(
+    corners: F64, normals: F64, lifted: F64, owners: I32, materials: F64, flaws: F64, camera: F64,
+    dx: float, dy: float, dz: float, k: int, s: F64, relief: F64, gradient: F64, start: F64,
+) -> None:  # fmt: skip
+    """As `_surface`, where a ray from the camera meets triangle k: the exact place in its plane. `start` (3,) is where
+    the way to a light begins: on the round surface that the triangles stand for (Hanika, Ray Tracing Gems II, 2021)."""
+    a, b, c = corners[k, 0], corners[k, 1], corners[k, 2]
+    ax, ay, az = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+    bx, by, bz = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+    nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    square = nx * nx + ny * ny + nz * nz
+    ox, oy, oz = a[0] - camera[0, 0], a[1] - camera[0, 1], a[2] - camera[0, 2]
+    t = (ox * nx + oy * ny + oz * nz) / (dx * nx + dy * ny + dz * nz)
+    px, py, pz = t * dx - ox, t * dy - oy, t * dz - oz
+    v = ((py * bz - pz * by) * nx + (pz * bx - px * bz) * ny + (px * by - py * bx) * nz) / square
+    w = ((ay * pz - az * py) * nx + (az * px - ax * pz) * ny + (ax * py - ay * px) * nz) / square
+    u = 1.0 - v - w
+    s[13], s[14], s[15] = camera[0, 0] + t * dx, camera[0, 1] + t * dy, camera[0, 2] + t * dz
+    length = 0.0
+    for axis in range(3):
+        s[3 + axis] = u * normals[k, 0, axis] + v * normals[k, 1, axis] + w * normals[k, 2, axis]
+        length += s[3 + axis] * s[3 + axis]
+        start[axis] = u * lifted[k, 0, axis] + v * lifted[k, 1, axis] + w * lifted[k, 2, axis]
+    length = math.sqrt(length)
+    for axis in range(3):
+        s[3 + axis] /= length
+    s[16], s[17], s[18], s[21], s[22] = t, owners[k, 1], 0.0, 0.0, 0.0
+    s[24], s[25], s[26] = v, w, k
+    _solid_texture(materials, owners[k, 0], s, relief, gradient)
+    for i in range(flaws.shape[0]):
+        _apply_flaw(flaws, i, s, relief)
+    along = relief[0] * s[3] + relief[1] * s[4] + relief[2] * s[5]
+    norm = 0.0
+    for axis in range(3):
+        s[axis] = s[3 + axis] - (relief[axis] - along * s[3 + axis])
+        norm += s[axis] * s[axis]
+    norm = 1.0 / math.sqrt(norm)
+    for axis in range(3):
+        s[axis] *= norm
+    _lift(lifted, normals, k, u, v, w, start, gradient)
+    flat = 2e-3 / math.sqrt(square)  # 2 um off the triangle, so that it does not shade itself
+    start[0] += flat * nx
+    start[1] += flat * ny
+    start[2] += flat * nz
+
+
+@kernel
+def _lift(lifted: F64, normals: F64, k: int, u: float, v: float, w: float, start: F64, moved: F64) -> None:
+    """Bring `start` out of the triangle of the lifted corners to their tangent planes, weighted as the corners are."""
+    moved[0] = moved[1] = moved[2] = 0.0
+    for i in range(3):
+        below = square = 0.0
+        for c in range(3):
+            below += (start[c] - lifted[k, i, c]) * normals[k, i, c]
+            square += normals[k, i, c] * normals[k, i, c]
+        if below < 0.0:
+            below = max(below, -0.1 * math.sqrt(square)) / square
+            for c in range(3):
+                moved[c] -= (u, v, w)[i] * below * normals[k, i, c]
+    for c in range(3):
+        start[c] += moved[c]
+
+
+@kernel
+def mesh_look_rows(
+    patches: F64, materials: F64, paints: F64, defects: F64, placement: F64, camera: F64, rays: F64,
+    corners: F64, normals: F64, lifted: F64, owners: I32, flaws: F64, hits: I32,
+    looks: F64, shadow_starts: F64, row_0: int, row_1: int,
+) -> None:  # fmt: skip
+    """As `look_rows`, of a mesh of triangles: hits (H, W) is the triangle that each pixel's ray meets, or -1.
+
+    corners, normals and lifted (T, 3, 3); owners (T, 2) material and face; flaws (D, FLAW_SIZE). shadow_starts
+    (H, W, 3) is where the ways to lights begin. `patches` has no rows; the plate is as everywhere.
+    """
+    s, tangents, relief, gradient, start = (
+        np.zeros(SURFACE_SIZE),
+        np.zeros((2, 3)),
+        np.zeros(3),
+        np.zeros(3),
+        np.zeros(3),
+    )
+    for row in range(row_0, row_1):
+        for column in range(looks.shape[1]):
+            dx = rays[0] + column * rays[3] + row * rays[6]
+            dy = rays[1] + column * rays[4] + row * rays[7]
+            dz = rays[2] + column * rays[5] + row * rays[8]
+            k = hits[row, column]
+            if k >= 0:
+                _mesh_surface(corners, normals, lifted, owners, materials, flaws, camera, dx, dy, dz, k, s,
+                              relief, gradient, start)  # fmt: skip
+            elif dz < 0.0:
+                t = -camera[0, 2] / dz
+                _surface(patches, materials, paints, defects, placement, camera, dx, dy, dz, t, PLATE, s, tangents)
+                s[22], s[26] = 0.0, corners.shape[0]
+                start[0], start[1], start[2] = s[13], s[14], 2e-3
+                k = PLATE
+            else:
+                k = NOTHING
+            shorten = 1.0 / math.sqrt(dx * dx + dy * dy + dz * dz)
+            s[23] = shorten * shorten * shorten * shorten
+            for n in range(SURFACE_SIZE):
+                looks[row, column, n] = s[n]
+            looks[row, column, SURFACE_SIZE] = -dx * shorten
+            looks[row, column, SURFACE_SIZE + 1] = -dy * shorten
+            looks[row, column, SURFACE_SIZE + 2] = -dz * shorten
+            looks[row, column, SURFACE_SIZE + 3] = k
+            for c in range(3):
+                shadow_starts[row, column, c] = start[c]

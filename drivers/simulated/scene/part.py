@@ -16,10 +16,16 @@ from numpy.typing import NDArray
 
 from drivers.simulated.scene import kernels
 from drivers.simulated.scene.defects import DEFECT_KINDS, Defect, draw_defect, place_defect
+from drivers.simulated.scene.meshes.file import SHIPPED_PRODUCTS
+from drivers.simulated.scene.meshes.placing import place_flaw
+from drivers.simulated.scene.meshes.product import MeshProduct, mesh_product
+from drivers.simulated.scene.meshes.shape import Shape
+from drivers.simulated.scene.meshes.sight import TracedPart
 from drivers.simulated.scene.patches import Body, Material
 from drivers.simulated.scene.products import block, connector, knob, lever, targets
 
-PRODUCTS = ("connector", "knob", "block", "lever", "sphere_diffuse", "sphere_mirror", "plane_white", "empty")
+_DRAWN = ("connector", "knob", "block", "lever", "sphere_diffuse", "sphere_mirror", "plane_white", "empty")
+PRODUCTS = (*_DRAWN, *SHIPPED_PRODUCTS)
 _BODIES: Mapping[str, Callable[[], Body]] = {
     "connector": connector.build,
     "knob": knob.build,
@@ -72,11 +78,24 @@ class Packed:
     materials: NDArray[np.float64]
     paints: NDArray[np.float64]
     defects: NDArray[np.float64]
+    traced: TracedPart | None = None  # of a mesh, which has no patches
+
+
+@dataclass(frozen=True)
+class MeshForm:
+    """What a part from a mesh has instead of patches: its drawing, and how this one differs from it along each axis."""
+
+    product: MeshProduct
+    drawing: Shape
+    factors: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Part:
-    """One individual part. `faces[i]` names the face whose id in `ViewTruth.faces` is i; 0 is the fixture."""
+    """One individual part. `faces[i]` names the face whose id in `ViewTruth.faces` is i; 0 is the fixture.
+
+    The body of a part from a mesh has materials and no patches; `form` has its triangles.
+    """
 
     product: str
     seed: int
@@ -84,10 +103,14 @@ class Part:
     placement: Placement
     body: Body
     twin: Body | None  # the same part with nothing missing, if something is missing
+    form: MeshForm | None = None
+    twin_form: MeshForm | None = None
 
     @cached_property
     def faces(self) -> tuple[str, ...]:
         """Names by face id; those of a missing feature keep their ids, so that truth and twin compare."""
+        if self.form is not None:
+            return ("fixture", *self.form.drawing.names)
         whole = self.twin if self.twin is not None else self.body
         names = dict.fromkeys(patch.face for body in (whole, self.body) for patch in body.patches)
         return ("fixture", *names)
@@ -95,12 +118,17 @@ class Part:
     @cached_property
     def packed(self) -> Packed:
         """The part with its defects, as the kernels read it."""
-        return _pack(self.body, self.faces, [d for d in self.defects if d.kind != "missing_feature"])
+        return self._packed(self.body, self.form, [d for d in self.defects if d.kind != "missing_feature"])
 
     @cached_property
     def packed_twin(self) -> Packed | None:
         """The part with nothing missing and without other defects; None where nothing is missing."""
-        return None if self.twin is None else _pack(self.twin, self.faces, [])
+        return None if self.twin is None else self._packed(self.twin, self.twin_form, [])
+
+    def _packed(self, body: Body, form: MeshForm | None, defects: Sequence[Defect]) -> Packed:
+        if form is None:
+            return _pack(body, self.faces, defects)
+        return replace(_pack(body, self.faces, []), traced=_traced(form, defects))
 
 
 def make_part(product: str, seed: int, defects: Sequence[Defect] = (), off: Placement | None = None) -> Part:
@@ -111,16 +139,12 @@ def make_part(product: str, seed: int, defects: Sequence[Defect] = (), off: Plac
 
     Raises ValueError for an unknown product, face or feature, and for more than one missing feature.
     """
-    if product not in PRODUCTS:
-        raise ValueError(f"product {product!r} is unknown; there are {', '.join(PRODUCTS)}")
+    mesh = None if product in _DRAWN else mesh_product(product)
+    if mesh is not None:
+        return _mesh_part(mesh, seed, defects, off)
+    require_product(product)
     rng = np.random.default_rng([seed, zlib.crc32(product.encode())])
-    placement = Placement(
-        float(rng.uniform(-SHIFT_MM, SHIFT_MM)),
-        float(rng.uniform(-SHIFT_MM, SHIFT_MM)),
-        float(rng.uniform(-ROTATION_DEG, ROTATION_DEG)),
-    )
-    if off is not None:
-        placement = placement.then(off)
+    placement = _seated(rng, off)
     if product not in _INSPECTED:
         placement = Placement()
     whole = _BODIES[product]()
@@ -137,10 +161,54 @@ def make_part(product: str, seed: int, defects: Sequence[Defect] = (), off: Plac
     return Part(product, seed, tuple(defects), placement, body, whole)
 
 
+def require_product(product: str) -> None:
+    """Raises ValueError for a product that is neither drawn nor a mesh that can be found, or for a bad mesh."""
+    if product not in _DRAWN and mesh_product(product) is None:
+        raise ValueError(
+            f"product {product!r} is unknown; there are {', '.join(PRODUCTS)}, the meshes in the folders of "
+            "FACET_MESHES, and any mesh by its path (.stl, .obj or .ply)"
+        )
+
+
+def _seated(rng: np.random.Generator, off: Placement | None) -> Placement:
+    """Where one part lies in its seat, which has some play."""
+    placement = Placement(
+        float(rng.uniform(-SHIFT_MM, SHIFT_MM)),
+        float(rng.uniform(-SHIFT_MM, SHIFT_MM)),
+        float(rng.uniform(-ROTATION_DEG, ROTATION_DEG)),
+    )
+    return placement if off is None else placement.then(off)
+
+
+def _mesh_part(mesh: MeshProduct, seed: int, defects: Sequence[Defect], off: Placement | None) -> Part:
+    """As a drawn part: by the product's name and the seed, wherever its file lies."""
+    rng = np.random.default_rng([seed, zlib.crc32(mesh.name.encode())])
+    placement = _seated(rng, off)
+    body = replace(mesh.body, materials={name: _vary(material, rng) for name, material in mesh.body.materials.items()})
+    form = MeshForm(mesh, mesh.drawing, mesh.factors(rng))
+    missing = [(_missing_name(mesh.name, body, d), d.seed) for d in defects if d.kind == "missing_feature"]
+    if not missing:
+        return Part(mesh.name, seed, tuple(defects), placement, body, None, form)
+    if len(missing) > 1:
+        raise ValueError(f"at most one feature can be missing, found {', '.join(name for name, _ in missing)}")
+    lacking = replace(form, drawing=mesh.without(*missing[0]))
+    return Part(mesh.name, seed, tuple(defects), placement, body, body, lacking, form)
+
+
+def _traced(form: MeshForm, defects: Sequence[Defect]) -> TracedPart:
+    shape = form.drawing.scaled(form.factors)
+    flaws = [place_flaw(shape, defect) for defect in defects]
+    owners = np.stack([shape.regions, shape.regions + 1], axis=1).astype(np.int32)  # the plate is face 0
+    return TracedPart(shape, form.drawing, owners, np.array(flaws, np.float64).reshape(-1, kernels.FLAW_SIZE))
+
+
 def random_defect(product: str, kind: str, seed: int) -> Defect:
     """A defect of that kind at inspection size, somewhere on a face that a view can see."""
     if kind not in DEFECT_KINDS:
         raise ValueError(f"defect kind {kind!r} is unknown; there are {', '.join(DEFECT_KINDS)}")
+    mesh = None if product in _DRAWN else mesh_product(product)
+    if mesh is not None:
+        return draw_defect(mesh.body, kind, seed)
     if product not in _INSPECTED:
         raise ValueError(f"defects are drawn for {', '.join(_INSPECTED)}; found product {product!r}")
     return draw_defect(_BODIES[product](), kind, seed)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from drivers.simulated.scene import kernels
 from drivers.simulated.scene.bounce import dome_table, lamp_table, no_table, transport_of
 from drivers.simulated.scene.geometry import Grid, Roi, Standpoint, build_grid, region, stack_grids
 from drivers.simulated.scene.head import LIGHT_DISTANCE_MM, SLANT_DEG, Light, LightHead
+from drivers.simulated.scene.meshes.sight import Band, CameraInputs, Sight, TracedPart
 from drivers.simulated.scene.mounted import MountedCamera
 from drivers.simulated.scene.part import Packed, Part, make_part
 from drivers.simulated.scene.sensor import Sensor, expose_rows, exposure_values, significant_bits
@@ -40,7 +42,6 @@ _CACHE_IMAGES = 256  # small ones would need days to fill the bytes, and look li
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
-CameraInputs = tuple[F64, F64, F64, F64, F64, F64, F64, I32, I32, F64]  # patches to plate, three of a grid, rays
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class Scene:
         self._lock = threading.Lock()
         self._images: OrderedDict[tuple[object, ...], NDArray[np.float32]] = OrderedDict()
         self._looks: tuple[tuple[object, ...], NDArray[np.float64]] = ((), _NO_LOOKS)
+        self._sight: Sight | None = None  # of a part from a mesh, once it is looked at
 
     def gather(self) -> None:
         """Find out which surfaces light each other, so that the first frame does not wait for it: a second of CPU."""
@@ -158,6 +160,12 @@ class Scene:
         camera = _camera_inputs(packed, stand, binning, area)
         grid = stack_grids(_light_grids(packed, stand, light))
         out = np.zeros((area[3], area[2]), np.bool_)
+        if packed.traced is not None:
+            place = stand.head_point(light.position_mm)
+            for band in self._bands(packed.traced, camera, stand, binning, area):
+                away = np.einsum("hwc,hwc->hw", band.looks[..., 3:6], place - band.looks[..., 13:16]) <= 0.0
+                out[band.rows] = away | (band.looks[..., 30] == kernels.NOTHING) | band.blocked(packed.traced, place)
+            return out
         self._by_rows(area[3], lambda a, b: kernels.shadow_rows(*camera, *grid, out, a, b))
         return out
 
@@ -197,7 +205,7 @@ class Scene:
     def _render(self, pose: Pose, light: Light, binning: int, area: Roi, pixel_format: str) -> NDArray[np.float32]:
         stand = Standpoint.of(pose, self.part.placement, self.camera)
         packed = self.part.packed
-        polished = bool((packed.materials[:, _ALPHA] < kernels.POLISHED).any())
+        polished = packed.traced is not None or bool((packed.materials[:, _ALPHA] < kernels.POLISHED).any())
         step = 1 if polished else _TILE_PX.get(binning, 1)
         colours, planes = (_BAYER_COLOURS, _BAYER_PLANES) if pixel_format.startswith("Bayer") else (_ONE, _ONE_PLANE)
         origin = np.array(area[:2], np.int32)
@@ -206,12 +214,20 @@ class Scene:
         kinds = np.full((tiles_y + 1, tiles_x + 1), kernels.NOTHING, np.int32)
         out = np.zeros((area[3], area[2]), np.float32)
         camera = _camera_inputs(packed, stand, binning, area)
-        looks = self._looked(camera, (pose, binning, area)) if step == 1 else _NO_LOOKS
-        inputs = (
-            *camera, lamp(stand, light), *stack_grids(_light_grids(packed, stand, light)),
-            *self._bounced(packed, stand, light),
-            self.sensor.responses(pixel_format), light.is_dome, origin, step,
+        shading = (
+            lamp(stand, light), *stack_grids(_light_grids(packed, stand, light)), *self._bounced(packed, stand, light),
+            self.sensor.responses(pixel_format), light.is_dome,
         )  # fmt: skip
+        if packed.traced is not None:
+            place = stand.head_point(light.position_mm)
+            for band in self._bands(packed.traced, camera, stand, binning, area):
+                looks = band.looks if light.is_dome else band.shaded(packed.traced, place)
+                start, rows = origin + np.array([0, band.rows.start], np.int32), out[band.rows]
+                inputs = (*band.camera, *shading, start, 1, planes, corners, kinds, looks, rows)
+                self._by_rows(len(looks), partial(kernels.radiance_rows, *inputs))
+            return out
+        looks = self._looked(camera, (pose, binning, area)) if step == 1 else _NO_LOOKS
+        inputs = (*camera, *shading, origin, step)
         if step > 1:
             self._by_rows(tiles_y + 1, lambda a, b: kernels.corner_rows(*inputs, colours, corners, kinds, a, b))
         self._by_rows(area[3], lambda a, b: kernels.radiance_rows(*inputs, planes, corners, kinds, looks, out, a, b))
@@ -251,11 +267,30 @@ class Scene:
         normals, albedo = np.zeros((3, *shape), np.float32), np.zeros((3, *shape), np.float32)
         depth, faces, marks = np.zeros(shape, np.float32), np.zeros(shape, np.int16), np.zeros(shape, np.bool_)
         camera = _camera_inputs(packed, stand, binning, area)
+        if packed.traced is not None:
+            for band in self._bands(packed.traced, camera, stand, binning, area):
+                found = [
+                    np.ascontiguousarray(image[..., band.rows, :]) for image in (normals, albedo, depth, faces, marks)
+                ]
+                self._by_rows(len(band.looks), partial(kernels.truth_rows, *band.camera, *found, band.looks))
+                for image, rows in zip((normals, albedo, depth, faces, marks), found, strict=True):
+                    image[..., band.rows, :] = rows
+            return normals, albedo, depth, faces, marks
         self._by_rows(
             area[3],
             lambda a, b: kernels.truth_rows(*camera, normals, albedo, depth, faces, marks, looks, a, b),
         )
         return normals, albedo, depth, faces, marks
+
+    def _bands(
+        self, traced: TracedPart, camera: CameraInputs, stand: Standpoint, binning: int, area: Roi
+    ) -> Iterator[Band]:
+        """What a picture of a mesh sees, band by band; a small one of the part itself is kept for its other lights."""
+        sight = self._sight if self._sight is not None and self._sight.part is traced else Sight(traced)
+        if self.part.packed.traced is traced:
+            self._sight = sight
+        key = (stand.position.tobytes(), stand.axes.tobytes(), binning, area)
+        return sight.bands(camera, (area[3], area[2]), key)
 
     def _by_rows(self, height: int, work: Callable[[int, int], None]) -> None:
         """Do bands of rows on the pool; every pixel is computed alike whoever does it."""

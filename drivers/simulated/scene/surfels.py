@@ -110,11 +110,7 @@ def _grids(packed: Packed) -> F64:
     bounds = [tuple(float(value) for value in row) for row in packed.bounds]
     closed = packed.closed.tolist()
     steps = [CELL_MM] * len(bounds)
-    corners = packed.corners.reshape(-1, 3)
-    lo = corners.min(axis=0) if len(corners) else np.zeros(3)
-    hi = corners.max(axis=0) if len(corners) else np.zeros(3)
-    margin = PLATE_MARGIN_MM
-    bounds.append((float(lo[0]) - margin, float(hi[0]) + margin, float(lo[1]) - margin, float(hi[1]) + margin))
+    bounds.append(_plate_bounds(packed.corners.reshape(-1, 3)))
     closed.append(False)
     steps.append(PLATE_CELL_MM)
     rows, first = [], 0
@@ -123,6 +119,20 @@ def _grids(packed: Packed) -> F64:
         rows.append([u_lo, v_lo, columns / (u_hi - u_lo), lines / (v_hi - v_lo), columns, lines, first, is_closed])
         first += columns * lines
     return np.array(rows, np.float64)
+
+
+def plate_row(corners: F64) -> F64:
+    """(8,) the row of `cells` of the plate alone, round a part with these corners (N, 3); its cells begin at 0."""
+    u_lo, u_hi, v_lo, v_hi = _plate_bounds(corners)
+    columns, lines = _cells_along(u_hi - u_lo, PLATE_CELL_MM), _cells_along(v_hi - v_lo, PLATE_CELL_MM)
+    return np.array([u_lo, v_lo, columns / (u_hi - u_lo), lines / (v_hi - v_lo), columns, lines, 0, False], np.float64)
+
+
+def _plate_bounds(corners: F64) -> tuple[float, float, float, float]:
+    lo = corners.min(axis=0) if len(corners) else np.zeros(3)
+    hi = corners.max(axis=0) if len(corners) else np.zeros(3)
+    margin = PLATE_MARGIN_MM
+    return float(lo[0]) - margin, float(hi[0]) + margin, float(lo[1]) - margin, float(hi[1]) + margin
 
 
 def _cells_along(length_mm: float, step_mm: float) -> int:

@@ -12,6 +12,7 @@ from drivers.geometry.pose import Pose
 from drivers.simulated.config import SimulatedBoard, SimulatedPart, SimulatedRigConfig
 from drivers.simulated.scene import DEFECT_KINDS, PRODUCTS, LightHead, Placement, Scene, make_part, random_defect
 from drivers.simulated.scene.board import BoardMake, BoardPlacement, BoardScene
+from drivers.simulated.scene.meshes.file import find_mesh
 from drivers.simulated.scene.mounted import MountedCamera
 
 BOARD = "charuco"
@@ -120,8 +121,10 @@ class Fixture:
 def _require_known(part: SimulatedPart) -> None:
     if part.board is not None:
         raise ValueError(f"`board` states how a {BOARD} lies; found it with product {part.product!r}")
-    if part.product not in PRODUCTS:
-        raise ValueError(f"unknown product {part.product!r}; there are {', '.join((*PRODUCTS, BOARD))}")
+    if part.product not in PRODUCTS and find_mesh(part.product) is None:
+        raise ValueError(
+            f"unknown product {part.product!r}; there are {', '.join((*PRODUCTS, BOARD))}, and any mesh by its path"
+        )
     for defect in part.defects:
         if defect.kind not in DEFECT_KINDS:
             raise ValueError(f"unknown defect {defect.kind!r}; there are {', '.join(DEFECT_KINDS)}")
