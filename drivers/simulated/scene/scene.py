@@ -223,8 +223,12 @@ class Scene:
             for band in self._bands(packed.traced, camera, stand, binning, area):
                 looks = band.looks if light.is_dome else band.shaded(packed.traced, place)
                 start, rows = origin + np.array([0, band.rows.start], np.int32), out[band.rows]
-                inputs = (*band.camera, *shading, start, 1, planes, corners, kinds, looks, rows)
-                self._by_rows(len(looks), partial(kernels.radiance_rows, *inputs))
+                self._by_rows(
+                    len(looks),
+                    partial(
+                        kernels.radiance_rows, *band.camera, *shading, start, 1, planes, corners, kinds, looks, rows
+                    ),
+                )
             return out
         looks = self._looked(camera, (pose, binning, area)) if step == 1 else _NO_LOOKS
         inputs = (*camera, *shading, origin, step)
@@ -269,12 +273,10 @@ class Scene:
         camera = _camera_inputs(packed, stand, binning, area)
         if packed.traced is not None:
             for band in self._bands(packed.traced, camera, stand, binning, area):
-                found = [
-                    np.ascontiguousarray(image[..., band.rows, :]) for image in (normals, albedo, depth, faces, marks)
-                ]
-                self._by_rows(len(band.looks), partial(kernels.truth_rows, *band.camera, *found, band.looks))
-                for image, rows in zip((normals, albedo, depth, faces, marks), found, strict=True):
-                    image[..., band.rows, :] = rows
+                at = band.rows
+                some = np.zeros_like(normals[:, at]), np.zeros_like(albedo[:, at]), depth[at], faces[at], marks[at]
+                self._by_rows(len(band.looks), partial(kernels.truth_rows, *band.camera, *some, band.looks))
+                normals[:, at], albedo[:, at] = some[0], some[1]
             return normals, albedo, depth, faces, marks
         self._by_rows(
             area[3],

@@ -94,7 +94,7 @@ def _read(path: Path) -> Any:
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(f"{path}: has {path.stat().st_size} bytes, at most {MOST_BYTES} are read; decimate it")
     try:
-        found = trimesh.load(str(path), force="mesh", process=True)
+        found: Any = trimesh.load(str(path), force="mesh", process=True)
         found.merge_vertices(merge_tex=True, merge_norm=True)
         found.update_faces(found.nondegenerate_faces())
     except Exception as error:  # readers of three formats fail each in its own way
