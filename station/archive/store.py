@@ -38,7 +38,7 @@ from station.archive.room import check_room
 from station.archive.spool import spool_of
 from station.archive.tables import InspectionRow, LightRow
 from station.archive.view_files import view_result
-from station.archive.words import all_words, words_of
+from station.archive.words import all_words
 from station.documents.atomic import sync_folder, write_atomic
 from station.inspection.result import DRAFT, HistoryRow, Inspection, Verdict, ViewResult
 from station.inspection.words import GivenWord
@@ -188,7 +188,7 @@ class Archive:
             query = query.where(InspectionRow.verdict == verdict.value)
         with reading(self._engine) as session:
             rows = list(session.scalars(query))
-        words = words_of(self._engine, [row.inspection_id for row in rows])
+        words = all_words(self._engine)
         return [self._history_row(row, words.get(row.inspection_id, ())) for row in rows]
 
     def words(self) -> dict[str, tuple[GivenWord, ...]]:

@@ -66,25 +66,15 @@ def _given(engine: Engine, root: Path, inspection_id: str, word: Word, by: str, 
     return given
 
 
-def words_of(engine: Engine, inspections: Sequence[str]) -> dict[str, tuple[GivenWord, ...]]:
-    """The words on these inspections, the oldest first; those without any are absent. Raises ArchiveError."""
+def all_words(engine: Engine) -> dict[str, tuple[GivenWord, ...]]:
+    """Inspection -> the words on it, the oldest first; those without any are absent. Raises ArchiveError."""
     found: dict[str, tuple[GivenWord, ...]] = {}
     with reading(engine) as session:
         if not inspect(engine).has_table(WordRow.__tablename__):
             return {}  # of an earlier version, opened for reading
-        query = select(WordRow).where(WordRow.inspection_id.in_(inspections)).order_by(WordRow.number)
-        for row in session.scalars(query):
+        for row in session.scalars(select(WordRow).order_by(WordRow.number)):
             found[row.inspection_id] = (*found.get(row.inspection_id, ()), _word(row))
     return found
-
-
-def all_words(engine: Engine) -> dict[str, tuple[GivenWord, ...]]:
-    """Of every inspection on which a word was given. Raises ArchiveError."""
-    with reading(engine) as session:
-        if not inspect(engine).has_table(WordRow.__tablename__):
-            return {}
-        known = list(session.scalars(select(WordRow.inspection_id).distinct()))
-    return words_of(engine, known)
 
 
 def mend_files(engine: Engine, root: Path) -> list[str]:
