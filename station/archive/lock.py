@@ -38,7 +38,9 @@ class WriterLock:
             _lock(descriptor)
         except BlockingIOError as error:
             os.close(descriptor)
-            here, cure = ("to this archive", ", or use another --out") if file == LOCK_FILE else ("here", ", or wait for it")
+            here, cure = (
+                ("to this archive", ", or use another --out") if file == LOCK_FILE else ("here", ", or wait for it")
+            )
             text = f"{root}: {_holder(path)} writes {here}; end it{cure}"
             raise ArchiveInUse(text) from error
         except OSError as error:

@@ -107,9 +107,7 @@ def read_words(folder: Path) -> tuple[GivenWord, ...]:
     try:
         lines = path.read_text("utf-8").splitlines() if path.is_file() else []
         found = [json.loads(line) for line in lines]
-        return tuple(
-            GivenWord(Word(w["word"]), w["by"], w["reason"], datetime.fromisoformat(w["when"])) for w in found
-        )
+        return tuple(GivenWord(Word(w["word"]), w["by"], w["reason"], datetime.fromisoformat(w["when"])) for w in found)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArchiveError(f"{path}: cannot be read ({error}); restore it from a backup") from error
 

@@ -45,7 +45,9 @@ def word(
     inspection_id: Annotated[str, typer.Argument(help="An archived inspection.")],
     said: Annotated[
         Literal["confirmed", "false-call", "missed", "cannot-tell"],
-        typer.Argument(metavar="WORD", help="confirmed, false-call (it is good), missed (it is defective), cannot-tell."),
+        typer.Argument(
+            metavar="WORD", help="confirmed, false-call (it is good), missed (it is defective), cannot-tell."
+        ),
     ],
     by: Annotated[str, typer.Option("--by", help="Who judged the part.")],
     reason: Annotated[str, typer.Option("--reason", help="Why.")],
@@ -111,7 +113,9 @@ def _table(rows: list[HistoryRow]) -> str:
     cells = [HEADINGS, *map(_cells, rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
     lines = ["  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-    return "\n".join([lines[0], *(entry for line, row in zip(lines[1:], rows, strict=True) for entry in (line, *_said(row)))])
+    return "\n".join(
+        [lines[0], *(entry for line, row in zip(lines[1:], rows, strict=True) for entry in (line, *_said(row)))]
+    )
 
 
 def _said(row: HistoryRow) -> list[str]:

@@ -158,7 +158,8 @@ def inspection_of(
 
 
 def provenance(rig: Rig, loaded: LoadedRecipe, release: str) -> dict[str, str]:
-    """What a verdict rests on: SHA-256 of each file of the recipe; its release, or that it is a draft; whether pictures prove; software; rig; devices."""
+    """What a verdict rests on: SHA-256 of each file of the recipe; its release, or that it is a draft; whether pictures
+    prove; software; rig; devices."""
     devices = {"camera": rig.camera.identity, "arm": rig.arm.identity, "lights": rig.lights.identity}
     return {
         **loaded.sha256s,

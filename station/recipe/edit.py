@@ -42,8 +42,9 @@ def update_recipe_values(
 ) -> None:
     """Set measured values in a recipe file; a value of None stays as it is. The file is replaced as a whole.
 
-    `limits` are per view; `sha256` and `model_file` are the model's; `reference_lights` and `reference_camera` are those with which the
-    `reference_levels` were taken; `calibration`, `view_reference` and `part_reference` are a file and its SHA-256.
+    `limits` are per view; `sha256` and `model_file` are the model's; `reference_lights` and `reference_camera` are
+    those with which the `reference_levels` were taken; `calibration`, `view_reference` and `part_reference` are a file
+    and its SHA-256.
 
     Raises DocumentError: the file is no valid recipe, would not be one afterwards, or lacks a view named here;
     ReleaseError for a recipe that was released.

@@ -1,7 +1,7 @@
 """Releases of a recipe on the disk: which there are, which is active, and whether a recipe is the active one.
 
 ```
-releases/RECIPE_ID/active.json       the active number, and every activation: who, when, why; replaced as a whole
+releases/RECIPE_ID/active.json       every activation: number, who, when, why; the last one counts; replaced as a whole
 releases/RECIPE_ID/0003/             one version, beside the recipe; nothing in it ever changes
     recipe.yaml                      names the copies below; any program that takes a recipe takes this one
     calibration.yaml, model.onnx, view_reference.npz, part_reference.npz, flat field
@@ -25,7 +25,6 @@ from station.recipe.fields import Identifier, Sha256
 from station.recipe.loaded import LoadedRecipe
 
 RELEASES, ACTIVE, MANIFEST, RECIPE = "releases", "active.json", "manifest.json", "recipe.yaml"
-FORMAT_VERSION = 1
 
 Number = Annotated[int, Field(ge=1, le=9999)]
 Text = Annotated[str, Field(max_length=1000)]
@@ -88,7 +87,7 @@ class StoredFile(_Record):
 class Manifest(_Record):
     """One version: its files, who released it, when and why, and what the gate found."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1] = 1
     recipe_id: Identifier
     number: Number
     created: datetime
@@ -106,6 +105,7 @@ class Activation(_Record):
     """A version was made active."""
 
     number: Number
+    manifest_sha256: Sha256
     when: datetime
     by: Text
     why: Text
@@ -113,13 +113,20 @@ class Activation(_Record):
 
 
 class Active(_Record):
-    """active.json: the number that counts, and how it came to that."""
+    """active.json: every version that was made active; the last one counts."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1] = 1
     recipe_id: Identifier
-    number: Number
-    manifest_sha256: Sha256
-    activations: tuple[Activation, ...]
+    activations: Annotated[tuple[Activation, ...], Field(min_length=1)]
+
+    @property
+    def number(self) -> int:
+        """Of the active version."""
+        return self.activations[-1].number
+
+    def manifest_sha256(self, number: int) -> str | None:
+        """Of a version's manifest, as it was when that version was made active; None where it never was."""
+        return next((a.manifest_sha256 for a in reversed(self.activations) if a.number == number), None)
 
 
 def home_of(recipe: Path, recipe_id: str) -> Path:
@@ -206,7 +213,7 @@ def release_of(loaded: LoadedRecipe) -> str:
         active = read_active(home)
         if active is None:
             return f"{DRAFT}: {loaded.path.name} was never released"
-        manifest = read_manifest(home, active.number, active.manifest_sha256)
+        manifest = read_manifest(home, active.number, active.manifest_sha256(active.number))
     except ReleaseError as error:
         return f"{DRAFT}: {error}"
     different = differing(loaded, manifest)
