@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from made_collection import made_collection, made_recipe, made_references
 
+from station.recipe.loaded import load_recipe
+from station.recipe.releases import home_of
+from station.release.gate import Asked, GateReport, run_gate
 from station.teach.training import train
 
 
@@ -36,3 +39,18 @@ def folder(trained_folder: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def recipe(folder: Path) -> Path:
     return folder / "recipe" / "tile.yaml"
+
+
+@pytest.fixture(scope="session")
+def found(trained_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> GateReport:
+    """The gate, run once on the trained recipe; for tests of what comes after it."""
+    folder = tmp_path_factory.mktemp("gate")
+    shutil.copytree(trained_folder, folder, dirs_exist_ok=True)
+    loaded = load_recipe(folder / "recipe" / "tile.yaml")
+    return run_gate(loaded, None, home_of(loaded.path, "tile"), Asked(collection=folder / "tiles"), lambda *_: None)
+
+
+@pytest.fixture
+def gated(found: GateReport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate finds the same again without judging."""
+    monkeypatch.setattr("station.release.releasing.run_gate", lambda *_: found)

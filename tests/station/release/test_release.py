@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,8 @@ from station.commands.exit_codes import ExitCode, run_guarded
 from station.engine.preparation import read_recipe_files
 from station.recipe.edit import update_recipe_values
 from station.recipe.loaded import load_recipe
-from station.recipe.releases import ReleaseError, home_of, read_active, release_of
-from station.release.gate import Asked, GateReport, run_gate
+from station.recipe.releases import ReleaseError, read_active, release_of
+from station.release.gate import Asked
 from station.release.releasing import release_recipe, roll_back
 from station.release.version import PARTIAL
 from station.teach.training import train
@@ -29,21 +28,6 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 def silent(_what: str, _share: float) -> None:
     """Progress that nobody reads."""
-
-
-@pytest.fixture(scope="session")
-def found(trained_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> GateReport:
-    """The gate, run once on the trained recipe; for tests of what comes after it."""
-    folder = tmp_path_factory.mktemp("gate")
-    shutil.copytree(trained_folder, folder, dirs_exist_ok=True)
-    loaded = load_recipe(folder / "recipe" / "tile.yaml")
-    return run_gate(loaded, None, home_of(loaded.path, "tile"), Asked(collection=folder / "tiles"), silent)
-
-
-@pytest.fixture
-def gated(found: GateReport, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gate finds the same again without judging."""
-    monkeypatch.setattr("station.release.releasing.run_gate", lambda *_: found)
 
 
 def released(recipe: Path, why: str = "tried") -> int | None:
