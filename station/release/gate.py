@@ -91,7 +91,13 @@ def _known(base: Manifest | None, home: Path, asked: Asked) -> tuple[list[KnownP
     if asked.collection is not None:
         defective, good = collected_tests(asked.collection)
     if base is not None and not asked.new_reference:
-        kept = {part.key: part for part in (*recorded(base.gate.reference, home), *named)}
+        before = (part for part in base.gate.reference if part.name not in base.gate.accepted)
+        kept = {part.key: part for part in (*recorded(before, home), *named)}
+        if not kept:
+            raise ReleaseError(
+                f"{home}: every part of the reference set was accepted with another verdict, so that none is left: "
+                "define the set anew with --new-reference"
+            )
         return defective, list(kept.values()), False
     reference = [*good, *(replace(part, expected=Verdict.FAIL) for part in defective), *named]
     if not reference:
@@ -138,8 +144,7 @@ def _report(
         for part in in_set
         if not part.is_kept and part.name not in accepted and part.name not in said
     ]
-    reference = tuple(_as_expected(p, p.found) if p.name in accepted else p for p in in_set)
-    gate = Gate(checks=checks, defective=tuple(missed), reference=reference, accepted=accepted)
+    gate = Gate(checks=checks, defective=tuple(missed), reference=tuple(in_set), accepted=accepted)
     return GateReport(gate, tuple(failures), left_out)
 
 

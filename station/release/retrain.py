@@ -15,7 +15,15 @@ from station.judge.detector import AnomalyDetector
 from station.recipe.edit import update_recipe_values
 from station.recipe.fields import Recipe
 from station.recipe.loaded import LoadedRecipe, load_recipe
-from station.recipe.releases import JudgedPart, home_of, read_active, read_manifest, recipe_file, refuse_version
+from station.recipe.releases import (
+    JudgedPart,
+    home_of,
+    is_version,
+    read_active,
+    read_manifest,
+    recipe_file,
+    refuse_version,
+)
 from station.release.known_parts import GOOD, KnownPart, Progress, archived_part, collected_tests, judged, recorded
 from station.teach.add_archived import add_archived, archived_name
 from station.teach.fit_for_recipe import check_collection
@@ -97,11 +105,12 @@ def retrain(
     check_collection(loaded, store_of_parts)
     taught = take_words(loaded, store_of_parts, archive)
     base = _base(recipe, loaded)
-    draft = draft_of(recipe, loaded)
-    trained = train(None, collection, draft, steps, disturbed=disturbed, encoder=encoder)
     known = _known_parts(base, collection, taught)
     home = home_of(recipe, loaded.recipe.recipe_id)
-    before, after = (_judged(known, load_recipe(path), home, progress) for path in (base, draft))
+    before = _judged(known, load_recipe(base), home, progress)  # the recipe itself may be the draft
+    draft = draft_of(recipe, loaded)
+    trained = train(None, collection, draft, steps, disturbed=disturbed, encoder=encoder)
+    after = _judged(known, load_recipe(draft), home, progress)
     changes = tuple((a, b) for a, b in zip(before, after, strict=True) if a.found is not b.found)
     return RetrainReport(draft, _name(base), taught, trained, changes, len(known))
 
@@ -173,9 +182,9 @@ def _base(recipe: Path, loaded: LoadedRecipe) -> Path:
 def _known_parts(base: Path, collection: Path, taught: Taught) -> list[KnownPart]:
     """The reference set and defective parts of the release, else the collection's test parts; then the words' parts."""
     folder = base.absolute().parent
-    if folder.name.isdigit() and (manifest_home := folder.parent):
-        gate = read_manifest(manifest_home, int(folder.name)).gate
-        found = [*recorded(gate.defective, manifest_home), *recorded(gate.reference, manifest_home)]
+    if is_version(folder):
+        gate = read_manifest(folder.parent, int(folder.name)).gate
+        found = recorded((*gate.defective, *gate.reference), folder.parent)
     else:
         defective, good = collected_tests(collection)
         found = [*defective, *good]
@@ -191,7 +200,7 @@ def _judged(known: list[KnownPart], loaded: LoadedRecipe, home: Path, progress: 
 
 def _name(base: Path) -> str:
     folder = base.absolute().parent
-    return f"version {int(folder.name)}" if folder.name.isdigit() else str(base)
+    return f"version {int(folder.name)}" if is_version(folder) else str(base)
 
 
 def _ratio(part: JudgedPart) -> str:

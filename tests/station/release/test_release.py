@@ -90,7 +90,7 @@ def test_the_way_of_a_recipe_from_draft_to_release_and_back(
     assert "version 1  ACTIVE" in text
     assert "Anna: first one" in text
     assert "rolled back 1" in text
-    assert "reference set 2 of 2 kept, 1 accepted" in text
+    assert "reference set 1 of 2 kept, 1 accepted" in text
 
 
 @pytest.mark.usefixtures("gated")
