@@ -163,7 +163,7 @@ def _checks(loaded: LoadedRecipe, detector: AnomalyDetector) -> dict[str, str]:
         f"(allowed {SCORE_TOLERANCE:g}), map within {MAP_TOLERANCE:g}{_export_record(loaded, detector)}"
     )
     proofs = {"camera and lamps": why_unproven(loaded), "the part's place": why_part_unknown(loaded)}
-    proven = [what if why is None else f"{what} NOT ({why})" for what, why in proofs.items()]
+    proven = [f"{what}: {'yes' if why is None else f'NO, {why}'}" for what, why in proofs.items()]
     return {
         "hashes": f"{hashes}{pinned}",
         "self-test": f"{detector.model_id}, {len(detector.metadata.views)} views",
