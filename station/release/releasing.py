@@ -142,8 +142,9 @@ class RollbackReport:
     def as_text(self) -> str:
         """What is active, and what to run."""
         return (
-            f"version {self.number} is active, after version {self.before}; run it with --recipe {self.home}; the "
-            "recipe file itself stays as it is, a draft where its content is another; a station that has prepared another version goes on with that until its recipe is prepared again"
+            f"version {self.number} is active, after version {self.before}; run it with --recipe {self.home}. The "
+            "recipe file stays as it is, a draft where its content is another. A station that has prepared another "
+            "version goes on with that until its recipe is prepared again"
         )
 
 
