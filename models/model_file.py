@@ -30,7 +30,7 @@ class ModelFile:
         self._session, self._metadata = _opened(file)
         self._dataset = dataset
         self._regions = dict(zip(dataset.views, regions_of(dataset), strict=True))
-        self._config = TrainConfig.from_dict(self._metadata["config"])
+        self.config = TrainConfig.from_dict(self._metadata["config"])
         self._inputs = {i.name for i in self._session.get_inputs()}
         self._check(file)
         suggested = {view: float(v) for view, v in self._metadata["limits_suggested"].items()}
@@ -59,7 +59,7 @@ class ModelFile:
     def judge(self, item: Item) -> tuple[float, NDArray[np.float32]]:
         """The score and the map (H, W) of one view."""
         arrays: dict[str, Any] = {
-            "diffuse_rgb": read_rgb(item.rgb, self._config)[None],
+            "diffuse_rgb": read_rgb(item.rgb, self.config)[None],
             "normals": _normals(item, self._dataset.input_size)[None],
             "view_index": np.array([self._metadata["views"].index(item.view)], np.int64),
             "region": self._regions[item.view].astype(np.float32)[None],

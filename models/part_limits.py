@@ -102,7 +102,7 @@ def limits_by_risk(scores: Mapping[str, Sequence[float]], risk: Risk | None = No
     n, views = table.shape
     location, scale = _laws(table)
     excess = ((table - location) / scale).max(axis=1)
-    at, spread = _law(np.sort(excess)[:, None])
+    at, spread = law_of(np.sort(excess)[:, None])
     threshold = float(at[0] + spread[0] * _predictive(n, views, risk.overkill))
     most = _most_above(n, risk.overkill)
     is_refuted = bool(np.count_nonzero(excess > threshold) > most)
@@ -161,11 +161,11 @@ def _table(scores: Mapping[str, Sequence[float]]) -> F64:
 
 def _laws(table: F64) -> tuple[F64, F64]:
     """Location and scale (V,) of each view, the scale with a floor."""
-    location, scale = _law(np.sort(table, axis=0))
+    location, scale = law_of(np.sort(table, axis=0))
     return location, np.maximum(scale, LEAST_SCALE * np.maximum(np.abs(location), 1))
 
 
-def _law(ranked: F64) -> tuple[F64, F64]:
+def law_of(ranked: F64) -> tuple[F64, F64]:
     """Gumbel's location and scale (...,) by least squares over the body of `ranked` (n, ...), sorted along axis 0."""
     n = len(ranked)
     position = (np.arange(1, n + 1) - 0.44) / (n + 0.12)  # Gringorten 1963: nearly unbiased for Gumbel's law
@@ -196,9 +196,9 @@ def _draws(n: int, views: int) -> tuple[F64, F64]:
     """
     rng = np.random.default_rng(17)
     values = -np.log(-np.log(rng.uniform(size=(min(n, MOST_DRAWN), DRAWS, views))))
-    location, scale = _law(np.sort(values, axis=0))
+    location, scale = law_of(np.sort(values, axis=0))
     excess = ((values - location) / scale).max(axis=2)  # (n, DRAWS)
-    at, spread = _law(np.sort(excess, axis=0))
+    at, spread = law_of(np.sort(excess, axis=0))
     return location + scale * at[:, None], scale * spread[:, None]
 
 

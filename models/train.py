@@ -43,6 +43,7 @@ class TrainReport:
     risk: PartLimits  # what the held-out parts say about them
     good_scores: dict[str, tuple[float, float]]  # per view: mean and highest of held-out good parts
     parity: ParityReport
+    held_out: GoodScores  # of each part by name
 
     def to_json(self) -> str:
         """Indented JSON, one field for each of this record's."""
@@ -196,4 +197,5 @@ def _report(
         risk=found,
         good_scores=good.summary(),
         parity=exported.parity,
+        held_out=good,
     )

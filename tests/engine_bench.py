@@ -195,4 +195,6 @@ def _files(path: Path) -> SimpleNamespace:
         view_references=None,
         part_references=None,
     )
-    return SimpleNamespace(path=path, loaded=loaded, plan=PLAN, detector=SimpleNamespace(model_id="m"))
+    return SimpleNamespace(
+        path=path, loaded=loaded, plan=PLAN, detector=SimpleNamespace(model_id="m"), release="draft: of a test"
+    )

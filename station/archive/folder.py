@@ -40,6 +40,7 @@ from station.inspection.result import Inspection
 MANIFEST = "manifest.json"
 VERDICT = "verdict.json"
 FRAMES = "frames.json"
+ADDED_LATER = "words.jsonl"  # what people said since: station/archive/words.py
 PARTIAL_PREFIX = ".partial-"
 WRITERS = 2
 
@@ -162,7 +163,10 @@ def verify_record(folder: Path, manifest_sha256: str) -> list[str]:
         except ArchiveError as error:
             problems.append(f"{name}: {error}")
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    problems += [f"{name}: was not archived with this record" for name in sorted(found - {MANIFEST, *manifest.files})]
+    problems += [
+        f"{name}: was not archived with this record"
+        for name in sorted(found - {MANIFEST, ADDED_LATER, *manifest.files})
+    ]
     return problems
 
 

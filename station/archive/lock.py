@@ -23,12 +23,12 @@ class WriterLock:
         self._descriptor: int | None = descriptor
 
     @classmethod
-    def take(cls, root: Path, purpose: str) -> WriterLock:
-        """Take the lock of the archive in `root`.
+    def take(cls, root: Path, purpose: str, file: str = LOCK_FILE) -> WriterLock:
+        """Take the lock of the archive, or of what else is written, in `root`.
 
         Raises ArchiveInUse naming the process that holds it, and ArchiveError where the file cannot be locked.
         """
-        path = root / LOCK_FILE
+        path = root / file
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
@@ -38,7 +38,10 @@ class WriterLock:
             _lock(descriptor)
         except BlockingIOError as error:
             os.close(descriptor)
-            text = f"{root}: {_holder(path)} writes to this archive; end it, or use another --out"
+            here, cure = (
+                ("to this archive", ", or use another --out") if file == LOCK_FILE else ("here", ", or wait for it")
+            )
+            text = f"{root}: {_holder(path)} writes {here}; end it{cure}"
             raise ArchiveInUse(text) from error
         except OSError as error:
             os.close(descriptor)

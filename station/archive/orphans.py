@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 
 from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
 
 from station.archive.database import insert_record, reading
 from station.archive.errors import ArchiveError
@@ -16,6 +17,7 @@ from station.archive.folder import MANIFEST, PARTIAL_PREFIX, read_record, verify
 from station.archive.ids import is_inspection_id
 from station.archive.spool import Spool
 from station.archive.tables import InspectionRow
+from station.archive.words import enter_words, mend_files
 from station.documents.atomic import sync_folder
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ def put_in_order(root: Path, engine: Engine, spool: Spool) -> tuple[str, ...]:
         if folder.name not in known and is_inspection_id(folder.name):
             notes.append(_enter(root, engine, folder))
     spool.drop_all(_known(engine))
+    notes += mend_files(engine, root)
     for note in notes:
         log.warning("%s", note)
     return tuple(notes)
@@ -114,6 +117,9 @@ def _bring_home(root: Path, spool: Spool, kept: Path) -> str:
 def _enter(root: Path, engine: Engine, folder: Path) -> str:
     try:
         insert_record(engine, root, read_record(folder))
+        with Session(engine) as session:
+            enter_words(session, folder.name, folder)
+            session.commit()
     except Exception as error:  # one damaged folder must not keep the archive from opening, whatever is wrong with it
         text = str(error) if isinstance(error, ArchiveError) else f"{type(error).__name__}: {error}"
         return f"{folder}: has no row in the data base and could not be entered: {text}"

@@ -38,8 +38,10 @@ from station.archive.room import check_room
 from station.archive.spool import spool_of
 from station.archive.tables import InspectionRow, LightRow
 from station.archive.view_files import view_result
+from station.archive.words import all_words
 from station.documents.atomic import sync_folder, write_atomic
-from station.inspection.result import HistoryRow, Inspection, Verdict, ViewResult
+from station.inspection.result import DRAFT, HistoryRow, Inspection, Verdict, ViewResult
+from station.inspection.words import GivenWord
 from station.lights.series import LightReading
 
 DATABASE = "archive.sqlite"
@@ -185,7 +187,13 @@ class Archive:
         if verdict is not None:
             query = query.where(InspectionRow.verdict == verdict.value)
         with reading(self._engine) as session:
-            return [self._history_row(row) for row in session.scalars(query)]
+            rows = list(session.scalars(query))
+        words = all_words(self._engine)
+        return [self._history_row(row, words.get(row.inspection_id, ())) for row in rows]
+
+    def words(self) -> dict[str, tuple[GivenWord, ...]]:
+        """Inspection -> what people said of it, the oldest first. Raises ArchiveError."""
+        return all_words(self._engine)
 
     def light_readings(
         self, limit: int = 1000, recipe_id: str | None = None, *, calibration: str | None = None, with_first: int = 0
@@ -255,7 +263,7 @@ class Archive:
             )
         return row
 
-    def _history_row(self, row: InspectionRow) -> HistoryRow:
+    def _history_row(self, row: InspectionRow, words: tuple[GivenWord, ...]) -> HistoryRow:
         """The row as a list shows it, with the folder's absolute path."""
         return HistoryRow(
             row.inspection_id,
@@ -265,6 +273,8 @@ class Archive:
             row.deciding_view,
             row.is_simulated,
             str(self._root / row.folder),
+            row.provenance.get("release", "").startswith(DRAFT),
+            words,
         )
 
 

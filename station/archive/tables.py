@@ -86,6 +86,19 @@ class LightRow(Table):
     relighting_residual: Mapped[float | None]
 
 
+class WordRow(Table):
+    """A person's word on an inspection; rows are only added. Older data bases get this table when they are opened."""
+
+    __tablename__ = "word"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    inspection_id: Mapped[str] = mapped_column(ForeignKey("inspection.inspection_id"), index=True)
+    word: Mapped[str] = mapped_column(String(16))
+    by: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(String(500))
+    creation_time: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class FrameRow(Table):
     """One frame: its file, and the camera's figures of it."""
 

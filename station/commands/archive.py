@@ -40,6 +40,29 @@ def history(
     say([_as_dict(row) for row in rows], as_json, _table(rows) if rows else f"{archive}: no such inspection")
 
 
+def word(
+    archive: Annotated[Path, typer.Argument(help="Folder of the archive, as `inspect` writes it.")],
+    inspection_id: Annotated[str, typer.Argument(help="An archived inspection.")],
+    said: Annotated[
+        Literal["confirmed", "false-call", "missed", "cannot-tell"],
+        typer.Argument(
+            metavar="WORD", help="confirmed, false-call (it is good), missed (it is defective), cannot-tell."
+        ),
+    ],
+    by: Annotated[str, typer.Option("--by", help="Who judged the part.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Store a person's word on an archived part beside the machine's verdict; `retrain` learns from it."""
+    from station.archive.store import DATABASE
+    from station.archive.words import give_word
+    from station.inspection.words import Word
+
+    given = give_word(archive / DATABASE, inspection_id, Word(said), by, reason)
+    text = f"{inspection_id}: {given.word.value}, says {given.by}; the machine's verdict stays as it is"
+    say({"inspection_id": inspection_id, **given.as_dict()}, as_json, text)
+
+
 def rejudge(
     inspection_id: Annotated[str, typer.Argument(help="An archived inspection.")],
     archive: ArchiveOption,
@@ -80,6 +103,8 @@ def _as_dict(row: HistoryRow) -> dict[str, object]:
         "deciding_view": row.deciding_view,
         "is_simulated": row.is_simulated,
         "folder": row.folder,
+        "is_draft": row.is_draft,
+        "words": [word.as_dict() for word in row.words],
     }
 
 
@@ -87,17 +112,26 @@ def _table(rows: list[HistoryRow]) -> str:
     """A line per inspection under headings, each column as wide as its widest text."""
     cells = [HEADINGS, *map(_cells, rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
+    lines = ["  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     return "\n".join(
-        "  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip() for line in cells
+        [lines[0], *(entry for line, row in zip(lines[1:], rows, strict=True) for entry in (line, *_said(row)))]
     )
 
 
+def _said(row: HistoryRow) -> list[str]:
+    """A line for each word that a person gave on the part."""
+    return [
+        f"    {word.word.value}, says {visible(word.by)} ({word.when:%Y-%m-%d %H:%M}): {visible(word.reason)}"
+        for word in row.words
+    ]
+
+
 def _cells(row: HistoryRow) -> tuple[str, ...]:
-    simulated = "  simulated" if row.is_simulated else ""
+    marks = ("  simulated" if row.is_simulated else "") + ("  DRAFT" if row.is_draft else "")
     return (
         f"{row.creation_time:%Y-%m-%d %H:%M:%S}",
         row.verdict.value,
         visible(row.part_id),
         visible(row.deciding_view or "-"),
-        row.inspection_id + simulated,
+        row.inspection_id + marks,
     )

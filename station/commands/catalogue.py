@@ -59,6 +59,10 @@ COMMANDS: Mapping[str, Entry] = {
         "station.commands.archive:history",
         "List archived inspections, the latest first: id, part, verdict, time, deciding view, simulated or not.",
     ),
+    "word": Entry(
+        "station.commands.archive:word",
+        "Store a person's word on an archived part beside the machine's verdict; `retrain` learns from it.",
+    ),
     "rejudge": Entry(
         "station.commands.archive:rejudge",
         "Judge an archived inspection again, from the archive alone; ends with 1 if the verdict differs.",
@@ -78,6 +82,26 @@ COMMANDS: Mapping[str, Entry] = {
     "limits": Entry(
         "station.commands.teach:limits",
         "Choose limits at a stated overkill of whole parts, with what the held-out parts promise; --write keeps them.",
+    ),
+    "release": Entry(
+        "station.commands.release:release",
+        "Run the gate on a draft, write it as the next immutable version, make that active; ends with 1 if it fails.",
+    ),
+    "rollback": Entry(
+        "station.commands.release:rollback",
+        "Make another version of a recipe active, once its files have the hashes of its release.",
+    ),
+    "diff": Entry(
+        "station.commands.release:diff",
+        "What two recipes or versions differ in: fields, limits, files, model, and verdicts on known parts.",
+    ),
+    "models": Entry(
+        "station.commands.release:models",
+        "List a recipe's versions: which is active, when, by whom and why each was released, and what the gate found.",
+    ),
+    "retrain": Entry(
+        "station.commands.release:retrain",
+        "Take people's words into the collection, train the next draft on it, and print which verdicts change.",
     ),
     "quantise": Entry(
         "station.commands.teach:quantise",

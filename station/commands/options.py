@@ -9,5 +9,7 @@ import typer
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 OutOption = Annotated[Path, typer.Option("--out", file_okay=False, help="Folder for results; made if absent.")]
-RecipeOption = Annotated[Path, typer.Option("--recipe", help="Recipe file.")]
+RecipeOption = Annotated[
+    Path, typer.Option("--recipe", help="Recipe file, or the folder of its releases: the active one.")
+]
 ArchiveOption = Annotated[Path, typer.Option("--archive", help="Folder of the archive, as `inspect` writes it.")]

@@ -30,6 +30,7 @@ class BannerKind(StrEnum):
 
 
 KEEP_OUT = "KEEP OUT"
+DRAFT_LINE = "DRAFT: this recipe is not the active release"
 _MAY_REMOVE = "the part may be removed"
 _MOVES = "keep out: the arm moves"
 _ANYWHERE = "Do not reach in: the arm may stand anywhere."
@@ -64,6 +65,8 @@ def banner_of(situation: Situation) -> BannerContent:
     kind, lines = _word_and_lines(situation)
     is_about_the_part = kind in (BannerKind.PASS, BannerKind.FAIL, BannerKind.UNDECIDED, BannerKind.INSPECTING)
     muted = () if is_about_the_part else last_part_lines(situation)
+    if situation.is_draft and (is_about_the_part or kind is BannerKind.READY):
+        lines = (DRAFT_LINE, *lines)
     return BannerContent(kind, lines, _progress(situation, kind), muted, situation.must_keep_out)
 
 

@@ -232,7 +232,8 @@ def _viewing_text(shown: Shown, *, is_past: bool) -> str:
         when = shown.inspection.creation_time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         verdict = shown.inspection.verdict.value
         rig = ", SIMULATED" if shown.inspection.is_simulated else ""
-        return f"ARCHIVE: part {shown.part_id}, {when}, {verdict}{rig}"
+        draft = ", DRAFT" if shown.inspection.is_draft else ""
+        return f"ARCHIVE: part {shown.part_id}, {when}, {verdict}{draft}{rig}"
     if is_past and shown.inspection is not None:
         when = shown.inspection.creation_time.astimezone().strftime("%H:%M")
         return f"LAST: part {shown.part_id}, {shown.inspection.verdict.value} at {when}"

@@ -21,7 +21,7 @@ from station.engine.events import (
     StepDone,
 )
 from station.inspection.causes import Cause, causes_of
-from station.inspection.result import Inspection, inspection_without_pictures
+from station.inspection.result import DRAFT, Inspection, inspection_without_pictures
 from station.lights.warning import LightWarning
 
 # Ready comes a moment before the result of the job that it ends. In these states a job ended without a result.
@@ -109,6 +109,13 @@ class Situation:
     def is_simulated(self) -> bool:
         """Whether the recipe's rig is simulated, or the last result was."""
         return bool(self.recipe and self.recipe.is_simulated) or bool(self.result and self.result.is_simulated)
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether no release judged the last result, or without one, whether the recipe is no active release."""
+        if self.result is not None:
+            return self.result.is_draft
+        return self.recipe is not None and self.recipe.release.startswith(DRAFT)
 
     @property
     def causes(self) -> tuple[Cause, ...]:

@@ -120,6 +120,7 @@ class Engine:
             limits=tuple(v.limit for v in recipe.viewpoints),
             model_id=prepared.files.detector.model_id,
             is_simulated=rig.is_simulated,
+            release=prepared.files.release,
         )
 
     def lights_event(self) -> LightsWatched | None:
@@ -183,7 +184,7 @@ class Engine:
                 part_id=part_id,
                 loaded=self._prepared.files.loaded,
                 plan=self._prepared.files.plan,
-                provenance=provenance(self._rig, self._prepared.files.loaded),
+                provenance=provenance(self._rig, self._prepared.files.loaded, self._prepared.files.release),
             )
             announced = threading.Event()
             thread = threading.Thread(

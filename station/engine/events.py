@@ -38,6 +38,7 @@ class RecipeRead:
     limits: tuple[float, ...]
     model_id: str
     is_simulated: bool  # what the rig file says
+    release: str = ""  # the active release's number, or `draft: ` and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class RecipePrepared:
     limits: tuple[float, ...]
     model_id: str
     is_simulated: bool
+    release: str = ""  # as of RecipeRead
 
 
 @dataclass(frozen=True, slots=True)

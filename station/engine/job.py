@@ -157,11 +157,13 @@ def inspection_of(
     )
 
 
-def provenance(rig: Rig, loaded: LoadedRecipe) -> dict[str, str]:
-    """What a verdict rests on: SHA-256 of each file of the recipe; whether pictures prove; software; rig; devices."""
+def provenance(rig: Rig, loaded: LoadedRecipe, release: str) -> dict[str, str]:
+    """What a verdict rests on: SHA-256 of each file of the recipe; its release, or that it is a draft; whether pictures
+    prove; software; rig; devices."""
     devices = {"camera": rig.camera.identity, "arm": rig.arm.identity, "lights": rig.lights.identity}
     return {
         **loaded.sha256s,
+        "release": release,
         "picture_proofs": f"not made: {why}" if (why := why_unproven(loaded)) else "made",
         "part_placement": f"not made: {why}" if (why := why_part_unknown(loaded)) else "made",
         "software": f"facet-station {version('facet-station')}",

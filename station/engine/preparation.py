@@ -8,9 +8,11 @@ from pathlib import Path
 
 from drivers.protocols import CameraSettings
 from station.acquire.plan import CaptureStep, make_plan
+from station.inspection.result import DRAFT
 from station.judge.detector import AnomalyDetector
 from station.judge.view_judge import ViewJudge
 from station.recipe.loaded import LoadedRecipe, load_recipe
+from station.recipe.releases import recipe_file, release_of
 from station.rig.devices import Rig
 from station.rig.inference import CPU, InferenceChoice
 
@@ -27,6 +29,7 @@ class RecipeFiles:
     loaded: LoadedRecipe
     plan: tuple[CaptureStep, ...]
     detector: AnomalyDetector
+    release: str = f"{DRAFT}: not compared with any release"  # see station.recipe.releases.release_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,13 @@ class Prepared:
 def read_recipe_files(path: Path, inference: InferenceChoice = CPU) -> RecipeFiles:
     """Read the recipe and the model, which is to run by `inference`, and check that they fit.
 
-    Raises DocumentError, ModelRefused.
+    A folder of releases stands for the active one. Raises DocumentError, ModelRefused, ReleaseError.
     """
-    loaded = load_recipe(path)
+    loaded = load_recipe(recipe_file(path))
     detector = AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256, inference)
     detector.check_fits(loaded.recipe)
     detector.check_regions(loaded)
-    return RecipeFiles(path, loaded, make_plan(loaded.recipe), detector)
+    return RecipeFiles(path, loaded, make_plan(loaded.recipe), detector, release_of(loaded))
 
 
 def prepare(files: RecipeFiles, rig: Rig) -> Prepared:

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.inspection.reasons import Reason
+from station.inspection.words import GivenWord
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 
+DRAFT = "draft"  # how `provenance["release"]` begins where no active release judged; else it is the release's number
 RE_EXPOSED = "re_exposed"  # in `ViewResult.quality`: frames that did not come whole and were exposed again
 
 
@@ -83,7 +85,17 @@ class Inspection:
     is_partial: bool
     creation_time: datetime  # UTC
     processing_times_ms: dict[str, float]
-    provenance: dict[str, str]  # recipe, calibration and model SHA-256, device identities, software version
+    provenance: dict[str, str]  # recipe, calibration and model SHA-256, release, device identities, software version
+
+    @property
+    def release(self) -> str:
+        """The number of the release that judged, or `draft: ` and why; empty in records from before there were any."""
+        return self.provenance.get("release", "")
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether the recipe was not the active release when it was prepared."""
+        return self.release.startswith(DRAFT)
 
 
 def without_pictures(result: ViewResult) -> ViewResult:
@@ -107,3 +119,5 @@ class HistoryRow:
     deciding_view: str | None
     is_simulated: bool
     folder: str
+    is_draft: bool = False
+    words: tuple[GivenWord, ...] = ()  # what people said of it, the latest last

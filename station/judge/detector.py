@@ -53,6 +53,7 @@ class AnomalyDetector:
     ) -> None:
         self.path, self.sha256, self.metadata, self.inference = path, sha256, metadata, inference
         self._runner = runner
+        self.golden_difference = 0.0  # the largest in the self-test: score against the exporter's, in limits or scores
 
     @classmethod
     def load(cls, path: Path, sha256: str | None = None, inference: InferenceChoice = CPU) -> AnomalyDetector:
@@ -156,6 +157,8 @@ class AnomalyDetector:
                 raise ModelRefused(self.path, f"it does not run: {error}", "export it again") from error
             expected = self.metadata.golden.scores[v * len(found) : (v + 1) * len(found)]
             for (score, maps), wanted, known in zip(found, expected, figures, strict=True):
+                share = abs(score - wanted) / max(self._limit(view), abs(wanted))
+                self.golden_difference = max(self.golden_difference, share)
                 problem = self._deviation(view, score, wanted) or _deviation_of_maps(maps, known, self._limit(view))
                 if problem:
                     raise ModelRefused(

@@ -19,6 +19,7 @@ from station.recipe.fields import (
     ViewReferenceChoice,
     WhiteBalance,
 )
+from station.recipe.releases import refuse_version
 
 Levels = Mapping[str, Mapping[str, float]]
 Edit = tuple[int, int, str]  # replace text[start:end]
@@ -29,6 +30,7 @@ def update_recipe_values(
     *,
     limits: Mapping[str, float] | None = None,
     sha256: str | None = None,
+    model_file: str | None = None,
     reference_levels: Levels | None = None,
     reference_lights: Mapping[str, ReferenceLight] | None = None,
     reference_camera: ReferenceCamera | None = None,
@@ -40,11 +42,14 @@ def update_recipe_values(
 ) -> None:
     """Set measured values in a recipe file; a value of None stays as it is. The file is replaced as a whole.
 
-    `limits` are per view; `sha256` is the model's; `reference_lights` and `reference_camera` are those with which the
-    `reference_levels` were taken; `calibration`, `view_reference` and `part_reference` are a file and its SHA-256.
+    `limits` are per view; `sha256` and `model_file` are the model's; `reference_lights` and `reference_camera` are
+    those with which the `reference_levels` were taken; `calibration`, `view_reference` and `part_reference` are a file
+    and its SHA-256.
 
-    Raises DocumentError: the file is no valid recipe, would not be one afterwards, or lacks a view named here.
+    Raises DocumentError: the file is no valid recipe, would not be one afterwards, or lacks a view named here;
+    ReleaseError for a recipe that was released.
     """
+    refuse_version(path)
     document = read_document(path)
     recipe = document.validated(Recipe)
     edits: list[Edit] = []
@@ -52,6 +57,8 @@ def update_recipe_values(
         edits += [_limit_edit(document, recipe, view, limit) for view, limit in limits.items()]
     if sha256 is not None:
         edits.append(_hash_edit(document, sha256))
+    if model_file is not None:
+        edits.append(_replace(document, ("model", "file"), json.dumps(model_file, ensure_ascii=False)))
     if calibration is not None:
         edits += _calibration_edits(document, *calibration)
     edits += _table_edits(document, reference_levels, reference_lights, reference_camera, white_balance)
@@ -68,6 +75,7 @@ def update_recipe_values(
         {
             "reference_lights": (changed.reference_lights, reference_lights and dict(reference_lights)),
             "reference_camera": (changed.reference_camera, reference_camera),
+            "model.file": (changed.model.file, model_file),
             "calibration": ((changed.calibration, changed.calibration_sha256), calibration),
             "display.white_balance": (changed.display.white_balance, white_balance),
             "view_reference": (_named(changed.view_reference), view_reference),

@@ -31,7 +31,7 @@ _WIDTH = 1920
 _MARGIN = 16
 _CELL_HEIGHTS = (150, 330)  # the least and the most; between them the pictures' shape decides
 _BANNER_HEIGHT = 132
-_SIMULATED_HEIGHT = 34
+_BAND_HEIGHT = 34
 _FOOTER_SIZE, _FOOTER_LINE = 18, 28
 _GROUND = (200, 200, 200)
 
@@ -50,7 +50,8 @@ def draw_contact_sheet(inspection: Inspection, title: str = "") -> Image.Image:
     names = _view_names(inspection)
     columns = max(len(names), 1)
     column_width = (_WIDTH - 2 * _MARGIN - (columns - 1) * GAP) // columns
-    top = _MARGIN + (_SIMULATED_HEIGHT + GAP if inspection.is_simulated else 0)
+    bands = _bands(inspection)
+    top = _MARGIN + len(bands) * (_BAND_HEIGHT + GAP)
     views_top = top + 36 + _BANNER_HEIGHT + GAP
     cell_height = _cell_height(inspection, column_width)
     view_height = 44 + 3 * (cell_height + GAP) + 128
@@ -59,8 +60,9 @@ def draw_contact_sheet(inspection: Inspection, title: str = "") -> Image.Image:
     height = footer_top + len(footer) * _FOOTER_LINE + _MARGIN
     sheet = Image.new("RGB", (_WIDTH, height), _GROUND)
     draw = ImageDraw.Draw(sheet)
-    if inspection.is_simulated:
-        _draw_simulated(sheet, (_MARGIN, _MARGIN, _WIDTH - _MARGIN, _MARGIN + _SIMULATED_HEIGHT))
+    for number, text in enumerate(bands):
+        band_top = _MARGIN + number * (_BAND_HEIGHT + GAP)
+        _draw_band(sheet, (_MARGIN, band_top, _WIDTH - _MARGIN, band_top + _BAND_HEIGHT), text)
     _draw_heading(draw, inspection, title, top)
     _draw_banner(draw, inspection, (_MARGIN, top + 36, _WIDTH - _MARGIN, top + 36 + _BANNER_HEIGHT))
     by_name = {view.view: view for view in inspection.views}
@@ -93,13 +95,18 @@ def _mark(inspection: Inspection) -> str:
     return "" if inspection.verdict is Verdict.UNDECIDED else "highest against its limit"
 
 
-def _draw_simulated(sheet: Image.Image, box: Box) -> None:
-    """The yellow band that keeps a simulated part from being taken for production (IsSimulated, OPC 40100-1)."""
+def _bands(inspection: Inspection) -> list[str]:
+    """What keeps the sheet from being taken for one of production (IsSimulated, OPC 40100-1)."""
+    simulated = ["SIMULATED: this part exists only in the simulated rig"] if inspection.is_simulated else []
+    return simulated + (["DRAFT: no released recipe judged this part"] if inspection.is_draft else [])
+
+
+def _draw_band(sheet: Image.Image, box: Box, text: str) -> None:
+    """A yellow band with the text in its middle."""
     stripes = hatch((box[3] - box[1], box[2] - box[0]))
     yellow = np.where(stripes[..., None] > 130, (255, 221, 60), (60, 60, 60)).astype(np.uint8)
     sheet.paste(Image.fromarray(yellow), box[:2])
     draw = ImageDraw.Draw(sheet)
-    text = "SIMULATED: this part exists only in the simulated rig"
     width = text_width(draw, text, 22)
     middle = (box[0] + box[2]) // 2
     draw.rectangle((middle - width // 2 - 16, box[1] + 2, middle + width // 2 + 16, box[3] - 2), fill=(255, 255, 255))
@@ -109,7 +116,8 @@ def _draw_simulated(sheet: Image.Image, box: Box) -> None:
 def _draw_heading(draw: ImageDraw.ImageDraw, inspection: Inspection, title: str, top: int) -> None:
     when = inspection.creation_time.strftime("%Y-%m-%d %H:%M:%S UTC")
     left = f"{title or 'Inspection'}   part {visible(inspection.part_id)}   product {inspection.product}"
-    right = f"recipe {inspection.recipe_id}   {when}"
+    release = f" release {inspection.release}" if inspection.release and not inspection.is_draft else ""
+    right = f"recipe {inspection.recipe_id}{release}   {when}"
     room = _WIDTH - 3 * _MARGIN - text_width(draw, right, 20)
     draw.text((_MARGIN, top + 16), shortened(draw, left, 24, room), font=font(24), fill=INK, anchor="lm")
     draw.text((_WIDTH - _MARGIN, top + 16), right, font=font(20), fill=FAINT, anchor="rm")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from station.inspection.part_id import visible
-from station.inspection.result import Inspection
+from station.inspection.result import DRAFT, Inspection
 
 
 def inspection_lines(inspection: Inspection) -> list[str]:
     """Verdict with its reasons, and a line per captured view with score and limit."""
     simulated = " (simulated)" if inspection.is_simulated else ""
-    lines = [f"{visible(inspection.part_id)}: {inspection.verdict.value}{simulated}"]
+    draft = " DRAFT" if inspection.is_draft else ""
+    lines = [f"{visible(inspection.part_id)}: {inspection.verdict.value}{draft}{simulated}"]
+    if inspection.release:
+        lines.append(f"    {release_line(inspection)}")
     for view in inspection.views:
         score = "no score" if view.pred_score is None else f"score {view.pred_score:8.3f}"
         mark = "  <- highest against its limit" if view.view == inspection.deciding_view else ""
@@ -19,6 +22,13 @@ def inspection_lines(inspection: Inspection) -> list[str]:
     lines += [f"    {line}" for line in re_exposed_lines(inspection)]
     lines += [f"    reason: {reason}" for reason in inspection.reasons]
     return lines
+
+
+def release_line(inspection: Inspection) -> str:
+    """Which release judged, or that none did and why."""
+    if inspection.is_draft:
+        return f"DRAFT, no release judged: {inspection.release.removeprefix(f'{DRAFT}: ')}"
+    return f"release {inspection.release} of {inspection.recipe_id}"
 
 
 def re_exposed_lines(inspection: Inspection) -> list[str]:
@@ -38,6 +48,8 @@ def inspection_document(inspection: Inspection) -> dict[str, object]:
         "part_id": inspection.part_id,
         "product": inspection.product,
         "recipe_id": inspection.recipe_id,
+        "release": inspection.release or None,
+        "is_draft": inspection.is_draft,
         "verdict": inspection.verdict.value,
         "reasons": [str(reason) for reason in inspection.reasons],
         "reason_records": [asdict(reason) for reason in inspection.reasons],

@@ -12,6 +12,7 @@ from station.archive import Archive, ArchivedFrame
 from station.collection.folder import Collection
 from station.errors import BadInput
 from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_picture
+from station.recipe.fields import DARK
 from station.recipe.loaded import LoadedRecipe
 
 MOST_COLLECTED = 30  # parts: more show nothing new
@@ -33,19 +34,34 @@ def archived_parts(loaded: LoadedRecipe, archive: Path, inspections: Sequence[st
     """The pictures of each of these inspections. Raises NoReference, ArchiveError."""
     if not archive.is_dir():
         raise NoReference(f"{archive}: no such folder; name the archive that `station inspect` wrote with --archive")
-    lights = [light.name for light in loaded.recipe.lights]
     with Archive.open(archive, read_only=True) as store:
         for inspection_id in inspections:
-            _check_calibration(loaded, inspection_id, store.load(inspection_id).provenance.get("calibration"))
-            frames: dict[str, dict[str, Frame]] = {v.name: {} for v in loaded.recipe.viewpoints}
-            for archived in store.load_frames(inspection_id):
-                if archived.light in lights and archived.view in frames:
-                    _check_settings(loaded, inspection_id, archived)
-                    frames[archived.view][archived.light] = archived.frame
-            missing = [f"{v}/{n}" for v, of_view in frames.items() for n in lights if n not in of_view]
-            if missing:
-                raise NoReference(f"{inspection_id} lacks {', '.join(missing)}: name inspections under this recipe")
-            yield {view: fixture_pictures(of_view) for view, of_view in frames.items()}
+            frames = archived_frames(loaded, store, inspection_id)
+            yield {
+                view: fixture_pictures({light: frame for light, frame in of_view.items() if light != DARK})
+                for view, of_view in frames.items()
+            }
+
+
+def archived_frames(loaded: LoadedRecipe, store: Archive, inspection_id: str) -> dict[str, dict[str, Frame]]:
+    """View -> light -> frame of an inspection, as this recipe takes them; the dark frame too, where it was kept.
+
+    A frame that was taken again stands for the one before. Raises NoReference for an inspection under another
+    calibration, exposure or gain, or without a frame that the recipe asks for; ArchiveError.
+    """
+    lights = [light.name for light in loaded.recipe.lights]
+    _check_calibration(loaded, inspection_id, store.load_figures(inspection_id).provenance.get("calibration"))
+    frames: dict[str, dict[str, Frame]] = {v.name: {} for v in loaded.recipe.viewpoints}
+    for archived in store.load_frames(inspection_id):
+        if archived.view in frames and archived.light in lights:
+            _check_settings(loaded, inspection_id, archived)
+            frames[archived.view][archived.light] = archived.frame
+        elif archived.view in frames and archived.light == DARK:
+            frames[archived.view][DARK] = archived.frame
+    missing = [f"{v}/{n}" for v, of_view in frames.items() for n in lights if n not in of_view]
+    if missing:
+        raise NoReference(f"{inspection_id} lacks {', '.join(missing)}: name inspections under this recipe")
+    return frames
 
 
 def collected_parts(loaded: LoadedRecipe, folder: Path) -> Iterable[Pictures]:

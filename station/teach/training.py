@@ -26,6 +26,7 @@ from station.recipe.edit import update_recipe_values
 from station.recipe.fields import ReferenceCamera, ReferenceLight
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.recipe.reference_lights import reference_lights
+from station.recipe.releases import refuse_version
 from station.rig.products import product_name
 from station.teach.dataset import simulate_dataset
 from station.teach.disturbance_table import DisturbanceTable, disturbance_table
@@ -39,6 +40,7 @@ GOOD, CALIBRATE = 60, 60  # parts of a simulated collection, where none is there
 if TYPE_CHECKING:
     from models.config import Preset
     from models.train import TrainReport
+    from station.teach.mislabelled import Suspect
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class TrainedRecipe:
     seconds: dict[str, float]  # per step, in the order of the work
     prepared: Prepared | None = None  # of a collection
     table: DisturbanceTable | None = None
+    suspects: tuple[Suspect, ...] = ()  # good parts that stand far out
 
     def as_dict(self) -> dict[str, object]:
         """The fields of `station train --json`, which also stand in the record beside the recipe."""
@@ -80,6 +83,7 @@ class TrainedRecipe:
         if self.prepared is not None:
             found["data"] = str(self.prepared.folder)
             found["doubted"], found["left_out"] = dict(self.prepared.doubted), dict(self.prepared.left_out)
+        found["suspects"] = [suspect.as_dict() for suspect in self.suspects]
         if self.table is not None:
             found["disturbances"] = self.table.as_dict()
         return found
@@ -95,6 +99,7 @@ class TrainedRecipe:
             f"torch against onnxruntime: map {r.parity.map_difference:.1e}, score {r.parity.score_difference:.1e}, "
             f"label flips {r.parity.label_flips}",
             *([] if self.prepared is None else doubts(self.prepared)),
+            *map(str, self.suspects),
             *([] if self.table is None else [self.table.as_text()]),
             "time: " + ", ".join(f"{what} {seconds:.0f} s" for what, seconds in self.seconds.items()),
             f"model {r.file} ({r.bytes / 1e6:.2f} MB, SHA-256 {self.sha256[:12]}...); recipe {self.recipe} updated",
@@ -175,9 +180,11 @@ def train(
     from models.encoders.protocol import EncoderError
     from models.export import ParityError
     from models.train import train_product
+    from station.teach.mislabelled import suspects
 
     clock = StepClock(show_progress)
     path = _recipe_of(product or _product_of(data), recipe, color)
+    refuse_version(path)
     loaded = load_recipe(path, need_model=False)
     color = "rgb" if loaded.recipe.capture.is_color else "mono"
     data = _source(data, loaded, color, clock.progress)
@@ -210,11 +217,12 @@ def train(
         part_reference=_kept_reference(folder, index, path, loaded.recipe.recipe_id),
     )  # fmt: skip
     note_limits(path, before, report.risk, f"trained: {sha256[:12]} from {folder.name}")
+    doubted = suspects(folder, loaded.model_path, report.held_out, report.limits, path)
     table = None
     if is_collection and disturbed:
         table = _table(path, data, disturbed, clock.progress)
         update_recipe_values(path, proof_tolerances=table.tolerances)
-    trained = TrainedRecipe(report, path, sha256, clock.seconds, prepared, table)
+    trained = TrainedRecipe(report, path, sha256, clock.seconds, prepared, table, doubted)
     write_atomic(path.with_name(f"{path.stem}.training.json"), json.dumps(trained.as_dict(), indent=1).encode())
     return trained
 

@@ -108,6 +108,7 @@ class EngineAdapter:
             limits=tuple(v.limit for v in recipe.viewpoints),
             model_id=files.detector.model_id,
             is_simulated=rig_file.simulated,
+            release=files.release,
         )
         if self._engine.state is State.PREOPERATIONAL:
             self._emit(self._read)

@@ -70,7 +70,7 @@ class HistoryTable(QTableWidget):
         self.setRowCount(len(rows))
         for number, row in enumerate(rows):
             when = row.creation_time.astimezone().strftime("%d %b  %H:%M:%S")
-            rig = "simulated" if row.is_simulated else "real"
+            rig = ("simulated" if row.is_simulated else "real") + (", DRAFT" if row.is_draft else "")
             highest = "" if row.verdict is Verdict.UNDECIDED else row.deciding_view or ""
             for column, text in enumerate((when, row.part_id, row.verdict.value, highest, rig)):
                 self.setItem(number, column, QTableWidgetItem(text))

@@ -1,0 +1,1 @@
+"""Releases: the gate, immutable versions, roll-back, differences, and what people said taken into the next draft."""
