@@ -13,6 +13,7 @@ from pathlib import Path
 from station.archive.errors import ArchiveError, ArchiveInUse
 
 LOCK_FILE = "archive.lock"
+COLLECTION_LOCK_FILE = "collection.lock"
 _LOCKED_BYTE = 1 << 30  # far behind the text: Windows keeps others from reading the bytes that are locked
 
 
@@ -23,12 +24,12 @@ class WriterLock:
         self._descriptor: int | None = descriptor
 
     @classmethod
-    def take(cls, root: Path, purpose: str) -> WriterLock:
-        """Take the lock of the archive in `root`.
+    def take(cls, root: Path, purpose: str, file: str = LOCK_FILE) -> WriterLock:
+        """Take the lock of the archive in `root`, or of the collection there, by its lock `file`.
 
         Raises ArchiveInUse naming the process that holds it, and ArchiveError where the file cannot be locked.
         """
-        path = root / LOCK_FILE
+        path, what = root / file, file.removesuffix(".lock")
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
@@ -38,11 +39,12 @@ class WriterLock:
             _lock(descriptor)
         except BlockingIOError as error:
             os.close(descriptor)
-            text = f"{root}: {_holder(path)} writes to this archive; end it, or use another --out"
+            other = "use another --out" if file == LOCK_FILE else "name another one"
+            text = f"{root}: {_holder(path)} writes to this {what}; end it, or {other}"
             raise ArchiveInUse(text) from error
         except OSError as error:
             os.close(descriptor)
-            text = f"{path}: cannot be locked: {error.strerror or error}; keep the archive on a file system with locks"
+            text = f"{path}: cannot be locked: {error.strerror or error}; keep the {what} on a file system with locks"
             raise ArchiveError(text) from error
         with contextlib.suppress(OSError):  # for others to read: a full disk is found by what writes more than this
             _write_holder(descriptor, purpose)

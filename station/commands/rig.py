@@ -71,13 +71,13 @@ def rig_load(
     """Put a part into the running simulated rig's fixture."""
     from drivers.simulated.control import RigControl
 
-    defects = tuple(_defect(d, seed) for d in defect or ())
+    defects = tuple(defect_of(d, seed) for d in defect or ())
     with _refusals_of("load"):
         answer = RigControl(folder).load(product, seed, defects)
     say(answer, as_json, f"loaded {answer['loaded']}")
 
 
-def _defect(text: str, seed: int) -> tuple[str, int]:
+def defect_of(text: str, seed: int) -> tuple[str, int]:
     """Kind and seed of `KIND` or `KIND:SEED`; without a seed of its own the defect takes the part's."""
     kind, _, own = text.partition(":")
     if own and not (own.isdecimal() and int(own) <= MAXIMUM_SEED):

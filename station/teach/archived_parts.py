@@ -36,11 +36,11 @@ def archived_parts(loaded: LoadedRecipe, archive: Path, inspections: Sequence[st
     lights = [light.name for light in loaded.recipe.lights]
     with Archive.open(archive, read_only=True) as store:
         for inspection_id in inspections:
-            _check_calibration(loaded, inspection_id, store.load(inspection_id).provenance.get("calibration"))
+            check_calibration(loaded, inspection_id, store.load(inspection_id).provenance.get("calibration"))
             frames: dict[str, dict[str, Frame]] = {v.name: {} for v in loaded.recipe.viewpoints}
             for archived in store.load_frames(inspection_id):
                 if archived.light in lights and archived.view in frames:
-                    _check_settings(loaded, inspection_id, archived)
+                    check_settings(loaded, inspection_id, archived)
                     frames[archived.view][archived.light] = archived.frame
             missing = [f"{v}/{n}" for v, of_view in frames.items() for n in lights if n not in of_view]
             if missing:
@@ -55,7 +55,7 @@ def collected_parts(loaded: LoadedRecipe, folder: Path) -> Iterable[Pictures]:
     CollectionError.
     """
     collection = Collection.open(folder)
-    _check_calibration(loaded, str(folder), collection.about.calibration_sha256)
+    check_calibration(loaded, str(folder), collection.about.calibration_sha256)
     views = [viewpoint.name for viewpoint in loaded.recipe.viewpoints]
     lights = [light.name for light in loaded.recipe.lights]
     missing = sorted({*views, *lights} - {*collection.about.views, *collection.about.lights})
@@ -66,7 +66,7 @@ def collected_parts(loaded: LoadedRecipe, folder: Path) -> Iterable[Pictures]:
         yield {view: fixture_pictures({name: of_view[name] for name in lights}) for view, of_view in frames.items()}
 
 
-def _check_calibration(loaded: LoadedRecipe, inspection_id: str, found: str | None) -> None:
+def check_calibration(loaded: LoadedRecipe, inspection_id: str, found: str | None) -> None:
     """What is made of the parts is stamped with the present calibration. Raises NoReference."""
     wanted = loaded.sha256s["calibration"]
     if found != wanted:
@@ -77,7 +77,7 @@ def _check_calibration(loaded: LoadedRecipe, inspection_id: str, found: str | No
         )
 
 
-def _check_settings(loaded: LoadedRecipe, inspection_id: str, archived: ArchivedFrame) -> None:
+def check_settings(loaded: LoadedRecipe, inspection_id: str, archived: ArchivedFrame) -> None:
     """The same for exposure and gain, as the recipe has them now. Raises NoReference."""
     frame, gain_db = archived.frame, loaded.recipe.capture.gain_db
     exposure_us = next(light.exposure_us for light in loaded.recipe.lights if light.name == archived.light)
