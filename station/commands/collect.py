@@ -33,7 +33,7 @@ def collect(
     by: Annotated[str | None, typer.Option(help="Who says so; default: the user.")] = None,
     note: Annotated[str, typer.Option(help="What else should be kept.")] = "",
     count: Annotated[
-        int | None, typer.Option(min=1, max=100_000, help="How many parts; default: until `quit`.")
+        int | None, typer.Option(min=1, max=100_000, help="How many parts; default: until `quit`, or 1 with --load.")
     ] = None,
     load: Annotated[
         str | None, typer.Option(help="Simulated rig: what `station rig load` takes, loaded before each capture.")

@@ -99,7 +99,7 @@ def collect_parts(asked: Asked) -> CollectReport:
     with collecting(asked.collection, loaded, is_simulated=file.simulated) as collector:
         if asked.part_id is not None and not asked.again and collector.collection.holds(asked.part_id):
             raise CollectionError(
-                f"{asked.collection} holds {asked.part_id} already: give another --part-id, or take it anew with --again"
+                f"{asked.collection} holds {asked.part_id} already: give another --part-id, or --again to take it anew"
             )
         _from_rig(asked, file, loaded, collector, known, report)
         report.holds = counts_text(collector.parts.values())

@@ -125,13 +125,11 @@ def recipe_text(
     sha256 = hashlib.sha256(choice.calibration.read_bytes()).hexdigest()
     parts = [
         f"# {choice.name}, begun with `station product new`. Units are in the names of the fields.\n",
-        _block({"recipe_id": choice.name, "revision": 1, "product": choice.name}),
-        _block({"calibration": _beside(choice.calibration, choice.recipe)}),
-        "" if is_drawing else _block({"calibration_sha256": sha256}),
-        "\n",
-        _block(
-            {"capture": {"pixel_format": choice.pixel_format, "binning": choice.binning, "gain_db": choice.gain_db}}
-        ),
+        _lines({"recipe_id": choice.name, "revision": 1, "product": choice.name}),
+        _lines({"calibration": _beside(choice.calibration, choice.recipe)}),
+        "" if is_drawing else f"calibration_sha256: '{sha256}'\n",
+        "\ncapture:\n",
+        _lines(_capture(choice), "  "),
         "\n# A score above the view's limit fails. Training writes the limits.\n",
         "viewpoints:\n",
         *(_view(name, pose, choice.plane_heights_mm.get(name, 0.0)) for name, pose in views.items()),
@@ -141,7 +139,8 @@ def recipe_text(
         "\nphotometric_stereo:\n  method: masked\n",
         "" if gloss is None else _gloss(*gloss),
         "\n# `station train` writes the model, and then its hash.\n",
-        _block({"model": {"file": f"models/{choice.name}.onnx"}}),
+        "model:\n",
+        _lines({"file": f"models/{choice.name}.onnx"}, "  "),
     ]
     if levels:
         parts += [
@@ -150,6 +149,10 @@ def recipe_text(
             *(f"  {view}: {_braces(of_view)}\n" for view, of_view in levels.items()),
         ]
     return "".join(parts)
+
+
+def _capture(choice: ProductChoice) -> dict[str, object]:
+    return {"pixel_format": choice.pixel_format, "binning": choice.binning, "gain_db": choice.gain_db}
 
 
 def _beside(file: Path, recipe: Path) -> str:
@@ -181,5 +184,5 @@ def _scalar(value: object) -> str:
     return dump_document(value).split("\n")[0]
 
 
-def _block(values: Mapping[str, object]) -> str:
-    return dump_document(values)
+def _lines(values: Mapping[str, object], indent: str = "") -> str:
+    return "".join(f"{indent}{name}: {_scalar(value)}\n" for name, value in values.items())

@@ -115,8 +115,8 @@ class Collector:
     def take(self, rig: Rig, name: str, known: Known, masks: Callable[[], Mapping[str, Mask]] | None = None) -> Taken:
         """Capture the part that lies in the fixture, and add it where the capture is sound.
 
-        `masks`, which is asked after the capture, gives (H, W) of the frames' size; they go before `known.places`. Raises
-        DeviceError, PlaceError, CollectionError; nothing is added then.
+        `masks`, which is asked after the capture, gives (H, W) of the frames' size; they go before `known.places`.
+        Raises DeviceError, PlaceError, CollectionError; nothing is added then.
         """
         check_part_name(name)
         capture = captured(rig, self._loaded, self.judge, name)

@@ -125,14 +125,14 @@ def _look(rig: Rig, loaded: LoadedRecipe, view: str, light: LightChoice, exposur
     assert look is not None
     if look.is_clipped:
         raise TooDark(
-            f"view {view!r}, light {light.name!r}: clipped even at {look.exposure_us:g} us; lower the light's brightness "
-            "(--brightness), close the aperture, or keep other light out"
+            f"view {view!r}, light {light.name!r}: clipped even at {look.exposure_us:g} us; lower the light's "
+            "brightness (--brightness), close the aperture, or keep other light out"
         )
     if not look.bright >= DIM / LONGER:
         raise TooDark(
             f"view {view!r}, light {light.name!r}: the middle of the picture stays dark at {look.exposure_us:g} us "
-            f"({look.bright:.1%} of full scale); put a good part into the fixture, and look at the lamp, the lens's cap "
-            "and the viewpoint"
+            f"({look.bright:.1%} of full scale); put a good part into the fixture, and look at the lamp, the lens's "
+            "cap and the viewpoint"
         )
     return look
 

@@ -30,8 +30,8 @@ def add_archived(
 ) -> Iterator[Taken]:  # fmt: skip
     """Add each of these inspections under its id, with its frames as they were archived.
 
-    Where no person stated the kind, what PASSed is good, and nothing else is taken. Raises NoReference: one was taken under another calibration, exposure, gain or use of the
-    lights, shows another product, or lacks frames; ArchiveError.
+    Where no person stated the kind, what PASSed is good, and nothing else is taken. Raises NoReference: one was taken
+    under another calibration, exposure, gain or use of the lights, or shows another product; ArchiveError.
     """
     if not archive.is_dir():
         raise NoReference(f"{archive}: no such folder; name the archive that `station inspect` wrote with --archive")
@@ -41,8 +41,8 @@ def add_archived(
             _check_alike(loaded, store, before)
             if not is_stated and before.verdict is not Verdict.PASS:
                 raise NoReference(
-                    f"{inspection_id} is {before.verdict.value}: say with --kind what the part is, good or the kind of its "
-                    "defect"
+                    f"{inspection_id} is {before.verdict.value}: say with --kind what the part is, good or the kind "
+                    "of its defect"
                 )
             yield _added(collector, loaded, store, before, known)
 

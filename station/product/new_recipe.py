@@ -48,6 +48,7 @@ class NewProduct:
     """The recipe that was written, what was found by looking, and what is left to do."""
 
     recipe: Path
+    rig: Path
     frames: int
     exposures: tuple[ChosenExposure, ...]
     gloss: GlossFit | None
@@ -74,9 +75,7 @@ class NewProduct:
 
     def as_text(self) -> str:
         """What was found, then what is left to do, in order."""
-        lines = [
-            f"{self.recipe}: written, {self.frames} frames a part; look at it with: station plan --recipe {self.recipe}"
-        ]
+        lines = [f"{self.recipe}: written, {self.frames} frames a part; station plan --recipe {self.recipe} lists them"]
         lines += [exposure.as_text() for exposure in self.exposures]
         lines.append(self._gloss_text())
         return "\n".join([*lines, "left to do:", *(f"  {n}. {text}" for n, text in enumerate(self.left_to_do(), 1))])
@@ -86,8 +85,8 @@ class NewProduct:
             return f"gloss: {self.why_no_gloss}"
         found = self.gloss.gloss
         return (
-            f"gloss: {found.of_albedo:.3g} of the albedo, roughness {found.roughness:.3g}; it is in the recipe, and counts "
-            "with `refine: gloss`"
+            f"gloss: {found.of_albedo:.3g} of the albedo, roughness {found.roughness:.3g}; it is in the recipe, and "
+            "counts with `refine: gloss`"
         )
 
     def left_to_do(self) -> list[str]:
@@ -99,9 +98,11 @@ class NewProduct:
         ]  # fmt: skip
         return [
             *heights,
-            f"collect good parts, best 50 of several batches, some up to 2 mm off their seat: station collect {recipe} {parts} --rig RIG",
-            f"after some 10 of them, learn what the fixture looks like: station view-reference {recipe} --collection {parts}",
-            f"collect defective parts for the test: station collect {recipe} {parts} --rig RIG --kind KIND",
+            "collect good parts, best 50 of several batches, some up to 2 mm off their seat: "
+            f"station collect {recipe} {parts} --rig {self.rig}",
+            "after some 10 of them, learn what the fixture looks like: "
+            f"station view-reference {recipe} --collection {parts}",
+            f"collect defective parts for the test: station collect {recipe} {parts} --rig {self.rig} --kind KIND",
             f"train, which finds the part's region too: station train --data {parts} --recipe {recipe}",
             f"look at the region: station region {recipe} --show regions; after an edit, train again",
             f"choose limits: station limits {recipe}",
@@ -136,7 +137,9 @@ def new_product(choice: ProductChoice, progress: Progress, *, look: bool = True,
     unknown = tuple(view for view in views if view not in choice.plane_heights_mm)
     channels = [light.channel for light in loaded.recipe.directional_lights]
     has_near_lights = loaded.calibration.positions_mm(channels) is not None
-    return NewProduct(choice.recipe, len(make_plan(loaded.recipe)), exposures, fit, why, unknown, has_near_lights)
+    return NewProduct(
+        choice.recipe, choice.rig, len(make_plan(loaded.recipe)), exposures, fit, why, unknown, has_near_lights
+    )
 
 
 def _draft(choice: ProductChoice, text: str) -> LoadedRecipe:
@@ -147,9 +150,7 @@ def _draft(choice: ProductChoice, text: str) -> LoadedRecipe:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(draft, text.encode("utf-8"))
     except OSError as error:
-        raise ProductError(
-            f"{folder}: cannot be written to ({error.strerror or error}); choose another --recipe"
-        ) from error
+        raise ProductError(f"{folder}: cannot be written to ({error.strerror}); choose another --recipe") from error
     try:
         return load_recipe(draft, need_model=False)
     except DocumentError as error:

@@ -116,8 +116,8 @@ def load_recipe(
 
     The calibration must be the one to which the recipe is bound, released, and valid at `now` (default: the present).
     `need_model=False` is for what comes before the model and the references, as training and calibration do; none of
-    them is then read. With `need_references` the references that the recipe names are read all the same. `kept` names copies to read instead of the files that the recipe names. Raises DocumentError with
-    file, line and field.
+    them is then read. With `need_references` the references that the recipe names are read all the same. `kept` names
+    copies to read instead of the files that the recipe names. Raises DocumentError with file, line and field.
     """
     document = read_document(path)
     recipe = document.validated(Recipe)

@@ -10,7 +10,7 @@ from station.teach.archived_parts import NoReference
 
 
 def edited_reference_file(loaded: LoadedRecipe, grid: tuple[int, int]) -> Path | None:
-    """The file of the recipe's part references, where a person has set a region in them; None where nobody has, or there are none.
+    """The file of the recipe's part references, where a person has set a region in them; else None.
 
     They count as a whole: a region is drawn on the reference's own picture. Raises NoReference where they do not hold
     for the recipe or the data set's `grid` (H, W), so that an edit is never lost in silence; PartReferenceError.
