@@ -233,9 +233,16 @@ def _remove_others(folder: Path, named: set[str]) -> None:
 
 
 def _difference(there: About, wanted: About) -> str:
-    """The first thing that is not alike."""
-    a, b = asdict(there), asdict(wanted)
-    return next(f"{name} {a[name]}, not {b[name]}" for name in a if a[name] != b[name])
+    """The first thing that is not alike, down to the one figure of a light."""
+
+    def first(name: str, a: Any, b: Any) -> str:
+        if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+            key = next(key for key in a if a[key] != b[key])
+            return first(f"{name} {key}".strip(), a[key], b[key])
+        names = [sorted(each) if isinstance(each, dict) else each for each in (a, b)]
+        return f"{name} {names[0]}, not {names[1]}"
+
+    return first("", asdict(there), asdict(wanted))
 
 
 def _stored(folder: Path, file: str, frame: Frame) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from station.recipe.loaded import LoadedRecipe
 from station.rig.file import RigFile, load_rig
 
 QUIT = "quit"
+LOAD_TIMEOUT_S = 600.0  # a busy machine, or a large part
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def _from_rig(
 ) -> None:
     """The devices are opened only if there is a part to take."""
     assert asked.rig is not None
-    control = RigControl(asked.rig.parent) if file.simulated else None
+    control = RigControl(asked.rig.parent, LOAD_TIMEOUT_S) if file.simulated else None
     seeds = _seeds(asked, collector, report) if asked.load is not None else {}
     if asked.load is not None and not seeds:
         return

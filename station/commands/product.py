@@ -16,7 +16,7 @@ from station.commands.say import progress, say
 product_app = command_group("A product of your own: its first recipe.")
 
 
-@product_app.callback()
+@product_app.callback(help="A product of your own: its first recipe.")
 def product() -> None:
     """Keeps `new` a command of its own while it is the only one."""
 

@@ -19,8 +19,8 @@ from station.recipe.fields import ProofTolerances
 
 MOST_PARTS = 5  # the latest: their median is what a part of this product looks like
 # Connectors of a simulated collection, good and dented, up to 2 mm and 2 degrees off their seat (n = 9): the other
-# lamps' patterns fit worse by 0.48 at least, and those of two exchanged lamps better by 0.58; likeness is 0.89 at least,
-# and a knob's is 0.32 in its worst view.
+# lamps' patterns fit worse by 0.48 at least, and those of two exchanged lamps better by 0.58; likeness is 0.89 at
+# least, and a knob's is 0.32 in its worst view.
 SURE = 0.1  # by so much another lamp's pattern must fit better
 LEAST_LIKENESS = 0.6  # of a part's picture to those before
 REACH = 3.0  # times the tolerance: so far is a part looked for

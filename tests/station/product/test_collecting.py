@@ -131,12 +131,16 @@ def test_inspections_of_another_calibration_exposure_or_product_are_refused(
     loaded: LoadedRecipe, good_inspection: Inspection, tmp_path: Path
 ) -> None:
     frames = made_frames(1)
-    longer = {view: {n: replace(f, exposure_us=2 * f.exposure_us) for n, f in of.items()} for view, of in frames.items()}
+    longer = {
+        view: {n: replace(f, exposure_us=2 * f.exposure_us) for n, f in of.items()} for view, of in frames.items()
+    }
     louder = {view: {n: replace(f, gain_db=6.0) for n, f in of.items()} for view, of in frames.items()}
     with Archive.open(tmp_path / "archive") as store:
         refused = {
             archived(loaded, store, good_inspection, frames, calibration="c" * 64): "calibration cccccccccccc",
-            archived(loaded, store, good_inspection, longer): "was taken with 16000 us and 0 dB, the recipe has 8000 us",
+            archived(
+                loaded, store, good_inspection, longer
+            ): "was taken with 16000 us and 0 dB, the recipe has 8000 us",
             archived(loaded, store, good_inspection, louder): "was taken with 8000 us and 6 dB",
             archived(loaded, store, good_inspection, frames, product="knob"): "shows 'knob', the recipe is for 'tile'",
         }

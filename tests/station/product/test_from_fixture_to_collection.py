@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
+from drivers.simulated.control import RigControl
 from drivers.simulated.process import RigProcess
 from station.archive.lock import COLLECTION_LOCK_FILE, WriterLock
 from station.collection.folder import Collection
@@ -37,6 +38,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.rig_file = write_rig_file(folder / "rig", CONFIG, PATIENT_FRAME_TIMEOUT_S)
         self.rig = RigProcess(folder / "rig", CONFIG).start()
+        self.control = RigControl(folder / "rig", timeout_s=600.0)
         self.recipe, self.parts = folder / "widget.yaml", folder / "widget-parts"
         self.taught = folder / "taught.yaml"
         views = [{"name": name, "pose": dict(zip(AXES, pose, strict=True))} for name, pose in VIEWS.items()]
@@ -92,7 +94,7 @@ def document(out: str) -> dict[str, Any]:
 def test_a_new_product_gets_a_recipe_that_plan_accepts_with_exposures_that_use_the_range(
     bench: Bench, run: Run
 ) -> None:
-    bench.rig.control.load("connector", 11)
+    bench.control.load("connector", 11)
     code, out, err = new(bench, run, "--json")
     assert code == ExitCode.DONE, err
     report = document(out)
@@ -162,15 +164,15 @@ def test_a_defective_part_tests_and_keeps_where_its_defect_lies(bench: Bench, ru
 def test_a_bad_capture_is_refused_at_once_with_its_reason_and_nothing_is_added(
     bench: Bench, run: Run, fault: str, repair: str, told: str
 ) -> None:
-    bench.rig.control.load("connector", 22)
+    bench.control.load("connector", 22)
     before = bench.names()
     name, *arguments = fault.split()
-    bench.rig.control.inject(name, *arguments)
+    bench.control.inject(name, *arguments)
     try:
         code, _, err = collect(bench, run, "--part-id", "bad-1")
     finally:
         name, *arguments = repair.split()
-        bench.rig.control.inject(name, *arguments)
+        bench.control.inject(name, *arguments)
     assert code == ExitCode.FOUND
     assert "bad-1: REFUSED, nothing was added" in err
     assert told in err
@@ -178,7 +180,7 @@ def test_a_bad_capture_is_refused_at_once_with_its_reason_and_nothing_is_added(
 
 
 def test_a_person_is_asked_for_part_after_part_and_an_empty_fixture_is_no_part(bench: Bench, run: Run) -> None:
-    bench.rig.control.load("empty", 0)
+    bench.control.load("empty", 0)
     code, _, err = collect(bench, run, typed="no/slash\nconnector-21\nE-1\nquit\n")
     assert code == ExitCode.FOUND
     assert "! 'no/slash' cannot name a part" in err
@@ -188,7 +190,7 @@ def test_a_person_is_asked_for_part_after_part_and_an_empty_fixture_is_no_part(b
 
 
 def test_a_part_taken_again_replaces_the_first_and_only_when_that_is_asked_for(bench: Bench, run: Run) -> None:
-    bench.rig.control.load("connector", 22)
+    bench.control.load("connector", 22)
     first = bench.collection().part("connector-22")
     code, _, err = collect(bench, run, "--part-id", "connector-22")
     assert code == ExitCode.BAD_INPUT
