@@ -13,6 +13,7 @@ from pathlib import Path
 from station.archive.errors import ArchiveError, ArchiveInUse
 
 LOCK_FILE = "archive.lock"
+COLLECTION_LOCK_FILE = "collection.lock"
 _LOCKED_BYTE = 1 << 30  # far behind the text: Windows keeps others from reading the bytes that are locked
 
 
@@ -24,11 +25,11 @@ class WriterLock:
 
     @classmethod
     def take(cls, root: Path, purpose: str, file: str = LOCK_FILE) -> WriterLock:
-        """Take the lock of the archive, or of what else is written, in `root`.
+        """Take the lock of the archive in `root`, or of what else is written there, by its lock `file`.
 
         Raises ArchiveInUse naming the process that holds it, and ArchiveError where the file cannot be locked.
         """
-        path = root / file
+        path, what = root / file, file.removesuffix(".lock")
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
@@ -38,14 +39,12 @@ class WriterLock:
             _lock(descriptor)
         except BlockingIOError as error:
             os.close(descriptor)
-            here, cure = (
-                ("to this archive", ", or use another --out") if file == LOCK_FILE else ("here", ", or wait for it")
-            )
-            text = f"{root}: {_holder(path)} writes {here}; end it{cure}"
+            other = "use another --out" if file == LOCK_FILE else "name another one"
+            text = f"{root}: {_holder(path)} writes to this {what}; end it, or {other}"
             raise ArchiveInUse(text) from error
         except OSError as error:
             os.close(descriptor)
-            text = f"{path}: cannot be locked: {error.strerror or error}; keep the archive on a file system with locks"
+            text = f"{path}: cannot be locked: {error.strerror or error}; keep the {what} on a file system with locks"
             raise ArchiveError(text) from error
         with contextlib.suppress(OSError):  # for others to read: a full disk is found by what writes more than this
             _write_holder(descriptor, purpose)

@@ -4,17 +4,22 @@
 collection.json                product, views, lights and how they were used, the calibration's hash
 parts/PART/VIEW_LIGHT.png      one frame as the camera gave it, 8 or 16 bits, one plane
 parts/PART/VIEW_mask.png       8 bits, not 0 on a defect, where that is known
-parts/PART/part.json           kind, split, and for each frame its hash, exposure and gain; written last
+parts/PART/part.json           kind, split, poses, and for each frame its hash, exposure and gain; written last
 ```
 
-A part without `part.json` was not taken whole and is not there. Nothing is ever changed in place.
+A part without `part.json` was not taken whole and is not there. Nothing is ever changed in place: a part that is taken
+again gets files of other names (`VIEW_LIGHT.2.png`), counts from the moment its new `part.json` lies there, and the
+old files go afterwards.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,11 +29,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame, Pixels
-from station.documents.atomic import write_atomic
+from station.documents.atomic import sync_folder, write_atomic
 from station.errors import BadInput
 
 INDEX, PART, PARTS = "collection.json", "part.json", "parts"
 FORMAT_VERSION = 1
+PART_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,78}[A-Za-z0-9_-]$|^[A-Za-z0-9]$")
 
 
 class CollectionError(BadInput):
@@ -68,6 +74,15 @@ class CollectedPart:
     frames: Mapping[str, Mapping[str, Mapping[str, Any]]]  # view -> light -> file, sha256 and how it was exposed
     masks: Mapping[str, str]  # view -> file, where a defect is known to lie there
     facts: Mapping[str, Any] = field(default_factory=dict)  # seed, note, where it lay: for people and studies
+    # View -> x, y, z in mm, tilt and pan in degrees, as the arm reported them; older collections have none.
+    poses: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    take: int = 1  # counts how often a part of this name was taken
+
+    @property
+    def fingerprint(self) -> str:
+        """A SHA-256 of what was taken and of what is known of it: another one once the part was taken again."""
+        known = [self.kind, self.frames, self.masks, self.take]
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
 class Collection:
@@ -111,6 +126,13 @@ class Collection:
             if split in (None, part.split) and kind in (None, part.kind):
                 yield part
 
+    def part(self, name: str) -> CollectedPart:
+        """The whole part of that name. Raises CollectionError where there is none, or its record is broken."""
+        path = self.folder / PARTS / name / PART
+        if not path.is_file():
+            raise CollectionError(f"{self.folder}: holds no part {name!r}")
+        return self._part(path)
+
     def holds(self, name: str) -> bool:
         """Whether the part was taken whole."""
         return (self.folder / PARTS / name / PART).is_file()
@@ -140,20 +162,34 @@ class Collection:
     def add(
         self, name: str, kind: str, split: str, frames: Mapping[str, Mapping[str, Frame]],
         masks: Mapping[str, NDArray[np.bool_]] | None = None, facts: Mapping[str, Any] | None = None,
+        poses: Mapping[str, Sequence[float]] | None = None,
     ) -> None:  # fmt: skip
-        """Store a part: its pictures first, and then the record that makes it count."""
+        """Store a part: its pictures first, and then the record that makes it count.
+
+        A part of that name that is there already counts until that moment, and is gone afterwards. Raises
+        CollectionError for a name that cannot be a folder's.
+        """
+        check_part_name(name)
         folder = self.folder / PARTS / name
+        take = self.part(name).take + 1 if self.holds(name) else 1
+        ending = "" if take == 1 else f".{take}"
         folder.mkdir(parents=True, exist_ok=True)
         recorded: dict[str, dict[str, dict[str, Any]]] = {}
         for view, of_view in frames.items():
-            recorded[view] = {light: _stored(folder, f"{view}_{light}.png", frame) for light, frame in of_view.items()}
+            recorded[view] = {
+                light: _stored(folder, f"{view}_{light}{ending}.png", frame) for light, frame in of_view.items()
+            }
         where = {}
         for view, mask in (masks or {}).items():
             if mask.any():
-                where[view] = f"{view}_mask.png"
+                where[view] = f"{view}_mask{ending}.png"
                 _write_png(folder / where[view], mask.astype(np.uint8) * np.uint8(255))
+        sync_folder(folder.parent)
         record = {"name": name, "kind": kind, "split": split, "frames": recorded, "masks": where}
-        write_atomic(folder / PART, json.dumps({**record, "facts": dict(facts or {})}).encode())
+        more = {"facts": dict(facts or {}), "poses": {v: list(p) for v, p in (poses or {}).items()}, "take": take}
+        write_atomic(folder / PART, json.dumps({**record, **more}).encode())
+        named = {about["file"] for of_view in recorded.values() for about in of_view.values()} | set(where.values())
+        _remove_others(folder, named)
 
     def _part(self, path: Path) -> CollectedPart:
         try:
@@ -178,10 +214,35 @@ class Collection:
         return whole
 
 
+def check_part_name(name: str) -> str:
+    """The name as it was given. Raises CollectionError for one that cannot be a folder's on every system."""
+    if not PART_NAME.match(name):
+        raise CollectionError(
+            f"{name!r} cannot name a part of a collection: 1 to 80 letters, digits, dots, dashes and underscores, a "
+            "letter or digit first, no dot last"
+        )
+    return name
+
+
+def _remove_others(folder: Path, named: set[str]) -> None:
+    """What an earlier take left. A file that another program holds open stays, and counts nothing."""
+    for path in folder.glob("*.png"):
+        if path.name not in named:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
 def _difference(there: About, wanted: About) -> str:
-    """The first thing that is not alike."""
-    a, b = asdict(there), asdict(wanted)
-    return next(f"{name} {a[name]}, not {b[name]}" for name in a if a[name] != b[name])
+    """The first thing that is not alike, down to the one figure of a light."""
+
+    def first(name: str, a: Any, b: Any) -> str:
+        if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+            key = next(key for key in a if a[key] != b[key])
+            return first(f"{name} {key}".strip(), a[key], b[key])
+        names = [sorted(each) if isinstance(each, dict) else each for each in (a, b)]
+        return f"{name} {names[0]}, not {names[1]}"
+
+    return first("", asdict(there), asdict(wanted))
 
 
 def _stored(folder: Path, file: str, frame: Frame) -> dict[str, Any]:
@@ -200,5 +261,8 @@ def _write_png(path: Path, pixels: NDArray[Any]) -> str:
     if not ok:
         raise CollectionError(f"{path}: a picture of {pixels.shape} {pixels.dtype} cannot be stored as PNG")
     content = encoded.tobytes()
-    path.write_bytes(content)
+    with open(path, "wb") as file:  # one that a killed take left is written over
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     return hashlib.sha256(content).hexdigest()

@@ -107,6 +107,10 @@ COMMANDS: Mapping[str, Entry] = {
         "station.commands.teach:quantise",
         "Write a model in int8, if no held-out or test view is judged otherwise.",
     ),
+    "collect": Entry(
+        "station.commands.collect:collect",
+        "Take parts into a collection, each proven as an inspection is; a bad capture is refused with its reason.",
+    ),
     "view-reference": Entry(
         "station.commands.teach:view_reference",
         "Learn from good parts what the fixture looks like: the judge proves camera and lamps with it.",
@@ -122,6 +126,7 @@ COMMANDS: Mapping[str, Entry] = {
     "console": Entry("station.commands.console.command:console", "Open the operator's window."),
 }
 GROUPS: Mapping[str, Entry] = {
+    "product": Entry("station.commands.product:product_app", "A product of your own: its first recipe."),
     "rig": Entry("station.commands.rig:rig_app", "The simulated rig: start it, load a part, inject a fault."),
     "dataset": Entry("station.commands.teach:dataset_app", "Datasets of simulated or captured parts."),
     "calibrate": Entry(

@@ -75,14 +75,14 @@ def rig_load(
     from drivers.simulated.control import RigControl
     from station.rig.products import product_for_rig
 
-    defects = tuple(_defect(d, seed) for d in defect or ())
+    defects = tuple(defect_of(d, seed) for d in defect or ())
     known = product_for_rig(product)
     with _refusals_of("load"):
         answer = RigControl(folder).load(known, seed, defects)
     say(answer, as_json, f"loaded {answer['loaded']}")
 
 
-def _defect(text: str, seed: int) -> tuple[str, int]:
+def defect_of(text: str, seed: int) -> tuple[str, int]:
     """Kind and seed of `KIND` or `KIND:SEED`; without a seed of its own the defect takes the part's."""
     kind, _, own = text.partition(":")
     if own and not (own.isdecimal() and int(own) <= MAXIMUM_SEED):

@@ -24,7 +24,7 @@ from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
 from station.inspection.rule import judge_part
 from station.judge.part_checks import why_part_unknown
-from station.judge.view_judge import ViewJudge
+from station.judge.part_judge import PartJudge
 from station.judge.view_proof import why_unproven
 from station.recipe.loaded import LoadedRecipe
 from station.rig.devices import Rig
@@ -57,7 +57,7 @@ class JobResult:
 
 
 def run_job(
-    job: Job, rig: Rig, judge: ViewJudge, stop: StopSignal, times: StageTimes, emit: Callable[[Event], None]
+    job: Job, rig: Rig, judge: PartJudge, stop: StopSignal, times: StageTimes, emit: Callable[[Event], None]
 ) -> JobResult:
     """Capture and judge every view on the calling thread and one of its own; returns with the verdict.
 

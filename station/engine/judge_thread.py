@@ -11,8 +11,8 @@ from queue import Queue
 from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.plan import CaptureStep
 from station.inspection.result import RE_EXPOSED, ViewResult
+from station.judge.part_judge import PartJudge
 from station.judge.view_checks import refused_frame
-from station.judge.view_judge import ViewJudge
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class JudgeThread:
     and the result of every complete view, in the order in which they came.
     """
 
-    def __init__(self, judge: ViewJudge, plan: tuple[CaptureStep, ...], report: Callable[[ViewResult], None]) -> None:
+    def __init__(self, judge: PartJudge, plan: tuple[CaptureStep, ...], report: Callable[[ViewResult], None]) -> None:
         """Starts at once. `report` is called on this thread with each result."""
         self._judge = judge
         self._plan = plan

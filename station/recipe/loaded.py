@@ -109,14 +109,15 @@ class LoadedRecipe:
 
 
 def load_recipe(
-    path: Path, *, need_model: bool = True, now: datetime | None = None, kept: KeptFiles | None = None
-) -> LoadedRecipe:
+    path: Path, *, need_model: bool = True, need_references: bool | None = None, now: datetime | None = None,
+    kept: KeptFiles | None = None,
+) -> LoadedRecipe:  # fmt: skip
     """Read a recipe with its calibration, and check everything that can be known without devices.
 
     The calibration must be the one to which the recipe is bound, released, and valid at `now` (default: the present).
     `need_model=False` is for what comes before the model and the references, as training and calibration do; none of
-    them is then read. `kept` names copies to read instead of the files that the recipe names. Raises DocumentError with
-    file, line and field.
+    them is then read. With `need_references` the references that the recipe names are read all the same. `kept` names
+    copies to read instead of the files that the recipe names. Raises DocumentError with file, line and field.
     """
     document = read_document(path)
     recipe = document.validated(Recipe)
@@ -133,7 +134,7 @@ def load_recipe(
     if calibration.flat_field is not None:
         sha256s["flat_field"] = calibration.flat_field.sha256
     references = of_parts = None
-    if need_model:
+    if need_model if need_references is None else need_references:
         references = _view_references(document, recipe, None if kept is None else kept.view_reference)
         of_parts = _part_references(document, recipe, None if kept is None else kept.part_reference)
     if recipe.view_reference is not None and references is not None:
@@ -151,6 +152,15 @@ def load_recipe(
     )  # fmt: skip
     loaded.check_calibration(now)
     return loaded
+
+
+def awaits_model(path: Path) -> bool:
+    """Whether the recipe was never trained: it names no hash of a model, and no such file is there.
+
+    Raises DocumentError.
+    """
+    model = read_document(path).validated(Recipe).model
+    return model.sha256 is None and not (path.parent / model.file).exists()
 
 
 def _existing(document: Document, at: FieldPath, file: str) -> Path:

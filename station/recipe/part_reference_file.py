@@ -70,6 +70,7 @@ class PartReferences:
     grid: tuple[int, int]  # (H, W) of the model, in pixels
     parts: int  # good parts whose mean it is
     calibration_sha256: str
+    edited: tuple[str, ...] = ()  # views whose region a person has set; training keeps these references
 
 
 def part_references_bytes(references: PartReferences) -> bytes:
@@ -80,6 +81,7 @@ def part_references_bytes(references: PartReferences) -> bytes:
         "parts": references.parts,
         "calibration_sha256": references.calibration_sha256,
         "views": list(references.views),
+        **({"edited": list(references.edited)} if references.edited else {}),
     }
     arrays: dict[str, NDArray[Any]] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
     for name, view in references.views.items():
@@ -109,7 +111,8 @@ def _parsed(data: bytes) -> PartReferences:
             raise ValueError(f"format {about['format_version']!r}, this station reads {FORMAT_VERSION}")
         height, width = (int(size) for size in about["grid"])
         views = {name: _view(name, arrays, (height, width)) for name in about["views"]}
-    return PartReferences(views, (height, width), int(about["parts"]), str(about["calibration_sha256"]))
+    edited = tuple(str(name) for name in about.get("edited", ()))
+    return PartReferences(views, (height, width), int(about["parts"]), str(about["calibration_sha256"]), edited)
 
 
 def _view(name: str, arrays: Mapping[str, NDArray[Any]], grid: tuple[int, int]) -> PartReference:

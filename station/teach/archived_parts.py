@@ -50,11 +50,11 @@ def archived_frames(loaded: LoadedRecipe, store: Archive, inspection_id: str) ->
     calibration, exposure or gain, or without a frame that the recipe asks for; ArchiveError.
     """
     lights = [light.name for light in loaded.recipe.lights]
-    _check_calibration(loaded, inspection_id, store.load_figures(inspection_id).provenance.get("calibration"))
+    check_calibration(loaded, inspection_id, store.load_figures(inspection_id).provenance.get("calibration"))
     frames: dict[str, dict[str, Frame]] = {v.name: {} for v in loaded.recipe.viewpoints}
     for archived in store.load_frames(inspection_id):
         if archived.view in frames and archived.light in lights:
-            _check_settings(loaded, inspection_id, archived)
+            check_settings(loaded, inspection_id, archived)
             frames[archived.view][archived.light] = archived.frame
         elif archived.view in frames and archived.light == DARK:
             frames[archived.view][DARK] = archived.frame
@@ -71,7 +71,7 @@ def collected_parts(loaded: LoadedRecipe, folder: Path) -> Iterable[Pictures]:
     CollectionError.
     """
     collection = Collection.open(folder)
-    _check_calibration(loaded, str(folder), collection.about.calibration_sha256)
+    check_calibration(loaded, str(folder), collection.about.calibration_sha256)
     views = [viewpoint.name for viewpoint in loaded.recipe.viewpoints]
     lights = [light.name for light in loaded.recipe.lights]
     missing = sorted({*views, *lights} - {*collection.about.views, *collection.about.lights})
@@ -82,7 +82,7 @@ def collected_parts(loaded: LoadedRecipe, folder: Path) -> Iterable[Pictures]:
         yield {view: fixture_pictures({name: of_view[name] for name in lights}) for view, of_view in frames.items()}
 
 
-def _check_calibration(loaded: LoadedRecipe, inspection_id: str, found: str | None) -> None:
+def check_calibration(loaded: LoadedRecipe, inspection_id: str, found: str | None) -> None:
     """What is made of the parts is stamped with the present calibration. Raises NoReference."""
     wanted = loaded.sha256s["calibration"]
     if found != wanted:
@@ -93,7 +93,7 @@ def _check_calibration(loaded: LoadedRecipe, inspection_id: str, found: str | No
         )
 
 
-def _check_settings(loaded: LoadedRecipe, inspection_id: str, archived: ArchivedFrame) -> None:
+def check_settings(loaded: LoadedRecipe, inspection_id: str, archived: ArchivedFrame) -> None:
     """The same for exposure and gain, as the recipe has them now. Raises NoReference."""
     frame, gain_db = archived.frame, loaded.recipe.capture.gain_db
     exposure_us = next(light.exposure_us for light in loaded.recipe.lights if light.name == archived.light)

@@ -60,7 +60,7 @@ def check_parts(loaded: LoadedRecipe, collection: Collection, parts: Sequence[Co
                     f"{collection.folder}: part {part.name} lacks {view}/{absent[0]}: take it anew, or "
                     "remove its folder"
                 )
-    _check_duplicates(collection, parts)
+    _check_duplicates(collection, parts, lights)
     for split in ("train", "calibrate"):
         count = sum(part.split == split and part.kind == "good" for part in parts)
         if count < FEWEST_GOOD:
@@ -70,12 +70,12 @@ def check_parts(loaded: LoadedRecipe, collection: Collection, parts: Sequence[Co
             )
 
 
-def _check_duplicates(collection: Collection, parts: Iterable[CollectedPart]) -> None:
-    """A frame has noise, so that two equal ones are one exposure."""
+def _check_duplicates(collection: Collection, parts: Iterable[CollectedPart], lights: Sequence[str]) -> None:
+    """A frame under a light has noise, so that two equal ones are one exposure; a dark one may be 0 everywhere."""
     owner: dict[str, CollectedPart] = {}
     for part in parts:
         for of_view in part.frames.values():
-            for about in of_view.values():
+            for about in (of_view[name] for name in lights if name in of_view):
                 other = owner.setdefault(about["sha256"], part)
                 if other.name != part.name:
                     raise CollectionError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,23 +74,31 @@ def teach_gloss(
         archived = store.load_frames(inspection_id)
     views = tuple(viewpoint.name for viewpoint in loaded.recipe.viewpoints)
     frames_of = {view: {a.light: a.frame for a in archived if a.view == view} for view in views}
-    found = []
-    for number, (view, frames) in enumerate(frames_of.items(), start=1):
-        tell(f"view {view}, {number} of {len(views)}: solving")
-        found.append(_gloss_view(loaded, inspection_id, view, frames))
-    tell("fitting the gloss to all views")
     try:
-        fit = fit_gloss(found, solver_settings(loaded.recipe), tell)
+        fit = gloss_of_frames(loaded, inspection_id, frames_of, tell)
     except PhotometricStereoError as error:
         raise GlossNotFound(f"{inspection_id}: {error}") from error
     return GlossReport(str(recipe), inspection_id, views, len(loaded.recipe.directional_lights), fit)
+
+
+def gloss_of_frames(
+    loaded: LoadedRecipe, inspection_id: str, frames_of: Mapping[str, Mapping[str, Frame]], tell: Callable[[str], None]
+) -> GlossFit:
+    """The gloss of a part's frames, view -> light -> frame. Raises GlossNotFound for a missing frame and
+    PhotometricStereoError where no gloss shows."""
+    found = []
+    for number, (view, frames) in enumerate(frames_of.items(), start=1):
+        tell(f"view {view}, {number} of {len(frames_of)}: solving")
+        found.append(_gloss_view(loaded, inspection_id, view, frames))
+    tell("fitting the gloss to all views")
+    return fit_gloss(found, solver_settings(loaded.recipe), tell)
 
 
 def _no_progress(_text: str) -> None:
     """For callers that show none."""
 
 
-def _gloss_view(loaded: LoadedRecipe, inspection_id: str, view: str, frames: dict[str, Frame]) -> GlossView:
+def _gloss_view(loaded: LoadedRecipe, inspection_id: str, view: str, frames: Mapping[str, Frame]) -> GlossView:
     """The view's frames under every light of the recipe, solved; GlossNotFound if one is missing."""
     names = [light.name for light in loaded.recipe.directional_lights]
     missing = [name for name in names if name not in frames]

@@ -3,14 +3,15 @@
 ```
 preparation.json               what it was prepared with; another preparation into this folder is refused
 solved/PART/VIEW.npy           pictures of the parts from which the references are made; removed afterwards
-part_reference.npz             where the part is, and how it lies
+part_reference.npz             where the part is, and how it lies; the recipe's own where a person set regions in it
 regions/VIEW.png               the part's region, not 0 = part
 entries/SPLIT_PART_VARIANT.json  what is written of one part under one disturbance; written last of its files
 SPLIT/KIND/rgb|normal|mask/…   the pictures, black outside the region
 index.json                     models/dataset.py reads it; written last of all
 ```
 
-A second run goes on where the first one ended. Only one part is in memory at a time, and while the references are made
+A second run goes on where the first one ended; a part that was taken again since then, and every part once the
+references have changed, is prepared anew. Only one part is in memory at a time, and while the references are made
 the pictures of at most 24, which lie on the disk.
 """
 
@@ -35,9 +36,10 @@ from station.recipe.loaded import LoadedRecipe
 from station.recipe.part_reference_file import PartReferences, part_references_bytes, read_part_references
 from station.teach.dataset import write_png
 from station.teach.disturbances import Disturbance, nothing, ordinary_day, seed_of
+from station.teach.edited_regions import edited_reference_file
 from station.teach.fit_for_recipe import FEWEST_GOOD, as_taken, check_collection, check_parts, grid_of
 from station.teach.part_reference import MOST_PARTS, part_references_of
-from station.teach.prepared_index import Written, write_index
+from station.teach.prepared_index import Written, bound_to, is_of, write_index
 from station.teach.prepared_view import Picture, PreparedView, ViewPreparer
 
 VERSION = 2  # of what is written: a data set of another one is made anew
@@ -119,6 +121,10 @@ def _shape(collection: Collection, part: CollectedPart, view: str) -> tuple[int,
     return height, width
 
 
+def _read(file: Path) -> PartReferences:
+    return read_part_references(file, hashlib.sha256(file.read_bytes()).hexdigest())
+
+
 class _Work:
     """One run over a collection."""
 
@@ -130,17 +136,24 @@ class _Work:
         self._preparer = preparer
         self._views = [v.name for v in loaded.recipe.viewpoints]
         self._regions: dict[str, NDArray[np.bool_]] = {}
+        self._reference_sha256 = ""
 
     def references(self, train: Sequence[CollectedPart], progress: Progress) -> tuple[PartReferences, Path]:
-        """The part references, from the file if an earlier run made it; the preparer uses them from now on."""
+        """The part references, from the file if an earlier run made it; the preparer uses them from now on.
+
+        Where a person has set regions in the recipe's references, these count, and nothing is found anew.
+        """
         file = self._out / REFERENCE
-        if file.exists():
-            found = read_part_references(file, hashlib.sha256(file.read_bytes()).hexdigest())
-        else:
+        edited = edited_reference_file(self._loaded, self._grid)
+        there = None if not file.exists() else _read(file)
+        if edited is not None:
+            write_atomic(file, edited.read_bytes())
+        elif there is None or there.edited:
             found = self._new_references(train, progress)
             write_atomic(file, part_references_bytes(found))
             shutil.rmtree(self._out / SOLVED)
-            found = read_part_references(file, hashlib.sha256(file.read_bytes()).hexdigest())  # as the station will
+        found = _read(file)  # as the station will
+        self._reference_sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         self._preparer.use(found)
         self._regions = {name: view.region for name, view in found.views.items()}
         return found, file
@@ -158,7 +171,7 @@ class _Work:
 
     def _solved_part(self, part: CollectedPart) -> dict[str, Picture]:
         """The part's pictures, which stay on the disk."""
-        folder = self._out / SOLVED / part.name
+        folder = self._out / SOLVED / f"{part.name}-{part.fingerprint[:12]}"
         folder.mkdir(parents=True, exist_ok=True)
         found: dict[str, Picture] = {}
         for view in self._views:
@@ -179,7 +192,7 @@ class _Work:
         """
         with ThreadPoolExecutor(1, thread_name_prefix="dataset-writer") as writer:
             for n, part in enumerate(parts):
-                missing = [d for d in self._disturbances(part) if not self._entry(part, d).exists()]
+                missing = [d for d in self._disturbances(part) if not is_of(self._entry(part, d), self._bound(part))]
                 if missing:
                     self._write_part(part, missing, writer)
                 progress(f"preparing, {part.split} {part.name}", (n + 1) / len(parts))
@@ -207,6 +220,9 @@ class _Work:
     def _entry(self, part: CollectedPart, disturbance: Disturbance) -> Path:
         return self._out / ENTRIES / f"{part.split}_{part.name}_{disturbance.name}.json"
 
+    def _bound(self, part: CollectedPart) -> str:
+        return bound_to(part, self._reference_sha256)
+
     def _write_part(self, part: CollectedPart, missing: list[Disturbance], writer: ThreadPoolExecutor) -> None:
         """All views under each of these disturbances; frames are read once."""
         pending: dict[str, list[Future[dict[str, Any]]]] = {d.name: [] for d in missing}
@@ -231,7 +247,7 @@ class _Work:
             written = [future.result() for future in pending[disturbance.name]]
             name = disturbance.name
             items = [] if name in out else written
-            record = {"items": items, "levels": levels[name], "reason": why.get(name, "")}
+            record = {"items": items, "levels": levels[name], "reason": why.get(name, ""), "of": self._bound(part)}
             self._entry(part, disturbance).parent.mkdir(exist_ok=True)
             write_atomic(self._entry(part, disturbance), json.dumps(record).encode())
 

@@ -47,6 +47,16 @@ class Written:
                 self.levels.setdefault(view, {}).setdefault(light, []).append(level)
 
 
+def bound_to(part: CollectedPart, reference_sha256: str) -> str:
+    """From what a part was prepared: its frames as they were taken, and the references to which it was brought."""
+    return hashlib.sha256(f"{part.fingerprint} {reference_sha256}".encode()).hexdigest()
+
+
+def is_of(entry: Path, bound: str) -> bool:
+    """Whether the file tells of a part as it was taken last, under these references; a missing file tells of none."""
+    return entry.exists() and json.loads(entry.read_bytes()).get("of") == bound
+
+
 def write_index(
     out: Path, loaded: LoadedRecipe, about: About, written: Written, reference: Path, grid: tuple[int, int], seed: int
 ) -> None:

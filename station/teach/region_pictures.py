@@ -47,6 +47,7 @@ def show_regions(recipe: Path, folder: Path) -> list[Path]:
 def set_regions(recipe: Path, masks: Mapping[str, Path]) -> Path:
     """A new reference file with these masks (8 bits, not 0 = part), named by the recipe from now on; returned.
 
+    It notes which views were set: the next training keeps these references instead of finding the regions anew.
     Raises RegionError, DocumentError, OSError.
     """
     loaded = load_recipe(recipe)
@@ -56,7 +57,8 @@ def set_regions(recipe: Path, masks: Mapping[str, Path]) -> Path:
         if view not in views:
             raise RegionError(f"{recipe}: no view is named {view!r}; there are {', '.join(views)}")
         views[view] = with_region(views[view], _mask(path, references.grid))
-    return write_part_references(recipe, loaded.recipe.recipe_id, replace(references, views=views))
+    edited = tuple(view for view in views if view in masks or view in references.edited)
+    return write_part_references(recipe, loaded.recipe.recipe_id, replace(references, views=views, edited=edited))
 
 
 def write_part_references(recipe: Path, recipe_id: str, references: PartReferences) -> Path:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from made_collection import SHAPE, TILE, VIEWS, made_collection, made_recipe, made_references
+from made_collection import SHAPE, TILE, VIEWS, made_collection, made_frames, made_recipe, made_references
 
 from models.config import TrainConfig
 from models.dataset import load_dataset, read_normals, read_rgb
 from station.collection.folder import Collection, CollectionError
-from station.recipe.loaded import LoadedRecipe
+from station.recipe.loaded import LoadedRecipe, load_recipe
+from station.teach.archived_parts import NoReference
 from station.teach.fit_for_recipe import grid_of
 from station.teach.prepare import Prepared, prepare
 from station.teach.prepared_view import ViewPreparer
+from station.teach.region_pictures import set_regions, write_part_references
 
 
 @pytest.fixture(autouse=True)
@@ -198,3 +201,67 @@ def test_the_grid_is_the_largest_that_whole_blocks_give() -> None:
     assert grid_of((1200, 1920)) == (300, 480)
     with pytest.raises(CollectionError, match="2448 x 2048 pixels: no whole number of them"):
         grid_of((2048, 2448))
+
+
+def test_a_part_that_was_taken_again_is_prepared_anew_and_no_other(
+    loaded: LoadedRecipe, copy: Callable[[], Path], prepared: Prepared, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Issue 11, point 3: a part counts as prepared by what was taken, not by its name."""
+    folder = Path(shutil.copytree(prepared.folder, tmp_path / "set"))
+    changed = Collection.open(copy())
+    taken = changed.part("good-1")
+    changed.add("good-1", "good", taken.split, made_frames(77))
+    solved = []
+    original = ViewPreparer.prepared
+
+    def counted(self: ViewPreparer, part: str, view: str, *rest: Any) -> Any:
+        solved.append(part)
+        return original(self, part, view, *rest)
+
+    monkeypatch.setattr(ViewPreparer, "prepared", counted)
+    before = {(i["part"], i["view"], i["variant"]): i["rgb_sha256"] for i in index_of(prepared)["items"]}
+    again = prepare(loaded, changed, folder, quiet)
+    assert set(solved) == {"good-1"}
+    after = {(i["part"], i["view"], i["variant"]): i["rgb_sha256"] for i in index_of(again)["items"]}
+    assert {key[0] for key in before if before[key] != after[key]} == {"good-1"}
+    prepare(loaded, changed, folder, quiet)
+    assert len(solved) == 2 * len(VIEWS), "once prepared, it stays"
+
+
+def test_a_region_that_a_person_set_counts_in_training(
+    loaded: LoadedRecipe, collection: Collection, prepared: Prepared, tmp_path: Path
+) -> None:
+    """Issue 11, point 3: it was found anew before, and the edit was lost."""
+    own = Path(shutil.copytree(loaded.path.parent, tmp_path / "recipe")) / loaded.path.name
+    write_part_references(own, "tile", prepared.references)
+    (own.parent / "models").mkdir()
+    (own.parent / "models" / "tile.onnx").write_bytes(b"of no use here")
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[30:60, 50:80] = 255
+    cv2.imwrite(str(tmp_path / "top.png"), mask)
+    set_regions(own, {"top": tmp_path / "top.png"})
+    edited = load_recipe(own, need_model=False)
+    folder = Path(shutil.copytree(prepared.folder, tmp_path / "set"))
+    again = prepare(edited, collection, folder, quiet)
+    index = index_of(again)
+    region = cv2.imread(str(folder / index["regions"]["top"]), cv2.IMREAD_GRAYSCALE)
+    np.testing.assert_array_equal(region, mask)
+    assert again.references.edited == ("top",)
+    (picture,) = [i for i in index["items"] if (i["part"], i["view"], i["variant"]) == ("good-0", "top", "plain")]
+    assert (read_rgb(folder / picture["rgb"], TrainConfig())[:, mask == 0] == 0).all(), "nothing outside the edit"
+    untouched = cv2.imread(str(folder / index["regions"]["left"]), cv2.IMREAD_GRAYSCALE)
+    assert untouched is not None
+    assert (untouched[TILE] == 255).all()
+    without = prepare(loaded, collection, folder, quiet)
+    assert without.references.edited == (), "without the edit the regions are found again"
+
+
+def test_an_edited_region_that_does_not_fit_any_more_is_never_lost_in_silence(
+    loaded: LoadedRecipe, collection: Collection, prepared: Prepared, tmp_path: Path
+) -> None:
+    own = Path(shutil.copytree(loaded.path.parent, tmp_path / "recipe")) / loaded.path.name
+    foreign = replace(prepared.references, edited=("top",), calibration_sha256="c" * 64)
+    write_part_references(own, "tile", foreign)
+    with pytest.raises(NoReference, match=r"regions of top were set by hand, and they do not fit any more .*another"):
+        prepare(load_recipe(own, need_model=False), collection, tmp_path / "set", quiet)
