@@ -18,6 +18,7 @@ from station.inspection.reasons import Reason
 from station.inspection.result import Verdict
 from station.judge.part_judge import PartJudge
 from station.recipe.loaded import LoadedRecipe
+from station.recipe.releases import release_of
 from station.rig.devices import Rig, open_rig
 from station.rig.file import RigFile
 
@@ -58,7 +59,7 @@ def captured(rig: Rig, loaded: LoadedRecipe, judge: PartJudge, part_id: str) -> 
     Every device is asked once more after the last frame. Raises DeviceError where one of them failed; the arm is then
     held and the lights are off.
     """
-    made_under = provenance(rig, loaded)
+    made_under = provenance(rig, loaded, release_of(loaded))
     job = Job(new_inspection_id(), part_id, loaded, make_plan(loaded.recipe), made_under)
     result = run_job(job, rig, judge, StopSignal(), StageTimes(), _logged)
     if result.fault is not None:
