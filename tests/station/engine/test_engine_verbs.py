@@ -105,7 +105,10 @@ class Bench:
             view_references=None,
             part_references=None,
         )
-        return SimpleNamespace(path=Path("recipe.yaml"), loaded=loaded, plan=(), detector=SimpleNamespace(model_id="m"))
+        detector = SimpleNamespace(model_id="m")
+        return SimpleNamespace(
+            path=Path("recipe.yaml"), loaded=loaded, plan=(), detector=detector, release="draft: a test"
+        )
 
     def _prepare(self, files: Any, _rig: object) -> Prepared:
         self.while_preparing()

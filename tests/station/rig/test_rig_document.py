@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from drivers.registry import BUILT_IN, Group, driver_kind
+from drivers.simulated.scene.meshes.settings import MeshSettings
 from station.documents.document import parse_document
 from station.rig.file import GROUPS, load_rig
 from station.rig.inference import InferenceChoice
@@ -20,11 +21,14 @@ KINDS = [(group, name) for group in GROUPS.values() for name in BUILT_IN[group]]
 @pytest.mark.parametrize("index", range(len(BLOCKS)))
 def test_every_yaml_block_loads(index: int, tmp_path: Path) -> None:
     text = BLOCKS[index]
+    document = parse_document(Path("rig.md"), text)
+    if "units" in document.data:
+        assert document.validated(MeshSettings)
+        return
     if text.startswith("name:"):
         (tmp_path / "rig.yaml").write_text(text, encoding="utf-8")
         assert not load_rig(tmp_path / "rig.yaml").simulated
         return
-    document = parse_document(Path("rig.md"), text)
     if "inference" in document.data:
         assert InferenceChoice.model_validate(document.data["inference"])
         return
