@@ -118,6 +118,8 @@ class Row:
             found.append(f"{newly} good parts FAIL that do not undisturbed; {no_longer} the other way round")
         if self.side == "within" and self.good.verdicts[UNDECIDED] > before[UNDECIDED]:
             found.append(f"{good[UNDECIDED]} good parts UNDECIDED, undisturbed {before[UNDECIDED]}")
+        if not self.defective.n:  # none was photographed: nothing is said of S-AUROC
+            return found
         before_auroc, now = self._same_parts(undisturbed)
         if not before_auroc - now <= MOST_AUROC_LOST:  # NaN holds nothing
             found.append(f"S-AUROC falls from {before_auroc:.3f} to {now:.3f} on the same parts")
@@ -241,7 +243,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     detector = AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256)
     source = Source(loaded, collection, chosen.cache, chosen.threads)
     parts = test_parts(collection, chosen.good, chosen.defective)
-    rendered = test_parts(collection, chosen.good, min(chosen.rendered_defective or chosen.defective, chosen.defective))
+    most = chosen.defective if chosen.rendered_defective is None else chosen.rendered_defective
+    rendered = test_parts(collection, chosen.good, most)
     wanted = [c for c in conditions() if c.name == "undisturbed" or chosen.only in c.name]
     started = time.process_time()
     if not chosen.json:

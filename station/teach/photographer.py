@@ -37,9 +37,9 @@ SCENE_SEED = 1  # of the sensor's fixed pattern
 FORMAT = {"rgb": "BayerRG12", "mono": "Mono12"}
 BINNING = 8  # the model's grid; finer captures are averaged down to it
 # A mono model serves full-resolution captures, whose block means differ along edges from pictures that the sensor
-# binned; a quarter of the resolution is ten times faster to render and close enough.
-CAPTURE_BINNING: dict[Color, int] = {"rgb": BINNING, "mono": 4}
-LOOKS_BYTES = 320 << 20  # a picture at a binning of 4
+# binned; half resolution is four times faster to render and close enough. A quarter is not: a connector at full
+# resolution had four times the limit of a model that was trained on quarters.
+CAPTURE_BINNING: dict[Color, int] = {"rgb": BINNING, "mono": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +127,7 @@ class Photographer:
         return found
 
     def _scene(self, part: Part, camera: MountedCamera | None = None, head: LightHead | None = None) -> Scene:
-        return Scene(
-            part, head, seed=SCENE_SEED, threads=self._threads, camera=camera, bounces=DEFAULT_BOUNCES,
-            looks_bytes=LOOKS_BYTES,
-        )  # fmt: skip
+        return Scene(part, head, seed=SCENE_SEED, threads=self._threads, camera=camera, bounces=DEFAULT_BOUNCES)
 
     def _solve(self, scene: Scene, pose: Pose, steps: list[CaptureStep], seed: int) -> SolvedView:
         """One view: its frames, solved and averaged to the model's grid."""

@@ -63,8 +63,8 @@ class Scene:
     of one light at level 1 are kept for the current pose, so that further frames cost only noise, and so is what each
     pixel of a small picture sees, which every light has in common. `threads` share the rows of one image. `bounces`
     are the diffuse reflections that light takes between part, fixture and plate before it comes to the surface that the
-    camera sees; 0 is direct light alone. A picture that needs more than `looks_bytes` is traced anew for each light.
-    Raises ValueError for negative `bounces`.
+    camera sees; 0 is direct light alone. A large picture is traced anew for each light. Raises
+    ValueError for negative `bounces`.
     """
 
     def __init__(
@@ -76,13 +76,11 @@ class Scene:
         threads: int = 2,
         camera: MountedCamera | None = None,
         bounces: int = 0,
-        looks_bytes: int = LOOKS_BYTES,
     ) -> None:
         if bounces < 0:
             raise ValueError(f"bounces must be 0 or more, found {bounces}")
         self.part = part
         self._bounces = bounces
-        self._looks_bytes = looks_bytes
         self.camera = camera if camera is not None else MountedCamera()
         self.head = head if head is not None else LightHead.nominal()
         self.sensor = sensor if sensor is not None else Sensor()
@@ -242,7 +240,7 @@ class Scene:
         if self._looks[0] == key:
             return self._looks[1]
         height, width = key[2][3], key[2][2]
-        if height * width * kernels.LOOK_SIZE * np.float64().nbytes > self._looks_bytes:
+        if height * width * kernels.LOOK_SIZE * np.float64().nbytes > LOOKS_BYTES:
             return _NO_LOOKS
         looks = np.empty((height, width, kernels.LOOK_SIZE))
         self._by_rows(height, lambda a, b: kernels.look_rows(*camera, looks, a, b))
