@@ -30,8 +30,8 @@ from station.teach.disturbances import (
     nothing,
     seed_of,
 )
-from station.teach.photographer import Color, Photographer
-from station.teach.simulated_collection import about
+from station.teach.fit_for_recipe import about_of
+from station.teach.photographer import FORMAT, Color, Photographer
 
 Frames = Mapping[str, Mapping[str, Frame]]  # view -> light -> frame
 Promise = Callable[[Recipe], str]  # within, edge, beyond, or unproven where the recipe has nothing to tell it by
@@ -179,7 +179,7 @@ class Source:
         loaded = self.recipe_for(condition)
         color: Color = "rgb" if self.collection.about.pixel_format.startswith("Bayer") else "mono"
         folder = self.cache / loaded.recipe.product / condition.name.replace(" ", "-")
-        kept = Collection.create(folder, about(loaded, color))
+        kept = Collection.create(folder, about_of(loaded, FORMAT[color], is_simulated=True))
         if not kept.holds(part.name):
             seed = int(part.facts["seed"])
             rng = np.random.default_rng(seed_of(condition.name, seed))
@@ -191,7 +191,7 @@ class Source:
             made = make_part(loaded.recipe.product, seed, defects, off)
             views = {view: frames for view, frames, _ in photographer.photographed(made, seed, camera, head)}
             kept.add(part.name, part.kind, part.split, views, facts={"seed": seed, "condition": condition.name})
-        return kept, next(own for own in kept.parts(kind=part.kind) if own.name == part.name)
+        return kept, kept.part(part.name)
 
     def _directional(self) -> list[int]:
         return [light.channel for light in self.loaded.recipe.directional_lights]

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from drivers.protocols import Frame
 from station.acquire.captured_view import CapturedFrame
 from station.archive.lock import COLLECTION_LOCK_FILE, WriterLock
-from station.collection.folder import About, Collection, CollectionError, LightTaken, check_part_name
+from station.collection.folder import Collection, CollectionError, check_part_name
 from station.inspection.reasons import Reason
 from station.judge.capture_judge import CaptureJudge
 from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_picture
@@ -25,6 +25,7 @@ from station.product.splits import GOOD, next_split
 from station.recipe.fields import Identifier
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.rig.devices import Rig
+from station.teach.fit_for_recipe import about_of
 
 KIND: TypeAdapter[str] = TypeAdapter(Identifier)
 HINT_AT = 6  # good parts to train: from here on the recipe's own view reference can be made of them
@@ -66,18 +67,6 @@ def check_kind(kind: str) -> str:
         ) from None
 
 
-def about_of(loaded: LoadedRecipe, *, is_simulated: bool) -> About:
-    """What a collection states that is taken by this recipe."""
-    recipe = loaded.recipe
-    lights = {
-        light.name: LightTaken(light.channel, light.kind, light.exposure_us, light.brightness, recipe.capture.gain_db)
-        for light in recipe.lights
-    }
-    views = tuple(viewpoint.name for viewpoint in recipe.viewpoints)
-    pixel_format = recipe.capture.pixel_format
-    return About(recipe.product, views, lights, pixel_format, loaded.sha256s["calibration"], is_simulated)
-
-
 def recipe_to_collect(path: Path) -> LoadedRecipe:
     """The recipe with the references that it names; it need not have a model. Raises DocumentError."""
     return load_recipe(path, need_model=False, need_references=True)
@@ -89,7 +78,9 @@ def collecting(folder: Path, loaded: LoadedRecipe, *, is_simulated: bool) -> Ite
 
     Raises CollectionError for one that was taken otherwise, ArchiveInUse where another program writes to it.
     """
-    collection = Collection.create(folder, about_of(loaded, is_simulated=is_simulated))
+    collection = Collection.create(
+        folder, about_of(loaded, loaded.recipe.capture.pixel_format, is_simulated=is_simulated)
+    )
     lock = WriterLock.take(folder, "collecting parts", COLLECTION_LOCK_FILE)
     try:
         yield Collector(collection, loaded)

@@ -18,7 +18,7 @@ from station.inspection.words import GivenWord, Word, is_good
 from station.judge.detector import AnomalyDetector
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.releases import JudgedPart, ReleaseError
-from station.release.part_judge import PartJudge
+from station.release.frames_judge import FramesJudge
 from station.teach.archived_parts import archived_frames
 from station.teach.fit_for_recipe import check_collection
 
@@ -96,7 +96,7 @@ def judged(
     Raises ReleaseError for a part that is no longer what it was, and for what does not fit the recipe CollectionError,
     NoReference, ArchiveError.
     """
-    found, judge, checked = [], PartJudge(loaded, detector), set[Path]()
+    found, judge, checked = [], FramesJudge(loaded, detector), set[Path]()
     for n, part in enumerate(parts):
         if part.source == "collection" and part.folder not in checked:
             check_collection(loaded, Collection.open(part.folder))
@@ -120,7 +120,7 @@ def _frames(part: KnownPart, loaded: LoadedRecipe) -> Frames:
             return archived_frames(loaded, store, part.name)
     collection = Collection.open(part.folder)
     _check(part, part.folder / PARTS / part.name / PART)
-    known = next(p for p in collection.parts() if p.name == part.name)
+    known = collection.part(part.name)
     return {v.name: collection.frames(known, v.name) for v in loaded.recipe.viewpoints if v.name in known.frames}
 
 

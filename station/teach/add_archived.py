@@ -27,8 +27,8 @@ def add_archived(
     collection's; NoReference where it was taken otherwise than the recipe takes parts; ArchiveError.
     """
     name = archived_name(inspection_id)
-    there = next((part for part in collection.parts() if part.name == name), None)
-    if there is not None:
+    if collection.holds(name):
+        there = collection.part(name)
         if (there.kind, there.split) != (kind, split):
             raise CollectionError(
                 f"{collection.folder}: holds {name} as {there.kind}, {there.split}; now it is {kind}, {split}: remove "

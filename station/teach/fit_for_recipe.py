@@ -6,13 +6,24 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from station.collection.folder import CollectedPart, Collection, CollectionError
+from station.collection.folder import About, CollectedPart, Collection, CollectionError, LightTaken
 from station.recipe.loaded import LoadedRecipe
 
 STRIDE_PX = 6  # of the model's tokens: both sides of its grid are multiples
 MOST_COLUMNS = 800  # of the grid; a finer one costs time and finds little more
 FEWEST_GOOD = 5  # parts to train on, and to calibrate on
 SAME_USE = 0.01  # relative, of exposures and brightness; dB of gain
+
+
+def about_of(loaded: LoadedRecipe, pixel_format: str, *, is_simulated: bool) -> About:
+    """What a collection states that is taken by this recipe, in this format."""
+    recipe = loaded.recipe
+    lights = {
+        light.name: LightTaken(light.channel, light.kind, light.exposure_us, light.brightness, recipe.capture.gain_db)
+        for light in recipe.lights
+    }
+    views = tuple(viewpoint.name for viewpoint in recipe.viewpoints)
+    return About(recipe.product, views, lights, pixel_format, loaded.sha256s["calibration"], is_simulated)
 
 
 def check_collection(loaded: LoadedRecipe, collection: Collection) -> None:

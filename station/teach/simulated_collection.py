@@ -11,8 +11,9 @@ import numpy as np
 
 from drivers.simulated.scene import DEFECT_KINDS, Placement, make_part, random_defect
 from drivers.simulated.scene.mounted import MountedCamera
-from station.collection.folder import About, Collection, LightTaken
+from station.collection.folder import Collection
 from station.recipe.loaded import LoadedRecipe
+from station.teach.fit_for_recipe import about_of
 from station.teach.parts import FIRST_SEED, SEED_STRIDE
 from station.teach.photographer import FORMAT, Color, Photographer
 
@@ -87,23 +88,12 @@ def collect_simulated(
     Raises CollectionError where the folder holds a collection that was taken otherwise.
     """
     photographer = Photographer(loaded, color, threads)
-    collection = Collection.create(folder, about(loaded, color))
+    collection = Collection.create(folder, about_of(loaded, FORMAT[color], is_simulated=True))
     for n, part in enumerate(parts):
         if not collection.holds(part.name):
             _take(photographer, collection, loaded.recipe.product, part, camera)
         progress(f"{part.split} {part.name}", (n + 1) / len(parts))
     return collection
-
-
-def about(loaded: LoadedRecipe, color: Color) -> About:
-    """What a collection states that is taken by this recipe on the simulated rig."""
-    recipe = loaded.recipe
-    lights = {
-        light.name: LightTaken(light.channel, light.kind, light.exposure_us, light.brightness, recipe.capture.gain_db)
-        for light in recipe.lights
-    }
-    views = tuple(viewpoint.name for viewpoint in recipe.viewpoints)
-    return About(recipe.product, views, lights, FORMAT[color], loaded.sha256s["calibration"], is_simulated=True)
 
 
 def _take(

@@ -19,8 +19,8 @@ from drivers.simulated.scene import Scene, make_part, random_defect
 from drivers.simulated.scene.defects import Defect
 from station.collection.folder import PARTS, CollectedPart, Collection, CollectionError
 from station.recipe.loaded import LoadedRecipe
-from station.teach.photographer import BINNING, SCENE_SEED, Photographer
-from station.teach.simulated_collection import about
+from station.teach.fit_for_recipe import about_of
+from station.teach.photographer import BINNING, FORMAT, SCENE_SEED, Photographer
 
 FIRST_SEED = 8000  # training uses seeds from 1000, limits from 3000, tests from 7000
 SPLIT = "test"
@@ -93,7 +93,7 @@ def collect_sized(
     Raises CollectionError where the folder holds a collection that was taken otherwise.
     """
     photographer = Photographer(loaded, "rgb", threads)
-    collection = Collection.create(folder, about(loaded, "rgb"))
+    collection = Collection.create(folder, about_of(loaded, FORMAT["rgb"], is_simulated=True))
     for n in range(parts):
         seed = first_seed + n
         if not collection.holds(_name(seed)):

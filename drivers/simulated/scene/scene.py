@@ -40,9 +40,6 @@ LOOKS_BYTES = 100 << 20  # 77 MB at a binning of 8, 309 MB at 4
 _NO_CELLS, _NO_LOOKS = np.zeros((1, 8)), np.zeros((0, 0, kernels.LOOK_SIZE))
 _CACHE_IMAGES = 256  # small ones would need days to fill the bytes, and look like a leak until then
 
-F64 = NDArray[np.float64]
-I32 = NDArray[np.int32]
-
 
 @dataclass(frozen=True)
 class ViewTruth:

@@ -33,7 +33,7 @@ class FoundPart:
     reason: str
 
 
-class PartJudge:
+class FramesJudge:
     """Judges parts under one recipe. Frames may be coarser than those of the recipe, as a collection's may."""
 
     def __init__(self, loaded: LoadedRecipe, detector: AnomalyDetector) -> None:
