@@ -164,6 +164,7 @@ def test_an_abort_in_the_moment_of_start_neither_raises_nor_hangs(
     """Issue 15, point 5: abort joined a thread that had been made and not started."""
     held, aborting = threading.Event(), threading.Thread(target=lambda: bench.engine.abort(), name="aborting")
     bench.acts["arm.stop"] = held.set
+    bench.acts["camera.expose"] = lambda: held.wait(WAIT_S)  # else the part could be judged before the abort is heard
 
     def start(thread: threading.Thread) -> None:
         if thread.name == "acquire" and moment == "before":
