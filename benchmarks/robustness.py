@@ -37,7 +37,7 @@ from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.plan import lit_steps, make_plan
 from station.acquire.stage_times import StageTimes
 from station.collection.folder import CollectedPart, Collection
-from station.inspection.reasons import ReasonKind
+from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Verdict, ViewResult
 from station.inspection.rule import judge_part
 from station.judge.detector import AnomalyDetector
@@ -48,6 +48,15 @@ from station.recipe.loaded import LoadedRecipe, load_recipe
 MOST_AUROC_LOST = 0.01
 SIGNIFICANT = 0.05
 PASS, FAIL, UNDECIDED = Verdict.PASS.value, Verdict.FAIL.value, Verdict.UNDECIDED.value
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A part's verdict, its views, and the reasons that they give together."""
+
+    verdict: Verdict
+    views: tuple[ViewResult, ...]
+    of_part: tuple[Reason, ...]
 
 
 @dataclass
@@ -65,8 +74,9 @@ class Parts:
     def n(self) -> int:
         return sum(self.verdicts.values())
 
-    def add(self, part: str, verdict: Verdict, views: Sequence[ViewResult], expected: Sequence[ReasonKind]) -> None:
-        kinds = {reason.kind for view in views for reason in view.reasons}
+    def add(self, part: str, judged: Judged, expected: Sequence[ReasonKind]) -> None:
+        verdict, views = judged.verdict, judged.views
+        kinds = {reason.kind for reason in (*judged.of_part, *(reason for view in views for reason in view.reasons))}
         self.verdicts[verdict.value] += 1
         self.reasons.update(kind.value for kind in kinds)
         self.named += verdict is Verdict.UNDECIDED and any(kind in expected for kind in kinds)
@@ -145,10 +155,11 @@ class Bench:
         self._plan = lit_steps(make_plan(loaded.recipe))
         self._judge = ViewJudge(loaded, detector)
 
-    def inspect(self, frames: Frames) -> tuple[Verdict, tuple[ViewResult, ...]]:
+    def inspect(self, frames: Frames) -> Judged:
         self._judge.begin_part(StageTimes())
         views = tuple(self._view(view, frames) for view in dict.fromkeys(step.view for step in self._plan))
-        return judge_part(views, tuple(view.view for view in views))[0], views
+        of_part = self._judge.reasons_of_part(views)
+        return Judged(judge_part(views, tuple(view.view for view in views), of_part)[0], views, of_part)
 
     def _view(self, view: str, frames: Frames) -> ViewResult:
         captured = CapturedView(view, self._plan)
@@ -183,12 +194,12 @@ def measured(source: Source, condition: Condition, detector: AnomalyDetector, pa
     counts: Counter[bool] = Counter()
     for part in parts:
         is_good = part.kind == "good"
-        verdict, views = bench.inspect(source.frames(condition, part, counts[is_good]))
+        judged = bench.inspect(source.frames(condition, part, counts[is_good]))
         counts[is_good] += 1
-        (row.good if is_good else row.defective).add(part.name, verdict, views, condition.kinds)
+        (row.good if is_good else row.defective).add(part.name, judged, condition.kinds)
         for name in condition.figures:
-            row.figures.setdefault(name, []).extend(v.quality[name] for v in views if name in v.quality)
-        print(f"{condition.name}: {part.name}: {verdict.value}", file=sys.stderr, flush=True)
+            row.figures.setdefault(name, []).extend(v.quality[name] for v in judged.views if name in v.quality)
+        print(f"{condition.name}: {part.name}: {judged.verdict.value}", file=sys.stderr, flush=True)
     sharpness = row.medians().get("sharpness_ratio")
     if row.side == "measured":
         sides = {True: "within", False: "beyond"}

@@ -40,7 +40,7 @@ EDGE = 0.05  # of a tolerance: what lies nearer to it may be told either way
 LAMP = (ReasonKind.LIGHT_WEAK, ReasonKind.LIGHT_STRONG, ReasonKind.LIGHTS_WEAK, ReasonKind.LIGHTS_STRONG)
 EXPOSURE = (ReasonKind.EXPOSURE_WRONG, ReasonKind.LIGHTS_WEAK, ReasonKind.LIGHTS_STRONG, ReasonKind.SATURATED)
 CAMERA, PART = (ReasonKind.CAMERA_MOVED,), (ReasonKind.PART_MOVED, ReasonKind.PART_NOT_FOUND)
-NOISE, BLUR = (ReasonKind.NOISY,), (ReasonKind.BLURRED,)
+NOISE, BLUR, TURNED = (ReasonKind.NOISY,), (ReasonKind.BLURRED,), (ReasonKind.LIGHT_MOVED,)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ def conditions() -> Iterator[Condition]:
         yield Condition(
             f"camera {mm:g} mm off", promise, CAMERA, rendering=Rendering(camera_mm=mm), figures=("fixture_moved_mm",)
         )
-    yield Condition("one light 1 deg off", _always, rendering=Rendering(light_deg=1.0))
+    promise = _borne(lambda t: t.light_turned_deg, 1.0, _has_view_reference)
+    yield Condition("one light 1 deg off", promise, TURNED, rendering=Rendering(light_deg=1.0))
     yield Condition("record of another rig", _always, rendering=Rendering(other_rig=77))
 
 

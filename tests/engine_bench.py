@@ -6,7 +6,7 @@ Where something goes wrong is up to the test: `Bench.acts` holds what happens at
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -103,6 +103,9 @@ class StandInJudge(StandIn):
     def refine(self, _: CapturedView, result: ViewResult) -> ViewResult:
         self._do("refine")
         return result
+
+    def reasons_of_part(self, _: Sequence[ViewResult]) -> tuple[Reason, ...]:
+        return ()
 
     def undecided(self, view: str, reason: Reason) -> ViewResult:
         self._do("undecided")

@@ -101,7 +101,8 @@ def run_job(
         ended = ended or _stopped(stopped)
     times.add("verdict_after_last_frame", (time.perf_counter() - last_frame) * 1e3)
     times.add("total", (time.perf_counter() - started) * 1e3)
-    inspection = inspection_of(job, rig.is_simulated, tuple(judging.results), ended, times)
+    views = tuple(judging.results)
+    inspection = inspection_of(job, rig.is_simulated, views, ended, times, judge.reasons_of_part(views))
     frames = tuple(captured for view in judging.views for captured in view.captured)
     return JobResult(inspection, frames, fault)
 
@@ -132,11 +133,17 @@ def _ask_after_last_frame(rig: Rig, stop: StopSignal, times: StageTimes) -> None
 
 
 def inspection_of(
-    job: Job, is_simulated: bool, views: tuple[ViewResult, ...], ended: Reason | None, times: StageTimes
+    job: Job,
+    is_simulated: bool,
+    views: tuple[ViewResult, ...],
+    ended: Reason | None,
+    times: StageTimes,
+    of_part: tuple[Reason, ...] = (),
 ) -> Inspection:
-    """The inspection of these views; UNDECIDED where something ended it before its verdict."""
+    """The inspection of these views; UNDECIDED where something ended it before its verdict, or all views together show
+    a cause that is not the part."""
     expected = tuple(v.name for v in job.loaded.recipe.viewpoints)
-    verdict, view_reasons, deciding = judge_part(views, expected)
+    verdict, view_reasons, deciding = judge_part(views, expected, of_part)
     if ended is not None:  # a fault or a stop between start and verdict: whatever was seen is not the whole part
         verdict = Verdict.UNDECIDED
     return Inspection(

@@ -19,6 +19,7 @@ _EXPLAINS = (
     "camera moved",
     "light dead",
     "light stuck on",
+    "light moved",
     "lights weak",
     "lights strong",
     "exposure wrong",
@@ -29,7 +30,15 @@ _EXPLAINS = (
 )
 _FOLLOWS = ("saturated", "few observable", "missing frame", "not captured", "not judged", "not finite")
 # Kinds that the view of the lights must agree with, whether or not they name a light.
-_OF_LIGHTS = ("light dead", "light stuck on", "light weak", "light strong", "lights weak", "lights strong")
+_OF_LIGHTS = (
+    "light dead",
+    "light stuck on",
+    "light moved",
+    "light weak",
+    "light strong",
+    "lights weak",
+    "lights strong",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class ReasonKind(StrEnum):
     LIGHTS_WEAK = "lights weak"  # all of them, or too many to name one
     LIGHTS_STRONG = "lights strong"
     LIGHT_STUCK_ON = "light stuck on"
+    LIGHT_MOVED = "light moved"  # it shines from elsewhere than its calibration has it
     EXPOSURE_WRONG = "exposure wrong"  # of every frame alike: exposure, gain, aperture, or the lights' supply
     CAMERA_MOVED = "camera moved"  # against the fixture: the camera, the arm, or the fixture itself
     PART_MOVED = "part moved"  # against its place on the fixture, farther than the recipe bears

@@ -14,17 +14,21 @@ def judge_score(score: float, limit: float) -> Verdict:
 
 
 def judge_part(
-    views: tuple[ViewResult, ...], expected: tuple[str, ...]
+    views: tuple[ViewResult, ...], expected: tuple[str, ...], of_part: tuple[Reason, ...] = ()
 ) -> tuple[Verdict, tuple[Reason, ...], str | None]:
     """The part's verdict, its reasons, and the view that decided: the highest score relative to its limit.
 
     FAIL beats UNDECIDED, and UNDECIDED beats PASS: a defect seen in one good view is a defect, whatever the other
     views could not show. PASS needs every expected view, each judged PASS.
+    `of_part` are causes that only all views together show, as a lamp that was knocked: they may be behind a FAIL too,
+    so the part is UNDECIDED whatever its views say.
     """
     by_name = {v.view: v for v in views}
-    reasons = [not_captured(name) for name in expected if name not in by_name]
+    reasons = [*of_part, *(not_captured(name) for name in expected if name not in by_name)]
     reasons += [reason for v in views for reason in v.reasons]
-    if any(v.verdict is Verdict.FAIL for v in views):
+    if of_part:
+        verdict = Verdict.UNDECIDED
+    elif any(v.verdict is Verdict.FAIL for v in views):
         verdict = Verdict.FAIL
     elif expected and all(name in by_name and by_name[name].verdict is Verdict.PASS for name in expected):
         verdict = Verdict.PASS

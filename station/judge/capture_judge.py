@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -84,6 +85,10 @@ class CaptureJudge:
     def refine(self, view: CapturedView, result: ViewResult) -> ViewResult:  # noqa: ARG002 - of the Protocol
         """The result as it is: nothing is drawn or archived here."""
         return result
+
+    def reasons_of_part(self, views: Sequence[ViewResult]) -> tuple[Reason, ...]:  # noqa: ARG002 - of the Protocol
+        """None: without references nothing is known of where a lamp shines from."""
+        return ()
 
     def undecided(self, view: str, reason: Reason) -> ViewResult:
         """The result of a view that cannot be judged, for this reason."""

@@ -1,4 +1,4 @@
-"""Which lamps shine how strongly, told from the fixture in every frame.
+"""Which lamps shine how strongly, and from where, told from the fixture in every frame.
 
 The frame under lamp k is taken for a sum of what each lamp alone does to the fixture (its reference picture): the
 lamps' slants, their fall-off and the part's shadows make these pictures differ. Least squares with no negative lamp
@@ -12,6 +12,7 @@ parts do that under each light, the *sway* of the reference, may be added in any
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -30,6 +31,18 @@ LEAST_BLOCKS = 20
 FEWEST_FOR_SWAY = 12
 SWAYS = 3  # principal ways that are kept: two shifts and a turn
 F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """One frame as blocks: `columns` (lamps, then sways; blocks), what is `seen`, and what each block may be off by."""
+
+    columns: F64
+    seen: F64
+    allowed: F64
+    steady: NDArray[np.bool_]
+    filled: NDArray[np.float32]
+    here: NDArray[np.bool_]
 
 
 class FixtureLights:
@@ -57,7 +70,33 @@ class FixtureLights:
         a lamp's reference picture and what it would give at full light in this frame: exposure, gain, brightness.
         None where too little of the fixture is to be seen.
         """
-        steady = self._steady[self.names.index(light)] & (levels > -1)
+        terms = self._terms(light, levels, expected)
+        if terms is None:
+            return None
+        found = self._solved(terms.columns / terms.allowed, terms.seen / terms.allowed)
+        return dict(zip(self.names, map(float, found), strict=False))
+
+    def turned_deg(
+        self, light: str, levels: Levels, expected: Mapping[str, float], tilts: NDArray[np.float32]
+    ) -> tuple[float, float] | None:
+        """How far the frame's own lamp has turned along two axes, in degrees; None as for `shares`.
+
+        `tilts` (2, h, w) are the shares by which its light on each cell grows per degree along either axis.
+        """
+        terms = self._terms(light, levels, expected)
+        if terms is None:
+            return None
+        at = self.names.index(light)
+        own = np.where(terms.steady, self._levels[at], 0) * np.float32(expected[light])
+        tilted = np.stack([_blocks(own * tilt)[terms.here] / terms.filled[terms.here] for tilt in tilts])
+        columns = np.concatenate([terms.columns, tilted, -tilted])
+        x_on, y_on, x_back, y_back = self._solved(columns / terms.allowed, terms.seen / terms.allowed)[-4:]
+        return float(x_on - x_back), float(y_on - y_back)
+
+    def _terms(self, light: str, levels: Levels, expected: Mapping[str, float]) -> _Terms | None:
+        """What a frame is explained by; None where too little of the fixture is to be seen."""
+        at = self.names.index(light)
+        steady = self._steady[at] & (levels > -1)
         filled = _blocks(steady.astype(np.float32))
         here = filled >= FULL
         if np.count_nonzero(here) < LEAST_BLOCKS or not self._dark > 0:
@@ -66,13 +105,11 @@ class FixtureLights:
         masked = np.where(steady, self._levels, 0)
         columns = np.stack([_blocks(plane)[here] / filled[here] for plane in masked]) * factors[:, None]
         seen = (_blocks(np.where(steady, levels, 0))[here] / filled[here]).astype(np.float64)
-        at = self.names.index(light)
         allowed = columns[at] + self._dark
         if self._sway is not None:
             sway = self._sway[at][:, here] * factors[at]
             columns = np.concatenate([columns, sway, -sway])  # of either sign, where a lamp has one
-        found = self._solved(columns / allowed, seen / allowed)
-        return dict(zip(self.names, map(float, found), strict=False))
+        return _Terms(columns, seen, allowed, steady, filled, here)
 
     @staticmethod
     def _solved(columns: F64, seen: F64) -> F64:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from station.acquire.captured_view import CapturedFrame, CapturedView
@@ -27,6 +28,10 @@ class PartJudge(Protocol):
 
     def refine(self, view: CapturedView, result: ViewResult) -> ViewResult:
         """The result with what may be left out when the station is behind."""
+        ...
+
+    def reasons_of_part(self, views: Sequence[ViewResult]) -> tuple[Reason, ...]:
+        """What only all views together show to be wrong with the rig; the part is UNDECIDED then."""
         ...
 
     def undecided(self, view: str, reason: Reason) -> ViewResult:

@@ -93,8 +93,9 @@ def rejudge(archive: Archive, inspection_id: str) -> RejudgeReport:
     detector = AnomalyDetector.load(loaded.model_path, loaded.recipe.model.sha256)
     detector.check_fits(loaded.recipe)
     detector.check_regions(loaded)
-    results = _judged(ViewJudge(loaded, detector), loaded, before, archive.load_frames(inspection_id))
-    verdict, reasons, _ = judge_part(results, before.expected_views)
+    judge = ViewJudge(loaded, detector)
+    results = _judged(judge, loaded, before, archive.load_frames(inspection_id))
+    verdict, reasons, _ = judge_part(results, before.expected_views, judge.reasons_of_part(results))
     ended = what_ended(before)
     then = {view.view: view for view in before.views}
     views = tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from station.inspection.result import Verdict, ViewResult
 from station.inspection.rule import judge_score
 from station.judge.detector import AnomalyDetector
 from station.judge.diffuse_picture import diffuse_rgb
+from station.judge.lamp_turns import turned_lamps
 from station.judge.part_checks import check_placement, observable_in, part_trackers, placement_figures
 from station.judge.shown_view import shown_view
 from station.judge.view_checks import LightChecks, check_finite, check_observed, not_judged
@@ -121,6 +122,10 @@ class ViewJudge:
         if self._first is None:
             return result
         return self._guarded(view, lambda: self._with_refined_map(view, result))
+
+    def reasons_of_part(self, views: Sequence[ViewResult]) -> tuple[Reason, ...]:
+        """The lamps that the views together show to shine from elsewhere than the recipe bears."""
+        return tuple(turned_lamps(views, self._recipe.proof_tolerances.light_turned_deg))
 
     def undecided(self, view: str, reason: Reason) -> ViewResult:
         """The result of a view that cannot be judged, for this reason."""

@@ -7,22 +7,26 @@ found here before a good part would fail by it, and the view is UNDECIDED with t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.protocols import Frame
 from station.inspection.reasons import Reason, ReasonKind
 from station.judge.fixture_lights import FixtureLights
 from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_picture
 from station.judge.fixture_place import FixtureTracker, Place, moved
-from station.recipe.fields import ProofTolerances
+from station.judge.lamp_turns import LEAST_UNSURE_DEG, Turn, figures_of, tilts_for
+from station.judge.lamp_turns import REMEDY as LAMP_REMEDY
+from station.recipe.fields import ProofTolerances, Viewpoint
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.view_reference_file import ViewReference, misfits
 
 LEAST_LIKENESS = 0.5  # of the fixture's texture; undisturbed views of the demo products have 0.99
 MEASURED_TO = 0.01  # of a light's strength: 110 undisturbed views of demo parts were off by 0.0084 at most
 COUNTS_TOO = 0.3  # of the strongest stray light
+MOST_OF_A_MOVED_LAMP = 0.25  # of another lamp's light: so much as if it shone too; beyond it, lamps were exchanged
 LEAST_LIGHT = 0.2  # of the diffuse light's reference level: below, the fixture is not looked for
 WITH_MORE_FIXTURE = "leave more fixture without moving shadows in the picture, and make the view reference anew"
 ALL_LIGHTS = (ReasonKind.LIGHTS_WEAK, ReasonKind.LIGHTS_STRONG)
@@ -34,10 +38,19 @@ MOVED, TURNED, SCALE, SHARP, EXPOSURE, LIKENESS, NOISE = (
 
 @dataclass(frozen=True)
 class Stray:
-    """Light of a lamp that was not commanded: its share of the lamp's full light, and in which lamp's frame."""
+    """Light of a lamp that was not commanded: its share of the lamp's full light, and in which lamp's frame.
+
+    `elsewhere` is what it gives in other lamps' frames: the second least of them.
+    """
 
     share: float
     frame: str
+    elsewhere: float
+
+    @property
+    def is_in_one_frame(self) -> bool:
+        """Whether it seems to shine beside one lamp only: then rather that lamp shines from elsewhere."""
+        return self.elsewhere < COUNTS_TOO * self.share and self.share < MOST_OF_A_MOVED_LAMP
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,7 @@ class ViewEvidence:
     sharpness: float | None  # over the reference's, the median of all frames
     untold: tuple[str, ...] = ()  # lights whose strength cannot be told though the fixture is recognised
     noise: float | None = None  # over the reference's, the median of all frames
+    turns: Mapping[str, Turn] = field(default_factory=dict)  # per lamp, against what good parts seem to do
 
     @property
     def exposure(self) -> float | None:
@@ -85,14 +99,18 @@ class ViewEvidence:
             found[TURNED], found[LIKENESS] = float(np.degrees(self.place.turn_rad)), self.place.likeness
         found |= {f"light_ratio_{name}": value for name, value in self.against_others.items()}
         found |= {f"stray_light_{name}": stray.share for name, stray in self.strays.items()}
+        found |= figures_of(self.turns)
         return {name: value for name, value in found.items() if value is not None}
 
 
 class ViewProof:
     """Gathers the evidence of one view against its reference."""
 
-    def __init__(self, loaded: LoadedRecipe, reference: ViewReference, diffuse: str) -> None:
+    def __init__(self, loaded: LoadedRecipe, reference: ViewReference, viewpoint: Viewpoint, diffuse: str) -> None:
         assert loaded.view_references is not None
+        self._loaded = loaded
+        self._pose = viewpoint.as_pose()
+        self._tilts: dict[int, dict[str, NDArray[np.float32]]] = {}  # per size of cells
         self._uses = loaded.view_references.uses
         self._brightness = {light.name: light.brightness for light in loaded.recipe.lights}
         self._mm_per_px = loaded.calibration.mm_per_px(loaded.recipe.capture.binning)
@@ -127,7 +145,43 @@ class ViewProof:
             self._sharpness_over_reference(pictures),
             tuple(name for name in pictures if is_seen and name not in shares),
             self._noise_over_reference(pictures),
+            self._turns(pictures, place) if place is not None and is_seen else {},
         )
+
+    def turned_deg(self, pictures: Mapping[str, FixturePicture]) -> dict[str, tuple[float, float]]:
+        """Per lamp whose place is known, how far its frame shows it to have turned along two axes, in degrees.
+
+        Empty where the fixture is not recognised.
+        """
+        place = self._place(pictures[self._diffuse])
+        return {} if place is None or not place.likeness >= LEAST_LIKENESS else self._turned(pictures, place)
+
+    def _turned(self, pictures: Mapping[str, FixturePicture], place: Place) -> dict[str, tuple[float, float]]:
+        found = {}
+        for name, tilts in self._tilts_for(pictures[self._diffuse].cell_px).items():
+            picture = pictures[name]
+            levels = moved(picture.levels, place.onto_reference)
+            turned = self._lights.turned_deg(name, levels, self._expected(picture), tilts)
+            if turned is not None:
+                found[name] = turned
+        return found
+
+    def _tilts_for(self, cell_px: int) -> dict[str, NDArray[np.float32]]:
+        if cell_px not in self._tilts:
+            names, shape = self._reference.lights, self._reference.fixture.shape
+            self._tilts = {cell_px: tilts_for(self._loaded, self._pose, names, cell_px, (shape[0], shape[1]))}
+        return self._tilts[cell_px]
+
+    def _turns(self, pictures: Mapping[str, FixturePicture], place: Place) -> dict[str, Turn]:
+        usual = self._reference.turns
+        if usual is None:
+            return {}
+        found = {}
+        for name, (x_deg, y_deg) in self._turned(pictures, place).items():
+            usual_x, usual_y, spread = map(float, usual[self._reference.lights.index(name)])
+            if np.isfinite(spread):
+                found[name] = Turn(x_deg - usual_x, y_deg - usual_y, max(spread, LEAST_UNSURE_DEG))
+        return found
 
     def _place(self, picture: FixturePicture) -> Place | None:
         """None in the dark: there is nothing to be seen."""
@@ -166,11 +220,15 @@ class ViewProof:
 
 
 def _strays(shares: Mapping[str, Mapping[str, float]]) -> dict[str, Stray]:
-    strays: dict[str, Stray] = {}
+    per_lamp: dict[str, list[tuple[float, str]]] = {}
     for frame, of_frame in shares.items():
         for lamp, share in of_frame.items():
-            if lamp != frame and (lamp not in strays or share > strays[lamp].share):
-                strays[lamp] = Stray(share, frame)
+            if lamp != frame:
+                per_lamp.setdefault(lamp, []).append((share, frame))
+    strays = {}
+    for lamp, found in per_lamp.items():
+        share, frame = max(found)
+        strays[lamp] = Stray(share, frame, sorted(found)[min(1, len(found) - 1)][0])
     return strays
 
 
@@ -180,7 +238,7 @@ def view_proofs(loaded: LoadedRecipe) -> dict[str, ViewProof]:
     if references is None or why_unproven(loaded) is not None:
         return {}
     diffuse = next(light.name for light in loaded.recipe.lights if light.kind == "diffuse")
-    return {v.name: ViewProof(loaded, references.views[v.name], diffuse) for v in loaded.recipe.viewpoints}
+    return {v.name: ViewProof(loaded, references.views[v.name], v, diffuse) for v in loaded.recipe.viewpoints}
 
 
 def why_unproven(loaded: LoadedRecipe) -> str | None:
@@ -265,7 +323,16 @@ def _stray_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Itera
     over = {name: stray for name, stray in evidence.strays.items() if not stray.share <= tolerances.stray}
     most = max((stray.share for stray in over.values()), default=0.0)
     for name, stray in over.items():
-        if not stray.share < COUNTS_TOO * most:
+        if stray.share < COUNTS_TOO * most:
+            continue
+        if stray.is_in_one_frame:
+            text = (
+                f"light {stray.frame!r} lights the fixture otherwise than in its reference, as if {stray.share:.1%} of "
+                f"light {name!r} shone beside it, in this frame alone (tolerance {tolerances.stray:.1%})"
+            )
+            remedy = f"{LAMP_REMEDY}; if it stands right, look for crosstalk between the two channels"
+            yield Reason(ReasonKind.LIGHT_MOVED, text, remedy, light=stray.frame)
+        else:
             text = (
                 f"light {name!r} shines at {stray.share:.1%} of its full light while {stray.frame!r} is on "
                 f"(tolerance {tolerances.stray:.1%})"

@@ -102,5 +102,6 @@ def _capture(loaded: LoadedRecipe, store: Archive, before: Inspection, judge: Ca
                 view.add(each)
                 judge.take(each)
         results.append(judge.judge(view) if view.is_complete else judge.undecided(view.name, missing_frames(view)))
-    _, reasons, _ = judge_part(tuple(results), tuple(v.name for v in loaded.recipe.viewpoints))
+    expected = tuple(v.name for v in loaded.recipe.viewpoints)
+    _, reasons, _ = judge_part(tuple(results), expected, judge.reasons_of_part(results))
     return Capture(before.part_id, tuple(frames), (*what_ended(before), *reasons), dict(before.provenance))

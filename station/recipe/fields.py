@@ -202,6 +202,7 @@ class ProofTolerances(_Strict):
     light: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.08  # of one light against the others
     exposure: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.15  # of all lights alike
     stray: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.02  # of a light's own level, while it is off
+    light_turned_deg: Annotated[float, Field(gt=0, le=45, allow_inf_nan=False)] = 0.6  # about the target point
     blurred_below: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.75  # of the reference's sharpness
     noise: Annotated[float, Field(gt=1, le=100, allow_inf_nan=False)] = 1.75  # over the reference's noise
     part_moved_mm: Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)] = 2.3  # on the fixture, from its reference

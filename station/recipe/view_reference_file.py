@@ -60,6 +60,9 @@ class ViewReference:
     sharpness: NDArray[np.float64]
     noise: NDArray[np.float64] | None = None  # (J,) the same for noise; None in files from before it was measured
     sway: NDArray[np.float32] | None = None  # (J, K, rows, columns): see `station.judge.fixture_lights.sway_of`
+    # (J, 3) by how many degrees each lamp seems to have turned around good parts, along two axes, and the spread; NaN
+    # where it cannot be told; None in files from before it was measured: see `station.judge.lamp_turns`
+    turns: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ def references_bytes(references: ViewReferences) -> bytes:
             arrays[f"{name}.noise"] = view.noise
         if view.sway is not None:
             arrays[f"{name}.sway"] = view.sway
+        if view.turns is not None:
+            arrays[f"{name}.turns"] = view.turns
     return npz_bytes(arrays)
 
 
@@ -134,7 +139,11 @@ def _view(name: str, arrays: Mapping[str, NDArray[Any]], lights: tuple[str, ...]
     sway = np.asarray(arrays[f"{name}.sway"], np.float32) if f"{name}.sway" in arrays else None
     if sway is not None and (sway.ndim != 4 or len(sway) != len(lights) or not np.isfinite(sway).all()):
         raise ValueError(f"view {name!r}: sway {sway.shape} for {len(lights)} lights, or not finite")
-    return ViewReference(lights, counts.astype(np.float32) * np.float32(STEP), fixture, steady, sharpness, noise, sway)
+    turns = np.asarray(arrays[f"{name}.turns"], np.float64) if f"{name}.turns" in arrays else None
+    if turns is not None and turns.shape != (len(lights), 3):
+        raise ValueError(f"view {name!r}: turns {turns.shape} for {len(lights)} lights")
+    levels = counts.astype(np.float32) * np.float32(STEP)
+    return ViewReference(lights, levels, fixture, steady, sharpness, noise, sway, turns)
 
 
 def misfits(

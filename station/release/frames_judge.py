@@ -52,7 +52,7 @@ class FramesJudge:
         plan = self._plan if has_dark else lit_steps(self._plan)
         judge.begin_part(StageTimes())
         views = tuple(self._view(judge, view, plan, frames.get(view, {})) for view in self._views)
-        verdict, reasons, _ = judge_part(views, self._views)
+        verdict, reasons, _ = judge_part(views, self._views, judge.reasons_of_part(views))
         reason = str(reasons[0]) if verdict is Verdict.UNDECIDED else ""
         return FoundPart(verdict, highest_of(views), reason)
 

@@ -117,7 +117,30 @@ def references_of(
         for light in recipe.lights
     } | dict(others or {})
     views = {v.name: _view(v.name, [part[v.name] for part in parts], tuple(uses), diffuse) for v in recipe.viewpoints}
-    return ViewReferences(views, uses, recipe.capture.pixel_format, loaded.sha256s["calibration"], len(parts))
+    found = ViewReferences(views, uses, recipe.capture.pixel_format, loaded.sha256s["calibration"], len(parts))
+    return _with_turns(loaded, found, parts)
+
+
+def _with_turns(loaded: LoadedRecipe, references: ViewReferences, parts: Sequence[Pictures]) -> ViewReferences:
+    """The references with what good parts make their lamps seem to have turned by: it is taken off another part's."""
+    proofs = view_proofs(replace(loaded, view_references=references))
+    lights = [light.name for light in loaded.recipe.lights]
+    views = {}
+    for name, view in references.views.items():
+        pictures = [{light: part[name][light] for light in lights} for part in parts]
+        seen = [proofs[name].turned_deg(of_part) for of_part in pictures]
+        usual = [_usual([turned[lamp] for turned in seen if lamp in turned]) for lamp in view.lights]
+        views[name] = replace(view, turns=np.array(usual))
+    return replace(references, views=views)
+
+
+def _usual(turned_deg: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+    """The mean along two axes, and by how much another part may lie beside it; NaN of too few parts."""
+    if len(turned_deg) < FEWEST_PARTS:
+        return float("nan"), float("nan"), float("nan")
+    found = np.array(turned_deg)
+    spread = float(np.sqrt(found.var(axis=0, ddof=1).mean() * (1 + 1 / len(found))))
+    return float(found[:, 0].mean()), float(found[:, 1].mean()), spread
 
 
 def check_parts(loaded: LoadedRecipe, references: ViewReferences, parts: Sequence[Pictures]) -> None:

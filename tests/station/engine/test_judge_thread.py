@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -54,6 +55,9 @@ class NotingJudge:
     def refine(self, view: CapturedView, result: ViewResult) -> ViewResult:
         self.asked.append(f"refine {view.name}")
         return result
+
+    def reasons_of_part(self, _: Sequence[ViewResult]) -> tuple[Reason, ...]:
+        return ()
 
     def undecided(self, view: str, reason: Reason) -> ViewResult:
         return ViewResult(view, Verdict.UNDECIDED, 1.0, reasons=(reason.of_view(view),))

@@ -1,0 +1,152 @@
+"""Whether a lamp shines from elsewhere than its calibration has it, told from how it lights the fixture.
+
+A lamp that is knocked aside is nearer to one edge of the fixture and farther from the other, so its light over the
+fixture tilts: at 250 mm by some percent a degree, and more where it grazes. The tilt is fitted to each view's frame
+beside the strengths of all lamps and the sway of good parts (`station.judge.fixture_lights`). One view measures a
+degree to some tenths; the lamps are fixed to the camera, so a part's views must agree, and together measure to a tenth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.record import CalibratedLight
+from drivers.geometry.pose import Pose
+from station.inspection.reasons import Reason, ReasonKind
+from station.inspection.result import ViewResult
+from station.recipe.loaded import LoadedRecipe
+
+TURNED_X, TURNED_Y, UNSURE = "light_turned_x_deg_", "light_turned_y_deg_", "light_turned_unsure_deg_"
+LEAST_UNSURE_DEG = 0.05  # of one view: its reference is from few parts
+FEWEST_VIEWS = 2  # lamps move with the camera, so one view alone may be mistaken
+MOST_DISAGREEMENT = 3.0  # times what the views' spreads explain: then it is not the lamp
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How far a lamp has turned about the target point, along the two axes of `axes_across`, and how unsure that is."""
+
+    x_deg: float
+    y_deg: float
+    unsure_deg: float
+
+    @property
+    def deg(self) -> float:
+        """The angle."""
+        return float(np.hypot(self.x_deg, self.y_deg))
+
+
+def axes_across(position_mm: Sequence[float]) -> tuple[F64, F64]:
+    """Two unit vectors across the line from the target point to the lamp: level, and toward the camera's axis."""
+    toward = np.asarray(position_mm, np.float64)
+    toward = toward / np.linalg.norm(toward)
+    level = np.cross(toward, [0.0, 0.0, 1.0] if abs(toward[2]) < 0.95 else [0.0, 1.0, 0.0])
+    level /= np.linalg.norm(level)
+    return level, np.cross(toward, level)
+
+
+def fixture_points_mm(pose: Pose, distance_mm: float, cell_mm: float, center: tuple[float, float],
+                      shape: tuple[int, int]) -> tuple[F64, F64]:  # fmt: skip
+    """(h, w, 3) where each cell's centre sees the fixture's plane, and that plane's unit normal, in the camera's axes.
+
+    Origin at the target point, x right, y up, z toward the camera. `center` (x, y) is where the target point is seen,
+    in cells. The plane is z = 0 of the station frame.
+    """
+    tilt, pan = np.radians(pose.tilt_deg), np.radians(pose.pan_deg)
+    ahead = -np.array([np.sin(tilt) * np.cos(pan), np.sin(tilt) * np.sin(pan), np.cos(tilt)])
+    target_height = pose.z_mm + distance_mm * float(ahead[2])
+    normal = np.array([0.0, np.sin(tilt), np.cos(tilt)])
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    rays = np.stack([(x - center[0]) * cell_mm, (center[1] - y) * cell_mm, np.full(shape, -distance_mm)], axis=-1)
+    camera = np.array([0.0, 0.0, distance_mm])
+    along = (-target_height - camera @ normal) / (rays @ normal)
+    return camera + along[..., None] * rays, normal
+
+
+def tilts_of(light: CalibratedLight, points_mm: F64, normal: F64) -> NDArray[np.float32] | None:
+    """(2, h, w): by what share the light on the plane grows per degree that the lamp turns along either axis.
+
+    None for a light whose position is not known: one that is far away tilts nothing.
+    """
+    if light.position_mm is None:
+        return None
+    at = np.array(light.position_mm)
+    rays = at - points_mm
+    slope = normal / np.maximum(rays @ normal, 1.0)[..., None] - 3 * rays / (rays**2).sum(axis=-1)[..., None]
+    step_mm = float(np.radians(1.0) * np.linalg.norm(at))
+    return np.stack([slope @ axis * step_mm for axis in axes_across(light.position_mm)]).astype(np.float32)
+
+
+def tilts_for(
+    loaded: LoadedRecipe, pose: Pose, names: Sequence[str], cell_px: int, shape: tuple[int, int]
+) -> dict[str, NDArray[np.float32]]:
+    """Per light of the recipe with a known position, on a grid of `shape` cells of `cell_px` pixels of its captures."""
+    record, binning = loaded.calibration, loaded.recipe.capture.binning
+    x, y = record.center_px(binning)
+    center = ((x + 0.5) / cell_px - 0.5, (y + 0.5) / cell_px - 0.5)
+    cell_mm = record.mm_per_px(binning) * cell_px
+    points_mm, normal = fixture_points_mm(pose, record.working_distance_mm, cell_mm, center, shape)
+    found = {
+        light.name: tilts_of(record.light(light.channel), points_mm, normal)
+        for light in loaded.recipe.lights
+        if light.name in names and light.kind == "directional"
+    }
+    return {name: tilts for name, tilts in found.items() if tilts is not None}
+
+
+def figures_of(turns: Mapping[str, Turn]) -> dict[str, float]:
+    """The figures that are archived with the view's quality."""
+    found = {}
+    for name, turn in turns.items():
+        found |= {TURNED_X + name: turn.x_deg, TURNED_Y + name: turn.y_deg, UNSURE + name: turn.unsure_deg}
+    return found
+
+
+def turns_of(quality: Mapping[str, float]) -> dict[str, Turn]:
+    """From a view's quality, by lamp."""
+    names = [name.removeprefix(UNSURE) for name in quality if name.startswith(UNSURE)]
+    return {name: Turn(quality[TURNED_X + name], quality[TURNED_Y + name], quality[UNSURE + name]) for name in names}
+
+
+def turned_lamps(views: Sequence[ViewResult], tolerance_deg: float) -> Iterator[Reason]:
+    """A reason of the whole part for each lamp that its views together show beyond the tolerance.
+
+    A view that has another cause to be doubted proves nothing of lamps.
+    """
+    of_lamp: dict[str, list[Turn]] = {}
+    for view in views:
+        if all(reason.kind in _BEARS for reason in view.reasons):
+            for name, turn in turns_of(view.quality).items():
+                of_lamp.setdefault(name, []).append(turn)
+    for name, turns in of_lamp.items():
+        together = _together(turns)
+        if together is not None and not together.deg <= tolerance_deg:
+            text = (
+                f"light {name!r} shines from about {together.deg:.1f} degrees beside its calibrated place, as "
+                f"{len(turns)} views show (tolerance {tolerance_deg:g} degrees)"
+            )
+            yield Reason(ReasonKind.LIGHT_MOVED, text, REMEDY, light=name)
+
+
+# A few pixels without a normal, or a lamp that seems to be moved in one view, do not spoil what the fixture shows.
+_BEARS = (ReasonKind.FEW_OBSERVABLE, ReasonKind.LIGHT_MOVED)
+REMEDY = "look whether the lamp or its bracket was knocked or turned; put it back, or calibrate the lights"
+
+
+def _together(turns: Sequence[Turn]) -> Turn | None:
+    """The mean by certainty; None for too few views, or views that do not agree."""
+    if len(turns) < FEWEST_VIEWS:
+        return None
+    found = np.array([(turn.x_deg, turn.y_deg) for turn in turns])
+    weights = np.array([1 / turn.unsure_deg**2 for turn in turns])
+    mean = weights @ found / weights.sum()
+    spread = float(np.sqrt((weights[:, None] * (found - mean) ** 2).sum() / (2 * (len(turns) - 1))))
+    unsure = max(1.0, spread) / float(np.sqrt(weights.sum()))
+    if spread > MOST_DISAGREEMENT and float(np.hypot(*mean)) < 3 * unsure:
+        return None
+    return Turn(float(mean[0]), float(mean[1]), unsure)
