@@ -23,7 +23,7 @@ from station.recipe.loaded import LoadedRecipe
 TURNED_X, TURNED_Y, UNSURE = "light_turned_x_deg_", "light_turned_y_deg_", "light_turned_unsure_deg_"
 LEAST_UNSURE_DEG = 0.05  # of one view: its reference is from few parts
 FEWEST_VIEWS = 2  # lamps move with the camera, so one view alone may be mistaken
-MOST_DISAGREEMENT = 3.0  # times what the views' spreads explain: then it is not the lamp
+SURE = 3.0  # times the uncertainty that a turn must exceed before a lamp is blamed
 F64 = NDArray[np.float64]
 
 
@@ -125,7 +125,7 @@ def turned_lamps(views: Sequence[ViewResult], tolerance_deg: float) -> Iterator[
                 of_lamp.setdefault(name, []).append(turn)
     for name, turns in of_lamp.items():
         together = _together(turns)
-        if together is not None and not together.deg <= tolerance_deg:
+        if together is not None and not together.deg <= max(tolerance_deg, SURE * together.unsure_deg):
             text = (
                 f"light {name!r} shines from about {together.deg:.1f} degrees beside its calibrated place, as "
                 f"{len(turns)} views show (tolerance {tolerance_deg:g} degrees)"
@@ -139,14 +139,11 @@ REMEDY = "look whether the lamp or its bracket was knocked or turned; put it bac
 
 
 def _together(turns: Sequence[Turn]) -> Turn | None:
-    """The mean by certainty; None for too few views, or views that do not agree."""
+    """The mean by certainty, which is less where the views contradict each other; None for too few views."""
     if len(turns) < FEWEST_VIEWS:
         return None
     found = np.array([(turn.x_deg, turn.y_deg) for turn in turns])
     weights = np.array([1 / turn.unsure_deg**2 for turn in turns])
     mean = weights @ found / weights.sum()
     spread = float(np.sqrt((weights[:, None] * (found - mean) ** 2).sum() / (2 * (len(turns) - 1))))
-    unsure = max(1.0, spread) / float(np.sqrt(weights.sum()))
-    if spread > MOST_DISAGREEMENT and float(np.hypot(*mean)) < 3 * unsure:
-        return None
-    return Turn(float(mean[0]), float(mean[1]), unsure)
+    return Turn(float(mean[0]), float(mean[1]), max(1.0, spread) / float(np.sqrt(weights.sum())))
