@@ -55,6 +55,7 @@ from station.inspection.reasons import Reason
 
 _MODE_LABELS = {Mode.IMAGE: "IMAGE  F2", Mode.NORMALS: "NORMALS  F3", Mode.HEAT: "HEAT MAP  F4"}
 _WANTED = f"font-size: 22px; font-weight: bold; background: {theme.SELECTED.name()}; color: white;"
+_WANTED_BESIDE = _WANTED.replace("22px", "17px")  # in a row of three
 _LIGHTS_LABEL = "LIGHTS  F7"
 _BANNER_SHARE = 0.137  # of the window's height
 _BANNER_PX = (100, 160)
@@ -128,7 +129,7 @@ class Panels(QWidget):
             button.setEnabled(situation.can_direct)
         word = "RESUME" if situation.is_paused else "PAUSE NOW" if situation.is_pausing else "PAUSE"
         self.pause_button.setText(f"{word}  F11")
-        self.pause_button.setStyleSheet(_WANTED if situation.is_paused and situation.can_direct else "")
+        self.pause_button.setStyleSheet(_WANTED_BESIDE if situation.is_paused and situation.can_direct else "")
 
     def _show_lights(self, situation: Situation) -> None:
         """The strip shows what nobody has acknowledged; curves and the button's number show all that holds."""
