@@ -225,6 +225,8 @@ def kill_once(folder: Path, wait_s: float) -> tuple[str, dict[str, str]]:
     process.send_signal(signal.SIGKILL)
     process.wait()
     reader.join()
+    assert process.stdout is not None
+    process.stdout.close()
     if not began:
         raise RuntimeError("the engine's process did not inspect a first part: run with --worker to see why")
     acknowledged = {words[1]: words[2] for words in map(str.split, lines) if words[0] == "ACK"}
