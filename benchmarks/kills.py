@@ -53,7 +53,6 @@ VIEWS = ("top", "front", "left")
 LIGHTS = ("dark", "L45", "L135", "L225", "L315", "dome")
 SHAPE = (228, 342)
 EXPOSURE_S = 0.002
-START_TIMEOUT_S = 120.0
 PLAN = tuple(
     CaptureStep(
         len(LIGHTS) * v + k, view, Pose(float(v), 0.0, 258.0, 0.0, -90.0), light, k,
@@ -199,38 +198,59 @@ def inspect_until_killed(folder: Path) -> None:
             count += 1
 
 
+def launch(folder: Path) -> None:
+    """For each line of the input, fork a process that inspects until it is killed, and say when it has ended."""
+    for _ in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            inspect_until_killed(folder)
+        say("pid", str(pid))
+        os.waitpid(pid, 0)
+        say("ended")
+
+
 # -- the process that kills, and looks ---------------------------------------------------------
 
 
-def kill_once(folder: Path, wait_s: float) -> tuple[str, dict[str, str]]:
-    """Start the engine's process and kill it so long after its first part began; its last phase, and what it
-    acknowledged: inspection id -> verdict."""
-    environment = {**os.environ, "FACET_SPOOL": str(folder / "spool")}
-    command = [sys.executable, __file__, "--worker", "--folder", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    lines: list[str] = []
-    has_begun = threading.Event()
+class Launcher:
+    """Starts the process that is killed, again and again: a process of its own has everything imported, and forks."""
 
-    def read() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.endswith("\n"):
-                lines.append(line.strip())
-                has_begun.set()
+    def __init__(self, folder: Path) -> None:
+        environment = {**os.environ, "FACET_SPOOL": str(folder / "spool")}
+        command = [sys.executable, __file__, "--launcher", "--folder", str(folder)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    began = has_begun.wait(START_TIMEOUT_S)
-    time.sleep(wait_s if began else 0.0)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    reader.join()
-    assert process.stdout is not None
-    process.stdout.close()
-    if not began:
-        raise RuntimeError("the engine's process did not inspect a first part: run with --worker to see why")
-    acknowledged = {words[1]: words[2] for words in map(str.split, lines) if words[0] == "ACK"}
-    return next(line for line in reversed(lines) if not line.startswith("ACK")), acknowledged
+    def __enter__(self) -> Launcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.__exit__(None, None, None)  # closes its pipes, which ends it, and waits
+
+    def kill_once(self, wait_s: float) -> tuple[str, dict[str, str]]:
+        """Start it and kill it so long after its first part began; its last phase, and what it acknowledged:
+        inspection id -> verdict."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        pid = int(self._line().removeprefix("pid "))
+        lines = [self._line()]  # the first part has begun
+        killer = threading.Timer(wait_s, os.kill, (pid, signal.SIGKILL))
+        killer.start()
+        while (line := self._line()) != "ended":
+            lines.append(line)
+        killer.join()
+        acknowledged = {words[1]: words[2] for words in map(str.split, lines) if words[0] == "ACK"}
+        return next(line for line in reversed(lines) if not line.startswith("ACK")), acknowledged
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.endswith("\n"):
+            raise RuntimeError("the engine's process ended before it was killed; what it said is above")
+        return line.strip()
 
 
 def look(folder: Path, acknowledged: dict[str, str], tally: Tally, verified: set[str]) -> None:
@@ -279,15 +299,16 @@ def run(folder: Path, kills: int, seed: int, within_s: float) -> Tally:
     moments, tally = random.Random(seed), Tally()
     acknowledged: dict[str, str] = {}
     verified: set[str] = set()
-    for _ in range(kills):
-        phase, more = kill_once(folder, moments.uniform(0.0, within_s))
-        acknowledged |= more
-        tally.kills += 1
-        tally.phases[phase] += 1
-        tally.acknowledged = len(acknowledged)
-        look(folder, acknowledged, tally, verified)
-        if tally.broken:
-            return tally
+    with Launcher(folder) as launcher:
+        for _ in range(kills):
+            phase, more = launcher.kill_once(moments.uniform(0.0, within_s))
+            acknowledged |= more
+            tally.kills += 1
+            tally.phases[phase] += 1
+            tally.acknowledged = len(acknowledged)
+            look(folder, acknowledged, tally, verified)
+            if tally.broken:
+                return tally
     look(folder, acknowledged, tally, set())
     return tally
 
@@ -298,12 +319,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--within", type=float, default=3.0, help="seconds after the first part has begun")
     parser.add_argument("--folder", type=Path, help="kept afterwards; a temporary one by default")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--launcher", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     logging.getLogger("station").setLevel(logging.ERROR)  # every opening reports what it sets aside
     folder = given.folder or Path(tempfile.mkdtemp(prefix="kills-"))
-    if given.worker:
-        inspect_until_killed(folder)
+    if given.launcher:
+        launch(folder)
+        return 0
     try:
         tally = run(folder, given.kills, given.seed, given.within)
     finally:

@@ -2,7 +2,8 @@
 
 Issue 12, acceptance. The engine, its job and its archive are the station's own; devices and judge are stand-ins, so
 that all rows are met in every run. What each fault of a real wire looks like, and how long it takes to be seen, is in
-`docs/faults-of-the-station.md`, which takes an hour to write. With FACET_FAULT_TABLES the page is written anew.
+`docs/faults-of-the-station.md`, which takes an hour to write. With FACET_FAULT_TABLES all
+cells are met, and the page is written anew.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from station.inspection.result import Inspection, Verdict
 
 PHASES = ("idle", "moving", "exposing", "transferring", "solving", "judging", "saving")
 SEEN_WHOLE = ("judging", "saving")  # every device was asked after the last frame: what it does later changes no verdict
+FOLDER = os.environ.get("FACET_FAULT_TABLES")
 DOCUMENT = ROOT / "docs" / "faults-by-phase.md"
 STRUCK_FRAME = len(LIGHTS) + 2  # the second of the second view
 
@@ -239,10 +241,11 @@ def check(cell: Cell, fault: PhaseFault, phase: str, found: Inspection | None) -
 HEAD = """# Faults by phase
 
 Every kind of fault in every phase of an inspection, met by the engine, its job and its archive over stand-in devices
-and a stand-in judge (**simulated**). `tests/faults/test_faults_by_phase.py` meets every cell in each test run and holds
-this page equal to what it found; `FACET_FAULT_TABLES=docs python -m pytest tests/faults/test_faults_by_phase.py -n0`
-writes it. [faults-of-the-station.md](faults-of-the-station.md) has every fault of the simulated rig on its wires, with
-drivers and real judge, and the time until a person could read of it.
+and a stand-in judge (**simulated**). `tests/faults/test_faults_by_phase.py` meets a third of the cells in each test
+run, every fault and every phase among them, and holds this page equal to what it found. `FACET_FAULT_TABLES=docs python
+-m pytest tests/faults/test_faults_by_phase.py -n0` meets all of them and writes it.
+[faults-of-the-station.md](faults-of-the-station.md) has every fault of the simulated rig on its wires, with drivers and
+the real judge, and the time until a person could read of it.
 
 A cell holds the verdict of the part, the state in which the engine ended, and the alarm. The fault comes in that phase
 and stays. *Idle* is before Start, *moving* on the way to the second view, *exposing* and *transferring* at its second
@@ -252,7 +255,8 @@ alarm has an id and a remedy, what was captured is archived with its reason, and
 where the state asks for one, the next good part passes without a restart. The recipe allows one retake of a view.
 
 PASS stands in *judging* and *saving* where every device was asked once more after the last frame: what a device does
-later changes no verdict, and the station is in Error. `-`: Start was refused.
+later changes no verdict, and the station is in Error. An abort while the archive writes comes after the verdict. `-`:
+Start was refused. A frame that cannot be taken makes its view UNDECIDED, and needs no reset.
 """
 
 
@@ -265,11 +269,21 @@ def page(outcomes: dict[tuple[str, str], Outcome]) -> str:
     return f"{HEAD}\n" + "\n".join(lines) + "\n"
 
 
+def stated(fault: PhaseFault) -> dict[str, str]:
+    """Phase -> what the document says of this fault."""
+    rows = [line.strip("| \n").split(" | ") for line in DOCUMENT.read_text(encoding="utf-8").splitlines()]
+    (cells,) = [cells[1:] for cells in rows if cells[0] == fault.name]
+    return dict(zip(PHASES, cells, strict=True))
+
+
 def test_every_fault_in_every_phase_ends_as_the_table_says(cell: Cell) -> None:
-    outcomes = {(fault.name, phase): met(cell, fault, phase) for fault in FAULTS for phase in PHASES}
-    text = page(outcomes)
-    folder = os.environ.get("FACET_FAULT_TABLES")
-    if folder:
-        (ROOT / folder / DOCUMENT.name).write_text(text, encoding="utf-8")
-    else:
-        assert text == DOCUMENT.read_text(encoding="utf-8")
+    """An ordinary run meets every fault and every phase, in a third of the cells."""
+    cells = [
+        (fault, phase) for f, fault in enumerate(FAULTS) for p, phase in enumerate(PHASES) if FOLDER or (f + p) % 3 == 0
+    ]
+    outcomes = {(fault.name, phase): met(cell, fault, phase) for fault, phase in cells}
+    if FOLDER:
+        (ROOT / FOLDER / DOCUMENT.name).write_text(page(outcomes), encoding="utf-8")
+    for fault, phase in cells:
+        assert outcomes[fault.name, phase].as_text() == stated(fault)[phase], (fault.name, phase)
+    assert DOCUMENT.read_text(encoding="utf-8").startswith(HEAD)

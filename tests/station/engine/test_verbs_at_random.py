@@ -27,7 +27,7 @@ from station.engine.events import State, StateChanged
 from station.engine.state_table import Kind, Verb, effect, steps
 from station.inspection.result import Verdict, ViewResult
 
-EXAMPLES = int(os.environ.get("FACET_VERB_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("FACET_VERB_EXAMPLES", "6"))
 FRAME_S = 0.002
 ARROWS = {(step.before, step.after) for step in steps()}
 FAULTS: tuple[tuple[str, DeviceError], ...] = (
