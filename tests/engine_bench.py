@@ -74,6 +74,7 @@ class StandInCamera(StandIn):
     def expose(self, exposure_us: float, gain_db: float) -> Frame:
         self._do("expose")
         self.frames += 1
+        self._do("transfer")
         pixels = np.full((8, 12), self.frames, np.uint8)
         return Frame(pixels, "Mono8", 8, 0.0, exposure_us, gain_db, 1000 * self.frames, self.frames)
 
@@ -187,7 +188,7 @@ def _files(path: Path) -> SimpleNamespace:
         recipe_id="r1",
         product="p",
         viewpoints=[SimpleNamespace(name=name, limit=1.0) for name in VIEWS],
-        capture=SimpleNamespace(settle_s=0.0),
+        capture=SimpleNamespace(settle_s=0.0, retakes_per_view=1),
         light_level_limits=SimpleNamespace(ambient_told_above=0.01),
     )
     loaded = SimpleNamespace(
