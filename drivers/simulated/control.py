@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.errors import CommandRefused, DeviceLost, DeviceNotFound
-from drivers.simulated.private_socket import PrivateServer, connect, write_private
+from drivers.private_socket import PrivateServer, connect, write_private
 
 log = logging.getLogger(__name__)
 

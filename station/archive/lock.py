@@ -1,27 +1,21 @@
-"""One writer an archive: a lock file that the operating system releases when its holder ends, however it ends.
-
-The file names its holder. It stays where it is when the lock is given back: only the lock on it counts.
-"""
+"""One writer an archive, by the lock of `station.documents.lock`."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 from pathlib import Path
 
 from station.archive.errors import ArchiveError, ArchiveInUse
+from station.documents.lock import FileLock, LockHeld
 
 LOCK_FILE = "archive.lock"
 COLLECTION_LOCK_FILE = "collection.lock"
-_LOCKED_BYTE = 1 << 30  # far behind the text: Windows keeps others from reading the bytes that are locked
 
 
 class WriterLock:
     """The right to write to an archive, held until `release` or until the process ends."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor: int | None = descriptor
+    def __init__(self, lock: FileLock) -> None:
+        self._lock = lock
 
     @classmethod
     def take(cls, root: Path, purpose: str, file: str = LOCK_FILE) -> WriterLock:
@@ -31,62 +25,17 @@ class WriterLock:
         """
         path, what = root / file, file.removesuffix(".lock")
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
+            return cls(FileLock.take(path, purpose))
+        except LockHeld as held:
+            other = "use another --out" if file == LOCK_FILE else "name another one"
+            raise ArchiveInUse(f"{root}: {held} writes to this {what}; end it, or {other}") from held
+        except PermissionError as error:
             text = f"{path}: cannot be opened for writing: {error.strerror or error}; give this user the right to write"
             raise ArchiveError(text) from error
-        try:
-            _lock(descriptor)
-        except BlockingIOError as error:
-            os.close(descriptor)
-            other = "use another --out" if file == LOCK_FILE else "name another one"
-            text = f"{root}: {_holder(path)} writes to this {what}; end it, or {other}"
-            raise ArchiveInUse(text) from error
         except OSError as error:
-            os.close(descriptor)
-            text = f"{path}: cannot be locked: {error.strerror or error}; keep the {what} on a file system with locks"
-            raise ArchiveError(text) from error
-        with contextlib.suppress(OSError):  # for others to read: a full disk is found by what writes more than this
-            _write_holder(descriptor, purpose)
-        return cls(descriptor)
+            text = f"{path}: cannot be locked: {error.strerror or error}; keep the {what} on a disk that can be written"
+            raise ArchiveError(f"{text} and has locks") from error
 
     def release(self) -> None:
         """Give the lock back; a second call does nothing."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-
-def _write_holder(descriptor: int, purpose: str) -> None:
-    os.ftruncate(descriptor, 0)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    os.write(descriptor, json.dumps({"pid": os.getpid(), "purpose": purpose}).encode())
-
-
-def _holder(path: Path) -> str:
-    """Who holds the lock, as far as the file says."""
-    try:
-        found = json.loads(path.read_text())
-        return f"process {int(found['pid'])} ({str(found['purpose'])[:80]})"
-    except (OSError, ValueError, KeyError, TypeError):  # its holder is about to write it
-        return "another process"
-
-
-if os.name == "nt":
-    import errno
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EDEADLK):
-                raise BlockingIOError(error.errno, error.strerror) from error
-            raise
-
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._lock.release()

@@ -123,6 +123,14 @@ COMMANDS: Mapping[str, Entry] = {
         "station.commands.evaluate.command:evaluate",
         "Inspect unseen parts on a simulated rig, or judge a data set: metrics with intervals over parts.",
     ),
+    "run": Entry(
+        "station.commands.run.command:run",
+        "Run the engine as a service without a window; windows attach with `console --attach`, programs with `ctl`.",
+    ),
+    "ctl": Entry(
+        "station.commands.ctl.command:ctl",
+        "Ask a running service for a verb (start, stop, abort, reset), for its status, or for its events.",
+    ),
     "console": Entry("station.commands.console.command:console", "Open the operator's window."),
 }
 GROUPS: Mapping[str, Entry] = {

@@ -13,3 +13,10 @@ RecipeOption = Annotated[
     Path, typer.Option("--recipe", help="Recipe file, or the folder of its releases: the active one.")
 ]
 ArchiveOption = Annotated[Path, typer.Option("--archive", help="Folder of the archive, as `inspect` writes it.")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address", help="unix:PATH, tcp:HOST:PORT:TOKEN, or a file that holds it; default: this user's one service."
+    ),
+]
+TakeoverOption = Annotated[bool, typer.Option("--takeover", help="Take the operator's place from whoever has it.")]

@@ -9,7 +9,15 @@ from station.console.inspection_engine import InspectionEngine
 from station.console.pictures import Mode, ViewPictures, make_pictures
 from station.console.shown import Pane, Shown
 from station.console.situation import Situation
-from station.engine.events import Event, JobStarted, RecipePrepared, RecipeRead, ResultReady, ViewJudged
+from station.engine.events import (
+    Event,
+    JobStarted,
+    PresentFollows,
+    RecipePrepared,
+    RecipeRead,
+    ResultReady,
+    ViewJudged,
+)
 from station.inspection.result import Inspection, ViewResult, without_pictures
 
 _HISTORY_ROWS = 200
@@ -99,6 +107,8 @@ class Display(QObject):
         """Enter an event of the live part. Call it after the situation has taken the same event."""
         if isinstance(event, RecipePrepared | RecipeRead):
             self._live = Shown(views=event.views)
+        elif isinstance(event, PresentFollows):
+            self._live = Shown(views=self._live.views)
         elif isinstance(event, JobStarted):
             self._begin(event)
         elif isinstance(event, ViewJudged) and event.inspection_id == self._live.inspection_id:

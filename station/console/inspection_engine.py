@@ -17,6 +17,11 @@ class InspectionEngine(Protocol):
     any thread.
     """
 
+    @property
+    def ends_with_its_window(self) -> bool:
+        """Whether it lives in the window's own process: then what runs is stopped before the window closes."""
+        ...
+
     def read_recipe(self) -> None:
         """Read the recipe's files without asking any device; the outcome comes as RecipeRead. Raises BadInput."""
         ...

@@ -13,6 +13,7 @@ from station.engine.events import (
     Fault,
     JobStarted,
     LightsWatched,
+    PresentFollows,
     RecipePrepared,
     RecipeRead,
     ResultReady,
@@ -167,6 +168,8 @@ class Situation:
             self._judge(event)
         elif isinstance(event, Fault):
             self._fail(event)
+        elif isinstance(event, PresentFollows):
+            self._forget()
         elif isinstance(event, LightsWatched):
             self.lights = event
             self.seen_lights &= {warning.key for warning in event.warnings}
@@ -186,11 +189,20 @@ class Situation:
         remedy = remedy or "clear the cause named here, then try again; press RESET if the station has stopped"
         self.notice, self.fault = "", Fault(text, remedy)
 
+    def _forget(self) -> None:
+        """What the engine reported is superseded, and the present follows; what was typed and acknowledged stays."""
+        self.state, self.reason, self.job, self.result, self.fault = State.PREOPERATIONAL, "", None, None, None
+        self.is_cell_clear, self.is_run_sound = False, False
+        self.is_result_past, self.is_result_stored, self.was_stored_late = False, True, False
+        self.is_starting, self.is_stopping = False, False
+
     def _enter(self, event: StateChanged) -> None:
         """A state in which no job runs ends the job. After a homing the arm stands where the part is loaded."""
         before, reason_before = self.state, self.reason
         self.state, self.reason = event.state, event.reason
         self.is_pausing = self.is_pausing and event.state is State.SINGLE_EXECUTION
+        if event.state is State.INITIALIZED:
+            self.fault = None  # the arm has homed since, whoever asked for it; what comes next is reported anew
         if event.state in _STATES_WITHOUT_A_RESULT_TO_COME:
             self.job, self.is_cell_clear = None, False
             self.is_starting = False

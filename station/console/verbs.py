@@ -148,7 +148,12 @@ class OperatorVerbs(QObject):
         self.changed.emit()
 
     def stop_before_closing(self) -> None:
-        """Ask for a stop if a part runs, and abort a homing; closing the bridge afterwards waits for the call."""
+        """Ask for a stop if a part runs, and abort a homing; closing the bridge afterwards waits for the call.
+
+        An engine that outlives its windows is left as it is.
+        """
+        if not self._engine.ends_with_its_window:
+            return
         if self._situation.is_resetting:
             self._bridge.run(Lane.STOP, self._engine.abort, _outcome_comes_as_event, _outcome_comes_as_event)
         elif self._situation.is_busy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,12 +88,18 @@ class DeviceWatch:
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
+        self._last_turn = time.monotonic()
+
+    @property
+    def silent_s(self) -> float | None:
+        """How long ago a turn began last; None while the watch does not run."""
+        return None if self._thread is None else time.monotonic() - self._last_turn
 
     def start(self) -> None:
         """Begin, unless it runs already. Raises RuntimeError where the machine has no thread left."""
         with self._lock:
             if self._thread is None:
-                ending = threading.Event()
+                ending, self._last_turn = threading.Event(), time.monotonic()
                 thread = threading.Thread(target=self._watch, args=(ending,), name="device watch", daemon=True)
                 thread.start()
                 self._ending, self._thread = ending, thread
@@ -107,6 +114,7 @@ class DeviceWatch:
 
     def _watch(self, ending: threading.Event) -> None:
         while not ending.wait(self._every_s):
+            self._last_turn = time.monotonic()
             try:
                 self._turn()
             except Exception:

@@ -129,6 +129,11 @@ class Engine:
             release=prepared.files.release,
         )
 
+    @property
+    def watch_silent_s(self) -> float | None:
+        """How long the watch of the devices at rest has taken no turn; None while nothing is watched."""
+        return self._watch.silent_s
+
     def lights_event(self) -> LightsWatched | None:
         """How the lights did at last, for a listener that comes late; None before a recipe was prepared."""
         return self._lights.latest

@@ -25,6 +25,11 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PresentFollows:
+    """A listener that was away is back: what it heard before is superseded, and the present follows as events."""
+
+
+@dataclass(frozen=True, slots=True)
 class StateChanged:
     state: State
     reason: str = ""
@@ -134,7 +139,8 @@ class LightsWatched:
 
 
 Event = (
-    StateChanged
+    PresentFollows
+    | StateChanged
     | RecipeRead
     | RecipePrepared
     | JobStarted

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from drivers.private_socket import PrivateServer, write_private
 from drivers.protocols import Pixels
 from drivers.simulated.camera.exposure import Exposed, ExposureRequest
 from drivers.simulated.camera.frame_map import MAP_BYTES, Encoder, FrameMap
@@ -39,7 +40,6 @@ from drivers.simulated.camera.messages import (
     reply,
 )
 from drivers.simulated.camera.pixel_formats import rendered_request
-from drivers.simulated.private_socket import PrivateServer, write_private
 
 log = logging.getLogger(__name__)
 

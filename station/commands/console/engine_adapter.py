@@ -28,6 +28,10 @@ class EngineAdapter:
         self._lock = threading.Lock()  # of the list above and of the count below
         self._aborts = 0
 
+    @property
+    def ends_with_its_window(self) -> bool:
+        return True
+
     def read_recipe(self) -> None:
         """Read recipe, model and rig file; RecipeRead brings what they say.
 
@@ -35,8 +39,8 @@ class EngineAdapter:
         """
         self._read_files()
 
-    def start_single_job(self, part_id: str) -> None:
-        self._engine.start_single_job(part_id)
+    def start_single_job(self, part_id: str) -> str:
+        return self._engine.start_single_job(part_id)
 
     def stop(self) -> None:
         self._engine.stop()

@@ -13,6 +13,7 @@ from station.documents.errors import DocumentError
 from station.engine.engine import Engine
 from station.engine.preparation import RecipeFiles, read_recipe_files
 from station.rig.file import load_rig
+from station.rig.owner import owned_rig
 
 
 def check_files(rig: Path, recipe: Path) -> RecipeFiles:
@@ -51,7 +52,7 @@ def ready_engine(rig: Path, recipe: Path, archive: Path) -> Iterator[Engine]:
     DeviceError and StationFault once devices and archive are opened.
     """
     files = check_files(rig, recipe)
-    with opened_archive(archive, "an inspection") as store:
+    with owned_rig(rig, "an inspection"), opened_archive(archive, "an inspection") as store:
         engine = Engine(rig, store)
         try:
             engine.initialize()

@@ -48,6 +48,7 @@ class ScriptedEngine:
     finished: list[Inspection] = field(default_factory=list)
     listeners: list[Listener] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
+    ends_with_its_window: bool = True
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         self.listeners.append(listener)

@@ -1,4 +1,6 @@
-"""Sockets that only the user who started the rig can reach, and how a client finds them.
+"""Sockets that only the user who opened them can reach, and how a client finds them.
+
+The simulated rig and the headless service listen on them.
 
 They are Unix sockets in a folder of mode 0700. Where there are none (Windows), they are TCP sockets of this machine,
 and a client sends a random token first. The address stands in a file of mode 0600: `unix:PATH`, or
@@ -27,15 +29,30 @@ LONGEST_PATH_BYTES = 103  # of a socket's name, with its final zero: 104 on macO
 TOKEN_BYTES = 64
 TOKEN_TIMEOUT_S = 5.0
 JOIN_TIMEOUT_S = 5.0
+REFUSAL_TIMEOUT_S = 1.0
 
 
 class PrivateServer:
-    """Hands each connection to `serve`, on a thread of its own, and closes it afterwards."""
+    """Hands each connection to `serve`, on a thread of its own, and closes it afterwards.
 
-    def __init__(self, folder: Path, name: str, serve: Callable[[socket.socket], None]) -> None:
+    `over_tcp` asks for a TCP socket with a token also where there are Unix sockets. A connection without the token
+    gets the bytes `refusal` before it is closed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        serve: Callable[[socket.socket], None],
+        *,
+        over_tcp: bool = False,
+        refusal: bytes = b"",
+    ) -> None:
         self._folder = folder / FOLDER
         self._name = name
         self._serve = serve
+        self._over_tcp = over_tcp
+        self._refusal = refusal
         self._token = b""
         self._path: Path | None = None
         self._listener: socket.socket | None = None
@@ -45,7 +62,8 @@ class PrivateServer:
 
     def start(self) -> str:
         """Listen; returns the address for `connect`, which may be used at once. Raises OSError."""
-        listener, address = self._listen_on_path() if HAS_UNIX_SOCKETS else self._listen_on_port()
+        is_by_path = HAS_UNIX_SOCKETS and not self._over_tcp
+        listener, address = self._listen_on_path() if is_by_path else self._listen_on_port()
         self._listener = listener
         self._run(self._accept, listener)
         return address
@@ -106,6 +124,7 @@ class PrivateServer:
                 self._serve(connection)
             else:
                 log.warning("%s: a connection without the token was turned away", self._name)
+                turn_away(connection, self._refusal)
         except OSError as error:  # a ConnectionError is one
             if self._listener is not None:
                 log.info("%s: connection ended: %s", self._name, error)
@@ -142,6 +161,16 @@ def connect(address: str, timeout_s: float) -> socket.socket:
     connection = socket.create_connection((host, int(port)), timeout=timeout_s)
     connection.sendall(token.encode("ascii"))
     return connection
+
+
+def turn_away(connection: socket.socket, words: bytes) -> None:
+    """Send the words, then end the connection so that they arrive: closing over unread bytes would discard them."""
+    if words:
+        connection.settimeout(REFUSAL_TIMEOUT_S)
+        connection.sendall(words)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1 << 16):
+            continue
 
 
 def write_private(path: Path, text: str) -> None:

@@ -1,0 +1,1 @@
+"""`station ctl`: the small client of a running service, for programs and for a terminal."""

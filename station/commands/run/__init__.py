@@ -1,0 +1,1 @@
+"""`station run`: the engine as a service without a window."""

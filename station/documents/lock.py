@@ -1,0 +1,84 @@
+"""A file lock that the operating system releases when its holder ends, however it ends.
+
+The file names its holder. It stays where it is when the lock is given back: only the lock on it counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+_LOCKED_BYTE = 1 << 30  # far behind the text: Windows keeps others from reading the bytes that are locked
+
+
+class LockHeld(Exception):
+    """Another process, or another part of this one, holds the lock; the text says who, as far as the file does."""
+
+
+class FileLock:
+    """The lock on one file, held until `release` or until the process ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    @classmethod
+    def take(cls, path: Path, purpose: str) -> FileLock:
+        """Take the lock; `purpose` is what others read of its holder.
+
+        Raises LockHeld. Raises OSError for a file that cannot be opened for writing, or a file system without locks.
+        """
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            _lock(descriptor)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise LockHeld(_holder(path)) from error
+        except OSError:
+            os.close(descriptor)
+            raise
+        with contextlib.suppress(OSError):  # for others to read: a full disk is found by what writes more than this
+            _write_holder(descriptor, purpose)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Give the lock back; a second call does nothing."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _write_holder(descriptor: int, purpose: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, json.dumps({"pid": os.getpid(), "purpose": purpose}).encode())
+
+
+def _holder(path: Path) -> str:
+    """Who holds the lock, as far as the file says."""
+    try:
+        found = json.loads(path.read_text())
+        return f"process {int(found['pid'])} ({str(found['purpose'])[:80]})"
+    except (OSError, ValueError, KeyError, TypeError):  # its holder is about to write it
+        return "another process"
+
+
+if os.name == "nt":
+    import errno
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EDEADLK):
+                raise BlockingIOError(error.errno, error.strerror) from error
+            raise
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
