@@ -9,7 +9,7 @@ degree to some tenths; the lamps are fixed to the camera, so a part's views must
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,12 @@ from calibration.record import CalibratedLight
 from drivers.geometry.pose import Pose
 from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import ViewResult
+from station.judge.part_checks import PART_MOVED
 from station.recipe.loaded import LoadedRecipe
 
 TURNED_X, TURNED_Y, UNSURE = "light_turned_x_deg_", "light_turned_y_deg_", "light_turned_unsure_deg_"
 LEAST_UNSURE_DEG = 0.05  # of one view: its reference is from few parts
+UNSURE_DEG_PER_MM = 0.25  # a part off its seat shades and lights the fixture otherwise: 15 knobs 2 mm off, to 0.72 deg
 FEWEST_VIEWS = 2  # lamps move with the camera, so one view alone may be mistaken
 SURE = 3.0  # times the uncertainty that a turn must exceed before a lamp is blamed
 F64 = NDArray[np.float64]
@@ -121,8 +123,10 @@ def turned_lamps(views: Sequence[ViewResult], tolerance_deg: float) -> Iterator[
     of_lamp: dict[str, list[Turn]] = {}
     for view in views:
         if all(reason.kind in _BEARS for reason in view.reasons):
+            off_mm = view.quality.get(PART_MOVED, 0.0)
             for name, turn in turns_of(view.quality).items():
-                of_lamp.setdefault(name, []).append(turn)
+                unsure_deg = float(np.hypot(turn.unsure_deg, UNSURE_DEG_PER_MM * off_mm))
+                of_lamp.setdefault(name, []).append(replace(turn, unsure_deg=unsure_deg))
     for name, turns in of_lamp.items():
         together = _together(turns)
         if together is not None and not together.deg <= max(tolerance_deg, SURE * together.unsure_deg):

@@ -16,6 +16,7 @@ from station.inspection.result import Verdict, ViewResult
 from station.inspection.rule import judge_part
 from station.judge.fixture_lights import FixtureLights
 from station.judge.lamp_turns import Turn, axes_across, figures_of, fixture_points_mm, tilts_of, turned_lamps, turns_of
+from station.judge.part_checks import PART_MOVED
 from station.judge.view_proof import view_proofs
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import load_recipe
@@ -121,6 +122,14 @@ def test_no_lamp_is_blamed_without_proof(turns: list[Turn], why: str) -> None:
     """Issue 17."""
     views = [view(str(n), {"A": turn}) for n, turn in enumerate(turns)]
     assert list(turned_lamps(views, 0.6)) == [], why
+
+
+def test_a_part_off_its_seat_makes_the_proof_less_sure() -> None:
+    """Issue 17: of 15 good knobs 2 mm off, one had shown a lamp turned by 0.7 degrees."""
+    views = [view(str(n), {"A": Turn(0.7, 0.0, 0.3)}) for n in range(5)]
+    assert len(list(turned_lamps(views, 0.6))) == 1
+    off = [replace(each, quality={**each.quality, PART_MOVED: 2.0}) for each in views]
+    assert list(turned_lamps(off, 0.6)) == []
 
 
 def test_a_view_with_another_cause_proves_nothing_of_lamps() -> None:
