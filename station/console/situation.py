@@ -194,7 +194,7 @@ class Situation:
         self.state, self.reason, self.job, self.result, self.fault = State.PREOPERATIONAL, "", None, None, None
         self.is_cell_clear, self.is_run_sound = False, False
         self.is_result_past, self.is_result_stored, self.was_stored_late = False, True, False
-        self.is_starting, self.is_stopping = False, False
+        self.is_starting, self.is_stopping, self.is_pausing = False, False, False
 
     def _enter(self, event: StateChanged) -> None:
         """A state in which no job runs ends the job. After a homing the arm stands where the part is loaded."""

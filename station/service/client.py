@@ -89,6 +89,18 @@ class ServiceClient:
     def abort(self) -> None:
         self.do("abort")
 
+    def pause(self, *, now: bool = False) -> None:
+        self.do("pause-now" if now else "pause")
+
+    def resume(self) -> None:
+        self.do("resume")
+
+    def retake_view(self) -> None:
+        self.do("retake-view")
+
+    def skip_to_verdict(self) -> None:
+        self.do("skip-to-verdict")
+
     def reset(self) -> None:
         self.do("reset")
 

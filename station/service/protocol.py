@@ -28,6 +28,7 @@ from station.engine.events import (
     StateChanged,
     StepDone,
     ViewJudged,
+    ViewRetaken,
 )
 from station.errors import StationFault
 from station.inspection.result import AnomalyMap, Inspection, ViewResult
@@ -39,7 +40,7 @@ ALIVE, OPERATOR, DROPPED, ENDING = "Alive", "OperatorChanged", "Dropped", "Servi
 ALIVE_EVERY_S = 0.5
 
 _PLAIN: tuple[type[Any], ...] = (
-    StateChanged, RecipeRead, RecipePrepared, JobStarted, StepDone, AcquisitionDone, Fault, LightsWatched,
+    StateChanged, RecipeRead, RecipePrepared, JobStarted, StepDone, ViewRetaken, AcquisitionDone, Fault, LightsWatched,
     PresentFollows,
 )  # fmt: skip
 _ADAPTERS: Mapping[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in _PLAIN}

@@ -127,7 +127,7 @@ class Session:
         def run() -> None:
             log.info("%s asks for %s %s", self._name, verb.name, arguments or "")
             with self._core.pulse.verb(verb.name):
-                found = method(**arguments)
+                found = method(**verb.fixed, **arguments)
             self._outbox.put(_reply(number, {"answer": found if isinstance(found, str) else None}))
 
         self._in_a_thread(lambda: self._guarded(number, run))

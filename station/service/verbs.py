@@ -8,7 +8,7 @@ and the protocol need no more than the line.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from station.errors import BadInput
@@ -36,6 +36,7 @@ class Verb:
     method: str
     help: str
     arguments: tuple[Argument, ...] = ()
+    fixed: Mapping[str, object] = field(default_factory=dict)  # what the method is always given beside them
 
     def usage(self) -> str:
         """The verb with its arguments, as `station ctl` takes them."""
@@ -45,6 +46,11 @@ class Verb:
 
 TABLE = (
     Verb("start", "start_single_job", "Inspect the part in the fixture.", (Argument("part_id", "The part's id."),)),
+    Verb("pause", "pause", "Stand still after this view, with the lights off, until somebody resumes."),
+    Verb("pause-now", "pause", "Stand still at the next step; resumed, the view is taken again.", fixed={"now": True}),
+    Verb("resume", "resume", "Go on with the paused part."),
+    Verb("retake-view", "retake_view", "Take the present view again, whole."),
+    Verb("skip-to-verdict", "skip_to_verdict", "End the part here; UNDECIDED unless a view FAILs."),
     Verb("stop", "stop", "End the running part at the next view; it is UNDECIDED."),
     Verb("abort", "abort", "Hold the arm and switch the lights off now; then homing is due."),
     Verb("reset", "reset", "Open the devices, home the arm and prepare the recipe: THE ARM MOVES."),

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from drivers.errors import CommandRefused, DeviceNotFound
 from drivers import private_socket
+from drivers.errors import CommandRefused, DeviceNotFound
+from drivers.private_socket import connect
 from drivers.simulated import simcam
 from drivers.simulated.camera.wire import CameraWire
 from drivers.simulated.control import ControlServer, RigControl
-from drivers.private_socket import connect
 
 BUILT = Path(simcam.__file__).with_name("simcam.cti")
 NOBODY = 65534

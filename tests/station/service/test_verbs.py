@@ -16,9 +16,11 @@ from station.service.verbs import TABLE, VERBS, Argument, Verb, VerbRefused, che
 @pytest.mark.parametrize("engine", [EngineAdapter, InspectionEngine])
 def test_a_verb_is_a_method_of_the_engine_with_these_parameters(verb: Verb, engine: type) -> None:
     parameters = [p for p in inspect.signature(getattr(engine, verb.method)).parameters.values() if p.name != "self"]
-    assert [p.name for p in parameters] == [argument.name for argument in verb.arguments]
     optional = {p.name: p.default is not inspect.Parameter.empty for p in parameters}
-    assert optional == {argument.name: argument.is_optional for argument in verb.arguments}
+    asked = {argument.name: argument.is_optional for argument in verb.arguments}
+    assert asked.items() <= optional.items()
+    assert set(verb.fixed) <= set(optional) - set(asked)
+    assert all(optional[name] for name in set(optional) - set(asked) - set(verb.fixed))
 
 
 def test_the_client_has_whatever_a_window_asks_of_an_engine() -> None:

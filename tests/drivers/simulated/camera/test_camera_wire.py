@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from drivers.private_socket import connect
 from drivers.simulated.camera.exposure import Exposed, ExposureRequest
 from drivers.simulated.camera.wire import CameraWire
-from drivers.private_socket import connect
 
 MAGIC, VERSION = 0x31434D46, 3
 HELLO, EXPOSE, CLOCK, PROBE = 1, 2, 3, 5
