@@ -163,7 +163,11 @@ class QuickStation:
 def _short_recipe() -> LoadedRecipe:
     """The demo recipe with two of its views and three of its lights."""
     loaded = load_recipe(RECIPE)
-    few = {"viewpoints": loaded.recipe.viewpoints[:2], "lights": loaded.recipe.lights[2:]}
+    few = {
+        "viewpoints": loaded.recipe.viewpoints[:2],
+        "lights": loaded.recipe.lights[2:],
+        "capture": loaded.recipe.capture.model_copy(update={"retakes_per_view": 1}),
+    }
     return replace(loaded, recipe=loaded.recipe.model_copy(update=few))
 
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engine_bench import LIGHTS, PLAN, VIEWS, WAIT_S, Bench, in_time
@@ -98,7 +99,12 @@ class Cell:
         for verb in {*ARM, *LIGHT, *CAMERA, "judge.take", "judge.judge", "archive.record"}:
             bench.acts[verb] = lambda verb=verb: self._called(verb)  # type: ignore[misc]
         real = type(bench.archive).record
-        patch.setattr(type(bench.archive), "record", lambda *given: (self._called("archive.record"), real(*given))[1])
+
+        def record(*given: Any) -> Path:
+            self._called("archive.record")
+            return real(*given)
+
+        patch.setattr(type(bench.archive), "record", record)
         bench.engine.subscribe(self._hear)
 
     def strike(self, fault: PhaseFault, phase: str) -> None:

@@ -275,7 +275,8 @@ def test_halt_closes_the_devices_from_every_state_and_reset_opens_them_again(ben
         assert bench.engine.state is State.HALTED, state
         if state is not State.PREOPERATIONAL:
             assert bench.told[-1] == "camera.close", state
-            assert bench.told.index("arm.stop") < bench.told.index("lights.off") < bench.told.index("arm.close"), state
+            held = bench.told[bench.told.index("arm.stop") :]  # the job may have ended before
+            assert held.index("lights.off") < held.index("arm.close"), state
     bench.acts.clear()
     bench.engine.reset()
     assert bench.engine.state is State.READY
