@@ -23,7 +23,8 @@ from typing import Any, get_args
 from drivers.genicam.pixels import BY_NAME
 from drivers.protocols import CameraSettings
 from drivers.simulated.config import Imperfections, LightsKind, SimulatedRigConfig
-from station.acquire.capture import StopSignal, capture
+from station.acquire.capture import capture
+from station.acquire.job_signal import JobSignal
 from station.acquire.plan import CaptureStep, lit_steps, make_plan
 from station.acquire.stage_times import StageTimes
 from station.recipe.demo import DEMO_RECIPES
@@ -68,7 +69,7 @@ def round_of(rig: Rig, plan: tuple[CaptureStep, ...], config: SimulatedRigConfig
     written = rig.lights.port.written  # type: ignore[attr-defined] - each serial driver keeps this log
     before = len(written)
     started_s = time.perf_counter()
-    frames = sum(1 for _ in capture(rig, plan, StopSignal(), times))
+    frames = sum(1 for _ in capture(rig, plan, JobSignal(), times))
     total_ms = (time.perf_counter() - started_s) * 1e3
     assert frames == len(plan)
     commands = list(written)[before:]

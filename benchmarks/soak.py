@@ -29,8 +29,9 @@ from drivers.process_memory import peak_memory_mb
 from drivers.protocols import CameraSettings
 from drivers.simulated.config import LightsKind, SimulatedRigConfig
 from drivers.simulated.control import RigControl
-from station.acquire.capture import StopSignal, capture
+from station.acquire.capture import capture
 from station.acquire.captured_view import CapturedFrame
+from station.acquire.job_signal import JobSignal
 from station.acquire.plan import CaptureStep
 from station.acquire.stage_times import StageTimes
 from station.rig.devices import Rig, open_rig
@@ -132,7 +133,7 @@ class Soak:
             self._inject(fault)
             self.report.injected[fault] += 1
         try:
-            for captured in capture(self._rig, plan, StopSignal(), StageTimes()):
+            for captured in capture(self._rig, plan, JobSignal(), StageTimes()):
                 self.report.frames += 1
                 self._judge(index, captured, fault)
         except DeviceError as error:

@@ -184,7 +184,7 @@ def _files(path: Path) -> SimpleNamespace:
         recipe_id="r1",
         product="p",
         viewpoints=[SimpleNamespace(name=name, limit=1.0) for name in VIEWS],
-        capture=SimpleNamespace(settle_s=0.0),
+        capture=SimpleNamespace(settle_s=0.0, retakes_per_view=1),
         light_level_limits=SimpleNamespace(ambient_told_above=0.01),
     )
     loaded = SimpleNamespace(

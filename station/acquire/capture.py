@@ -3,73 +3,48 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Generator, Iterator
-from itertools import groupby, zip_longest
+from itertools import zip_longest
 
 from drivers.errors import FrameOutOfOrder
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
 from station.acquire.captured_view import CapturedFrame
+from station.acquire.job_signal import JobSignal
 from station.acquire.plan import CaptureStep
 from station.acquire.re_exposure import NOT_WHOLE, ReExposures
 from station.acquire.stage_times import StageTimes
+from station.acquire.takes import Retakes, take_views
 from station.rig.devices import Rig, Strobes
 
 log = logging.getLogger(__name__)
 
 
-class Stopped(Exception):
-    """The job was stopped or aborted; the text says by whom or what."""
-
-
-class StopSignal:
-    """How a job is ended from another thread; the capture asks it before every step.
-
-    `stop` takes effect at the next view boundary, `abort` at the next step. The first reason given stays.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._stop_reason: str | None = None
-        self._abort_reason: str | None = None
-
-    def stop(self, reason: str) -> None:
-        with self._lock:
-            self._stop_reason = self._stop_reason or reason
-
-    def abort(self, reason: str) -> None:
-        with self._lock:
-            self._abort_reason = self._abort_reason or reason
-
-    @property
-    def aborted(self) -> bool:
-        return self._abort_reason is not None
-
-    def check(self, *, at_view_boundary: bool) -> None:
-        """Raise Stopped if the job must not go on from here."""
-        with self._lock:
-            if self._abort_reason is not None:
-                raise Stopped(self._abort_reason)
-            if at_view_boundary and self._stop_reason is not None:
-                raise Stopped(self._stop_reason)
-
-
 def capture(
-    rig: Rig, plan: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, settle_s: float = 0.0
+    rig: Rig,
+    plan: tuple[CaptureStep, ...],
+    stop: JobSignal,
+    times: StageTimes,
+    settle_s: float = 0.0,
+    retakes: Retakes | None = None,
 ) -> Generator[CapturedFrame]:
     """Walk the plan: move, light, expose. Lights are off during every move, and afterwards whatever happens.
 
     A frame belongs to a light for three reasons: the driver triggered it, its id follows the last one, and its
     exposure began after the light was acknowledged and settled, on the camera's own clock. With strobes its exposure
     was also over, on that clock, before the next light was armed. `settle_s` is waited after each move. A frame that
-    did not come whole is exposed again, a few times a view (`re_exposure.py`).
+    did not come whole is exposed again, a few times a view (`re_exposure.py`). A view whose frames disagree with their
+    proof is taken again as often as `retakes` allows (`takes.py`); without it, never.
 
     Raises Stopped, and DeviceError naming the device.
     """
+
+    def take(steps: tuple[CaptureStep, ...]) -> Iterator[CapturedFrame]:
+        return _take(rig, steps, stop, times, settle_s)
+
     try:
-        yield from _walk(rig, plan, stop, times, settle_s)
+        yield from take_views(plan, stop, retakes or Retakes(), times, take, rig.lights.off)
     except BaseException:
         _lights_off_after_fault(rig)
         raise
@@ -78,26 +53,24 @@ def capture(
         rig.lights.check()
 
 
-def _walk(
-    rig: Rig, plan: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, settle_s: float
+def _take(
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: JobSignal, times: StageTimes, settle_s: float
 ) -> Iterator[CapturedFrame]:
-    for pose, of_pose in groupby(plan, key=lambda step: step.pose):
-        steps = tuple(of_pose)
-        stop.check(at_view_boundary=True)
-        position = _go(rig, pose, settle_s, times)
-        dark = tuple(step for step in steps if step.kind == "dark")
-        lit = tuple(step for step in steps if step.kind != "dark")
-        again = ReExposures(rig.camera)
-        for step, frame in _dark(rig, dark, stop, times, again):  # first, while the lights are off from the move
-            yield CapturedFrame(step, frame, position, again.take_off())
-        if lit:
-            expose = _by_software if rig.strobes is None else _by_strobe
-            for step, frame in expose(rig, lit, stop, times, again):
-                yield CapturedFrame(step, frame, position, again.take_off())
+    """One view, once."""
+    position = _go(rig, steps[0].pose, settle_s, times)
+    dark = tuple(step for step in steps if step.kind == "dark")
+    lit = tuple(step for step in steps if step.kind != "dark")
+    again = ReExposures(rig.camera)
+    for step, frame in _dark(rig, dark, stop, times, again):  # first, while the lights are off from the move
+        yield CapturedFrame(step, frame, position, again.take_off())
+    if lit:
+        expose = _by_software if rig.strobes is None else _by_strobe
+        for step, frame, lit_ns in expose(rig, lit, stop, times, again):
+            yield CapturedFrame(step, frame, position, again.take_off(), lit_ns)
 
 
 def _dark(
-    rig: Rig, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, again: ReExposures
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: JobSignal, times: StageTimes, again: ReExposures
 ) -> Iterator[tuple[CaptureStep, Frame]]:
     """Frames without light: the lights went off, acknowledged, before the arm moved here."""
     for step in steps:
@@ -107,7 +80,7 @@ def _dark(
 
 
 def _whole_frame(
-    rig: Rig, step: CaptureStep, stop: StopSignal, times: StageTimes, stage: str, again: ReExposures
+    rig: Rig, step: CaptureStep, stop: JobSignal, times: StageTimes, stage: str, again: ReExposures
 ) -> Frame:
     """Expose under the light that shines, again while the frame does not come whole and the view allows it."""
     while True:
@@ -121,8 +94,8 @@ def _whole_frame(
 
 
 def _by_software(
-    rig: Rig, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, again: ReExposures
-) -> Iterator[tuple[CaptureStep, Frame]]:
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: JobSignal, times: StageTimes, again: ReExposures
+) -> Iterator[tuple[CaptureStep, Frame, int]]:
     for step in steps:
         stop.check(at_view_boundary=False)
         with times.stage("light"):
@@ -131,12 +104,12 @@ def _by_software(
         frame = _whole_frame(rig, step, stop, times, "expose", again)
         _prove_lit(step, frame, lit_ns)
         rig.lights.check()
-        yield step, frame
+        yield step, frame, lit_ns
 
 
 def _by_strobe(
-    rig: Rig, steps: tuple[CaptureStep, ...], stop: StopSignal, times: StageTimes, again: ReExposures
-) -> Iterator[tuple[CaptureStep, Frame]]:
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: JobSignal, times: StageTimes, again: ReExposures
+) -> Iterator[tuple[CaptureStep, Frame, int]]:
     """While a frame is read out, the next light is armed; never while the sensor may still gather light."""
     assert rig.strobes is not None
     strobes = rig.strobes
@@ -155,7 +128,7 @@ def _by_strobe(
         strobes.lights.check()
         if following is not None and over_ns is None:
             next_ns = _arm(strobes, following, times)
-        yield step, frame
+        yield step, frame, armed_ns
         armed_ns = next_ns
 
 

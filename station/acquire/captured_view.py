@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
 from station.acquire.plan import CaptureStep
+from station.inspection.frame_proof import FrameProof
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,14 @@ class CapturedFrame:
     frame: Frame
     position: Pose
     re_exposed: int = 0  # exposures before this one whose frames did not come whole
+    lit_ns: int | None = None  # the light was acknowledged by then, on the camera's clock; None for a dark frame
+    take: int = 1  # of its view: a higher one replaces all frames of the view before
+
+    def proof(self) -> FrameProof:
+        """What shows that the frame belongs to its light and to its place, for the archive."""
+        step, frame = self.step, self.frame
+        end_ns = frame.timestamp_ns + round(frame.exposure_us * 1e3)
+        return FrameProof(step.channel, step.brightness, self.lit_ns, end_ns, self.position, self.take, self.re_exposed)
 
 
 class CapturedView:

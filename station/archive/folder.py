@@ -35,6 +35,7 @@ from station.archive.records import (
 )
 from station.archive.view_files import view_planes
 from station.documents.atomic import sync_folder, write_synced
+from station.inspection.frame_proof import FrameProof
 from station.inspection.result import Inspection
 
 MANIFEST = "manifest.json"
@@ -56,6 +57,7 @@ class ArchivedFrame:
     light: str
     frame: Frame
     pose: Pose  # as commanded
+    proof: FrameProof | None = None  # None in records of earlier versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,7 @@ def _plan_frames(inspection: Inspection, frames: Sequence[ArchivedFrame]) -> tup
         number = taken[archived.view, archived.light]
         suffix = "" if number == 1 else f"~{number}"  # a frame that was taken again
         name = f"{archived.view}/frame_{archived.light}{suffix}.tif"
-        record = FrameRecord.of(name, archived.view, archived.light, archived.pose, archived.frame)
+        record = FrameRecord.of(name, archived.view, archived.light, archived.pose, archived.frame, archived.proof)
         about = _about(inspection, what="frame", **record.model_dump(exclude={"file"}))
         pixels = archived.frame.pixels
         jobs.append((name, partial(tiff_bytes, pixels, about)))

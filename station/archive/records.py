@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame, Pixels
+from station.inspection.frame_proof import FrameProof
 from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
+from station.inspection.retakes import Retake, RetakeKind
 from station.inspection.rule import not_captured, without_reason
 
 FORMAT_VERSION = 1
@@ -17,6 +20,9 @@ VERDICT_VERSION = 2  # since reasons are records; a record of version 1 has them
 FRAME_FIELDS = (
     "pixel_format", "significant_bits", "black_level_dn", "exposure_us", "gain_db", "timestamp_ns", "frame_id",
 )  # fmt: skip
+PROOF_FIELDS = ("channel", "brightness", "lit_ns", "exposure_end_ns", "take", "re_exposed")
+
+_TRANSLATED = {"format_version", "views", "reasons", "retakes"}  # of an inspection: not copied as they are
 
 
 class _Record(BaseModel):
@@ -85,6 +91,23 @@ class ViewRecord(_Record):
         )
 
 
+class RetakeRecord(_Record):
+    """A take of a view that was rejected."""
+
+    view: str
+    take: int
+    kind: RetakeKind
+    text: str
+    frame_ids: tuple[int, ...]
+
+    @classmethod
+    def of(cls, retake: Retake) -> RetakeRecord:
+        return cls(**asdict(retake))
+
+    def retake(self) -> Retake:
+        return Retake(self.view, self.take, self.kind, self.text, self.frame_ids)
+
+
 class InspectionRecord(_Record):
     """verdict.json: an Inspection with the names of its views' files instead of their arrays."""
 
@@ -103,16 +126,26 @@ class InspectionRecord(_Record):
     creation_time: datetime
     processing_times_ms: dict[str, float]
     provenance: dict[str, str]
+    retakes: tuple[RetakeRecord, ...] = ()  # came later
 
     @classmethod
     def of(cls, inspection: Inspection, views: tuple[ViewRecord, ...]) -> InspectionRecord:
-        names = set(cls.model_fields) - {"format_version", "views", "reasons"}
-        reasons = tuple(map(ReasonRecord.of, inspection.reasons))
-        return cls(views=views, reasons=reasons, **{name: getattr(inspection, name) for name in names})
+        names = set(cls.model_fields) - _TRANSLATED
+        return cls(
+            views=views,
+            reasons=tuple(map(ReasonRecord.of, inspection.reasons)),
+            retakes=tuple(map(RetakeRecord.of, inspection.retakes)),
+            **{name: getattr(inspection, name) for name in names},
+        )
 
     def inspection(self, views: tuple[ViewResult, ...]) -> Inspection:
-        names = set(type(self).model_fields) - {"format_version", "views", "reasons"}
-        return Inspection(views=views, reasons=self.stated_reasons(), **{name: getattr(self, name) for name in names})
+        names = set(type(self).model_fields) - _TRANSLATED
+        return Inspection(
+            views=views,
+            reasons=self.stated_reasons(),
+            retakes=tuple(record.retake() for record in self.retakes),
+            **{name: getattr(self, name) for name in names},
+        )
 
     def stated_reasons(self) -> tuple[Reason, ...]:
         """The reasons. Those that were written as text are found again among the views' own and the rule's."""
@@ -129,13 +162,40 @@ class InspectionRecord(_Record):
 
 
 class PoseRecord(_Record):
-    """A commanded pose, in the station frame."""
+    """A pose, in the station frame."""
 
     x_mm: float
     y_mm: float
     z_mm: float
     tilt_deg: float
     pan_deg: float
+
+    @classmethod
+    def of(cls, pose: Pose) -> PoseRecord:
+        x_mm, y_mm, z_mm, tilt_deg, pan_deg = pose.as_tuple()
+        return cls(x_mm=x_mm, y_mm=y_mm, z_mm=z_mm, tilt_deg=tilt_deg, pan_deg=pan_deg)
+
+    def as_pose(self) -> Pose:
+        return Pose(**self.model_dump())
+
+
+class ProofRecord(_Record):
+    """What was commanded for a frame, and what the devices answered; times on the camera's clock."""
+
+    channel: int
+    brightness: float
+    lit_ns: int | None
+    exposure_end_ns: int
+    reached: PoseRecord
+    take: int
+    re_exposed: int
+
+    @classmethod
+    def of(cls, proof: FrameProof) -> ProofRecord:
+        return cls(reached=PoseRecord.of(proof.reached), **{name: getattr(proof, name) for name in PROOF_FIELDS})
+
+    def proof(self) -> FrameProof:
+        return FrameProof(reached=self.reached.as_pose(), **{name: getattr(self, name) for name in PROOF_FIELDS})
 
 
 class FrameRecord(_Record):
@@ -152,18 +212,24 @@ class FrameRecord(_Record):
     gain_db: float
     timestamp_ns: int
     frame_id: int
+    proof: ProofRecord | None = None  # came later
 
     @classmethod
-    def of(cls, file: str, view: str, light: str, pose: Pose, frame: Frame) -> FrameRecord:
+    def of(
+        cls, file: str, view: str, light: str, pose: Pose, frame: Frame, proof: FrameProof | None = None
+    ) -> FrameRecord:
         """The record of a frame whose pixels lie in `file`."""
-        x_mm, y_mm, z_mm, tilt_deg, pan_deg = pose.as_tuple()
-        place = PoseRecord(x_mm=x_mm, y_mm=y_mm, z_mm=z_mm, tilt_deg=tilt_deg, pan_deg=pan_deg)
         taken = {name: getattr(frame, name) for name in FRAME_FIELDS}
-        return cls(file=file, view=view, light=light, pose=place, **taken)
+        proven = None if proof is None else ProofRecord.of(proof)
+        return cls(file=file, view=view, light=light, pose=PoseRecord.of(pose), proof=proven, **taken)
 
     def commanded_pose(self) -> Pose:
         """The pose that the arm was sent to for this frame."""
-        return Pose(**self.pose.model_dump())
+        return self.pose.as_pose()
+
+    def stated_proof(self) -> FrameProof | None:
+        """What shows that the frame belongs to its light and place; None in records of earlier versions."""
+        return None if self.proof is None else self.proof.proof()
 
     def frame(self, pixels: Pixels) -> Frame:
         """The frame again, with the pixels of its file."""

@@ -225,7 +225,11 @@ class Archive:
         loaded = []
         for entry in record.frames.frames:
             pixels, _ = read_tiff(read_verified(record.folder, entry.file, record.manifest))
-            loaded.append(ArchivedFrame(entry.view, entry.light, entry.frame(pixels), entry.commanded_pose()))
+            loaded.append(
+                ArchivedFrame(
+                    entry.view, entry.light, entry.frame(pixels), entry.commanded_pose(), entry.stated_proof()
+                )
+            )
         return loaded
 
     def verify(self, inspection_id: str) -> list[str]:

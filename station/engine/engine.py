@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from drivers.errors import DeviceError
-from station.acquire.capture import Stopped, StopSignal
+from station.acquire.job_signal import JobSignal, Stopped
 from station.acquire.stage_times import StageTimes
 from station.archive import Archive, ArchivedFrame, new_inspection_id
 from station.engine.device_watch import DeviceWatch, ask_devices, patience_at_rest_s
@@ -35,6 +36,7 @@ from station.engine.job import Job, JobResult, broke_off, inspection_of, provena
 from station.engine.light_watch import LightWatch
 from station.engine.listeners import Listeners
 from station.engine.preparation import Prepared, RecipeFiles, prepare, read_recipe_files
+from station.engine.state_table import ALL_TAKEN, Kind, Verb, effect
 from station.engine.storing import REMEDY as STORING_REMEDY
 from station.engine.storing import Stored, Storing, not_stored
 from station.errors import StationFault
@@ -45,7 +47,7 @@ from station.rig.devices import Rig, open_rig
 log = logging.getLogger(__name__)
 
 AT_REST = (State.INITIALIZED, State.READY)  # the devices are open, and nothing commands them
-RESETTABLE = (State.ERROR, State.HALTED, State.PREOPERATIONAL, State.INITIALIZED)  # the last: a recipe was refused
+BUSY = (State.SINGLE_EXECUTION, State.PAUSED)  # a part is being inspected
 HOMING_IS_DUE = "homing is due: the devices are not open, and the arm has not homed"
 HOLD_AGAIN_S = 0.25  # while a verb that was aborted has not ended yet
 
@@ -57,7 +59,8 @@ class NotNow(StationFault):
 class Engine:
     """Owns the rig, one prepared recipe and at most one running job.
 
-    `Preoperational -initialize-> Initialized -prepare_recipe-> Ready -start-> SingleExecution -> Ready`;
+    `Preoperational -initialize-> Initialized -prepare_recipe-> Ready -start-> SingleExecution -> Ready`, with Paused
+    on the way where a person wants that; every verb in every state stands in `state_table.py` and docs/states.md;
     a device fault leads to Error, an abort to Halted, and only `reset` leads out of either: it opens
     the devices anew, homes, and prepares the recipe again. Nothing resumes by itself. An engine opens and moves nothing
     before `initialize`; from then on it watches the devices at rest.
@@ -70,10 +73,12 @@ class Engine:
         self._lock = threading.RLock()
         self._listeners = Listeners()
         self._state, self._reason = State.PREOPERATIONAL, HOMING_IS_DUE
+        self._state_lock = threading.Lock()  # between looking at the state and changing it; never held while reporting
+        self._resets = 0  # that led out of a fault or a halt
         self._standing_fault: Fault | None = None
         self._rig: Rig | None = None
         self._prepared: Prepared | None = None
-        self._stop = StopSignal()
+        self._stop = JobSignal()
         self._stop_lock = threading.Lock()  # between looking at the signal and replacing it; held for no longer
         self._thread: threading.Thread | None = None
         self._here = threading.local()  # whether this thread belongs to a job: then it cannot wait for the job's end
@@ -93,7 +98,7 @@ class Engine:
 
     @property
     def state_reason(self) -> str:
-        """Why the engine is in Error, Halted or Preoperational; empty in other states."""
+        """Why the engine is in Error, Halted, Paused or Preoperational; empty in other states."""
         return self._reason
 
     @property
@@ -136,8 +141,19 @@ class Engine:
         self._listeners.emit(fault)
 
     def _enter(self, state: State, reason: str = "") -> None:
-        self._state, self._reason = state, reason
+        with self._state_lock:
+            self._state, self._reason = state, reason
         self._listeners.emit(StateChanged(state, reason))
+
+    def _enter_from(self, before: State, state: State, reason: str = "") -> None:
+        """Enter it unless another state came meanwhile, as Halted does by a listener's abort."""
+        with self._state_lock:
+            if self._state is not before:
+                return
+            self._state, self._reason = state, reason
+        self._listeners.emit(StateChanged(state, reason))
+        if self._state is not state:  # it came while this one was reported: the last report must be the true one
+            self._listeners.emit(StateChanged(self._state, self._reason))
 
     # -- verbs ------------------------------------------------------------------------------
 
@@ -146,10 +162,10 @@ class Engine:
 
         Raises DeviceError (state Error) naming the device, NotNow (state Halted) once aborted.
         """
-        self._require(State.PREOPERATIONAL)
+        self._require(Verb.INITIALIZE)
         stop = self._fresh_signal()
         with self._lock:
-            self._require(State.PREOPERATIONAL)
+            self._require(Verb.INITIALIZE)
             self._open_and_home(stop)
 
     def prepare_recipe(self, recipe: Path | RecipeFiles) -> None:
@@ -169,15 +185,15 @@ class Engine:
         DocumentError once the recipe's calibration has expired.
         """
         check_part_id(part_id)
-        self._require(State.READY)
+        self._require(Verb.START)
         self._join()  # before the lock, which others want meanwhile
         with self._lock:
-            self._require(State.READY)
+            self._require(Verb.START)
             assert self._prepared is not None
             assert self._rig is not None
             self._prepared.files.loaded.check_calibration()
             self._archive.check_room(self._prepared.record_bytes)
-            stop = self._signal_of_a_job()
+            stop = self._signal_of_a_job(self._rig)
             self._last = None
             job = Job(
                 inspection_id=new_inspection_id(),
@@ -218,6 +234,35 @@ class Engine:
             raise NotNow(f"the inspection broke off in state {self._state.value}: see the log, then reset")
         return self._last.inspection
 
+    def pause(self, *, now: bool = False) -> None:
+        """Pause after the view that is being taken, or `now`, at the next step; then that view is taken again, whole.
+
+        Paused, the lights are off and the arm stands; a device that is lost leads to Error. Raises NotNow.
+        """
+        if self._require(Verb.PAUSE) and not self._stop.pause("paused by the operator", now=now):
+            raise NotNow(f"not possible: {ALL_TAKEN}")
+
+    def resume(self) -> None:
+        """Go on after a pause; before it has come, take it back. Raises NotNow without a part."""
+        if self._require(Verb.RESUME):
+            self._stop.resume()
+
+    def retake_view(self) -> None:
+        """Throw away the present view's frames and take it again; while paused, when resumed. Raises NotNow.
+
+        It is recorded. A complete take that FAILs stands, whatever a later one shows.
+        """
+        if self._require(Verb.RETAKE_VIEW) and not self._stop.retake("asked for by the operator"):
+            raise NotNow(f"not possible: {ALL_TAKEN}")
+
+    def skip_to_verdict(self) -> None:
+        """Take no further frame; the part is UNDECIDED, unless a complete view FAILs. Raises NotNow.
+
+        Nothing happens once every view has been taken: the verdict comes by itself.
+        """
+        if self._require(Verb.SKIP_TO_VERDICT):
+            self._stop.skip("the operator wanted the verdict on what had been seen")
+
     def stop(self) -> None:
         """End the running job at the next view boundary; its part is UNDECIDED. Without a job nothing happens."""
         self._stop.stop("stopped by the operator")
@@ -245,21 +290,36 @@ class Engine:
             finally:
                 self._lock.release()
 
+    def halt(self, reason: str = "halted by the operator") -> None:
+        """As `abort`, from every state; then close the devices, so that the station can be switched off.
+
+        Only `reset` leads on. A listener on a job's own thread leaves the devices open: the job is still ending.
+        """
+        self.abort(reason)
+        with self._lock:
+            if self._is_of_job and self._thread is not None and self._thread.is_alive():
+                return
+            self._close_rig()
+            if self._state is not State.HALTED:
+                self._enter(State.HALTED, reason)
+
     def reset(self) -> None:
         """Leave Error or Halted: close the devices, open and home them, and prepare the recipe again.
 
         An inspection that is not stored is tried first. It leaves the station in Error while it cannot be stored; where
         it was the only fault and is stored now, nothing else is done.
-        Raises NotNow while a part is inspected and in Ready; otherwise as `initialize` and `prepare_recipe` do.
+        Raises NotNow while a part is inspected and in Ready; otherwise as `initialize` and `prepare_recipe` do. A
+        second reset that waited for a first one finds its work done.
         """
-        self._require(*RESETTABLE)
+        self._require(Verb.RESET)
+        resets = self._resets
         stop = self._fresh_signal()
         self._join()  # before the lock, which others want meanwhile
         given_up = "" if self._storing.try_again() else self._storing.give_up_lasting()
         with self._lock:
-            if self._state is State.READY:
-                return  # the archive alone had kept the station from it: there is nothing to open or to home
-            self._require(*RESETTABLE)
+            if self._state is State.READY or (self._resets != resets and self._state is State.INITIALIZED):
+                return  # by another reset, or the archive alone had kept the station from it: nothing to open or home
+            self._require(Verb.RESET)
             self._close_rig()
             self._enter(State.PREOPERATIONAL, "the devices are opened, and the arm homes")
             if given_up:
@@ -267,6 +327,7 @@ class Engine:
             if self._prepared is not None:
                 self._recipe_to_resume = self._prepared.files.path
             self._open_and_home(stop)
+            self._resets += 1
             if self._recipe_to_resume is not None:
                 self._prepare(self._recipe_to_resume, stop)
 
@@ -300,37 +361,49 @@ class Engine:
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _require(self, *states: State) -> None:
-        if self._state in states:
-            return
-        hint = {
-            State.ERROR: "clear the cause, then reset",
-            State.HALTED: "reset first",
-            State.SINGLE_EXECUTION: "a part is being inspected: wait for its verdict",
-            State.PREOPERATIONAL: "initialize first",
-            State.INITIALIZED: "prepare a recipe first",
-            State.READY: "already initialized",
-        }[self._state]
+    def _require(self, verb: Verb) -> bool:
+        """Whether the verb has anything to do in this state. Raises NotNow where it is refused."""
+        state = self._state
+        found = effect(state, verb)
+        if found.kind is not Kind.REFUSED:
+            return found.kind is Kind.ACTS
+        hint = found.text
         if problem := self._storing.problem:
             hint = f"{hint}; the last inspection is not stored ({problem}): {STORING_REMEDY}"
-        raise NotNow(f"not possible in state {self._state.value}: {hint}")
+        raise NotNow(f"not possible in state {state.value}: {hint}")
 
-    def _fresh_signal(self) -> StopSignal:
+    def _fresh_signal(self) -> JobSignal:
         """The stop signal for a new verb: replaced only if aborted, so current holders still see a later abort."""
         with self._stop_lock:
             if self._stop.aborted:
-                self._stop = StopSignal()
+                self._stop = JobSignal()
             return self._stop
 
-    def _signal_of_a_job(self) -> StopSignal:
+    def _signal_of_a_job(self, rig: Rig) -> JobSignal:
         """A new stop signal. Raises NotNow if an abort was given that has not reached Halted yet."""
         with self._stop_lock:
             if self._stop.aborted:
                 raise NotNow("not possible: the station is being aborted; reset first")
-            self._stop = StopSignal()
-            return self._stop
+            self._stop = signal = JobSignal(self._paused, lambda: self._ask_while_paused(rig, signal))
+            return signal
 
-    def _open_and_home(self, stop: StopSignal) -> None:
+    @contextmanager
+    def _paused(self, reason: str) -> Iterator[None]:
+        """Surrounds a pause, on the job's thread; what ends the job during it leads to a state of its own."""
+        self._enter_from(State.SINGLE_EXECUTION, State.PAUSED, reason)
+        yield
+        self._enter_from(State.PAUSED, State.SINGLE_EXECUTION)
+
+    def _ask_while_paused(self, rig: Rig, stop: JobSignal) -> None:
+        """Raises DeviceError for a device that is lost; the arm is then held and the lights are off."""
+        try:
+            ask_devices(rig, patience_at_rest_s())
+        except DeviceError:
+            if not stop.aborted:  # an abort stops the arm as well: then that is the cause
+                hold(rig)
+                raise
+
+    def _open_and_home(self, stop: JobSignal) -> None:
         try:
             self._rig = self._opener(self._rig_file)
             self._unless_aborted(stop)
@@ -349,8 +422,8 @@ class Engine:
         self._standing_fault = None
         self._enter(State.INITIALIZED)
 
-    def _prepare(self, recipe: Path | RecipeFiles, stop: StopSignal) -> None:
-        self._require(State.INITIALIZED, State.READY)
+    def _prepare(self, recipe: Path | RecipeFiles, stop: JobSignal) -> None:
+        self._require(Verb.PREPARE_RECIPE)
         assert self._rig is not None
         self._prepared = None
         self._enter(State.INITIALIZED)
@@ -366,7 +439,7 @@ class Engine:
         self._ready_if_stored()
         self._listeners.emit(self._lights.with_recipe(files.loaded))
 
-    def _unless_aborted(self, stop: StopSignal) -> None:
+    def _unless_aborted(self, stop: JobSignal) -> None:
         """If aborted: hold, enter Halted, and raise NotNow for the caller of the verb."""
         try:
             stop.check(at_view_boundary=False)
@@ -379,7 +452,7 @@ class Engine:
         self._enter(State.HALTED, text)
         self._report(Fault(text, "look at the cell, then Reset: the arm homes again"))
 
-    def _run(self, job: Job, prepared: Prepared, rig: Rig, stop: StopSignal, announced: threading.Event) -> None:
+    def _run(self, job: Job, prepared: Prepared, rig: Rig, stop: JobSignal, announced: threading.Event) -> None:
         """The job's thread, from its first event to its last. Nobody may find the engine busy for ever."""
         self._here.is_of_job = True
         try:
@@ -392,10 +465,10 @@ class Engine:
             self._conclude(job, result, stop, rig)
         except BaseException as error:
             log.exception("inspection %s broke off", job.inspection_id)
-            if self._state is State.SINGLE_EXECUTION:
+            if self._state in BUSY:
                 self._fault(error)
 
-    def _result_of(self, job: Job, prepared: Prepared, rig: Rig, stop: StopSignal) -> JobResult:
+    def _result_of(self, job: Job, prepared: Prepared, rig: Rig, stop: JobSignal) -> JobResult:
         """What came of the job. Whatever breaks it off, its part is UNDECIDED, the arm held and the lights off."""
         times = StageTimes()
         try:
@@ -407,9 +480,9 @@ class Engine:
             fault = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
             return JobResult(inspection_of(job, rig.is_simulated, (), broke_off(error), times), (), fault)
 
-    def _conclude(self, job: Job, result: JobResult, stop: StopSignal, rig: Rig) -> None:
+    def _conclude(self, job: Job, result: JobResult, stop: JobSignal, rig: Rig) -> None:
         """Store the inspection, enter the state that follows, report the verdict as far as it is durable."""
-        frames = [ArchivedFrame(c.step.view, c.step.light, c.frame, c.step.pose) for c in result.frames]
+        frames = [ArchivedFrame(c.step.view, c.step.light, c.frame, c.step.pose, c.proof()) for c in result.frames]
         stored = self._storing.store(result.inspection, frames)
         shown = result.inspection if stored.is_stored else not_stored(result.inspection, stored.problem)
         self._last = replace(result, inspection=shown, frames=())  # they are in the archive, or wait for it
@@ -420,7 +493,7 @@ class Engine:
         else:
             self._storing.keep_trying()  # only now: the verdict that comes later must be heard later
 
-    def _after(self, result: JobResult, stored: Stored, stop: StopSignal, rig: Rig) -> None:
+    def _after(self, result: JobResult, stored: Stored, stop: JobSignal, rig: Rig) -> None:
         if result.fault is not None:
             self._fault(result.fault)
         elif not stored.is_stored and not stop.aborted:
@@ -473,7 +546,7 @@ class Engine:
         self._enter(State.ERROR, text)
         self._report(Fault(text, action))
 
-    def _is_lost(self, rig: Rig, stop: StopSignal, silence_s: float | None = None) -> bool:
+    def _is_lost(self, rig: Rig, stop: JobSignal, silence_s: float | None = None) -> bool:
         """Ask the devices; where one is not as it was left, enter Error, report it, hold the arm, lights off.
 
         The job's devices were sound after its last frame, so a loss found here changes no verdict. An abort meanwhile

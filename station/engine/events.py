@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from station.inspection.result import Inspection, ViewResult
+from station.inspection.retakes import Retake
 from station.lights.trend import LightHistory
 from station.lights.warning import LightWarning
 
@@ -18,6 +19,7 @@ class State(StrEnum):
     INITIALIZED = "Initialized"  # devices open, no recipe
     READY = "Ready"  # recipe prepared, waiting for a part
     SINGLE_EXECUTION = "SingleExecution"  # a part is being inspected
+    PAUSED = "Paused"  # within SingleExecution: the arm stands, the lights are off, a person has to resume
     HALTED = "Halted"
     ERROR = "Error"
 
@@ -74,6 +76,17 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewRetaken:
+    """A take was rejected: its frames and its result count no more, and the view is taken again from its first frame.
+
+    One result stays: a complete take that FAILed.
+    """
+
+    inspection_id: str
+    retake: Retake
+
+
+@dataclass(frozen=True, slots=True)
 class ViewJudged:
     inspection_id: str
     result: ViewResult
@@ -125,6 +138,7 @@ Event = (
     | RecipePrepared
     | JobStarted
     | StepDone
+    | ViewRetaken
     | ViewJudged
     | AcquisitionDone
     | ResultReady

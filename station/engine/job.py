@@ -12,16 +12,19 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from drivers.errors import DeviceError
-from station.acquire.capture import Stopped, StopSignal, capture
+from station.acquire.capture import capture
 from station.acquire.captured_view import CapturedFrame
+from station.acquire.job_signal import JobSignal, Skipped, Stopped
 from station.acquire.plan import CaptureStep
 from station.acquire.stage_times import StageTimes
+from station.acquire.takes import Retakes
 from station.engine.device_watch import ask_devices
-from station.engine.events import AcquisitionDone, Event, StepDone, ViewJudged
+from station.engine.events import AcquisitionDone, Event, StepDone, ViewJudged, ViewRetaken
 from station.engine.halt import hold
 from station.engine.judge_thread import JudgeThread
 from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
+from station.inspection.retakes import Retake
 from station.inspection.rule import judge_part
 from station.judge.part_checks import why_part_unknown
 from station.judge.part_judge import PartJudge
@@ -57,7 +60,7 @@ class JobResult:
 
 
 def run_job(
-    job: Job, rig: Rig, judge: PartJudge, stop: StopSignal, times: StageTimes, emit: Callable[[Event], None]
+    job: Job, rig: Rig, judge: PartJudge, stop: JobSignal, times: StageTimes, emit: Callable[[Event], None]
 ) -> JobResult:
     """Capture and judge every view on the calling thread and one of its own; returns with the verdict.
 
@@ -69,15 +72,17 @@ def run_job(
     started = time.perf_counter()
     judge.begin_part(times)
     judging = JudgeThread(judge, job.plan, lambda result: emit(ViewJudged(job.inspection_id, result)))
+    choice = job.loaded.recipe.capture
+    retakes = Retakes(choice.retakes_per_view, lambda retake: emit(ViewRetaken(job.inspection_id, retake)))
     fault: BaseException | None = None
     ended: Reason | None = None
     last_frame = started
     try:
-        with closing(capture(rig, job.plan, stop, times, job.loaded.recipe.capture.settle_s)) as captured_frames:
-            for count, captured in enumerate(captured_frames, start=1):
+        with closing(capture(rig, job.plan, stop, times, choice.settle_s, retakes)) as captured_frames:
+            for captured in captured_frames:
                 last_frame = time.perf_counter()
                 step = captured.step
-                emit(StepDone(job.inspection_id, count, len(job.plan), step.view, step.light))
+                emit(StepDone(job.inspection_id, step.index + 1, len(job.plan), step.view, step.light))
                 judging.put(captured)
         _ask_after_last_frame(rig, stop, times)
         emit(AcquisitionDone(job.inspection_id))
@@ -101,7 +106,7 @@ def run_job(
         ended = ended or _stopped(stopped)
     times.add("verdict_after_last_frame", (time.perf_counter() - last_frame) * 1e3)
     times.add("total", (time.perf_counter() - started) * 1e3)
-    inspection = inspection_of(job, rig.is_simulated, tuple(judging.results), ended, times)
+    inspection = inspection_of(job, rig.is_simulated, tuple(judging.results), ended, times, tuple(retakes.done))
     frames = tuple(captured for view in judging.views for captured in view.captured)
     return JobResult(inspection, frames, fault)
 
@@ -113,10 +118,11 @@ def broke_off(error: BaseException) -> Reason:
 
 
 def _stopped(stopped: Stopped) -> Reason:
-    return Reason(ReasonKind.STOPPED, str(stopped), "inspect the part again")
+    kind = ReasonKind.SKIPPED if isinstance(stopped, Skipped) else ReasonKind.STOPPED
+    return Reason(kind, str(stopped), "inspect the part again")
 
 
-def _ask_after_last_frame(rig: Rig, stop: StopSignal, times: StageTimes) -> None:
+def _ask_after_last_frame(rig: Rig, stop: JobSignal, times: StageTimes) -> None:
     """Raises Stopped after an abort, and DeviceError for the first device that is not as it was left.
 
     After the latter the arm is held and the lights are off.
@@ -132,12 +138,21 @@ def _ask_after_last_frame(rig: Rig, stop: StopSignal, times: StageTimes) -> None
 
 
 def inspection_of(
-    job: Job, is_simulated: bool, views: tuple[ViewResult, ...], ended: Reason | None, times: StageTimes
+    job: Job,
+    is_simulated: bool,
+    views: tuple[ViewResult, ...],
+    ended: Reason | None,
+    times: StageTimes,
+    retakes: tuple[Retake, ...] = (),
 ) -> Inspection:
-    """The inspection of these views; UNDECIDED where something ended it before its verdict."""
+    """The inspection of these views; UNDECIDED where something ended it before its verdict.
+
+    One thing is left to a part that a person wanted judged on what had been seen: a view that FAILs.
+    """
     expected = tuple(v.name for v in job.loaded.recipe.viewpoints)
     verdict, view_reasons, deciding = judge_part(views, expected)
-    if ended is not None:  # a fault or a stop between start and verdict: whatever was seen is not the whole part
+    is_enough = ended is not None and ended.kind is ReasonKind.SKIPPED and verdict is Verdict.FAIL
+    if ended is not None and not is_enough:  # between start and verdict: whatever was seen is not the whole part
         verdict = Verdict.UNDECIDED
     return Inspection(
         inspection_id=job.inspection_id,
@@ -154,6 +169,7 @@ def inspection_of(
         creation_time=datetime.now(UTC),
         processing_times_ms=times.as_dict(),
         provenance=job.provenance,
+        retakes=retakes,
     )
 
 

@@ -10,7 +10,7 @@ from queue import Queue
 
 from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.plan import CaptureStep
-from station.inspection.result import RE_EXPOSED, ViewResult
+from station.inspection.result import RE_EXPOSED, Verdict, ViewResult
 from station.judge.part_judge import PartJudge
 from station.judge.view_checks import refused_frame
 
@@ -20,7 +20,7 @@ QUEUE_DEPTH = 8  # frames; a slow judge slows the arm instead of filling memory
 
 
 class JudgeThread:
-    """Collects the frames of each view and judges it once it is complete.
+    """Collects the frames of each view and judges it once it is complete; a later take replaces the one before.
 
     `views` and `results` belong to this thread until `join` returns; afterwards they hold every frame that was put,
     and the result of every complete view, in the order in which they came.
@@ -36,6 +36,7 @@ class JudgeThread:
         self.broken: BaseException | None = None  # what kept a frame from being entered at all; read after `join`
         self.views: list[CapturedView] = []
         self.results: list[ViewResult] = []
+        self._number = 1  # of the take whose frames come in
         self._thread = threading.Thread(target=self._run, name="judge")
         self._thread.start()
 
@@ -58,6 +59,8 @@ class JudgeThread:
 
     def _take(self, captured: CapturedFrame) -> None:
         view = self._view_of(captured)
+        if view is None:
+            return
         view.add(captured)
         try:
             self._judge.take(captured)
@@ -67,11 +70,22 @@ class JudgeThread:
         if view.is_complete:
             self._finish(view)
 
-    def _view_of(self, captured: CapturedFrame) -> CapturedView:
-        if not self.views or self.views[-1].name != captured.step.view:
-            self.views.append(CapturedView(captured.step.view, self._plan))
-            self._broken = None
+    def _view_of(self, captured: CapturedFrame) -> CapturedView | None:
+        """The view that the frame belongs to; None where an earlier take has FAILed: a defect that was seen stands."""
+        name = captured.step.view
+        if not self.views or self.views[-1].name != name:
+            self._begin(captured)
+        elif captured.take != self._number:
+            if any(result.view == name and result.verdict is Verdict.FAIL for result in self.results):
+                return None
+            self.views.pop()
+            self.results = [result for result in self.results if result.view != name]
+            self._begin(captured)
         return self.views[-1]
+
+    def _begin(self, captured: CapturedFrame) -> None:
+        self.views.append(CapturedView(captured.step.view, self._plan))
+        self._broken, self._number = None, captured.take
 
     def _finish(self, view: CapturedView) -> None:
         if self._broken is not None:

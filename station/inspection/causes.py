@@ -15,6 +15,7 @@ from station.inspection.reasons import Reason, ReasonKind
 _EXPLAINS = (
     "device fault",
     "stopped",
+    "skipped",
     "not stored",
     "camera moved",
     "light dead",

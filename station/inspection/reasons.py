@@ -11,6 +11,7 @@ class ReasonKind(StrEnum):
     """What sort of cause; programs ask for the kind, people read the text."""
 
     STOPPED = "stopped"  # by a person, or by the station's end
+    SKIPPED = "skipped"  # a person wanted the verdict on what had been seen
     DEVICE_FAULT = "device fault"
     NOT_CAPTURED = "not captured"
     MISSING_FRAME = "missing frame"

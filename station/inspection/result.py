@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.inspection.reasons import Reason
+from station.inspection.retakes import Retake
 from station.inspection.words import GivenWord
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 
@@ -86,6 +87,7 @@ class Inspection:
     creation_time: datetime  # UTC
     processing_times_ms: dict[str, float]
     provenance: dict[str, str]  # recipe, calibration and model SHA-256, release, device identities, software version
+    retakes: tuple[Retake, ...] = ()  # views that were taken again, in the order in which it happened
 
     @property
     def release(self) -> str:

@@ -21,6 +21,7 @@ from station.recipe.loaded import SUFFIXES, KeptFiles, LoadedRecipe, load_recipe
 
 ENDED = (  # before the verdict, or without its frames
     ReasonKind.STOPPED,
+    ReasonKind.SKIPPED,
     ReasonKind.DEVICE_FAULT,
     ReasonKind.PROGRAM_FAULT,
     ReasonKind.NOT_STORED,

@@ -52,7 +52,7 @@ class ViewJudge:
         self._trackers = part_trackers(loaded)
         self._limits = {v.name: v.limit for v in self._recipe.viewpoints}
         self._solver: ViewSolver | None = None
-        self._solving = ""  # the view whose frames the ring holds
+        self._solving = ("", 0)  # the view whose frames the ring holds, and which take of it
         self._dark: DarkLevel | None = None  # of this part
         self._first: NormalMap | None = None  # of the view that was judged last, where a refinement may follow
 
@@ -84,7 +84,7 @@ class ViewJudge:
         `dark` is for a part whose dark frame was not kept: archives before the dark frame was archived hold its level.
         """
         self._times = times
-        self._solving = ""
+        self._solving = ("", 0)
         self._dark = dark
         self._forget_first()
 
@@ -101,9 +101,9 @@ class ViewJudge:
             return
         with self._times.stage("ring"):
             solver = self._solver_for(frame)
-            if step.view != self._solving:
+            if (step.view, captured.take) != self._solving:
                 solver.begin(step.view)
-                self._solving = step.view
+                self._solving = (step.view, captured.take)
             solver.add(self._directional.index(step.light), frame)
 
     def judge(self, view: CapturedView) -> ViewResult:
@@ -124,11 +124,11 @@ class ViewJudge:
 
     def undecided(self, view: str, reason: Reason) -> ViewResult:
         """The result of a view that cannot be judged, for this reason."""
-        self._solving = ""
+        self._solving = ("", 0)
         return ViewResult(view, Verdict.UNDECIDED, self._limits[view], reasons=(reason.of_view(view),))
 
     def _guarded(self, view: CapturedView, step: Callable[[], ViewResult]) -> ViewResult:
-        self._solving = ""  # the next frame begins a view, even one of the same name
+        self._solving = ("", 0)  # the next frame begins a view, even one of the same name
         try:
             return step()
         except Exception as error:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from station.acquire.capture import StopSignal
 from station.acquire.captured_view import CapturedFrame
+from station.acquire.job_signal import JobSignal
 from station.acquire.plan import make_plan
 from station.acquire.stage_times import StageTimes
 from station.archive import new_inspection_id
@@ -61,7 +61,7 @@ def captured(rig: Rig, loaded: LoadedRecipe, judge: PartJudge, part_id: str) -> 
     """
     made_under = provenance(rig, loaded, release_of(loaded))
     job = Job(new_inspection_id(), part_id, loaded, make_plan(loaded.recipe), made_under)
-    result = run_job(job, rig, judge, StopSignal(), StageTimes(), _logged)
+    result = run_job(job, rig, judge, JobSignal(), StageTimes(), _logged)
     if result.fault is not None:
         raise result.fault
     is_sound = result.inspection.verdict is Verdict.PASS

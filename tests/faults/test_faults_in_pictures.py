@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from drivers.simulated.config import SimulatedRigConfig
-from station.acquire.capture import StopSignal, capture
+from station.acquire.capture import capture
 from station.acquire.captured_view import CapturedView
+from station.acquire.job_signal import JobSignal
 from station.acquire.plan import make_plan
 from station.acquire.stage_times import StageTimes
 from station.engine.preparation import read_recipe_files
@@ -75,7 +76,7 @@ class ViewBench:
         times = StageTimes()
         self._judge.begin_part(times)
         view = CapturedView(VIEW, self._steps)
-        for captured in capture(self.rig, self._steps, StopSignal(), times):
+        for captured in capture(self.rig, self._steps, JobSignal(), times):
             view.add(captured)
             self._judge.take(captured)
         return self._judge.judge(view)

@@ -24,8 +24,9 @@ from drivers.serial_line.lights.gardasoft.lights import GardasoftLights
 from drivers.simulated import simcam
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.process import RigProcess
-from station.acquire.capture import Stopped, StopSignal, capture
+from station.acquire.capture import capture
 from station.acquire.captured_view import CapturedFrame
+from station.acquire.job_signal import JobSignal, Stopped
 from station.acquire.plan import CaptureStep
 from station.acquire.stage_times import StageTimes
 from station.rig.devices import Rig, Strobes, open_rig, set_up_strobes
@@ -76,12 +77,12 @@ def rig(running: tuple[RigProcess, RigFile], open_one: Rig) -> Iterator[Rig]:
 
 
 def captured(
-    rig: Rig, then: Callable[[int], object] = lambda _count: None, stop: StopSignal | None = None
+    rig: Rig, then: Callable[[int], object] = lambda _count: None, stop: JobSignal | None = None
 ) -> tuple[list[CapturedFrame], DeviceError | Stopped | None]:
     """All frames until the end or the first fault; `then` is called after each with their number."""
     frames: list[CapturedFrame] = []
     try:
-        for frame in capture(rig, PLAN, stop or StopSignal(), StageTimes()):
+        for frame in capture(rig, PLAN, stop or JobSignal(), StageTimes()):
             frames.append(frame)
             then(len(frames))
     except (DeviceError, Stopped) as error:
@@ -115,7 +116,7 @@ def test_the_dark_frame_of_a_part_saw_no_light(running: Any, rig: Rig) -> None:
     process, _ = running
     steps = PLAN[: len(LIGHTS)]
     dark_step = replace(steps[0], light="dark", channel=0, kind="dark", brightness=0.0)
-    dark, *frames = capture(rig, (dark_step, *steps), StopSignal(), StageTimes())
+    dark, *frames = capture(rig, (dark_step, *steps), JobSignal(), StageTimes())
     assert dark.step == dark_step
     assert lights_of(process, dark) == {}
     assert [f.step for f in frames] == list(steps)
@@ -175,7 +176,7 @@ def test_a_frame_still_exposed_when_the_next_light_was_armed_is_refused(rig: Rig
     hasty: Any = Hasty()
     long = tuple(replace(step, exposure_us=30_000.0) for step in PLAN[:2])
     with pytest.raises(FrameOutOfOrder, match="still being exposed"):
-        list(capture(replace(rig, strobes=Strobes(hasty, rig.strobes.lights)), long, StopSignal(), StageTimes()))
+        list(capture(replace(rig, strobes=Strobes(hasty, rig.strobes.lights)), long, JobSignal(), StageTimes()))
 
 
 def test_a_camera_that_does_not_tell_its_exposure_is_waited_for(running: Any, rig: Rig) -> None:
@@ -191,7 +192,7 @@ def test_a_camera_that_does_not_tell_its_exposure_is_waited_for(running: Any, ri
 
     silent: Any = Silent()
     frames = list(
-        capture(replace(rig, strobes=Strobes(silent, rig.strobes.lights)), PLAN[:3], StopSignal(), StageTimes())
+        capture(replace(rig, strobes=Strobes(silent, rig.strobes.lights)), PLAN[:3], JobSignal(), StageTimes())
     )
     assert len(frames) == 3
     assert_right(process, frames)
@@ -206,7 +207,7 @@ def test_a_cut_exposure_line_leaves_frames_dark(running: Any, rig: Rig) -> None:
 
 
 def test_a_stop_disarms(running: Any, rig: Rig) -> None:
-    stop = StopSignal()
+    stop = JobSignal()
     _, error = captured(rig, lambda _count: stop.abort("enough"), stop)
     assert isinstance(error, Stopped)
     before = rig.camera.expose(2000.0)

@@ -14,7 +14,8 @@ import pytest
 
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
-from station.acquire.capture import StopSignal, capture
+from station.acquire.capture import capture
+from station.acquire.job_signal import JobSignal
 from station.acquire.plan import CaptureStep
 from station.acquire.stage_times import StageTimes
 from station.inspection.result import Inspection
@@ -76,7 +77,7 @@ class NotedRig:
 
 def test_one_dark_frame_a_part_at_its_first_view_before_any_light() -> None:
     rig = NotedRig()
-    frames = list(capture(cast(Rig, rig), PLAN, StopSignal(), StageTimes()))
+    frames = list(capture(cast(Rig, rig), PLAN, JobSignal(), StageTimes()))
     seen = [captured.step for captured in frames if captured.step.kind == "dark"]
     assert len(frames) == 4 + len(seen)
     assert rig.told[:4] == ["move", "expose 5000 lit 0", "on 1", "expose 4000 lit 1"]
@@ -87,7 +88,7 @@ def test_one_dark_frame_a_part_at_its_first_view_before_any_light() -> None:
 def test_a_dark_frame_that_a_plan_lists_last_is_still_taken_before_any_light() -> None:
     rig = NotedRig()
     first_view = [step for step in PLAN if step.view == "view0"]
-    frames = list(capture(cast(Rig, rig), (*first_view[1:], first_view[0]), StopSignal(), StageTimes()))
+    frames = list(capture(cast(Rig, rig), (*first_view[1:], first_view[0]), JobSignal(), StageTimes()))
     assert [captured.step.kind for captured in frames] == ["dark", "directional", "directional"]
     assert rig.told[1] == "expose 5000 lit 0"
 
@@ -96,7 +97,7 @@ def test_lights_go_off_before_an_error_of_whoever_takes_the_frames_is_handled() 
     rig = NotedRig()
 
     def take_until_memory_is_full() -> None:
-        with closing(capture(cast(Rig, rig), PLAN, StopSignal(), StageTimes())) as frames:
+        with closing(capture(cast(Rig, rig), PLAN, JobSignal(), StageTimes())) as frames:
             if any(captured.step.kind == "directional" for captured in frames):
                 raise MemoryError
 
