@@ -26,6 +26,7 @@ from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
 from station.inspection.retakes import Retake
 from station.inspection.rule import judge_part
+from station.inspection.timeline import WAIT_FOR_JUDGE
 from station.judge.part_checks import why_part_unknown
 from station.judge.part_judge import PartJudge
 from station.judge.view_proof import why_unproven
@@ -83,7 +84,8 @@ def run_job(
                 last_frame = time.perf_counter()
                 step = captured.step
                 emit(StepDone(job.inspection_id, step.index + 1, len(job.plan), step.view, step.light))
-                judging.put(captured)
+                with times.stage(WAIT_FOR_JUDGE):
+                    judging.put(captured)
         _ask_after_last_frame(rig, stop, times)
         emit(AcquisitionDone(job.inspection_id))
     except Stopped as stopped:
@@ -104,6 +106,7 @@ def run_job(
         stop.check(at_view_boundary=False)
     except Stopped as stopped:
         ended = ended or _stopped(stopped)
+    times.judged()
     times.add("verdict_after_last_frame", (time.perf_counter() - last_frame) * 1e3)
     times.add("total", (time.perf_counter() - started) * 1e3)
     inspection = inspection_of(job, rig.is_simulated, tuple(judging.results), ended, times, tuple(retakes.done))
@@ -170,6 +173,7 @@ def inspection_of(
         processing_times_ms=times.as_dict(),
         provenance=job.provenance,
         retakes=retakes,
+        timeline=times.timeline(),
     )
 
 

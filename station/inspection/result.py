@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from station.inspection.reasons import Reason
 from station.inspection.retakes import Retake
+from station.inspection.timeline import Timeline
 from station.inspection.words import GivenWord
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 
@@ -88,6 +89,7 @@ class Inspection:
     processing_times_ms: dict[str, float]
     provenance: dict[str, str]  # recipe, calibration and model SHA-256, release, device identities, software version
     retakes: tuple[Retake, ...] = ()  # views that were taken again, in the order in which it happened
+    timeline: Timeline = field(default_factory=Timeline)  # empty in records of earlier versions
 
     @property
     def release(self) -> str:
