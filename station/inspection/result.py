@@ -58,6 +58,8 @@ class ViewResult:
         default_factory=dict
     )  # the solver of the normals that the `detector` got, and of this `map`
     white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)  # factors of red, green, blue when `image` is drawn
+    written_as: str = ""  # under which name the archive may have this very result already
+    is_reduced: bool = False  # the archive has picture and map at full size, and these are small ones to be shown
 
     @property
     def re_exposed(self) -> int:
