@@ -28,6 +28,7 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 

@@ -21,7 +21,8 @@ from drivers.errors import CommandRefused
 from drivers.geometry.pose import Pose
 from drivers.protocols import Arm, CameraSettings, DeviceIdentity, Frame, Pixels
 from drivers.simulated.config import CameraTiming, Imperfections, SimulatedRigConfig
-from station.acquire.capture import StopSignal, capture
+from station.acquire.capture import capture
+from station.acquire.job_signal import JobSignal
 from station.acquire.plan import CaptureStep, make_plan
 from station.acquire.stage_times import StageTimes
 from station.documents.document import dump_document, read_document
@@ -111,7 +112,7 @@ def draw_frames(folder: Path, case: Case) -> None:
     with running_rig(folder / "drawn/rig", config, frame_timeout_s=120.0) as (_, rig_file), open_rig(rig_file) as rig:
         rig.arm.home()
         rig.camera.configure(loaded.recipe.camera_settings())
-        for captured in capture(rig, make_plan(loaded.recipe), StopSignal(), StageTimes()):
+        for captured in capture(rig, make_plan(loaded.recipe), JobSignal(), StageTimes()):
             drawn[captured.step.view, captured.step.light] = captured.frame.pixels.astype(np.float32)
     random = np.random.default_rng(SEED)
     noise = random.standard_normal(case.shape, np.float32)

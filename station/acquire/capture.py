@@ -135,7 +135,7 @@ def _last_by_software(rig: Rig, step: CaptureStep, times: StageTimes, again: ReE
 
 def _reports_ends(camera: Camera) -> bool:
     """Whether the driver has what it takes to report the end of an exposure before its frame has come."""
-    return all(callable(getattr(camera, method, None)) for method in STROBE_CAMERA)
+    return all(hasattr(type(camera), method) for method in STROBE_CAMERA)
 
 
 def _leave(trip: Trip, step: CaptureStep) -> int:

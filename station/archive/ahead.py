@@ -65,10 +65,20 @@ class Ahead:
         """Hand over a view. Blocks while others wait; does nothing once writing has ended."""
         if self._ending.is_set():
             return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="archive-ahead", daemon=True)
-            self._thread.start()
+        if self._thread is None and not self._began():
+            return
         self._queue.put(view)
+
+    def _began(self) -> bool:
+        thread = threading.Thread(target=self._run, name="archive-ahead", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the machine has no thread left: all is written at the end
+            log.warning("nothing is written ahead: %s", error)
+            self._ending.set()
+            return False
+        self._thread = thread
+        return True
 
     def finish(self) -> None:
         """Begin no further file; return once the one that is being written is whole. Safe to call twice."""

@@ -22,6 +22,7 @@ from station.engine.device_watch import ask_devices
 from station.engine.events import AcquisitionDone, Event, StepDone, ViewJudged, ViewRetaken
 from station.engine.halt import hold
 from station.engine.judge_thread import JudgeThread
+from station.engine.writing_ahead import WritingAhead
 from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
 from station.inspection.retakes import Retake
@@ -61,18 +62,24 @@ class JobResult:
 
 
 def run_job(
-    job: Job, rig: Rig, judge: PartJudge, stop: JobSignal, times: StageTimes, emit: Callable[[Event], None]
+    job: Job,
+    rig: Rig,
+    judge: PartJudge,
+    stop: JobSignal,
+    times: StageTimes,
+    emit: Callable[[Event], None],
+    writing: WritingAhead | None = None,
 ) -> JobResult:
     """Capture and judge every view on the calling thread and one of its own; returns with the verdict.
 
     A device's fault, a stop, or whatever else goes wrong ends the capture. What was complete by then is still judged,
-    and the part is UNDECIDED.
+    and the part is UNDECIDED. `writing` gets each judged view.
     A part was seen whole if every device, asked once more after the last frame, is still as it was left: then, and only
     then, AcquisitionDone is reported. What a device does later changes no verdict; an abort before the verdict does.
     """
     started = time.perf_counter()
     judge.begin_part(times)
-    judging = JudgeThread(judge, job.plan, lambda result: emit(ViewJudged(job.inspection_id, result)))
+    judging = JudgeThread(judge, job.plan, lambda result: emit(ViewJudged(job.inspection_id, result)), writing)
     choice = job.loaded.recipe.capture
     retakes = Retakes(choice.retakes_per_view, lambda retake: emit(ViewRetaken(job.inspection_id, retake)))
     fault: BaseException | None = None
@@ -107,6 +114,8 @@ def run_job(
     except Stopped as stopped:
         ended = ended or _stopped(stopped)
     times.judged()
+    if writing is not None:
+        writing.finish()
     times.add("verdict_after_last_frame", (time.perf_counter() - last_frame) * 1e3)
     times.add("total", (time.perf_counter() - started) * 1e3)
     inspection = inspection_of(job, rig.is_simulated, tuple(judging.results), ended, times, tuple(retakes.done))
