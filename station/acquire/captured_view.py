@@ -80,7 +80,7 @@ class CapturedView:
         return 0 if captured is None else int(captured.frame.pixels.size)
 
     def let_go(self, light: str) -> None:
-        """Keep no pixels of the frame under this light, which are elsewhere; from any thread, once the view is judged."""
+        """Keep no pixels of the frame under this light, which are elsewhere; any thread, once the view is judged."""
         captured = self._captured[light]
         pixels = np.empty((0, 0), captured.frame.pixels.dtype)
         self._captured[light] = replace(captured, frame=replace(captured.frame, pixels=pixels))

@@ -162,6 +162,8 @@ def inspection_of(
     One thing is left to a part that a person wanted judged on what had been seen: a view that FAILs.
     """
     expected = tuple(v.name for v in job.loaded.recipe.viewpoints)
+    places = {name: place for place, name in enumerate(expected)}
+    views = tuple(sorted(views, key=lambda view: places.get(view.view, len(places))))  # the arm may go another way
     verdict, view_reasons, deciding = judge_part(views, expected)
     is_enough = ended is not None and ended.kind is ReasonKind.SKIPPED and verdict is Verdict.FAIL
     if ended is not None and not is_enough:  # between start and verdict: whatever was seen is not the whole part

@@ -48,10 +48,11 @@ class Timeline:
         at_ms, lanes = self.judged_ms, (JUDGE,)
         while at_ms > 0:
             found = self._at(at_ms, lanes)
-            if found is not None and found.stage != WAIT_FOR_JUDGE:
+            waits = found is not None and (found.lane, found.stage) == (ACQUIRE, WAIT_FOR_JUDGE)
+            if found is not None and not waits:
                 path.append(Span(found.lane, found.stage, found.view, found.begin_ms, at_ms))
                 at_ms = found.begin_ms
-            elif found is not None and self._at(at_ms, (JUDGE,)) is not None:
+            elif waits and self._at(at_ms, (JUDGE,)) is not None:
                 lanes = (JUDGE,)
             elif lanes == (JUDGE,):
                 lanes = (ACQUIRE, MOVE)
