@@ -1,9 +1,9 @@
 """Files of a record that are written while the part is still being taken, one view after the other.
 
 They lie in the folder that the record is built in, so that `write_record` only adds what is missing. The thread that
-writes stands back behind every other one of the station, and few views wait for it: whoever brings the next one then
-waits too, so memory stays bounded and nothing is dropped. Where the disk refuses a file, nothing more is written ahead,
-and all that was not written is still in memory.
+writes stands back behind every other one of the station. Whoever brings views waits while more than a few hundred
+megabytes of them are not written yet, so memory stays bounded and nothing is dropped. Where the disk refuses a file,
+nothing more is written ahead, and all that was not written is still in memory.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import Empty, Queue
+from queue import Queue
 
 from station.archive.file_jobs import ArchivedFrame, FileJob, Owner, frame_jobs, view_jobs
 from station.archive.records import StoredFile
@@ -28,19 +28,30 @@ from station.inspection.result import ViewResult
 log = logging.getLogger(__name__)
 
 PARTIAL_PREFIX = ".partial-"
-VIEWS_THAT_WAIT = 1  # beside the one that is being written
+MOST_WAITING_BYTES = 300_000_000  # of arrays that are not written yet, before the next view is judged
 NICENESS = 10  # of the thread: the judge's threads come first
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class ViewToWrite:
-    """A judged view with its frames, and who is called, on the writing thread, once they are on the disk."""
+    """A judged view with its frames, and who is called, on the writing thread, once they are on the disk.
+
+    The frames leave it one by one as they are written: then nothing here keeps their pixels.
+    """
 
     result: ViewResult
-    frames: tuple[ArchivedFrame, ...]
+    frames: list[ArchivedFrame]
     frame_written: Callable[[str], None]  # with the light's name
     view_written: Callable[[], None]
     timed: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    @property
+    def size(self) -> int:
+        """Bytes of its arrays, as far as they are the largest."""
+        image, found = self.result.image, self.result.normal_map
+        of_map = 0 if found is None else found.normals.nbytes + found.albedo.nbytes + found.residual.nbytes
+        of_image = 0 if image is None else image.nbytes if image.strides[0] else image[0].nbytes
+        return sum(frame.frame.pixels.nbytes for frame in self.frames) + of_map + of_image
 
 
 class Ahead:
@@ -51,7 +62,9 @@ class Ahead:
         day = f"{datetime.now(UTC):%Y-%m-%d}"
         self.folder = root / day / f"{PARTIAL_PREFIX}{owner.inspection_id}"
         self._owner = owner
-        self._queue: Queue[ViewToWrite | None] = Queue(VIEWS_THAT_WAIT)
+        self._queue: Queue[ViewToWrite | None] = Queue()  # bounded by `wait_for_room`
+        self._waiting_bytes = 0
+        self._less_waits = threading.Condition()
         self._files: dict[str, tuple[str, StoredFile]] = {}  # by name: identity, and what was written
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
@@ -62,12 +75,19 @@ class Ahead:
         return frozenset(self._files)
 
     def put(self, view: ViewToWrite) -> None:
-        """Hand over a view. Blocks while others wait; does nothing once writing has ended."""
+        """Hand over a view; does nothing once writing has ended. `wait_for_room` comes before the next one is made."""
         if self._ending.is_set():
             return
         if self._thread is None and not self._began():
             return
+        with self._less_waits:
+            self._waiting_bytes += view.size
         self._queue.put(view)
+
+    def wait_for_room(self) -> None:
+        """Return once no more than MOST_WAITING_BYTES wait, or nothing is written ahead any more."""
+        with self._less_waits:
+            self._less_waits.wait_for(lambda: self._waiting_bytes <= MOST_WAITING_BYTES or self._ending.is_set())
 
     def _began(self) -> bool:
         thread = threading.Thread(target=self._run, name="archive-ahead", daemon=True)
@@ -82,7 +102,7 @@ class Ahead:
 
     def finish(self) -> None:
         """Begin no further file; return once the one that is being written is whole. Safe to call twice."""
-        self._ending.set()
+        self._end()
         if self._thread is not None and self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -94,34 +114,54 @@ class Ahead:
 
     def _run(self) -> None:
         stand_back()
-        while (view := self._queue.get()) is not None:
-            try:
-                self._write(view)
-            except Exception as error:  # whatever it is: the record is written at the end, as far as it is not yet
-                log.warning("view %s is not written ahead: %s", view.result.view, error)
-                self._ending.set()
-        self._drain()
+        while self._writes_one():
+            log.debug("a view of inspection %s is written ahead", self._owner.inspection_id)
 
-    def _drain(self) -> None:
-        """Nobody who puts a view may wait for ever."""
+    def _writes_one(self) -> bool:
+        """Write the next view, and keep nothing of it; False at the end."""
+        view = self._queue.get()
+        if view is None:
+            return False
         try:
-            while True:
-                self._queue.get_nowait()
-        except Empty:
-            return
+            self._write(view)
+        except Exception as error:  # whatever it is: the record is written at the end, as far as it is not yet
+            log.warning("view %s is not written ahead: %s", view.result.view, error)
+            self._end()
+        return True
+
+    def _end(self) -> None:
+        with self._less_waits:
+            self._ending.set()
+            self._less_waits.notify_all()
+
+    def _less(self, size: int) -> None:
+        with self._less_waits:
+            self._waiting_bytes -= size
+            self._less_waits.notify_all()
 
     def _write(self, view: ViewToWrite) -> None:
-        _, of_frames = frame_jobs(self._owner, view.frames)
         _, of_view = view_jobs(self._owner, view.result)
-        lights: Sequence[str | None] = [frame.light for frame in view.frames]
-        for job, light in zip([*of_frames, *of_view], [*lights, *[None] * len(of_view)], strict=True):
+        while view.frames:
+            if self._ending.is_set():
+                return
+            self._write_frame(view)
+        for job in of_view:
             if self._ending.is_set():
                 return
             with view.timed():
                 self._store(job)
-            if light is not None:
-                view.frame_written(light)
         view.view_written()
+        self._less(view.size)
+
+    def _write_frame(self, view: ViewToWrite) -> None:
+        """The first of the view's frames; its own record tells it from others of that light, if there are any."""
+        _, (job,) = frame_jobs(self._owner, view.frames[:1])
+        before = view.size
+        with view.timed():
+            self._store(job)
+        frame = view.frames.pop(0)
+        view.frame_written(frame.light)
+        self._less(before - view.size)
 
     def _store(self, job: FileJob) -> None:
         path = self.folder / job.name

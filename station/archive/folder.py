@@ -72,7 +72,6 @@ def write_record(
         if ahead.folder.parent.parent == root:
             unfinished, kept = ahead.folder, ahead.names
     try:
-        _clear(unfinished, kept)  # of an earlier attempt of this very writer, whose disk did not even let it be removed
         record = _build(unfinished, folder, inspection, frames, ahead)
         folder.parent.mkdir(exist_ok=True)  # the day may have changed since files were written ahead
         unfinished.rename(folder)
@@ -197,13 +196,13 @@ def _build(
     jobs += [_json_job(VERDICT, verdict), _json_job(FRAMES, frames_record)]
     if inspection.timeline.spans:
         jobs.append(_json_job(TIMING, TimelineRecord.of(inspection.timeline)))
+    taken_over = {job.name for job in jobs if ahead is not None and ahead.folder == unfinished and ahead.written(job)}
+    _clear(unfinished, frozenset(taken_over))  # of a take that was thrown away, or of an attempt that failed
     for job in jobs:
         (unfinished / job.name).parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(WRITERS, "archive") as pool:
         stored = pool.map(lambda job: _stored(unfinished, job, ahead), jobs)
         files = {job.name: file for job, file in zip(jobs, stored, strict=True)}
-    if ahead is not None:
-        _clear(unfinished, frozenset(files))  # frames of a take that was thrown away
     manifest = Manifest(inspection_id=inspection.inspection_id, is_simulated=inspection.is_simulated, files=files)
     data = manifest.model_dump_json(indent=1).encode()
     for below in {(unfinished / name).parent for name in files}:

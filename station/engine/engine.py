@@ -39,7 +39,7 @@ from station.engine.preparation import Prepared, RecipeFiles, prepare, read_reci
 from station.engine.state_table import ALL_TAKEN, Kind, Verb, effect
 from station.engine.storing import REMEDY as STORING_REMEDY
 from station.engine.storing import Stored, Storing, not_stored
-from station.engine.writing_ahead import WritingAhead, archived_frame
+from station.engine.writing_ahead import WritingAhead, archived_frame, to_be_shown
 from station.errors import StationFault
 from station.inspection.part_id import check_part_id
 from station.inspection.result import HistoryRow, Inspection
@@ -486,7 +486,7 @@ class Engine:
     def _conclude(self, job: Job, result: JobResult, stop: JobSignal, rig: Rig) -> None:
         """Store the inspection, enter the state that follows, report the verdict as far as it is durable."""
         stored = self._storing.store(result.inspection, [archived_frame(captured) for captured in result.frames])
-        shown = result.inspection if stored.is_stored else not_stored(result.inspection, stored.problem)
+        shown = to_be_shown(result.inspection) if stored.is_stored else not_stored(result.inspection, stored.problem)
         self._last = replace(result, inspection=shown, frames=())  # they are in the archive, or wait for it
         self._after(result, stored, stop, rig)
         self._listeners.emit(ResultReady(shown, stored.folder, stored.is_stored))

@@ -98,6 +98,8 @@ class JudgeThread:
         self._broken, self._number = None, captured.take
 
     def _finish(self, view: CapturedView) -> None:
+        if self._writing is not None:
+            self._writing.wait_for_room()
         if self._broken is not None:
             result = self._judge.undecided(view.name, refused_frame(self._broken))
         else:

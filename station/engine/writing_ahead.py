@@ -13,7 +13,7 @@ from dataclasses import replace
 from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.stage_times import StageTimes
 from station.archive import Ahead, ArchivedFrame, ViewToWrite
-from station.inspection.result import ViewResult
+from station.inspection.result import Inspection, ViewResult
 from station.judge.model_grid import block_mean
 from station.photometric_stereo.normal_map import PackedNormalMap
 
@@ -41,19 +41,24 @@ class WritingAhead:
         return replace(result, written_as=f"{result.view}#{self._count}")
 
     def hand_on(self, view: CapturedView, result: ViewResult, swap: Callable[[ViewResult, ViewResult], None]) -> None:
-        """Let the view be written. Blocks while others wait.
+        """Let the view be written.
 
         `swap` is called with the result and what is to stand for it from then on, once its files are written.
         """
         self._ahead.put(
             ViewToWrite(
                 result,
-                tuple(archived_frame(captured) for captured in view.captured),
+                [archived_frame(captured) for captured in view.captured],
                 lambda light: _let_go(view, light),
                 lambda: swap(result, reduced(result)),
                 lambda: self._timed(result.view),
             )
         )
+
+    def wait_for_room(self) -> None:
+        """Return once so much is written that the next view may be judged."""
+        with self._times.stage("wait_for_archive"):
+            self._ahead.wait_for_room()
 
     def finish(self) -> None:
         """Begin no further file; return once the present one is written."""
@@ -84,6 +89,11 @@ def reduced(result: ViewResult) -> ViewResult:
         normal_map=None if found is None else _thinned(found.packed(), step),
         is_reduced=True,
     )
+
+
+def to_be_shown(inspection: Inspection) -> Inspection:
+    """The inspection, once it is archived, with small pictures in the place of large ones."""
+    return replace(inspection, views=tuple(reduced(view) for view in inspection.views))
 
 
 def _thinned(found: PackedNormalMap, step: int) -> PackedNormalMap:

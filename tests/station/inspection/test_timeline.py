@@ -60,7 +60,7 @@ spans = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(spans, max_size=12), st.integers(1, 130).map(float))
 def test_whatever_ran_the_path_covers_the_whole_time_without_gap_or_overlap(found: list[Span], judged: float) -> None:
     path = Timeline(tuple(found), None, judged).critical_path()
