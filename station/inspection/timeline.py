@@ -7,6 +7,7 @@ from dataclasses import dataclass
 ACQUIRE, JUDGE, MOVE = "acquire", "judge", "move"  # the threads that a verdict can wait for
 WAIT_FOR_JUDGE = "wait_for_judge"  # the capture waits because the judge is behind
 OTHER = "other"  # between stages
+OTHERS = (ACQUIRE, MOVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +50,17 @@ class Timeline:
         while at_ms > 0:
             found = self._at(at_ms, lanes)
             waits = found is not None and (found.lane, found.stage) == (ACQUIRE, WAIT_FOR_JUDGE)
-            if found is not None and not waits:
-                path.append(Span(found.lane, found.stage, found.view, found.begin_ms, at_ms))
-                at_ms = found.begin_ms
-            elif waits and self._at(at_ms, (JUDGE,)) is not None:
+            if waits and self._at(at_ms, (JUDGE,)) is not None:
                 lanes = (JUDGE,)
-            elif lanes == (JUDGE,):
-                lanes = (ACQUIRE, MOVE)
-            else:
-                before_ms = self._last_end(at_ms, lanes) if found is None else found.begin_ms
-                path.append(Span(ACQUIRE, OTHER if found is None else found.stage, "", before_ms, at_ms))
-                at_ms = before_ms
+                continue
+            if found is None and lanes == (JUDGE,) and self._latest(at_ms, OTHERS) > self._latest(at_ms, (JUDGE,)):
+                lanes = OTHERS
+                continue
+            piece = Span(lanes[0], OTHER, "", self._latest(at_ms, lanes), at_ms)
+            if found is not None:
+                piece = Span(found.lane, found.stage, found.view, self._inside_until(found, at_ms), at_ms)
+            path.append(piece)
+            at_ms = piece.begin_ms
         return tuple(reversed(path))
 
     def _at(self, at_ms: float, lanes: tuple[str, ...]) -> Span | None:
@@ -70,9 +71,17 @@ class Timeline:
                 return max(running, key=lambda span: span.begin_ms)
         return None
 
-    def _last_end(self, at_ms: float, lanes: tuple[str, ...]) -> float:
-        """When the last of these lanes' spans ended before; 0 where none did."""
-        return max((s.end_ms for s in self.spans if s.lane in lanes and s.end_ms < at_ms), default=0.0)
+    def _latest(self, at_ms: float, lanes: tuple[str, ...]) -> float:
+        """The last moment before at which any of the lanes was at work: `at_ms` itself, or 0 where none was."""
+        ends = (s.end_ms for s in self.spans if s.lane in lanes and s.begin_ms < at_ms)
+        return max((min(end_ms, at_ms) for end_ms in ends), default=0.0)
+
+    def _inside_until(self, found: Span, at_ms: float) -> float:
+        """When the last stage inside `found` ended before; where there is none, when `found` began."""
+        inside = [
+            s.end_ms for s in self.spans if s.lane == found.lane and found.begin_ms < s.begin_ms and s.end_ms < at_ms
+        ]
+        return max([found.begin_ms, *inside])
 
 
 def by_stage(path: tuple[Span, ...]) -> dict[str, float]:

@@ -132,7 +132,8 @@ class ViewJudge:
         self._times.enter_view(view.name)
         self._solving = ("", 0)  # the next frame begins a view, even one of the same name
         try:
-            return step()
+            with self._times.stage("judging"):  # all of it: what lies between the stages inside counts as this
+                return step()
         except Exception as error:
             log.exception("view %s could not be judged", view.name)
             return self.undecided(view.name, not_judged(error))

@@ -46,6 +46,22 @@ def test_a_judge_that_is_behind_is_what_the_verdict_waits_for() -> None:
     assert by_stage(slow.critical_path()) == {"solve": 278, "expose": 20, OTHER: 2}
 
 
+def test_what_the_judge_does_between_its_stages_is_not_taken_for_waiting() -> None:
+    """The capture had gone on to another view, and was stopped there: the verdict waited for the judge."""
+    stopped = Timeline(
+        (
+            Span(ACQUIRE, "expose", "top", 0, 100),
+            Span(JUDGE, "judging", "top", 102, 300),
+            Span(JUDGE, "solve", "top", 110, 150),
+            Span(JUDGE, "detect", "top", 160, 290),
+            Span(ACQUIRE, "expose", "left", 120, 280),
+        ),
+        exposed_ms=100,
+        judged_ms=305,
+    )
+    assert by_stage(stopped.critical_path()) == {"detect": 130, "expose": 100, "solve": 40, "judging": 28, OTHER: 7}
+
+
 def test_a_part_without_a_verdict_has_no_path() -> None:
     assert Timeline(TWO_VIEWS.spans).critical_path() == ()
     assert Timeline().verdict_after_exposure_ms is None
