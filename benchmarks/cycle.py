@@ -28,7 +28,6 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -271,7 +270,8 @@ def print_report(found: dict[str, Any]) -> None:
     """A block of lines for one K."""
     case, middle, floor = found["case"], found["middle"], found["floor"]
     print(
-        f"K = {case['lights']}, {case['bits']} bit, binning {case['binning']}, {found['frames']} frames, load {found['load']:.1f}"
+        f"K = {case['lights']}, {case['bits']} bit, binning {case['binning']}, {found['frames']} frames, "
+        f"load {found['load']:.1f}"
     )
     parts = ", ".join(f"{name} {s:.2f}" for name, s in floor.items() if name != "sum")
     print(f"  hardware floor      {floor['sum']:.2f} s ({parts})")

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from drivers.geometry.pose import Pose
 
+Ways = dict[tuple[int, int], tuple[float, tuple[int, ...]]]
+
 MOST_VIEWS = 12  # that are ordered: the work doubles with each; beyond, they stay as they are written
 WORTH_S = 0.01  # another order than the recipe's must save that much
 
@@ -63,9 +65,9 @@ def least_travel(poses: Sequence[Pose], motion: Motion) -> tuple[int, ...]:
 def _shortest_cycle(move_s: list[list[float]]) -> tuple[int, ...]:
     """The ways through growing sets of places (bits) that end at a place, each as (seconds, the places in order)."""
     count = len(move_s)
-    ways = {(1 << last, last): (move_s[0][last], (0, last)) for last in range(1, count)}
+    ways: Ways = {(1 << last, last): (move_s[0][last], (0, last)) for last in range(1, count)}
     for _ in range(count - 2):
-        longer: dict[tuple[int, int], tuple[float, tuple[int, ...]]] = {}
+        longer: Ways = {}
         for (seen, last), (seconds, path) in ways.items():
             for following in range(1, count):
                 if seen & 1 << following:

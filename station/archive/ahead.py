@@ -28,7 +28,8 @@ from station.inspection.result import ViewResult
 log = logging.getLogger(__name__)
 
 PARTIAL_PREFIX = ".partial-"
-MOST_WAITING_BYTES = 300_000_000  # of arrays that are not written yet, before the next view is judged
+# Of arrays that are not written yet, before the next view is judged. At 5472 x 3648 that is less than one view's maps.
+MOST_WAITING_BYTES = 250_000_000
 NICENESS = 10  # of the thread: the judge's threads come first
 
 

@@ -98,10 +98,14 @@ def to_be_shown(inspection: Inspection) -> Inspection:
 
 def _thinned(found: PackedNormalMap, step: int) -> PackedNormalMap:
     """Every `step`-th pixel of every `step`-th row, in arrays of its own."""
-    normals, albedo, lit_count, residual, observable, saturated = (
-        plane[..., ::step, ::step].copy()
-        for plane in (found.normals, found.albedo, found.lit_count, found.residual, found.observable, found.saturated)
-    )
+    few = (..., slice(None, None, step), slice(None, None, step))
     return PackedNormalMap(
-        normals, albedo, lit_count, residual, observable, saturated, found.albedo_scale, found.residual_scale
+        found.normals[few].copy(),
+        found.albedo[few].copy(),
+        found.lit_count[few].copy(),
+        found.residual[few].copy(),
+        found.observable[few].copy(),
+        found.saturated[few].copy(),
+        found.albedo_scale,
+        found.residual_scale,
     )

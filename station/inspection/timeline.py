@@ -46,7 +46,8 @@ class Timeline:
         if self.judged_ms is None:
             return ()
         path: list[Span] = []
-        at_ms, lanes = self.judged_ms, (JUDGE,)
+        at_ms = self.judged_ms
+        lanes: tuple[str, ...] = (JUDGE,)
         while at_ms > 0:
             found = self._at(at_ms, lanes)
             waits = found is not None and (found.lane, found.stage) == (ACQUIRE, WAIT_FOR_JUDGE)

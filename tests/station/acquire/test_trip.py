@@ -139,11 +139,12 @@ def test_a_stop_that_is_wanted_keeps_the_arm_where_it_is(devices: Devices) -> No
 
 def test_a_pause_that_is_wanted_keeps_the_arm_where_it_is(devices: Devices) -> None:
     signal = JobSignal()
-    devices.before_collect = lambda light: (
-        devices.told.append("wanted") or signal.pause("look", now=False)
-        if (light == "a" and "wanted" not in devices.told)
-        else None
-    )
+
+    def want(light: str) -> None:
+        if light == "a" and devices.told.count("trigger") == 1:
+            signal.pause("look", now=False)
+
+    devices.before_collect = want
     seen: list[str] = []
 
     def ask() -> None:

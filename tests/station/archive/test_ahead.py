@@ -146,7 +146,7 @@ def test_a_file_that_vanished_is_an_error_and_never_an_empty_picture(archive: Ar
 
 def test_whoever_brings_views_waits_where_the_disk_is_slow(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     may_write = threading.Event()
-    one = ViewToWrite(make_view("top", 1), [], str, lambda: None)
+    one = ViewToWrite(make_view("top", 1), [], lambda _light: None, lambda: None)
     monkeypatch.setattr(ahead_module, "MOST_WAITING_BYTES", 2 * one.size)
 
     def write(path: Path, data: bytes | memoryview) -> None:
