@@ -74,6 +74,7 @@ class StandInCamera(StandIn):
     def expose(self, exposure_us: float, gain_db: float) -> Frame:
         self._do("expose")
         self.frames += 1
+        self._do("transfer")
         pixels = np.full((8, 12), self.frames, np.uint8)
         return Frame(pixels, "Mono8", 8, 0.0, exposure_us, gain_db, 1000 * self.frames, self.frames)
 

@@ -23,12 +23,16 @@ class BannerKind(StrEnum):
     FAIL = "FAIL"
     UNDECIDED = "UNDECIDED"
     INSPECTING = "INSPECTING"
+    PAUSED = "PAUSED"
     READY = "READY"
     NOT_READY = "NOT READY"
     STOPPED = "STOPPED"
     FAULT = "FAULT"
 
 
+_OF_THE_PART = (
+    BannerKind.PASS, BannerKind.FAIL, BannerKind.UNDECIDED, BannerKind.INSPECTING, BannerKind.PAUSED,
+)  # fmt: skip
 KEEP_OUT = "KEEP OUT"
 DRAFT_LINE = "DRAFT: this recipe is not the active release"
 _MAY_REMOVE = "the part may be removed"
@@ -63,7 +67,7 @@ def banner_of(situation: Situation) -> BannerContent:
     A verdict fills the banner as long as nothing else has begun; then it is one pale line.
     """
     kind, lines = _word_and_lines(situation)
-    is_about_the_part = kind in (BannerKind.PASS, BannerKind.FAIL, BannerKind.UNDECIDED, BannerKind.INSPECTING)
+    is_about_the_part = kind in _OF_THE_PART
     muted = () if is_about_the_part else last_part_lines(situation)
     if situation.is_draft and (is_about_the_part or kind is BannerKind.READY):
         lines = (DRAFT_LINE, *lines)
@@ -71,6 +75,8 @@ def banner_of(situation: Situation) -> BannerContent:
 
 
 def _word_and_lines(situation: Situation) -> tuple[BannerKind, tuple[str, ...]]:
+    if situation.is_paused:
+        return BannerKind.PAUSED, _paused_lines(situation)
     if situation.is_busy or situation.is_starting:
         return BannerKind.INSPECTING, _inspecting(situation)
     if situation.is_resetting:
@@ -92,11 +98,18 @@ def _word_and_lines(situation: Situation) -> tuple[BannerKind, tuple[str, ...]]:
 
 
 def _progress(situation: Situation, kind: BannerKind) -> float | None:
-    if kind is not BannerKind.INSPECTING:
+    if kind not in (BannerKind.INSPECTING, BannerKind.PAUSED):
         return None
     if situation.job is None:
         return 0.0
     return 1.0 if situation.is_cell_clear else situation.steps_done / max(situation.job.steps, 1)
+
+
+def _paused_lines(situation: Situation) -> tuple[str, ...]:
+    """What stands still, and which button leads on."""
+    part = "" if situation.job is None else f"part {situation.job.part_id}, "
+    at = f"{part}view {situation.view}: {situation.reason}" if situation.view else f"{part}{situation.reason}"
+    return at, _HELD, "RESUME (F11): the arm moves at once. STOP (F12) ends the part."
 
 
 def _inspecting(situation: Situation) -> tuple[str, ...]:
@@ -110,6 +123,8 @@ def _inspecting(situation: Situation) -> tuple[str, ...]:
         return first, f"last picture taken: {_MAY_REMOVE}"
     if situation.is_stopping:
         return first, "stopping at the next safe point; STOP again aborts at once", _MOVES
+    if situation.is_pausing:
+        return first, "pausing after this view; PAUSE again pauses at once, and takes the view again", _MOVES
     if not situation.view:
         return first, "moving to the first view", _MOVES
     views = situation.recipe.views if situation.recipe else ()

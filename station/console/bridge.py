@@ -31,6 +31,7 @@ class Lane(StrEnum):
 
     START = "start"
     STOP = "stop"
+    PAUSE = "pause"
     RESET = "reset"
     READ = "read"
     PICTURES = "pictures"

@@ -13,7 +13,8 @@ class InspectionEngine(Protocol):
     """What inspects the parts, as the console sees it: a real station, a simulated one, or a test's stand-in.
 
     Verbs may block and may raise. The console calls each from a worker thread: `stop` and `abort` from one, `reset`
-    and `start_single_job` from one each. Events may come from any thread.
+    and `start_single_job` from one each, those from `pause` to `skip_to_verdict` from another. Events may come from
+    any thread.
     """
 
     def read_recipe(self) -> None:
@@ -33,6 +34,22 @@ class InspectionEngine(Protocol):
 
     def abort(self) -> None:
         """Hold the arm and switch the lights off now, also while it homes. A part becomes UNDECIDED; homing is due."""
+        ...
+
+    def pause(self, *, now: bool = False) -> None:
+        """Pause after this view; `now` at the next step, and the view is taken again. Raises without a part."""
+        ...
+
+    def resume(self) -> None:
+        """Go on after a pause. Raises without a part."""
+        ...
+
+    def retake_view(self) -> None:
+        """Take the present view again, whole; the outcome comes as ViewRetaken. Raises without a part."""
+        ...
+
+    def skip_to_verdict(self) -> None:
+        """Take no further frame: UNDECIDED, unless a complete view FAILs. Raises without a part."""
         ...
 
     def reset(self) -> None:

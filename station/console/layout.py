@@ -8,6 +8,7 @@
     one view large, the lights' curves,         | part id
     or every finding about the part             | a notice, such as a refused scan
                                                 | START   STOP   RESET
+                                                | PAUSE   RETAKE VIEW   VERDICT NOW, while a part is taken
                                                 | history
     light strip, only while a light needs attention
     fault strip: fault and remedy, what spoiled the last part, or "No fault"; DETAILS
@@ -25,6 +26,7 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QPushButton,
+    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -53,10 +55,12 @@ from station.inspection.reasons import Reason
 
 _MODE_LABELS = {Mode.IMAGE: "IMAGE  F2", Mode.NORMALS: "NORMALS  F3", Mode.HEAT: "HEAT MAP  F4"}
 _WANTED = f"font-size: 22px; font-weight: bold; background: {theme.SELECTED.name()}; color: white;"
+_WANTED_BESIDE = _WANTED.replace("22px", "17px")  # in a row of three
 _LIGHTS_LABEL = "LIGHTS  F7"
 _BANNER_SHARE = 0.137  # of the window's height
 _BANNER_PX = (100, 160)
 _NOTICE_PX = 40  # two lines
+_ROOM_FOR_HISTORY_PX = 900  # of the window's height: below, the history gives way while a part is taken
 
 
 class Panels(QWidget):
@@ -84,6 +88,10 @@ class Panels(QWidget):
         self.start_button = touch_button("startButton", "START  F9", "Start the inspection")
         self.stop_button = touch_button("stopButton", "STOP  F12", "Stop the inspection")
         self.reset_button = touch_button("resetButton", "RESET  F8", "Reset after a stop or a fault")
+        self.pause_button = touch_button("pauseButton", "PAUSE  F11", "Pause after this view, or go on")
+        self.retake_button = touch_button("retakeButton", "RETAKE VIEW", "Take the present view again")
+        self.skip_button = touch_button("skipButton", "VERDICT NOW", "Judge what has been seen")
+        self.directing = QWidget()
         self.history = HistoryTable()
         self.light_strip = LightStrip()
         self.faults = FaultStrip()
@@ -97,6 +105,7 @@ class Panels(QWidget):
         self.banner.show_content(banner_of(situation))
         self.start_button.setEnabled(situation.can_start)
         self._show_reset(situation)
+        self._show_directing(situation)
         self.faults.show_content(strip_of(situation))
         self._show_notice(situation.notice)
         self._show_lights(situation)
@@ -111,6 +120,16 @@ class Panels(QWidget):
         self.reset_button.setEnabled(situation.can_reset)
         self.reset_button.setText("RESETTING" if situation.is_resetting else "RESET  F8")
         self.reset_button.setStyleSheet(_WANTED if situation.can_reset else "")
+
+    def _show_directing(self, situation: Situation) -> None:
+        """What directs a part that is being taken; RESUME stands out while the part waits for it."""
+        self.directing.setVisible(situation.is_busy)
+        self.history.setVisible(not situation.is_busy or self.height() >= _ROOM_FOR_HISTORY_PX)
+        for button in (self.pause_button, self.retake_button, self.skip_button):
+            button.setEnabled(situation.can_direct)
+        word = "RESUME" if situation.is_paused else "PAUSE NOW" if situation.is_pausing else "PAUSE"
+        self.pause_button.setText(f"{word}  F11")
+        self.pause_button.setStyleSheet(_WANTED_BESIDE if situation.is_paused and situation.can_direct else "")
 
     def _show_lights(self, situation: Situation) -> None:
         """The strip shows what nobody has acknowledged; curves and the button's number show all that holds."""
@@ -209,6 +228,15 @@ class Panels(QWidget):
         row.addLayout(self.detail.controls())
         return row
 
+    def _directing_row(self) -> QWidget:
+        row = QHBoxLayout(self.directing)
+        row.setContentsMargins(0, 0, 0, 0)
+        for button in (self.pause_button, self.retake_button, self.skip_button):
+            row.addWidget(button, 1)
+            button.setFixedHeight(theme.TOUCH_PX)
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # it never widens the column
+        return self.directing
+
     def _control_column(self) -> QVBoxLayout:
         column = QVBoxLayout()
         buttons = QHBoxLayout()
@@ -218,7 +246,9 @@ class Panels(QWidget):
         column.addWidget(self.part_id)
         column.addWidget(self.notice)
         column.addLayout(buttons)
+        column.addWidget(self._directing_row())
         column.addWidget(self.history, 1)
+        column.addStretch(0)  # the buttons stay in their place while the history is hidden
         return column
 
 

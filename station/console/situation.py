@@ -19,6 +19,7 @@ from station.engine.events import (
     State,
     StateChanged,
     StepDone,
+    ViewRetaken,
 )
 from station.inspection.causes import Cause, causes_of
 from station.inspection.result import DRAFT, Inspection, inspection_without_pictures
@@ -58,6 +59,7 @@ class Situation:
     is_reading_recipe: bool = False
     is_starting: bool = False  # START was pressed, and neither the engine's answer nor an event has come
     is_stopping: bool = False  # STOP was pressed for this part: a second press aborts
+    is_pausing: bool = False  # PAUSE was pressed, and the view is not over yet: a second press pauses at once
     is_resetting: bool = False  # RESET was pressed, and the engine has not answered
     lights: LightsWatched | None = None
     seen_lights: set[tuple[str, str]] = field(default_factory=set)  # keys of warnings that were acknowledged
@@ -65,7 +67,17 @@ class Situation:
     @property
     def is_busy(self) -> bool:
         """Whether a part is being inspected, or its verdict has not come yet."""
-        return self.job is not None or self.state is State.SINGLE_EXECUTION
+        return self.job is not None or self.state in (State.SINGLE_EXECUTION, State.PAUSED)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the part waits for a person: the arm stands and the lights are off."""
+        return self.state is State.PAUSED
+
+    @property
+    def can_direct(self) -> bool:
+        """Whether PAUSE, RETAKE VIEW and VERDICT NOW would be obeyed: a part's views are being taken."""
+        return self.job is not None and not self.is_run_sound and not self.is_stopping
 
     @property
     def can_start(self) -> bool:
@@ -147,6 +159,8 @@ class Situation:
             self._start(event)
         elif isinstance(event, StepDone):
             self._step(event)
+        elif isinstance(event, ViewRetaken):
+            self.view_steps_done, self.notice = 0, f"Taken again: {event.retake}"
         elif isinstance(event, AcquisitionDone):
             self._end_acquisition(event)
         elif isinstance(event, ResultReady):
@@ -176,6 +190,7 @@ class Situation:
         """A state in which no job runs ends the job. After a homing the arm stands where the part is loaded."""
         before, reason_before = self.state, self.reason
         self.state, self.reason = event.state, event.reason
+        self.is_pausing = self.is_pausing and event.state is State.SINGLE_EXECUTION
         if event.state in _STATES_WITHOUT_A_RESULT_TO_COME:
             self.job, self.is_cell_clear = None, False
             self.is_starting = False
@@ -196,7 +211,7 @@ class Situation:
         """Forget the last part: a new one must never stand under an old verdict or fault."""
         self.job, self.result, self.fault = event, None, None
         self.is_result_past, self.is_result_stored, self.was_stored_late = False, True, False
-        self.notice, self.unconfirmed_part, self.is_stopping = "", "", False
+        self.notice, self.unconfirmed_part, self.is_stopping, self.is_pausing = "", "", False, False
         self.steps_done, self.view_steps_done = 0, 0
         self.view, self.light = "", ""
         self.is_cell_clear, self.is_run_sound = False, False
@@ -204,7 +219,7 @@ class Situation:
     def _step(self, event: StepDone) -> None:
         """Count frames over the part and within the view; views come one after the other."""
         self.view_steps_done = self.view_steps_done + 1 if event.view == self.view else 1
-        self.steps_done += 1
+        self.steps_done = event.index
         self.view, self.light = event.view, event.light
 
     def _end_acquisition(self, event: AcquisitionDone) -> None:

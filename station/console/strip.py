@@ -66,4 +66,5 @@ def _of_the_part(situation: Situation, has_details: bool) -> StripContent | None
 def _quiet_text(situation: Situation) -> str:
     if situation.is_resetting:
         return "Reset is running"
-    return "No fault" if situation.state in (State.READY, State.SINGLE_EXECUTION) else "Not ready: press RESET (F8)"
+    is_at_work = situation.state in (State.READY, State.SINGLE_EXECUTION, State.PAUSED)
+    return "No fault" if is_at_work else "Not ready: press RESET (F8)"

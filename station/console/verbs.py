@@ -1,6 +1,8 @@
-"""What the operator asks of the engine: START, STOP and RESET, each called over the bridge, and what came of it."""
+"""What the operator asks of the engine, from START to RESET, each called over the bridge, and what came of it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import QApplication
@@ -79,6 +81,38 @@ class OperatorVerbs(QObject):
         self._bridge.run(Lane.STOP, verb, _outcome_comes_as_event, lambda error: self._failed(name, error))
         self.changed.emit()
 
+    def pause_or_resume(self) -> None:
+        """Pause after the view that is being taken, at once when pressed again; while paused, go on."""
+        situation = self._situation
+        if not situation.can_direct:
+            self._refuse("PAUSE: no part is being taken")
+        elif situation.is_paused:
+            self._direct("resume", self._engine.resume)
+        else:
+            now = situation.is_pausing
+            situation.is_pausing = True
+            self._direct("pause", lambda: self._engine.pause(now=now))
+        self.changed.emit()
+
+    def retake_view(self) -> None:
+        """Take the present view again, whole; while paused, once the part goes on."""
+        situation = self._situation
+        if not situation.can_direct:
+            self._refuse("RETAKE VIEW: no part is being taken")
+        else:
+            if situation.is_paused:
+                situation.notice = f"View {situation.view} is taken again after RESUME (F11)."
+            self._direct("retake view", self._engine.retake_view)
+        self.changed.emit()
+
+    def skip_to_verdict(self) -> None:
+        """Take no further frame; what was seen is judged."""
+        if not self._situation.can_direct:
+            self._refuse("VERDICT NOW: no part is being taken")
+        else:
+            self._direct("verdict now", self._engine.skip_to_verdict)
+        self.changed.emit()
+
     def reset(self) -> None:
         """Leave a stop or a fault once a person has looked. A second press during a reset does nothing.
 
@@ -119,6 +153,15 @@ class OperatorVerbs(QObject):
             self._bridge.run(Lane.STOP, self._engine.abort, _outcome_comes_as_event, _outcome_comes_as_event)
         elif self._situation.is_busy:
             self._bridge.run(Lane.STOP, self._engine.stop, _outcome_comes_as_event, _outcome_comes_as_event)
+
+    def _direct(self, name: str, verb: Callable[[], None]) -> None:
+        """A verb that came too late, because the last frame is in, is a notice and no fault."""
+        self._bridge.run(Lane.PAUSE, verb, _outcome_comes_as_event, lambda error: self._came_too_late(name, error))
+
+    def _came_too_late(self, name: str, error: Exception) -> None:
+        self._situation.is_pausing = False
+        self._refuse(f"{name.upper()}: {error}")
+        self.changed.emit()
 
     def _refusal(self, part_id: str) -> str:
         """Why the part cannot be started now; empty if nothing speaks against it here. The engine asks once more."""

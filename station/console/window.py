@@ -180,6 +180,9 @@ class ConsoleWindow(QMainWindow):
         panels.start_button.clicked.connect(self.start_entered_part)
         panels.stop_button.clicked.connect(self.verbs.stop)
         panels.reset_button.clicked.connect(self.verbs.reset)
+        panels.pause_button.clicked.connect(self.verbs.pause_or_resume)
+        panels.retake_button.clicked.connect(self.verbs.retake_view)
+        panels.skip_button.clicked.connect(self.verbs.skip_to_verdict)
         panels.live_button.clicked.connect(self._back_to_live)
         panels.tiles.selected.connect(self.display.select_view)
         panels.history.opened.connect(self.display.open_archived)
@@ -203,6 +206,7 @@ class ConsoleWindow(QMainWindow):
             "F8": self.verbs.reset,
             "F9": self.start_entered_part,
             DETAILS_KEY: self.display.show_reasons,
+            "F11": self.verbs.pause_or_resume,
             "F12": self.verbs.stop,
         }
         for number in range(9):

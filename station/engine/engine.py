@@ -19,6 +19,7 @@ from drivers.errors import DeviceError
 from station.acquire.job_signal import JobSignal, Stopped
 from station.acquire.stage_times import StageTimes
 from station.archive import Archive, new_inspection_id
+from station.engine import alarms
 from station.engine.device_watch import DeviceWatch, ask_devices, patience_at_rest_s
 from station.engine.events import (
     Event,
@@ -324,7 +325,7 @@ class Engine:
             self._close_rig()
             self._enter(State.PREOPERATIONAL, "the devices are opened, and the arm homes")
             if given_up:
-                self._report(Fault(given_up, "inspect that part again; keep the log and report it"))
+                self._report(Fault(given_up, "inspect that part again; keep the log and report it", alarms.GIVEN_UP))
             if self._prepared is not None:
                 self._recipe_to_resume = self._prepared.files.path
             self._open_and_home(stop)
@@ -451,7 +452,7 @@ class Engine:
     def _halt(self, reason: str, problems: list[str]) -> None:
         text = "; ".join([reason, *problems])
         self._enter(State.HALTED, text)
-        self._report(Fault(text, "look at the cell, then Reset: the arm homes again"))
+        self._report(Fault(text, "look at the cell, then Reset: the arm homes again", alarms.HALTED))
 
     def _run(self, job: Job, prepared: Prepared, rig: Rig, stop: JobSignal, announced: threading.Event) -> None:
         """The job's thread, from its first event to its last. Nobody may find the engine busy for ever."""
@@ -503,7 +504,7 @@ class Engine:
         elif not stop.aborted and not self._is_lost(rig, stop):
             self._enter(State.READY)
         if not stored.is_stored:
-            unstored = Fault(f"the last inspection is not stored: {stored.problem}", STORING_REMEDY)
+            unstored = Fault(f"the last inspection is not stored: {stored.problem}", STORING_REMEDY, alarms.NOT_STORED)
             report = self._report if result.fault is None else self._listeners.emit  # a device's fault stands longer
             report(unstored)
 
@@ -513,7 +514,7 @@ class Engine:
             self._enter(State.READY)
             return
         self._wait_for_storing(problem)
-        self._report(Fault(self._unstored_reason, STORING_REMEDY))
+        self._report(Fault(self._unstored_reason, STORING_REMEDY, alarms.NOT_STORED))
 
     def _wait_for_storing(self, problem: str) -> None:
         """Enter the Error that ends by itself once the inspection is stored."""
@@ -546,7 +547,7 @@ class Engine:
         else:
             text, action = f"{type(error).__name__}: {error}", "Reset; if it comes again, keep the log and report it"
         self._enter(State.ERROR, text)
-        self._report(Fault(text, action))
+        self._report(Fault(text, action, alarms.alarm_id(error)))
 
     def _is_lost(self, rig: Rig, stop: JobSignal, silence_s: float | None = None) -> bool:
         """Ask the devices; where one is not as it was left, enter Error, report it, hold the arm, lights off.
@@ -598,4 +599,10 @@ class Engine:
             problems = self._rig.close()
             self._rig = None
             if problems:
-                self._report(Fault("; ".join(problems), "check the light controller: a light may still be on"))
+                self._report(
+                    Fault(
+                        "; ".join(problems),
+                        "check the light controller: a light may still be on",
+                        alarms.LIGHTS_IN_DOUBT,
+                    )
+                )

@@ -117,6 +117,7 @@ class Fault:
 
     text: str
     action: str
+    alarm_id: str = ""  # which alarm it is, in words that stay: see station/engine/alarms.py
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ _IDLE = {
     Verb.RESUME: _refused(f"{_NO_PART}, and nothing is paused"),
     Verb.RETAKE_VIEW: _refused(_NO_PART),
     Verb.SKIP_TO_VERDICT: _refused(_NO_PART),
-    Verb.STOP: _nothing("nothing runs: it costs nothing"),
+    Verb.STOP: _nothing("nothing runs, and it costs nothing"),
     Verb.ABORT: _acts("holds the arm, switches the lights off; homing is due", State.HALTED),
     Verb.HALT: _acts("as abort, then closes the devices", State.HALTED),
 }
@@ -95,7 +95,12 @@ _OWN: Mapping[State, Mapping[Verb, Effect]] = {
         Verb.ABORT: _acts("while devices are opened: what opens them ends in Halted; else nothing", State.HALTED),
         Verb.RESET: _acts("as initialize, then prepares the last recipe again", State.PREOPERATIONAL, *_OPENS),
     },
-    State.INITIALIZED: {**_IDLE, Verb.PREPARE_RECIPE: _PREPARES, Verb.RESET: _RESET},
+    State.INITIALIZED: {
+        **_IDLE,
+        Verb.INITIALIZE: _refused(HINTS[State.READY]),
+        Verb.PREPARE_RECIPE: _PREPARES,
+        Verb.RESET: _RESET,
+    },
     State.READY: {
         **_IDLE,
         Verb.PREPARE_RECIPE: _acts(_PREPARES.text, State.INITIALIZED),

@@ -21,6 +21,7 @@ def inspection_lines(inspection: Inspection) -> list[str]:
         mark = "  <- highest against its limit" if view.view == inspection.deciding_view else ""
         lines.append(f"    {view.view:<8} {view.verdict.value:<10} {score}  limit {view.limit:.3f}{mark}")
     lines += [f"    {line}" for line in re_exposed_lines(inspection)]
+    lines += [f"    note: {retake}" for retake in inspection.retakes]
     lines += [f"    reason: {reason}" for reason in inspection.reasons]
     return lines
 
@@ -67,6 +68,7 @@ def inspection_document(inspection: Inspection) -> dict[str, object]:
             }
             for v in inspection.views
         },
+        "retakes": [asdict(retake) for retake in inspection.retakes],
         "processing_times_ms": inspection.processing_times_ms,
     }
 

@@ -46,6 +46,18 @@ class EngineAdapter:
             self._aborts += 1
         self._engine.abort()
 
+    def pause(self, *, now: bool = False) -> None:
+        self._engine.pause(now=now)
+
+    def resume(self) -> None:
+        self._engine.resume()
+
+    def retake_view(self) -> None:
+        self._engine.retake_view()
+
+    def skip_to_verdict(self) -> None:
+        self._engine.skip_to_verdict()
+
     def reset(self) -> None:
         """Reset the engine; where no recipe is prepared, read it anew first and prepare it afterwards.
 

@@ -1,4 +1,4 @@
-"""The shapes that say the same as the colours: tick, cross, triangle, circle, square, octagon.
+"""The shapes that say the same as the colours: tick, cross, triangle, circle, bars, square, octagon.
 
 Each shape is drawn into the unit square, x right and y down; `draw_symbol` scales it.
 """
@@ -73,6 +73,11 @@ def _square(painter: QPainter, ink: QColor) -> None:
     painter.drawRect(QRectF(0.14, 0.14, 0.72, 0.72))
 
 
+def _bars(painter: QPainter, ink: QColor) -> None:
+    painter.fillRect(QRectF(0.16, 0.12, 0.24, 0.76), ink)
+    painter.fillRect(QRectF(0.6, 0.12, 0.24, 0.76), ink)
+
+
 def _dash(painter: QPainter, _ink: QColor) -> None:
     _circle(painter, _ink)
     painter.drawLine(QPointF(0.27, 0.5), QPointF(0.73, 0.5))
@@ -83,6 +88,7 @@ _SHAPES = {
     BannerKind.FAIL: _cross,
     BannerKind.UNDECIDED: _triangle,
     BannerKind.INSPECTING: _half_circle,
+    BannerKind.PAUSED: _bars,
     BannerKind.READY: _circle,
     BannerKind.NOT_READY: _dash,
     BannerKind.STOPPED: _square,

@@ -28,6 +28,7 @@ BANNER_COLOURS = {
     BannerKind.FAIL: (RED, WHITE, RED),
     BannerKind.UNDECIDED: (AMBER, INK, AMBER),
     BannerKind.INSPECTING: (PANEL, SELECTED, LINE),
+    BannerKind.PAUSED: (WHITE, SELECTED, SELECTED),
     BannerKind.READY: (PANEL, INK, LINE),
     BannerKind.NOT_READY: (PANEL, FAINT, LINE),
     BannerKind.STOPPED: (WHITE, INK, INK),

@@ -95,6 +95,18 @@ class ScriptedEngine:
         self._called("abort")
         self.gate.set()
 
+    def pause(self, *, now: bool = False) -> None:
+        self._called("pause now" if now else "pause")
+
+    def resume(self) -> None:
+        self._called("resume")
+
+    def retake_view(self) -> None:
+        self._called("retake_view")
+
+    def skip_to_verdict(self) -> None:
+        self._called("skip_to_verdict")
+
     def reset(self) -> None:
         self._called("reset")
         if self.hold_reset:
