@@ -78,7 +78,8 @@ def round_of(rig: Rig, plan: tuple[CaptureStep, ...], config: SimulatedRigConfig
         sent = sum(len(c.data) for c in commands) + REPLY_BYTES[config.lights_kind] * len(commands)
         wire_ms += sent * BITS_PER_BYTE / BAUD_RATES[config.lights_kind] * 1e3
     stages = times.as_dict()
-    return Round(total_ms, stages["move"], stages["light"], stages["expose"], wire_ms, settle_ms)
+    exposing_ms = stages["expose"] + stages.get("transfer", 0.0)
+    return Round(total_ms, stages["move"], stages["light"], exposing_ms, wire_ms, settle_ms)
 
 
 def measured(config: SimulatedRigConfig, plan: tuple[CaptureStep, ...], settings: CameraSettings, rounds: int) -> Round:

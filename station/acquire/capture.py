@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import zip_longest
+from typing import cast
 
 from drivers.errors import FrameOutOfOrder
-from drivers.geometry.pose import Pose
-from drivers.protocols import Frame
+from drivers.protocols import Camera, Frame, StrobeCamera
 from station.acquire.captured_view import CapturedFrame
 from station.acquire.job_signal import JobSignal
 from station.acquire.plan import CaptureStep
 from station.acquire.re_exposure import NOT_WHOLE, ReExposures
 from station.acquire.stage_times import StageTimes
 from station.acquire.takes import Retakes, take_views
-from station.rig.devices import Rig, Strobes
+from station.acquire.trip import Trip
+from station.rig.devices import STROBE_CAMERA, Rig, Strobes
 
 log = logging.getLogger(__name__)
 
@@ -33,31 +33,38 @@ def capture(
 
     A frame belongs to a light for three reasons: the driver triggered it, its id follows the last one, and its
     exposure began after the light was acknowledged and settled, on the camera's own clock. With strobes its exposure
-    was also over, on that clock, before the next light was armed. `settle_s` is waited after each move. A frame that
-    did not come whole is exposed again, a few times a view (`re_exposure.py`). A view whose frames disagree with their
-    proof is taken again as often as `retakes` allows (`takes.py`); without it, never.
+    was also over, on that clock, before the next light was armed. Where the camera reports the end of an exposure, the
+    arm leaves at the end of a view's last one, while its frame is still read out (`trip.py`); the frame proves that its
+    exposure was over. `settle_s` is waited after each move. A frame that did not come whole is exposed again, a few
+    times a view (`re_exposure.py`). A view whose frames disagree with their proof is taken again as often as `retakes`
+    allows (`takes.py`); without it, never.
 
     Raises Stopped, and DeviceError naming the device.
     """
 
+    trip = Trip(rig, plan, stop, times, settle_s)
+
     def take(steps: tuple[CaptureStep, ...]) -> Iterator[CapturedFrame]:
-        return _take(rig, steps, stop, times, settle_s)
+        return _take(rig, steps, stop, times, trip)
 
     try:
         yield from take_views(plan, stop, retakes or Retakes(), times, take, rig.lights.off)
     except BaseException:
         _lights_off_after_fault(rig)
         raise
+    finally:
+        trip.end()
     with times.stage("light"):
         rig.lights.off()
         rig.lights.check()
 
 
 def _take(
-    rig: Rig, steps: tuple[CaptureStep, ...], stop: JobSignal, times: StageTimes, settle_s: float
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: JobSignal, times: StageTimes, trip: Trip
 ) -> Iterator[CapturedFrame]:
     """One view, once."""
-    position = _go(rig, steps[0].pose, settle_s, times)
+    position = trip.arrive(steps[0])
+    times.enter_view(steps[0].view)
     dark = tuple(step for step in steps if step.kind == "dark")
     lit = tuple(step for step in steps if step.kind != "dark")
     again = ReExposures(rig.camera)
@@ -65,7 +72,7 @@ def _take(
         yield CapturedFrame(step, frame, position, again.take_off())
     if lit:
         expose = _by_software if rig.strobes is None else _by_strobe
-        for step, frame, lit_ns in expose(rig, lit, stop, times, again):
+        for step, frame, lit_ns in expose(rig, lit, stop, times, again, trip):
             yield CapturedFrame(step, frame, position, again.take_off(), lit_ns)
 
 
@@ -87,28 +94,57 @@ def _whole_frame(
         stop.check(at_view_boundary=False)
         try:
             with times.stage(stage):
-                return rig.camera.expose(step.exposure_us, step.gain_db)
+                frame = rig.camera.expose(step.exposure_us, step.gain_db)
+            _note_end(rig.camera, frame, times)
+            return frame
         except NOT_WHOLE as error:
             again.allow(step, error)
             rig.lights.check()
 
 
 def _by_software(
-    rig: Rig, steps: tuple[CaptureStep, ...], stop: JobSignal, times: StageTimes, again: ReExposures
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: JobSignal, times: StageTimes, again: ReExposures, trip: Trip
 ) -> Iterator[tuple[CaptureStep, Frame, int]]:
     for step in steps:
-        stop.check(at_view_boundary=False)
-        with times.stage("light"):
-            rig.lights.on(step.channel, step.brightness)
-            lit_ns = rig.camera.time_ns()
-        frame = _whole_frame(rig, step, stop, times, "expose", again)
+        leaves = step is steps[-1] and trip.leaves(step.view) and _reports_ends(rig.camera)
+        frame = None
+        while frame is None:
+            stop.check(at_view_boundary=False)
+            with times.stage("light"):
+                rig.lights.on(step.channel, step.brightness)
+                lit_ns = rig.camera.time_ns()
+            if leaves:
+                frame = _last_by_software(rig, step, times, again, trip)
+            else:
+                frame = _whole_frame(rig, step, stop, times, "expose", again)
         _prove_lit(step, frame, lit_ns)
         rig.lights.check()
         yield step, frame, lit_ns
 
 
+def _last_by_software(rig: Rig, step: CaptureStep, times: StageTimes, again: ReExposures, trip: Trip) -> Frame | None:
+    """The view's last frame under the light that shines, while the arm leaves; None: it is to be exposed again."""
+    flash = _flash(cast(StrobeCamera, rig.camera), step, lambda: _leave(trip, step), times, again, trip)
+    if flash is None:
+        return None
+    frame, over_ns, _ = flash
+    if over_ns is not None:
+        _prove_over(step, frame, over_ns, "the arm left")
+    return frame
+
+
+def _reports_ends(camera: Camera) -> bool:
+    """Whether the driver has what it takes to report the end of an exposure before its frame has come."""
+    return all(hasattr(type(camera), method) for method in STROBE_CAMERA)
+
+
+def _leave(trip: Trip, step: CaptureStep) -> int:
+    trip.leave(step.view)
+    return 0
+
+
 def _by_strobe(
-    rig: Rig, steps: tuple[CaptureStep, ...], stop: JobSignal, times: StageTimes, again: ReExposures
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: JobSignal, times: StageTimes, again: ReExposures, trip: Trip
 ) -> Iterator[tuple[CaptureStep, Frame, int]]:
     """While a frame is read out, the next light is armed; never while the sensor may still gather light."""
     assert rig.strobes is not None
@@ -117,14 +153,15 @@ def _by_strobe(
     armed_ns = _arm(strobes, steps[0], times)
     for step, following in zip_longest(steps, steps[1:]):
         stop.check(at_view_boundary=False)
-        while (flash := _flash(strobes, step, following, times, again)) is None:
+        then = _next_act(strobes, step, following, times, trip)
+        while (flash := _flash(strobes.camera, step, then, times, again, trip)) is None:
             strobes.lights.check()
             stop.check(at_view_boundary=False)
             armed_ns = _arm(strobes, step, times)  # the following light may be armed already
         frame, over_ns, next_ns = flash
         _prove_lit(step, frame, armed_ns)
         if over_ns is not None:
-            _prove_over(step, frame, over_ns)
+            _prove_over(step, frame, over_ns, "the arm left" if following is None else "the next light was armed")
         strobes.lights.check()
         if following is not None and over_ns is None:
             next_ns = _arm(strobes, following, times)
@@ -132,29 +169,55 @@ def _by_strobe(
         armed_ns = next_ns
 
 
+def _next_act(
+    strobes: Strobes, step: CaptureStep, following: CaptureStep | None, times: StageTimes, trip: Trip
+) -> Callable[[], int] | None:
+    """What is done while the step's frame is read out: the next light is armed, or the arm leaves."""
+    if following is not None:
+        return lambda: _arm(strobes, following, times)
+    return (lambda: _leave(trip, step)) if trip.leaves(step.view) else None
+
+
 def _flash(
-    strobes: Strobes, step: CaptureStep, following: CaptureStep | None, times: StageTimes, again: ReExposures
+    camera: StrobeCamera,
+    step: CaptureStep,
+    then: Callable[[], int] | None,
+    times: StageTimes,
+    again: ReExposures,
+    trip: Trip,
 ) -> tuple[Frame, int | None, int] | None:
-    """One exposure under the armed light: its frame, the camera's clock once it was over, and once the following
-    light was armed; None for the second where the camera does not report it. None at all: the step is to be armed and
-    exposed again."""
-    camera = strobes.camera
+    """One exposure: its frame, the camera's clock once it was over, and what `then` returned, which is called then.
+
+    Where the camera does not report the end, the second is None, and `then` is not called. None at all: the step is to
+    be lit and exposed again. Raises TakeBroken: so is the whole view.
+    """
     try:
         with times.stage("expose"):
             camera.trigger(step.exposure_us, step.gain_db)
-            is_over = following is not None and camera.wait_exposed()
+            is_over = camera.wait_exposed()
     except NOT_WHOLE as error:
         again.allow(step, error)
         return None
-    over_ns = camera.time_ns() if is_over else None
-    next_ns = _arm(strobes, following, times) if following is not None and is_over else 0
+    if is_over:
+        times.exposure_ended()
+    over_ns = camera.time_ns() if is_over and then is not None else None
+    next_ns = then() if then is not None and is_over else 0
     try:
-        with times.stage("expose"):
+        with times.stage("transfer"):
             frame = camera.collect()
     except NOT_WHOLE as error:
+        trip.lost(step, error)
         again.allow(step, error)
         return None
+    if not is_over:
+        _note_end(camera, frame, times)
     return frame, over_ns, next_ns
+
+
+def _note_end(camera: Camera, frame: Frame, times: StageTimes) -> None:
+    """When the frame's exposure was over, from the camera's clock."""
+    end_ns = frame.timestamp_ns + round(frame.exposure_us * 1e3)
+    times.exposure_ended(max(0.0, (camera.time_ns() - end_ns) / 1e9))
 
 
 def _arm(strobes: Strobes, step: CaptureStep, times: StageTimes) -> int:
@@ -173,23 +236,15 @@ def _prove_lit(step: CaptureStep, frame: Frame, lit_ns: int) -> None:
         )
 
 
-def _prove_over(step: CaptureStep, frame: Frame, next_light_ns: int) -> None:
+def _prove_over(step: CaptureStep, frame: Frame, reported_ns: int, what: str) -> None:
+    """The camera reported the end of the exposure at `reported_ns`, on its clock, and `what` was done upon that."""
     ended_ns = frame.timestamp_ns + round(frame.exposure_us * 1e3)
-    if ended_ns > next_light_ns:
+    if ended_ns > reported_ns:
         raise FrameOutOfOrder(
             "camera",
             f"frame {frame.frame_id} for view {step.view!r}, light {step.light!r} was still being exposed "
-            f"{(ended_ns - next_light_ns) / 1e6:.3f} ms after the next light had begun to be armed",
+            f"{(ended_ns - reported_ns) / 1e6:.3f} ms after its end had been reported and {what}",
         )
-
-
-def _go(rig: Rig, pose: Pose, settle_s: float, times: StageTimes) -> Pose:
-    with times.stage("light"):
-        rig.lights.off()
-    with times.stage("move"):
-        position = rig.arm.move_to(pose)
-        time.sleep(settle_s)
-    return position
 
 
 def _lights_off_after_fault(rig: Rig) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
@@ -71,6 +73,17 @@ class CapturedView:
     def directional(self) -> list[Frame]:
         """The directional lights' frames, in the plan's order: what the solver and its checks get."""
         return [self._captured[s.light].frame for s in self._expected if s.kind == "directional" and self._has(s)]
+
+    def pixels_of(self, light: str) -> int:
+        """How many pixels of the frame under this light are in memory."""
+        captured = self._captured.get(light)
+        return 0 if captured is None else int(captured.frame.pixels.size)
+
+    def let_go(self, light: str) -> None:
+        """Keep no pixels of the frame under this light, which are elsewhere; any thread, once the view is judged."""
+        captured = self._captured[light]
+        pixels = np.empty((0, 0), captured.frame.pixels.dtype)
+        self._captured[light] = replace(captured, frame=replace(captured.frame, pixels=pixels))
 
     def _has(self, step: CaptureStep) -> bool:
         return step.light in self._captured

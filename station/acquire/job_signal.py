@@ -110,6 +110,11 @@ class JobSignal:
 
     # -- the walk ---------------------------------------------------------------------------
 
+    def may_leave(self) -> bool:
+        """Whether the arm may go on to the next view: nothing wants the job to end or to pause, or this view again."""
+        with self._changed:
+            return not self._ends and self._pause is None and self._retake_reason is None
+
     def check(self, *, at_view_boundary: bool) -> None:
         """Raise Stopped or Skipped if the job must not go on from here, TakeBroken if this take must not."""
         with self._changed:

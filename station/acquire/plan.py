@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from drivers.geometry.pose import Pose
+from station.acquire.order import Motion, least_travel, round_trip_s
 from station.recipe.fields import DARK, LightChoice, Recipe, Viewpoint
 
 Kind = Literal["dark", "directional", "diffuse"]
@@ -28,7 +29,7 @@ class CaptureStep:
 
 
 def make_plan(recipe: Recipe) -> tuple[CaptureStep, ...]:
-    """Viewpoints in the recipe's order, at each all lights in the recipe's order; the part's dark frame comes first.
+    """Viewpoints in the order of `visited`, at each all lights in the recipe's order; the dark frame comes first.
 
     The dark frame is taken once a part, at its first view, with every light off. It is exposed as long as the longest
     of the other frames, so that its noise is no larger than theirs.
@@ -36,9 +37,32 @@ def make_plan(recipe: Recipe) -> tuple[CaptureStep, ...]:
     return tuple(replace(step, index=index) for index, step in enumerate(_steps(recipe)))
 
 
+def visited(recipe: Recipe, motion: Motion = Motion()) -> tuple[Viewpoint, ...]:  # noqa: B008 - frozen
+    """The viewpoints in the order in which the arm goes to them, as `capture.order` asks."""
+    if recipe.capture.order == "as_written":
+        return recipe.viewpoints
+    return tuple(recipe.viewpoints[i] for i in least_travel([v.as_pose() for v in recipe.viewpoints], motion))
+
+
+def expected_text(recipe: Recipe, motion: Motion = Motion()) -> str:  # noqa: B008 - frozen
+    """A line on the order of the views and the time that it will take, at the least."""
+    views = visited(recipe, motion)
+    poses = [view.as_pose() for view in views]
+    moves_s = round_trip_s(poses, motion)
+    written_s = round_trip_s([view.as_pose() for view in recipe.viewpoints], motion)
+    settling_s = len(views) * recipe.capture.settle_s
+    exposures_s = sum(step.exposure_us for step in make_plan(recipe)) / 1e6
+    saved = f", {written_s - moves_s:.2f} s less than as written" if views != recipe.viewpoints else ""
+    return (
+        f"order {', '.join(view.name for view in views)}{saved}; expected: moves {moves_s:.2f} s (at "
+        f"{motion.mm_per_s:g} mm/s and {motion.deg_per_s:g} deg/s, back to the first view), "
+        f"settling {settling_s:.2f} s, exposures {exposures_s:.2f} s; readout and lights come on top"
+    )
+
+
 def _steps(recipe: Recipe) -> Iterator[CaptureStep]:
     """All steps in their order, not numbered yet."""
-    for viewpoint in recipe.viewpoints:
+    for viewpoint in visited(recipe):
         if viewpoint is recipe.viewpoints[0]:
             yield _dark_step(recipe, viewpoint)
         for light in recipe.lights:

@@ -8,56 +8,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+import logging
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-from drivers.geometry.pose import Pose
-from drivers.protocols import Frame
+from pydantic import BaseModel
+
+from station.archive.ahead import PARTIAL_PREFIX, Ahead, store_file
 from station.archive.errors import ArchiveError
+from station.archive.file_jobs import ArchivedFrame, FileJob, Owner, frame_jobs, view_jobs
 from station.archive.ids import is_inspection_id
-from station.archive.pixels import tiff_bytes
 from station.archive.records import (
     VERDICT_VERSION,
-    FrameRecord,
     FramesRecord,
     InspectionRecord,
     Manifest,
     StoredFile,
-    ViewRecord,
 )
-from station.archive.view_files import view_planes
+from station.archive.timing_file import TimelineRecord
 from station.documents.atomic import sync_folder, write_synced
-from station.inspection.frame_proof import FrameProof
 from station.inspection.result import Inspection
 
 MANIFEST = "manifest.json"
 VERDICT = "verdict.json"
 FRAMES = "frames.json"
 ADDED_LATER = "words.jsonl"  # what people said since: station/archive/words.py
-PARTIAL_PREFIX = ".partial-"
+TIMING = "timing.json"  # absent in records of earlier versions
 WRITERS = 2
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_Job = tuple[str, Callable[[], bytes | memoryview]]
-
-
-@dataclass(frozen=True, slots=True)
-class ArchivedFrame:
-    """A frame with the view, light and pose that it was commanded for."""
-
-    view: str
-    light: str
-    frame: Frame
-    pose: Pose  # as commanded
-    proof: FrameProof | None = None  # None in records of earlier versions
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +54,53 @@ class WrittenRecord:
     manifest_sha256: str
 
 
-def write_record(root: Path, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> WrittenRecord:
-    """Write `<root>/<YYYY-MM-DD>/<inspection_id>/`, or nothing. Raises ArchiveError."""
+def write_record(
+    root: Path, inspection: Inspection, frames: Sequence[ArchivedFrame], ahead: Ahead | None = None
+) -> WrittenRecord:
+    """Write `<root>/<YYYY-MM-DD>/<inspection_id>/`, or nothing. Raises ArchiveError.
+
+    Files that were written ahead, below the same root, are taken over; where the record cannot be written they stay.
+    Below another root they are copied.
+    """
     folder = folder_of(root, inspection)
     unfinished = folder.with_name(f"{PARTIAL_PREFIX}{folder.name}")
     if folder.exists():
         raise ArchiveError(f"{folder}: this inspection is archived already; records are never overwritten")
+    kept: frozenset[str] = frozenset()
+    if ahead is not None:
+        ahead.finish()
+        if ahead.folder.parent.parent == root:
+            unfinished, kept = ahead.folder, ahead.names
     try:
-        if unfinished.exists():  # of an earlier attempt of this very writer, whose disk did not even let it be removed
-            shutil.rmtree(unfinished)
-        record = _build(unfinished, folder, inspection, frames)
+        record = _build(unfinished, folder, inspection, frames, ahead)
+        folder.parent.mkdir(exist_ok=True)  # the day may have changed since files were written ahead
         unfinished.rename(folder)
         sync_folder(folder.parent)
     except BaseException as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        _clear(unfinished, kept, ignore_errors=True)
         if isinstance(error, OSError):
             left = "it is there, not yet safe from a power cut" if folder.exists() else "nothing of it is left there"
+            if kept and not folder.exists():
+                left = f"the {len(kept)} files that were written ahead wait in {unfinished.name}"
             raise ArchiveError(f"{folder}: could not be written, and {left}: {error}") from error
         raise
     return record
+
+
+def _clear(unfinished: Path, kept: frozenset[str], *, ignore_errors: bool = False) -> None:
+    """Remove all files but those of these names; the whole folder where none is kept. Raises OSError."""
+    if not kept:
+        if unfinished.exists():
+            shutil.rmtree(unfinished, ignore_errors=ignore_errors)
+        return
+    for path in unfinished.rglob("*"):
+        if path.is_file() and path.relative_to(unfinished).as_posix() not in kept:
+            try:
+                path.unlink()
+            except OSError as error:
+                if not ignore_errors:
+                    raise
+                log.warning("%s: cannot be removed: %s", path, error)
 
 
 def folder_of(root: Path, inspection: Inspection) -> Path:
@@ -172,22 +183,26 @@ def verify_record(folder: Path, manifest_sha256: str) -> list[str]:
     return problems
 
 
-def _build(unfinished: Path, folder: Path, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> WrittenRecord:
+def _build(
+    unfinished: Path, folder: Path, inspection: Inspection, frames: Sequence[ArchivedFrame], ahead: Ahead | None
+) -> WrittenRecord:
     """Write every file below `unfinished`, sync it, and write the manifest last. OSError is left to the caller."""
-    views, jobs = _plan_views(inspection)
-    frame_records, frame_jobs = _plan_frames(inspection, frames)
-    verdict = InspectionRecord.of(inspection, views)
+    owner = Owner(inspection.inspection_id, inspection.is_simulated)
+    views = [view_jobs(owner, result) for result in inspection.views]
+    frame_records, jobs = frame_jobs(owner, frames)
+    verdict = InspectionRecord.of(inspection, tuple(record for record, _ in views))
     frames_record = FramesRecord(is_simulated=inspection.is_simulated, frames=frame_records)
-    jobs = [
-        *frame_jobs,
-        *jobs,
-        (VERDICT, lambda: verdict.model_dump_json(indent=1).encode()),
-        (FRAMES, lambda: frames_record.model_dump_json(indent=1).encode()),
-    ]
-    for name, _ in jobs:
-        (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
+    jobs += [job for _, of_view in views for job in of_view]
+    jobs += [_json_job(VERDICT, verdict), _json_job(FRAMES, frames_record)]
+    if inspection.timeline.spans:
+        jobs.append(_json_job(TIMING, TimelineRecord.of(inspection.timeline)))
+    taken_over = {job.name for job in jobs if ahead is not None and ahead.folder == unfinished and ahead.written(job)}
+    _clear(unfinished, frozenset(taken_over))  # of a take that was thrown away, or of an attempt that failed
+    for job in jobs:
+        (unfinished / job.name).parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(WRITERS, "archive") as pool:
-        files = dict(pool.map(lambda job: _store(unfinished, job), jobs))
+        stored = pool.map(lambda job: _stored(unfinished, job, ahead), jobs)
+        files = {job.name: file for job, file in zip(jobs, stored, strict=True)}
     manifest = Manifest(inspection_id=inspection.inspection_id, is_simulated=inspection.is_simulated, files=files)
     data = manifest.model_dump_json(indent=1).encode()
     for below in {(unfinished / name).parent for name in files}:
@@ -197,52 +212,18 @@ def _build(unfinished: Path, folder: Path, inspection: Inspection, frames: Seque
     return WrittenRecord(folder, verdict, frames_record, manifest, hashlib.sha256(data).hexdigest())
 
 
-def _store(unfinished: Path, job: _Job) -> tuple[str, StoredFile]:
-    name, make = job
-    data = make()
-    write_synced(unfinished / name, data)
-    return name, StoredFile(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+def _json_job(name: str, record: BaseModel) -> FileJob:
+    return FileJob(name, "", lambda: record.model_dump_json(indent=1).encode())
 
 
-def _plan_views(inspection: Inspection) -> tuple[tuple[ViewRecord, ...], list[_Job]]:
-    """The views' records, and the jobs that will make their files."""
-    views: list[ViewRecord] = []
-    jobs: list[_Job] = []
-    for result in inspection.views:
-        _check_names("view", [result.view])
-        files = {}
-        for what, make in view_planes(result):
-            files[what] = f"{result.view}/{what}.tif"
-            about = _about(inspection, view=result.view, what=what)
-            jobs.append((files[what], partial(make, about)))
-        views.append(ViewRecord.of(result, files))
-    return tuple(views), jobs
-
-
-def _plan_frames(inspection: Inspection, frames: Sequence[ArchivedFrame]) -> tuple[tuple[FrameRecord, ...], list[_Job]]:
-    """The frames' records, and the jobs that will make their files; a frame taken again gets the suffix ~2, ~3 ..."""
-    records: list[FrameRecord] = []
-    jobs: list[_Job] = []
-    taken: Counter[tuple[str, str]] = Counter()
-    for archived in frames:
-        _check_names("view or light", [archived.view, archived.light])
-        taken[archived.view, archived.light] += 1
-        number = taken[archived.view, archived.light]
-        suffix = "" if number == 1 else f"~{number}"  # a frame that was taken again
-        name = f"{archived.view}/frame_{archived.light}{suffix}.tif"
-        record = FrameRecord.of(name, archived.view, archived.light, archived.pose, archived.frame, archived.proof)
-        about = _about(inspection, what="frame", **record.model_dump(exclude={"file"}))
-        pixels = archived.frame.pixels
-        jobs.append((name, partial(tiff_bytes, pixels, about)))
-        records.append(record)
-    return tuple(records), jobs
-
-
-def _about(inspection: Inspection, **more: Any) -> dict[str, Any]:
-    return {"inspection_id": inspection.inspection_id, "is_simulated": inspection.is_simulated, **more}
-
-
-def _check_names(what: str, names: Iterable[str]) -> None:
-    for name in names:
-        if not _SAFE_NAME.fullmatch(name):
-            raise ArchiveError(f"the {what} name {name!r} cannot be a file name; use letters, digits, - and _")
+def _stored(unfinished: Path, job: FileJob, ahead: Ahead | None) -> StoredFile:
+    """The file as it was written ahead, copied where that was elsewhere; else it is made and written now."""
+    kept = None if ahead is None else ahead.written(job)
+    if kept is None or ahead is None:
+        return store_file(unfinished / job.name, job)
+    if ahead.folder != unfinished:
+        data = read_bytes(ahead.folder / job.name)
+        if hashlib.sha256(data).hexdigest() != kept.sha256:
+            raise ArchiveError(f"{ahead.folder / job.name}: has changed since it was written")
+        write_synced(unfinished / job.name, data)
+    return kept

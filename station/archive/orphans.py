@@ -11,9 +11,10 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from station.archive.ahead import PARTIAL_PREFIX
 from station.archive.database import insert_record, reading
 from station.archive.errors import ArchiveError
-from station.archive.folder import MANIFEST, PARTIAL_PREFIX, read_record, verify_record
+from station.archive.folder import MANIFEST, read_record, verify_record
 from station.archive.ids import is_inspection_id
 from station.archive.spool import Spool
 from station.archive.tables import InspectionRow

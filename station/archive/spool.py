@@ -12,10 +12,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from station.archive.ahead import PARTIAL_PREFIX, Ahead
 from station.archive.errors import ArchiveError
+from station.archive.file_jobs import ArchivedFrame
 from station.archive.folder import (
-    PARTIAL_PREFIX,
-    ArchivedFrame,
     folder_of,
     read_record,
     verify_record,
@@ -48,14 +48,17 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def put(self, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> Path:
-        """Write the record, replacing an earlier copy. Raises ArchiveError; then nothing of it is left."""
+    def put(self, inspection: Inspection, frames: Sequence[ArchivedFrame], ahead: Ahead | None = None) -> Path:
+        """Write the record, replacing an earlier copy; what was written ahead is copied.
+
+        Raises ArchiveError; then nothing of it is left.
+        """
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ArchiveError(f"{self._folder}: cannot be created: {error.strerror or error}") from error
         self.drop(inspection)
-        return write_record(self._folder, inspection, frames).folder
+        return write_record(self._folder, inspection, frames, ahead).folder
 
     def drop(self, inspection: Inspection) -> None:
         """Remove the inspection's copy where there is one."""

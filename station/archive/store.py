@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from sqlalchemy import Engine, inspect, select
 
+from station.archive.ahead import Ahead
 from station.archive.database import (
     insert_record,
     open_database,
@@ -19,8 +21,9 @@ from station.archive.database import (
     sqlite_url,
 )
 from station.archive.errors import ArchiveError, InspectionNotFound
+from station.archive.file_jobs import ArchivedFrame, Owner
 from station.archive.folder import (
-    ArchivedFrame,
+    TIMING,
     WrittenRecord,
     folder_of,
     read_bytes,
@@ -37,10 +40,12 @@ from station.archive.records import InspectionRecord, ViewRecord
 from station.archive.room import check_room
 from station.archive.spool import spool_of
 from station.archive.tables import InspectionRow, LightRow
+from station.archive.timing_file import TimelineRecord
 from station.archive.view_files import view_result
 from station.archive.words import all_words
 from station.documents.atomic import sync_folder, write_atomic
 from station.inspection.result import DRAFT, HistoryRow, Inspection, Verdict, ViewResult
+from station.inspection.timeline import Timeline
 from station.inspection.words import GivenWord
 from station.lights.series import LightReading
 
@@ -58,6 +63,7 @@ class Archive:
         self._lock = lock
         self._spool = spool_of(root)
         self.notes: tuple[str, ...] = ()  # what the opening found and put in order, for a person to read
+        self._ahead: dict[str, Ahead] = {}  # by inspection: what is written before its verdict
         self._without_row: set[str] = set()  # inspections whose folder is whole and whose row was refused
 
     @classmethod
@@ -101,9 +107,17 @@ class Archive:
 
     def close(self) -> None:
         """Close the data base and give the lock back; the archive must not be used any more."""
+        for ahead in self._ahead.values():
+            ahead.finish()
         self._engine.dispose()
         if self._lock is not None:
             self._lock.release()
+
+    def write_ahead(self, inspection_id: str, *, is_simulated: bool) -> Ahead:
+        """Where views of an inspection are written before its verdict; `record` takes over what is there."""
+        self._require_writer()
+        ahead = self._ahead[inspection_id] = Ahead(self._root, Owner(inspection_id, is_simulated))
+        return ahead
 
     def record(self, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> Path:
         """Store everything; returns the record's folder once disk and data base have it.
@@ -123,7 +137,8 @@ class Archive:
         else:
             if not folder.exists():
                 self._without_row.add(name)  # whatever is refused from now on: it counts only where the folder is there
-            record = write_record(self._root, inspection, frames)
+            record = write_record(self._root, inspection, frames, self._ahead.get(name))
+        self._ahead.pop(name, None)
         insert_record(self._engine, self._root, record)
         self._without_row.discard(name)
         return record.folder
@@ -137,7 +152,7 @@ class Archive:
         folder = folder_of(self._root, inspection)
         if inspection.inspection_id in self._without_row and folder.is_dir():
             return folder
-        return self._spool.put(inspection, frames)
+        return self._spool.put(inspection, frames, self._ahead.get(inspection.inspection_id))
 
     def drop_aside(self, inspection: Inspection) -> None:
         """Remove what `keep_aside` put into the spool."""
@@ -213,11 +228,18 @@ class Archive:
         record = read_record(self.folder(inspection_id))
         with ThreadPoolExecutor(READERS, "archive") as pool:
             views = tuple(pool.map(partial(_load_view, record), record.inspection.views))
-        return record.inspection.inspection(views)
+        return replace(record.inspection.inspection(views), timeline=_timeline(record))
 
     def load_figures(self, inspection_id: str) -> InspectionRecord:
         """One inspection without its arrays, which are then not read. Raises ArchiveError."""
         return read_record(self.folder(inspection_id)).inspection
+
+    def load_timeline(self, inspection_id: str) -> Timeline:
+        """When each stage of the inspection began and ended; empty for a record of an earlier version.
+
+        Raises ArchiveError.
+        """
+        return _timeline(read_record(self.folder(inspection_id)))
 
     def load_frames(self, inspection_id: str) -> list[ArchivedFrame]:
         """The frames in the order in which they were taken, each file checked. Raises ArchiveError."""
@@ -292,3 +314,13 @@ def _sync(folder: Path) -> None:
 def _load_view(record: WrittenRecord, view: ViewRecord) -> ViewResult:
     files = {what: read_verified(record.folder, name, record.manifest) for what, name in view.files.items()}
     return view_result(view, files)
+
+
+def _timeline(record: WrittenRecord) -> Timeline:
+    if TIMING not in record.manifest.files:
+        return Timeline()
+    data = read_verified(record.folder, TIMING, record.manifest)
+    try:
+        return TimelineRecord.model_validate_json(data).timeline()
+    except ValueError as error:
+        raise ArchiveError(f"{record.folder / TIMING}: cannot be read by this version: {error}") from error

@@ -67,6 +67,10 @@ COMMANDS: Mapping[str, Entry] = {
         "station.commands.archive:rejudge",
         "Judge an archived inspection again, from the archive alone; ends with 1 if the verdict differs.",
     ),
+    "timing": Entry(
+        "station.commands.timing:timing",
+        "Show what an archived inspection's verdict waited for, stage by stage; --out draws a Gantt chart.",
+    ),
     "lights-trend": Entry(
         "station.commands.archive:lights_trend",
         "Each light over the archived parts: residual against the others, and level; ends with 1 if one stands out.",

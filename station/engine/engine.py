@@ -18,7 +18,7 @@ from pathlib import Path
 from drivers.errors import DeviceError
 from station.acquire.job_signal import JobSignal, Stopped
 from station.acquire.stage_times import StageTimes
-from station.archive import Archive, ArchivedFrame, new_inspection_id
+from station.archive import Archive, new_inspection_id
 from station.engine import alarms
 from station.engine.device_watch import DeviceWatch, ask_devices, patience_at_rest_s
 from station.engine.events import (
@@ -40,6 +40,7 @@ from station.engine.preparation import Prepared, RecipeFiles, prepare, read_reci
 from station.engine.state_table import ALL_TAKEN, Kind, Verb, effect
 from station.engine.storing import REMEDY as STORING_REMEDY
 from station.engine.storing import Stored, Storing, not_stored
+from station.engine.writing_ahead import WritingAhead, archived_frame, to_be_shown
 from station.errors import StationFault
 from station.inspection.part_id import check_part_id
 from station.inspection.result import HistoryRow, Inspection
@@ -478,7 +479,9 @@ class Engine:
         """What came of the job. Whatever breaks it off, its part is UNDECIDED, the arm held and the lights off."""
         times = StageTimes()
         try:
-            return run_job(job, rig, prepared.judge, stop, times, self._emit_of_job)
+            ahead = self._archive.write_ahead(job.inspection_id, is_simulated=rig.is_simulated)
+            writing = WritingAhead(ahead, times)
+            return run_job(job, rig, prepared.judge, stop, times, self._emit_of_job, writing)
         except BaseException as error:
             log.exception("inspection %s broke off", job.inspection_id)
             for problem in hold(rig):
@@ -488,9 +491,8 @@ class Engine:
 
     def _conclude(self, job: Job, result: JobResult, stop: JobSignal, rig: Rig) -> None:
         """Store the inspection, enter the state that follows, report the verdict as far as it is durable."""
-        frames = [ArchivedFrame(c.step.view, c.step.light, c.frame, c.step.pose, c.proof()) for c in result.frames]
-        stored = self._storing.store(result.inspection, frames)
-        shown = result.inspection if stored.is_stored else not_stored(result.inspection, stored.problem)
+        stored = self._storing.store(result.inspection, [archived_frame(captured) for captured in result.frames])
+        shown = to_be_shown(result.inspection) if stored.is_stored else not_stored(result.inspection, stored.problem)
         self._last = replace(result, inspection=shown, frames=())  # they are in the archive, or wait for it
         self._after(result, stored, stop, rig)
         self._listeners.emit(ResultReady(shown, stored.folder, stored.is_stored))

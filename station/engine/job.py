@@ -22,10 +22,12 @@ from station.engine.device_watch import ask_devices
 from station.engine.events import AcquisitionDone, Event, StepDone, ViewJudged, ViewRetaken
 from station.engine.halt import hold
 from station.engine.judge_thread import JudgeThread
+from station.engine.writing_ahead import WritingAhead
 from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
 from station.inspection.retakes import Retake
 from station.inspection.rule import judge_part
+from station.inspection.timeline import WAIT_FOR_JUDGE
 from station.judge.part_checks import why_part_unknown
 from station.judge.part_judge import PartJudge
 from station.judge.view_proof import why_unproven
@@ -60,18 +62,24 @@ class JobResult:
 
 
 def run_job(
-    job: Job, rig: Rig, judge: PartJudge, stop: JobSignal, times: StageTimes, emit: Callable[[Event], None]
+    job: Job,
+    rig: Rig,
+    judge: PartJudge,
+    stop: JobSignal,
+    times: StageTimes,
+    emit: Callable[[Event], None],
+    writing: WritingAhead | None = None,
 ) -> JobResult:
     """Capture and judge every view on the calling thread and one of its own; returns with the verdict.
 
     A device's fault, a stop, or whatever else goes wrong ends the capture. What was complete by then is still judged,
-    and the part is UNDECIDED.
+    and the part is UNDECIDED. `writing` gets each judged view.
     A part was seen whole if every device, asked once more after the last frame, is still as it was left: then, and only
     then, AcquisitionDone is reported. What a device does later changes no verdict; an abort before the verdict does.
     """
     started = time.perf_counter()
     judge.begin_part(times)
-    judging = JudgeThread(judge, job.plan, lambda result: emit(ViewJudged(job.inspection_id, result)))
+    judging = JudgeThread(judge, job.plan, lambda result: emit(ViewJudged(job.inspection_id, result)), writing)
     choice = job.loaded.recipe.capture
     retakes = Retakes(choice.retakes_per_view, lambda retake: emit(ViewRetaken(job.inspection_id, retake)))
     fault: BaseException | None = None
@@ -83,7 +91,8 @@ def run_job(
                 last_frame = time.perf_counter()
                 step = captured.step
                 emit(StepDone(job.inspection_id, step.index + 1, len(job.plan), step.view, step.light))
-                judging.put(captured)
+                with times.stage(WAIT_FOR_JUDGE):
+                    judging.put(captured)
         _ask_after_last_frame(rig, stop, times)
         emit(AcquisitionDone(job.inspection_id))
     except Stopped as stopped:
@@ -104,6 +113,9 @@ def run_job(
         stop.check(at_view_boundary=False)
     except Stopped as stopped:
         ended = ended or _stopped(stopped)
+    times.judged()
+    if writing is not None:
+        writing.finish()
     times.add("verdict_after_last_frame", (time.perf_counter() - last_frame) * 1e3)
     times.add("total", (time.perf_counter() - started) * 1e3)
     views = tuple(judging.results)
@@ -154,6 +166,8 @@ def inspection_of(
     One thing is left to a part that a person wanted judged on what had been seen: a view that FAILs.
     """
     expected = tuple(v.name for v in job.loaded.recipe.viewpoints)
+    places = {name: place for place, name in enumerate(expected)}
+    views = tuple(sorted(views, key=lambda view: places.get(view.view, len(places))))  # the arm may go another way
     verdict, view_reasons, deciding = judge_part(views, expected, of_part)
     is_enough = ended is not None and ended.kind is ReasonKind.SKIPPED and verdict is Verdict.FAIL
     if ended is not None and not is_enough:  # between start and verdict: whatever was seen is not the whole part
@@ -174,6 +188,7 @@ def inspection_of(
         processing_times_ms=times.as_dict(),
         provenance=job.provenance,
         retakes=retakes,
+        timeline=times.timeline(),
     )
 
 

@@ -10,6 +10,7 @@ from queue import Queue
 
 from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.plan import CaptureStep
+from station.engine.writing_ahead import WritingAhead
 from station.inspection.result import RE_EXPOSED, Verdict, ViewResult
 from station.judge.part_judge import PartJudge
 from station.judge.view_checks import refused_frame
@@ -26,8 +27,16 @@ class JudgeThread:
     and the result of every complete view, in the order in which they came.
     """
 
-    def __init__(self, judge: PartJudge, plan: tuple[CaptureStep, ...], report: Callable[[ViewResult], None]) -> None:
-        """Starts at once. `report` is called on this thread with each result."""
+    def __init__(
+        self,
+        judge: PartJudge,
+        plan: tuple[CaptureStep, ...],
+        report: Callable[[ViewResult], None],
+        writing: WritingAhead | None = None,
+    ) -> None:
+        """Starts at once. `report` is called on this thread with each result; then `writing` gets it and its frames."""
+        self._writing = writing
+        self._results_lock = threading.Lock()
         self._judge = judge
         self._plan = plan
         self._report = report
@@ -79,7 +88,8 @@ class JudgeThread:
             if any(result.view == name and result.verdict is Verdict.FAIL for result in self.results):
                 return None
             self.views.pop()
-            self.results = [result for result in self.results if result.view != name]
+            with self._results_lock:
+                self.results = [result for result in self.results if result.view != name]
             self._begin(captured)
         return self.views[-1]
 
@@ -88,6 +98,8 @@ class JudgeThread:
         self._broken, self._number = None, captured.take
 
     def _finish(self, view: CapturedView) -> None:
+        if self._writing is not None:
+            self._writing.wait_for_room()
         if self._broken is not None:
             result = self._judge.undecided(view.name, refused_frame(self._broken))
         else:
@@ -96,8 +108,18 @@ class JudgeThread:
                 result = self._judge.refine(view, result)
         if view.re_exposed:
             result = replace(result, quality={**result.quality, RE_EXPOSED: float(view.re_exposed)})
-        self.results.append(result)
+        if self._writing is not None:
+            result = self._writing.named(result)
+        with self._results_lock:
+            self.results.append(result)
         self._report(result)
+        if self._writing is not None:
+            self._writing.hand_on(view, result, self._swap)
+
+    def _swap(self, result: ViewResult, shown: ViewResult) -> None:
+        """`shown` stands for the result from now on, unless its view was taken again."""
+        with self._results_lock:
+            self.results = [shown if found is result else found for found in self.results]
 
     @property
     def _is_behind(self) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from station.inspection.reasons import Reason
 from station.inspection.retakes import Retake
+from station.inspection.timeline import Timeline
 from station.inspection.words import GivenWord
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 
@@ -57,6 +58,8 @@ class ViewResult:
         default_factory=dict
     )  # the solver of the normals that the `detector` got, and of this `map`
     white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)  # factors of red, green, blue when `image` is drawn
+    written_as: str = ""  # under which name the archive may have this very result already
+    is_reduced: bool = False  # the archive has picture and map at full size, and these are small ones to be shown
 
     @property
     def re_exposed(self) -> int:
@@ -88,6 +91,7 @@ class Inspection:
     processing_times_ms: dict[str, float]
     provenance: dict[str, str]  # recipe, calibration and model SHA-256, release, device identities, software version
     retakes: tuple[Retake, ...] = ()  # views that were taken again, in the order in which it happened
+    timeline: Timeline = field(default_factory=Timeline)  # empty in records of earlier versions
 
     @property
     def release(self) -> str:

@@ -11,6 +11,7 @@ class RetakeKind(StrEnum):
 
     FRAME_PROOF = "frame proof"  # a frame did not fit its trigger, its light or its place in the sequence
     PAUSED = "paused"  # frames from before and after a pause never make one view
+    FRAME_LOST = "frame lost"  # the view's last one did not come whole, and the arm had left meanwhile
     ASKED = "asked for"  # by a person
 
 

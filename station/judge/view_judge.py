@@ -96,6 +96,7 @@ class ViewJudge:
         PhotometricStereoError: the frame does not belong to the others of its view.
         """
         step, frame = captured.step, captured.frame
+        self._times.enter_view(step.view)
         if step.kind == "dark":
             self._dark = dark_level(step.view, frame)
         if step.kind != "directional":
@@ -133,9 +134,11 @@ class ViewJudge:
         return ViewResult(view, Verdict.UNDECIDED, self._limits[view], reasons=(reason.of_view(view),))
 
     def _guarded(self, view: CapturedView, step: Callable[[], ViewResult]) -> ViewResult:
+        self._times.enter_view(view.name)
         self._solving = ("", 0)  # the next frame begins a view, even one of the same name
         try:
-            return step()
+            with self._times.stage("judging"):  # all of it: what lies between the stages inside counts as this
+                return step()
         except Exception as error:
             log.exception("view %s could not be judged", view.name)
             return self.undecided(view.name, not_judged(error))

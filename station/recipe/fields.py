@@ -50,6 +50,8 @@ class CaptureChoice(_Strict):
     binning: Annotated[Literal[1, 2, 4, 8], BeforeValidator(_whole_number)] = 1
     gain_db: Annotated[float, Field(ge=0, le=48, allow_inf_nan=False)] = 0.0
     settle_s: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0  # wait after each move
+    # In which order the arm visits the viewpoints: the first one first, the others by the shortest way or as written.
+    order: Literal["least_travel", "as_written"] = "least_travel"
     # How often a view whose frames disagree with their proof is taken again, whole, before the part is UNDECIDED.
     retakes_per_view: Annotated[int, Field(ge=0, le=5)] = 0
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from station.inspection.part_id import visible
 from station.inspection.result import DRAFT, Inspection
+from station.report.timing_text import timing_lines
 
 
 def inspection_lines(inspection: Inspection) -> list[str]:
@@ -72,7 +73,13 @@ def inspection_document(inspection: Inspection) -> dict[str, object]:
     }
 
 
-def stage_lines(times_ms: dict[str, float]) -> list[str]:
-    """Wall milliseconds per stage. Stages on the two threads overlap, so they do not add up to the total."""
+def stage_lines(inspection: Inspection) -> list[str]:
+    """What the verdict waited for, stage by stage; for a record without a timeline the sums of all stages.
+
+    Those are wall milliseconds of threads that overlap: they do not add up to the total.
+    """
+    if lines := timing_lines(inspection.timeline):
+        return [f"    {line}" for line in lines]
+    times_ms = inspection.processing_times_ms
     width = max(map(len, times_ms), default=0)
     return [f"    {name:<{width}} {value:10.1f} ms" for name, value in times_ms.items()]

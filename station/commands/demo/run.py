@@ -117,6 +117,6 @@ def _inspect(
     problem = try_contact_sheet(inspection, sheet)
     promises = promises_of(part, inspection, control, loaded)
     marks = [f"    {'kept    ' if kept else 'NOT KEPT'} {text}" for text, kept in promises]
-    progress("\n".join(inspection_lines(inspection) + marks + stage_lines(inspection.processing_times_ms)))
+    progress("\n".join(inspection_lines(inspection) + marks + stage_lines(inspection)))
     progress(f"    {sheet_line(sheet, problem)}")
     return Outcome(part, inspection_without_pictures(inspection), sheet, promises, engine.unstored_problem, problem)

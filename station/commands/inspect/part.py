@@ -42,7 +42,7 @@ class InspectReport:
 
     def as_text(self) -> str:
         """The inspection in words, the wall time per stage, and where the files are."""
-        lines = inspection_lines(self.inspection) + stage_lines(self.inspection.processing_times_ms)
+        lines = inspection_lines(self.inspection) + stage_lines(self.inspection)
         return "\n".join([*lines, sheet_line(self.contact_sheet, self.sheet_problem), f"archive: {self.archive}"])
 
 

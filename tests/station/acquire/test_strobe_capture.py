@@ -123,17 +123,51 @@ def test_the_dark_frame_of_a_part_saw_no_light(running: Any, rig: Rig) -> None:
     assert_right(process, frames)
 
 
-@pytest.mark.parametrize("after", [1, 4])
+@pytest.mark.parametrize("after", [1, 9])
 def test_a_frame_that_did_not_come_whole_is_exposed_again_under_its_own_light(
     running: Any, rig: Rig, after: int
 ) -> None:
-    """Issue 15, point 7: the following light was armed meanwhile; frame 5 is the view's last."""
+    """Issue 15, point 7: the following light was armed meanwhile; frame 10 is the plan's last."""
     process, _ = running
     frames, error = captured(rig, lambda n: process.control.inject("camera.incomplete", "2") if n == after else None)
     assert error is None
     assert [f.step for f in frames] == list(PLAN)
     assert [f.re_exposed for f in frames] == [2 * (n == after) for n in range(len(PLAN))]
     assert_right(process, frames)
+
+
+def test_a_last_frame_lost_after_the_arm_had_left_has_its_view_taken_again_whole(running: Any, rig: Rig) -> None:
+    """Frames from before and after a move never make one view; the second time the arm waits for its frame."""
+    process, _ = running
+    taken = len(LIGHTS)
+
+    def lose_one(count: int) -> None:
+        if count in (taken - 1, 2 * taken - 2):
+            process.control.inject("camera.incomplete", "1")
+
+    frames, error = captured(rig, lose_one)
+    assert error is None
+    assert [f.step for f in frames] == [*PLAN[: taken - 1], *PLAN]
+    assert [f.take for f in frames] == [1] * (taken - 1) + [2] * taken + [1] * taken
+    assert sum(f.re_exposed for f in frames) == 1
+    assert_right(process, frames)
+
+
+def test_the_arm_leaves_while_the_last_frame_of_a_view_is_read_out_and_never_moves_in_an_exposure(
+    running: Any, rig: Rig
+) -> None:
+    process, _ = running
+    times = StageTimes()
+    frames = list(capture(rig, PLAN, JobSignal(), times))
+    assert_right(process, frames)
+    since = process.control.call("frames", since_ns=frames[0].frame.timestamp_ns)["frames"]
+    assert [entry["moving"] for entry in since] == [False] * len(PLAN)
+    (move,) = [s for s in times.timeline().spans if (s.stage, s.view) == ("move", "near")]
+    exposed, read_out = (
+        [s for s in times.timeline().spans if (s.stage, s.view) == (stage, "top")][-1]
+        for stage in ("expose", "transfer")
+    )
+    assert exposed.end_ms <= move.begin_ms < read_out.end_ms
 
 
 def test_the_third_in_a_view_is_not_exposed_again(running: Any, rig: Rig) -> None:

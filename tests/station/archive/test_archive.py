@@ -16,6 +16,7 @@ from made_records import make_frames, make_inspection, make_view
 from sqlalchemy import create_engine, text
 
 from station.archive import Archive, ArchiveError, new_inspection_id
+from station.archive import ahead as ahead_module
 from station.archive import folder as folder_module
 from station.documents import atomic
 from station.inspection.result import Verdict
@@ -199,7 +200,8 @@ def test_a_full_disk_leaves_nothing_behind(
         written.append(path)
         atomic.write_synced(path, data)
 
-    monkeypatch.setattr(folder_module, "write_synced", write)
+    for module in (folder_module, ahead_module):
+        monkeypatch.setattr(module, "write_synced", write)
     with pytest.raises(ArchiveError, match="No space left"):
         archive.record(make_inspection(), make_frames())
     assert only_the_database(tmp_path / "archive")

@@ -69,6 +69,7 @@ class Bench:
             keep_document=lambda *_: None,
             check_room=lambda *_: None,
             record=lambda *_: Path("kept"),
+            write_ahead=lambda *_, **__: None,
             light_readings=lambda *_, **__: [],
         )
         self.engine = Engine(Path("rig.yaml"), cast(Any, archive), opener=cast(Any, self._open))

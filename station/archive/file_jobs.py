@@ -1,0 +1,96 @@
+"""The files that a record holds, each with what tells it from another of the same name, and how its bytes are made."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame
+from station.archive.errors import ArchiveError
+from station.archive.pixels import tiff_bytes
+from station.archive.records import FrameRecord, ViewRecord
+from station.archive.view_files import view_planes
+from station.inspection.frame_proof import FrameProof
+from station.inspection.result import ViewResult
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedFrame:
+    """A frame with the view, light and pose that it was commanded for."""
+
+    view: str
+    light: str
+    frame: Frame
+    pose: Pose  # as commanded
+    proof: FrameProof | None = None  # None in records of earlier versions
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose record it is; every file says so."""
+
+    inspection_id: str
+    is_simulated: bool
+
+    def about(self, **more: Any) -> dict[str, Any]:
+        return {"inspection_id": self.inspection_id, "is_simulated": self.is_simulated, **more}
+
+
+@dataclass(frozen=True, slots=True)
+class FileJob:
+    """One file to be written. Two jobs with the same `name` and `identity` make the same bytes."""
+
+    name: str  # path inside the record
+    identity: str
+    make: Callable[[], bytes | memoryview]
+
+
+def view_jobs(owner: Owner, result: ViewResult) -> tuple[ViewRecord, list[FileJob]]:
+    """The view's record, and the jobs that make its files. Raises ArchiveError for a name that is no file's."""
+    _check_names("view", [result.view])
+    files: dict[str, str] = {}
+    jobs: list[FileJob] = []
+    for what, make in view_planes(result):
+        files[what] = f"{result.view}/{what}.tif"
+        about = owner.about(view=result.view, what=what)
+        makes = partial(_gone, files[what]) if result.is_reduced else partial(make, about)
+        jobs.append(FileJob(files[what], f"{result.written_as} {json.dumps(about)}", makes))
+    return ViewRecord.of(result, files), jobs
+
+
+def frame_jobs(owner: Owner, frames: Sequence[ArchivedFrame]) -> tuple[tuple[FrameRecord, ...], list[FileJob]]:
+    """The frames' records, and the jobs that make their files; a frame taken again gets the suffix ~2, ~3 ..."""
+    records: list[FrameRecord] = []
+    jobs: list[FileJob] = []
+    taken: Counter[tuple[str, str]] = Counter()
+    for archived in frames:
+        _check_names("view or light", [archived.view, archived.light])
+        taken[archived.view, archived.light] += 1
+        number = taken[archived.view, archived.light]
+        suffix = "" if number == 1 else f"~{number}"  # a frame that was taken again
+        name = f"{archived.view}/frame_{archived.light}{suffix}.tif"
+        record = FrameRecord.of(name, archived.view, archived.light, archived.pose, archived.frame, archived.proof)
+        about = owner.about(what="frame", **record.model_dump(exclude={"file"}))
+        pixels = archived.frame.pixels
+        makes = partial(tiff_bytes, pixels, about) if pixels.size else partial(_gone, name)
+        jobs.append(FileJob(name, json.dumps(about), makes))
+        records.append(record)
+    return tuple(records), jobs
+
+
+def _gone(name: str) -> bytes:
+    raise ArchiveError(f"{name}: was written ahead and is there no longer, and its pixels are not in memory any more")
+
+
+def _check_names(what: str, names: Iterable[str]) -> None:
+    for name in names:
+        if not _SAFE_NAME.fullmatch(name):
+            raise ArchiveError(f"the {what} name {name!r} cannot be a file name; use letters, digits, - and _")
