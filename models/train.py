@@ -12,7 +12,7 @@ import torch
 
 from models.alignment import MOST_PICTURES, Alignment, alignment_of
 from models.config import TrainConfig
-from models.dataset import Dataset, DatasetError, Item, load_dataset, read_rgb, regions_of
+from models.dataset import Dataset, DatasetError, Item, constant_normals, load_dataset, read_rgb, regions_of, sound
 from models.export import Arrays, Exported, ModelDescription, ParityReport, export_network
 from models.fit import Inputs, as_others, fit_network, seen_tokens
 from models.limits import GoodScores, HeldOut, set_limits
@@ -63,6 +63,9 @@ def train_product(
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     dataset = load_dataset(dataset_folder)
+    if (flat := constant_normals(dataset)) is not None:
+        progress(flat, 1.0)
+    dataset = sound(dataset)
     training, held_out_items = _good_parts(dataset)
     aligned = find_alignment(dataset, config)
     if aligned is not None:

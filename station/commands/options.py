@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,3 +13,9 @@ RecipeOption = Annotated[
     Path, typer.Option("--recipe", help="Recipe file, or the folder of its releases: the active one.")
 ]
 ArchiveOption = Annotated[Path, typer.Option("--archive", help="Folder of the archive, as `inspect` writes it.")]
+MonoOption = Annotated[bool, typer.Option("--mono", help="Grey pictures, for recipes with a Mono pixel format.")]
+
+
+def color_of(mono: bool) -> Literal["rgb", "mono"]:
+    """The kind of pictures that `--mono` chooses."""
+    return "mono" if mono else "rgb"
