@@ -57,7 +57,7 @@ def train(
     if is_from_elsewhere(data):
         if recipe is not None:
             raise BadInput(
-                f"{recipe}: a recipe judges what its own rig takes, and {data} comes from elsewhere: leave out --recipe, "
+                f"{recipe}: a recipe judges what its own rig takes, and {data} is from elsewhere: leave out --recipe, "
                 "and the model is written beside the data"
             )
         pictures = train_on_pictures(data, steps, preset, encoder, training.show_progress)

@@ -28,8 +28,8 @@ def draw_grid(
 ) -> Image.Image:  # fmt: skip
     """The grid as an RGB picture. `cells[row][column]` has the size `cell`, (width, height) in pixels.
 
-    A colour bar of the heat maps' scale stands at the right if `bar`, and `note` below. ValueError unless there is a cell for
-    each row and column, of that size.
+    A colour bar of the heat maps' scale stands at the right if `bar`, and `note` below. ValueError unless there is a
+    cell for each row and column, of that size.
     """
     _check(columns, rows, cells, cell)
     measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))

@@ -19,6 +19,7 @@ from station.teach.layouts.known import read_any, sets_in
 from station.teach.layouts.ours import COLLECTION, diffuse_light
 from station.teach.layouts.source import GOOD, SourcePicture, SourceSet
 
+TOP = "top"
 BOX: Size = (150, 150)  # into which a cell is fitted
 NOTE = "each view: picture, normals where there are any (red x, green y, blue z), mask in white where it shows a defect"
 Row = tuple[SourceSet, str, SourcePicture, list[SourcePicture]]  # set, title, the good part's view, the part's views
@@ -48,7 +49,8 @@ def _kinds(found: SourceSet) -> list[Row]:
 
 
 def _row(found: SourceSet, title: str, views: list[SourcePicture]) -> Row:
-    good = next((p for p in found.pictures if p.kind == GOOD and p.view == found.views[0]), views[0])
+    above = TOP if TOP in found.views else found.views[0]
+    good = next((p for p in found.pictures if p.kind == GOOD and p.view == above), views[0])
     return found, title, good, views
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -73,7 +74,8 @@ class ProductStats:
         lines = [
             f"{self.name} ({self.layout}): {self.parts} parts, {sum(self.good.values())} good and "
             f"{sum(self.defective.values())} defective; {self.pictures} pictures, {len(self.views)} "
-            f"{'views' if len(self.views) > 1 else 'view'} ({', '.join(self.views)}), {self._sizes()}; {self.modalities}",
+            f"{'views' if len(self.views) > 1 else 'view'} ({', '.join(self.views)}), {self._sizes()}; "
+            f"{self.modalities}",
             "  "
             + "; ".join(
                 self._of_split(split) for split in SPLITS if self.good.get(split, 0) + self.defective.get(split, 0)
@@ -136,12 +138,12 @@ class Stats:
         views = {len(p.views) for p in self.products}
         normals = {p.has_normals for p in self.products}
         geometry = "none" if normals == {False} else f"{'multi' if max(views) > 1 else 'single'}-view normals"
-        kinds = {(p.name, kind) for p in self.products for kind in p.kinds}
+        kinds = [kind for p in self.products for kind in p.kinds]  # of each category by itself, as such tables count
         counts = "-".join(str(n) for n in sorted({min(views), max(views)}))
         return {
             "Dataset": self.name,
             "Categories": len(self.products),
-            "Defect Types": len({kind for _, kind in kinds}),
+            "Defect Types": len(kinds),
             "Samples": sum(p.parts for p in self.products),
             "Modalities": "; ".join(dict.fromkeys(p.modalities for p in self.products)),
             "Geometric Resolution": "not stated in the files",
@@ -176,9 +178,10 @@ def product_stats(found: SourceSet) -> ProductStats:
             where[_cell(mask)] += 1
     sizes = sorted((size_of(picture.file) for picture in found.pictures), key=lambda s: s[0] * s[1])
     flat = constant_normals(found)
+    by_kind = {kind: tuple(of_kind) for kind, of_kind in sorted(areas.items())}
     return ProductStats(
         found.product, found.layout, dict(good), dict(defective), len(found.pictures), found.views,
-        found.has_normals and flat is None, {k: tuple(a) for k, a in sorted(areas.items())}, dict(sorted(kinds.items())),
+        found.has_normals and flat is None, by_kind, dict(sorted(kinds.items())),
         {view: seen[view] for view in found.views}, where, sizes[0], sizes[-1],
         tuple(dict.fromkeys([*found.notes, *([flat] if flat else [])])),
     )  # fmt: skip
@@ -200,7 +203,7 @@ def histogram(areas: Sequence[float]) -> list[int]:
 def bin_names() -> list[str]:
     """The bins' names, in per cent."""
     per_cent = [f"{100 * edge:g}" for edge in AREA_EDGES]
-    middle = [f"{low}-{high} %" for low, high in zip(per_cent, per_cent[1:], strict=False)]
+    middle = [f"{low}-{high} %" for low, high in pairwise(per_cent)]
     return [f"< {per_cent[0]} %", *middle, f"> {per_cent[-1]} %"]
 
 

@@ -49,13 +49,14 @@ def train_on_pictures(
     """Train on a set from elsewhere and write `NAME.onnx` into its data set (`<folder>-prepared`, or `folder` itself).
 
     `encoder` None is the default detector; a name of models.encoders.registry adds the branch of nearest neighbours on
-    that encoder. Raises BadInput for what cannot be used, and ParityError.
+    that encoder. Raises BadInput for what cannot be used.
     """
     if importlib.util.find_spec("torch") is None:
         raise BadInput("training needs torch, which is not installed: run pip install -e '.[train]'")
     from models.config import NeighbourConfig, preset
     from models.dataset import DatasetError, constant_normals, load_dataset
     from models.encoders.protocol import EncoderError
+    from models.export import ParityError
     from models.train import find_alignment, train_product
 
     data = prepared_set(folder, progress)
@@ -69,7 +70,7 @@ def train_on_pictures(
             notes.append("Without normals the model learns from the pictures alone.")
         found = find_alignment(dataset, config)
         report = train_product(data, data / f"{dataset.product}.onnx", config, progress)
-    except (DatasetError, EncoderError) as error:
+    except (DatasetError, EncoderError, ParityError) as error:
         raise BadInput(str(error)) from error
     stated = f"The data set says that its parts are {dataset.alignment}."
     return TrainedPictures(report, stated if found is None else found.sentence, data, tuple(notes))

@@ -9,6 +9,7 @@ from pathlib import Path
 from station.errors import BadInput
 from station.teach.layouts import mvtec, ours, real_iad, visa, with_normals
 from station.teach.layouts.exported import restored
+from station.teach.layouts.patterns import FILE as PATTERNS
 from station.teach.layouts.placed import Placed
 from station.teach.layouts.source import SourcePicture, SourceSet, checked
 
@@ -62,7 +63,12 @@ LAYOUTS: Mapping[str, Layout] = {
 
 
 def layout_of(path: Path) -> Layout | None:
-    """The layout of a set from elsewhere; None for our own folders, and for what is none."""
+    """The layout of a set from elsewhere; None for our own folders, and for what is none.
+
+    A folder that states its patterns has the layout that takes patterns.
+    """
+    if (path / PATTERNS).is_file():
+        return LAYOUTS[with_normals.MVN]
     if ours.is_data_set(path) or ours.is_collection(path):
         return None
     return next((layout for layout in LAYOUTS.values() if layout.finds(path)), None)

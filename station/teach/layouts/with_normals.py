@@ -42,10 +42,12 @@ MVN_PATTERNS = (
     ),
 )
 # The categories that the paper names; folders of Real-IAD-D3 write some of them with hyphens.
-_CATEGORIES = """audio_jack_socket common_mode_filter connector_housing_female crimp_st_cable_mount_box dc_power_connector
-    ethernet_connector ferrite_bead fork_crimp_terminal fuse_holder headphone_jack_socket humidity_sensor knob_cap
-    lattice_block_plug lego_pin_connector_plate lego_propeller limit_switch miniature_lifting_motor power_jack
-    purple_clay_pot telephone_spring_switch"""
+_CATEGORIES = """
+    audio_jack_socket common_mode_filter connector_housing_female crimp_st_cable_mount_box dc_power_connector
+    ethernet_connector ferrite_bead fork_crimp_terminal fuse_holder headphone_jack_socket humidity_sensor
+    knob_cap lattice_block_plug lego_pin_connector_plate lego_propeller limit_switch miniature_lifting_motor
+    power_jack purple_clay_pot telephone_spring_switch
+"""
 CATEGORIES = frozenset(_CATEGORIES.split())
 
 
