@@ -77,8 +77,8 @@ def _restored(picture: SourcePicture, record: Mapping[str, Any] | None, home: Pa
             raise BadInput(f"{file}: is no {what} of {record['part']} / {record['view']} by {home / FILE}: remove it")
         if sha256_of(file) != record[f"{what}_sha256"]:
             raise BadInput(f"{file} was changed or swapped since it was exported ({home / FILE}): restore it")
-    names = {name: str(record[name]) for name in ("part", "view", "split", "kind")}
-    return replace(picture, **names)
+    part, view, split, kind = (str(record[name]) for name in ("part", "view", "split", "kind"))
+    return replace(picture, part=part, view=view, split=split, kind=kind)
 
 
 def _refuse_lost(path: Path, known: Mapping[Path, Mapping[str, Any]]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from station.documents.atomic import write_atomic
@@ -123,7 +123,7 @@ def _refuse_unlisted(folder: Path, listed: set[Path], table: Path) -> None:
             raise BadInput(f"{file} is not in {table.resolve()}: list it there, or remove it")
 
 
-def _write(path: Path, fields: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _write(path: Path, fields: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(fields)

@@ -34,7 +34,7 @@ def test_parts_views_kinds_and_areas_are_those_of_the_set(root: Path) -> None:
         "MV-RGB + MV-Normal",
     )
     assert product.areas == {"hole": (float((mask() > 0).mean()),) * 2}
-    assert product.where.tolist() == [[0, 0, 0], [0, 2, 0], [0, 0, 0]]
+    assert product.where.tolist() == [[0, 0, 0], [0, 0, 2], [0, 0, 0]]
     assert (product.smallest_px, product.largest_px) == ((60, 72), (60, 72))
 
 

@@ -36,7 +36,7 @@ def test_a_path_is_all_that_training_and_evaluation_need(name: str, tmp_path: Pa
     (judged,) = evaluate_data(folder, [Path(trained.report.file)]).reports
     assert judged.whole.s_auroc.value == 1.0
     assert judged.whole.p_auroc.value > 0.9
-    assert len(judged.views) == (2 if LAYOUTS[name].has_views else 1)
+    assert len(judged.by_view) == (2 if LAYOUTS[name].has_views else 1)
 
 
 def test_a_set_is_prepared_again_only_where_its_files_changed(tmp_path: Path) -> None:
