@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from station.report.sheet_drawing import FAINT, INK, font, shortened, text_width
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _ROW, _BOTTOM = 640, 210, 70, 64, 24, 24
+_WIDTH, _LEFT, _RIGHT, _TOP, _ROW, _BOTTOM = 640, 210, 110, 64, 24, 24
 _COLOURS = ((0, 114, 178), (213, 94, 0))  # Okabe-Ito: blue, vermilion
 _SMALL, _LARGE = 15, 20
 _CELL = 84

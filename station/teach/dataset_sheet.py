@@ -22,6 +22,7 @@ from station.teach.layouts.source import GOOD, SourcePicture, SourceSet
 TOP = "top"
 BOX: Size = (150, 150)  # into which a cell is fitted
 NOTE = "each view: picture, normals where there are any (red x, green y, blue z), mask in white where it shows a defect"
+NOTE_WITHOUT_NORMALS = "white: the defect"
 Row = tuple[SourceSet, str, SourcePicture, list[SourcePicture]]  # set, title, the good part's view, the part's views
 
 
@@ -37,8 +38,9 @@ def draw_sheet(path: Path, out: Path, rows: int) -> tuple[str, ...]:
     cells = [_cells(row, size, width, has_normals=has_normals) for row in found]
     titles = [title for _, title, _, _ in found]
     columns = ["good", *_columns(found, width, has_normals=has_normals)]
+    note = NOTE if has_normals else NOTE_WITHOUT_NORMALS
     name = sets[0].product if len(sets) == 1 else path.resolve().name
-    write_picture(draw_grid(f"{name}: what the set holds", columns, titles, cells, size, NOTE, bar=False), out)
+    write_picture(draw_grid(f"{name}: what the set holds", columns, titles, cells, size, note, bar=False), out)
     return tuple(titles)
 
 
