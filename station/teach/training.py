@@ -250,7 +250,7 @@ def _product_of(data: Path) -> str:
     for name in (COLLECTION_INDEX, "index.json"):
         if (data / name).is_file():
             return str(json.loads((data / name).read_text("utf-8"))["product"])
-    raise unknown(data)
+    raise BadInput(f"{unknown(data)}; or name a product")
 
 
 def _source(data: Path, loaded: LoadedRecipe, color: Color, progress: Callable[[str, float], None]) -> Path:

@@ -81,7 +81,7 @@ def prepared_set(path: Path, progress: Progress = silent) -> Path:
 def is_from_elsewhere(path: Path) -> bool:
     """Whether pictures were not taken by a rig of ours: a folder in a known layout, or a data set imported from one."""
     if is_data_set(path):
-        return "layout_sha256" in json.loads((path / INDEX).read_text("utf-8"))
+        return b'"layout_sha256"' in (path / INDEX).read_bytes()  # a broken index is named by whoever loads it
     return layout_of(path) is not None
 
 
@@ -94,4 +94,8 @@ def _is_of(out: Path, found: SourceSet) -> bool:
     index = out / INDEX
     if not index.is_file():
         return False
-    return bool(json.loads(index.read_text("utf-8")).get("layout_sha256") == set_sha256(found, digests_of(found)))
+    try:
+        written = json.loads(index.read_text("utf-8")).get("layout_sha256")
+    except ValueError:
+        return False  # it is written anew
+    return bool(written == set_sha256(found, digests_of(found)))
