@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from models.config import TrainConfig
 
 INDEX, PLAIN = "index.json", "plain"
+CONSTANT_COUNTS = 2  # of 16 bits: normals that differ by no more say nothing
+LOOKED_AT = 8  # files of normals, evenly chosen: real ones are never constant, so that a few tell
 
 
 class DatasetError(Exception):
@@ -159,6 +161,38 @@ def read_normals(path: Path) -> NDArray[np.float32]:
     length = np.sqrt((normals**2).sum(axis=0))
     seen = length > 0.5
     return np.where(seen, normals / np.maximum(length, np.float32(1e-6)), np.float32(0))
+
+
+def constant_normals(dataset: Dataset) -> str | None:
+    """A sentence where the normals of a set are the same everywhere and say nothing; None otherwise.
+
+    Raises DatasetError where those of some pictures alone are.
+    """
+    chosen = [item for item in dataset.of("train", "good") if item.normal is not None]
+    chosen = chosen[:: max(1, len(chosen) // LOOKED_AT)][:LOOKED_AT]
+    flat = [item for item in chosen if item.normal is not None and _is_constant(item.normal)]
+    if not flat:
+        return None
+    if len(flat) < len(chosen):
+        raise DatasetError(
+            f"{flat[0].normal}: the normals of {flat[0].part} / {flat[0].view} are the same everywhere, those of other "
+            "parts are not: make the data set again"
+        )
+    return f"The normals of {dataset.folder} are constant and say nothing: they are left out."
+
+
+def sound(dataset: Dataset) -> Dataset:
+    """The set without its normals where they are constant: no spread, nothing to whiten. DatasetError as above."""
+    if constant_normals(dataset) is None:
+        return dataset
+    return replace(dataset, items=tuple(replace(item, normal=None) for item in dataset.items))
+
+
+def _is_constant(path: Path) -> bool:
+    """Whether all observable normals of a file are the same."""
+    counts = _read_16_bit(path)
+    seen = (counts != 32768).any(axis=0)
+    return not seen.any() or float(np.ptp(counts[:, seen], axis=1).max()) <= CONSTANT_COUNTS
 
 
 def regions_of(dataset: Dataset) -> NDArray[np.bool_]:

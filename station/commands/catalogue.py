@@ -140,7 +140,10 @@ COMMANDS: Mapping[str, Entry] = {
 GROUPS: Mapping[str, Entry] = {
     "product": Entry("station.commands.product:product_app", "A product of your own: its first recipe."),
     "rig": Entry("station.commands.rig:rig_app", "The simulated rig: start it, load a part, inject a fault."),
-    "dataset": Entry("station.commands.teach:dataset_app", "Datasets of simulated or captured parts."),
+    "dataset": Entry(
+        "station.commands.dataset:dataset_app",
+        "Data sets of simulated or captured parts: make, import, export, count, show.",
+    ),
     "calibrate": Entry(
         "station.commands.calibrate:calibrate_app",
         "Camera, lights, sensor, viewpoints: measured, with their uncertainties.",

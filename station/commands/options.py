@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,3 +20,9 @@ AddressOption = Annotated[
     ),
 ]
 TakeoverOption = Annotated[bool, typer.Option("--takeover", help="Take the operator's place from whoever has it.")]
+MonoOption = Annotated[bool, typer.Option("--mono", help="Grey pictures, for recipes with a Mono pixel format.")]
+
+
+def color_of(mono: bool) -> Literal["rgb", "mono"]:
+    """The kind of pictures that `--mono` chooses."""
+    return "mono" if mono else "rgb"

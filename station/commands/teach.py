@@ -1,4 +1,4 @@
-"""`station dataset`, `train`, `limits`, `quantise`, `gloss`, `view-reference`: what a recipe learns about its product.
+"""`station train`, `limits`, `quantise`, `gloss`, `view-reference`: what a recipe learns about its product.
 
 The work is `station.teach`; `train` needs torch and `quantise` onnx, which are loaded when these commands run.
 """
@@ -10,47 +10,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from station.commands.groups import command_group
-from station.commands.options import ArchiveOption, JsonOption, OutOption
+from station.commands.options import ArchiveOption, JsonOption, MonoOption, color_of
 from station.commands.say import progress, say
-
-dataset_app = command_group("Datasets of simulated or captured parts.")
-
-ProductArgument = Annotated[str, typer.Argument(help="connector, knob, or with --recipe any product or mesh file.")]
-MonoOption = Annotated[bool, typer.Option("--mono", help="Grey pictures, for recipes with a Mono pixel format.")]
-
-
-def _color(mono: bool) -> Literal["rgb", "mono"]:
-    return "mono" if mono else "rgb"
-
-
-@dataset_app.command("simulate")
-def dataset_simulate(
-    product: ProductArgument,
-    out: OutOption = Path("data"),
-    good: Annotated[int, typer.Option(min=1, help="Good parts to train on.")] = 60,
-    calibrate: Annotated[int, typer.Option(min=1, help="Good parts held out for limits.")] = 80,
-    defective: Annotated[int, typer.Option(min=0, help="Defective test parts, mixed kinds; as many good ones.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed is another dataset.")] = 0,
-    mono: MonoOption = False,
-    recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="The product's recipe; default: its demo recipe.")
-    ] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="A collection: raw frames, some parts off their seat.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Render parts as the rig would see them, and solve them as the station would, or keep the --raw frames."""
-    from station.teach.training import simulate, simulate_collection
-
-    if raw:
-        folder = simulate_collection(product, out, good, calibrate, defective, seed, _color(mono), recipe)
-        say({"folder": str(folder)}, as_json, f"collection: {folder}; next: station train --data {folder}")
-        return
-
-    folder = simulate(
-        product, out, good=good, calibrate=calibrate, defective=defective, seed=seed, color=_color(mono), recipe=recipe
-    )
-    say({"folder": str(folder)}, as_json, f"dataset: {folder}")
+from station.errors import BadInput
 
 
 def train(
@@ -61,8 +23,8 @@ def train(
     data: Annotated[
         Path,
         typer.Option(
-            file_okay=False,
-            help="A collection (raw frames of parts), a data set, or the folder of simulated ones, made if absent.",
+            help="A collection (raw frames of parts), a data set, a folder in a layout of others "
+            "(docs/datasets.md), or the folder of simulated ones, made if absent.",
         ),
     ] = Path("data"),
     recipe: Annotated[
@@ -89,14 +51,19 @@ def train(
 ) -> None:
     """Train the product's model, export it, and write hash, limits and light levels into its recipe."""
     from station.teach import training
-    from station.teach.layouts.mvtec import is_layout
+    from station.teach.layouts.bring import is_from_elsewhere
     from station.teach.picture_training import train_on_pictures
 
-    if is_layout(data):
+    if is_from_elsewhere(data):
+        if recipe is not None:
+            raise BadInput(
+                f"{recipe}: a recipe judges what its own rig takes, and {data} is from elsewhere: leave out --recipe, "
+                "and the model is written beside the data"
+            )
         pictures = train_on_pictures(data, steps, preset, encoder, training.show_progress)
         say(pictures.as_dict(), as_json, pictures.as_text())
         return
-    report = training.train(product, data, recipe, steps, _color(mono), preset, disturbed, encoder)
+    report = training.train(product, data, recipe, steps, color_of(mono), preset, disturbed, encoder)
     say(report.as_dict(), as_json, report.as_text())
 
 

@@ -23,19 +23,20 @@ Cell = NDArray[np.uint8] | None  # RGB (h, w, 3); None is hatched
 
 
 def draw_grid(
-    title: str, columns: Sequence[str], rows: Sequence[str], cells: Sequence[Sequence[Cell]], cell: Size, note: str = ""
-) -> Image.Image:
+    title: str, columns: Sequence[str], rows: Sequence[str], cells: Sequence[Sequence[Cell]], cell: Size,
+    note: str = "", *, bar: bool = True,
+) -> Image.Image:  # fmt: skip
     """The grid as an RGB picture. `cells[row][column]` has the size `cell`, (width, height) in pixels.
 
-    A colour bar of the heat maps' scale stands at the right, and `note` below. ValueError unless there is a cell for
-    each row and column, of that size.
+    A colour bar of the heat maps' scale stands at the right if `bar`, and `note` below. ValueError unless there is a
+    cell for each row and column, of that size.
     """
     _check(columns, rows, cells, cell)
     measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     left = _MARGIN + max(text_width(measure, row, _SMALL) for row in rows) + GAP
     top = _MARGIN + _TITLE + _HEAD
     right = left + len(columns) * (cell[0] + GAP)
-    width, height = right + _BAR + 90 + _MARGIN, top + len(rows) * (cell[1] + GAP) + _HEAD + _MARGIN
+    width, height = right + (_BAR + 90 if bar else 0) + _MARGIN, top + len(rows) * (cell[1] + GAP) + _HEAD + _MARGIN
     sheet = Image.new("RGB", (width, height), _GROUND)
     draw = ImageDraw.Draw(sheet)
     heading = shortened(draw, title, _LARGE, width - 2 * _MARGIN)
@@ -48,7 +49,8 @@ def draw_grid(
         draw.text((left - GAP, y + cell[1] // 2), name, font=font(_SMALL), fill=INK, anchor="rm")
         for c, picture in enumerate(cells[r]):
             _paste(sheet, picture, (left + c * (cell[0] + GAP), y), cell)
-    _draw_bar(sheet, draw, right, top, len(rows) * (cell[1] + GAP) - GAP)
+    if bar:
+        _draw_bar(sheet, draw, right, top, len(rows) * (cell[1] + GAP) - GAP)
     foot = shortened(draw, note, _SMALL, width - 2 * _MARGIN)
     draw.text((_MARGIN, height - _MARGIN - _HEAD // 2), foot, font=font(_SMALL), fill=FAINT, anchor="lm")
     return sheet

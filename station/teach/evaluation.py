@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from models.dataset import Dataset, DatasetError, load_dataset
+from models.dataset import Dataset, DatasetError, load_dataset, sound
 from models.evaluate import EvaluationReport, report
 from models.evaluation_text import comparison_text, report_text
 from models.judgements import Method, judge_dataset
@@ -22,7 +22,7 @@ from station.documents.atomic import write_atomic
 from station.errors import BadInput
 from station.recipe.loaded import load_recipe
 from station.teach.evaluation_figures import draw_figures
-from station.teach.picture_training import prepared_pictures
+from station.teach.layouts.bring import prepared_set
 
 Protocol = Literal["part", "top", "independent", "ablation"]
 BASELINES = ("local", "global", "gaussian", "mapper")  # those of models/baselines/registry.py, whose import needs torch
@@ -69,7 +69,7 @@ def evaluate_data(
     if not (models or recipe or baselines):
         raise BadInput("--data needs something to judge it: give --model FILE, --recipe FILE or --baseline NAME")
     try:
-        dataset = load_dataset(prepared_pictures(data))
+        dataset = sound(load_dataset(prepared_set(data, show_progress)))
         methods, reports = [], []
         for method in _methods(dataset, models, recipe, baselines):
             methods.append(method)

@@ -30,6 +30,7 @@ from station.recipe.releases import refuse_version
 from station.rig.products import product_name
 from station.teach.dataset import simulate_dataset
 from station.teach.disturbance_table import DisturbanceTable, disturbance_table
+from station.teach.layouts.known import unknown
 from station.teach.limits import note_limits
 from station.teach.photographer import Color
 from station.teach.prepare import Prepared, prepare
@@ -249,7 +250,7 @@ def _product_of(data: Path) -> str:
     for name in (COLLECTION_INDEX, "index.json"):
         if (data / name).is_file():
             return str(json.loads((data / name).read_text("utf-8"))["product"])
-    raise BadInput(f"{data}: is neither a collection nor a data set: name a product, or another folder with --data")
+    raise BadInput(f"{unknown(data)}; or name a product")
 
 
 def _source(data: Path, loaded: LoadedRecipe, color: Color, progress: Callable[[str, float], None]) -> Path:

@@ -22,7 +22,8 @@ def evaluate(
     ] = None,
     recipe: Annotated[Path | None, typer.Option(help="Recipe; PRODUCT: its demo recipe.")] = None,
     data: Annotated[
-        Path | None, typer.Option(file_okay=False, help="A data set: judge its test parts instead, without any rig.")
+        Path | None,
+        typer.Option(help="A data set, also in a layout of others: judge its test parts instead, without any rig."),
     ] = None,
     model: Annotated[list[Path] | None, typer.Option(dir_okay=False, help="--data: model file; may recur.")] = None,
     baseline: Annotated[

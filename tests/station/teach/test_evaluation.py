@@ -51,7 +51,7 @@ def test_what_cannot_be_judged_is_refused_with_the_cure(small_dataset: Path, sma
         evaluate_data(small_dataset)
     with pytest.raises(BadInput, match="--figures needs a folder"):
         evaluate_data(small_dataset, [small_model], figures=True)
-    with pytest.raises(BadInput, match=r"index\.json is missing"):
+    with pytest.raises(BadInput, match="is neither a data set, nor a collection"):
         evaluate_data(tmp_path, [small_model])
     with pytest.raises(BadInput, match="--baseline flow: is unknown; there are local"):
         evaluate_data(small_dataset, baselines=["flow"])

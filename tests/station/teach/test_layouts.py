@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from station.errors import BadInput
-from station.teach.layouts.mvtec import FEWEST_TRAIN, dataset_from_layout, is_layout
-from station.teach.layouts.pictures import common_grid, read_linear
+from station.teach.layouts.decoded import read_linear
+from station.teach.layouts.mvtec import dataset_from_layout, is_layout
+from station.teach.layouts.pictures import common_grid
+from station.teach.layouts.source import FEWEST_TRAIN
 
 MASK = np.zeros((80, 100), np.uint8)
 MASK[20:30, 40:60] = 255
@@ -147,7 +149,7 @@ def _train_on_a_defect(folder: Path) -> None:
         (_shrink_a_mask, r"000_mask\.png is 100 x 40 px, but its picture is not"),
         (_clear_a_mask, r"000_mask\.png marks no pixel"),
         (_break_a_picture, r"002\.png is not a picture of 8 or 16 bits"),
-        (_leave_few, r"holds 24 pictures; training needs 25"),
+        (_leave_few, r"holds 24 good parts to learn from; training needs 25"),
         (_train_on_a_defect, r"train/bent: training uses good parts alone"),
     ],
 )
