@@ -144,6 +144,10 @@ GROUPS: Mapping[str, Entry] = {
         "station.commands.dataset:dataset_app",
         "Data sets of simulated or captured parts: make, import, export, count, show.",
     ),
+    "depth": Entry(
+        "station.commands.depth:depth_app",
+        "Depth of a view: integrated from its normals, or by a trained model; `station depth FOLDER --out DIR`.",
+    ),
     "calibrate": Entry(
         "station.commands.calibrate:calibrate_app",
         "Camera, lights, sensor, viewpoints: measured, with their uncertainties.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from station.commands.groups import command_group
 from station.commands.options import JsonOption, MonoOption, OutOption, color_of
 from station.commands.say import say
+from station.errors import BadInput
 
 dataset_app = command_group("Data sets of simulated or captured parts: make, import, export, count, show.")
 
@@ -35,11 +37,23 @@ def dataset_simulate(
         Path | None, typer.Option("--recipe", help="The product's recipe; default: its demo recipe.")
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="A collection: raw frames, some parts off their seat.")] = False,
+    depth: Annotated[
+        bool,
+        typer.Option("--depth", help="Views with exact depth of --good parts, on the rig as drawn: docs/depth.md."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Render parts as the rig would see them, and solve them as the station would, or keep the --raw frames."""
-    from station.teach.training import simulate, simulate_collection
+    from station.teach.training import show_progress, simulate, simulate_collection
 
+    if depth:
+        from station.depth.dataset import write_products
+
+        if raw or mono or recipe is not None:
+            raise BadInput("--depth takes neither --raw, --mono nor --recipe: it has viewpoints and lights of the rig")
+        written = write_products(out / f"{Path(product).stem}-depth", {product: good}, seed, show_progress)
+        say(asdict(written), as_json, written.as_text())
+        return
     if raw:
         folder = simulate_collection(product, out, good, calibrate, defective, seed, color_of(mono), recipe)
         say({"folder": str(folder)}, as_json, f"collection: {folder}; next: station train --data {folder}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +14,15 @@ OUTSIDE_WEIGHT = 1e-3  # of slopes where nothing is known: 0 would tear the surf
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Perspective:
+    """A camera whose rays spread: a pixel is smaller on what is nearer, and slopes off-centre are seen from aside."""
+
+    focal_px: float  # of the pictures' own grid
+    center_px: tuple[float, float]  # (x, y) of the optical axis
+    distance_mm: float  # of the part's middle from the entrance pupil, along the axis
 
 
 def slope_deg(normals: F32) -> F32:
@@ -53,20 +63,60 @@ def height_mm(
     the normals do not show (walls seen edge-on, cast shadows) are missing, and each separate piece has its own zero
     only as far as the background joins them. `weights` (H, W) in 0..1, default 1 where observable.
     """
-    seen = (np.abs(normals).sum(axis=0) > 0) & (normals[2] > LEAST_NZ)
+    seen = seen_for_height(normals)
     if not seen.any():
         return np.full(seen.shape, np.nan, np.float32)
+    z = filled_height_mm(normals, mm_per_px, weights, tolerance=tolerance, maximum_iterations=maximum_iterations)
+    return np.where(seen, z, np.float32(np.nan))
+
+
+def seen_for_height(normals: F32) -> NDArray[np.bool_]:
+    """(H, W) whether a pixel has a normal, and one that is not too steep for a slope."""
+    return np.asarray((np.abs(normals).sum(axis=0) > 0) & (normals[2] > LEAST_NZ), np.bool_)
+
+
+def filled_height_mm(
+    normals: F32,
+    mm_per_px: float,
+    weights: F32 | None = None,
+    *,
+    perspective: Perspective | None = None,
+    tolerance: float = 1e-5,
+    maximum_iterations: int = 300,
+) -> F32:
+    """(H, W) as `height_mm`, with the smoothest fill where nothing is observable; 0 where nothing is at all.
+
+    With `perspective` it integrates the logarithm of depth (Durou and Courteille, 2007), and `mm_per_px` is not used.
+    """
+    seen = seen_for_height(normals)
+    if not seen.any():
+        return np.zeros(seen.shape, np.float32)
     trust = np.where(seen, 1.0 if weights is None else weights.astype(np.float64), 0.0) + OUTSIDE_WEIGHT
-    nz = np.where(seen, normals[2], 1).astype(np.float64)
-    right = np.where(seen, -normals[0] / nz, 0) * mm_per_px  # dz per pixel to the right
-    down = np.where(seen, normals[1] / nz, 0) * mm_per_px  # and per pixel downward
+    right, down = _slopes(normals, seen, mm_per_px, perspective)
     edge_x = np.minimum(trust[:, 1:], trust[:, :-1])
     edge_y = np.minimum(trust[1:], trust[:-1])
     slope_x, slope_y = (right[:, 1:] + right[:, :-1]) / 2, (down[1:] + down[:-1]) / 2
     target = _divergence(edge_x * slope_x, edge_y * slope_y)
     z = _conjugate_gradients(edge_x, edge_y, target, tolerance, maximum_iterations)
     z -= z[seen].mean()
-    return np.where(seen, z, np.nan).astype(np.float32)
+    if perspective is not None:
+        z = -perspective.distance_mm * np.expm1(-z)  # z is minus the logarithm of depth over its mean
+        z -= z[seen].mean()
+    return np.asarray(z, np.float32)
+
+
+def _slopes(normals: F32, seen: NDArray[np.bool_], mm_per_px: float, view: Perspective | None) -> tuple[F64, F64]:
+    """Change of height per pixel to the right and downward, or of minus the logarithm of depth; 0 where not seen.
+
+    A point at depth Z on the ray (u, v) is Z (u, -v, -1); its changes with u and v are at right angles to the normal.
+    """
+    n = np.where(seen, normals, np.array([0, 0, 1], np.float32)[:, None, None]).astype(np.float64)
+    if view is None:
+        return -n[0] / n[2] * mm_per_px, n[1] / n[2] * mm_per_px
+    rows, columns = (np.arange(size, dtype=np.float64) for size in seen.shape)
+    u, v = (columns[None, :] - view.center_px[0]) / view.focal_px, (rows[:, None] - view.center_px[1]) / view.focal_px
+    facing = np.maximum(n[2] - u * n[0] + v * n[1], LEAST_NZ)
+    return np.where(seen, -n[0] / facing / view.focal_px, 0.0), np.where(seen, n[1] / facing / view.focal_px, 0.0)
 
 
 def _divergence(x: F64, y: F64) -> F64:

@@ -48,6 +48,7 @@ class ViewTruth:
     normals: NDArray[np.float32]  # (3, H, W), camera frame x right, y up, z toward the camera, relief included
     albedo: NDArray[np.float32]  # (3, H, W), diffuse RGB
     depth_mm: NDArray[np.float32]  # (H, W), along the optical axis from the entrance pupil
+    height_mm: NDArray[np.float32]  # (H, W), of the surface over the fixture's plate
     faces: NDArray[np.int16]  # (H, W), index into Part.faces; 0 the fixture
     part_mask: NDArray[np.bool_]  # (H, W)
     defect_mask: NDArray[np.bool_]  # (H, W), visible points in a defect's footprint or not as on the good part
@@ -127,7 +128,7 @@ class Scene:
         return out.astype(np.uint8) if bits == 8 else out
 
     def truth(self, pose: Pose, binning: int, roi: Roi | None = None) -> ViewTruth:
-        """Normals, albedo, depth, faces and masks of a view, exact at pixel centres.
+        """Normals, albedo, depth, height, faces and masks of a view, exact at pixel centres.
 
         `roi` is x, y, width, height in binned pixels, None the whole sensor. Raises ValueError for a bad region.
         """
@@ -142,7 +143,8 @@ class Scene:
             )
             marks |= (faces != whole_faces) | (np.abs(depth - whole_depth) > _DEPTH_STEP_MM)
             marks |= (np.abs(albedo - whole_albedo) > _COLOUR_STEP).any(axis=0)
-        return ViewTruth(normals, albedo, depth, faces, faces > 0, marks)
+        height = _height_mm(depth, stand.position, stand.rays(binning, area))
+        return ViewTruth(normals, albedo, depth, height, faces, faces > 0, marks)
 
     def shadow(self, pose: Pose, channel: int, binning: int, roi: Roi | None = None) -> NDArray[np.bool_]:
         """(H, W): True where a directional channel's light does not reach the surface (attached or cast)."""
@@ -315,6 +317,15 @@ def _camera_inputs(packed: Packed, stand: Standpoint, binning: int, area: Roi) -
 
 def _light_grids(packed: Packed, stand: Standpoint, light: Light) -> list[Grid]:
     return [build_grid(packed, stand.head_point(light.position_mm))]
+
+
+def _height_mm(
+    depth_mm: NDArray[np.float32], position: NDArray[np.float64], rays: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """(H, W) height over the plate of what the rays meet at these depths; rays (9,) as `Standpoint.rays` has them."""
+    rows, columns = (np.arange(n, dtype=np.float64) for n in depth_mm.shape)
+    upward = rays[2] + columns[None, :] * rays[5] + rows[:, None] * rays[8]
+    return np.asarray(position[2] + depth_mm * upward, np.float32)
 
 
 def lamp(stand: Standpoint, light: Light) -> NDArray[np.float64]:

@@ -1,0 +1,63 @@
+"""The doors to the depth model, which lives in `models/` with torch: opened only when a method or training needs it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.depth_views import DepthDataError, DepthView
+from station.errors import BadInput
+
+F32 = NDArray[np.float32]
+Form = Literal["residual", "literal"]
+Method = Literal["integrate", "generate", "residual"]
+SAMPLE, TRAIN = "models.generative.sample", "models.generative.train"
+
+
+def depth_of(view: DepthView, model: Path, method: Method, steps: int, samples: int, seed: int) -> tuple[F32, F32]:
+    """Height and its standard deviation, both (H, W) mm, from a trained model.
+
+    Raises BadInput where the extra is not installed, or file and method do not fit each other.
+    """
+    if not model.is_file():
+        raise BadInput(f"--model {model}: no such file; `station depth train DATA --out MODEL` writes one")
+    called = _function(SAMPLE, "depth_of")
+    depth_mm, std_mm = _answered(lambda: called(view, model, method, steps, samples, seed))
+    return _checked(depth_mm, view), _checked(std_mm, view)
+
+
+def train_depth(
+    data: Path, out: Path, form: Form, seed: int, steps: int, resume: bool, report: Callable[[str], None]
+) -> None:
+    """Train the depth model on a folder of views. Raises BadInput as `depth_of` does, and for a bad folder."""
+    called = _function(TRAIN, "train_depth")
+    _answered(lambda: called(data, out, form, seed, steps, resume, report))
+
+
+def _answered(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except (DepthDataError, ValueError) as error:
+        raise BadInput(str(error)) from error
+
+
+def _function(module: str, name: str) -> Callable[..., Any]:
+    try:
+        return cast(Callable[..., Any], getattr(importlib.import_module(module), name))
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"the depth model needs the module {error.name}, which is not here: "
+            'pip install "facet-station[generative]", or use --method integrate'
+        ) from error
+
+
+def _checked(found: object, view: DepthView) -> F32:
+    height = np.asarray(found, np.float32)
+    if height.shape != view.shape or not np.isfinite(height).all():
+        raise BadInput(f"the model answered {height.shape} for a view of {view.shape}, or values that are not finite")
+    return height
