@@ -26,7 +26,7 @@ class DepthConfig:
     predict: Literal["velocity", "noise"] = "velocity"  # A2 is printed for the noise
     latent_channels: int = 4
     widths: tuple[int, int] = (48, 96)  # of the U-Net and the conditioner, at 1/4 and 1/8 of the picture's size
-    decoder_width: int = 24  # of the decoder at full size; twice that at 1/4
+    decoder_width: int = 16  # of the decoder at full size; twice that at 1/4
     heads: int = 3
     prototypes: int = 8  # M of the UCP, at each level
     guided_decoder: bool = True  # the decoder sees picture and normals at full size; printed: the latent alone
