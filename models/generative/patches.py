@@ -54,13 +54,13 @@ def inputs_of(view: DepthView, units: Units, config: DepthConfig) -> tuple[F32, 
     if config.form == "residual":
         maps += [view.integrated / np.float32(view.pixel_mm * units.integrated_px), view.reliability]
     picture: F32 = np.sqrt(np.clip(view.picture, 0, 1)).astype(np.float32)
-    return picture, np.stack(maps).astype(np.float32)
+    return picture, np.asarray(np.stack(maps), np.float32)
 
 
 def target_px(view: DepthView, config: DepthConfig) -> F32:
     """(H, W) in pixels, mean 0 over `valid`, 0 elsewhere: the true height, or what integration misses of it."""
     true = view.depth - view.integrated if config.form == "residual" else view.depth
-    return np.where(view.valid, centred(true, view.valid), np.float32(0)) / np.float32(view.pixel_mm)
+    return np.asarray(np.where(view.valid, centred(true, view.valid), 0) / view.pixel_mm, np.float32)
 
 
 def measure_units(views: Sequence[DepthView], config: DepthConfig) -> Units:
