@@ -47,7 +47,7 @@ class DepthConfig:
     clip_norm: float = 1.0
     average_decay: float = 0.995  # of the U-Net's averaged weights, which are those that are kept
     sampling_steps: int = 10  # of DDIM, while calibrating; the default afterwards
-    samples: int = 8  # likewise
+    samples: int = 4  # likewise
     calibrate_patches: int = 96  # held-out patches at most
     seed: int = 0
 
