@@ -89,7 +89,7 @@ def test_losses_fall_on_a_small_set() -> None:
     reconstruction = [first.step(n)["reconstruction"] for n in range(steps)]
     first.finish()
     assert np.mean(reconstruction[-5:]) < 0.5 * reconstruction[0]
-    latents = model.x_0(Batch.of(VIEWS, units, config).height)
+    latents = model.x_0(Batch.of(VIEWS, units, config).height).detach()
     assert float(latents.std()) == pytest.approx(1, abs=0.1)
     second = DiffusionStage(model, _Fixed(), units, steps)  # type: ignore[arg-type]
     noise = [second.step(n)["noise"] for n in range(steps)]
