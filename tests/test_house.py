@@ -25,6 +25,7 @@ ROOMS = {
     "PyQt6": "station/console",
     "torch": "models",
     "onnx": "models",
+    "diffusers": "models/generative",
     "trimesh": "drivers/simulated/scene/meshes",
     "embreex": "drivers/simulated/scene/meshes",
     "manifold3d": "drivers/simulated/scene/meshes",

@@ -1,0 +1,57 @@
+"""Samples of held-out patches beside their truth, from which `spread.py` learns what their spread is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.depth_views import DepthView, centred
+from models.generative.depth_model import DepthModel
+from models.generative.patches import Batch, PatchSource, Units, target_px
+from models.generative.spread import Drawn, Spread, fit_spread
+
+BATCH = 16
+
+
+def calibrate(model: DepthModel, units: Units, source: PatchSource, seed: Sequence[int]) -> Spread:
+    """Draw samples for held-out patches and fit the spread to them."""
+    config = model.config
+    model.eval()
+    held_out = source.each(seed, config.calibrate_patches)
+    generator = torch.Generator().manual_seed(seed[0])
+    drawn: list[Drawn] = []
+    for start in range(0, len(held_out), BATCH):
+        some = held_out[start : start + BATCH]
+        drawn += draw_patches(model, units, some, config.sampling_steps, config.samples, generator)
+    return fit_spread(
+        drawn, shrink=config.form == "residual", sampling_steps=config.sampling_steps, samples=config.samples
+    )
+
+
+def draw_patches(
+    model: DepthModel, units: Units, patches: Sequence[tuple[str, DepthView]], steps: int, samples: int,
+    generator: torch.Generator,
+) -> list[Drawn]:  # fmt: skip
+    """Mean and spread of `samples` draws for each patch, with the name of its part."""
+    batch = Batch.of([view for _, view in patches], units, model.config)
+    with torch.no_grad():
+        heights = [model.draw(batch.picture, batch.geometry, steps, generator)[:, 0].numpy() for _ in range(samples)]
+    stack = np.stack(heights) * np.float32(units.height_px)
+    return [_drawn(part, view, stack[:, n], model) for n, (part, view) in enumerate(patches)]
+
+
+def _drawn(part: str, view: DepthView, samples: NDArray[np.float32], model: DepthModel) -> Drawn:
+    level = np.stack([centred(sample, view.valid) for sample in samples])
+    std = level.std(axis=0, ddof=min(1, len(samples) - 1))
+    return Drawn(
+        part=part,
+        mean=level.mean(axis=0),
+        std=std,
+        true=target_px(view, model.config),
+        valid=view.valid,
+        observed=view.mask,
+        steps=view.steps,
+    )

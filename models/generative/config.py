@@ -1,0 +1,84 @@
+"""Settings of the depth model, plain records that go into the model file; docs/depth-model.md has the reasons.
+
+The paper gives neither sizes nor weights nor the number of noise levels. Where a line departs from the printed
+equation, a switch gives the printed one, and `printed()` sets all of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Form = Literal["residual", "literal"]
+FORMS: tuple[Form, ...] = ("residual", "literal")
+LATENT_STRIDE = 4  # pixels for each cell of the latent
+COARSEST_STRIDE = 8  # of the lowest level; a patch's side is a multiple of it
+
+
+@dataclass(frozen=True, slots=True)
+class DepthConfig:
+    """Everything that training needs besides the data. `heads` divides both widths, and 8 divides all widths."""
+
+    form: Form = "residual"  # literal: depth from scratch, without the integrated height (the paper's)
+    patch_px: int = 64  # side of what the network sees at once
+    levels: int = 400  # T of A1
+    predict: Literal["velocity", "noise"] = "velocity"  # A2 is printed for the noise
+    latent_channels: int = 4
+    widths: tuple[int, int] = (48, 96)  # of the U-Net and the conditioner, at 1/4 and 1/8 of the picture's size
+    decoder_width: int = 16  # of the decoder at full size; twice that at 1/4
+    heads: int = 3
+    prototypes: int = 8  # M of the UCP, at each level
+    guided_decoder: bool = True  # the decoder sees picture and normals at full size; printed: the latent alone
+    joined_input: bool = True  # the U-Net's input also gets the finest features, place by place; printed: attention
+    gate: Literal["centred", "printed"] = "centred"  # A6
+    gate_beta: float = 4.0  # beta_l at the start; it is learned
+    adversarial: Literal["hinge", "non_saturating", "printed"] = "hinge"  # A4
+    adversarial_weight: float = 0.01
+    latent_noise: float = 0.1  # added to latents while the decoder learns, so that it bears the U-Net's errors
+    latent_penalty: float = 1e-3  # on the square of latents, so that this noise counts
+    steps: int = 2000  # of both stages together
+    autoencoder_share: float = 0.3  # of these steps
+    adversarial_start: float = 0.5  # share of the first stage after which the discriminator joins
+    batch: int = 16
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    warm_up_steps: int = 50
+    clip_norm: float = 1.0
+    average_decay: float = 0.995  # of the U-Net's averaged weights, which are those that are kept
+    sampling_steps: int = 10  # of DDIM, while calibrating; the default afterwards
+    samples: int = 4  # likewise
+    calibrate_patches: int = 96  # held-out patches at most
+    seed: int = 0
+
+    @property
+    def geometry_channels(self) -> int:
+        """Normals and mask; for the residual form also the integrated height and its reliability."""
+        return 6 if self.form == "residual" else 4
+
+    @property
+    def autoencoder_steps(self) -> int:
+        """Steps of the first stage; at least one."""
+        return max(1, round(self.steps * self.autoencoder_share))
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> DepthConfig:
+        """Reads what `to_dict` wrote."""
+        return cls(**{**raw, "widths": tuple(raw["widths"])})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; they stand in the model file under `config`."""
+        return dataclasses.asdict(self)
+
+
+def printed(form: Form = "literal") -> DepthConfig:
+    """The letter of A1 to A6, for comparisons; what the paper leaves open keeps our values."""
+    return DepthConfig(
+        form=form,
+        predict="noise",
+        guided_decoder=False,
+        joined_input=False,
+        gate="printed",
+        gate_beta=1.0,
+        adversarial="printed",
+    )
