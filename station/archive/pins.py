@@ -8,6 +8,7 @@ first and the file written from all rows, so that a data base that was lost gets
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from station.archive.errors import ArchiveError, ArchiveNotFound, InspectionNotF
 from station.archive.folder import PINS
 from station.archive.tables import InspectionRow, PinRow, ThinningRow
 from station.documents.atomic import write_atomic
+
+log = logging.getLogger(__name__)
 
 LONGEST_BY = 255
 
@@ -54,6 +57,20 @@ def pin(database: Path, inspection_ids: Iterable[str], by: str) -> list[str]:
         raise ArchiveError(f"{database.parent}: a part cannot be pinned: {error}; free the disk") from error
     finally:
         engine.dispose()
+
+
+def pin_as_named(database: Path, inspection_ids: Iterable[str], by: str) -> list[str]:
+    """`pin`, for what names parts of an archive that it only reads: one that takes no pin is reported in the log.
+
+    An archive that cannot be written to loses no frame either, as long as that is so.
+    """
+    try:
+        return pin(database, inspection_ids, by)
+    except InspectionNotFound:
+        raise
+    except ArchiveError as error:
+        log.warning("the raw frames that %s needs may be thinned later: %s", by, error)
+        return []
 
 
 def _pinned(session: Session, root: Path, inspection_id: str, by: str) -> bool:

@@ -19,9 +19,9 @@ class PassRule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     thin: bool = True  # false: no raw frame is ever removed
-    kept_days: float = Field(30.0, ge=0, le=36_500)  # every PASS, for that long
-    kept_latest: int = Field(200, ge=0, le=1_000_000)  # the latest inspections, however full the disk is
-    then_one_in: int = Field(50, ge=1, le=1_000_000)  # and one in so many for good; 1 keeps every one
+    kept_days: float = Field(default=30.0, ge=0, le=36_500)  # every PASS, for that long
+    kept_latest: int = Field(default=200, ge=0, le=1_000_000)  # the latest inspections, however full the disk is
+    then_one_in: int = Field(default=50, ge=1, le=1_000_000)  # and one in so many for good; 1 keeps every one
 
 
 class Watermarks(BaseModel):
@@ -29,9 +29,11 @@ class Watermarks(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    warn_below_percent: float = Field(20.0, ge=0, le=100)
-    thin_below_percent: float = Field(10.0, ge=0, le=100)  # from here on, whatever `kept_days` says, the oldest first
-    refuse_below_gb: float = Field(1.0, ge=0, le=1_000_000)
+    warn_below_percent: float = Field(default=20.0, ge=0, le=100)
+    thin_below_percent: float = Field(
+        default=10.0, ge=0, le=100
+    )  # from here on, whatever `kept_days` says, the oldest first
+    refuse_below_gb: float = Field(default=1.0, ge=0, le=1_000_000)
 
     @model_validator(mode="after")
     def _are_in_order(self) -> Watermarks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
@@ -30,7 +30,8 @@ from station.archive.folder import (
 from station.archive.light_rows import light_readings
 from station.archive.lock import WriterLock
 from station.archive.orphans import interrupted_folders, put_in_order, unfinished_folders
-from station.archive.outlook import Outlook, outlook
+from station.archive.outlook import Mark, Outlook, free_of, mark_at, outlook
+from station.archive.pins import pin_as_named
 from station.archive.pixels import read_tiff
 from station.archive.records import InspectionRecord, ViewRecord
 from station.archive.retention import Retention, read_retention
@@ -118,6 +119,10 @@ class Archive:
     def outlook(self) -> Outlook:
         """How much room there is, and for how many days. Raises ArchiveError, DocumentError."""
         return outlook(self._root, self._engine, self.retention)
+
+    def is_to_be_thinned(self) -> bool:
+        """Whether the disk has less free than the watermark from which raw frames go whatever their age."""
+        return mark_at(*free_of(self._root), self.retention) in (Mark.THIN, Mark.REFUSE)
 
     def thinning(self) -> Thinning:
         """What removes raw frames by the retention's rule. A reader's can only show what would go."""
@@ -245,6 +250,15 @@ class Archive:
             *verify_record(folder, row.manifest_sha256),
             *mark_in_doubt(folder, thinned_of(self._engine, [inspection_id]).get(inspection_id)),
         ]
+
+    def pin(self, inspection_ids: Iterable[str], by: str) -> list[str]:
+        """Keep these raw frames for good, since `by` names them; a reader may call it. See `pins.pin_as_named`."""
+        return pin_as_named(self._root / DATABASE, inspection_ids, by)
+
+    def thinned_sentence(self, inspection_id: str) -> str:
+        """When and by which rule its raw frames were removed; empty where they were not. Raises ArchiveError."""
+        mark = read_mark(self.folder(inspection_id))
+        return "" if mark is None else mark.sentence()
 
     def folder(self, inspection_id: str) -> Path:
         """Raises ArchiveError for an id that is not in the archive."""

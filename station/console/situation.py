@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from station.archive.outlook import Outlook
 from station.engine.events import (
     AcquisitionDone,
     Event,
@@ -16,6 +17,7 @@ from station.engine.events import (
     RecipePrepared,
     RecipeRead,
     ResultReady,
+    RoomWatched,
     State,
     StateChanged,
     StepDone,
@@ -60,6 +62,7 @@ class Situation:
     is_stopping: bool = False  # STOP was pressed for this part: a second press aborts
     is_resetting: bool = False  # RESET was pressed, and the engine has not answered
     lights: LightsWatched | None = None
+    room: Outlook | None = None  # of the archive's disk, as it was at last
     seen_lights: set[tuple[str, str]] = field(default_factory=set)  # keys of warnings that were acknowledged
 
     @property
@@ -156,6 +159,8 @@ class Situation:
         elif isinstance(event, LightsWatched):
             self.lights = event
             self.seen_lights &= {warning.key for warning in event.warnings}
+        elif isinstance(event, RoomWatched):
+            self.room = event.outlook
         if self.is_busy:
             self.is_starting = False
 

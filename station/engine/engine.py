@@ -27,6 +27,7 @@ from station.engine.events import (
     Listener,
     RecipePrepared,
     ResultReady,
+    RoomWatched,
     State,
     StateChanged,
 )
@@ -35,6 +36,7 @@ from station.engine.job import Job, JobResult, broke_off, inspection_of, provena
 from station.engine.light_watch import LightWatch
 from station.engine.listeners import Listeners
 from station.engine.preparation import Prepared, RecipeFiles, prepare, read_recipe_files
+from station.engine.retention_watch import RetentionWatch
 from station.engine.storing import REMEDY as STORING_REMEDY
 from station.engine.storing import Stored, Storing, not_stored
 from station.errors import StationFault
@@ -83,6 +85,7 @@ class Engine:
         self._unstored_reason = ""  # with which Error was entered, where the archive alone is the cause
         self._recipe_to_resume: Path | None = None  # of a reset that lost its prepared recipe on the way
         self._watch = DeviceWatch(self._look_at_rest)
+        self._retention = RetentionWatch(archive, self._listeners.emit)
 
     # -- listening --------------------------------------------------------------------------
 
@@ -126,6 +129,10 @@ class Engine:
     def lights_event(self) -> LightsWatched | None:
         """How the lights did at last, for a listener that comes late; None before a recipe was prepared."""
         return self._lights.latest
+
+    def room_event(self) -> RoomWatched | None:
+        """How much room the archive had at last, for a listener that comes late; None before the first look."""
+        return self._retention.latest
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Events arrive on the engine's threads; returns the function that ends the subscription."""
@@ -190,6 +197,7 @@ class Engine:
             thread = threading.Thread(
                 target=self._run, args=(job, self._prepared, self._rig, stop, announced), name="acquire"
             )
+            self._retention.hold()
             self._begin(thread)
         announced.wait()  # without the lock: a listener may call any verb on hearing of it
         return job.inspection_id
@@ -201,6 +209,7 @@ class Engine:
             thread.start()
         except BaseException as error:
             self._state = before
+            self._retention.release()
             if isinstance(error, RuntimeError):
                 text = f"the machine can start no thread ({error}): close other programs, then start again"
                 raise NotNow(text) from error
@@ -278,6 +287,7 @@ class Engine:
         with self._lock:
             self._close_rig()
             self._enter(State.PREOPERATIONAL, HOMING_IS_DUE)
+        self._retention.close()
         self._watch.close()  # not under the lock, which its turn may hold
 
     @property
@@ -346,6 +356,7 @@ class Engine:
         except RuntimeError as error:
             self._fault(error)
             raise NotNow(f"the devices cannot be watched: {error}; close other programs, then reset") from error
+        self._retention.start()
         self._standing_fault = None
         self._enter(State.INITIALIZED)
 
@@ -394,6 +405,8 @@ class Engine:
             log.exception("inspection %s broke off", job.inspection_id)
             if self._state is State.SINGLE_EXECUTION:
                 self._fault(error)
+        finally:
+            self._retention.release()
 
     def _result_of(self, job: Job, prepared: Prepared, rig: Rig, stop: StopSignal) -> JobResult:
         """What came of the job. Whatever breaks it off, its part is UNDECIDED, the arm held and the lights off."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from station.archive.outlook import Outlook
 from station.inspection.result import Inspection, ViewResult
 from station.lights.trend import LightHistory
 from station.lights.warning import LightWarning
@@ -119,6 +120,13 @@ class LightsWatched:
     histories: tuple[LightHistory, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RoomWatched:
+    """How much room the archive has and for how many days: reported after every part, and at rest."""
+
+    outlook: Outlook
+
+
 Event = (
     StateChanged
     | RecipeRead
@@ -130,5 +138,6 @@ Event = (
     | ResultReady
     | Fault
     | LightsWatched
+    | RoomWatched
 )
 Listener = Callable[[Event], None]
