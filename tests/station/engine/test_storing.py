@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -236,14 +236,21 @@ def test_start_is_refused_before_anything_moves_where_the_part_could_not_be_stor
 def test_start_is_refused_where_the_disk_has_no_room_for_a_part_of_this_recipe(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Issue 12, point 7: first for the record itself, then for what the watermark wants left after it."""
     free = 64_000_999  # of the 64 MB reserve and the bench's record of 1000 bytes
-    monkeypatch.setattr("station.archive.room.shutil.disk_usage", lambda _: contextlib.nullcontext(free))
-    monkeypatch.setattr(contextlib.nullcontext, "free", property(lambda own: own.enter_result), raising=False)
+    disk = SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=free, total=10**12))
+    monkeypatch.setattr("station.archive.outlook.shutil", disk)
     with pytest.raises(ArchiveError, match=r"64 MB free, the next part may need 64 MB; free the disk"):
         in_time(lambda: bench.engine.start_single_job("P-1"))
+    free = 1_000_000_999
+    with pytest.raises(
+        ArchiveError, match=r"1\.00 GB free, and 1 GB must be left .* \(refuse_below_gb in retention\.yaml"
+    ):
+        in_time(lambda: bench.engine.start_single_job("P-1"))
+    assert bench.engine.state is State.READY
     free += 1
-    monkeypatch.setattr("station.archive.room.shutil.disk_usage", lambda _: contextlib.nullcontext(free))
     in_time(lambda: bench.engine.inspect("P-1"))
+    assert bench.results()[-1].is_stored
 
 
 def test_a_device_fault_and_a_full_disk_are_both_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
