@@ -30,9 +30,7 @@ class Watermarks(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     warn_below_percent: float = Field(default=20.0, ge=0, le=100)
-    thin_below_percent: float = Field(
-        default=10.0, ge=0, le=100
-    )  # from here on the oldest go at any age
+    thin_below_percent: float = Field(default=10.0, ge=0, le=100)  # from here on the oldest go at any age
     refuse_below_gb: float = Field(default=1.0, ge=0, le=1_000_000)
 
     @model_validator(mode="after")

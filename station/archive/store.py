@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -27,20 +27,19 @@ from station.archive.folder import (
     verify_record,
     write_record,
 )
+from station.archive.housekeeping import Housekeeping
 from station.archive.light_rows import light_readings
 from station.archive.lock import WriterLock
 from station.archive.orphans import interrupted_folders, put_in_order, unfinished_folders
-from station.archive.outlook import Mark, Outlook, free_of, mark_at, outlook
 from station.archive.pins import pin_as_named
 from station.archive.pixels import read_tiff
 from station.archive.records import InspectionRecord, ViewRecord
-from station.archive.retention import Retention, read_retention
 from station.archive.room import check_room
 from station.archive.rows import insert_record
 from station.archive.spool import spool_of
 from station.archive.tables import InspectionRow, LightRow
 from station.archive.thinned import read_mark
-from station.archive.thinning import Thinning, mark_in_doubt, thinned_of
+from station.archive.thinning import mark_in_doubt, thinned_of
 from station.archive.view_files import view_result
 from station.archive.words import all_words, words_of
 from station.documents.atomic import sync_folder
@@ -61,6 +60,7 @@ class Archive:
         self._engine = engine
         self._lock = lock
         self._spool = spool_of(root)
+        self.housekeeping = Housekeeping(root, engine, is_writer=lock is not None)
         self.notes: tuple[str, ...] = ()  # what the opening found and put in order, for a person to read
         self._without_row: set[str] = set()  # inspections whose folder is whole and whose row was refused
 
@@ -90,7 +90,7 @@ class Archive:
             lock.release()
             raise
         try:
-            archive.retention  # noqa: B018 - a file that cannot be used is refused now, not at the first part
+            archive.housekeeping.retention  # noqa: B018 - a file that cannot be used is refused before the first part
             archive.notes = put_in_order(root, archive._engine, archive._spool)
         except BaseException:
             archive.close()
@@ -110,23 +110,6 @@ class Archive:
         self._engine.dispose()
         if self._lock is not None:
             self._lock.release(is_in_order=True)
-
-    @cached_property
-    def retention(self) -> Retention:
-        """Which raw frames are kept, and the watermarks: `retention.yaml` in the archive. Raises DocumentError."""
-        return read_retention(self._root)
-
-    def outlook(self) -> Outlook:
-        """How much room there is, and for how many days. Raises ArchiveError, DocumentError."""
-        return outlook(self._root, self._engine, self.retention)
-
-    def is_to_be_thinned(self) -> bool:
-        """Whether the disk has less free than the watermark from which raw frames go whatever their age."""
-        return mark_at(*free_of(self._root), self.retention) in (Mark.THIN, Mark.REFUSE)
-
-    def thinning(self) -> Thinning:
-        """What removes raw frames by the retention's rule. A reader's can only show what would go."""
-        return Thinning(self._root, self._engine, self.retention)
 
     def record(self, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> Path:
         """Store everything; returns the record's folder once disk and data base have it.
@@ -169,7 +152,7 @@ class Archive:
     def check_room(self, record_bytes: int) -> None:
         """Raise ArchiveError where a record of that size could not be stored now: space, rights, a locked data base."""
         self._require_writer()
-        check_room(self._root, self._engine, record_bytes, self.retention)
+        check_room(self._root, self._engine, record_bytes, self.housekeeping.retention)
 
     def keep_document(self, path: Path, sha256: str, suffix: str = ".yaml") -> Path:
         """Keep a copy of a file that inspections name by its SHA-256, once per content; returns the copy's path.

@@ -29,7 +29,7 @@ def archive_room(archive: ArchiveOption, as_json: JsonOption = False) -> None:
     from station.archive.outlook import Mark
 
     with Archive.open(archive, read_only=True) as store:
-        found = store.outlook()
+        found = store.housekeeping.outlook()
     say(found.as_dict(), as_json, found.as_text())
     raise typer.Exit(ExitCode.DONE if found.mark is Mark.WELL else ExitCode.FOUND)
 
@@ -50,7 +50,7 @@ def archive_thin(
 
     with Archive.open(archive, read_only=dry_run, purpose="a thinning") as store:
         if dry_run:
-            found = list(store.thinning().candidates(is_disk_full=whatever_age))
+            found = store.housekeeping.would_thin(is_disk_full=whatever_age)
             say(*_would_go(archive, store, found, whatever_age=whatever_age, as_json=as_json))
             return
         for note in store.notes:
@@ -139,17 +139,15 @@ def _pinned(archive: Path, asked: dict[str, str], named: dict[str, str]) -> tupl
 
 
 def _thinned(store: Archive, *, whatever_age: bool) -> ThinReport:
-    from station.archive.gate import Gate
-    from station.archive.thinning import thin_all
-
-    return thin_all(store.thinning(), Gate(), is_disk_full=lambda: whatever_age or store.is_to_be_thinned())
+    keeping = store.housekeeping
+    return keeping.thin(is_disk_full=lambda: whatever_age or keeping.is_to_be_thinned())
 
 
 def _would_go(
     archive: Path, store: Archive, found: list[Candidate], *, whatever_age: bool, as_json: bool
 ) -> tuple[dict[str, object], bool, str]:
     size = sum(candidate.bytes for candidate in found)
-    rule = store.retention.rule_text(is_disk_full=whatever_age)
+    rule = store.housekeeping.retention.rule_text(is_disk_full=whatever_age)
     lines = [
         f"{archive}: {rule}",
         f"{len(found)} PASS would lose their raw frames, {size / 1e6:.1f} MB; nothing is done",

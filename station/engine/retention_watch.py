@@ -11,7 +11,6 @@ from collections.abc import Callable
 from station.archive import Archive, ArchiveError
 from station.archive.gate import Gate, Held
 from station.archive.outlook import Mark, Outlook
-from station.archive.thinning import thin_all
 from station.engine.events import RoomWatched
 from station.errors import BadInput
 
@@ -87,8 +86,10 @@ class RetentionWatch:
         """Report the room; thin what is due; report it again where that has changed it."""
         with self._gate.step():
             found = self._report()
-        thinning = self._archive.thinning()
-        report = thin_all(thinning, self._gate, is_disk_full=self._archive.is_to_be_thinned, go_on=self._goes_on)
+        report = self._archive.housekeeping.thin(self._gate, go_on=self._goes_on)
+        if found.mark is not Mark.WELL:
+            with self._gate.step():
+                self._archive.housekeeping.keep_reserve()
         for problem in report.problems:
             log.warning("not thinned: %s", problem)
         if report.parts:
@@ -97,7 +98,7 @@ class RetentionWatch:
                 self._report()
 
     def _report(self) -> Outlook:
-        found = self._archive.outlook()
+        found = self._archive.housekeeping.outlook()
         self.latest = RoomWatched(found)
         if found.mark is not self._warned and found.mark is not Mark.WELL:
             log.warning("%s; what to do: %s", found.sentence(), found.remedy)

@@ -14,11 +14,9 @@ from hypothesis import strategies as st
 from made_records import make_frames, make_inspection
 
 from station.archive import Archive, thinning
-from station.archive.gate import Gate
 from station.archive.ids import first_id_of
 from station.archive.retention import FILE
 from station.archive.store import DATABASE
-from station.archive.thinning import thin_all
 from station.archive.words import give_word
 from station.inspection.result import Verdict
 from station.inspection.words import Word
@@ -96,7 +94,7 @@ class World:
             self.must_keep.add(name)
 
     def _thin(self, archive: Archive) -> None:
-        assert thin_all(archive.thinning(), Gate(), is_disk_full=lambda: False).problems == []
+        assert archive.housekeeping.thin(is_disk_full=lambda: False).problems == []
 
     def _killed(self, where: str, count: int) -> None:
         """At that step of the thinning; what a dead process leaves is a lock that is free and no word of order."""
@@ -131,8 +129,8 @@ def _place(archive: Archive, name: str) -> int:
     return [row.inspection_id for row in archive.history(1000)].index(name)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
-@given(st.lists(ACTION, min_size=4, max_size=12))
+@settings(max_examples=7, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(st.lists(ACTION, min_size=4, max_size=9))
 def test_in_any_order_the_archive_opens_and_each_verdict_is_there(actions: list[tuple[str, Any]]) -> None:
     """Issue 12, point 7."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

@@ -23,7 +23,6 @@ from station.archive.ids import first_id_of
 from station.archive.pins import pin, pin_as_named
 from station.archive.retention import FILE, Retention
 from station.archive.store import DATABASE
-from station.archive.thinning import thin_all
 from station.archive.words import give_word
 from station.documents.errors import DocumentError
 from station.inspection.result import Verdict
@@ -49,7 +48,7 @@ def thin_until_killed(folder, where, count):
         real(*given)
     setattr(thinning, where, dying)
     with Archive.open(folder) as archive:
-        thinning.thin_all(archive.thinning(), Gate(), is_disk_full=lambda: False)
+        archive.housekeeping.thin(is_disk_full=lambda: False)
 
 for case in sys.argv[2:]:
     if (pid := os.fork()) == 0:
@@ -90,7 +89,7 @@ def stored(archive: Archive, verdict: Verdict = Verdict.PASS, days_old: float = 
 
 def thin(archive: Archive, *, is_disk_full: Callable[[], bool] = lambda: False, gate: Gate | None = None) -> list[str]:
     """Thin what is due; returns the inspections that are thinned now, by their marks."""
-    report = thin_all(archive.thinning(), gate or Gate(), is_disk_full=is_disk_full)
+    report = archive.housekeeping.thin(gate, is_disk_full=is_disk_full)
     assert report.problems == []
     return [row.inspection_id for row in archive.history(1000) if archive.thinned_sentence(row.inspection_id)]
 
@@ -173,8 +172,10 @@ def test_one_in_n_and_the_latest_stay_and_a_full_disk_takes_the_oldest_first(roo
     with Archive.open(root) as archive:
         names = [stored(archive, days_old=20 - n) for n in range(10)]
         assert thin(archive) == [], "none is older than 30 days"
-        due = [found.inspection_id for found in archive.thinning().candidates(is_disk_full=True)]
-        assert due == [n for n in names[:-2] if not archive.retention.is_spared(n)], "in the order of their age"
+        due = [found.inspection_id for found in archive.housekeeping.would_thin(is_disk_full=True)]
+        assert due == [n for n in names[:-2] if not archive.housekeeping.retention.is_spared(n)], (
+            "in the order of their age"
+        )
         assert due
         room = iter([True, True, True, False, False])  # asked before the pass and before each part
         assert thin(archive, is_disk_full=lambda: next(room)) == due[:2][::-1]
@@ -196,7 +197,7 @@ def test_settings_that_cannot_be_used_are_refused_at_the_opening_with_their_line
         Archive.open(root)
     (root / FILE).unlink()
     with Archive.open(root) as archive:
-        assert archive.retention == Retention()
+        assert archive.housekeeping.retention == Retention()
 
 
 def test_nothing_is_touched_while_the_gate_is_held_and_it_is_carried_on_afterwards(
@@ -279,7 +280,7 @@ def test_a_lost_data_base_gets_thinnings_pins_and_words_back(
         else:
             with monkeypatch.context() as patch:
                 patch.setattr("station.archive.thinning._remove", _refuse)
-                assert thin_all(archive.thinning(), Gate(), is_disk_full=lambda: False).problems == ["no right"]
+                assert archive.housekeeping.thin(is_disk_full=lambda: False).problems == ["no right"]
     for path in root.glob("archive.sqlite*"):
         path.unlink()
     with Archive.open(root) as archive:
