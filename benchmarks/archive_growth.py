@@ -28,6 +28,7 @@ from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
 from station.archive import Archive, ArchivedFrame, new_inspection_id
 from station.archive.ids import first_id_of
+from station.archive.lock import LOCK_FILE
 from station.inspection.result import Inspection, Verdict, ViewResult
 
 VIEWS = ("top", "front", "right", "back", "left")
@@ -166,7 +167,17 @@ def measure(root: Path) -> Figures:
         found["lights with a new calibration"] = timed(
             lambda: archive.light_readings(100, RECIPE, calibration="new", with_first=10), 3
         )
+        keeping = archive.housekeeping
+        found["a look at the room, in the background"] = timed(keeping.outlook, 3)
+        found["what would be thinned, on a full disk"] = timed(lambda: keeping.would_thin(is_disk_full=True), 3)
+        found["what would be thinned, by age"] = timed(keeping.would_thin, 3)
+    found["open after a kill (every page is checked)"] = timed(lambda: _open_after_a_kill(root), 2)
     return found
+
+
+def _open_after_a_kill(root: Path) -> None:
+    (root / LOCK_FILE).write_text('{"pid": 1, "purpose": "a station that died"}')
+    Archive.open(root).close()
 
 
 def main() -> int:

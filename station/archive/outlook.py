@@ -38,7 +38,7 @@ class Outlook:
     free_bytes: int
     total_bytes: int
     refuse_below_bytes: int
-    thinnable_bytes: int  # what the rule gives up on a full disk
+    thinnable_bytes: int  # about what the rule gives up on a full disk: parts with a word or a pin are not taken off
     parts_a_day: float
     bytes_a_day: float
     lasting_bytes_a_day: float  # of these, what no rule ever gives up
@@ -87,7 +87,7 @@ class Outlook:
             f"  free      {_gb(self.free_bytes)} of {_gb(self.total_bytes)}; Start is refused below "
             f"{_gb(self.refuse_below_bytes)}",
             f"  rate      {rate}",
-            f"  thinning  may remove {_gb(self.thinnable_bytes)} of raw frames of PASS",
+            f"  thinning  may remove about {_gb(self.thinnable_bytes)} of raw frames of PASS",
             f"  left      {self._left()}",
         ]
         return "\n".join(lines if self.mark is Mark.WELL else [*lines, f"  what to do: {self.remedy}"])
@@ -128,7 +128,7 @@ def outlook(root: Path, engine: Engine, retention: Retention, now: datetime | No
     parts, size, pass_frames, days = _last_days(engine, now.date(), now)
     thinned_share = 1 - 1 / retention.passes.then_one_in if retention.passes.thin else 0.0
     lasting = size - pass_frames * thinned_share
-    thinnable = sum(found.bytes for found in Thinning(root, engine, retention).candidates(is_disk_full=True))
+    thinnable = Thinning(root, engine, retention).thinnable_bytes()
     room = free - refuse_below_bytes(retention) + thinnable
     left = None if size <= 0 else min(max(room, 0) / max(lasting / days, 1.0), MOST_DAYS)
     return Outlook(

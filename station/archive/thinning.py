@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine, delete, exists, inspect, select
+from sqlalchemy import Engine, delete, exists, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -77,6 +77,17 @@ class Thinning:
                 if not self.retention.is_spared(found.inspection_id) and found.inspection_id not in self._refused:
                     yield found
             after = batch[-1].inspection_id
+
+    def thinnable_bytes(self) -> int:
+        """About what the rule gives up on a full disk: one sum, since it is asked after every part."""
+        rule = self.retention.passes
+        query = select(func.sum(PassFramesRow.bytes))
+        if before := self._first_of_the_latest(rule.kept_latest):
+            query = query.where(PassFramesRow.inspection_id < before)
+        with reading(self._engine) as session:
+            if not rule.thin or not inspect(self._engine).has_table(PassFramesRow.__tablename__):
+                return 0
+            return round((session.scalar(query) or 0) * (1 - 1 / rule.then_one_in))
 
     def thin(self, inspection_id: str, rule: str, gate: Gate) -> int:
         """Remove the raw frames of one part; returns their bytes, 0 where it has to stay.
