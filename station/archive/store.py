@@ -39,7 +39,7 @@ from station.archive.rows import insert_record
 from station.archive.spool import spool_of
 from station.archive.tables import InspectionRow, LightRow
 from station.archive.thinned import read_mark
-from station.archive.thinning import mark_in_doubt, thinned_of
+from station.archive.thinned_rows import mark_in_doubt, thinned_of
 from station.archive.view_files import view_result
 from station.archive.words import all_words, words_of
 from station.documents.atomic import sync_folder

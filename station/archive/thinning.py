@@ -8,7 +8,7 @@ carries it on. A word or a pin that is given before the first step keeps the par
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,6 +135,8 @@ class Thinning:
         if before:
             query = query.where(PassFramesRow.inspection_id < before)
         with reading(self._engine) as session:
+            if not inspect(self._engine).has_table(PassFramesRow.__tablename__):
+                return []  # of an earlier version, opened for reading
             return [Candidate(name, size) for name, size in session.execute(query)]
 
     def _folder(self, inspection_id: str) -> Path:
@@ -246,32 +248,6 @@ def thin_all(
                 report.problems.append(str(error))
                 return report
     return report
-
-
-def thinned_of(engine: Engine, inspection_ids: Sequence[str]) -> dict[str, str]:
-    """Those of the inspections that are thinned or being thinned -> SHA-256 of their marks. Raises ArchiveError."""
-    found: dict[str, str] = {}
-    with reading(engine) as session:
-        if not inspect(engine).has_table(ThinningRow.__tablename__):
-            return found  # of an earlier version, opened for reading
-        for begin in range(0, len(inspection_ids), AT_ONCE):
-            ids = inspection_ids[begin : begin + AT_ONCE]
-            query = select(ThinningRow.inspection_id, ThinningRow.mark_sha256).where(ThinningRow.inspection_id.in_(ids))
-            found |= {row.inspection_id: row.mark_sha256 for row in session.execute(query)}
-    return found
-
-
-def mark_in_doubt(folder: Path, entered_sha256: str | None) -> list[str]:
-    """What is wrong between a record's mark and the data base, which holds its hash too, as text."""
-    try:
-        mark = read_mark(folder)
-    except ArchiveError:
-        return []  # `verify_record` says so
-    if mark is None or mark.sha256 == entered_sha256:
-        return []
-    if entered_sha256 is None:
-        return [f"{THINNED}: the data base knows of no thinning"]
-    return [f"{THINNED}: differs from the one in the data base (SHA-256)"]
 
 
 def _damage(record: WrittenRecord) -> str:

@@ -81,7 +81,9 @@ class Engine:
         self._here = threading.local()  # whether this thread belongs to a job: then it cannot wait for the job's end
         self._last: JobResult | None = None
         self._lights = LightWatch(archive)
-        self._storing = Storing(archive, on_stored=self._stored_late, on_free=self._storing_is_free)
+        self._storing = Storing(
+            archive, on_stored=self._stored_late, on_free=self._storing_is_free, on_slow=self._storing_is_slow
+        )
         self._unstored_reason = ""  # with which Error was entered, where the archive alone is the cause
         self._recipe_to_resume: Path | None = None  # of a reset that lost its prepared recipe on the way
         self._watch = DeviceWatch(self._look_at_rest)
@@ -467,6 +469,12 @@ class Engine:
         prepared = self._prepared
         if prepared is not None and prepared.files.loaded.recipe.recipe_id == inspection.recipe_id:
             self._listeners.emit(self._lights.after_part(prepared.files.loaded, inspection))
+
+    def _storing_is_slow(self, text: str) -> None:
+        """A disk hangs: no state changes, since the part is still waited for, and no other one can be started."""
+        log.warning("%s", text)
+        action = "look at the archive's disk or its network; the verdict comes once it answers, leave the part"
+        self._listeners.emit(Fault(text, action))
 
     def _storing_is_free(self) -> None:
         """Nothing waits any more: Ready, if that alone kept the station from it. Nothing moves by this."""

@@ -12,7 +12,7 @@ import pytest
 
 TESTS = Path(__file__).parents[2]
 FILLED = """
-import os, sys
+import os, subprocess, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from made_records import make_frames, make_inspection
@@ -65,6 +65,13 @@ with Archive.open(root) as archive:
     check(archive, "with room again")
 with Archive.open(root) as archive:
     check(archive, "opened again")
+subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+try:
+    Archive.open(root)
+except ArchiveError as error:
+    print("read-only:", error)
+with Archive.open(root, read_only=True) as archive:
+    check(archive, "read from a disk that takes no writing")
 print("done")
 """
 
@@ -86,7 +93,8 @@ def test_a_disk_that_is_really_full_loses_nothing_and_is_thinned(tmp_path: Path)
         capture_output=True, text=True, check=False, env=environment,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    refused, start, thinned, done = run.stdout.splitlines()
+    refused, start, thinned, read_only, done = run.stdout.splitlines()
     assert "No space left on device" in refused or "disk is full" in refused
     assert "free the disk" in start
+    assert read_only.endswith("give this user the right to write")
     assert (thinned, done) == ("thinned: True", "done")
