@@ -1,9 +1,9 @@
 """The whole station for an hour, part after part, on the simulated rig at ten times the hardware's speed.
 
-`python benchmarks/soak_station.py [--minutes 60] [--speed 10] [--json FILE] [--folder FOLDER]` inspects simulated parts
-with the demo recipe through engine, judge and archive, one in ten with a scratch; the retention thins between parts. At
-rest after every part it reads resident memory, threads, descriptors and what lies in queues, of the station, and memory
-and descriptors of the rig's process. The first third warms up. After that, resident memory may grow by 2 % at most from
+`python benchmarks/soak_station.py [--minutes 60] [--speed 10] [--prerendered] [--json FILE] [--folder FOLDER]`
+inspects simulated parts with the demo recipe through engine, judge and archive, one in ten with a scratch; the
+retention thins between parts. At rest after every part it reads resident memory, threads, descriptors and what lies in
+queues, of the station, and memory and descriptors of the rig's process. The first third warms up. After that, resident memory may grow by 2 % at most from
 the median of the second third to that of the last, and nothing else may grow at all. So that an hour fits on the disk,
 the benchmark removes whole records beyond the last RECORDS_KEPT. It needs Linux (/proc).
 The exit code is 1 if something grows, or if a part is not judged or not stored.
@@ -81,12 +81,14 @@ def _descriptors(process: str) -> int:
     return len(list(Path(f"/proc/{process}/fd").iterdir()))
 
 
-def soak(folder: Path, minutes: float, speed: float) -> tuple[list[Sample], Counter[str], dict[str, Any]]:
+def soak(
+    folder: Path, minutes: float, speed: float, prerendered: bool
+) -> tuple[list[Sample], Counter[str], dict[str, Any]]:
     """Inspect until the time is over; returns samples, verdicts, and what the archive holds at the end."""
     root = folder / "archive"
     root.mkdir(parents=True)
     (root / FILE).write_text(RULE)
-    config = SimulatedRigConfig(clock_speed=speed)
+    config = SimulatedRigConfig(clock_speed=speed, prerendered=prerendered)
     samples: list[Sample] = []
     verdicts: Counter[str] = Counter()
     with (
@@ -100,7 +102,8 @@ def soak(folder: Path, minutes: float, speed: float) -> tuple[list[Sample], Coun
             rig_pid, began = _only_child(), time.monotonic()
             while time.monotonic() - began < minutes * 60:
                 number = len(samples) + 1
-                process.control.load("connector", number, (("scratch", 3),) if number % DEFECT_EVERY == 0 else ())
+                if not prerendered:
+                    process.control.load("connector", number, (("scratch", 3),) if number % DEFECT_EVERY == 0 else ())
                 started = time.monotonic()
                 inspection = engine.inspect(f"SOAK-{number:05d}")
                 part_s = time.monotonic() - started
@@ -163,11 +166,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--speed", type=float, default=10.0, help="of the rig's clock; 1 is the hardware's own")
+    parser.add_argument("--prerendered", action="store_true", help="one part, rendered once: more parts in the hour")
     parser.add_argument("--folder", type=Path, help="an empty folder on a disk with 5 GB; default: a temporary one")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="facet-soak-") as folder:
-        samples, verdicts, held = soak(Path(folder), arguments.minutes, arguments.speed)
+        samples, verdicts, held = soak(
+            Path(folder), arguments.minutes, arguments.speed, arguments.prerendered
+        )  # fmt: skip
     wrong = failures(samples, verdicts)
     document = {
         "minutes": arguments.minutes, "speed": arguments.speed, "parts": len(samples), "verdicts": verdicts,
