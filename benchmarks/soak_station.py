@@ -3,9 +3,10 @@
 `python benchmarks/soak_station.py [--minutes 60] [--speed 10] [--prerendered] [--json FILE] [--folder FOLDER]`
 inspects simulated parts with the demo recipe through engine, judge and archive, one in ten with a scratch; the
 retention thins between parts. At rest after every part it reads resident memory, threads, descriptors and what lies in
-queues, of the station, and memory and descriptors of the rig's process. The first third warms up. After that, resident memory may grow by 2 % at most from
-the median of the second third to that of the last, and nothing else may grow at all. So that an hour fits on the disk,
-the benchmark removes whole records beyond the last RECORDS_KEPT. It needs Linux (/proc).
+queues, of the station, and memory and descriptors of the rig's process. The first third warms up. After that, resident
+memory may grow by 2 % at most from the median of the second third to that of the last, and nothing else may grow at
+all. So that an hour fits on the disk, the benchmark removes whole records beyond the last RECORDS_KEPT. It needs Linux
+(/proc).
 The exit code is 1 if something grows, or if a part is not judged or not stored.
 """
 
