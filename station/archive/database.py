@@ -1,8 +1,7 @@
-"""The data base: opened so that a commit survives a power cut, checked, and filled from written records."""
+"""The data base: opened so that a commit survives a power cut, checked, and brought up to date."""
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,27 +9,43 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine, event, inspect, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
+from sqlalchemy.schema import CreateIndex
 
 from station.archive.errors import ArchiveError, ArchiveNotFound
-from station.archive.folder import WrittenRecord
-from station.archive.tables import FrameRow, InspectionRow, LightRow, SchemaRow, Table, ViewRow
+from station.archive.tables import (
+    LATEST_OF,
+    REPLACED_INDICES,
+    FrameRow,
+    InspectionRow,
+    PassFramesRow,
+    SchemaRow,
+    Table,
+    ThinningRow,
+)
+from station.inspection.result import Verdict
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_MS = 5000
 
 
-def open_database(url: str) -> Engine:
-    """Connect, check, create what is missing. Raises ArchiveError."""
+def open_database(url: str, *, is_checked: bool = True) -> Engine:
+    """Connect, check, create what is missing. Raises ArchiveError.
+
+    `is_checked` looks at every page of an SQLite file, which takes seconds at 100,000 parts: it is left out where the
+    last writer has closed the archive in order.
+    """
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     try:
-        _check_sqlite(engine)
+        if is_checked:
+            _check_sqlite(engine)
         Table.metadata.create_all(engine)
         _check_version(engine)
+        _bring_up_to_date(engine)
     except SQLAlchemyError as error:
         engine.dispose()
         action = "check the disk and who else has it open"
@@ -42,7 +57,10 @@ def open_database(url: str) -> Engine:
 
 
 def open_database_for_reading(path: Path) -> Engine:
-    """Connect to an SQLite file without ever changing it. Raises ArchiveNotFound, ArchiveError."""
+    """Connect to an SQLite file without ever changing it. Raises ArchiveNotFound, ArchiveError.
+
+    Its pages are not checked: that would take seconds at 100,000 parts, and what is read is checked as it is read.
+    """
     if not path.is_file():
         text = (
             f"{path.parent}: holds no archive (no {path.name} in it); "
@@ -51,7 +69,6 @@ def open_database_for_reading(path: Path) -> Engine:
         raise ArchiveNotFound(text)
     engine = create_engine(sqlite_url(path), creator=lambda: _connect_for_reading(path))
     try:
-        _check_sqlite(engine)
         _check_known_version(engine)
     except SQLAlchemyError as error:
         engine.dispose()
@@ -87,19 +104,6 @@ def _checked(uri: str) -> sqlite3.Connection:
 def sqlite_url(path: Path) -> str:
     """SQLAlchemy's URL of an SQLite file."""
     return f"sqlite:///{path}"
-
-
-def insert_record(engine: Engine, root: Path, record: WrittenRecord) -> None:
-    """Enter the record in one transaction, durable when this returns. Raises ArchiveError."""
-    try:
-        with Session(engine) as session:
-            session.add(_inspection_row(root, record))
-            session.commit()
-    except SQLAlchemyError as error:
-        name = record.inspection.inspection_id
-        raise ArchiveError(
-            f"{engine.url}: inspection {name} could not be entered: {cause_of(error)}; check the disk"
-        ) from error
 
 
 @contextmanager
@@ -153,85 +157,26 @@ def _refuse_other_version(engine: Engine, version: int | None) -> None:
         )
 
 
-def _inspection_row(root: Path, record: WrittenRecord) -> InspectionRow:
-    """The inspection with its views, lights and frames; `folder` is stored relative to the archive."""
-    found = record.inspection
-    return InspectionRow(
-        inspection_id=found.inspection_id,
-        part_id=found.part_id,
-        product=found.product,
-        recipe_id=found.recipe_id,
-        verdict=found.verdict.value,
-        reasons=[str(reason) for reason in found.stated_reasons()],
-        deciding_view=found.deciding_view,
-        is_simulated=found.is_simulated,
-        is_partial=found.is_partial,
-        creation_time=found.creation_time,
-        processing_times_ms=found.processing_times_ms,
-        provenance=found.provenance,
-        folder=record.folder.relative_to(root).as_posix(),
-        manifest_sha256=record.manifest_sha256,
-        views=_view_rows(record),
-        frames=_frame_rows(record),
-        lights=_light_rows(record),
+def _bring_up_to_date(engine: Engine) -> None:
+    """What an earlier version lacked: two indices, and the list of PASS whose raw frames are there."""
+    with engine.begin() as connection:
+        for index in LATEST_OF:
+            connection.execute(CreateIndex(index, if_not_exists=True))
+        for name in REPLACED_INDICES:
+            connection.execute(text(f"DROP INDEX IF EXISTS {name}"))
+        is_counted = any(connection.execute(select(row).limit(1)).first() for row in (PassFramesRow, ThinningRow))
+        if not is_counted:
+            _list_pass_frames(connection)
+
+
+def _list_pass_frames(connection: Connection) -> None:
+    listed = (
+        select(FrameRow.inspection_id, func.sum(FrameRow.bytes))
+        .join(InspectionRow, InspectionRow.inspection_id == FrameRow.inspection_id)
+        .where(InspectionRow.verdict == Verdict.PASS.value)
+        .group_by(FrameRow.inspection_id)
     )
-
-
-def _light_rows(record: WrittenRecord) -> list[LightRow]:
-    """One row per view and light that has a level; views without levels have none."""
-    rows = []
-    for view in record.inspection.views:
-        for light in view.light_levels:
-            left_out, relit = view.left_out_residuals.get(light), view.light_residuals.get(light)
-            level = view.light_levels[light]
-            rows.append(
-                LightRow(
-                    view=view.view,
-                    light=light,
-                    level=_finite(level),
-                    left_out_residual=_finite(left_out),
-                    relighting_residual=_finite(relit),
-                )
-            )
-    return rows
-
-
-def _finite(value: float | None) -> float | None:
-    """The value, or None (NULL) for NaN and infinity, which data bases store differently."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _view_rows(record: WrittenRecord) -> list[ViewRow]:
-    return [
-        ViewRow(
-            position=position,
-            name=view.view,
-            verdict=view.verdict.value,
-            score_limit=view.limit,
-            pred_score=view.pred_score,
-            is_simulated=record.inspection.is_simulated,
-        )
-        for position, view in enumerate(record.inspection.views)
-    ]
-
-
-def _frame_rows(record: WrittenRecord) -> list[FrameRow]:
-    return [
-        FrameRow(
-            position=position,
-            view=frame.view,
-            light=frame.light,
-            file=frame.file,
-            sha256=record.manifest.files[frame.file].sha256,
-            bytes=record.manifest.files[frame.file].bytes,
-            frame_id=frame.frame_id,
-            timestamp_ns=frame.timestamp_ns,
-            exposure_us=frame.exposure_us,
-            gain_db=frame.gain_db,
-            is_simulated=record.inspection.is_simulated,
-        )
-        for position, frame in enumerate(record.frames.frames)
-    ]
+    connection.execute(insert(PassFramesRow).from_select(["inspection_id", "bytes"], listed))
 
 
 def cause_of(error: Exception) -> str:

@@ -17,5 +17,9 @@ class ArchiveInUse(ArchiveError):
     """Another process writes to this archive; the text names it."""
 
 
+class FramesThinned(ArchiveError, BadInput):
+    """The raw frames that were asked for were removed by the retention's rule; the text says when and by which."""
+
+
 class InspectionNotFound(ArchiveError, BadInput):
     """The archive has no inspection of the id that was asked for."""

@@ -15,6 +15,7 @@ from drivers.protocols import Frame
 from station.archive.errors import ArchiveError
 from station.archive.pixels import tiff_bytes
 from station.archive.records import FrameRecord, ViewRecord
+from station.archive.thinned import FRAME_PREFIX
 from station.archive.view_files import view_planes
 from station.inspection.frame_proof import FrameProof
 from station.inspection.result import ViewResult
@@ -76,7 +77,7 @@ def frame_jobs(owner: Owner, frames: Sequence[ArchivedFrame]) -> tuple[tuple[Fra
         taken[archived.view, archived.light] += 1
         number = taken[archived.view, archived.light]
         suffix = "" if number == 1 else f"~{number}"  # a frame that was taken again
-        name = f"{archived.view}/frame_{archived.light}{suffix}.tif"
+        name = f"{archived.view}/{FRAME_PREFIX}{archived.light}{suffix}.tif"
         record = FrameRecord.of(name, archived.view, archived.light, archived.pose, archived.frame, archived.proof)
         about = owner.about(what="frame", **record.model_dump(exclude={"file"}))
         pixels = archived.frame.pixels

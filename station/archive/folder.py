@@ -29,6 +29,7 @@ from station.archive.records import (
     Manifest,
     StoredFile,
 )
+from station.archive.thinned import THINNED, mark_problems, read_mark
 from station.archive.timing_file import TimelineRecord
 from station.documents.atomic import sync_folder, write_synced
 from station.inspection.result import Inspection
@@ -38,6 +39,7 @@ VERDICT = "verdict.json"
 FRAMES = "frames.json"
 ADDED_LATER = "words.jsonl"  # what people said since: station/archive/words.py
 TIMING = "timing.json"  # absent in records of earlier versions
+PINS = "pins.jsonl"  # who needs the raw frames: station/archive/pins.py
 WRITERS = 2
 
 log = logging.getLogger(__name__)
@@ -161,7 +163,10 @@ def read_bytes(path: Path) -> bytes:
 
 
 def verify_record(folder: Path, manifest_sha256: str) -> list[str]:
-    """Every way in which the folder is not what was archived: missing, changed, or unknown files."""
+    """Every way in which the folder is not what was archived: missing, changed, or unknown files.
+
+    A raw frame that the record's own mark of thinning names may be missing; where it is there, it must be the one.
+    """
     try:
         data = read_bytes(folder / MANIFEST)
         manifest = Manifest.model_validate_json(data)
@@ -170,7 +175,11 @@ def verify_record(folder: Path, manifest_sha256: str) -> list[str]:
     problems = []
     if hashlib.sha256(data).hexdigest() != manifest_sha256:
         problems.append(f"{MANIFEST}: differs from the one in the data base (SHA-256)")
+    excused, of_mark = _excused(folder, manifest, hashlib.sha256(data).hexdigest())
+    problems += of_mark
     for name in sorted(manifest.files):
+        if name in excused and not (folder / name).exists():
+            continue
         try:
             read_verified(folder, name, manifest)
         except ArchiveError as error:
@@ -178,9 +187,21 @@ def verify_record(folder: Path, manifest_sha256: str) -> list[str]:
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     problems += [
         f"{name}: was not archived with this record"
-        for name in sorted(found - {MANIFEST, ADDED_LATER, *manifest.files})
+        for name in sorted(found - {MANIFEST, ADDED_LATER, PINS, THINNED, *manifest.files})
     ]
     return problems
+
+
+def _excused(folder: Path, manifest: Manifest, manifest_sha256: str) -> tuple[set[str], list[str]]:
+    """The files that may be missing because they were thinned, and what is wrong with the mark that says so."""
+    try:
+        mark = read_mark(folder)
+    except ArchiveError as error:
+        return set(), [f"{THINNED}: {error}"]
+    if mark is None:
+        return set(), []
+    problems = mark_problems(mark, manifest, manifest_sha256)
+    return (set() if problems else set(mark.about.files)), problems
 
 
 def _build(

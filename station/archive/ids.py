@@ -6,6 +6,7 @@ import re
 import secrets
 import threading
 import time
+from datetime import datetime
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base 32: no I, L, O, U
 _PATTERN = re.compile(f"[0-7][{_ALPHABET}]{{25}}")
@@ -20,6 +21,11 @@ def new_inspection_id() -> str:
         fresh = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
         _last = fresh if fresh >> 80 > _last >> 80 else _last + 1
         return _encoded(_last)
+
+
+def first_id_of(when: datetime) -> str:
+    """The id before which every id sorts that was made earlier, to the millisecond."""
+    return _encoded(int(when.timestamp() * 1000) << 80)
 
 
 def is_inspection_id(text: str) -> bool:

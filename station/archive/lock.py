@@ -36,6 +36,11 @@ class WriterLock:
             text = f"{path}: cannot be locked: {error.strerror or error}; keep the {what} on a disk that can be written"
             raise ArchiveError(f"{text} and has locks") from error
 
-    def release(self) -> None:
-        """Give the lock back; a second call does nothing."""
-        self._lock.release()
+    @property
+    def was_left_in_order(self) -> bool:
+        """Whether the last holder left word that it had ended in order."""
+        return self._lock.was_left_in_order
+
+    def release(self, *, is_in_order: bool = False) -> None:
+        """Give the lock back; a second call does nothing. `is_in_order` leaves word of it for the next holder."""
+        self._lock.release(is_in_order=is_in_order)

@@ -251,6 +251,22 @@ class StoredFile(_Record):
     bytes: int
 
 
+class Thinned(_Record):
+    """thinned.json: which raw frames of the record were removed on purpose, when, and by which rule.
+
+    It is written before the first of them goes, so that no frame is ever missing without it. The sums are the
+    manifest's: a frame that turns up again can still be proven.
+    """
+
+    format_version: int = FORMAT_VERSION
+    inspection_id: str
+    is_simulated: bool
+    when: datetime
+    rule: str
+    manifest_sha256: str
+    files: dict[str, StoredFile]
+
+
 class Manifest(_Record):
     """manifest.json: written last; a folder without it is not a record."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from station.archive.database import cause_of
 from station.archive.errors import ArchiveError
+from station.archive.outlook import free_of, refuse_below_bytes
+from station.archive.retention import FILE, Retention
 from station.documents.atomic import write_synced
 
 RESERVE_BYTES = 64_000_000  # for the data base, its log and the documents
@@ -19,19 +20,23 @@ PROBE_BYTES = 4096
 PROBE_TIMEOUT_MS = 500  # a person waits for the answer
 
 
-def check_room(root: Path, engine: Engine, record_bytes: int) -> None:
+def check_room(root: Path, engine: Engine, record_bytes: int, retention: Retention) -> None:
     """Raise ArchiveError where a record of that size could not be stored now; the text says what to do."""
-    _check_space(root, record_bytes)
+    _check_space(root, record_bytes, retention)
     _check_writing(root)
     _check_rows(engine)
 
 
-def _check_space(root: Path, record_bytes: int) -> None:
-    try:
-        free = shutil.disk_usage(root).free
-    except OSError as error:
-        raise ArchiveError(f"{root}: cannot be asked for its free space: {error.strerror or error}") from error
+def _check_space(root: Path, record_bytes: int, retention: Retention) -> None:
+    """For the record itself first, then for what the watermark wants left after it."""
+    free, _ = free_of(root)
     wanted = record_bytes + RESERVE_BYTES
+    kept_free = refuse_below_bytes(retention)
+    if wanted <= free < record_bytes + kept_free:
+        raise ArchiveError(
+            f"{root}: {free / 1e9:.2f} GB free, and {kept_free / 1e9:g} GB must be left after the next part "
+            f"(refuse_below_gb in {FILE}); free the disk, move the archive to a larger one, or use another --out"
+        )
     if free < wanted:
         raise ArchiveError(
             f"{root}: {free / 1e6:.0f} MB free, the next part may need {wanted / 1e6:.0f} MB; "

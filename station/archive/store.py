@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -14,36 +13,40 @@ from sqlalchemy import Engine, inspect, select
 
 from station.archive.ahead import Ahead
 from station.archive.database import (
-    insert_record,
     open_database,
     open_database_for_reading,
     reading,
     sqlite_url,
 )
-from station.archive.errors import ArchiveError, InspectionNotFound
+from station.archive.documents import checked_document, keep_document
+from station.archive.errors import ArchiveError, FramesThinned, InspectionNotFound
 from station.archive.file_jobs import ArchivedFrame, Owner
 from station.archive.folder import (
     TIMING,
     WrittenRecord,
     folder_of,
-    read_bytes,
     read_record,
     read_verified,
     verify_record,
     write_record,
 )
+from station.archive.housekeeping import Housekeeping
 from station.archive.light_rows import light_readings
 from station.archive.lock import WriterLock
 from station.archive.orphans import interrupted_folders, put_in_order, unfinished_folders
+from station.archive.pins import pin_as_named
 from station.archive.pixels import read_tiff
 from station.archive.records import InspectionRecord, ViewRecord
 from station.archive.room import check_room
+from station.archive.rows import insert_record
 from station.archive.spool import spool_of
 from station.archive.tables import InspectionRow, LightRow
+from station.archive.thinned import read_mark
+from station.archive.thinned_rows import mark_in_doubt, thinned_of
 from station.archive.timing_file import TimelineRecord
 from station.archive.view_files import view_result
-from station.archive.words import all_words
-from station.documents.atomic import sync_folder, write_atomic
+from station.archive.words import all_words, words_of
+from station.documents.atomic import sync_folder
 from station.inspection.result import DRAFT, HistoryRow, Inspection, Verdict, ViewResult
 from station.inspection.timeline import Timeline
 from station.inspection.words import GivenWord
@@ -62,6 +65,7 @@ class Archive:
         self._engine = engine
         self._lock = lock
         self._spool = spool_of(root)
+        self.housekeeping = Housekeeping(root, engine, is_writer=lock is not None)
         self.notes: tuple[str, ...] = ()  # what the opening found and put in order, for a person to read
         self._ahead: dict[str, Ahead] = {}  # by inspection: what is written before its verdict
         self._without_row: set[str] = set()  # inspections whose folder is whole and whose row was refused
@@ -75,7 +79,7 @@ class Archive:
         A writer holds the archive's lock until `close`; `purpose` is what another one reads of it. It puts in order
         what a station that died left behind: `station.archive.orphans`. A reader changes nothing, and may come at any
         time. `url` names another data base than the SQLite file in the folder.
-        Raises ArchiveInUse, ArchiveNotFound for a reader, ArchiveError.
+        Raises ArchiveInUse, ArchiveNotFound for a reader, ArchiveError; a writer DocumentError for `retention.yaml`.
         """
         root = folder.resolve()
         if read_only:
@@ -86,11 +90,13 @@ class Archive:
             raise ArchiveError(f"{root}: cannot be created: {error.strerror or error}") from error
         lock = WriterLock.take(root, purpose)
         try:
-            archive = cls(root, open_database(url or sqlite_url(root / DATABASE)), lock)
+            is_checked = not lock.was_left_in_order
+            archive = cls(root, open_database(url or sqlite_url(root / DATABASE), is_checked=is_checked), lock)
         except BaseException:
             lock.release()
             raise
         try:
+            archive.housekeeping.retention  # noqa: B018 - a file that cannot be used is refused before the first part
             archive.notes = put_in_order(root, archive._engine, archive._spool)
         except BaseException:
             archive.close()
@@ -111,7 +117,7 @@ class Archive:
             ahead.finish()
         self._engine.dispose()
         if self._lock is not None:
-            self._lock.release()
+            self._lock.release(is_in_order=True)
 
     def write_ahead(self, inspection_id: str, *, is_simulated: bool) -> Ahead:
         """Where views of an inspection are written before its verdict; `record` takes over what is there."""
@@ -161,7 +167,7 @@ class Archive:
     def check_room(self, record_bytes: int) -> None:
         """Raise ArchiveError where a record of that size could not be stored now: space, rights, a locked data base."""
         self._require_writer()
-        check_room(self._root, self._engine, record_bytes)
+        check_room(self._root, self._engine, record_bytes, self.housekeeping.retention)
 
     def keep_document(self, path: Path, sha256: str, suffix: str = ".yaml") -> Path:
         """Keep a copy of a file that inspections name by its SHA-256, once per content; returns the copy's path.
@@ -169,17 +175,7 @@ class Archive:
         Raises ArchiveError: it cannot be copied, or is no longer the file of that hash.
         """
         self._require_writer()
-        kept = self.document(sha256, suffix)
-        try:
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != sha256:
-                raise ArchiveError(f"{path}: changed while it was being read; prepare the recipe again")
-            if not kept.is_file() or kept.read_bytes() != data:
-                kept.parent.mkdir(exist_ok=True)
-                write_atomic(kept, data)
-        except OSError as error:
-            raise ArchiveError(f"{path}: could not be kept as {kept}: {error.strerror or error}") from error
-        return kept
+        return keep_document(self.document(sha256, suffix), path, sha256)
 
     def document(self, sha256: str, suffix: str = ".yaml") -> Path:
         """The path at which a kept document of that hash lies, such as an old inspection's calibration."""
@@ -187,12 +183,7 @@ class Archive:
 
     def kept_document(self, sha256: str, suffix: str = ".yaml") -> Path:
         """The path of that copy, once its content was found to have that hash. Raises ArchiveError."""
-        path = self.document(sha256, suffix)
-        if not path.is_file():
-            raise ArchiveError(f"{path}: not archived: earlier versions stored the calibration record only")
-        if hashlib.sha256(read_bytes(path)).hexdigest() != sha256:
-            raise ArchiveError(f"{path}: its content no longer has this SHA-256; restore it from a backup")
-        return path
+        return checked_document(self.document(sha256, suffix), sha256)
 
     def history(self, limit: int = 200, part_id: str | None = None, verdict: Verdict | None = None) -> list[HistoryRow]:
         """The latest inspections, newest first; only of that part, or with that verdict. Raises ArchiveError."""
@@ -203,8 +194,9 @@ class Archive:
             query = query.where(InspectionRow.verdict == verdict.value)
         with reading(self._engine) as session:
             rows = list(session.scalars(query))
-        words = all_words(self._engine)
-        return [self._history_row(row, words.get(row.inspection_id, ())) for row in rows]
+        ids = [row.inspection_id for row in rows]
+        words, thinned = words_of(self._engine, ids), thinned_of(self._engine, ids)
+        return [self._history_row(row, words.get(row.inspection_id, ()), row.inspection_id in thinned) for row in rows]
 
     def words(self) -> dict[str, tuple[GivenWord, ...]]:
         """Inspection -> what people said of it, the oldest first. Raises ArchiveError."""
@@ -242,8 +234,13 @@ class Archive:
         return _timeline(read_record(self.folder(inspection_id)))
 
     def load_frames(self, inspection_id: str) -> list[ArchivedFrame]:
-        """The frames in the order in which they were taken, each file checked. Raises ArchiveError."""
+        """The frames in the order in which they were taken, each file checked.
+
+        Raises FramesThinned where they were removed by the retention's rule, ArchiveError.
+        """
         record = read_record(self.folder(inspection_id))
+        if mark := read_mark(record.folder):
+            raise FramesThinned(f"{record.folder}: {mark.sentence()}; name a part whose raw frames were kept")
         loaded = []
         for entry in record.frames.frames:
             pixels, _ = read_tiff(read_verified(record.folder, entry.file, record.manifest))
@@ -255,9 +252,22 @@ class Archive:
         return loaded
 
     def verify(self, inspection_id: str) -> list[str]:
-        """What is missing, changed or added since; empty if the record is as it was archived."""
+        """What is missing, changed or added since; empty of a record as it was archived, or as the rule thinned it."""
         row = self._row(inspection_id)
-        return verify_record(self._root / row.folder, row.manifest_sha256)
+        folder = self._root / row.folder
+        return [
+            *verify_record(folder, row.manifest_sha256),
+            *mark_in_doubt(folder, thinned_of(self._engine, [inspection_id]).get(inspection_id)),
+        ]
+
+    def pin(self, inspection_ids: Iterable[str], by: str) -> list[str]:
+        """Keep these raw frames for good, since `by` names them; a reader may call it. See `pins.pin_as_named`."""
+        return pin_as_named(self._root / DATABASE, inspection_ids, by)
+
+    def thinned_sentence(self, inspection_id: str) -> str:
+        """When and by which rule its raw frames were removed; empty where they were not. Raises ArchiveError."""
+        mark = read_mark(self.folder(inspection_id))
+        return "" if mark is None else mark.sentence()
 
     def folder(self, inspection_id: str) -> Path:
         """Raises ArchiveError for an id that is not in the archive."""
@@ -289,7 +299,7 @@ class Archive:
             )
         return row
 
-    def _history_row(self, row: InspectionRow, words: tuple[GivenWord, ...]) -> HistoryRow:
+    def _history_row(self, row: InspectionRow, words: tuple[GivenWord, ...], is_thinned: bool) -> HistoryRow:
         """The row as a list shows it, with the folder's absolute path."""
         return HistoryRow(
             row.inspection_id,
@@ -301,6 +311,7 @@ class Archive:
             str(self._root / row.folder),
             row.provenance.get("release", "").startswith(DRAFT),
             words,
+            is_thinned,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, String, TypeDecorator
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, String, TypeDecorator
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -41,10 +41,10 @@ class InspectionRow(Table):
     __tablename__ = "inspection"
 
     inspection_id: Mapped[str] = mapped_column(String(26), primary_key=True)
-    part_id: Mapped[str] = mapped_column(String(255), index=True)
+    part_id: Mapped[str] = mapped_column(String(255))
     product: Mapped[str] = mapped_column(String(64), index=True)
     recipe_id: Mapped[str] = mapped_column(String(64))
-    verdict: Mapped[str] = mapped_column(String(16), index=True)
+    verdict: Mapped[str] = mapped_column(String(16))
     reasons: Mapped[list[str]] = mapped_column(JSON)
     deciding_view: Mapped[str | None] = mapped_column(String(64))
     is_simulated: Mapped[bool]
@@ -57,6 +57,13 @@ class InspectionRow(Table):
     views: Mapped[list[ViewRow]] = relationship(cascade="all, delete-orphan", order_by="ViewRow.position")
     lights: Mapped[list[LightRow]] = relationship(cascade="all, delete-orphan")
     frames: Mapped[list[FrameRow]] = relationship(cascade="all, delete-orphan", order_by="FrameRow.position")
+
+
+LATEST_OF = (  # the latest of a part or a verdict, without a look at the others; older data bases get them too
+    Index("ix_inspection_part_latest", InspectionRow.part_id, InspectionRow.inspection_id),
+    Index("ix_inspection_verdict_latest", InspectionRow.verdict, InspectionRow.inspection_id),
+)
+REPLACED_INDICES = ("ix_inspection_part_id", "ix_inspection_verdict")  # of older data bases, now in the way
 
 
 class ViewRow(Table):
@@ -116,3 +123,48 @@ class FrameRow(Table):
     exposure_us: Mapped[float]
     gain_db: Mapped[float]
     is_simulated: Mapped[bool]
+
+
+class PassFramesRow(Table):
+    """A PASS whose raw frames are all there: what the retention may thin. The row goes when its thinning begins."""
+
+    __tablename__ = "pass_frames"
+
+    inspection_id: Mapped[str] = mapped_column(ForeignKey("inspection.inspection_id"), primary_key=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)  # of the frames
+
+
+class ThinningRow(Table):
+    """An inspection whose raw frames are removed, or are being removed where `is_done` is false."""
+
+    __tablename__ = "thinning"
+
+    inspection_id: Mapped[str] = mapped_column(ForeignKey("inspection.inspection_id"), primary_key=True)
+    is_done: Mapped[bool] = mapped_column(index=True)
+    rule: Mapped[str] = mapped_column(String(200))
+    begun: Mapped[datetime] = mapped_column(UtcDateTime)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    mark_sha256: Mapped[str] = mapped_column(String(64))  # of thinned.json
+
+
+class PinRow(Table):
+    """Who needs an inspection's raw frames: a release, a collection, a reference, or a person. Rows are only added."""
+
+    __tablename__ = "pin"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    inspection_id: Mapped[str] = mapped_column(ForeignKey("inspection.inspection_id"), index=True)
+    by: Mapped[str] = mapped_column(String(255))
+    creation_time: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class DayRow(Table):
+    """One day's folder: what was stored in it, and when it was last found to be in order."""
+
+    __tablename__ = "day"
+
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)  # UTC, as the folder is called
+    parts: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)  # as stored; what was thinned since is not taken off
+    pass_frame_bytes: Mapped[int] = mapped_column(BigInteger)  # of these, raw frames of PASS
+    seen_ns: Mapped[int | None] = mapped_column(BigInteger)  # the folder's time of change when every record had its row

@@ -24,6 +24,7 @@ from station.documents.atomic import write_atomic
 from station.inspection.words import GivenWord, Word, check_word
 
 WORDS = ADDED_LATER
+AT_ONCE = 500  # ids in one query: SQLite's least limit of parameters is 999
 
 
 def give_word(database: Path, inspection_id: str, word: Word, by: str, reason: str) -> GivenWord:
@@ -36,7 +37,7 @@ def give_word(database: Path, inspection_id: str, word: Word, by: str, reason: s
             f"{database.parent}: holds no archive (no {database.name} in it); name the folder `archive` below the "
             "--out of `station inspect`"
         )
-    engine = open_database(sqlite_url(database))
+    engine = open_database(sqlite_url(database), is_checked=False)
     try:
         return _given(engine, database.parent, inspection_id, word, by, reason)
     except SQLAlchemyError as error:
@@ -77,20 +78,37 @@ def all_words(engine: Engine) -> dict[str, tuple[GivenWord, ...]]:
     return found
 
 
+def words_of(engine: Engine, inspection_ids: Sequence[str]) -> dict[str, tuple[GivenWord, ...]]:
+    """`all_words` of these inspections alone: a list of the latest must not read those of all. Raises ArchiveError."""
+    found: dict[str, tuple[GivenWord, ...]] = {}
+    with reading(engine) as session:
+        if not inspect(engine).has_table(WordRow.__tablename__):
+            return {}  # of an earlier version, opened for reading
+        for begin in range(0, len(inspection_ids), AT_ONCE):
+            ids = inspection_ids[begin : begin + AT_ONCE]
+            query = select(WordRow).where(WordRow.inspection_id.in_(ids)).order_by(WordRow.number)
+            for row in session.scalars(query):
+                found[row.inspection_id] = (*found.get(row.inspection_id, ()), _word(row))
+    return found
+
+
 def mend_files(engine: Engine, root: Path) -> list[str]:
     """Write the files that a kill kept from being written; returns a line for each. Raises ArchiveError."""
     notes = []
+    query = select(InspectionRow.inspection_id, InspectionRow.folder).where(
+        InspectionRow.inspection_id.in_(select(WordRow.inspection_id))
+    )
+    with reading(engine) as session:
+        folders = {name: root / folder for name, folder in session.execute(query)}
     for inspection_id, words in all_words(engine).items():
-        with reading(engine) as session:
-            row = session.get(InspectionRow, inspection_id)
-        if row is None or not (root / row.folder).is_dir():
+        folder = folders.get(inspection_id)
+        if folder is None or not folder.is_dir() or len(read_words(folder)) >= len(words):
             continue
-        if len(read_words(root / row.folder)) < len(words):
-            try:
-                _write(root / row.folder, words)
-                notes.append(f"{root / row.folder / WORDS}: lacked a word that the data base holds; it was added")
-            except OSError as error:
-                notes.append(f"{root / row.folder / WORDS}: lacks a word, and cannot be written: {error}")
+        try:
+            _write(folder, words)
+            notes.append(f"{folder / WORDS}: lacked a word that the data base holds; it was added")
+        except OSError as error:
+            notes.append(f"{folder / WORDS}: lacks a word, and cannot be written: {error}")
     return notes
 
 

@@ -104,6 +104,7 @@ def _as_dict(row: HistoryRow) -> dict[str, object]:
         "is_simulated": row.is_simulated,
         "folder": row.folder,
         "is_draft": row.is_draft,
+        "is_thinned": row.is_thinned,
         "words": [word.as_dict() for word in row.words],
     }
 
@@ -128,6 +129,7 @@ def _said(row: HistoryRow) -> list[str]:
 
 def _cells(row: HistoryRow) -> tuple[str, ...]:
     marks = ("  simulated" if row.is_simulated else "") + ("  DRAFT" if row.is_draft else "")
+    marks += "  thinned" if row.is_thinned else ""
     return (
         f"{row.creation_time:%Y-%m-%d %H:%M:%S}",
         row.verdict.value,

@@ -138,6 +138,10 @@ COMMANDS: Mapping[str, Entry] = {
     "console": Entry("station.commands.console.command:console", "Open the operator's window."),
 }
 GROUPS: Mapping[str, Entry] = {
+    "archive": Entry(
+        "station.commands.archive_room:archive_app",
+        "The archive's room: days left, raw frames that may go, parts that stay, records that are whole.",
+    ),
     "product": Entry("station.commands.product:product_app", "A product of your own: its first recipe."),
     "rig": Entry("station.commands.rig:rig_app", "The simulated rig: start it, load a part, inject a fault."),
     "dataset": Entry(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from station.archive.outlook import Outlook
 from station.engine.events import (
     AcquisitionDone,
     Event,
@@ -17,6 +18,7 @@ from station.engine.events import (
     RecipePrepared,
     RecipeRead,
     ResultReady,
+    RoomWatched,
     State,
     StateChanged,
     StepDone,
@@ -63,6 +65,7 @@ class Situation:
     is_pausing: bool = False  # PAUSE was pressed, and the view is not over yet: a second press pauses at once
     is_resetting: bool = False  # RESET was pressed, and the engine has not answered
     lights: LightsWatched | None = None
+    room: Outlook | None = None  # of the archive's disk, as it was at last
     seen_lights: set[tuple[str, str]] = field(default_factory=set)  # keys of warnings that were acknowledged
 
     @property
@@ -173,6 +176,8 @@ class Situation:
         elif isinstance(event, LightsWatched):
             self.lights = event
             self.seen_lights &= {warning.key for warning in event.warnings}
+        elif isinstance(event, RoomWatched):
+            self.room = event.outlook
         if self.is_busy:
             self.is_starting = False
 

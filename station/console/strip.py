@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from station.archive.outlook import Mark, Outlook
 from station.console.banner import unstored_lines
 from station.console.situation import Situation
 from station.engine.events import State
@@ -45,7 +46,15 @@ def strip_of(situation: Situation) -> StripContent:
         reason = f": {situation.reason}" if situation.reason else ""
         text = f"{word}{reason}   What to do: look at the cell, clear the cause, then press RESET (F8)"
         return StripContent(StripKind.FAULT, text, False, has_details)
-    return _of_the_part(situation, has_details) or StripContent(StripKind.QUIET, _quiet_text(situation))
+    of_the_archive = _of_the_archive(situation.room)
+    return _of_the_part(situation, has_details) or of_the_archive or StripContent(StripKind.QUIET, _quiet(situation))
+
+
+def _of_the_archive(room: Outlook | None) -> StripContent | None:
+    """From the first watermark on: a person has days to act, and then no part is started."""
+    if room is None or room.mark is Mark.WELL:
+        return None
+    return StripContent(StripKind.CAUSE, f"{_capital(room.sentence())}   What to do: {room.remedy}")
 
 
 def _of_the_part(situation: Situation, has_details: bool) -> StripContent | None:
@@ -63,8 +72,13 @@ def _of_the_part(situation: Situation, has_details: bool) -> StripContent | None
     return StripContent(StripKind.CAUSE, text, False, has_details)
 
 
-def _quiet_text(situation: Situation) -> str:
+def _quiet(situation: Situation) -> str:
     if situation.is_resetting:
         return "Reset is running"
-    is_at_work = situation.state in (State.READY, State.SINGLE_EXECUTION, State.PAUSED)
-    return "No fault" if is_at_work else "Not ready: press RESET (F8)"
+    if situation.state not in (State.READY, State.SINGLE_EXECUTION, State.PAUSED):
+        return "Not ready: press RESET (F8)"
+    return "No fault" if situation.room is None else f"No fault   {situation.room.short()}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

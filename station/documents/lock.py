@@ -10,6 +10,7 @@ import json
 import os
 from pathlib import Path
 
+IN_ORDER = "in order"
 _LOCKED_BYTE = 1 << 30  # far behind the text: Windows keeps others from reading the bytes that are locked
 
 
@@ -20,8 +21,9 @@ class LockHeld(Exception):
 class FileLock:
     """The lock on one file, held until `release` or until the process ends."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, was_left_in_order: bool) -> None:
         self._descriptor: int | None = descriptor
+        self.was_left_in_order = was_left_in_order  # by the last holder, as far as the file says
 
     @classmethod
     def take(cls, path: Path, purpose: str) -> FileLock:
@@ -38,21 +40,33 @@ class FileLock:
         except OSError:
             os.close(descriptor)
             raise
+        was_left_in_order = _is_in_order(path)
         with contextlib.suppress(OSError):  # for others to read: a full disk is found by what writes more than this
-            _write_holder(descriptor, purpose)
-        return cls(descriptor)
+            _write(descriptor, {"pid": os.getpid(), "purpose": purpose})
+        return cls(descriptor, was_left_in_order)
 
-    def release(self) -> None:
-        """Give the lock back; a second call does nothing."""
+    def release(self, *, is_in_order: bool = False) -> None:
+        """Give the lock back; a second call does nothing. `is_in_order` leaves word of it for the next holder."""
         if self._descriptor is not None:
+            if is_in_order:
+                with contextlib.suppress(OSError):  # then the next holder looks at everything
+                    _write(self._descriptor, {"left": IN_ORDER})
             os.close(self._descriptor)
             self._descriptor = None
 
 
-def _write_holder(descriptor: int, purpose: str) -> None:
+def _write(descriptor: int, content: dict[str, object]) -> None:
     os.ftruncate(descriptor, 0)
     os.lseek(descriptor, 0, os.SEEK_SET)
-    os.write(descriptor, json.dumps({"pid": os.getpid(), "purpose": purpose}).encode())
+    os.write(descriptor, json.dumps(content).encode())
+
+
+def _is_in_order(path: Path) -> bool:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):  # a new file is empty
+        return False
+    return isinstance(found, dict) and found.get("left") == IN_ORDER
 
 
 def _holder(path: Path) -> str:

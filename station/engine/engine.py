@@ -29,6 +29,7 @@ from station.engine.events import (
     Listener,
     RecipePrepared,
     ResultReady,
+    RoomWatched,
     State,
     StateChanged,
 )
@@ -37,6 +38,7 @@ from station.engine.job import Job, JobResult, broke_off, inspection_of, provena
 from station.engine.light_watch import LightWatch
 from station.engine.listeners import Listeners
 from station.engine.preparation import Prepared, RecipeFiles, prepare, read_recipe_files
+from station.engine.retention_watch import RetentionWatch
 from station.engine.state_table import ALL_TAKEN, Kind, Verb, effect
 from station.engine.storing import REMEDY as STORING_REMEDY
 from station.engine.storing import Stored, Storing, not_stored
@@ -86,10 +88,13 @@ class Engine:
         self._here = threading.local()  # whether this thread belongs to a job: then it cannot wait for the job's end
         self._last: JobResult | None = None
         self._lights = LightWatch(archive)
-        self._storing = Storing(archive, on_stored=self._stored_late, on_free=self._storing_is_free)
+        self._storing = Storing(
+            archive, on_stored=self._stored_late, on_free=self._storing_is_free, on_slow=self._storing_is_slow
+        )
         self._unstored_reason = ""  # with which Error was entered, where the archive alone is the cause
         self._recipe_to_resume: Path | None = None  # of a reset that lost its prepared recipe on the way
         self._watch = DeviceWatch(self._look_at_rest)
+        self._retention = RetentionWatch(archive, self._listeners.emit)
 
     # -- listening --------------------------------------------------------------------------
 
@@ -138,6 +143,10 @@ class Engine:
     def lights_event(self) -> LightsWatched | None:
         """How the lights did at last, for a listener that comes late; None before a recipe was prepared."""
         return self._lights.latest
+
+    def room_event(self) -> RoomWatched | None:
+        """How much room the archive had at last, for a listener that comes late; None before the first look."""
+        return self._retention.latest
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Events arrive on the engine's threads; returns the function that ends the subscription."""
@@ -213,6 +222,7 @@ class Engine:
             thread = threading.Thread(
                 target=self._run, args=(job, self._prepared, self._rig, stop, announced), name="acquire"
             )
+            self._retention.hold()
             self._begin(thread)
         announced.wait()  # without the lock: a listener may call any verb on hearing of it
         return job.inspection_id
@@ -224,6 +234,7 @@ class Engine:
             thread.start()
         except BaseException as error:
             self._state = before
+            self._retention.release()
             if isinstance(error, RuntimeError):
                 text = f"the machine can start no thread ({error}): close other programs, then start again"
                 raise NotNow(text) from error
@@ -346,6 +357,7 @@ class Engine:
         with self._lock:
             self._close_rig()
             self._enter(State.PREOPERATIONAL, HOMING_IS_DUE)
+        self._retention.close()
         self._watch.close()  # not under the lock, which its turn may hold
 
     @property
@@ -426,6 +438,7 @@ class Engine:
         except RuntimeError as error:
             self._fault(error)
             raise NotNow(f"the devices cannot be watched: {error}; close other programs, then reset") from error
+        self._retention.start()
         self._standing_fault = None
         self._enter(State.INITIALIZED)
 
@@ -474,6 +487,8 @@ class Engine:
             log.exception("inspection %s broke off", job.inspection_id)
             if self._state in BUSY:
                 self._fault(error)
+        finally:
+            self._retention.release()
 
     def _result_of(self, job: Job, prepared: Prepared, rig: Rig, stop: JobSignal) -> JobResult:
         """What came of the job. Whatever breaks it off, its part is UNDECIDED, the arm held and the lights off."""
@@ -535,6 +550,12 @@ class Engine:
         prepared = self._prepared
         if prepared is not None and prepared.files.loaded.recipe.recipe_id == inspection.recipe_id:
             self._listeners.emit(self._lights.after_part(prepared.files.loaded, inspection))
+
+    def _storing_is_slow(self, text: str) -> None:
+        """A disk hangs: no state changes, since the part is still waited for, and no other one can be started."""
+        log.warning("%s", text)
+        action = "look at the archive's disk or its network; the verdict comes once it answers, leave the part"
+        self._listeners.emit(Fault(text, action))
 
     def _storing_is_free(self) -> None:
         """Nothing waits any more: Ready, if that alone kept the station from it. Nothing moves by this."""

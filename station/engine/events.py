@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from station.archive.outlook import Outlook
 from station.inspection.result import Inspection, ViewResult
 from station.inspection.retakes import Retake
 from station.lights.trend import LightHistory
@@ -138,6 +139,13 @@ class LightsWatched:
     histories: tuple[LightHistory, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RoomWatched:
+    """How much room the archive has and for how many days: reported after every part, and at rest."""
+
+    outlook: Outlook
+
+
 Event = (
     PresentFollows
     | StateChanged
@@ -151,5 +159,6 @@ Event = (
     | ResultReady
     | Fault
     | LightsWatched
+    | RoomWatched
 )
 Listener = Callable[[Event], None]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from station.archive import Archive, ArchivedFrame, ArchiveError
@@ -18,6 +19,7 @@ from station.inspection.result import Inspection, Verdict, inspection_without_pi
 
 log = logging.getLogger(__name__)
 
+SLOW_AFTER_S = 20.0  # a record of 2 GB takes less; whatever waits longer hangs, and a person must hear of it
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 60.0  # between attempts; each waits twice as long as the one before
 REMEDY = (
     "free the disk, unlock the data base or give this user the right to write; then it is stored by itself, or at "
@@ -55,7 +57,8 @@ class Storing:
     """Stores inspections in the archive, one after the other. Methods may be called from any thread.
 
     `on_stored` gets an inspection that was stored late, and its folder; nothing waits any more when `on_free` is
-    called afterwards. Both are called without a lock, on the thread that tried.
+    called afterwards. Both are called without a lock, on the thread that tried. `on_slow` gets a text while the archive
+    has not answered for long, on a thread of its own.
     """
 
     def __init__(
@@ -64,11 +67,13 @@ class Storing:
         *,
         on_stored: Callable[[Inspection, str], None],
         on_free: Callable[[], None],
+        on_slow: Callable[[str], None],
         first_wait_s: float = FIRST_WAIT_S,
+        slow_after_s: float = SLOW_AFTER_S,
     ) -> None:
         self._archive = archive
-        self._on_stored, self._on_free = on_stored, on_free
-        self._first_wait_s = first_wait_s
+        self._on_stored, self._on_free, self._on_slow = on_stored, on_free, on_slow
+        self._first_wait_s, self._slow_after_s = first_wait_s, slow_after_s
         self._lock = threading.Lock()  # held while the archive is written to
         self._closing = threading.Event()
         self._waiting: _Waiting | None = None
@@ -81,8 +86,11 @@ class Storing:
         return "" if waiting is None else waiting.problem
 
     def store(self, inspection: Inspection, frames: Sequence[ArchivedFrame]) -> Stored:
-        """Store it, or keep it until `try_again` succeeds. Raises nothing that the archive raises."""
-        with self._lock:
+        """Store it, or keep it until `try_again` succeeds. Raises nothing that the archive raises.
+
+        A disk that takes its time is waited for, and reported once by `on_slow`: the verdict comes when it answers.
+        """
+        with self._lock, self._reported_if_slow(inspection):
             try:
                 return Stored(str(self._archive.record(inspection, frames)))
             except BaseException as error:  # on the job's thread: whatever it is, the frames are not let go
@@ -92,6 +100,20 @@ class Storing:
             problem = f"{problem}; {self._kept_aside(inspection, frames, problem)}"
             self._waiting = _Waiting(inspection, tuple(frames), problem, is_lasting)
         return Stored("", problem)
+
+    @contextmanager
+    def _reported_if_slow(self, inspection: Inspection) -> Iterator[None]:
+        text = f"storing inspection {inspection.inspection_id} has taken {self._slow_after_s:g} s, and goes on"
+        timer = threading.Timer(self._slow_after_s, self._on_slow, [text])
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError:  # the machine has no thread left; the part is stored without the watch
+            log.warning("nothing watches how long the disk takes")
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def keep_trying(self) -> None:
         """Try in the background from now on, until it is stored."""

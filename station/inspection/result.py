@@ -127,3 +127,4 @@ class HistoryRow:
     folder: str
     is_draft: bool = False
     words: tuple[GivenWord, ...] = ()  # what people said of it, the latest last
+    is_thinned: bool = False  # its raw frames were removed by the archive's rule, or are being removed

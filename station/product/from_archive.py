@@ -44,6 +44,7 @@ def add_archived(
                     f"{inspection_id} is {before.verdict.value}: say with --kind what the part is, good or the kind "
                     "of its defect"
                 )
+            store.pin([inspection_id], f"collection {collector.collection.folder.resolve()}")
             yield _added(collector, loaded, store, before, known)
 
 

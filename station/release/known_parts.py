@@ -12,6 +12,8 @@ from typing import Literal
 from drivers.protocols import Frame
 from station.archive import Archive
 from station.archive.folder import MANIFEST
+from station.archive.pins import pin_as_named
+from station.archive.store import DATABASE
 from station.collection.folder import PART, PARTS, CollectedPart, Collection
 from station.inspection.result import Verdict
 from station.inspection.words import GivenWord, Word, is_good
@@ -111,6 +113,19 @@ def judged(
         )  # fmt: skip
         progress(f"judging, {part.name}", (n + 1) / len(parts))
     return found
+
+
+def pin_archived(parts: Sequence[JudgedPart], home: Path, recipe_id: str) -> None:
+    """Keep the raw frames of the archived ones for good: later releases are judged by them.
+
+    Raises ReleaseError for one that was thinned since it was judged.
+    """
+    for folder in {part.folder for part in parts if part.source == "archive"}:
+        archive = Path(os.path.normpath(home / folder))
+        names = [part.name for part in parts if part.source == "archive" and part.folder == folder]
+        gone = pin_as_named(archive / DATABASE, names, f"reference set of {recipe_id}")
+        if gone:
+            raise ReleaseError(f"{archive}: the raw frames of {gone[0]} were thinned meanwhile: name another part")
 
 
 def _frames(part: KnownPart, loaded: LoadedRecipe) -> Frames:

@@ -21,7 +21,7 @@ from station.recipe.releases import (
     version_folder,
 )
 from station.release.gate import Asked, GateReport, run_gate
-from station.release.known_parts import Progress
+from station.release.known_parts import Progress, pin_archived
 from station.release.version import activate, user, write_version, writing
 
 
@@ -101,6 +101,7 @@ def _release(loaded: LoadedRecipe, home: Path, why: str, by: str, asked: Asked, 
     report = run_gate(loaded, base, home, asked, progress)
     if report.failures:
         return ReleaseReport(loaded.path, home, "refused", before, before, report)
+    pin_archived((*report.gate.defective, *report.gate.reference), home, loaded.recipe.recipe_id)
     manifest = write_version(home, loaded, report.gate, by, why)
     activate(home, manifest.number, by, why, "released")
     return ReleaseReport(loaded.path, home, "released", manifest.number, before, report)

@@ -17,13 +17,14 @@ from station.engine.events import (
     RecipePrepared,
     RecipeRead,
     ResultReady,
+    RoomWatched,
     State,
     StateChanged,
     ViewJudged,
 )
 from station.inspection.result import inspection_without_pictures, without_pictures
 
-_LASTING = (RecipeRead, RecipePrepared, LightsWatched)  # each replaces itself
+_LASTING = (RecipeRead, RecipePrepared, LightsWatched, RoomWatched)  # each replaces itself
 MOST_FAULTS = 20  # kept of those with different texts
 
 
@@ -57,8 +58,8 @@ class Present:
             self._begin(event)
         elif isinstance(event, RecipeRead | RecipePrepared):
             self._drop(lambda e: isinstance(e, RecipeRead | RecipePrepared))
-        elif isinstance(event, LightsWatched):
-            self._drop(lambda e: isinstance(e, LightsWatched))
+        elif isinstance(event, LightsWatched | RoomWatched):
+            self._drop(lambda e: type(e) is type(event))
         elif isinstance(event, Fault):
             self._fail(event)
         elif isinstance(event, ResultReady):

@@ -25,6 +25,7 @@ from station.engine.events import (
     RecipePrepared,
     RecipeRead,
     ResultReady,
+    RoomWatched,
     StateChanged,
     StepDone,
     ViewJudged,
@@ -41,7 +42,7 @@ ALIVE_EVERY_S = 0.5
 
 _PLAIN: tuple[type[Any], ...] = (
     StateChanged, RecipeRead, RecipePrepared, JobStarted, StepDone, ViewRetaken, AcquisitionDone, Fault, LightsWatched,
-    PresentFollows,
+    RoomWatched, PresentFollows,
 )  # fmt: skip
 _ADAPTERS: Mapping[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in _PLAIN}
 

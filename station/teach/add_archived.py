@@ -35,6 +35,7 @@ def add_archived(
                 f"the folder {collection.folder / 'parts' / name}, and the prepared data set beside the collection"
             )
         return False
+    store.pin([inspection_id], f"collection {collection.folder.resolve()}")
     frames = {
         view: {light: frame for light, frame in of_view.items() if light != DARK}
         for view, of_view in archived_frames(loaded, store, inspection_id).items()

@@ -35,6 +35,7 @@ def archived_parts(loaded: LoadedRecipe, archive: Path, inspections: Sequence[st
     if not archive.is_dir():
         raise NoReference(f"{archive}: no such folder; name the archive that `station inspect` wrote with --archive")
     with Archive.open(archive, read_only=True) as store:
+        store.pin(inspections, f"view reference of {loaded.recipe.recipe_id}")
         for inspection_id in inspections:
             frames = archived_frames(loaded, store, inspection_id)
             yield {

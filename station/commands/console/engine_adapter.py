@@ -96,6 +96,9 @@ class EngineAdapter:
         fault = self._engine.standing_fault
         if fault is not None:
             listener(fault)
+        room = self._engine.room_event()
+        if room is not None:
+            listener(room)
         lights = self._engine.lights_event()
         if lights is not None:
             listener(lights)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from engine_bench import PLAN, WAIT_S, Bench, in_time, refusal
 
 from station.archive import Archive, ArchiveError
 from station.documents import atomic
-from station.engine.events import Event, ResultReady, State
+from station.engine.events import Event, Fault, ResultReady, State
 from station.inspection.reasons import ReasonKind
 from station.inspection.result import Verdict
 
@@ -236,14 +236,19 @@ def test_start_is_refused_before_anything_moves_where_the_part_could_not_be_stor
 def test_start_is_refused_where_the_disk_has_no_room_for_a_part_of_this_recipe(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Issue 12, point 7: first for the record itself, then for what the watermark wants left after it."""
     free = 64_000_999  # of the 64 MB reserve and the bench's record of 1000 bytes
-    monkeypatch.setattr("station.archive.room.shutil.disk_usage", lambda _: contextlib.nullcontext(free))
-    monkeypatch.setattr(contextlib.nullcontext, "free", property(lambda own: own.enter_result), raising=False)
+    disk = SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=free, total=10**12))
+    monkeypatch.setattr("station.archive.outlook.shutil", disk)
     with pytest.raises(ArchiveError, match=r"64 MB free, the next part may need 64 MB; free the disk"):
         in_time(lambda: bench.engine.start_single_job("P-1"))
+    free = 1_000_000_999
+    with pytest.raises(ArchiveError, match=r"1\.00 GB free, and 1 GB must be left .*refuse_below_gb in retention"):
+        in_time(lambda: bench.engine.start_single_job("P-1"))
+    assert bench.engine.state is State.READY
     free += 1
-    monkeypatch.setattr("station.archive.room.shutil.disk_usage", lambda _: contextlib.nullcontext(free))
     in_time(lambda: bench.engine.inspect("P-1"))
+    assert bench.results()[-1].is_stored
 
 
 def test_a_device_fault_and_a_full_disk_are_both_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,3 +269,32 @@ def test_a_device_fault_and_a_full_disk_are_both_reported(bench: Bench, monkeypa
     assert bench.engine.state is State.ERROR, "the arm's fault still stands"
     in_time(bench.engine.reset)
     assert bench.engine.state is State.READY
+
+
+def test_a_disk_that_does_not_answer_is_reported_and_the_verdict_comes_once_it_does(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 12, point 7: a slow disk. No other part can be started meanwhile, and nothing is lost."""
+    bench.engine._storing._slow_after_s = 0.05  # noqa: SLF001
+    answers, reported = threading.Event(), threading.Event()
+    real = bench.archive.record
+
+    def slow(*given: Any) -> Path:
+        assert answers.wait(WAIT_S)
+        return real(*given)
+
+    monkeypatch.setattr(bench.archive, "record", slow)
+    bench.engine.subscribe(lambda event: reported.set() if isinstance(event, Fault) else None)
+    bench.engine.start_single_job("P-1")
+    assert reported.wait(WAIT_S)
+    assert "has taken 0.05 s" in bench.faults()[-1].text
+    assert bench.results() == [], "no verdict before it is durable"
+    assert "wait for its verdict" in refusal(lambda: bench.engine.start_single_job("P-2"))
+    answers.set()
+    in_time(lambda: bench.engine._join())  # noqa: SLF001
+    assert bench.results()[-1].inspection.verdict is Verdict.PASS
+    assert bench.engine.state is State.READY
+    assert len(bench.faults()) == 1, "it is reported once"
+    bench.engine._storing._slow_after_s = 1e6  # noqa: SLF001
+    in_time(lambda: bench.engine.inspect("P-2"))
+    assert len(bench.faults()) == 1, "a disk that answers is not reported"
