@@ -103,7 +103,7 @@ def tilts_for(
 
 def figures_of(turns: Mapping[str, Turn]) -> dict[str, float]:
     """The figures that are archived with the view's quality."""
-    found = {}
+    found: dict[str, float] = {}
     for name, turn in turns.items():
         found |= {TURNED_X + name: turn.x_deg, TURNED_Y + name: turn.y_deg, UNSURE + name: turn.unsure_deg}
     return found
