@@ -22,7 +22,7 @@ MethodOption = Annotated[
     typer.Option(help="integrate: from the normals alone; generate, residual: by a model (extra `generative`)."),
 ]
 StepsOption = Annotated[int, typer.Option(min=1, max=1000, help="Of the sampler (DDIM).")]
-SamplesOption = Annotated[int, typer.Option(min=1, max=64, help="Whose spread is the standard deviation.")]
+SamplesOption = Annotated[int, typer.Option(min=2, max=64, help="Whose spread is the standard deviation.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Another seed gives other random numbers.")]
 
 
@@ -43,7 +43,7 @@ def depth_of(
     split: Annotated[
         Literal["train", "calibrate", "test"], typer.Option(help="Of a folder of views with depth.")
     ] = "test",
-    steps: StepsOption = 25,
+    steps: StepsOption = 10,
     samples: SamplesOption = 4,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -89,7 +89,7 @@ def depth_train(
         Literal["residual", "literal"],
         typer.Option(help="residual: what integration misses; literal: depth from scratch, as the paper has it."),
     ] = "residual",
-    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 4000,
+    steps: Annotated[int, typer.Option(min=2, help="Training steps.")] = 4000,
     seed: SeedOption = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run ended.")] = False,
     as_json: JsonOption = False,
@@ -115,7 +115,7 @@ def depth_sheet(
     rows: Annotated[int, typer.Option(min=1, max=40, help="comparison: views to show.")] = 6,
     generate: Annotated[Path | None, typer.Option(dir_okay=False, help="comparison: literal form.")] = None,
     residual: Annotated[Path | None, typer.Option(dir_okay=False, help="comparison: residual form.")] = None,
-    steps: StepsOption = 25,
+    steps: StepsOption = 10,
     samples: SamplesOption = 4,
     seed: SeedOption = 0,
     as_json: JsonOption = False,

@@ -25,7 +25,7 @@ class DepthChoice:
 
     method: Method = "integrate"
     model: Path | None = None
-    steps: int = 25  # of the sampler (DDIM)
+    steps: int = 10  # of the sampler (DDIM)
     samples: int = 4  # whose spread is the standard deviation
     seed: int = 0
 
