@@ -13,7 +13,7 @@ from drivers.errors import CommandRefused
 from drivers.simulated.control import RigControl
 from station.collection.folder import CollectionError, check_part_name
 from station.commands.demo.truth import true_defect_mask
-from station.commands.rig import RequestRefused, defect_of
+from station.commands.rig import LOAD_TIMEOUT_S, RequestRefused, defect_of
 from station.commands.say import printable, progress
 from station.errors import BadInput
 from station.inspection.reasons import reason_lines
@@ -27,7 +27,6 @@ from station.rig.file import RigFile, load_rig
 from station.rig.products import product_for_rig
 
 QUIT = "quit"
-LOAD_TIMEOUT_S = 600.0  # a busy machine, or a large part
 
 
 @dataclass(frozen=True, slots=True)
