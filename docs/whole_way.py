@@ -27,6 +27,8 @@ KINDS = ("scratch", "dent", "pit", "stain", "discolouration", "missing_feature")
 STATION = (sys.executable, "-m", "station.commands.main")
 GOOD_FROM, DEFECTIVE_FROM, UNSEEN_GOOD_FROM, UNSEEN_DEFECTIVE_FROM = 100, 300, 500, 700  # seeds: no part comes twice
 BY = ("--by", "Anna")
+ROOT = Path(__file__).resolve().parents[1]
+DRAWING = ROOT / "station" / "demo_recipes" / "simulated_rig.calibration.yaml"
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Size:
 
 
 SMALL = Size(
-    good=11, good_first=0, good_to_test=1, defective=2, unseen=2, train=("--steps", "20", "--disturbed", "0"),
-    new=("--channel", "2", "--channel", "4", "--channel", "6", "--channel", "9"), views=("top", "right"), bounces=2,
+    good=11, good_first=0, good_to_test=1, defective=1, unseen=1, train=("--steps", "3", "--disturbed", "0"),
+    new=("--channel", "2", "--channel", "4", "--channel", "6", "--channel", "9"), views=("top",), bounces=0,
     exact_arm=True,
 )  # fmt: skip
 
@@ -266,12 +268,10 @@ def main() -> int:
     folder = asked.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     mesh = asked.mesh.resolve() if asked.mesh else write_mesh(folder / "mesh")
-    root = Path(__file__).resolve().parents[1]
-    calibration = asked.calibration or root / "station" / "demo_recipes" / "simulated_rig.calibration.yaml"
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     way = Way(folder, mesh, SMALL if asked.small else Size())
     with running_rig(way):
-        go(way, calibration.resolve())
+        go(way, (asked.calibration or DRAWING).resolve())
     print(report(way))
     return 0
 
