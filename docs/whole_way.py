@@ -14,9 +14,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -43,14 +43,14 @@ class Size:
     train: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     views: tuple[str, ...] = ()  # none: all
-    bounces: int = 6
-    exact_arm: bool = False
+    imperfections: Mapping[str, float] = field(default_factory=dict)  # of the simulated rig
 
 
 SMALL = Size(
     good=11, good_first=0, good_to_test=1, defective=1, unseen=1, train=("--steps", "3", "--disturbed", "0"),
-    new=("--channel", "2", "--channel", "4", "--channel", "6", "--channel", "9"), views=("top",), bounces=0,
-    exact_arm=True,
+    new=("--channel", "2", "--channel", "4", "--channel", "6", "--channel", "9"), views=("top",), imperfections={
+        "light_bounces": 0, "pose_repeatability_mm": 0.0, "pose_repeatability_deg": 0.0,
+    },
 )  # fmt: skip
 
 
@@ -104,10 +104,8 @@ def give_up(text: str) -> NoReturn:
 def running_rig(way: Way) -> Iterator[None]:
     """`station rig up` in a process of its own; its clock runs ahead, so that the arm takes no time of ours."""
     config = way.folder / "rig.config.yaml"
-    imperfections: dict[str, float] = {"light_bounces": way.size.bounces}
-    if way.size.exact_arm:
-        imperfections |= {"pose_repeatability_mm": 0.0, "pose_repeatability_deg": 0.0}
-    config.write_text(yaml.safe_dump({"clock_speed": 20.0, "imperfections": imperfections}), encoding="utf-8")
+    settings = {"clock_speed": 20.0, "imperfections": dict(way.size.imperfections)}
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     line = [*STATION, "rig", "up", "--config", str(config), "--folder", str(way.rig)]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -182,12 +180,13 @@ def is_wrong(part: dict[str, Any]) -> bool:
 def inspect(way: Way, releases: Path) -> None:
     """Unseen parts through the engine, under the active release."""
     for n in range(way.size.unseen):
-        _inspect(way, releases, f"good-{n + 1}", UNSEEN_GOOD_FROM + n)
+        inspect_one(way, releases, f"good-{n + 1}", UNSEEN_GOOD_FROM + n)
     for n in range(way.size.unseen):
-        _inspect(way, releases, f"defective-{n + 1}", UNSEEN_DEFECTIVE_FROM + n, KINDS[n % len(KINDS)])
+        inspect_one(way, releases, f"defective-{n + 1}", UNSEEN_DEFECTIVE_FROM + n, KINDS[n % len(KINDS)])
 
 
-def _inspect(way: Way, releases: Path, part: str, seed: int, *defects: str) -> None:
+def inspect_one(way: Way, releases: Path, part: str, seed: int, *defects: str) -> None:
+    """Load a part and inspect it."""
     if f"inspect {part}" not in way.steps:
         way.load(seed, *defects)
     found = way.step(
