@@ -1,9 +1,9 @@
 """A product learned on a rig that was measured after its parts were taken: `python benchmarks/other_rig.py [--small]`.
 
-The simulated rig's lamps are 20 % unequal (one sigma), its lights 1.5 degrees elsewhere per axis (up to 3 and more), its
-camera 0.5 mm and 0.3 degrees askew with another lens. Parts are taken under the drawing. Then the record of the rig as it
-was built is bound to recipe and collection; frames are solved anew, the model is trained and released, and unseen
-good parts are inspected. Ends with 1 where a good part does not PASS. The full size takes some 30 CPU-minutes.
+The simulated rig's lamps are 20 % unequal (one sigma), its lights 1.5 degrees elsewhere per axis (3 and more at the
+most), its camera 0.5 mm and 0.3 degrees askew with another lens. Parts are taken under the drawing. Then the record of
+the rig as it was built is bound to recipe and collection; frames are solved anew, the model is trained and released,
+and unseen good parts are inspected. Ends with 1 where a good part does not PASS.
 """
 
 from __future__ import annotations

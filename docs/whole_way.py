@@ -174,7 +174,7 @@ def release(way: Way, name: str, recipe: Path, why: str) -> int:
 
 def is_wrong(part: dict[str, Any]) -> bool:
     """Whether its verdict is not as expected; a defective part must not PASS."""
-    return part["found"] == "PASS" if part["expected"] is None else part["found"] != part["expected"]
+    return bool(part["found"] == "PASS" if part["expected"] is None else part["found"] != part["expected"])
 
 
 def inspect(way: Way, releases: Path) -> None:
