@@ -49,7 +49,7 @@ class Size:
 SMALL = Size(
     good=11, good_first=0, good_to_test=1, defective=1, unseen=1, train=("--steps", "3", "--disturbed", "0"),
     new=("--channel", "2", "--channel", "4", "--channel", "6", "--channel", "9"), views=("top",), imperfections={
-        "light_bounces": 0, "pose_repeatability_mm": 0.0, "pose_repeatability_deg": 0.0,
+        "light_bounces": 1, "pose_repeatability_mm": 0.0, "pose_repeatability_deg": 0.0,
     },
 )  # fmt: skip
 

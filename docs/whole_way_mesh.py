@@ -14,7 +14,7 @@ from trimesh.creation import box, cylinder
 SETTINGS = """\
 units: mm
 smooth_deg: 30
-material: {albedo: [0.42, 0.44, 0.46], gloss: [0.04, 0.04, 0.04], roughness: 0.55, texture: grain, slope: 0.03}
+material: {albedo: [0.62, 0.5, 0.34], gloss: [0.04, 0.04, 0.04], roughness: 0.55, texture: grain, slope: 0.03}
 features:  # what `--defect missing_feature` takes away
   - {name: rib, box: {x: [-13, -4], y: [3, 5.5], z: [4.05, 14]}}
 """
