@@ -38,7 +38,8 @@ def test_the_whole_way_from_a_mesh_to_a_release_and_back(tmp_path: Path, monkeyp
     way = InThisProcess(tmp_path, whole_way.write_mesh(tmp_path / "mesh"), whole_way.SMALL)
     with whole_way.running_rig(way):
         whole_way.go(way, whole_way.DRAWING)
-    table = whole_way.confusion_table(way)
-    assert "good" in table
-    active = [v for v in way.steps["models"]["found"]["versions"] if v["active"]]
-    assert [v["number"] for v in active] == [1]
+    assert way.steps["models"]["found"]["active"] == 1
+    assert [version["number"] for version in way.steps["models"]["found"]["versions"]] == [1, 2]
+    told = whole_way.report(way)
+    assert "retrain" in told
+    assert "defective" in told
