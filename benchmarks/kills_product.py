@@ -12,6 +12,7 @@ import random
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -36,6 +37,10 @@ def is_sound(recipe: Path, tiles: Path) -> bool:
     return active is None or not changed_files(home, read_manifest(home, active.number))
 
 
+def _is_past(at_s: float) -> bool:
+    return time.monotonic() >= at_s
+
+
 def main() -> int:
     """Kill, look, and go on."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -58,7 +63,7 @@ def main() -> int:
             whole_s = 20.0
             for n in range(asked.kills // 2):
                 at_s = time.monotonic() + rng.uniform(0, whole_s)
-                killed = run(forks, target, *arguments, kill_when=lambda at_s=at_s: time.monotonic() >= at_s)
+                killed = run(forks, target, *arguments, kill_when=partial(_is_past, at_s))
                 whole_s = whole_s if killed else time.monotonic() - started
                 if not is_sound(recipe, tiles):
                     bad += 1

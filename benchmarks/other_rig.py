@@ -23,13 +23,14 @@ from station.documents.document import load_document
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
 import whole_way
+from whole_way_mesh import write_mesh
 
 WRONG = {
     "light_intensity_percent": 20.0, "light_direction_deg": 1.5, "focal_length_percent": 0.5,
     "principal_point_px": 30.0, "camera_mount_mm": 0.5, "camera_mount_deg": 0.3,
 }  # fmt: skip
 RELEASED = Provenance(
-    measured=("everything, from the simulated rig's truth",), released_by="benchmark",
+    measured=("camera", "light directions", "light intensities"), released_by="benchmark",
     released="2026-11-24T12:00:00Z", expires="2099-11-24T12:00:00Z",
 )  # fmt: skip
 
@@ -71,7 +72,7 @@ def main() -> int:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(whole_way.ROOT), os.environ.get("PYTHONPATH"))))
     size = whole_way.SMALL if asked.small else whole_way.Size()
     size = replace(size, imperfections={**size.imperfections, **WRONG})
-    way = whole_way.Way(folder, whole_way.write_mesh(folder / "mesh"), size)
+    way = whole_way.Way(folder, write_mesh(folder / "mesh"), size)
     with whole_way.running_rig(way):
         verdicts = go(way)
     n = way.size.unseen

@@ -7,6 +7,7 @@ noise on what the network sees while its target stays clean.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -171,7 +172,7 @@ def fit_cprn(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, config))
     cprn.train()
     losses: list[float] = []
-    parts = {"cprn": cprn, "optimiser": optimiser, "schedule": schedule}
+    parts: dict[str, Any] = {"cprn": cprn, "optimiser": optimiser, "schedule": schedule}
     state = None if checkpoint is None else checkpoint.load()
     if state is not None:
         losses = list(state["losses"])

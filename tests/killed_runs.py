@@ -42,10 +42,10 @@ def train_tiles(data: str, recipe: str, steps: int, log: str) -> None:
     _quiet(log)
     from made_collection import made_references
 
-    import station.teach.prepare
+    from station.teach import prepare
     from station.teach.training import train
 
-    station.teach.prepare.part_references_of = made_references  # type: ignore[assignment]
+    setattr(prepare, "part_references_of", made_references)  # noqa: B010 - what is imported there is not exported
     train(None, Path(data), Path(recipe), steps, disturbed=0)
 
 

@@ -17,6 +17,7 @@ from station.commands.exit_codes import run_guarded
 pytest.importorskip("torch", reason="training needs the extra `train`")
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
 import whole_way
+from whole_way_mesh import write_mesh
 
 
 class InThisProcess(whole_way.Way):
@@ -35,7 +36,7 @@ class InThisProcess(whole_way.Way):
 def test_the_whole_way_from_a_mesh_to_a_release_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Issue 11, acceptance."""
     monkeypatch.setenv("FACET_SIMCAM_ENDPOINTS", "")  # what opening sets is undone
-    way = InThisProcess(tmp_path, whole_way.write_mesh(tmp_path / "mesh"), whole_way.SMALL)
+    way = InThisProcess(tmp_path, write_mesh(tmp_path / "mesh"), whole_way.SMALL)
     with whole_way.running_rig(way):
         whole_way.go(way, whole_way.DRAWING)
     assert way.steps["models"]["found"]["active"] == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from station.archive import Archive, ArchiveNotFound
 from station.collection.folder import Collection, CollectionError
 from station.documents.atomic import write_atomic
-from station.inspection.result import Inspection, Verdict
+from station.inspection.result import Verdict
 from station.inspection.words import GivenWord, Word, is_good
 from station.judge.detector import AnomalyDetector
 from station.product.collecting import Collector, Known, adding_to, recipe_to_collect
@@ -151,7 +151,7 @@ def take_words(loaded: LoadedRecipe, collection: Collection, archive: Path) -> T
                 continue
             parts.append(archived_part(archive, store, inspection_id, words))
             if not (good and word.word is Word.CONFIRMED):
-                known = _known(word, found, collector, good=good)
+                known = _known(word, found.part_id, collector, good=good)
                 if not holds_inspection(collection, inspection_id, known.kind):
                     taken = add_inspection(collector, loaded, store, inspection_id, known)
                     added[good] += not taken.reasons
@@ -159,9 +159,9 @@ def take_words(loaded: LoadedRecipe, collection: Collection, archive: Path) -> T
     return Taught(dict(counted), added[True], added[False], of_another, tuple(parts), refused)
 
 
-def _known(word: GivenWord, found: Inspection, collector: Collector, *, good: bool) -> Known:
+def _known(word: GivenWord, part_id: str, collector: Collector, *, good: bool) -> Known:
     """What the word makes of the part. A good one trains, unless other captures of it are in another split."""
-    is_new = all(part.kind != GOOD or id_of(part) != found.part_id for part in collector.parts.values())
+    is_new = all(part.kind != GOOD or id_of(part) != part_id for part in collector.parts.values())
     split = ("train" if is_new else None) if good else "test"
     note = f"{word.word.value} ({word.when:%Y-%m-%d}): {word.reason}"
     return Known(GOOD if good else DEFECTIVE, split, word.by, note)
