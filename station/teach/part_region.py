@@ -69,8 +69,8 @@ def part_region(
     if not region.mean() >= LEAST_SHARE:
         raise NoReference(
             f"view {name!r}: only {region.mean():.1%} of the picture looks other than the fixture where "
-            "parts differ: take some parts 1 to 2 mm off their seat, for parts that lie alike hide their outline; or take "
-            "a fixture of another colour or brightness than the part"
+            "parts differ: take some parts 1 to 2 mm off their seat, for parts that lie alike hide their outline; or "
+            "take a fixture of another colour or brightness than the part"
         )
     return with_region(view, region)
 
