@@ -42,6 +42,7 @@ from station.inspection.result import Verdict, ViewResult
 from station.inspection.rule import judge_part
 from station.judge.detector import AnomalyDetector
 from station.judge.view_judge import ViewJudge
+from station.judge.whole_view import judged_view
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import LoadedRecipe, load_recipe
 
@@ -162,13 +163,8 @@ class Bench:
         return Judged(judge_part(views, tuple(view.view for view in views), of_part)[0], views, of_part)
 
     def _view(self, view: str, frames: Frames) -> ViewResult:
-        captured = CapturedView(view, self._plan)
-        for step in self._plan:
-            if step.view == view:
-                frame = CapturedFrame(step, frames[view][step.light], step.pose)
-                self._judge.take(frame)
-                captured.add(frame)
-        return self._judge.judge(captured)
+        captured = [CapturedFrame(s, frames[view][s.light], s.pose) for s in self._plan if s.view == view]
+        return judged_view(self._judge, CapturedView(view, self._plan), captured)
 
 
 def s_auroc(good: Sequence[float], defective: Sequence[float]) -> float:

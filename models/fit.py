@@ -7,6 +7,7 @@ noise on what the network sees while its target stays clean.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.checkpoint import EVERY, Checkpoint
 from models.config import TrainConfig
 from models.cprn import L_p, L_r, L_total, assignment
 from models.dataset import PLAIN, Dataset, Item, read_normals, read_rgb, regions_of
@@ -72,9 +74,13 @@ def as_others(values: Tensor, seen: Tensor, view_index: Tensor) -> Tensor:
 
 
 def fit_network(
-    network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, config: TrainConfig, progress: Progress
-) -> list[float]:
-    """Fit fill, whitening, second branch, place memory and weights to good training views; the loss of every step."""
+    network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, config: TrainConfig, progress: Progress,
+    checkpoint: Checkpoint | None = None,
+) -> list[float]:  # fmt: skip
+    """Fit fill, whitening, second branch, place memory and weights to good training views; the loss of every step.
+
+    The weights go on from `checkpoint`, where it has a state; all else is computed anew, and comes out the same.
+    """
     network.region.fill.copy_(mean_of_parts(items, inputs))
     features, view_index = cache_features(network, items, inputs, progress)
     moments = TokenMoments.empty(network.bank.responses)
@@ -89,7 +95,7 @@ def fit_network(
         network.near.fit(_seen(network, items, inputs, progress))
     tokens = whitened(network, features)
     remember(network, tokens, view_index)
-    return fit_cprn(network, tokens, view_index, config, progress)
+    return fit_cprn(network, tokens, view_index, config, progress, checkpoint)
 
 
 def mean_of_parts(items: tuple[Item, ...], inputs: Inputs) -> Tensor:
@@ -156,8 +162,9 @@ def _mean(parts: Tensor) -> Tensor:
 
 
 def fit_cprn(
-    network: AnomalyNetwork, tokens: Tensor, view_index: Tensor, config: TrainConfig, progress: Progress
-) -> list[float]:
+    network: AnomalyNetwork, tokens: Tensor, view_index: Tensor, config: TrainConfig, progress: Progress,
+    checkpoint: Checkpoint | None = None,
+) -> list[float]:  # fmt: skip
     """Minimise L_total over random tokens of random views; returns the loss of every step."""
     generator = torch.Generator().manual_seed(config.seed)
     cprn = network.cprn
@@ -165,7 +172,15 @@ def fit_cprn(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, config))
     cprn.train()
     losses: list[float] = []
-    for step in range(config.steps):
+    parts: dict[str, Any] = {"cprn": cprn, "optimiser": optimiser, "schedule": schedule}
+    state = None if checkpoint is None else checkpoint.load()
+    if state is not None:
+        losses = list(state["losses"])
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        generator.set_state(state["generator"])
+        torch.set_rng_state(state["dropout"])  # as torch draws it
+    for step in range(len(losses), config.steps):
         chosen = torch.randint(len(tokens), (config.batch_views,), generator=generator)
         loss = _loss(network, tokens[chosen], view_index[chosen], config, generator)
         optimiser.zero_grad()
@@ -175,6 +190,10 @@ def fit_cprn(
         schedule.step()
         losses.append(float(loss.detach()))
         progress(f"training, loss {losses[-1]:.3f}", (step + 1) / config.steps)
+        if checkpoint is not None and (step + 1) % EVERY == 0:
+            states = {name: part.state_dict() for name, part in parts.items()}
+            draws = {"generator": generator.get_state(), "dropout": torch.get_rng_state()}
+            checkpoint.save({**states, **draws, "losses": losses})
     return losses
 
 

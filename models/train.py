@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from models.alignment import MOST_PICTURES, Alignment, alignment_of
+from models.checkpoint import Checkpoint
 from models.config import TrainConfig
 from models.dataset import Dataset, DatasetError, Item, constant_normals, load_dataset, read_rgb, regions_of, sound
 from models.export import (
@@ -63,7 +64,8 @@ def train_product(
 ) -> TrainReport:
     """Train one product's model on `<dataset_folder>` and write `out_file`, once it has passed the parity gate.
 
-    The same data, configuration and library versions give the same weights. Sets torch's number of threads for the
+    The same data, configuration and library versions give the same weights, also in a run that goes on where a killed
+    one ended (`models.checkpoint`). Sets torch's number of threads for the
     whole process. Raises DatasetError for data that cannot be used and ParityError, both before anything is written.
     """
     config = config or TrainConfig()
@@ -82,7 +84,8 @@ def train_product(
     config = config_for(dataset, config)
     inputs = Inputs(dataset, config)
     network = AnomalyNetwork(config, dataset.input_size, len(dataset.views), inputs.regions)
-    losses = fit_network(network, training, inputs, config, progress)
+    checkpoint = Checkpoint(out_file, {"data": dataset.sha256, "config": config.to_dict()})
+    losses = fit_network(network, training, inputs, config, progress, checkpoint)
     network.eval()
     held_out = measure(network, held_out_items, inputs, progress)
     calibration, found, good = set_limits(network, held_out, dataset.views, config)
@@ -90,6 +93,7 @@ def train_product(
     describe = _description(dataset, config, network, calibration, found, good)
     progress("export", 0.0)
     exported = export_network(network, describe, out_file, _stored(held_out_items, inputs))
+    checkpoint.remove()
     progress("export", 1.0)
     return _report(describe, exported, out_file, losses, good, found, time.monotonic() - started)
 

@@ -1,7 +1,7 @@
 """A collection: raw frames of parts in a folder, from which normals, regions and models can be computed anew.
 
 ```
-collection.json                product, views, lights and how they were used, the calibration's hash
+collection.json                product, views, lights and how they were used, the calibration's hash and its former ones
 parts/PART/VIEW_LIGHT.png      one frame as the camera gave it, 8 or 16 bits, one plane
 parts/PART/VIEW_mask.png       8 bits, not 0 on a defect, where that is known
 parts/PART/part.json           kind, split, poses, and for each frame its hash, exposure and gain; written last
@@ -21,6 +21,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from station.documents.atomic import sync_folder, write_atomic
 from station.errors import BadInput
 
 INDEX, PART, PARTS = "collection.json", "part.json", "parts"
+FORMER = "former_calibrations"  # in the index: each with its hash, until when it held, by whom and why
 FORMAT_VERSION = 1
 PART_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,78}[A-Za-z0-9_-]$|^[A-Za-z0-9]$")
 
@@ -112,12 +114,26 @@ class Collection:
             raw = json.loads(path.read_bytes())
             if raw.pop("format_version") != FORMAT_VERSION:
                 raise CollectionError(f"{path}: another format; this station reads {FORMAT_VERSION}")
+            raw.pop(FORMER, None)
             lights = {name: LightTaken(**light) for name, light in raw.pop("lights").items()}
             return cls(folder, About(**{**raw, "views": tuple(raw["views"]), "lights": lights}))
         except FileNotFoundError:
             raise CollectionError(f"{path} is missing: name the folder of a collection") from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CollectionError(f"{path}: broken ({error}); restore it from a backup") from error
+
+    def under(self, calibration_sha256: str, by: str, why: str) -> Collection:
+        """The same frames, from now on to be solved under another record of the rig that took them.
+
+        The former record is noted with the time, by whom and why. What was prepared from the frames is another data
+        set from then on, and says so.
+        """
+        path = self.folder / INDEX
+        raw = json.loads(path.read_bytes())
+        former = {"sha256": self.about.calibration_sha256, "until": datetime.now(UTC).isoformat(), "by": by, "why": why}
+        changed = {**raw, "calibration_sha256": calibration_sha256, FORMER: [*raw.get(FORMER, []), former]}
+        write_atomic(path, json.dumps(changed, indent=1).encode())
+        return Collection.open(self.folder)
 
     def parts(self, split: str | None = None, kind: str | None = None) -> Iterator[CollectedPart]:
         """Whole parts in the order of their names, of one split or kind if asked for."""

@@ -185,13 +185,31 @@ def field_maps(
 def bind(
     record: Annotated[Path, typer.Argument(help="Released calibration record.")],
     recipe: Annotated[Path, typer.Argument(help="Recipe that is to use this record and no other.")],
+    collection: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False,
+            help="A collection that the record's rig took before it was measured so: its raw frames are solved under "
+            "this record from now on.",
+        ),
+    ] = None,
+    by: Annotated[str, typer.Option(help="With --collection: who vouches that it is the same rig.")] = "",
+    why: Annotated[str, typer.Option(help="With --collection: why the record holds for these frames.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Write a record's place and SHA-256 into a recipe; refuses records not released or expired."""
-    from station.calibrate.records.bind import bind_recipe
+    """Write a record's place and SHA-256 into a recipe; refuses records not released or expired.
 
+    With --collection the frames that were taken before are solved under the record too.
+    """
+    from station.calibrate.records.bind import bind_recipe
+    from station.calibrate.records.bind_collection import bind_collection, check_bindable
+
+    if collection is not None:
+        check_bindable(record, recipe, collection, by, why)
     report = bind_recipe(record, recipe)
-    say(report.as_dict(), as_json, report.as_text())
+    more = None if collection is None else bind_collection(record, collection, by, why)
+    found = report.as_dict() if more is None else {**report.as_dict(), "collection": more.as_dict()}
+    say(found, as_json, report.as_text() if more is None else f"{report.as_text()}\n{more.as_text()}")
 
 
 @calibrate_app.command("white")

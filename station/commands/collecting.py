@@ -13,12 +13,12 @@ from drivers.errors import CommandRefused
 from drivers.simulated.control import RigControl
 from station.collection.folder import CollectionError, check_part_name
 from station.commands.demo.truth import true_defect_mask
-from station.commands.rig import RequestRefused, defect_of
+from station.commands.rig import LOAD_TIMEOUT_S, RequestRefused, defect_of
 from station.commands.say import printable, progress
 from station.errors import BadInput
 from station.inspection.reasons import reason_lines
 from station.product.collecting import Collector, Known, Taken, check_kind, collecting, recipe_to_collect
-from station.product.from_archive import add_archived
+from station.product.from_archive import add_archived, archived_name
 from station.product.places import Mask, PlaceError, places_of
 from station.product.ready_rig import ready_rig
 from station.product.splits import GOOD, counts_text
@@ -27,7 +27,6 @@ from station.rig.file import RigFile, load_rig
 from station.rig.products import product_for_rig
 
 QUIT = "quit"
-LOAD_TIMEOUT_S = 600.0  # a busy machine, or a large part
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +127,9 @@ def _from_archive(
     asked: Asked, loaded: LoadedRecipe, collector: Collector, known: Known, report: CollectReport
 ) -> None:
     assert asked.from_archive is not None
-    report.held += [name for name in asked.inspection_ids if not asked.again and collector.collection.holds(name)]
-    wanted = [name for name in asked.inspection_ids if name not in report.held]
+    names = {inspection_id: archived_name(inspection_id) for inspection_id in asked.inspection_ids}
+    report.held += [name for name in names.values() if not asked.again and collector.collection.holds(name)]
+    wanted = [inspection_id for inspection_id, name in names.items() if name not in report.held]
     is_stated = asked.kind is not None
     for taken in add_archived(collector, loaded, asked.from_archive, wanted, known, is_stated=is_stated):
         _tell(report, taken, loaded, len(wanted))

@@ -19,6 +19,7 @@ rig_app = command_group("The simulated rig: start it, load a part, inject a faul
 FolderOption = Annotated[Path, typer.Option("--folder", help="The rig's folder, where its endpoints are.")]
 
 DEFAULT_RIG_FOLDER = Path("out/rig")
+LOAD_TIMEOUT_S = 600.0  # a busy machine, a large part, or the first mesh, for which kernels are compiled
 MAXIMUM_SEED = 2**32 - 1
 
 
@@ -78,7 +79,7 @@ def rig_load(
     defects = tuple(defect_of(d, seed) for d in defect or ())
     known = product_for_rig(product)
     with _refusals_of("load"):
-        answer = RigControl(folder).load(known, seed, defects)
+        answer = RigControl(folder, LOAD_TIMEOUT_S).load(known, seed, defects)
     say(answer, as_json, f"loaded {answer['loaded']}")
 
 

@@ -12,10 +12,9 @@ from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
 from station.inspection.rule import judge_part
 from station.judge.detector import AnomalyDetector
-from station.judge.view_checks import missing_frames, refused_frame
 from station.judge.view_judge import ViewJudge
+from station.judge.whole_view import judged_view
 from station.lights.ambient import archived_dark_level
-from station.photometric_stereo.settings import PhotometricStereoError
 from station.recipe.fields import DARK
 from station.recipe.loaded import SUFFIXES, KeptFiles, LoadedRecipe, load_recipe
 
@@ -151,22 +150,18 @@ def _steps_of(view: str, plan: tuple[CaptureStep, ...]) -> dict[str, CaptureStep
 def _view(
     judge: ViewJudge, view: CapturedView, steps: dict[str, CaptureStep], frames: list[ArchivedFrame]
 ) -> ViewResult:
-    for archived in frames:
-        step = steps.get(archived.light)
-        if step is None:
-            raise ArchiveError(
-                f"a frame of view {view.name!r} under light {archived.light!r} is not in the recipe's plan; "
-                "the archive's recipe or frames were exchanged: restore them from a backup"
-            )
-        captured = CapturedFrame(step, archived.frame, archived.pose)
-        view.add(captured)
-        try:
-            judge.take(captured)
-        except PhotometricStereoError as error:
-            return judge.undecided(view.name, refused_frame(error))
-    if not view.is_complete:
-        return judge.undecided(view.name, missing_frames(view))
-    return judge.refine(view, judge.judge(view))
+    captured = [CapturedFrame(_step(view, steps, each), each.frame, each.pose) for each in frames]
+    return judge.refine(view, judged_view(judge, view, captured))
+
+
+def _step(view: CapturedView, steps: dict[str, CaptureStep], archived: ArchivedFrame) -> CaptureStep:
+    step = steps.get(archived.light)
+    if step is None:
+        raise ArchiveError(
+            f"a frame of view {view.name!r} under light {archived.light!r} is not in the recipe's plan; "
+            "the archive's recipe or frames were exchanged: restore them from a backup"
+        )
+    return step
 
 
 def what_ended(before: Inspection) -> tuple[Reason, ...]:

@@ -78,10 +78,15 @@ def collecting(folder: Path, loaded: LoadedRecipe, *, is_simulated: bool) -> Ite
 
     Raises CollectionError for one that was taken otherwise, ArchiveInUse where another program writes to it.
     """
-    collection = Collection.create(
-        folder, about_of(loaded, loaded.recipe.capture.pixel_format, is_simulated=is_simulated)
-    )
-    lock = WriterLock.take(folder, "collecting parts", COLLECTION_LOCK_FILE)
+    about = about_of(loaded, loaded.recipe.capture.pixel_format, is_simulated=is_simulated)
+    with adding_to(Collection.create(folder, about), loaded) as collector:
+        yield collector
+
+
+@contextmanager
+def adding_to(collection: Collection, loaded: LoadedRecipe) -> Iterator[Collector]:
+    """A collection that is there, for this one writer. Raises ArchiveInUse where another program writes to it."""
+    lock = WriterLock.take(collection.folder, "collecting parts", COLLECTION_LOCK_FILE)
     try:
         yield Collector(collection, loaded)
     finally:

@@ -13,9 +13,8 @@ from station.acquire.stage_times import StageTimes
 from station.inspection.result import Verdict, ViewResult, without_pictures
 from station.inspection.rule import judge_part
 from station.judge.detector import AnomalyDetector
-from station.judge.view_checks import missing_frames, refused_frame
 from station.judge.view_judge import ViewJudge
-from station.photometric_stereo.settings import PhotometricStereoError
+from station.judge.whole_view import judged_view
 from station.recipe.fields import DARK
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.releases import ReleaseError
@@ -62,18 +61,12 @@ class FramesJudge:
         return self._judges[shape]
 
     def _view(self, judge: ViewJudge, name: str, plan: tuple[CaptureStep, ...], frames: OfView) -> ViewResult:
-        view = CapturedView(name, plan)
-        for step in plan:
-            if step.view == name and step.light in frames:
-                captured = CapturedFrame(step, frames[step.light], step.pose)
-                view.add(captured)
-                try:
-                    judge.take(captured)
-                except PhotometricStereoError as error:
-                    return judge.undecided(name, refused_frame(error))
-        if not view.is_complete:
-            return judge.undecided(name, missing_frames(view))
-        return without_pictures(judge.judge(view))
+        captured = [
+            CapturedFrame(step, frames[step.light], step.pose)
+            for step in plan
+            if step.view == name and step.light in frames
+        ]
+        return without_pictures(judged_view(judge, CapturedView(name, plan), captured))
 
 
 def highest_of(views: tuple[ViewResult, ...]) -> float | None:

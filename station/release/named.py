@@ -8,8 +8,8 @@ from pathlib import Path
 from station.archive.ids import is_inspection_id
 from station.collection.folder import INDEX, Collection
 from station.errors import BadInput
+from station.product.from_archive import archived_name
 from station.recipe.releases import ACTIVE, numbers_in, read_manifest
-from station.teach.add_archived import archived_name
 
 _OF_A_COLLECTION = archived_name("")  # what stands before the inspection's id
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from station.archive import Archive, ArchiveNotFound
@@ -12,6 +13,9 @@ from station.documents.atomic import write_atomic
 from station.inspection.result import Verdict
 from station.inspection.words import GivenWord, Word, is_good
 from station.judge.detector import AnomalyDetector
+from station.product.collecting import Collector, Known, adding_to, recipe_to_collect
+from station.product.from_archive import add_inspection, archived_name, holds_inspection
+from station.product.splits import id_of
 from station.recipe.edit import update_recipe_values
 from station.recipe.fields import Recipe
 from station.recipe.loaded import LoadedRecipe, load_recipe
@@ -25,7 +29,6 @@ from station.recipe.releases import (
     refuse_version,
 )
 from station.release.known_parts import GOOD, KnownPart, Progress, archived_part, collected_tests, judged, recorded
-from station.teach.add_archived import add_archived, archived_name
 from station.teach.fit_for_recipe import check_collection
 from station.teach.training import TrainedRecipe, show_progress, train
 
@@ -41,6 +44,7 @@ class Taught:
     added_defective: int
     of_another: int  # inspections of another product
     parts: tuple[KnownPart, ...]  # those that say what a part is
+    refused: Mapping[str, str] = field(default_factory=dict)  # inspection -> why its capture teaches nothing
 
     def as_lines(self) -> list[str]:
         """For the screen."""
@@ -50,6 +54,10 @@ class Taught:
             f"words: {said}{others}",
             f"added to the collection: {self.added_good} good parts to train on, {self.added_defective} defective test "
             "parts; cannot-tell is left out, and a confirmed PASS teaches nothing new",
+            *(
+                f"  {name} was not added, for its frames would teach what is wrong: {why}"
+                for name, why in self.refused.items()
+            ),
         ]
 
 
@@ -69,6 +77,7 @@ class RetrainReport:
         return {
             "draft": str(self.draft), "base": self.base, "words": self.taught.words,
             "added_good": self.taught.added_good, "added_defective": self.taught.added_defective,
+            "refused": dict(self.taught.refused),
             "trained": self.trained.as_dict(), "compared_parts": self.compared,
             "changes": [
                 {"name": a.name, "kind": a.kind, "before": a.found, "after": b.found, "expected": b.expected}
@@ -100,7 +109,7 @@ def retrain(
     that was taken otherwise, and what `train` raises.
     """
     refuse_version(recipe)
-    loaded = load_recipe(recipe, need_model=False)
+    loaded = recipe_to_collect(recipe)
     store_of_parts = Collection.open(collection)
     check_collection(loaded, store_of_parts)
     taught = take_words(loaded, store_of_parts, archive)
@@ -116,7 +125,10 @@ def retrain(
 
 
 def take_words(loaded: LoadedRecipe, collection: Collection, archive: Path) -> Taught:
-    """Add what people said to the collection, good parts to train on, defective ones to test on. Last words count."""
+    """Add what people said to the collection, good parts to train on, defective ones to test on. Last words count.
+
+    A capture that would be refused on a rig is not added, and `loaded` has the references that it is proven by.
+    """
     if not archive.is_dir():
         raise ArchiveNotFound(
             f"{archive}: no such folder; name the folder `archive` below the --out of `station inspect`"
@@ -124,7 +136,8 @@ def take_words(loaded: LoadedRecipe, collection: Collection, archive: Path) -> T
     counted: Counter[str] = Counter()
     added: Counter[bool] = Counter()
     parts, of_another = [], 0
-    with Archive.open(archive, read_only=True) as store:
+    refused: dict[str, str] = {}
+    with Archive.open(archive, read_only=True) as store, adding_to(collection, loaded) as collector:
         for inspection_id, words in store.words().items():
             found = store.load_figures(inspection_id)
             if found.product != loaded.recipe.product:
@@ -138,15 +151,20 @@ def take_words(loaded: LoadedRecipe, collection: Collection, archive: Path) -> T
                 continue
             parts.append(archived_part(archive, store, inspection_id, words))
             if not (good and word.word is Word.CONFIRMED):
-                added[good] += _added(loaded, collection, store, inspection_id, word, good=good)
-    return Taught(dict(counted), added[True], added[False], of_another, tuple(parts))
+                known = _known(word, found.part_id, collector, good=good)
+                if not holds_inspection(collection, inspection_id, known.kind):
+                    taken = add_inspection(collector, loaded, store, inspection_id, known)
+                    added[good] += not taken.reasons
+                    refused |= {inspection_id: str(taken.reasons[0])} if taken.reasons else {}
+    return Taught(dict(counted), added[True], added[False], of_another, tuple(parts), refused)
 
 
-def _added(
-    loaded: LoadedRecipe, collection: Collection, store: Archive, inspection_id: str, word: GivenWord, *, good: bool
-) -> bool:
-    kind, split = (GOOD, "train") if good else (DEFECTIVE, "test")
-    return add_archived(loaded, collection, store, inspection_id, kind, split, word.as_dict())
+def _known(word: GivenWord, part_id: str, collector: Collector, *, good: bool) -> Known:
+    """What the word makes of the part. A good one trains, unless other captures of it are in another split."""
+    is_new = all(part.kind != GOOD or id_of(part) != part_id for part in collector.parts.values())
+    split = ("train" if is_new else None) if good else "test"
+    note = f"{word.word.value} ({word.when:%Y-%m-%d}): {word.reason}"
+    return Known(GOOD if good else DEFECTIVE, split, word.by, note)
 
 
 def _refuse_if_held(collection: Collection, inspection_id: str, word: GivenWord) -> None:

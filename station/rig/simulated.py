@@ -25,6 +25,7 @@ Content = dict[str, Any]
 RIG_FILE = "rig.yaml"
 
 FRAME_TIMEOUT_S = 5.0
+FOREGROUND_FRAME_TIMEOUT_S = 30.0  # of `station rig up`: whatever else the machine does
 REPLY_TIMEOUT_S = 5.0  # the simulated firmware is an ordinary process and waits for its turn on a busy machine
 PATIENT_FRAME_TIMEOUT_S = 180.0  # at full resolution rendering takes longer than any camera would
 
@@ -141,7 +142,7 @@ def config_text(config: SimulatedRigConfig) -> str:
 
 def run_in_foreground(folder: Path, config: SimulatedRigConfig) -> None:
     """Run until Ctrl-C, SIGTERM or `stop` at the rig's back door; print the rig file once its devices can be opened."""
-    path = write_rig_file(folder, config)
+    path = write_rig_file(folder, config, FOREGROUND_FRAME_TIMEOUT_S)
     text = path.read_text(encoding="utf-8")
     run(folder, config, announce=f"{text}# rig file: {path}\n# rig ready")
 

@@ -24,6 +24,7 @@ from station.inspection.rule import judge_part
 from station.judge.detector import AnomalyDetector
 from station.judge.view_judge import ViewJudge
 from station.judge.view_proof import EXPOSURE, SHARP
+from station.judge.whole_view import judged_view
 from station.recipe.fields import ProofTolerances
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.solver_inputs import noise_for
@@ -292,10 +293,5 @@ class _Bench:
             sensor = Sensor(noise_for(self._loaded, some), max(1, some.pixels.shape[0] // height_px))
             rng = np.random.default_rng(seed_of(part, view, disturbance.name))
             changed = disturbed_frames(disturbance, frames[view], sensor, rng)
-            captured = CapturedView(view, self._plan)
-            for step in self._plan:
-                if step.view == view:
-                    frame = CapturedFrame(step, changed[step.light], step.pose)
-                    judge.take(frame)
-                    captured.add(frame)
-            yield without_pictures(judge.judge(captured))
+            captured = [CapturedFrame(s, changed[s.light], s.pose) for s in self._plan if s.view == view]
+            yield without_pictures(judged_view(judge, CapturedView(view, self._plan), captured))

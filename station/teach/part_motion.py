@@ -182,8 +182,11 @@ def _points(camera: ViewCamera, heights_mm: F32, sure: F32) -> F32:
 
 
 def _seen_by(camera: ViewCamera, shape: tuple[int, int], clouds: Sequence[F32]) -> tuple[F32, F32]:
-    """(h, w) heights of the points that the camera would see, the highest of a cell, and 1 where there is one."""
-    x, y, z = np.concatenate(clouds, axis=1)
+    """(h, w) heights of the points that the camera would see, the highest of a cell, and 1 where there is one.
+
+    Without clouds, as of a recipe with one view, nothing is known anywhere.
+    """
+    x, y, z = np.concatenate([np.zeros((3, 0), np.float32), *clouds], axis=1)
     u, v = seen_at(camera, Surface(x, y, z), 0.0, 0.0, 0.0)
     column, row = (np.round((a - (CELL_PX - 1) / 2) / CELL_PX).astype(np.intp) for a in (u, v))
     inside = (row >= 0) & (column >= 0) & (row < shape[0]) & (column < shape[1])

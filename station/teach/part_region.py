@@ -68,8 +68,9 @@ def part_region(
     region = _large(filled(np.asarray(cv2.morphologyEx(part, cv2.MORPH_CLOSE, GAPS), np.uint8)))
     if not region.mean() >= LEAST_SHARE:
         raise NoReference(
-            f"view {name!r}: only {region.mean():.1%} of the picture looks other than the fixture; take a "
-            "fixture of another colour or brightness than the part"
+            f"view {name!r}: only {region.mean():.1%} of the picture looks other than the fixture where "
+            "parts differ: take some parts 1 to 2 mm off their seat, for parts that lie alike hide their outline; or "
+            "take a fixture of another colour or brightness than the part"
         )
     return with_region(view, region)
 

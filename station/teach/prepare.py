@@ -72,10 +72,11 @@ def prepare(loaded: LoadedRecipe, collection: Collection, out: Path, progress: P
     parts = [part for part in collection.parts() if part.split == "test" or part.kind == "good"]
     check_parts(loaded, collection, parts)
     shape = _shape(collection, parts[0], loaded.recipe.viewpoints[0].name)
+    _check_masks(collection, parts, shape)
     loaded = as_taken(loaded, shape)
     grid = grid_of(shape)
     _claim(out, loaded, grid, seed)
-    work = _Work(loaded, collection, out, grid, ViewPreparer(loaded, shape, grid), seed)
+    work = _Work(loaded, collection, out, shape, grid, seed)
     references, file = work.references([p for p in parts if (p.split, p.kind) == ("train", "good")], progress)
     work.write(parts, progress)
     written = work.finish(parts, file)
@@ -121,6 +122,20 @@ def _shape(collection: Collection, part: CollectedPart, view: str) -> tuple[int,
     return height, width
 
 
+def _check_masks(collection: Collection, parts: Sequence[CollectedPart], shape: tuple[int, int]) -> None:
+    """Raises CollectionError for a mask of another size than the frames, before anything is solved."""
+    for part in parts:
+        for view in part.masks:
+            collection.mask(part, view, shape)
+
+
+def _mask_on_grid(mask: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask of the frames' size on the model's grid (H, W): a defect thinner than a block stays."""
+    height, width = grid
+    blocks = mask.reshape(height, mask.shape[0] // height, width, mask.shape[1] // width)
+    return np.asarray(blocks.any(axis=(1, 3)))
+
+
 def _read(file: Path) -> PartReferences:
     return read_part_references(file, hashlib.sha256(file.read_bytes()).hexdigest())
 
@@ -129,11 +144,12 @@ class _Work:
     """One run over a collection."""
 
     def __init__(
-        self, loaded: LoadedRecipe, collection: Collection, out: Path, grid: tuple[int, int], preparer: ViewPreparer,
+        self, loaded: LoadedRecipe, collection: Collection, out: Path, shape: tuple[int, int], grid: tuple[int, int],
         seed: int,
     ) -> None:  # fmt: skip
-        self._loaded, self._collection, self._out, self._grid, self._seed = loaded, collection, out, grid, seed
-        self._preparer = preparer
+        self._loaded, self._collection, self._out, self._seed = loaded, collection, out, seed
+        self._shape, self._grid = shape, grid
+        self._preparer = ViewPreparer(loaded, shape, grid)
         self._views = [v.name for v in loaded.recipe.viewpoints]
         self._regions: dict[str, NDArray[np.bool_]] = {}
         self._reference_sha256 = ""
@@ -259,7 +275,7 @@ class _Work:
             "normal": pack_normals(found.shown.normals * region),
         }
         if view in part.masks:
-            mask = self._collection.mask(part, view, self._grid)
+            mask = _mask_on_grid(self._collection.mask(part, view, self._shape), self._grid)
             pictures["mask"] = self._preparer.mask_shown(view, mask, found) * np.uint8(255)
         return pictures
 

@@ -9,7 +9,6 @@ import hashlib
 import importlib.util
 import json
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from station.teach.limits import note_limits
 from station.teach.photographer import Color
 from station.teach.prepare import Prepared, prepare
 from station.teach.simulated_collection import collect_simulated, parts_to_learn_from, parts_to_test
+from station.teach.step_clock import StepClock
 
 GOOD, CALIBRATE = 60, 60  # parts of a simulated collection, where none is there
 
@@ -228,23 +228,6 @@ def train(
     return trained
 
 
-class StepClock:
-    """Hands progress on and adds up the time of each step: that since the last report belongs to the step reported."""
-
-    def __init__(self, report: Callable[[str, float], None]) -> None:
-        self.seconds: dict[str, float] = {}
-        self._report = report
-        self._last_s = time.monotonic()
-
-    def progress(self, what: str, share: float) -> None:
-        """The step's name is what stands before the first comma."""
-        now_s = time.monotonic()
-        step = what.split(",")[0]
-        self.seconds[step] = round(self.seconds.get(step, 0.0) + now_s - self._last_s, 3)
-        self._last_s = now_s
-        self._report(what, share)
-
-
 def _product_of(data: Path) -> str:
     """What the data is of, where only --data says it."""
     for name in (COLLECTION_INDEX, "index.json"):
@@ -332,6 +315,6 @@ def _recipe_for(product: str, recipe: Path | None, color: Color) -> Path:
 def show_progress(what: str, share: float) -> None:
     """Progress on stderr: one line rewritten on a terminal, or a line for every tenth of the work elsewhere."""
     if sys.stderr.isatty():
-        print(f"\r{share:6.1%} {what:<50}", end="" if share < 1 else "\n", file=sys.stderr, flush=True)
+        print(f"\r{share:6.1%} {what:<72}", end="" if share < 1 else "\n", file=sys.stderr, flush=True)
     elif int(share * 1000) % 100 == 0:
         print(f"{share:6.1%} {what}", file=sys.stderr, flush=True)

@@ -78,6 +78,41 @@ def test_the_same_seed_trains_the_same_model(small_dataset: Path, tmp_path: Path
     assert a.limits == b.limits
 
 
+class _Killed(BaseException):
+    """In place of a kill."""
+
+
+def test_a_fit_that_was_killed_goes_on_from_its_last_state_and_ends_with_the_same_weights(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.fit.EVERY", 2)
+    config = replace(QUICK, network=replace(QUICK.network, dropout=0.2), steps=5)
+    whole = train_product(small_dataset, tmp_path / "whole.onnx", config)
+    shares: list[float] = []
+
+    def until_the_third(what: str, share: float) -> None:
+        if what.startswith("training"):
+            shares.append(share)
+            if share > 0.5:
+                raise _Killed
+
+    file = tmp_path / "killed.onnx"
+    with pytest.raises(_Killed):
+        train_product(small_dataset, file, config, until_the_third)
+    assert not file.exists()
+    assert [path.name for path in tmp_path.glob(".*")] == [".killed.onnx.fit"]
+    with pytest.raises(_Killed):
+        train_product(small_dataset, file, config, until_the_third)
+    assert shares == pytest.approx([0.2, 0.4, 0.6, 0.6]), "it went on after the second step"
+    other = train_product(small_dataset, tmp_path / "other" / "killed.onnx", replace(config, seed=3))
+    resumed = train_product(small_dataset, file, config)
+    assert (resumed.last_loss, resumed.limits) == (whole.last_loss, whole.limits)
+    assert other.last_loss != whole.last_loss
+    assert not list(tmp_path.glob(".*"))
+    (tmp_path / ".killed.onnx.fit").write_bytes(b"half of a state")
+    assert train_product(small_dataset, file, config).last_loss == whole.last_loss
+
+
 def test_the_file_describes_itself(small_model: Path) -> None:
     model = onnx.load(str(small_model))
     metadata = json.loads({p.key: p.value for p in model.metadata_props}[METADATA_KEY])

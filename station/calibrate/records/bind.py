@@ -98,7 +98,7 @@ def _learned_with(path: Path) -> tuple[dict[str, ReferenceLight] | None, Referen
     recipe = document.validated(Recipe)
     if recipe.reference_lights:
         return with_use(recipe), None
-    if not recipe.reference_levels:
+    if not recipe.reference_levels or recipe.model.sha256 is None:  # a first recipe has levels of one look alone
         return None, None
     file = path.parent / recipe.calibration
     before = load_document(file, Calibration)

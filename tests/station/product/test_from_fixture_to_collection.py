@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from killed_runs import command, context, count, ended, needs_fork
+from killed_runs import run as run_killed
 
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.control import RigControl
@@ -201,6 +203,26 @@ def test_a_part_taken_again_replaces_the_first_and_only_when_that_is_asked_for(b
     assert second.fingerprint != first.fingerprint
     assert (second.take, second.split) == (2, "calibrate")
     assert bench.collection().frames(second, "top")
+
+
+@needs_fork
+def test_a_killed_collect_loses_no_whole_part_and_the_next_run_takes_the_rest(bench: Bench, tmp_path: Path) -> None:
+    """Issue 11, acceptance: SIGKILL after a seeded number of frames is on the disk."""
+    rng, forks = np.random.default_rng(5), context("station.commands.app", "station.commands.collecting")
+    line = (
+        "collect", str(bench.recipe), str(bench.parts), "--rig", str(bench.rig_file), "--load", "connector", "--seed",
+        "41", "--count", "2",
+    )  # fmt: skip
+    part, log = bench.parts / "parts" / "connector-41", str(tmp_path / "log")
+    before = set(bench.names())
+    for wanted in sorted(int(n) for n in rng.integers(1, 9, 2)):
+        run_killed(forks, command, line, log, kill_when=lambda wanted=wanted: count(part, "*.png") >= wanted)
+        assert before <= set(bench.names()) <= {*before, "connector-41"}
+    assert ended(forks, command, line, log) == ExitCode.DONE, Path(log).read_text()
+    assert set(bench.names()) == {*before, "connector-41", "connector-42"}
+    collection = bench.collection()
+    for taken in collection.parts():
+        assert all(collection.frames(taken, view) for view in taken.frames), "every frame has its hash"
 
 
 def test_two_programs_never_write_to_one_collection(bench: Bench, run: Run) -> None:

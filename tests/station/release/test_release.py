@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from station.commands.app import app
@@ -195,4 +198,39 @@ def test_bad_input_is_one_line_that_says_what_to_do(
     ):
         assert run(monkeypatch, *arguments) == ExitCode.BAD_INPUT, arguments
         assert words in capsys.readouterr().err
+    assert not list((recipe.parent / "releases").glob("*/0*"))
+
+
+def test_what_does_not_belong_together_is_refused_in_one_line_with_exit_code_2(
+    folder: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Issue 11, the acceptance's bad input; a gate that fails is in the way of a recipe above."""
+    kind = "it was trained for 'tile', the recipe is for 'slab'"
+    tiles, text, index = folder / "tiles", recipe.read_text(), (folder / "tiles" / "collection.json").read_text()
+    record = tiles / "parts" / "good-0" / "part.json"
+    part, mask = record.read_text(), tiles / "parts" / DEFECTIVE / "top_mask.png"
+    train_it, plan = ("train", "--data", tiles, "--recipe", recipe), ("plan", "--recipe", recipe)
+    release = ("release", recipe, "--why", "w", "--collection", tiles)
+    calibration = load_recipe(recipe).sha256s["calibration"]
+    without_view = json.dumps({**json.loads(part), "frames": {"left": json.loads(part)["frames"]["left"]}})
+    small = cv2.imencode(".png", np.full((10, 10), 255, np.uint8))[1].tobytes()
+    limit = next(line for line in text.splitlines() if "limit:" in line)
+    for path, content, arguments, words in (
+        (tiles / "collection.json", index.replace(calibration, "c" * 64), train_it, "under calibration cccccccccccc"),
+        (tiles / "collection.json", index.replace(calibration, "c" * 64), release, "under calibration cccccccccccc"),
+        (tiles / "collection.json", index.replace('"left"', '"right"'), train_it, "lacks the view 'left'"),
+        (record, without_view, train_it, "part good-0 lacks top/L45"),
+        (mask, small, train_it, "top_mask.png: is of 10 x 10 pixels, expected a mask of 144 x 96"),
+        (recipe, text.replace("product: tile", "product: slab"), release, kind),
+        (recipe, text.replace(limit, limit.split(":")[0] + ": .nan"), plan, "limit: expected a finite number"),
+    ):  # fmt: skip
+        before = path.read_bytes()
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        shutil.rmtree(folder / "tiles-prepared", ignore_errors=True)
+        code = run(monkeypatch, *arguments)
+        said = capsys.readouterr().err
+        path.write_bytes(before)
+        assert (code, words in said) == (ExitCode.BAD_INPUT, True), said
+        (line,) = [each for each in said.splitlines() if each.startswith("error")]
+        assert words in line
     assert not list((recipe.parent / "releases").glob("*/0*"))

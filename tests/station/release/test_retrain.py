@@ -100,7 +100,7 @@ def test_words_become_parts_and_the_draft_learns_from_them(
     with pytest.raises(CollectionError, match=f"archived-{unknown}, of which Otto said cannot-tell since: remove"):
         take_words(load_recipe(recipe), collection, archive)
     give_word(archive / DATABASE, unknown, Word.MISSED, "Otto", "a dent")
-    with pytest.raises(CollectionError, match="as good, train; now it is defective, test: remove the folder"):
+    with pytest.raises(CollectionError, match="as good, train; now it is defective: remove the folder"):
         take_words(load_recipe(recipe), collection, archive)
 
 

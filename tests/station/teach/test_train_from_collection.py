@@ -12,7 +12,8 @@ from models.part_limits import Risk
 from station.errors import BadInput
 from station.recipe.loaded import load_recipe
 from station.teach.limits import choose_limits, log_of
-from station.teach.training import StepClock, train
+from station.teach.step_clock import StepClock
+from station.teach.training import train
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -57,9 +58,14 @@ def test_a_folder_of_nothing_is_refused_with_what_to_name(tmp_path: Path) -> Non
 
 def test_the_time_of_a_step_is_what_passed_before_it_was_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("station.teach.training.time.monotonic", lambda: now[0])
-    clock = StepClock(lambda _what, _share: None)
+    monkeypatch.setattr("station.teach.step_clock.time.monotonic", lambda: now[0])
+    said: list[str] = []
+    clock = StepClock(lambda what, _share: said.append(what))
     for seconds, what in ((2.0, "preparing, train good-1"), (3.0, "preparing, test good-2"), (4.0, "export")):
         now[0] += seconds
         clock.progress(what, 1.0)
     assert clock.seconds == {"preparing": 5.0, "export": 4.0}
+    for seconds, share in ((10.0, 0.25), (310.0, 0.5)):
+        now[0] += seconds
+        clock.progress("training, loss 0.5", share)
+    assert said[-2:] == ["training, loss 0.5, 30 s left of this step", "training, loss 0.5, 5 min left of this step"]
