@@ -39,6 +39,7 @@ class Size:
     good_first: int = 10  # of these, before the view reference; 0: no view reference
     good_to_test: int = 6  # of these: the reference set of the first release
     defective: int = 12
+    spread_mm: float = 1.5  # half of the good parts to learn from lie so far off their seat: heights and region follow
     unseen: int = 20  # good, and as many defective
     train: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
@@ -145,11 +146,12 @@ def collect(way: Way) -> None:
     """Good parts, with a view reference after the first of them, and defective ones."""
     size = way.size
     line = ("collect", way.recipe, way.parts, "--rig", way.rig / "rig.yaml", "--load", way.mesh, *BY)
+    spread = ("--spread", size.spread_mm)
     if size.good_first:
-        way.step("collect first good", *line, "--seed", GOOD_FROM, "--count", size.good_first)
+        way.step("collect first good", *line, *spread, "--seed", GOOD_FROM, "--count", size.good_first)
         way.step("view reference", "view-reference", way.recipe, "--collection", way.parts)
     to_learn = size.good - size.good_to_test
-    way.step("collect good", *line, "--seed", GOOD_FROM, "--count", to_learn)
+    way.step("collect good", *line, *spread, "--seed", GOOD_FROM, "--count", to_learn)
     way.step(
         "collect good to test", *line, "--seed", GOOD_FROM + to_learn, "--count", size.good_to_test, "--split", "test"
     )

@@ -71,6 +71,7 @@ class BackDoor:
             defects=tuple(SimulatedDefect(**d) for d in request.get("defects", ())),
             x_mm=float(request.get("x_mm", 0.0)),
             y_mm=float(request.get("y_mm", 0.0)),
+            turn_deg=float(request.get("turn_deg", 0.0)),
             board=SimulatedBoard(**request["board"]) if request.get("board") is not None else None,
         )
 

@@ -53,6 +53,7 @@ class SimulatedPart(Strict):
     defects: tuple[SimulatedDefect, ...] = ()
     x_mm: float = Field(default=0.0, ge=-40, le=40)  # put down beside the middle of the fixture
     y_mm: float = Field(default=0.0, ge=-40, le=40)
+    turn_deg: float = Field(default=0.0, ge=-180, le=180)  # of a product or mesh, about the middle of the fixture
     board: SimulatedBoard | None = None
 
 

@@ -89,9 +89,15 @@ class RigControl:
             raise CommandRefused("simulated rig", str(answer["error"]))
         return answer
 
-    def load(self, product: str, seed: int, defects: tuple[tuple[str, int], ...] = ()) -> dict[str, Any]:
-        """Put a part into the fixture."""
-        return self.call("load", product=product, seed=seed, defects=[{"kind": kind, "seed": s} for kind, s in defects])
+    def load(
+        self, product: str, seed: int, defects: tuple[tuple[str, int], ...] = (),
+        x_mm: float = 0.0, y_mm: float = 0.0, turn_deg: float = 0.0,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Put a part into the fixture, so far off its seat."""
+        return self.call(
+            "load", product=product, seed=seed, defects=[{"kind": kind, "seed": s} for kind, s in defects],
+            x_mm=x_mm, y_mm=y_mm, turn_deg=turn_deg,
+        )  # fmt: skip
 
     def place(self, target: str, x_mm: float, y_mm: float) -> dict[str, Any]:
         """Put a calibration target into the fixture, its middle at x, y of the station frame."""

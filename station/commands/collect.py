@@ -42,6 +42,9 @@ def collect(
     defect: Annotated[
         list[str] | None, typer.Option("--defect", help="With --load: KIND or KIND:SEED; may be repeated.")
     ] = None,
+    spread: Annotated[
+        float, typer.Option(min=0, max=5, help="With --load: half of the parts lie up to so many mm, deg off the seat.")
+    ] = 0.0,
     again: Annotated[bool, typer.Option("--again", help="Take parts anew that the collection holds.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,9 +65,11 @@ def collect(
         raise typer.BadParameter("name the rig with --rig, or an archive with --from-archive, and not both")
     if defect and load is None:
         raise typer.BadParameter("--defect is what the simulated rig puts on a part: name the part with --load")
+    if spread and load is None:
+        raise typer.BadParameter("--spread is how the simulated rig puts a part down: name the part with --load")
     asked = Asked(
         recipe, collection, rig, from_archive, tuple(inspection_ids or ()), part_id, kind, tuple(where or ()), split,
-        by, note, count, load, seed, tuple(defect or ()), again,
+        by, note, count, load, seed, tuple(defect or ()), spread, again,
     )  # fmt: skip
     report = collect_parts(asked)
     say(report.as_dict(), as_json, report.as_text())

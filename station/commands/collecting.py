@@ -25,6 +25,7 @@ from station.product.splits import GOOD, counts_text
 from station.recipe.loaded import LoadedRecipe
 from station.rig.file import RigFile, load_rig
 from station.rig.products import product_for_rig
+from station.teach.simulated_collection import somewhere
 
 QUIT = "quit"
 
@@ -48,6 +49,7 @@ class Asked:
     load: str | None
     seed: int
     defects: tuple[str, ...]
+    spread_mm: float
     again: bool
 
 
@@ -148,7 +150,7 @@ def _from_rig(
         names = iter(seeds) if asked.load is not None else _names(asked, collector, report)
         for name in names:
             if name in seeds and control is not None:
-                _load(control, str(asked.load), seeds[name], asked.defects)
+                _load(control, str(asked.load), seeds[name], asked.defects, asked.spread_mm)
             masks = partial(_true_masks, control, loaded) if asked.load is not None and asked.defects else None
             taken = collector.take(rig, name, known, masks)
             _tell(report, taken, loaded, len(seeds) or asked.count)
@@ -172,10 +174,14 @@ def _seeds(asked: Asked, collector: Collector, report: CollectReport) -> dict[st
     return found
 
 
-def _load(control: RigControl, product: str, seed: int, defects: tuple[str, ...]) -> None:
-    """As `station rig load`. Raises RequestRefused for what the rig does not know."""
+def _load(control: RigControl, product: str, seed: int, defects: tuple[str, ...], spread_mm: float) -> None:
+    """As `station rig load`, up to `spread_mm` and as many degrees off the seat. Raises RequestRefused for what the rig
+    does not know."""
     try:
-        control.load(product_for_rig(product), seed, tuple(defect_of(text, seed) for text in defects))
+        made = tuple(defect_of(text, seed) for text in defects)
+        off = somewhere(seed, spread_mm)
+        away = {} if off is None else {"x_mm": off.x_mm, "y_mm": off.y_mm, "turn_deg": off.rotation_deg}
+        control.load(product_for_rig(product), seed, made, **away)
     except CommandRefused as refused:
         raise RequestRefused(f"--load {product}: {refused.message}") from refused
 

@@ -17,7 +17,7 @@ from station.teach.fit_for_recipe import about_of
 from station.teach.parts import FIRST_SEED, SEED_STRIDE
 from station.teach.photographer import FORMAT, Color, Photographer
 
-MOST_SHIFT_MM, MOST_TURN_DEG = 2.0, 2.0
+MOST_OFF = 2.0  # mm, and degrees
 DEFECTIVE_FROM = 500  # of a test part's seed
 SEATED_SHARE = 0.5  # of the parts lie in their seat, with its play alone
 Progress = Callable[[str, float], None]
@@ -43,13 +43,14 @@ class SimulatedPart:
         return f"{self.kind}-{self.seed}"
 
 
-def somewhere(seed: int) -> Placement | None:
-    """How far from its seat the part of that seed lies: half of the parts not at all, the rest up to 2 mm and 2 deg."""
+def somewhere(seed: int, most: float = MOST_OFF) -> Placement | None:
+    """How far from its seat the part of that seed lies: half of the parts not at all, the rest up to `most` mm and as
+    many degrees."""
     rng = np.random.default_rng([seed, 41])
-    if rng.uniform() < SEATED_SHARE:
+    if most == 0 or rng.uniform() < SEATED_SHARE:
         return None
-    radius, angle = MOST_SHIFT_MM * rng.uniform(), rng.uniform(0, 2 * np.pi)
-    turn = MOST_TURN_DEG * rng.uniform(-1, 1)
+    radius, angle = most * rng.uniform(), rng.uniform(0, 2 * np.pi)
+    turn = most * rng.uniform(-1, 1)
     return Placement(float(radius * np.cos(angle)), float(radius * np.sin(angle)), float(turn))
 
 
