@@ -36,7 +36,7 @@ class Size:
     """How much of everything."""
 
     good: int = 50
-    good_first: int = 10  # of these, before the view reference; 0: no view reference
+    good_first: int = 24  # of these, before the view reference, which learns how parts sway the light; 0: none
     good_to_test: int = 6  # of these: the reference set of the first release
     defective: int = 12
     spread_mm: float = 1.5  # half of the good parts to learn from lie so far off their seat: heights and region follow
