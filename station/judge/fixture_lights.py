@@ -28,6 +28,7 @@ ROUNDS = 3
 OUTLIER = 2.5  # times the spread of the residuals: from here on a block counts less
 LEAST_SPREAD = 0.001
 LEAST_BLOCKS = 20
+LEAST_LIT = 0.05  # root mean square of the lamp's light over what a block may be off by
 FEWEST_FOR_SWAY = 12
 SWAYS = 3  # principal ways that are kept: two shifts and a turn
 F64 = NDArray[np.float64]
@@ -106,6 +107,8 @@ class FixtureLights:
         columns = np.stack([_blocks(plane)[here] / filled[here] for plane in masked]) * factors[:, None]
         seen = (_blocks(np.where(steady, levels, 0))[here] / filled[here]).astype(np.float64)
         allowed = columns[at] + self._dark
+        if not float(np.sqrt(np.mean((columns[at] / allowed) ** 2))) >= LEAST_LIT:
+            return None  # all that is steady lies in the shadow: whatever the lamp does, it looks the same
         if self._sway is not None:
             sway = self._sway[at][:, here] * factors[at]
             columns = np.concatenate([columns, sway, -sway])  # of either sign, where a lamp has one

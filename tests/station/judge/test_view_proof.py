@@ -140,6 +140,16 @@ def test_a_longer_exposure_than_the_reference_s_is_no_stronger_lamp() -> None:
     assert shares["B"] == pytest.approx(1.0, abs=1e-3)
 
 
+def test_a_lamp_whose_steady_fixture_lies_in_the_shadow_cannot_be_told() -> None:
+    """Issue 17: a lamp that grazes the fixture had been called weak, at 0.2 % of its reference."""
+    levels, steady = lamps()
+    in_shadow = np.array(steady)
+    in_shadow[1] = steady[1] & (levels[1] == 0)
+    found = FixtureLights("ABCD", levels, in_shadow)
+    assert found.shares("B", levels[1], ONE) is None
+    assert found.shares("A", levels[0], ONE) is not None
+
+
 def test_cells_beyond_the_picture_s_border_are_left_out(tracker: FixtureTracker) -> None:
     """Issue 15, point 6."""
     levels, steady = lamps()
