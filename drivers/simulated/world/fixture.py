@@ -101,9 +101,12 @@ class Fixture:
             return self._make_board(part, part.board or SimulatedBoard())
         _require_known(part)
         defects = [random_defect(part.product, d.kind, d.seed) for d in part.defects]
-        made = make_part(part.product, part.seed, defects, Placement(part.x_mm, part.y_mm, part.turn_deg))
-        bounces = self._config.imperfections.light_bounces
-        return Scene(made, self._head(), seed=self._config.seed, camera=self.camera, bounces=bounces)
+        made = make_part(part.product, part.seed, defects)
+        off = Placement(part.x_mm, part.y_mm, part.turn_deg)
+        return Scene(
+            replace(made, placement=made.placement.then(off)), self._head(), seed=self._config.seed, camera=self.camera,
+            bounces=self._config.imperfections.light_bounces,
+        )  # fmt: skip
 
     def _make_board(self, part: SimulatedPart, lies: SimulatedBoard) -> Scene:
         placement = BoardPlacement(part.x_mm, part.y_mm, lies.z_mm, lies.tilt_deg, lies.lean_deg, lies.rotation_deg)

@@ -15,7 +15,7 @@ from engine_bench import LIGHTS, PLAN, VIEWS, WAIT_S, Bench, in_time
 
 from drivers.errors import DeviceError, DeviceLost, FrameOutOfOrder
 from station.engine.engine import NotNow
-from station.engine.events import State, StateChanged, StepDone, ViewJudged, ViewRetaken
+from station.engine.events import RoomWatched, State, StateChanged, StepDone, ViewJudged, ViewRetaken
 from station.engine.state_table import ALL_TAKEN, Kind, Verb, effect, steps
 from station.inspection.reasons import ReasonKind
 from station.inspection.result import Inspection, Verdict
@@ -132,7 +132,7 @@ def test_every_verb_does_in_this_state_what_the_table_says_and_may_be_pressed_tw
         else:
             assert said == ""
         if promised.kind is not Kind.ACTS:
-            assert bench.events == []
+            assert [event for event in bench.events if not isinstance(event, RoomWatched)] == []  # of the disk, at rest
             assert bench.engine.state is state
         press(bench, verb, let_end)
         let_end()
