@@ -205,7 +205,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--parts", type=int, default=4, help="of each product")
     parser.add_argument("--literal", type=Path, nargs="*", default=[])
     parser.add_argument("--residual", type=Path, nargs="*", default=[])
-    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
