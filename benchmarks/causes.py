@@ -89,7 +89,7 @@ class Bench:
         self.judge.begin_part(times)
         views = tuple(self._view(scene, seed, cause, v.name) for v in self.loaded.recipe.viewpoints)
         self.prove_ms.append(times.as_dict().get("prove", float("nan")) / len(views))
-        return judge_part(views, tuple(view.view for view in views), self._judge.reasons_of_part(views))[0], views
+        return judge_part(views, tuple(view.view for view in views), self.judge.reasons_of_part(views))[0], views
 
     def scene(self, seed: int, kind: str, knock_mm: Vector, knock_deg: Vector) -> Scene:
         """The part as it lies in the fixture, before a camera that was knocked by that much."""

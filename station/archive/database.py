@@ -56,17 +56,29 @@ def open_database(url: str, *, is_checked: bool = True) -> Engine:
     return engine
 
 
+def open_beside_a_writer(path: Path) -> Engine:
+    """Connect to the data base of an archive that a station may be writing to, for one small entry.
+
+    Raises ArchiveNotFound, ArchiveError.
+    """
+    _require_database(path)
+    return open_database(sqlite_url(path), is_checked=False)
+
+
+def _require_database(path: Path) -> None:
+    if not path.is_file():
+        raise ArchiveNotFound(
+            f"{path.parent}: holds no archive (no {path.name} in it); name the folder `archive` below the --out of "
+            "`station inspect`"
+        )
+
+
 def open_database_for_reading(path: Path) -> Engine:
     """Connect to an SQLite file without ever changing it. Raises ArchiveNotFound, ArchiveError.
 
     Its pages are not checked: that would take seconds at 100,000 parts, and what is read is checked as it is read.
     """
-    if not path.is_file():
-        text = (
-            f"{path.parent}: holds no archive (no {path.name} in it); "
-            "name the folder `archive` below the --out of `station inspect`"
-        )
-        raise ArchiveNotFound(text)
+    _require_database(path)
     engine = create_engine(sqlite_url(path), creator=lambda: _connect_for_reading(path))
     try:
         _check_known_version(engine)

@@ -18,8 +18,8 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from station.archive.database import cause_of, open_database, sqlite_url
-from station.archive.errors import ArchiveError, ArchiveNotFound, InspectionNotFound
+from station.archive.database import cause_of, open_beside_a_writer
+from station.archive.errors import ArchiveError, InspectionNotFound
 from station.archive.folder import PINS
 from station.archive.tables import InspectionRow, PinRow, ThinningRow
 from station.documents.atomic import write_atomic
@@ -42,12 +42,7 @@ def pin(database: Path, inspection_ids: Iterable[str], by: str) -> list[str]:
 
     Returns those whose frames were thinned before. Raises InspectionNotFound, ArchiveNotFound, ArchiveError.
     """
-    if not database.is_file():
-        raise ArchiveNotFound(
-            f"{database.parent}: holds no archive (no {database.name} in it); name the folder `archive` below the "
-            "--out of `station inspect`"
-        )
-    engine = open_database(sqlite_url(database), is_checked=False)
+    engine = open_beside_a_writer(database)
     try:
         with Session(engine, expire_on_commit=False) as session:
             return [name for name in dict.fromkeys(inspection_ids) if not _pinned(session, database.parent, name, by)]

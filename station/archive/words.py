@@ -16,8 +16,8 @@ from sqlalchemy import Engine, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from station.archive.database import cause_of, open_database, reading, sqlite_url
-from station.archive.errors import ArchiveError, ArchiveNotFound, InspectionNotFound
+from station.archive.database import cause_of, open_beside_a_writer, reading
+from station.archive.errors import ArchiveError, InspectionNotFound
 from station.archive.folder import ADDED_LATER
 from station.archive.tables import InspectionRow, WordRow
 from station.documents.atomic import write_atomic
@@ -32,12 +32,7 @@ def give_word(database: Path, inspection_id: str, word: Word, by: str, reason: s
 
     Raises WordRefused for a word that the verdict contradicts, InspectionNotFound, ArchiveNotFound, ArchiveError.
     """
-    if not database.is_file():
-        raise ArchiveNotFound(
-            f"{database.parent}: holds no archive (no {database.name} in it); name the folder `archive` below the "
-            "--out of `station inspect`"
-        )
-    engine = open_database(sqlite_url(database), is_checked=False)
+    engine = open_beside_a_writer(database)
     try:
         return _given(engine, database.parent, inspection_id, word, by, reason)
     except SQLAlchemyError as error:

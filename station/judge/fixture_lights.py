@@ -35,15 +35,40 @@ F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class _Terms:
-    """One frame as blocks: `columns` (lamps, then sways; blocks), what is `seen`, and what each block may be off by."""
+class LitFrame:
+    """One frame as blocks: what explains it, what is `seen`, and what each block may be `allowed` to be off by."""
 
-    columns: F64
+    names: tuple[str, ...]  # of the lamps
+    columns: F64  # (lamps, then sways; blocks)
     seen: F64
     allowed: F64
-    steady: NDArray[np.bool_]
+    own: NDArray[np.float32]  # (h, w) what the frame's own lamp gives where its light is steady, 0 elsewhere
     filled: NDArray[np.float32]
     here: NDArray[np.bool_]
+
+    def shares(self) -> dict[str, float]:
+        """What each lamp gives, 1 = its full light."""
+        return dict(zip(self.names, map(float, self._solved(self.columns)), strict=False))
+
+    def turned_deg(self, tilts: NDArray[np.float32]) -> tuple[float, float]:
+        """How far the frame's own lamp has turned along two axes, in degrees.
+
+        `tilts` (2, h, w) are the shares by which its light on each cell grows per degree along either axis.
+        """
+        tilted = np.stack([_blocks(self.own * tilt)[self.here] / self.filled[self.here] for tilt in tilts])
+        x_on, y_on, x_back, y_back = self._solved(np.concatenate([self.columns, tilted, -tilted]))[-4:]
+        return float(x_on - x_back), float(y_on - y_back)
+
+    def _solved(self, columns: F64) -> F64:
+        columns, seen = columns / self.allowed, self.seen / self.allowed
+        weights = np.ones(len(seen))
+        found = np.zeros(len(columns))
+        for _ in range(ROUNDS):
+            found = _without_negative(columns, seen, weights)
+            off = np.abs(seen - found @ columns)
+            spread = max(1.4826 * float(np.median(off)), LEAST_SPREAD)
+            weights = np.minimum(1.0, OUTLIER * spread / np.maximum(off, 1e-12))
+        return found
 
 
 class FixtureLights:
@@ -65,37 +90,24 @@ class FixtureLights:
         self._dark = SHADOW_SHARE * float(np.median([np.median(plane) for plane in inside if len(plane)] or [0.0]))
 
     def shares(self, light: str, levels: Levels, expected: Mapping[str, float]) -> dict[str, float] | None:
-        """What each lamp gives in the frame that was taken under `light`, 1 = its full light.
+        """`LitFrame.shares` of one frame; None as for `lit`."""
+        frame = self.lit(light, levels, expected)
+        return None if frame is None else frame.shares()
+
+    def turned_deg(
+        self, light: str, levels: Levels, expected: Mapping[str, float], tilts: NDArray[np.float32]
+    ) -> tuple[float, float] | None:
+        """`LitFrame.turned_deg` of one frame; None as for `lit`."""
+        frame = self.lit(light, levels, expected)
+        return None if frame is None else frame.turned_deg(tilts)
+
+    def lit(self, light: str, levels: Levels, expected: Mapping[str, float]) -> LitFrame | None:
+        """The frame that was taken under `light`, ready to be explained.
 
         `levels` (h, w) lies over the reference, far below 0 where it does not reach. `expected` are the factors between
         a lamp's reference picture and what it would give at full light in this frame: exposure, gain, brightness.
         None where too little of the fixture is to be seen.
         """
-        terms = self._terms(light, levels, expected)
-        if terms is None:
-            return None
-        found = self._solved(terms.columns / terms.allowed, terms.seen / terms.allowed)
-        return dict(zip(self.names, map(float, found), strict=False))
-
-    def turned_deg(
-        self, light: str, levels: Levels, expected: Mapping[str, float], tilts: NDArray[np.float32]
-    ) -> tuple[float, float] | None:
-        """How far the frame's own lamp has turned along two axes, in degrees; None as for `shares`.
-
-        `tilts` (2, h, w) are the shares by which its light on each cell grows per degree along either axis.
-        """
-        terms = self._terms(light, levels, expected)
-        if terms is None:
-            return None
-        at = self.names.index(light)
-        own = np.where(terms.steady, self._levels[at], 0) * np.float32(expected[light])
-        tilted = np.stack([_blocks(own * tilt)[terms.here] / terms.filled[terms.here] for tilt in tilts])
-        columns = np.concatenate([terms.columns, tilted, -tilted])
-        x_on, y_on, x_back, y_back = self._solved(columns / terms.allowed, terms.seen / terms.allowed)[-4:]
-        return float(x_on - x_back), float(y_on - y_back)
-
-    def _terms(self, light: str, levels: Levels, expected: Mapping[str, float]) -> _Terms | None:
-        """What a frame is explained by; None where too little of the fixture is to be seen."""
         at = self.names.index(light)
         steady = self._steady[at] & (levels > -1)
         filled = _blocks(steady.astype(np.float32))
@@ -112,18 +124,7 @@ class FixtureLights:
         if self._sway is not None:
             sway = self._sway[at][:, here] * factors[at]
             columns = np.concatenate([columns, sway, -sway])  # of either sign, where a lamp has one
-        return _Terms(columns, seen, allowed, steady, filled, here)
-
-    @staticmethod
-    def _solved(columns: F64, seen: F64) -> F64:
-        weights = np.ones(len(seen))
-        found = np.zeros(len(columns))
-        for _ in range(ROUNDS):
-            found = _without_negative(columns, seen, weights)
-            off = np.abs(seen - found @ columns)
-            spread = max(1.4826 * float(np.median(off)), LEAST_SPREAD)
-            weights = np.minimum(1.0, OUTLIER * spread / np.maximum(off, 1e-12))
-        return found
+        return LitFrame(self.names, columns, seen, allowed, masked[at] * np.float32(factors[at]), filled, here)
 
 
 def sway_of(parts: NDArray[np.float32], steady: NDArray[np.bool_]) -> NDArray[np.float32]:

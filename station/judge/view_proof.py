@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from drivers.protocols import Frame
 from station.inspection.reasons import Reason, ReasonKind
-from station.judge.fixture_lights import FixtureLights
+from station.judge.fixture_lights import FixtureLights, LitFrame
 from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_picture
 from station.judge.fixture_place import FixtureTracker, Place, moved
 from station.judge.lamp_turns import LEAST_UNSURE_DEG, Turn, figures_of, tilts_for
@@ -134,7 +134,8 @@ class ViewProof:
         cell_px = pictures[self._diffuse].cell_px
         place = self._place(pictures[self._diffuse])
         is_seen = place is not None and place.likeness >= LEAST_LIKENESS
-        shares = self._shares(pictures, place) if place is not None and is_seen else {}
+        lit = self._lit(pictures, place) if place is not None and is_seen else {}
+        shares = {name: frame.shares() for name, frame in lit.items()}
         return ViewEvidence(
             place,
             cell_px,
@@ -145,7 +146,7 @@ class ViewProof:
             self._sharpness_over_reference(pictures),
             tuple(name for name in pictures if is_seen and name not in shares),
             self._noise_over_reference(pictures),
-            self._turns(pictures, place) if place is not None and is_seen else {},
+            self._turns(lit, cell_px),
         )
 
     def turned_deg(self, pictures: Mapping[str, FixturePicture]) -> dict[str, tuple[float, float]]:
@@ -154,17 +155,13 @@ class ViewProof:
         Empty where the fixture is not recognised.
         """
         place = self._place(pictures[self._diffuse])
-        return {} if place is None or not place.likeness >= LEAST_LIKENESS else self._turned(pictures, place)
+        if place is None or not place.likeness >= LEAST_LIKENESS:
+            return {}
+        return self._turned(self._lit(pictures, place), pictures[self._diffuse].cell_px)
 
-    def _turned(self, pictures: Mapping[str, FixturePicture], place: Place) -> dict[str, tuple[float, float]]:
-        found = {}
-        for name, tilts in self._tilts_for(pictures[self._diffuse].cell_px).items():
-            picture = pictures[name]
-            levels = moved(picture.levels, place.onto_reference)
-            turned = self._lights.turned_deg(name, levels, self._expected(picture), tilts)
-            if turned is not None:
-                found[name] = turned
-        return found
+    def _turned(self, lit: Mapping[str, LitFrame], cell_px: int) -> dict[str, tuple[float, float]]:
+        tilts = self._tilts_for(cell_px)
+        return {name: frame.turned_deg(tilts[name]) for name, frame in lit.items() if name in tilts}
 
     def _tilts_for(self, cell_px: int) -> dict[str, NDArray[np.float32]]:
         if cell_px not in self._tilts:
@@ -172,12 +169,12 @@ class ViewProof:
             self._tilts = {cell_px: tilts_for(self._loaded, self._pose, names, cell_px, (shape[0], shape[1]))}
         return self._tilts[cell_px]
 
-    def _turns(self, pictures: Mapping[str, FixturePicture], place: Place) -> dict[str, Turn]:
+    def _turns(self, lit: Mapping[str, LitFrame], cell_px: int) -> dict[str, Turn]:
         usual = self._reference.turns
         if usual is None:
             return {}
         found = {}
-        for name, (x_deg, y_deg) in self._turned(pictures, place).items():
+        for name, (x_deg, y_deg) in self._turned(lit, cell_px).items():
             usual_x, usual_y, spread = map(float, usual[self._reference.lights.index(name)])
             if np.isfinite(spread):
                 found[name] = Turn(x_deg - usual_x, y_deg - usual_y, max(spread, LEAST_UNSURE_DEG))
@@ -189,14 +186,13 @@ class ViewProof:
             return None
         return self._tracker.find(picture.levels)
 
-    def _shares(self, pictures: Mapping[str, FixturePicture], place: Place) -> dict[str, dict[str, float]]:
-        """Frame's light -> lamp -> its share; a light is absent where too little steady fixture is to be seen."""
+    def _lit(self, pictures: Mapping[str, FixturePicture], place: Place) -> dict[str, LitFrame]:
+        """By the frame's light; a light is absent where too little steady fixture is to be seen."""
         found = {}
         for name, picture in pictures.items():
-            levels = moved(picture.levels, place.onto_reference)
-            shares = self._lights.shares(name, levels, self._expected(picture))
-            if shares is not None:
-                found[name] = shares
+            frame = self._lights.lit(name, moved(picture.levels, place.onto_reference), self._expected(picture))
+            if frame is not None:
+                found[name] = frame
         return found
 
     def _expected(self, picture: FixturePicture) -> dict[str, float]:
