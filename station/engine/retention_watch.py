@@ -42,6 +42,7 @@ class RetentionWatch:
         if self._thread is not None:
             return
         self._closing.clear()
+        self._wake.clear()  # `close` has set it, and a thread that begins looks once by itself
         self._gate.release()
         thread = threading.Thread(target=self._watch, name="retention", daemon=True)
         try:
