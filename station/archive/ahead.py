@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 PARTIAL_PREFIX = ".partial-"
 # Of arrays that are not written yet, before the next view is judged. At 5472 x 3648 that is less than one view's maps.
+# While more waits, files are not compressed: on two cores that is most of what a part at full resolution would cost.
 MOST_WAITING_BYTES = 250_000_000
 NICENESS = 10  # of the thread: the judge's threads come first
 
@@ -169,12 +170,13 @@ class Ahead:
         self._files.pop(job.name, None)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # of a take that was thrown away
-        self._files[job.name] = (job.identity, store_file(path, job))
+        has_time = self._waiting_bytes <= MOST_WAITING_BYTES
+        self._files[job.name] = (job.identity, store_file(path, job, compressed=has_time))
 
 
-def store_file(path: Path, job: FileJob) -> StoredFile:
+def store_file(path: Path, job: FileJob, *, compressed: bool) -> StoredFile:
     """Make the bytes and write them, synced. Raises OSError, and what `make` raises."""
-    data = job.make()
+    data = job.make(compressed)
     try:
         write_synced(path, data)
     except BaseException:

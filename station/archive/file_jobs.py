@@ -47,11 +47,12 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class FileJob:
-    """One file to be written. Two jobs with the same `name` and `identity` make the same bytes."""
+    """One file to be written. Two jobs with the same `name` and `identity` make a file of the same contents."""
 
     name: str  # path inside the record
     identity: str
-    make: Callable[[], bytes | memoryview]
+    make: Callable[[bool], bytes | memoryview]  # of whether pixels are compressed
+    pixel_bytes: int = 0  # about, uncompressed; 0 for a file without pixels
 
 
 def view_jobs(owner: Owner, result: ViewResult) -> tuple[ViewRecord, list[FileJob]]:
@@ -59,11 +60,11 @@ def view_jobs(owner: Owner, result: ViewResult) -> tuple[ViewRecord, list[FileJo
     _check_names("view", [result.view])
     files: dict[str, str] = {}
     jobs: list[FileJob] = []
-    for what, make in view_planes(result):
+    for what, size, make in view_planes(result):
         files[what] = f"{result.view}/{what}.tif"
         about = owner.about(view=result.view, what=what)
         makes = partial(_gone, files[what]) if result.is_reduced else partial(make, about)
-        jobs.append(FileJob(files[what], f"{result.written_as} {json.dumps(about)}", makes))
+        jobs.append(FileJob(files[what], f"{result.written_as} {json.dumps(about)}", makes, size))
     return ViewRecord.of(result, files), jobs
 
 
@@ -82,12 +83,12 @@ def frame_jobs(owner: Owner, frames: Sequence[ArchivedFrame]) -> tuple[tuple[Fra
         about = owner.about(what="frame", **record.model_dump(exclude={"file"}))
         pixels = archived.frame.pixels
         makes = partial(tiff_bytes, pixels, about) if pixels.size else partial(_gone, name)
-        jobs.append(FileJob(name, json.dumps(about), makes))
+        jobs.append(FileJob(name, json.dumps(about), makes, pixels.nbytes))
         records.append(record)
     return tuple(records), jobs
 
 
-def _gone(name: str) -> bytes:
+def _gone(name: str, _compressed: bool) -> bytes:
     raise ArchiveError(f"{name}: was written ahead and is there no longer, and its pixels are not in memory any more")
 
 

@@ -41,6 +41,7 @@ ADDED_LATER = "words.jsonl"  # what people said since: station/archive/words.py
 TIMING = "timing.json"  # absent in records of earlier versions
 PINS = "pins.jsonl"  # who needs the raw frames: station/archive/pins.py
 WRITERS = 2
+MOST_COMPRESSED_BYTES = 60_000_000  # of pixels that are written while the verdict waits: more are not compressed
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +223,8 @@ def _build(
     for job in jobs:
         (unfinished / job.name).parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(WRITERS, "archive") as pool:
-        stored = pool.map(lambda job: _stored(unfinished, job, ahead), jobs)
+        is_much = sum(job.pixel_bytes for job in jobs if job.name not in taken_over) > MOST_COMPRESSED_BYTES
+        stored = pool.map(lambda job: _stored(unfinished, job, ahead, compressed=not is_much), jobs)
         files = {job.name: file for job, file in zip(jobs, stored, strict=True)}
     manifest = Manifest(inspection_id=inspection.inspection_id, is_simulated=inspection.is_simulated, files=files)
     data = manifest.model_dump_json(indent=1).encode()
@@ -234,14 +236,14 @@ def _build(
 
 
 def _json_job(name: str, record: BaseModel) -> FileJob:
-    return FileJob(name, "", lambda: record.model_dump_json(indent=1).encode())
+    return FileJob(name, "", lambda _compressed: record.model_dump_json(indent=1).encode())
 
 
-def _stored(unfinished: Path, job: FileJob, ahead: Ahead | None) -> StoredFile:
+def _stored(unfinished: Path, job: FileJob, ahead: Ahead | None, *, compressed: bool) -> StoredFile:
     """The file as it was written ahead, copied where that was elsewhere; else it is made and written now."""
     kept = None if ahead is None else ahead.written(job)
     if kept is None or ahead is None:
-        return store_file(unfinished / job.name, job)
+        return store_file(unfinished / job.name, job, compressed=compressed)
     if ahead.folder != unfinished:
         data = read_bytes(ahead.folder / job.name)
         if hashlib.sha256(data).hexdigest() != kept.sha256:

@@ -7,6 +7,7 @@ as `PackedNormalMap` has them, interleaved to (H, W, 3). Anomaly maps stay float
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,27 +21,28 @@ from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.photometric_stereo.packing import pack_scaled, unpack_scaled
 
 Description = Mapping[str, Any]
+MakesTiff = Callable[[Description, bool], memoryview]  # of the description, and whether it is compressed
 Planes = dict[str, tuple[NDArray[Any], dict[str, Any]]]
 
 
-def view_planes(result: ViewResult) -> Iterator[tuple[str, Callable[[Description], memoryview]]]:
-    """(name, function that makes the TIFF bytes) for each array that the view has.
+def view_planes(result: ViewResult) -> Iterator[tuple[str, int, MakesTiff]]:
+    """(name, about how many bytes uncompressed, function that makes the TIFF bytes) for each array that the view has.
 
     A packed normal map is written as it is; one in float32 is packed here, at once.
     """
     image, scored = result.image, result.anomaly_map
     if image is not None:
-        yield "image", lambda about: _scaled_bytes(*pack_scaled(_interleaved(image)), about)
+        pixels = _interleaved(image)
+        yield "image", 2 * pixels.size, lambda about, compressed: _scaled(pack_scaled(pixels), about, compressed)
     if result.normal_map is not None:
         found = result.normal_map.packed()
-        quality = (found.lit_count, found.observable, found.saturated)
-        yield "normals", lambda about: tiff_bytes(np.moveaxis(found.normals, 0, 2), about)
-        yield "albedo", lambda about: _scaled_bytes(found.albedo, found.albedo_scale, about)
-        yield "residual", lambda about: _scaled_bytes(found.residual, found.residual_scale, about)
-        yield "quality", lambda about: tiff_bytes(pack_quality(*quality), about)
+        quality, size = (found.lit_count, found.observable, found.saturated), found.albedo.nbytes
+        yield "normals", 3 * size, partial(tiff_bytes, np.moveaxis(found.normals, 0, 2))
+        yield "albedo", size, partial(_scaled, (found.albedo, found.albedo_scale))
+        yield "residual", size, partial(_scaled, (found.residual, found.residual_scale))
+        yield "quality", size // 2, lambda about, compressed: tiff_bytes(pack_quality(*quality), about, compressed)
     if scored is not None:
-        scores = scored.scores
-        yield "anomaly", lambda about: tiff_bytes(scores, about)
+        yield "anomaly", scored.scores.nbytes, partial(tiff_bytes, scored.scores)
 
 
 def view_result(record: ViewRecord, files: Mapping[str, bytes]) -> ViewResult:
@@ -68,24 +70,25 @@ def view_result(record: ViewRecord, files: Mapping[str, bytes]) -> ViewResult:
     )
 
 
-def _scaled_bytes(packed: NDArray[np.uint16], scale: float, about: Description) -> memoryview:
-    return tiff_bytes(packed, {**about, "scale": scale})
+def _scaled(plane: tuple[NDArray[np.uint16], float], about: Description, compressed: bool) -> memoryview:
+    return tiff_bytes(plane[0], {**about, "scale": plane[1]}, compressed)
 
 
 def _interleaved(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """(3, H, W) to (H, W, 3), or to (H, W) where the camera saw no colour."""
-    if np.array_equal(image[0], image[1]) and np.array_equal(image[0], image[2]):
+    is_grey = image.strides[0] == 0 or all(np.array_equal(image[0], other) for other in image[1:])
+    if is_grey:
         return np.asarray(image[0])
     return np.moveaxis(image, 0, 2)
 
 
-def _scaled(planes: Planes, what: str) -> tuple[NDArray[np.uint16], float]:
+def _read_scaled(planes: Planes, what: str) -> tuple[NDArray[np.uint16], float]:
     packed, about = planes[what]
     return packed, float(about["scale"])
 
 
 def _image(planes: Planes) -> NDArray[np.float32]:
-    image = unpack_scaled(*_scaled(planes, "image"))
+    image = unpack_scaled(*_read_scaled(planes, "image"))
     if image.ndim == 2:
         return np.ascontiguousarray(np.broadcast_to(image, (3, *image.shape)))
     return np.ascontiguousarray(np.moveaxis(image, 2, 0))
@@ -93,8 +96,8 @@ def _image(planes: Planes) -> NDArray[np.float32]:
 
 def _normal_map(planes: Planes) -> NormalMap:
     lit_count, observable, saturated = unpack_quality(planes["quality"][0])
-    albedo, albedo_scale = _scaled(planes, "albedo")
-    residual, residual_scale = _scaled(planes, "residual")
+    albedo, albedo_scale = _read_scaled(planes, "albedo")
+    residual, residual_scale = _read_scaled(planes, "residual")
     normals = np.ascontiguousarray(np.moveaxis(planes["normals"][0], 2, 0))
     return PackedNormalMap(
         normals, albedo, lit_count, residual, observable, saturated, albedo_scale, residual_scale

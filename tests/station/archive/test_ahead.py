@@ -16,6 +16,7 @@ from made_records import make_frames, make_inspection, make_view
 
 from station.archive import Ahead, Archive, ArchivedFrame, ArchiveError, ViewToWrite
 from station.archive import ahead as ahead_module
+from station.archive import folder as folder_module
 from station.documents import atomic
 from station.inspection.result import Inspection
 from station.inspection.timeline import Span, Timeline
@@ -182,3 +183,31 @@ def test_the_times_of_an_inspection_are_archived_and_come_back(archive: Archive)
     bare = make_inspection()
     archive.record(bare, [])
     assert archive.load_timeline(bare.inspection_id) == Timeline()
+
+
+def compressions(folder: Path) -> set[str]:
+    found = set()
+    for path in folder.rglob("*.tif"):
+        with tifffile.TiffFile(path) as file:
+            found.add(file.pages.first.compression.name)
+    return found
+
+
+@pytest.mark.parametrize("has_time", [True, False])
+def test_files_are_compressed_only_where_nobody_waits_for_them(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, has_time: bool
+) -> None:
+    """Issue 12, point 2. The pixels are the same, and a record of either kind is read and verified."""
+    monkeypatch.setattr(ahead_module, "MOST_WAITING_BYTES", 10**9 if has_time else -1)
+    monkeypatch.setattr(folder_module, "MOST_COMPRESSED_BYTES", 10**9 if has_time else -1)
+    part = Part(archive)
+    part.written()
+    folder = archive.record(*part.let_go())
+    assert compressions(folder) == {"ADOBE_DEFLATE" if has_time else "NONE"}
+    assert not archive.verify(part.inspection.inspection_id)
+    loaded = archive.load(part.inspection.inspection_id).views[0]
+    assert loaded.normal_map is not None
+    assert part.full.normal_map is not None
+    np.testing.assert_allclose(loaded.normal_map.normals, part.full.normal_map.normals, atol=1e-4)
+    (frame, *_) = archive.load_frames(part.inspection.inspection_id)
+    np.testing.assert_array_equal(frame.frame.pixels, part.frames[0].frame.pixels)
