@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import Queue
 
-from station.archive.file_jobs import ArchivedFrame, FileJob, Owner, frame_jobs, view_jobs
+from station.archive.file_jobs import ArchivedFrame, FileJob, Owner, frame_jobs, has_time_for, view_jobs
 from station.archive.records import StoredFile
 from station.documents.atomic import write_synced
 from station.inspection.result import ViewResult
@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 PARTIAL_PREFIX = ".partial-"
 # Of arrays that are not written yet, before the next view is judged. At 5472 x 3648 that is less than one view's maps.
-# While more waits, files are not compressed: on two cores that is most of what a part at full resolution would cost.
 MOST_WAITING_BYTES = 250_000_000
 NICENESS = 10  # of the thread: the judge's threads come first
 
@@ -170,8 +169,7 @@ class Ahead:
         self._files.pop(job.name, None)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # of a take that was thrown away
-        has_time = self._waiting_bytes <= MOST_WAITING_BYTES
-        self._files[job.name] = (job.identity, store_file(path, job, compressed=has_time))
+        self._files[job.name] = (job.identity, store_file(path, job, compressed=has_time_for(self._waiting_bytes)))
 
 
 def store_file(path: Path, job: FileJob, *, compressed: bool) -> StoredFile:

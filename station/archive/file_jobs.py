@@ -20,6 +20,7 @@ from station.archive.view_files import view_planes
 from station.inspection.frame_proof import FrameProof
 from station.inspection.result import ViewResult
 
+MOST_COMPRESSED_BYTES = 60_000_000  # half a second of one core
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -53,6 +54,14 @@ class FileJob:
     identity: str
     make: Callable[[bool], bytes | memoryview]  # of whether pixels are compressed
     pixel_bytes: int = 0  # about, uncompressed; 0 for a file without pixels
+
+
+def has_time_for(waiting_bytes: int) -> bool:
+    """Whether files are compressed while so many bytes of arrays wait to be written, for the judge or for a person.
+
+    At full resolution they are not: compressing was 22 of the 36 CPU seconds of a part (`benchmarks/cycle.py`, K = 8).
+    """
+    return waiting_bytes <= MOST_COMPRESSED_BYTES
 
 
 def view_jobs(owner: Owner, result: ViewResult) -> tuple[ViewRecord, list[FileJob]]:

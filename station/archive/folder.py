@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from station.archive.ahead import PARTIAL_PREFIX, Ahead, store_file
 from station.archive.errors import ArchiveError
-from station.archive.file_jobs import ArchivedFrame, FileJob, Owner, frame_jobs, view_jobs
+from station.archive.file_jobs import ArchivedFrame, FileJob, Owner, frame_jobs, has_time_for, view_jobs
 from station.archive.ids import is_inspection_id
 from station.archive.records import (
     VERDICT_VERSION,
@@ -41,7 +41,6 @@ ADDED_LATER = "words.jsonl"  # what people said since: station/archive/words.py
 TIMING = "timing.json"  # absent in records of earlier versions
 PINS = "pins.jsonl"  # who needs the raw frames: station/archive/pins.py
 WRITERS = 2
-MOST_COMPRESSED_BYTES = 60_000_000  # of pixels that are written while the verdict waits: more are not compressed
 
 log = logging.getLogger(__name__)
 
@@ -223,8 +222,8 @@ def _build(
     for job in jobs:
         (unfinished / job.name).parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(WRITERS, "archive") as pool:
-        is_much = sum(job.pixel_bytes for job in jobs if job.name not in taken_over) > MOST_COMPRESSED_BYTES
-        stored = pool.map(lambda job: _stored(unfinished, job, ahead, compressed=not is_much), jobs)
+        compressed = has_time_for(sum(job.pixel_bytes for job in jobs if job.name not in taken_over))
+        stored = pool.map(lambda job: _stored(unfinished, job, ahead, compressed=compressed), jobs)
         files = {job.name: file for job, file in zip(jobs, stored, strict=True)}
     manifest = Manifest(inspection_id=inspection.inspection_id, is_simulated=inspection.is_simulated, files=files)
     data = manifest.model_dump_json(indent=1).encode()

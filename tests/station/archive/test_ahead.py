@@ -14,9 +14,8 @@ import pytest
 import tifffile
 from made_records import make_frames, make_inspection, make_view
 
-from station.archive import Ahead, Archive, ArchivedFrame, ArchiveError, ViewToWrite
+from station.archive import Ahead, Archive, ArchivedFrame, ArchiveError, ViewToWrite, file_jobs
 from station.archive import ahead as ahead_module
-from station.archive import folder as folder_module
 from station.documents import atomic
 from station.inspection.result import Inspection
 from station.inspection.timeline import Span, Timeline
@@ -198,8 +197,7 @@ def test_files_are_compressed_only_where_nobody_waits_for_them(
     archive: Archive, monkeypatch: pytest.MonkeyPatch, has_time: bool
 ) -> None:
     """Issue 12, point 2. The pixels are the same, and a record of either kind is read and verified."""
-    monkeypatch.setattr(ahead_module, "MOST_WAITING_BYTES", 10**9 if has_time else -1)
-    monkeypatch.setattr(folder_module, "MOST_COMPRESSED_BYTES", 10**9 if has_time else -1)
+    monkeypatch.setattr(file_jobs, "MOST_COMPRESSED_BYTES", 10**9 if has_time else -1)
     part = Part(archive)
     part.written()
     folder = archive.record(*part.let_go())
