@@ -6,9 +6,12 @@ uses one core only.
 
 from __future__ import annotations
 
+import numpy as np
+
 from drivers.simulated.scene import compile_kernels
 from drivers.simulated.scene.board import compile_board_kernels
-from station.photometric_stereo.solve import warm_up
+from station.photometric_stereo.bounced.refine import warm_up_bounced
+from station.photometric_stereo.solve import DirectionalLights, warm_up
 from station.recipe.demo import DEMO_RECIPES
 from station.recipe.loaded import load_recipe
 from station.recipe.solver_inputs import lights_for
@@ -17,9 +20,12 @@ from station.recipe.solver_inputs import lights_for
 def main() -> None:
     compile_kernels()
     compile_board_kernels()
-    lights = lights_for(load_recipe(DEMO_RECIPES / "connector.yaml", need_model=False))
-    for packed in (False, True):
-        warm_up(lights, packed=packed)
+    near = lights_for(load_recipe(DEMO_RECIPES / "connector.yaml", need_model=False))
+    far = DirectionalLights(tuple("abcd"), np.eye(4, 3), np.ones(4))
+    for lights in (near, far):
+        for packed in (False, True):
+            warm_up(lights, packed=packed)
+    warm_up_bounced()
     print("kernels of the renderer and of the solver are compiled")
 
 

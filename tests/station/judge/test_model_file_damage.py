@@ -60,15 +60,14 @@ def test_none_of_300_flipped_bits_passes_the_hash(tiny_model: Path, tmp_path: Pa
             AnomalyDetector.load(file, expected)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 def test_a_flipped_bit_that_changes_a_score_fails_the_self_test_without_a_hash(
-    tiny_model: Path, views: list[View], tmp_path: Path, seed: int
+    tiny_model: Path, views: list[View], tmp_path: Path
 ) -> None:
     """Issue 17. A flip that scales a place at which the stored view is ordinary may stay unseen: one in 150 at most."""
     whole = AnomalyDetector.load(tiny_model)
     scores = [whole.detect(*view).pred_score for view in views]
     file, refused, passed, missed = tmp_path / "flipped.onnx", 0, 0, 0
-    for damaged in _flipped(tiny_model.read_bytes(), seed, 150):
+    for damaged in _flipped(tiny_model.read_bytes(), 1, 150):
         file.write_bytes(damaged)
         try:
             detector = AnomalyDetector.load(file)

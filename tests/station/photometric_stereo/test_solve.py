@@ -84,11 +84,11 @@ def test_each_quadrant_of_a_sphere_has_the_signs_of_x_right_y_up() -> None:
 
 @pytest.mark.parametrize("engine", ["numba", "numpy"])
 def test_ls_is_what_lstsq_finds(engine: str) -> None:
-    lights = ring(6)
+    lights = ring(8)
     rng = np.random.default_rng(1)
-    frames = photographed(rng.uniform(0.2, 0.9, (6, 7, 300)))
+    frames = photographed(rng.uniform(0.2, 0.9, (8, 7, 300)))
     result = solved(frames, lights, "ls", engine=engine)
-    counts = np.stack([f.pixels for f in frames]).reshape(6, -1)
+    counts = np.stack([f.pixels for f in frames]).reshape(8, -1)
     g = np.linalg.lstsq(lights.directions, (counts - 8.0) / (4095 - 8), rcond=None)[0].reshape(3, 7, 300)
     assert np.nanmax(angular_error_map(result.normals, g / np.linalg.norm(g, axis=0))) < 1e-4
     np.testing.assert_allclose(result.albedo, np.linalg.norm(g, axis=0), rtol=1e-5)
@@ -171,7 +171,7 @@ def test_near_lights_across_many_knots_stay_under_a_hundredth_of_a_degree() -> N
 
 def test_exposure_gain_black_level_and_intensity_are_folded_in() -> None:
     truth, _ = sphere_normals()
-    lights = replace(ring(6), intensities=np.array([0.5, 1.0, 0.8, 1.0, 0.9, 0.7]))
+    lights = replace(ring(8), intensities=np.array([0.5, 1.0, 0.8, 1.0, 0.9, 0.7, 1.0, 0.6]))
     light = shading(truth, lights) * lights.intensities[:, None, None]
     frames = photographed(light)
     short = photographed(light * 0.5)[1]
@@ -182,8 +182,8 @@ def test_exposure_gain_black_level_and_intensity_are_folded_in() -> None:
 
 def test_a_bayer_mosaic_is_solved_pixel_by_pixel() -> None:
     truth, _ = sphere_normals()
-    colours = np.random.default_rng(3).uniform(0.6, 1.0, (6, 2, 2))
-    lights = replace(ring(6), intensities=colours)
+    colours = np.random.default_rng(3).uniform(0.6, 1.0, (8, 2, 2))
+    lights = replace(ring(8), intensities=colours)
     tiles = np.tile(colours, (1, SIZE // 2 + 1, SIZE // 2 + 1))[:, :SIZE, :SIZE]
     frames = [replace(f, pixel_format="BayerRG12") for f in photographed(shading(truth, lights) * tiles)]
     assert errors(solved(frames, lights), truth).mean() < 0.05
@@ -192,12 +192,12 @@ def test_a_bayer_mosaic_is_solved_pixel_by_pixel() -> None:
 
 def test_a_saturated_light_is_left_out_and_flagged() -> None:
     truth, inside = sphere_normals()
-    light = shading(truth, ring(6))
+    light = shading(truth, ring(8))
     light[0] *= 3
-    result = solved(photographed(light), replace(ring(6), intensities=np.array([3.0, 1, 1, 1, 1, 1])))
+    result = solved(photographed(light), replace(ring(8), intensities=np.array([3.0, 1, 1, 1, 1, 1, 1, 1])))
     assert result.saturated.any()
     assert errors(result, truth).mean() < 0.05
-    assert (result.lit_count[result.saturated & inside] <= 5).all()
+    assert (result.lit_count[result.saturated & inside] <= 7).all()
 
 
 def test_colour_frames_are_folded_to_grey() -> None:

@@ -130,7 +130,7 @@ def test_dark_frames_that_do_not_fit_are_refused() -> None:
             solver_of(frames, "ls", dark_frame=dark)
 
 
-@pytest.mark.parametrize("count", [3, 4, 17])
+@pytest.mark.parametrize("count", [3, 4, 32])
 def test_ls_agrees_with_float64_to_a_ten_thousandth_of_a_degree_on_anything(count: int) -> None:
     """Lights of unequal strength, exposure and black; zeros, saturated and all-dark pixels among them."""
     lights = replace(ring(count), intensities=np.linspace(0.7, 1.3, count))
@@ -150,7 +150,7 @@ def test_ls_agrees_with_float64_to_a_ten_thousandth_of_a_degree_on_anything(coun
     assert not fast.albedo[~fast.observable].any()
 
 
-@pytest.mark.parametrize("count", [8, 17, 32])
+@pytest.mark.parametrize("count", [8, 32])
 def test_the_residual_of_ls_on_a_perfect_surface_is_told_to_a_thousandth_of_its_albedo(count: int) -> None:
     """From 8 lights on it is a difference of squares in float32; the step of 8 bits is four times as large."""
     y, x = (np.mgrid[: SHAPE[0], : SHAPE[1]] - np.array(SHAPE)[:, None, None] / 2) / 450.0
