@@ -5,8 +5,9 @@ inspects simulated parts with the demo recipe through engine, judge and archive,
 retention thins between parts. At rest after every part it reads resident memory, threads, descriptors and what lies in
 queues, of the station, and memory and descriptors of the rig's process. The first third warms up. After that, resident
 memory may grow by 2 % at most from the median of the second third to that of the last, and nothing else may grow at
-all. So that an hour fits on the disk, the benchmark removes whole records beyond the last RECORDS_KEPT. It needs Linux
-(/proc).
+all; where descriptors do, it prints what the new ones are open on. A descriptor counts that is open over several looks
+in a row: one that the retention has open for a moment does not. So that an hour fits on the disk, the benchmark
+removes whole records beyond the last RECORDS_KEPT. It needs Linux (/proc).
 The exit code is 1 if something grows, or if a part is not judged or not stored.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import queue
 import shutil
 import statistics
@@ -39,6 +41,7 @@ RECORDS_KEPT = 60
 ALLOWED_GROWTH = 0.02
 DEFECT_EVERY = 10
 PAGE_BYTES = 4096
+LOOKS, LOOK_EVERY_S = 5, 0.05  # at the open descriptors
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,17 @@ class Sample:
     queued: int  # things in any queue of the station
     rig_resident_mb: float
     rig_descriptors: int
+    open_on: dict[str, int]  # what the station's descriptors are open on, and how many of each
 
 
 def sample(part: int, seconds: float, part_s: float, rig_pid: int) -> Sample:
     """Read what /proc says of both processes; garbage is collected first, so that only what is held counts."""
     gc.collect()
     queued = sum(found.qsize() for found in gc.get_objects() if isinstance(found, queue.Queue))
+    open_on = _open_on("self")
     return Sample(
-        part, seconds, part_s, _resident_mb("self"), threading.active_count(), _descriptors("self"), queued,
-        _resident_mb(str(rig_pid)), _descriptors(str(rig_pid)),
+        part, seconds, part_s, _resident_mb("self"), threading.active_count(), open_on.total(), queued,
+        _resident_mb(str(rig_pid)), _open_on(str(rig_pid)).total(), dict(open_on),
     )  # fmt: skip
 
 
@@ -78,8 +83,24 @@ def _only_child() -> int:
     return int(children[0])
 
 
-def _descriptors(process: str) -> int:
-    return len(list(Path(f"/proc/{process}/fd").iterdir()))
+def _open_on(process: str) -> Counter[str]:
+    """What its descriptors are open on, and how many of each were open at every look."""
+    found = _open_now(process)
+    for _ in range(LOOKS - 1):
+        time.sleep(LOOK_EVERY_S)
+        found &= _open_now(process)
+    return found
+
+
+def _open_now(process: str) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for entry in Path(f"/proc/{process}/fd").iterdir():
+        try:
+            name = os.readlink(entry)
+        except FileNotFoundError:  # it was closed since the folder was read, or it is the folder itself
+            continue
+        found[name.partition(":[")[0] if ":[" in name else Path(name).name] += 1
+    return found
 
 
 def soak(
@@ -156,6 +177,12 @@ def failures(samples: list[Sample], verdicts: Counter[str]) -> list[str]:
              if grown[name] > ALLOWED_GROWTH]  # fmt: skip
     found += [f"{name} grew by {grown[name]:g}" for name in ("threads", "descriptors", "queued", "rig_descriptors")
               if grown[name] > 0]  # fmt: skip
+    if grown["descriptors"] > 0:
+        third = len(samples) // 3
+        middle, last = (
+            max(part, key=lambda s: s.descriptors) for part in (samples[third : 2 * third], samples[2 * third :])
+        )
+        found.append(f"new descriptors are open on {dict(Counter(last.open_on) - Counter(middle.open_on))}")
     found += [
         f"{count} parts {verdict}" for verdict, count in verdicts.items() if verdict in ("UNDECIDED", "not stored")
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -29,6 +29,8 @@ from station.inspection.result import Verdict
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_MS = 5000
+CONNECTIONS = 2  # kept open: for the part that is inspected, and for the retention beside it
+MOST_CONNECTIONS = 15
 
 
 def open_database(url: str, *, is_checked: bool = True) -> Engine:
@@ -37,7 +39,7 @@ def open_database(url: str, *, is_checked: bool = True) -> Engine:
     `is_checked` looks at every page of an SQLite file, which takes seconds at 100,000 parts: it is left out where the
     last writer has closed the archive in order.
     """
-    engine = create_engine(url)
+    engine = create_engine(url, pool_size=CONNECTIONS, max_overflow=MOST_CONNECTIONS - CONNECTIONS)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     try:
@@ -46,6 +48,7 @@ def open_database(url: str, *, is_checked: bool = True) -> Engine:
         Table.metadata.create_all(engine)
         _check_version(engine)
         _bring_up_to_date(engine)
+        _connect_all(engine)
     except SQLAlchemyError as error:
         engine.dispose()
         action = "check the disk and who else has it open"
@@ -131,6 +134,13 @@ def reading(engine: Engine) -> Iterator[Session]:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _connect_all(engine: Engine) -> None:
+    """Open every connection that is kept, so that what a process has open does not depend on which threads met when."""
+    with ExitStack() as opened:
+        for _ in range(CONNECTIONS):
+            opened.enter_context(engine.connect())
 
 
 def _check_sqlite(engine: Engine) -> None:

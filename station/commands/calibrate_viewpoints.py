@@ -77,10 +77,11 @@ def teach_by_jogging(
     from station.calibrate.viewpoints.taught_views import load_taught
     from station.calibrate.viewpoints.teach import teaching_session
     from station.rig.devices import open_rig
+    from station.rig.owner import owned_rig
 
     load_taught(out)  # refused before a device is opened, and read again by the session
     lines = iter(sys.stdin.readline, "")
-    with open_rig(Path(rig)) as station_rig:
+    with owned_rig(Path(rig), "station calibrate teach"), open_rig(Path(rig)) as station_rig:
         views = teaching_session(station_rig.arm, out, lines, progress, lambda text: print(text, flush=True))
     print(f"{len(views.viewpoints)} viewpoints in {out}")
 

@@ -146,7 +146,7 @@ def _from_rig(
     seeds = _seeds(asked, collector, report) if asked.load is not None else {}
     if asked.load is not None and not seeds:
         return
-    with ready_rig(file, loaded) as rig:
+    with ready_rig(asked.rig, file, loaded, "station collect") as rig:
         names = iter(seeds) if asked.load is not None else _names(asked, collector, report)
         for name in names:
             if name in seeds and control is not None:

@@ -125,7 +125,7 @@ def new_product(choice: ProductChoice, progress: Progress, *, look: bool = True,
     levels: Mapping[str, Mapping[str, float]] | None = None
     fit, why = None, "not looked for"
     if look:
-        loaded, exposures, frames = _looked(rig, loaded, progress)
+        loaded, exposures, frames = _looked(choice.rig, rig, loaded, progress)
         levels = _levels(loaded, frames)
         if gloss:
             fit, why = _gloss(loaded, frames, progress)
@@ -160,10 +160,10 @@ def _draft(choice: ProductChoice, text: str) -> LoadedRecipe:
 
 
 def _looked(
-    rig: RigFile, loaded: LoadedRecipe, progress: Progress
+    path: Path, rig: RigFile, loaded: LoadedRecipe, progress: Progress
 ) -> tuple[LoadedRecipe, tuple[ChosenExposure, ...], tuple[CapturedFrame, ...]]:
     """The recipe with its exposures, and the part's frames under them. Raises LookRefused."""
-    with ready_rig(rig, loaded) as opened:
+    with ready_rig(path, rig, loaded, "station product new") as opened:
         loaded, exposures = choose_exposures(opened, loaded, progress)
         progress("looking at the whole part with these exposures")
         capture = captured(opened, loaded, CaptureJudge(loaded), "first-look")

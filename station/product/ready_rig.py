@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from station.acquire.captured_view import CapturedFrame
 from station.acquire.job_signal import JobSignal
@@ -21,6 +22,7 @@ from station.recipe.loaded import LoadedRecipe
 from station.recipe.releases import release_of
 from station.rig.devices import Rig, open_rig
 from station.rig.file import RigFile
+from station.rig.owner import owned_rig
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +38,13 @@ class Capture:
 
 
 @contextmanager
-def ready_rig(rig: RigFile, loaded: LoadedRecipe) -> Iterator[Rig]:
-    """The rig, open, its arm homed and its camera configured; closed again whatever happens.
+def ready_rig(path: Path, rig: RigFile, loaded: LoadedRecipe, purpose: str) -> Iterator[Rig]:
+    """The rig of the file at `path`: owned, open, homed, its camera configured; closed again whatever happens.
 
-    What the recipe asks is held against the rig before anything moves. Raises DocumentError with the field that the rig
-    cannot do, DeviceError.
+    What the recipe asks is held against the rig before anything moves. `purpose` is what others read of its owner.
+    Raises RigInUse before a device is opened, DocumentError with the field that the rig cannot do, DeviceError.
     """
-    with open_rig(rig) as opened:
+    with owned_rig(path, purpose), open_rig(rig) as opened:
         loaded.check_calibration(camera=opened.camera.identity.serial_number, is_simulated_rig=opened.is_simulated)
         for viewpoint in loaded.recipe.viewpoints:
             with loaded.naming(f"viewpoints.{viewpoint.name}"):

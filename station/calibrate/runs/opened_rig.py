@@ -25,6 +25,7 @@ from station.documents.document import load_document
 from station.recipe.demo import SIMULATED_RIG_DRAWING
 from station.rig.devices import Rig, open_rig
 from station.rig.file import load_rig
+from station.rig.owner import owned_rig
 from station.rig.simulated import PATIENT_FRAME_TIMEOUT_S, running_rig
 
 SIMULATED = "simulated"
@@ -108,10 +109,10 @@ def _starts_simulated(rig: str) -> bool:
 
 @contextmanager
 def _of_file(file: Path, ask: Ask) -> Iterator[OpenedRig]:
-    """The rig of an existing rig file."""
+    """The rig of an existing rig file. Raises RigInUse before a device is opened."""
     simulated = load_rig(file).simulated
     control = RigControl(file.parent) if simulated else None
-    with open_rig(file) as rig:
+    with owned_rig(file, "station calibrate"), open_rig(file) as rig:
         board = LiveBoardBench(rig, board_placer(control, ask), None)
         yield OpenedRig(rig, control, LiveBench(rig, TOP, _target_placer(control, ask)), board)
 
