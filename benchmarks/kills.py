@@ -174,6 +174,7 @@ def inspect_until_killed(folder: Path) -> None:
         recipe_id="kills", product="kills", viewpoints=[SimpleNamespace(name=name, limit=1.0) for name in VIEWS],
         capture=SimpleNamespace(settle_s=0.0, retakes_per_view=0),
         light_level_limits=SimpleNamespace(ambient_told_above=0.01),
+        re_look=None,
     )  # fmt: skip
     loaded = SimpleNamespace(
         recipe=recipe, files=list, sha256s={"calibration": "0"}, check_calibration=lambda: None, view_references=None,

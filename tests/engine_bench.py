@@ -190,6 +190,7 @@ def _files(path: Path) -> SimpleNamespace:
         viewpoints=[SimpleNamespace(name=name, limit=1.0) for name in VIEWS],
         capture=SimpleNamespace(settle_s=0.0, retakes_per_view=1),
         light_level_limits=SimpleNamespace(ambient_told_above=0.01),
+        re_look=None,
     )
     loaded = SimpleNamespace(
         recipe=recipe,

@@ -28,6 +28,7 @@ def capture(
     times: StageTimes,
     settle_s: float = 0.0,
     retakes: Retakes | None = None,
+    takes_before: int = 0,
 ) -> Generator[CapturedFrame]:
     """Walk the plan: move, light, expose. Lights are off during every move, and afterwards whatever happens.
 
@@ -37,7 +38,7 @@ def capture(
     arm leaves at the end of a view's last one, while its frame is still read out (`trip.py`); the frame proves that its
     exposure was over. `settle_s` is waited after each move. A frame that did not come whole is exposed again, a few
     times a view (`re_exposure.py`). A view whose frames disagree with their proof is taken again as often as `retakes`
-    allows (`takes.py`); without it, never.
+    allows (`takes.py`); without it, never. `takes_before` counts the takes of an earlier walk to the same views.
 
     Raises Stopped, and DeviceError naming the device.
     """
@@ -48,7 +49,7 @@ def capture(
         return _take(rig, steps, stop, times, trip)
 
     try:
-        yield from take_views(plan, stop, retakes or Retakes(), times, take, rig.lights.off)
+        yield from take_views(plan, stop, retakes or Retakes(), times, take, rig.lights.off, takes_before)
     except BaseException:
         _lights_off_after_fault(rig)
         raise

@@ -22,6 +22,7 @@ class CapturedFrame:
     re_exposed: int = 0  # exposures before this one whose frames did not come whole
     lit_ns: int | None = None  # the light was acknowledged by then, on the camera's clock; None for a dark frame
     take: int = 1  # of its view: a higher one replaces all frames of the view before
+    is_re_look: bool = False  # of a second look at its view, which stands beside the first until it is judged
 
     def proof(self) -> FrameProof:
         """What shows that the frame belongs to its light and to its place, for the archive."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -100,6 +100,18 @@ def _lit_step(recipe: Recipe, viewpoint: Viewpoint, light: LightChoice) -> Captu
 def lit_steps(plan: tuple[CaptureStep, ...]) -> tuple[CaptureStep, ...]:
     """The steps of a plan that are taken under a light."""
     return tuple(step for step in plan if step.kind != "dark")
+
+
+def exposed_otherwise(
+    plan: tuple[CaptureStep, ...], view: str, factors: Mapping[str, float]
+) -> tuple[CaptureStep, ...]:
+    """The plan's steps of one view, with these factors on the exposures of the lights that they name.
+
+    A dark frame among them is exposed as long as the longest of the others again.
+    """
+    steps = [step for step in plan if step.view == view]
+    lit = {s.light: s.exposure_us * factors.get(s.light, 1.0) for s in steps if s.kind != "dark"}
+    return tuple(replace(step, exposure_us=lit.get(step.light, max(lit.values()))) for step in steps)
 
 
 def format_plan(plan: tuple[CaptureStep, ...]) -> str:

@@ -55,14 +55,17 @@ def take_views(
     times: StageTimes,
     take: Callable[[Steps], Iterator[CapturedFrame]],
     lights_off: Callable[[], None],
+    takes_before: int = 0,
 ) -> Generator[CapturedFrame]:
     """The frames of all views; `take` takes one view. A frame whose `take` is higher than those of its view before
-    replaces them all: whoever collects frames throws those away. Raises what `take` and `signal` raise.
+    replaces them all: whoever collects frames throws those away. `takes_before` counts the takes of an earlier walk.
+    Raises what `take` and `signal` raise.
     """
     views = [tuple(steps) for _, steps in groupby(plan, key=lambda step: step.view)]
     try:
         for number, steps in enumerate(views, start=1):
-            yield from _whole_view(steps, number == len(views), signal, retakes, times, take, lights_off)
+            is_last = number == len(views)
+            yield from _whole_view(steps, is_last, signal, retakes, times, take, lights_off, takes_before + 1)
     finally:
         signal.end_walk()
 
@@ -75,8 +78,8 @@ def _whole_view(
     times: StageTimes,
     take: Callable[[Steps], Iterator[CapturedFrame]],
     lights_off: Callable[[], None],
+    number: int,
 ) -> Iterator[CapturedFrame]:
-    number = 1
     while True:
         frame_ids: list[int] = []
         signal.begin_take(steps[0].view)

@@ -33,6 +33,7 @@ class ArchivedFrame:
     frame: Frame
     pose: Pose  # as commanded
     proof: FrameProof | None = None  # None in records of earlier versions
+    is_re_look: bool = False  # of a second look at the view, whose first one is kept too
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +79,15 @@ def view_jobs(owner: Owner, result: ViewResult) -> tuple[ViewRecord, list[FileJo
 
 
 def frame_jobs(owner: Owner, frames: Sequence[ArchivedFrame]) -> tuple[tuple[FrameRecord, ...], list[FileJob]]:
-    """The frames' records, and the jobs that make their files; a frame taken again gets the suffix ~2, ~3 ..."""
+    """The frames' records, and the jobs that make their files; a frame of a second look gets the suffix ~2."""
     records: list[FrameRecord] = []
     jobs: list[FileJob] = []
     taken: Counter[tuple[str, str]] = Counter()
     for archived in frames:
         _check_names("view or light", [archived.view, archived.light])
         taken[archived.view, archived.light] += 1
-        number = taken[archived.view, archived.light]
-        suffix = "" if number == 1 else f"~{number}"  # a frame that was taken again
+        number = max(taken[archived.view, archived.light], 2 if archived.is_re_look else 1)
+        suffix = "" if number == 1 else f"~{number}"
         name = f"{archived.view}/{FRAME_PREFIX}{archived.light}{suffix}.tif"
         record = FrameRecord.of(name, archived.view, archived.light, archived.pose, archived.frame, archived.proof)
         about = owner.about(what="frame", **record.model_dump(exclude={"file"}))

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame, Pixels
 from station.inspection.frame_proof import FrameProof
+from station.inspection.re_looks import ReLook
 from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
 from station.inspection.retakes import Retake, RetakeKind
@@ -22,7 +23,7 @@ FRAME_FIELDS = (
 )  # fmt: skip
 PROOF_FIELDS = ("channel", "brightness", "lit_ns", "exposure_end_ns", "take", "re_exposed")
 
-_TRANSLATED = {"format_version", "views", "reasons", "retakes"}  # of an inspection: not copied as they are
+_TRANSLATED = {"format_version", "views", "reasons", "retakes", "re_looks"}  # of an inspection: not copied as they are
 
 
 class _Record(BaseModel):
@@ -108,6 +109,32 @@ class RetakeRecord(_Record):
         return Retake(self.view, self.take, self.kind, self.text, self.frame_ids)
 
 
+class ReLookRecord(_Record):
+    """A second look at a view, or why there was none."""
+
+    view: str
+    why: tuple[ReasonRecord, ...]
+    first_take: int
+    take: int
+    exposures_us: dict[str, tuple[float, float]]
+    frame_ids: tuple[int, ...]
+    counts: bool
+    reasons: tuple[ReasonRecord, ...]
+    first_score: float | None
+    score: float | None
+    not_done: str
+
+    @classmethod
+    def of(cls, look: ReLook) -> ReLookRecord:
+        texts = {name: tuple(map(ReasonRecord.of, getattr(look, name))) for name in ("why", "reasons")}
+        return cls(**texts, **{name: getattr(look, name) for name in set(cls.model_fields) - set(texts)})
+
+    def look(self) -> ReLook:
+        why, reasons = (tuple(found.reason() for found in of) for of in (self.why, self.reasons))
+        names = set(type(self).model_fields) - {"why", "reasons"}
+        return ReLook(why=why, reasons=reasons, **{name: getattr(self, name) for name in names})
+
+
 class InspectionRecord(_Record):
     """verdict.json: an Inspection with the names of its views' files instead of their arrays."""
 
@@ -127,6 +154,7 @@ class InspectionRecord(_Record):
     processing_times_ms: dict[str, float]
     provenance: dict[str, str]
     retakes: tuple[RetakeRecord, ...] = ()  # came later
+    re_looks: tuple[ReLookRecord, ...] = ()  # as well
 
     @classmethod
     def of(cls, inspection: Inspection, views: tuple[ViewRecord, ...]) -> InspectionRecord:
@@ -135,6 +163,7 @@ class InspectionRecord(_Record):
             views=views,
             reasons=tuple(map(ReasonRecord.of, inspection.reasons)),
             retakes=tuple(map(RetakeRecord.of, inspection.retakes)),
+            re_looks=tuple(map(ReLookRecord.of, inspection.re_looks)),
             **{name: getattr(inspection, name) for name in names},
         )
 
@@ -144,6 +173,7 @@ class InspectionRecord(_Record):
             views=views,
             reasons=self.stated_reasons(),
             retakes=tuple(record.retake() for record in self.retakes),
+            re_looks=tuple(record.look() for record in self.re_looks),
             **{name: getattr(self, name) for name in names},
         )
 

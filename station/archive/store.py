@@ -233,20 +233,30 @@ class Archive:
         """
         return _timeline(read_record(self.folder(inspection_id)))
 
-    def load_frames(self, inspection_id: str) -> list[ArchivedFrame]:
+    def load_frames(self, inspection_id: str, *, all_looks: bool = False) -> list[ArchivedFrame]:
         """The frames in the order in which they were taken, each file checked.
 
+        Of a view that was looked at again, those of the look on which its result rests; of both with `all_looks`.
         Raises FramesThinned where they were removed by the retention's rule, ArchiveError.
         """
         record = read_record(self.folder(inspection_id))
         if mark := read_mark(record.folder):
             raise FramesThinned(f"{record.folder}: {mark.sentence()}; name a part whose raw frames were kept")
         loaded = []
+        looks = {look.view: look for look in (found.look() for found in record.inspection.re_looks)}
         for entry in record.frames.frames:
+            look, take = looks.get(entry.view), 1 if entry.proof is None else entry.proof.take
+            if look is not None and take == look.discarded_take and not all_looks:
+                continue
             pixels, _ = read_tiff(read_verified(record.folder, entry.file, record.manifest))
             loaded.append(
                 ArchivedFrame(
-                    entry.view, entry.light, entry.frame(pixels), entry.commanded_pose(), entry.stated_proof()
+                    entry.view,
+                    entry.light,
+                    entry.frame(pixels),
+                    entry.commanded_pose(),
+                    entry.stated_proof(),
+                    look is not None and take == look.take,
                 )
             )
         return loaded

@@ -22,6 +22,7 @@ from station.engine.events import (
     State,
     StateChanged,
     StepDone,
+    ViewLookedAgain,
     ViewRetaken,
 )
 from station.inspection.causes import Cause, causes_of
@@ -165,6 +166,8 @@ class Situation:
             self._step(event)
         elif isinstance(event, ViewRetaken):
             self.view_steps_done, self.notice = 0, f"Taken again: {event.retake}"
+        elif isinstance(event, ViewLookedAgain):
+            self.view_steps_done, self.notice = 0, f"Looked at again: {event.look.view}, with {event.look.change()}"
         elif isinstance(event, AcquisitionDone):
             self._end_acquisition(event)
         elif isinstance(event, ResultReady):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from station.archive.outlook import Outlook
+from station.inspection.re_looks import ReLook
 from station.inspection.result import Inspection, ViewResult
 from station.inspection.retakes import Retake
 from station.lights.trend import LightHistory
@@ -93,6 +94,17 @@ class ViewRetaken:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewLookedAgain:
+    """A second look begins at a view that exposure or coverage alone left undecided; its outcome comes with the result.
+
+    Its frames are reported as steps of the plan's end. Where it decides, ViewJudged comes for the view once more.
+    """
+
+    inspection_id: str
+    look: ReLook
+
+
+@dataclass(frozen=True, slots=True)
 class ViewJudged:
     inspection_id: str
     result: ViewResult
@@ -154,6 +166,7 @@ Event = (
     | JobStarted
     | StepDone
     | ViewRetaken
+    | ViewLookedAgain
     | ViewJudged
     | AcquisitionDone
     | ResultReady

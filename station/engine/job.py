@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -19,9 +19,10 @@ from station.acquire.plan import CaptureStep
 from station.acquire.stage_times import StageTimes
 from station.acquire.takes import Retakes
 from station.engine.device_watch import ask_devices
-from station.engine.events import AcquisitionDone, Event, StepDone, ViewJudged, ViewRetaken
+from station.engine.events import AcquisitionDone, Event, StepDone, ViewJudged, ViewLookedAgain, ViewRetaken
 from station.engine.halt import hold
 from station.engine.judge_thread import JudgeThread
+from station.engine.re_looking import SecondLooks
 from station.engine.writing_ahead import WritingAhead
 from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
@@ -81,18 +82,17 @@ def run_job(
     judge.begin_part(times)
     judging = JudgeThread(judge, job.plan, lambda result: emit(ViewJudged(job.inspection_id, result)), writing)
     choice = job.loaded.recipe.capture
+    feed = _Feed(job, judging, times, emit)
+    looks = SecondLooks(job.loaded.recipe, job.plan, rig, judge, judging, times)
     retakes = Retakes(choice.retakes_per_view, lambda retake: emit(ViewRetaken(job.inspection_id, retake)))
     fault: BaseException | None = None
     ended: Reason | None = None
-    last_frame = started
     try:
         with closing(capture(rig, job.plan, stop, times, choice.settle_s, retakes)) as captured_frames:
             for captured in captured_frames:
-                last_frame = time.perf_counter()
-                step = captured.step
-                emit(StepDone(job.inspection_id, step.index + 1, len(job.plan), step.view, step.light))
-                with times.stage(WAIT_FOR_JUDGE):
-                    judging.put(captured)
+                looks.note(captured)
+                feed.put(captured)
+        looks.look(stop, retakes, lambda look: emit(ViewLookedAgain(job.inspection_id, look)), feed.put)
         _ask_after_last_frame(rig, stop, times)
         emit(AcquisitionDone(job.inspection_id))
     except Stopped as stopped:
@@ -116,13 +116,31 @@ def run_job(
     times.judged()
     if writing is not None:
         writing.finish()
-    times.add("verdict_after_last_frame", (time.perf_counter() - last_frame) * 1e3)
+    times.add("verdict_after_last_frame", (time.perf_counter() - feed.last_frame) * 1e3)
     times.add("total", (time.perf_counter() - started) * 1e3)
     views = tuple(judging.results)
     of_part = judge.reasons_of_part(views)
     inspection = inspection_of(job, rig.is_simulated, views, ended, times, tuple(retakes.done), of_part)
+    inspection = replace(inspection, re_looks=looks.records(views))
     frames = tuple(captured for view in judging.views for captured in view.captured)
     return JobResult(inspection, frames, fault)
+
+
+class _Feed:
+    """Hands each captured frame to the judge, and reports it."""
+
+    def __init__(self, job: Job, judging: JudgeThread, times: StageTimes, emit: Callable[[Event], None]) -> None:
+        self._job, self._judging, self._times, self._emit = job, judging, times, emit
+        self.last_frame = time.perf_counter()  # when it came
+
+    def put(self, captured: CapturedFrame) -> None:
+        """Blocks while the judge is behind."""
+        self.last_frame = time.perf_counter()
+        step, steps = captured.step, len(self._job.plan)
+        index = steps if captured.is_re_look else step.index + 1
+        self._emit(StepDone(self._job.inspection_id, index, steps, step.view, step.light))
+        with self._times.stage(WAIT_FOR_JUDGE):
+            self._judging.put(captured)
 
 
 def broke_off(error: BaseException) -> Reason:

@@ -11,8 +11,9 @@ from queue import Queue
 from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.plan import CaptureStep
 from station.engine.writing_ahead import WritingAhead
-from station.inspection.result import RE_EXPOSED, Verdict, ViewResult
+from station.inspection.result import RE_EXPOSED, Verdict, ViewResult, without_pictures
 from station.judge.part_judge import PartJudge
+from station.judge.re_look import decides
 from station.judge.view_checks import refused_frame
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ QUEUE_DEPTH = 8  # frames; a slow judge slows the arm instead of filling memory
 class JudgeThread:
     """Collects the frames of each view and judges it once it is complete; a later take replaces the one before.
 
+    A second look at a view stands beside the first: its result replaces the first one's where it decides, and both keep
+    their frames.
     `views` and `results` belong to this thread until `join` returns; afterwards they hold every frame that was put,
     and the result of every complete view, in the order in which they came.
     """
@@ -45,13 +48,21 @@ class JudgeThread:
         self.broken: BaseException | None = None  # what kept a frame from being entered at all; read after `join`
         self.views: list[CapturedView] = []
         self.results: list[ViewResult] = []
+        self.second_looks: dict[str, ViewResult] = {}  # by view, without pictures: what a second look found
         self._number = 1  # of the take whose frames come in
+        self._is_re_look = False  # whether that is a second look
         self._thread = threading.Thread(target=self._run, name="judge")
         self._thread.start()
 
     def put(self, captured: CapturedFrame) -> None:
         """Hand over a frame. Blocks while the queue is full: frames are never dropped."""
         self._queue.put(captured)
+
+    def settle(self) -> tuple[ViewResult, ...]:
+        """Wait until every frame that was put has been taken; the results of the views so far."""
+        self._queue.join()
+        with self._results_lock:
+            return tuple(self.results)
 
     def join(self) -> None:
         """Returns once every frame that was put has been taken and every complete view is judged."""
@@ -65,6 +76,8 @@ class JudgeThread:
             except BaseException as error:  # the queue must be emptied on, or whoever puts frames waits for ever
                 log.exception("the judge's thread broke off in view %s", captured.step.view)
                 self.broken = self.broken or error
+            finally:
+                self._queue.task_done()
 
     def _take(self, captured: CapturedFrame) -> None:
         view = self._view_of(captured)
@@ -82,20 +95,24 @@ class JudgeThread:
     def _view_of(self, captured: CapturedFrame) -> CapturedView | None:
         """The view that the frame belongs to; None where an earlier take has FAILed: a defect that was seen stands."""
         name = captured.step.view
-        if not self.views or self.views[-1].name != name:
+        if not self.views or self.views[-1].name != name or captured.is_re_look != self._is_re_look:
             self._begin(captured)
         elif captured.take != self._number:
-            if any(result.view == name and result.verdict is Verdict.FAIL for result in self.results):
-                return None
+            if not self._is_re_look:
+                if any(result.view == name and result.verdict is Verdict.FAIL for result in self.results):
+                    return None
+                self._forget(name)
             self.views.pop()
-            with self._results_lock:
-                self.results = [result for result in self.results if result.view != name]
             self._begin(captured)
         return self.views[-1]
 
     def _begin(self, captured: CapturedFrame) -> None:
         self.views.append(CapturedView(captured.step.view, self._plan))
-        self._broken, self._number = None, captured.take
+        self._broken, self._number, self._is_re_look = None, captured.take, captured.is_re_look
+
+    def _forget(self, name: str) -> None:
+        with self._results_lock:
+            self.results = [result for result in self.results if result.view != name]
 
     def _finish(self, view: CapturedView) -> None:
         if self._writing is not None:
@@ -108,11 +125,20 @@ class JudgeThread:
                 result = self._judge.refine(view, result)
         if view.re_exposed:
             result = replace(result, quality={**result.quality, RE_EXPOSED: float(view.re_exposed)})
+        if self._is_re_look:
+            self.second_looks[view.name] = without_pictures(result)
+            if not decides(result):
+                self._hand_on(view, replace(without_pictures(result), anomaly_map=None))  # its frames are kept
+                return
+            self._forget(view.name)
         if self._writing is not None:
             result = self._writing.named(result)
         with self._results_lock:
             self.results.append(result)
         self._report(result)
+        self._hand_on(view, result)
+
+    def _hand_on(self, view: CapturedView, result: ViewResult) -> None:
         if self._writing is not None:
             self._writing.hand_on(view, result, self._swap)
 

@@ -24,7 +24,7 @@ SHOWN_WIDTH_PX = 1368  # at least, of what stays of a large one
 def archived_frame(captured: CapturedFrame) -> ArchivedFrame:
     """A captured frame as the archive takes it."""
     step = captured.step
-    return ArchivedFrame(step.view, step.light, captured.frame, step.pose, captured.proof())
+    return ArchivedFrame(step.view, step.light, captured.frame, step.pose, captured.proof(), captured.is_re_look)
 
 
 class WritingAhead:

@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from station.inspection.re_looks import ReLook
 from station.inspection.reasons import Reason
 from station.inspection.retakes import Retake
 from station.inspection.timeline import Timeline
@@ -91,6 +92,7 @@ class Inspection:
     processing_times_ms: dict[str, float]
     provenance: dict[str, str]  # recipe, calibration and model SHA-256, release, device identities, software version
     retakes: tuple[Retake, ...] = ()  # views that were taken again, in the order in which it happened
+    re_looks: tuple[ReLook, ...] = ()  # views that were looked at again with other exposures, or would have been
     timeline: Timeline = field(default_factory=Timeline)  # empty in records of earlier versions
 
     @property

@@ -16,6 +16,7 @@ from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_
 from station.judge.part_checks import check_placement, observable_in, part_trackers, placement_figures
 from station.judge.part_place import PartTracker
 from station.judge.parts_before import PartsBefore
+from station.judge.re_look import ReLookWish
 from station.judge.shown_view import shown_view
 from station.judge.view_checks import LightChecks, check_observed, not_judged
 from station.judge.view_proof import ViewEvidence, check_evidence, view_proofs
@@ -85,6 +86,10 @@ class CaptureJudge:
     def refine(self, view: CapturedView, result: ViewResult) -> ViewResult:  # noqa: ARG002 - of the Protocol
         """The result as it is: nothing is drawn or archived here."""
         return result
+
+    def re_look(self, result: ViewResult) -> ReLookWish | None:  # noqa: ARG002 - of the Protocol
+        """None: a model learns from the recipe's own exposures."""
+        return None
 
     def reasons_of_part(self, views: Sequence[ViewResult]) -> tuple[Reason, ...]:  # noqa: ARG002 - of the Protocol
         """None: without references nothing is known of where a lamp shines from."""

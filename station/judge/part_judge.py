@@ -9,6 +9,7 @@ from station.acquire.captured_view import CapturedFrame, CapturedView
 from station.acquire.stage_times import StageTimes
 from station.inspection.reasons import Reason
 from station.inspection.result import ViewResult
+from station.judge.re_look import ReLookWish
 
 
 class PartJudge(Protocol):
@@ -28,6 +29,10 @@ class PartJudge(Protocol):
 
     def refine(self, view: CapturedView, result: ViewResult) -> ViewResult:
         """The result with what may be left out when the station is behind."""
+        ...
+
+    def re_look(self, result: ViewResult) -> ReLookWish | None:
+        """With which other exposures another look may decide this view; None where nothing speaks for one."""
         ...
 
     def reasons_of_part(self, views: Sequence[ViewResult]) -> tuple[Reason, ...]:

@@ -12,6 +12,7 @@ from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection, Verdict, ViewResult
 from station.inspection.rule import judge_part
 from station.judge.detector import AnomalyDetector
+from station.judge.re_look import decides
 from station.judge.view_judge import ViewJudge
 from station.judge.whole_view import judged_view
 from station.lights.ambient import archived_dark_level
@@ -85,7 +86,8 @@ class RejudgeReport:
 def rejudge(archive: Archive, inspection_id: str) -> RejudgeReport:
     """Solve and judge the archived frames again under the recipe, calibration, flat field and model of that time.
 
-    What ended the inspection before its verdict, as a stop or a device's fault, still keeps it UNDECIDED.
+    What ended the inspection before its verdict, as a stop or a device's fault, still keeps it UNDECIDED. A second look
+    at a view counts by the same rule as then.
     Raises ArchiveError: something that it needs was not kept, or is damaged; DocumentError, ModelRefused.
     """
     before = archive.load(inspection_id)
@@ -94,7 +96,7 @@ def rejudge(archive: Archive, inspection_id: str) -> RejudgeReport:
     detector.check_fits(loaded.recipe)
     detector.check_regions(loaded)
     judge = ViewJudge(loaded, detector)
-    results = _judged(judge, loaded, before, archive.load_frames(inspection_id))
+    results = _judged(judge, loaded, before, archive.load_frames(inspection_id, all_looks=True))
     verdict, reasons, _ = judge_part(results, before.expected_views, judge.reasons_of_part(results))
     ended = what_ended(before)
     then = {view.view: view for view in before.views}
@@ -137,10 +139,17 @@ def _judged(
         plan = lit_steps(plan)
         dark = archived_dark_level(before, loaded.recipe.viewpoints[0].name)
     judge.begin_part(StageTimes(), dark)
-    by_view: dict[str, list[ArchivedFrame]] = {}
+    looks: dict[tuple[str, bool], list[ArchivedFrame]] = {}
     for frame in frames:
-        by_view.setdefault(frame.view, []).append(frame)
-    return tuple(_view(judge, CapturedView(view, plan), _steps_of(view, plan), own) for view, own in by_view.items())
+        looks.setdefault((frame.view, frame.is_re_look), []).append(frame)
+    results: dict[str, ViewResult] = {}
+    for (view, is_second), own in looks.items():
+        if is_second and judge.re_look(results[view]) is None:
+            continue  # judged now, the first look decides, or is undecided for another cause
+        found = _view(judge, CapturedView(view, plan), _steps_of(view, plan), own)
+        if not is_second or decides(found):
+            results[view] = found
+    return tuple(results.values())
 
 
 def _steps_of(view: str, plan: tuple[CaptureStep, ...]) -> dict[str, CaptureStep]:

@@ -18,6 +18,7 @@ from station.judge.detector import AnomalyDetector
 from station.judge.diffuse_picture import diffuse_rgb
 from station.judge.lamp_turns import turned_lamps
 from station.judge.part_checks import check_placement, observable_in, part_trackers, placement_figures
+from station.judge.re_look import ReLookWish, re_look_wish, why_not_observed
 from station.judge.shown_view import shown_view
 from station.judge.view_checks import LightChecks, check_finite, check_observed, not_judged
 from station.judge.view_figures import light_residuals, quality_figures
@@ -27,7 +28,7 @@ from station.lights.ambient import DarkLevel, dark_level
 from station.lights.levels import mean_level
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.recipe.loaded import LoadedRecipe
-from station.recipe.reference_lights import strengths_now
+from station.recipe.reference_lights import exposure_ratios, strengths_now
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +125,10 @@ class ViewJudge:
             return result
         return self._guarded(view, lambda: self._with_refined_map(view, result))
 
+    def re_look(self, result: ViewResult) -> ReLookWish | None:
+        """With which other exposures another look may decide this view; None where nothing speaks for one."""
+        return re_look_wish(result, self._recipe)
+
     def reasons_of_part(self, views: Sequence[ViewResult]) -> tuple[Reason, ...]:
         """The lamps that the views together show to shine from elsewhere than the recipe bears."""
         return tuple(turned_lamps(views, self._recipe.proof_tolerances.light_turned_deg))
@@ -146,7 +151,8 @@ class ViewJudge:
     def _judge(self, view: CapturedView) -> ViewResult:
         assert self._solver is not None
         frames = view.frames
-        levels = {name: mean_level(frame) for name, frame in frames.items()}
+        uses = exposure_ratios(self._recipe, frames)
+        levels = {name: mean_level(frame) / uses[name] for name, frame in frames.items()}
         with self._times.stage("check_lights"):
             reasons, ambient = self._check_lights(view, levels)
         with self._times.stage("prove"):
@@ -160,7 +166,7 @@ class ViewJudge:
             normal_map = self._refined(normal_map, view)
             solvers = dict.fromkeys(solvers, self._solver.refined_name)
         with self._times.stage("picture"):
-            strength = self._strengths[self._diffuse]
+            strength = self._strengths[self._diffuse] * uses[self._diffuse]
             if evidence is not None and not reasons:
                 strength *= evidence.lights.get(self._diffuse, 1.0)
             image = diffuse_rgb(frames[self._diffuse], strength)
@@ -175,7 +181,9 @@ class ViewJudge:
             reasons += check_placement(shown.placement, self._recipe.proof_tolerances, shown.outside)
         is_found = shown.region is not None and not any(r.kind is ReasonKind.PART_NOT_FOUND for r in reasons)
         share = observable_in(shown.normals, tracker.reference.region) if is_found and tracker is not None else None
-        reasons += check_observed(normal_map, self._recipe.photometric_stereo.minimum_observable_share, share)
+        few = check_observed(normal_map, self._recipe.photometric_stereo.minimum_observable_share, share)
+        hidden = why_not_observed(normal_map, shown, tracker if is_found else None, shift_px) if few else {}
+        reasons += few
         reasons += check_finite(anomaly_map)
         limit = self._limits[view.name]
         verdict = Verdict.UNDECIDED if reasons else judge_score(anomaly_map.pred_score, limit)
@@ -198,6 +206,7 @@ class ViewJudge:
             levels,
             {
                 **quality,
+                **hidden,
                 **ambient,
                 **({} if evidence is None else evidence.figures()),
                 **({} if shown.placement is None else placement_figures(shown.placement)),

@@ -85,6 +85,18 @@ class Viewpoint(_Strict):
         return Pose(**self.pose.model_dump())
 
 
+class ReLookChoice(_Strict):
+    """Another look, with other exposures, at a view that is UNDECIDED for exposure or coverage alone.
+
+    Without this block there is none. See station.judge.re_look, and docs/states.md.
+    """
+
+    takt_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]  # from Start; no look begins that ends later
+    shorten_to: Annotated[float, Field(ge=0.1, lt=1, allow_inf_nan=False)] = 0.5  # of an exposure that clips
+    # Of one under which the part is too dark. At 4 the frame's own noise has doubled, see proof_tolerances.noise.
+    lengthen_to: Annotated[float, Field(gt=1, le=4, allow_inf_nan=False)] = 2.0
+
+
 class LightChoice(_Strict):
     """One light as this product uses it: its channel at the controller, its brightness (0..1) and exposure."""
 
@@ -269,6 +281,7 @@ class Recipe(_Strict):
     # Without it the part must lie as in training, and the whole picture is judged.
     part_reference: PartReferenceChoice | None = None
     proof_tolerances: ProofTolerances = ProofTolerances()
+    re_look: ReLookChoice | None = None
 
     @property
     def directional_lights(self) -> tuple[LightChoice, ...]:

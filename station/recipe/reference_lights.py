@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from calibration.record import CalibratedLight, Calibration
+from drivers.protocols import Frame
 from station.recipe.fields import LightChoice, Recipe, ReferenceLight
 
+SAME_EXPOSURE_US, SAME_EXPOSURE = 1.0, 0.01  # a camera may expose in steps: frames are not refused for so little
 MOVED_DEG = 0.5  # from here on shadows fall elsewhere than in the demo models' training data, and scores rise
 
 
@@ -69,6 +71,17 @@ def _use(now: ReferenceLight, then: ReferenceLight) -> float:
     if now.gain_db is not None and then.gain_db is not None:
         ratio *= 10 ** ((now.gain_db - then.gain_db) / 20)
     return ratio
+
+
+def exposure_ratios(recipe: Recipe, frames: Mapping[str, Frame]) -> dict[str, float]:
+    """Per light name: the exposure of its frame over the recipe's; 1 but for a view that was looked at again."""
+    exposures_us = {light.name: light.exposure_us for light in recipe.lights}
+    return {name: _ratio(frame.exposure_us, exposures_us[name]) for name, frame in frames.items()}
+
+
+def _ratio(taken_us: float, asked_us: float) -> float:
+    is_same = abs(taken_us - asked_us) <= SAME_EXPOSURE_US + SAME_EXPOSURE * asked_us
+    return 1.0 if is_same else taken_us / asked_us
 
 
 def with_use(recipe: Recipe) -> dict[str, ReferenceLight]:

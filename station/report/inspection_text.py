@@ -22,6 +22,7 @@ def inspection_lines(inspection: Inspection) -> list[str]:
         lines.append(f"    {view.view:<8} {view.verdict.value:<10} {score}  limit {view.limit:.3f}{mark}")
     lines += [f"    {line}" for line in re_exposed_lines(inspection)]
     lines += [f"    note: {retake}" for retake in inspection.retakes]
+    lines += [f"    note: {look}" for look in inspection.re_looks]
     lines += [f"    reason: {reason}" for reason in inspection.reasons]
     return lines
 
@@ -69,6 +70,7 @@ def inspection_document(inspection: Inspection) -> dict[str, object]:
             for v in inspection.views
         },
         "retakes": [asdict(retake) for retake in inspection.retakes],
+        "re_looks": [asdict(look) | {"text": str(look)} for look in inspection.re_looks],
         "processing_times_ms": inspection.processing_times_ms,
     }
 

@@ -29,6 +29,7 @@ from station.engine.events import (
     StateChanged,
     StepDone,
     ViewJudged,
+    ViewLookedAgain,
     ViewRetaken,
 )
 from station.errors import StationFault
@@ -41,8 +42,8 @@ ALIVE, OPERATOR, DROPPED, ENDING = "Alive", "OperatorChanged", "Dropped", "Servi
 ALIVE_EVERY_S = 0.5
 
 _PLAIN: tuple[type[Any], ...] = (
-    StateChanged, RecipeRead, RecipePrepared, JobStarted, StepDone, ViewRetaken, AcquisitionDone, Fault, LightsWatched,
-    RoomWatched, PresentFollows,
+    StateChanged, RecipeRead, RecipePrepared, JobStarted, StepDone, ViewRetaken, ViewLookedAgain, AcquisitionDone,
+    Fault, LightsWatched, RoomWatched, PresentFollows,
 )  # fmt: skip
 _ADAPTERS: Mapping[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in _PLAIN}
 

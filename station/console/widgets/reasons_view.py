@@ -31,7 +31,7 @@ class ReasonsView(QPlainTextEdit):
 
 
 def reasons_text(inspection: Inspection) -> str:
-    """Verdict, then each cause with its remedy and its figures per view."""
+    """Verdict, then each cause with its remedy and its figures per view, then the second looks."""
     when = inspection.creation_time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     lines = [f"Part {inspection.part_id}: {inspection.verdict.value}, {when}, inspection {inspection.inspection_id}"]
     for number, cause in enumerate(causes_of(inspection.reasons), start=1):
@@ -39,4 +39,7 @@ def reasons_text(inspection: Inspection) -> str:
         lines += [f"    What to do: {cause.remedy}"] if cause.remedy else []
         if len(cause.reasons) > 1:
             lines += [f"    {f'{reason.view}: ' if reason.view else ''}{reason.text}" for reason in cause.reasons]
-    return "\n".join(lines if inspection.reasons else [*lines, "", "Nothing was found that a person has to see to."])
+    if not inspection.reasons:
+        lines += ["", "Nothing was found that a person has to see to."]
+    lines += ["", *(f"Second look, {look}" for look in inspection.re_looks)] if inspection.re_looks else []
+    return "\n".join(lines)
