@@ -118,7 +118,8 @@ class Bench:
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         patch.setenv("FACET_SPOOL", str(folder / "spool"))
-        patch.setattr("station.engine.engine.read_recipe_files", lambda path, _inference: _files(path))
+        self.recipe = _recipe()  # of the next part too, where a test changes it
+        patch.setattr("station.engine.engine.read_recipe_files", lambda path, _inference: _files(path, self.recipe))
         patch.setattr("station.engine.engine.prepare", lambda files, _rig: Prepared(files, cast(Any, self.judge), 1000))
         self.root = folder / "archive"
         self.spool = folder / "spool"
@@ -183,8 +184,8 @@ def refusal(verb: Callable[[], object]) -> str:
     return str(refused.value)
 
 
-def _files(path: Path) -> SimpleNamespace:
-    recipe = SimpleNamespace(
+def _recipe() -> SimpleNamespace:
+    return SimpleNamespace(
         recipe_id="r1",
         product="p",
         viewpoints=[SimpleNamespace(name=name, limit=1.0) for name in VIEWS],
@@ -192,6 +193,9 @@ def _files(path: Path) -> SimpleNamespace:
         light_level_limits=SimpleNamespace(ambient_told_above=0.01),
         re_look=None,
     )
+
+
+def _files(path: Path, recipe: SimpleNamespace) -> SimpleNamespace:
     loaded = SimpleNamespace(
         recipe=recipe,
         files=list,
