@@ -36,8 +36,8 @@ MOST_CONNECTIONS = 15
 def open_database(url: str, *, is_checked: bool = True) -> Engine:
     """Connect, check, create what is missing. Raises ArchiveError.
 
-    `is_checked` looks at every page of an SQLite file, which takes seconds at 100,000 parts: it is left out where the
-    last writer has closed the archive in order.
+    `is_checked` looks at every page of an SQLite file, which takes seconds at 100,000 parts. It is for what a power cut
+    may have torn: a writer that is killed alone leaves whole pages, or a log whose sums show which are not.
     """
     engine = create_engine(url, pool_size=CONNECTIONS, max_overflow=MOST_CONNECTIONS - CONNECTIONS)
     if engine.dialect.name == "sqlite":

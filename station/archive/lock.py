@@ -37,9 +37,14 @@ class WriterLock:
             raise ArchiveError(f"{text} and has locks") from error
 
     @property
-    def was_left_in_order(self) -> bool:
-        """Whether the last holder left word that it had ended in order."""
-        return self._lock.was_left_in_order
+    def may_be_torn(self) -> bool:
+        """Whether a power cut may have torn what is guarded: the last holder did not end in order, nor was it killed
+        while the machine ran on."""
+        return not (self._lock.was_left_in_order or self._lock.was_sound_since_boot)
+
+    def vouch(self) -> None:
+        """Leave word that what is guarded was found sound."""
+        self._lock.vouch()
 
     def release(self, *, is_in_order: bool = False) -> None:
         """Give the lock back; a second call does nothing. `is_in_order` leaves word of it for the next holder."""

@@ -90,8 +90,9 @@ class Archive:
             raise ArchiveError(f"{root}: cannot be created: {error.strerror or error}") from error
         lock = WriterLock.take(root, purpose)
         try:
-            is_checked = not lock.was_left_in_order
-            archive = cls(root, open_database(url or sqlite_url(root / DATABASE), is_checked=is_checked), lock)
+            engine = open_database(url or sqlite_url(root / DATABASE), is_checked=lock.may_be_torn)
+            lock.vouch()
+            archive = cls(root, engine, lock)
         except BaseException:
             lock.release()
             raise

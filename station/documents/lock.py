@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 IN_ORDER = "in order"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux: another one after each start of the machine
 _LOCKED_BYTE = 1 << 30  # far behind the text: Windows keeps others from reading the bytes that are locked
 
 
@@ -21,9 +22,14 @@ class LockHeld(Exception):
 class FileLock:
     """The lock on one file, held until `release` or until the process ends."""
 
-    def __init__(self, descriptor: int, was_left_in_order: bool) -> None:
+    def __init__(self, descriptor: int, purpose: str, left: dict[str, object]) -> None:
+        """`left` is what the last holder wrote."""
         self._descriptor: int | None = descriptor
-        self.was_left_in_order = was_left_in_order  # by the last holder, as far as the file says
+        self._purpose = purpose
+        self.was_left_in_order = left.get("left") == IN_ORDER
+        # Its holder vouched for what the lock guards, in this very file, and the machine has not been started since. The
+        # holder was killed then, and the system has written whatever it had been given.
+        self.was_sound_since_boot = left.get("sound_in") == _this_boot(descriptor) is not None
 
     @classmethod
     def take(cls, path: Path, purpose: str) -> FileLock:
@@ -40,33 +46,51 @@ class FileLock:
         except OSError:
             os.close(descriptor)
             raise
-        was_left_in_order = _is_in_order(path)
-        with contextlib.suppress(OSError):  # for others to read: a full disk is found by what writes more than this
-            _write(descriptor, {"pid": os.getpid(), "purpose": purpose})
-        return cls(descriptor, was_left_in_order)
+        lock = cls(descriptor, purpose, _left(path))
+        lock._say({})
+        return lock
+
+    def vouch(self) -> None:
+        """Leave word that what the lock guards was found sound: see `was_sound_since_boot`."""
+        if self._descriptor is not None and (boot := _this_boot(self._descriptor)) is not None:
+            self._say({"sound_in": boot})
 
     def release(self, *, is_in_order: bool = False) -> None:
         """Give the lock back; a second call does nothing. `is_in_order` leaves word of it for the next holder."""
         if self._descriptor is not None:
-            if is_in_order:
-                with contextlib.suppress(OSError):  # then the next holder looks at everything
-                    _write(self._descriptor, {"left": IN_ORDER})
+            with contextlib.suppress(OSError):  # then the next holder looks at everything
+                _write(self._descriptor, {"left": IN_ORDER} if is_in_order else {})
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _say(self, more: dict[str, object]) -> None:
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):  # for others to read: a full disk is found by what writes more than this
+                _write(self._descriptor, {"pid": os.getpid(), "purpose": self._purpose, **more})
 
 
 def _write(descriptor: int, content: dict[str, object]) -> None:
     os.ftruncate(descriptor, 0)
     os.lseek(descriptor, 0, os.SEEK_SET)
     os.write(descriptor, json.dumps(content).encode())
+    os.fsync(descriptor)  # a power cut must not bring back what an earlier holder wrote
 
 
-def _is_in_order(path: Path) -> bool:
+def _left(path: Path) -> dict[str, object]:
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError):  # a new file is empty
-        return False
-    return isinstance(found, dict) and found.get("left") == IN_ORDER
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _this_boot(descriptor: int) -> str | None:
+    """This run of the machine, and this very file, which a copy is not; None where the system has no word for it."""
+    try:
+        boot, file = BOOT_ID.read_text().strip(), os.fstat(descriptor)
+    except OSError:
+        return None
+    return f"{boot} {file.st_dev} {file.st_ino}"
 
 
 def _holder(path: Path) -> str:
