@@ -27,8 +27,8 @@ class FileLock:
         self._descriptor: int | None = descriptor
         self._purpose = purpose
         self.was_left_in_order = left.get("left") == IN_ORDER
-        # Its holder vouched for what the lock guards, in this very file, and the machine has not been started since. The
-        # holder was killed then, and the system has written whatever it had been given.
+        # Its holder vouched for what the lock guards, in this very file, and the machine has not been started since: it
+        # was killed then, and the system has written whatever it had been given.
         self.was_sound_since_boot = left.get("sound_in") == _this_boot(descriptor) is not None
 
     @classmethod
