@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from engine_bench import LIGHTS, VIEWS, WAIT_S, Bench, StandInJudge, in_time
+from engine_bench import LIGHTS, PLAN, VIEWS, WAIT_S, Bench, StandInJudge, in_time
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -25,10 +27,15 @@ from station.acquire.captured_view import CapturedView
 from station.engine.engine import NotNow
 from station.engine.events import State, StateChanged
 from station.engine.state_table import Kind, Verb, effect, steps
+from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Verdict, ViewResult
+from station.judge.re_look import ReLookWish, re_look_wish
+from station.recipe.fields import ReLookChoice
 
 EXAMPLES = int(os.environ.get("FACET_VERB_EXAMPLES", "6"))
 FRAME_S = 0.002
+FIRST_US = PLAN[0].exposure_us
+RE_LOOK = ReLookChoice(takt_s=3600.0)
 ARROWS = {(step.before, step.after) for step in steps()}
 FAULTS: tuple[tuple[str, DeviceError], ...] = (
     ("arm.move_to", DeviceLost("arm", "is gone")),
@@ -43,9 +50,10 @@ FAULTS: tuple[tuple[str, DeviceError], ...] = (
 
 
 class WatchfulJudge(StandInJudge):
-    """Notes every view whose frames are not of one take, in one piece."""
+    """Notes every view whose frames are not of one take, in one piece. Where views clip, a second look sees them well."""
 
     mixed: list[str]
+    clips = False
 
     def judge(self, view: CapturedView) -> ViewResult:
         found = [(captured.step.view, captured.take, captured.frame.frame_id) for captured in view.captured]
@@ -53,7 +61,13 @@ class WatchfulJudge(StandInJudge):
         ids = [frame_id for _, _, frame_id in found]
         if not (is_of_one_take and ids == sorted(ids) and {name for name, _, _ in found} == {view.name}):
             self.mixed.append(f"{view.name}: {found}")
+        if self.clips and view.frames["diffuse"].exposure_us >= FIRST_US:
+            clips = Reason(ReasonKind.SATURATED, "saturates", light="diffuse", view=view.name)
+            return ViewResult(view.name, Verdict.UNDECIDED, 1.0, reasons=(clips,))
         return super().judge(view)
+
+    def re_look(self, result: ViewResult) -> ReLookWish | None:
+        return re_look_wish(result, cast(Any, SimpleNamespace(re_look=RE_LOOK)))
 
 
 class Verbs(RuleBasedStateMachine):
@@ -66,6 +80,7 @@ class Verbs(RuleBasedStateMachine):
         self.bench = Bench(Path(self._folder.name), self._patch)
         self.judge = self.bench.judge = WatchfulJudge("judge", self.bench.told, self.bench.acts)
         self.judge.mixed = []
+        self.bench.recipe.re_look = RE_LOOK
         self.bench.engine.prepare_recipe(Path("recipe.yaml"))  # with this judge
         self.bench.acts["camera.expose"] = self._expose
         self._faults: dict[str, DeviceError] = {}
@@ -160,6 +175,10 @@ class Verbs(RuleBasedStateMachine):
     @rule(score=st.sampled_from([0.5, 0.5, 2.0]))
     def the_next_parts_look_so(self, score: float) -> None:
         self.judge.score = score
+
+    @rule(clips=st.booleans())
+    def the_next_views_clip(self, clips: bool) -> None:
+        self.judge.clips = clips
 
     @rule(fault=st.sampled_from(FAULTS))
     def a_device_will_fail(self, fault: tuple[str, DeviceError]) -> None:
