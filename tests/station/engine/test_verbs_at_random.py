@@ -50,7 +50,7 @@ FAULTS: tuple[tuple[str, DeviceError], ...] = (
 
 
 class WatchfulJudge(StandInJudge):
-    """Notes every view whose frames are not of one take, in one piece. Where views clip, a second look sees them well."""
+    """Notes every view whose frames are not of one take, in one piece. Where views clip, a second look does not."""
 
     mixed: list[str]
     clips = False
