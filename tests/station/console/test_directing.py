@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,20 @@ from pytestqt.qtbot import QtBot
 from station.console.banner import BannerKind, banner_of
 from station.console.situation import Situation
 from station.console.strip import StripKind, strip_of
+from station.console.widgets.reasons_view import reasons_text
 from station.console.window import ConsoleWindow
-from station.engine.events import JobStarted, RecipePrepared, ResultReady, State, StateChanged, StepDone, ViewRetaken
+from station.engine.events import (
+    JobStarted,
+    RecipePrepared,
+    ResultReady,
+    State,
+    StateChanged,
+    StepDone,
+    ViewLookedAgain,
+    ViewRetaken,
+)
+from station.inspection.re_looks import ReLook
+from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import Inspection
 from station.inspection.retakes import Retake, RetakeKind
 
@@ -48,6 +61,15 @@ def test_a_view_that_is_taken_again_is_counted_from_its_first_frame() -> None:
     again = situation(*RUNNING, AGAIN, StepDone("0001", 1, 10, "top", "light 0"))
     assert (again.steps_done, again.view_steps_done) == (1, 1)
     assert "take 1 was rejected (paused)" in again.notice
+
+
+def test_a_second_look_is_announced_and_stands_among_the_findings(good_inspection: Inspection) -> None:
+    clips = Reason(ReasonKind.SATURATED, "saturates", view="top", light="dome")
+    look = ReLook("top", (clips,), 1, 2, {"dome": (900.0, 450.0)}, counts=True)
+    again = situation(*RUNNING, ViewLookedAgain("0001", look), StepDone("0001", 10, 10, "top", "light 0"))
+    assert (again.steps_done, again.view_steps_done) == (10, 1)
+    assert again.notice == "Looked at again: top, with dome 900 to 450 us"
+    assert "this look counts" in reasons_text(replace(good_inspection, re_looks=(look,)))
 
 
 @pytest.fixture

@@ -24,13 +24,17 @@ from station.engine.events import (
     StateChanged,
     StepDone,
     ViewJudged,
+    ViewLookedAgain,
 )
+from station.inspection.re_looks import ReLook
+from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import AnomalyMap, Inspection, inspection_without_pictures
 from station.lights.trend import LightHistory
 from station.lights.warning import LightWarning
 from station.service.previews import preview_of, with_preview
 from station.service.protocol import NotTheProtocol, content_of, event_line, event_of
 
+CLIPS = Reason(ReasonKind.SATURATED, "saturates", "shorten its exposure", "top", "dome")
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 PLAIN: tuple[Event, ...] = (
     PresentFollows(),
@@ -39,6 +43,7 @@ PLAIN: tuple[Event, ...] = (
     RecipePrepared("r", "p", ("top",), (1.0,), "m", False, "draft: edited"),
     JobStarted("01M", "P-1", 12, {"top": 6, "left": 6}),
     StepDone("01M", 3, 12, "top", "L45"),
+    ViewLookedAgain("01M", ReLook("top", (CLIPS,), 1, 2, {"dome": (900.0, 450.0)}, first_score=0.5)),
     AcquisitionDone("01M"),
     Fault("arm: lost", "look at the cell"),
     LightsWatched(
