@@ -8,6 +8,7 @@ import pytest
 
 from drivers.simulated.config import SimulatedRigConfig
 from station.commands.app import app
+from station.commands.check.rig import check_rig
 from station.commands.exit_codes import ExitCode, run_guarded
 from station.recipe.demo import DEMO_RECIPES, SIMULATED_RIG_DRAWING
 from station.rig.owner import owned_rig
@@ -44,12 +45,10 @@ def test_a_command_that_opens_devices_is_refused_while_another_process_owns_the_
     assert not (tmp_path / "washer.yaml").exists()
 
 
-def test_the_check_names_the_owner_and_opens_no_device(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("move", [False, True])
+def test_the_check_names_the_owner_and_opens_no_device(move: bool, tmp_path: Path) -> None:
     rig = write_rig_file(tmp_path / "rig", SimulatedRigConfig())
     with owned_rig(rig, "station run"):
-        assert run(monkeypatch, "check", "--rig", rig, "--move") == ExitCode.FOUND
-    found = capsys.readouterr().out
-    assert "(station run) owns this rig" in found
-    assert "arm (" not in found
+        (finding,) = check_rig(rig, move=move)
+    assert not finding.ok
+    assert "(station run) owns this rig" in finding.found
