@@ -14,11 +14,13 @@ from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.process import RigProcess
 from station.archive import Archive
 from station.commands.demo.truth import peak_inside, true_defect_mask
+from station.documents.document import load_document, save_document
 from station.engine.engine import Engine, NotNow
 from station.engine.events import Event, LightsWatched, State, StepDone
 from station.inspection.result import Inspection, Verdict
 from station.judge.rejudge import rejudge
 from station.recipe.demo import DEMO_RECIPES
+from station.recipe.fields import Recipe, ReLookChoice
 from station.recipe.loaded import load_recipe
 from station.rig.simulated import write_rig_file
 
@@ -214,3 +216,45 @@ def test_ambient_light_is_told_makes_the_part_undecided_and_is_over_when_it_is_g
     assert station.engine.inspect("AFTER-AMBIENT").verdict is Verdict.PASS
     unsubscribe()
     assert [[w.kind for w in event.warnings] for event in told] == [["ambient"], []]
+
+
+def test_a_good_part_of_which_a_view_clips_passes_by_a_second_look_and_again_when_it_is_judged_again(
+    station: Station, tmp_path: Path
+) -> None:
+    """Issue 12, point 5: twice the diffuse exposure of the recipe clips from above, and half of that is right."""
+    station.load()
+    station.engine.prepare_recipe(overexposed(tmp_path))
+    inspection = station.engine.inspect("CLIPPED")
+    assert inspection.verdict is Verdict.PASS, inspection.reasons
+    (look,) = inspection.re_looks
+    assert (look.view, look.counts, look.exposures_us) == ("top", True, {"diffuse": (16_000.0, 8_000.0)})
+    assert [frame.view for frame in station.archive.load_frames(inspection.inspection_id)].count("top") == 6
+    again = rejudge(station.archive, inspection.inspection_id)
+    assert (again.verdict_now, again.views[0].view) == (Verdict.PASS, "top")
+    assert again.views[0].score_now == pytest.approx(look.score, rel=1e-3)
+    station.engine.prepare_recipe(RECIPE)
+
+
+def overexposed(folder: Path) -> Path:
+    """The demo recipe with two of its views, twice its diffuse exposure, and second looks within ten minutes."""
+    recipe = load_document(RECIPE, Recipe)
+    lights = [
+        light.model_copy(update={"exposure_us": 2 * light.exposure_us}) if light.kind == "diffuse" else light
+        for light in recipe.lights
+    ]
+    views = recipe.viewpoints[:2]
+    files = {
+        name: str(DEMO_RECIPES / getattr(recipe, name).file) for name in ("model", "view_reference", "part_reference")
+    }
+    changed = recipe.model_copy(
+        update={
+            "lights": tuple(lights),
+            "viewpoints": views,
+            "reference_levels": {view.name: recipe.reference_levels[view.name] for view in views},
+            "calibration": str(DEMO_RECIPES / recipe.calibration),
+            "re_look": ReLookChoice(takt_s=600.0),
+            **{name: getattr(recipe, name).model_copy(update={"file": path}) for name, path in files.items()},
+        }
+    )
+    save_document(folder / "overexposed.yaml", changed, header="Of a test.")
+    return folder / "overexposed.yaml"

@@ -58,14 +58,14 @@ class _Look:
             self.take, self.frame_ids = captured.take, []
         self.frame_ids.append(captured.frame.frame_id)
 
-    def record(self, second: ViewResult | None) -> ReLook:
-        """What is kept of it; `second` is its result, None where it is not whole."""
-        broken = BROKEN_OFF if second is None else ""
+    def record(self, second: ViewResult | None, broken: str = BROKEN_OFF) -> ReLook:
+        """What is kept of it; `second` is its result, None where it is not whole, and `broken` says why."""
+        not_done = self.not_done or (broken if second is None else "")
         return ReLook(
             self.wish.view, self.wish.why, self.first_take, self.take or self.first_take + 1, self.exposures_us,
             tuple(self.frame_ids), counts=second is not None and decides(second),
             reasons=() if second is None else second.reasons, first_score=self.first.pred_score,
-            score=None if second is None else second.pred_score, not_done=self.not_done or broken,
+            score=None if second is None else second.pred_score, not_done=not_done,
         )  # fmt: skip
 
 
@@ -120,7 +120,7 @@ class SecondLooks:
             look.not_done = self._why_not(look, stop)
             if look.not_done:
                 continue
-            begins(look.record(None))
+            begins(look.record(None, ""))
             self._take(look, stop, retakes, put)
             if waiting and not self._has_passed(look):
                 for other in waiting:

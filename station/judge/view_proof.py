@@ -181,10 +181,14 @@ class ViewProof:
         return found
 
     def _place(self, picture: FixturePicture) -> Place | None:
-        """None in the dark: there is nothing to be seen."""
-        if not np.median(picture.levels[self._reference.fixture]) > LEAST_LIGHT * self._median:
+        """Of a picture under the diffuse light. None in the dark: there is nothing to be seen."""
+        levels = picture.levels
+        factor = self._expected(picture)[self._diffuse] * self._brightness[self._diffuse]
+        if abs(factor - 1) > MEASURED_TO:  # another exposure than the reference's: the tracker clips what is too bright
+            levels = levels / np.float32(factor)
+        if not np.median(levels[self._reference.fixture]) > LEAST_LIGHT * self._median:
             return None
-        return self._tracker.find(picture.levels)
+        return self._tracker.find(levels)
 
     def _lit(self, pictures: Mapping[str, FixturePicture], place: Place) -> dict[str, LitFrame]:
         """By the frame's light; a light is absent where too little steady fixture is to be seen."""
