@@ -125,7 +125,7 @@ class Bench:
         self.spool = folder / "spool"
         self.told: list[str] = []
         self.acts: Acts = {}
-        self.judge = StandInJudge("judge", self.told, self.acts)
+        self.judge: StandInJudge = StandInJudge("judge", self.told, self.acts)
         self.events: list[Event] = []
         self.archive = Archive.open(self.root)
         self.engine = Engine(folder / "rig.yaml", self.archive, opener=cast(Any, self._open))

@@ -126,8 +126,9 @@ class ReLookRecord(_Record):
 
     @classmethod
     def of(cls, look: ReLook) -> ReLookRecord:
-        texts = {name: tuple(map(ReasonRecord.of, getattr(look, name))) for name in ("why", "reasons")}
-        return cls(**texts, **{name: getattr(look, name) for name in set(cls.model_fields) - set(texts)})
+        why, reasons = (tuple(map(ReasonRecord.of, found)) for found in (look.why, look.reasons))
+        names = set(cls.model_fields) - {"why", "reasons"}
+        return cls(why=why, reasons=reasons, **{name: getattr(look, name) for name in names})
 
     def look(self) -> ReLook:
         why, reasons = (tuple(found.reason() for found in of) for of in (self.why, self.reasons))

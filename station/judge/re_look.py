@@ -85,13 +85,18 @@ def why_not_observed(
     if tracker is None or shown.placement is None:
         return {OBSERVED: float(np.mean(~unseen)), CLIPPED: float(np.mean(clipped)), DARK: float(np.mean(dark))}
     factor = unseen.shape[0] // shown.normals.shape[1]
-    planes = block_mean(np.stack([clipped, dark, dark]).astype(np.uint8) * np.uint8(255), factor)
+    planes = np.stack([_on_grid(plane, factor) for plane in (clipped, dark, dark)])
     shift = (shift_px[0] / factor, shift_px[1] / factor)
     found, _, _ = tracker.bring_what_is_seen(planes, np.zeros_like(planes), shown.placement, shift)
     region = tracker.reference.region
     seen = shown.normals[2] != 0
-    hidden = [(plane > 255 * LEAST_OF_A_BLOCK) & ~seen for plane in found[:2]]
+    hidden = [(plane > LEAST_OF_A_BLOCK) & ~seen for plane in found[:2]]
     return {OBSERVED: _share(seen, region), CLIPPED: _share(hidden[0], region), DARK: _share(hidden[1], region)}
+
+
+def _on_grid(plane: NDArray[np.bool_], factor: int) -> NDArray[np.float32]:
+    """The share of each block, one plane at a time: three at 20 megapixels would be 240 MB."""
+    return block_mean(np.broadcast_to(plane.astype(np.float32), (3, *plane.shape)), factor)[0]
 
 
 def _share(of: NDArray[np.bool_], region: NDArray[np.bool_]) -> float:
