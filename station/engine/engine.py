@@ -298,7 +298,9 @@ class Engine:
             return
         problems = hold(rig)
         while True:
-            self._join()
+            if not self._has_ended_within(HOLD_AGAIN_S):
+                problems = hold(rig)  # a move that began at the very moment of the first hold may be under way
+                self._join()
             while not self._lock.acquire(timeout=HOLD_AGAIN_S):
                 problems = hold(rig)  # homing that began at the very moment of the first hold has undone it
             try:
@@ -603,9 +605,15 @@ class Engine:
 
     def _join(self) -> None:
         """Wait for the job's end; a listener on one of the job's own threads does not, because the job waits for it."""
+        self._has_ended_within(None)
+
+    def _has_ended_within(self, seconds: float | None) -> bool:
+        """Whether the job has ended by then; None waits as long as it takes. As `_join` for a listener."""
         thread = self._thread
-        if thread is not None and not self._is_of_job:
-            thread.join()
+        if thread is None or self._is_of_job:
+            return True
+        thread.join(seconds)
+        return not thread.is_alive()
 
     def _others_job_runs(self) -> bool:
         thread = self._thread

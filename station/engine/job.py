@@ -106,6 +106,9 @@ def run_job(
         fault, ended = error, broke_off(error)
         hold(rig)
     finally:
+        if stop.aborted:  # a move or a light that began at the very moment of the abort came after the abort's own hold
+            for problem in hold(rig):
+                log.error("inspection %s: %s", job.inspection_id, problem)
         judging.join()
     if judging.broken is not None and ended is None:
         fault, ended = judging.broken, broke_off(judging.broken)

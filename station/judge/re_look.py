@@ -96,7 +96,8 @@ def why_not_observed(
 
 def _on_grid(plane: NDArray[np.bool_], factor: int) -> NDArray[np.float32]:
     """The share of each block, one plane at a time: three at 20 megapixels would be 240 MB."""
-    return block_mean(np.broadcast_to(plane.astype(np.float32), (3, *plane.shape)), factor)[0]
+    on_grid: NDArray[np.float32] = block_mean(np.broadcast_to(plane.astype(np.float32), (3, *plane.shape)), factor)[0]
+    return on_grid
 
 
 def _share(of: NDArray[np.bool_], region: NDArray[np.bool_]) -> float:
