@@ -31,7 +31,6 @@ from station.engine.events import (
     ResultReady,
     RoomWatched,
     State,
-    StateChanged,
 )
 from station.engine.halt import hold
 from station.engine.job import Job, JobResult, broke_off, inspection_of, provenance, run_job
@@ -39,6 +38,7 @@ from station.engine.light_watch import LightWatch
 from station.engine.listeners import Listeners
 from station.engine.preparation import Prepared, RecipeFiles, prepare, read_recipe_files
 from station.engine.retention_watch import RetentionWatch
+from station.engine.standing import Standing
 from station.engine.state_table import ALL_TAKEN, Kind, Verb, effect
 from station.engine.storing import REMEDY as STORING_REMEDY
 from station.engine.storing import Stored, Storing, not_stored
@@ -76,10 +76,8 @@ class Engine:
         self._opener = opener
         self._lock = threading.RLock()
         self._listeners = Listeners()
-        self._state, self._reason = State.PREOPERATIONAL, HOMING_IS_DUE
-        self._state_lock = threading.Lock()  # between looking at the state and changing it; never held while reporting
+        self._standing = Standing(self._listeners, HOMING_IS_DUE)
         self._resets = 0  # that led out of a fault or a halt
-        self._standing_fault: Fault | None = None
         self._rig: Rig | None = None
         self._prepared: Prepared | None = None
         self._stop = JobSignal()
@@ -101,17 +99,17 @@ class Engine:
     @property
     def state(self) -> State:
         """The present state of OPC 40100-1."""
-        return self._state
+        return self._standing.state
 
     @property
     def state_reason(self) -> str:
         """Why the engine is in Error, Halted, Paused or Preoperational; empty in other states."""
-        return self._reason
+        return self._standing.reason
 
     @property
     def standing_fault(self) -> Fault | None:
         """The fault that still stands, for a listener that comes late; None once homing has succeeded after it."""
-        return self._standing_fault
+        return self._standing.fault
 
     @property
     def is_prepared(self) -> bool:
@@ -151,25 +149,6 @@ class Engine:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Events arrive on the engine's threads; returns the function that ends the subscription."""
         return self._listeners.subscribe(listener)
-
-    def _report(self, fault: Fault) -> None:
-        self._standing_fault = fault
-        self._listeners.emit(fault)
-
-    def _enter(self, state: State, reason: str = "") -> None:
-        with self._state_lock:
-            self._state, self._reason = state, reason
-        self._listeners.emit(StateChanged(state, reason))
-
-    def _enter_from(self, before: State, state: State, reason: str = "") -> None:
-        """Enter it unless another state came meanwhile, as Halted does by a listener's abort."""
-        with self._state_lock:
-            if self._state is not before:
-                return
-            self._state, self._reason = state, reason
-        self._listeners.emit(StateChanged(state, reason))
-        if self._state is not state:  # it came while this one was reported: the last report must be the true one
-            self._listeners.emit(StateChanged(self._state, self._reason))
 
     # -- verbs ------------------------------------------------------------------------------
 
@@ -229,11 +208,11 @@ class Engine:
 
     def _begin(self, thread: threading.Thread) -> None:
         """Start the job's thread. It is known to other verbs only once it runs; before that nothing has changed."""
-        before, self._state = self._state, State.SINGLE_EXECUTION
+        before = self._standing.exchange(State.SINGLE_EXECUTION)
         try:
             thread.start()
         except BaseException as error:
-            self._state = before
+            self._standing.exchange(before)
             self._retention.release()
             if isinstance(error, RuntimeError):
                 text = f"the machine can start no thread ({error}): close other programs, then start again"
@@ -249,7 +228,7 @@ class Engine:
         self.start_single_job(part_id)
         self._join()
         if self._last is None:
-            raise NotNow(f"the inspection broke off in state {self._state.value}: see the log, then reset")
+            raise NotNow(f"the inspection broke off in state {self.state.value}: see the log, then reset")
         return self._last.inspection
 
     def pause(self, *, now: bool = False) -> None:
@@ -320,8 +299,8 @@ class Engine:
             if self._is_of_job and self._thread is not None and self._thread.is_alive():
                 return
             self._close_rig()
-            if self._state is not State.HALTED:
-                self._enter(State.HALTED, reason)
+            if self.state is not State.HALTED:
+                self._standing.enter(State.HALTED, reason)
 
     def reset(self) -> None:
         """Leave Error or Halted: close the devices, open and home them, and prepare the recipe again.
@@ -337,13 +316,15 @@ class Engine:
         self._join()  # before the lock, which others want meanwhile
         given_up = "" if self._storing.try_again() else self._storing.give_up_lasting()
         with self._lock:
-            if self._state is State.READY or (self._resets != resets and self._state is State.INITIALIZED):
+            if self.state is State.READY or (self._resets != resets and self.state is State.INITIALIZED):
                 return  # by another reset, or the archive alone had kept the station from it: nothing to open or home
             self._require(Verb.RESET)
             self._close_rig()
-            self._enter(State.PREOPERATIONAL, "the devices are opened, and the arm homes")
+            self._standing.enter(State.PREOPERATIONAL, "the devices are opened, and the arm homes")
             if given_up:
-                self._report(Fault(given_up, "inspect that part again; keep the log and report it", alarms.GIVEN_UP))
+                self._standing.report(
+                    Fault(given_up, "inspect that part again; keep the log and report it", alarms.GIVEN_UP)
+                )
             if self._prepared is not None:
                 self._recipe_to_resume = self._prepared.files.path
             self._open_and_home(stop)
@@ -358,7 +339,7 @@ class Engine:
         self._storing.close()
         with self._lock:
             self._close_rig()
-            self._enter(State.PREOPERATIONAL, HOMING_IS_DUE)
+            self._standing.enter(State.PREOPERATIONAL, HOMING_IS_DUE)
         self._retention.close()
         self._watch.close()  # not under the lock, which its turn may hold
 
@@ -384,7 +365,7 @@ class Engine:
 
     def _require(self, verb: Verb) -> bool:
         """Whether the verb has anything to do in this state. Raises NotNow where it is refused."""
-        state = self._state
+        state = self.state
         found = effect(state, verb)
         if found.kind is not Kind.REFUSED:
             return found.kind is Kind.ACTS
@@ -411,9 +392,9 @@ class Engine:
     @contextmanager
     def _paused(self, reason: str) -> Iterator[None]:
         """Surrounds a pause, on the job's thread; what ends the job during it leads to a state of its own."""
-        self._enter_from(State.SINGLE_EXECUTION, State.PAUSED, reason)
+        self._standing.enter_from(State.SINGLE_EXECUTION, State.PAUSED, reason)
         yield
-        self._enter_from(State.PAUSED, State.SINGLE_EXECUTION)
+        self._standing.enter_from(State.PAUSED, State.SINGLE_EXECUTION)
 
     def _ask_while_paused(self, rig: Rig, stop: JobSignal) -> None:
         """Raises DeviceError for a device that is lost; the arm is then held and the lights are off."""
@@ -431,24 +412,24 @@ class Engine:
             self._rig.arm.home()
         except DeviceError as error:
             if self._rig is None or not stop.aborted:
-                self._fault(error)
+                self._standing.fail(error)
                 raise
             log.warning("homing was broken off: %s", error)
         self._unless_aborted(stop)
         try:
             self._watch.start()
         except RuntimeError as error:
-            self._fault(error)
+            self._standing.fail(error)
             raise NotNow(f"the devices cannot be watched: {error}; close other programs, then reset") from error
         self._retention.start()
-        self._standing_fault = None
-        self._enter(State.INITIALIZED)
+        self._standing.fault = None
+        self._standing.enter(State.INITIALIZED)
 
     def _prepare(self, recipe: Path | RecipeFiles, stop: JobSignal) -> None:
         self._require(Verb.PREPARE_RECIPE)
         assert self._rig is not None
         self._prepared = None
-        self._enter(State.INITIALIZED)
+        self._standing.enter(State.INITIALIZED)
         files = recipe if isinstance(recipe, RecipeFiles) else read_recipe_files(recipe, self._rig.inference)
         for path, sha256, suffix in files.loaded.files():
             self._archive.keep_document(path, sha256, suffix)
@@ -471,15 +452,15 @@ class Engine:
 
     def _halt(self, reason: str, problems: list[str]) -> None:
         text = "; ".join([reason, *problems])
-        self._enter(State.HALTED, text)
-        self._report(Fault(text, "look at the cell, then Reset: the arm homes again", alarms.HALTED))
+        self._standing.enter(State.HALTED, text)
+        self._standing.report(Fault(text, "look at the cell, then Reset: the arm homes again", alarms.HALTED))
 
     def _run(self, job: Job, prepared: Prepared, rig: Rig, stop: JobSignal, announced: threading.Event) -> None:
         """The job's thread, from its first event to its last. Nobody may find the engine busy for ever."""
         self._here.is_of_job = True
         try:
             try:
-                self._enter(State.SINGLE_EXECUTION)
+                self._standing.enter(State.SINGLE_EXECUTION)
                 self._listeners.emit(JobStarted(job.inspection_id, job.part_id, len(job.plan), job.steps_per_view()))
             finally:
                 announced.set()
@@ -487,8 +468,8 @@ class Engine:
             self._conclude(job, result, stop, rig)
         except BaseException as error:
             log.exception("inspection %s broke off", job.inspection_id)
-            if self._state in BUSY:
-                self._fault(error)
+            if self.state in BUSY:
+                self._standing.fail(error)
         finally:
             self._retention.release()
 
@@ -520,28 +501,30 @@ class Engine:
 
     def _after(self, result: JobResult, stored: Stored, stop: JobSignal, rig: Rig) -> None:
         if result.fault is not None:
-            self._fault(result.fault)
+            self._standing.fail(result.fault)
         elif not stored.is_stored and not stop.aborted:
             self._wait_for_storing(stored.problem)
         elif not stop.aborted and not self._is_lost(rig, stop):
-            self._enter(State.READY)
+            self._standing.enter(State.READY)
         if not stored.is_stored:
             unstored = Fault(f"the last inspection is not stored: {stored.problem}", STORING_REMEDY, alarms.NOT_STORED)
-            report = self._report if result.fault is None else self._listeners.emit  # a device's fault stands longer
-            report(unstored)
+            if result.fault is None:
+                self._standing.report(unstored)
+            else:  # the device's fault stands longer
+                self._listeners.emit(unstored)
 
     def _ready_if_stored(self) -> None:
         """Enter Ready; or Error while an inspection is not stored, because the next one would be lost."""
         if not (problem := self._storing.problem):
-            self._enter(State.READY)
+            self._standing.enter(State.READY)
             return
         self._wait_for_storing(problem)
-        self._report(Fault(self._unstored_reason, STORING_REMEDY, alarms.NOT_STORED))
+        self._standing.report(Fault(self._unstored_reason, STORING_REMEDY, alarms.NOT_STORED))
 
     def _wait_for_storing(self, problem: str) -> None:
         """Enter the Error that ends by itself once the inspection is stored."""
         self._unstored_reason = f"the last inspection is not stored: {problem}"
-        self._enter(State.ERROR, self._unstored_reason)
+        self._standing.enter(State.ERROR, self._unstored_reason)
 
     def _stored_late(self, inspection: Inspection, folder: str) -> None:
         """The verdict again, now that it is durable."""
@@ -562,20 +545,12 @@ class Engine:
     def _storing_is_free(self) -> None:
         """Nothing waits any more: Ready, if that alone kept the station from it. Nothing moves by this."""
         with self._lock:
-            is_the_cause = self._state is State.ERROR and self._reason == self._unstored_reason
+            is_the_cause = self.state is State.ERROR and self._standing.reason == self._unstored_reason
             if not is_the_cause or self._prepared is None or self._storing.problem:
                 return
-            self._standing_fault = None
+            self._standing.fault = None
             if self._rig is not None and not self._is_lost(self._rig, self._stop):  # nobody watched them meanwhile
-                self._enter(State.READY)
-
-    def _fault(self, error: BaseException) -> None:
-        if isinstance(error, DeviceError):
-            text, action = str(error), "clear the cause, then Reset: devices are opened again and the arm homes"
-        else:
-            text, action = f"{type(error).__name__}: {error}", "Reset; if it comes again, keep the log and report it"
-        self._enter(State.ERROR, text)
-        self._report(Fault(text, action, alarms.alarm_id(error)))
+                self._standing.enter(State.READY)
 
     def _is_lost(self, rig: Rig, stop: JobSignal, silence_s: float | None = None) -> bool:
         """Ask the devices; where one is not as it was left, enter Error, report it, hold the arm, lights off.
@@ -588,17 +563,17 @@ class Engine:
         except DeviceError as error:
             if not stop.aborted:
                 log.warning("lost at rest: %s", error)
-                self._fault(error)  # before anything that waits for a device that may be dead
+                self._standing.fail(error)  # before anything that waits for a device that may be dead
                 hold(rig)
             return True
         return False
 
     def _look_at_rest(self) -> None:
         """One turn of the watch: skipped while a verb or a job has the devices."""
-        if self._state not in AT_REST or not self._lock.acquire(blocking=False):
+        if self.state not in AT_REST or not self._lock.acquire(blocking=False):
             return
         try:
-            if self._state in AT_REST and self._rig is not None and not self._others_job_runs():
+            if self.state in AT_REST and self._rig is not None and not self._others_job_runs():
                 self._is_lost(self._rig, self._stop, patience_at_rest_s())
         finally:
             self._lock.release()
@@ -633,7 +608,7 @@ class Engine:
             problems = self._rig.close()
             self._rig = None
             if problems:
-                self._report(
+                self._standing.report(
                     Fault(
                         "; ".join(problems),
                         "check the light controller: a light may still be on",
