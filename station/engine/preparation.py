@@ -69,15 +69,19 @@ def prepare(files: RecipeFiles, rig: Rig) -> Prepared:
     judge = ViewJudge(files.loaded, files.detector)
     judge.warm_up(actual)
     warn_of_missing_proofs(files.path, judge.why_unproven)
-    return Prepared(files, judge, record_bytes(files.plan, actual))
+    looks = 1 if recipe.re_look is None else 2
+    return Prepared(files, judge, record_bytes(files.plan, actual, looks))
 
 
-def record_bytes(plan: tuple[CaptureStep, ...], settings: CameraSettings) -> int:
-    """The most that a part's record can need on the disk: frames and maps as if nothing could be compressed."""
+def record_bytes(plan: tuple[CaptureStep, ...], settings: CameraSettings, looks: int = 1) -> int:
+    """The most that a part's record can need on the disk: frames and maps as if nothing could be compressed.
+
+    `looks` is how often each view may be captured and kept.
+    """
     pixels = (settings.width or 0) * (settings.height or 0)
     views = len({step.view for step in plan})
     frame = pixels * (1 if settings.pixel_format.endswith("8") else 2)
-    return len(plan) * frame + views * pixels * MAP_BYTES
+    return looks * len(plan) * frame + views * pixels * MAP_BYTES
 
 
 def warn_of_missing_proofs(recipe: Path, why: str | None) -> None:
