@@ -27,7 +27,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,6 +138,9 @@ class Judge:
 
     def refine(self, view: CapturedView, result: ViewResult) -> ViewResult:  # noqa: ARG002 - of the Protocol
         return result
+
+    def reasons_of_part(self, views: Sequence[ViewResult]) -> tuple[Reason, ...]:  # noqa: ARG002 - of the Protocol
+        return ()
 
     def undecided(self, view: str, reason: Reason) -> ViewResult:
         return ViewResult(view, Verdict.UNDECIDED, 1.0, reasons=(reason.of_view(view),))

@@ -156,10 +156,10 @@ def growth(samples: list[Sample]) -> dict[str, float]:
 
     def share(name: str) -> float:
         before, after = (statistics.median(getattr(s, name) for s in part) for part in (middle, last))
-        return after / before - 1
+        return float(after / before - 1)
 
     def count(name: str) -> float:
-        return max(getattr(s, name) for s in last) - max(getattr(s, name) for s in middle)
+        return float(max(getattr(s, name) for s in last) - max(getattr(s, name) for s in middle))
 
     return {
         "resident_share": share("resident_mb"), "rig_resident_share": share("rig_resident_mb"),
