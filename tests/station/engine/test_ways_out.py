@@ -245,3 +245,25 @@ def test_a_reset_that_fails_half_way_still_prepares_the_recipe_the_next_time(
     files("station.engine.engine.read_recipe_files", lambda *_: good)
     in_time(bench.engine.reset)
     led_on(bench)
+
+
+def test_a_move_that_begins_at_the_very_moment_of_an_abort_is_held_too(bench: Bench) -> None:
+    """500 random sequences of verbs had found it: the walk had asked a moment before whether it may go on."""
+    held = threading.Event()
+    aborting: list[threading.Thread] = []
+
+    def abort_before_the_second_move() -> None:
+        if aborting or "camera.expose" not in bench.told:
+            return
+        aborting.append(threading.Thread(target=bench.engine.abort))
+        bench.acts["arm.stop"] = held.set
+        aborting[0].start()
+        assert held.wait(WAIT_S)
+
+    bench.acts["lights.off"] = abort_before_the_second_move
+    in_time(lambda: bench.engine.inspect("P"))
+    aborting[0].join(WAIT_S)
+    assert bench.engine.state is State.HALTED
+    places = {what: [n for n, verb in enumerate(bench.told) if verb == what] for what in ("arm.stop", "arm.move_to")}
+    assert places["arm.stop"][0] < places["arm.move_to"][-1] < places["arm.stop"][-1]
+    assert bench.told[places["arm.move_to"][-1] :].count("lights.off") > 0
