@@ -53,7 +53,11 @@ def train(
     from station.teach import training
     from station.teach.layouts.bring import is_from_elsewhere
     from station.teach.picture_training import train_on_pictures
+    from station.teach.several_processes import help_along, is_first
 
+    if not is_first():
+        help_along()
+        return
     if is_from_elsewhere(data):
         if recipe is not None:
             raise BadInput(

@@ -1,0 +1,138 @@
+"""How high the part stands over each view's target plane, found from the views of one good part.
+
+Lamps ride with the camera, so that no two views show the same shading. What they do share is what was solved: a
+surface's direction in the station frame, and its brightness under the diffuse light. For a cell of one view every
+height over the fixture is a point that the other calibrated cameras see at a known place; the height is right where
+they see there what this view sees (plane sweep, Collins 1996).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from station.judge.part_place import features_of, sampled
+from station.judge.part_warp import seen_at, surface_at
+from station.recipe.part_reference_file import CELL_PX, ViewCamera
+from station.teach.part_motion import cells_of
+
+HEIGHTS_MM = np.arange(-2.0, 40.1, 1.0)  # over the fixture, that are tried
+FEWEST_VIEWS = 2
+AROUND = (9, 9)  # cells that have about the same height
+USUAL = 25.0  # spreads: what a view's median brightness counts; a camera that stands elsewhere sees it otherwise
+WORST = 5.0  # spreads that a feature may differ by: more is another thing in front
+AGREE = 2  # of the other views must see it: what one view sees is hidden from some
+SURE = 0.8  # of a spread: how much better the best height must fit than most
+ON_FIXTURE_MM = 1.5  # lower cells are the fixture's
+LEAST_CELLS = 60
+STEP_MM = 0.5  # what the steps between heights and the cells' size leave unsure
+F32 = NDArray[np.float32]
+Picture = tuple[F32, F32]  # rgb and normals, (3, H, W) each, on the model's grid
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneHeight:
+    """The part's mean height over a view's target plane, toward its camera, and how far off it may be (k = 2)."""
+
+    mm: float
+    unsure_mm: float
+
+    def as_text(self) -> str:
+        """For the screen."""
+        return f"{self.mm:.1f} +- {self.unsure_mm:.1f} mm"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A view's features (4, h, w) on cells, the normals turned into the station frame; and the share of normals."""
+
+    features: F32
+    share: F32
+    camera: ViewCamera
+
+
+def plane_heights(
+    pictures: Mapping[str, Picture], cameras: Mapping[str, ViewCamera], distance_mm: float
+) -> dict[str, PlaneHeight]:
+    """Per view the part's mean height; a view is absent where too little of the part shows its height.
+
+    `distance_mm` is the working distance, at which each camera's target plane lies.
+    """
+    seen = {view: _seen(pictures[view], cameras[view]) for view in pictures}
+    whole = _points(seen, list(seen))
+    without = [_points(seen, [view for view in seen if view != left_out]) for left_out in seen] if len(seen) > 2 else []
+    found = {}
+    for view, camera in cameras.items():
+        middle = _height(whole[view], camera, distance_mm)
+        others = [_height(points[view], camera, distance_mm) for points in without if view in points]
+        known = [height for height in others if height is not None]
+        if middle is not None and len(known) == len(others):
+            found[view] = PlaneHeight(middle, _unsure(known))
+    return found
+
+
+def _unsure(heights: Sequence[float]) -> float:
+    """Twice the standard error: by the jackknife over the other views, and what the steps leave."""
+    spread = np.sqrt((len(heights) - 1) * np.var(heights)) if len(heights) > 1 else 2.0
+    return float(2 * np.hypot(spread, STEP_MM))
+
+
+def _seen(picture: Picture, camera: ViewCamera) -> _Seen:
+    features, share = features_of(*picture, CELL_PX)
+    flip = np.diag([1.0, -1.0, -1.0])  # from normals' axes (x right, y up, z back) to the camera's (y down, z ahead)
+    features[1:] = np.einsum("ij,jhw->ihw", (camera.to_station[:3, :3] @ flip).astype(np.float32), features[1:])
+    features[0] *= np.float32(USUAL / max(float(np.median(features[0])), 1e-6))
+    return _Seen(features, share, camera)
+
+
+def _points(seen: Mapping[str, _Seen], views: Sequence[str]) -> dict[str, F32]:
+    """Per view the points (3, N) of the part in the station frame whose height is sure."""
+    found = {}
+    for view in views:
+        others = [seen[other] for other in views if other != view]
+        heights, is_sure = _swept(seen[view], others)
+        on_part = is_sure & (heights > ON_FIXTURE_MM)
+        u, v = cells_of(heights.shape)
+        surface = surface_at(seen[view].camera, u[on_part], v[on_part], heights[on_part])
+        found[view] = np.stack([surface.x_mm, surface.y_mm, surface.z_mm])
+    return found
+
+
+def _swept(own: _Seen, others: Sequence[_Seen]) -> tuple[F32, NDArray[np.bool_]]:
+    """(h, w) heights over the fixture in mm at which the others see most alike, and where that is sure."""
+    costs = np.stack([_cost(own, others, float(height)) for height in HEIGHTS_MM])
+    best = costs.argmin(axis=0)
+    gain = np.median(costs, axis=0) - costs.min(axis=0)
+    inner = np.clip(best, 1, len(HEIGHTS_MM) - 2)
+    a, b, c = (np.take_along_axis(costs, (inner + d)[None], axis=0)[0] for d in (-1, 0, 1))
+    off = np.clip((a - c) / np.maximum(2 * (a - 2 * b + c), 1e-6), -0.5, 0.5)
+    heights = HEIGHTS_MM[inner] + off * (HEIGHTS_MM[1] - HEIGHTS_MM[0])
+    return heights.astype(np.float32), (gain > SURE) & (best == inner)
+
+
+def _cost(own: _Seen, others: Sequence[_Seen], height_mm: float) -> F32:
+    """(h, w) by how many spreads the AGREE best of the others differ there."""
+    u, v = cells_of(own.share.shape)
+    surface = surface_at(own.camera, u, v, np.full(own.share.shape, height_mm, np.float32))
+    costs = []
+    for other in others:
+        x, y = seen_at(other.camera, surface, 0.0, 0.0, 0.0)
+        at_x, at_y = (np.asarray((a + 0.5) / CELL_PX - 0.5, np.float32) for a in (x, y))
+        features, share = (sampled(planes, at_x, at_y) for planes in (other.features, other.share))
+        off = np.minimum(np.abs(features - own.features), WORST)
+        off[1:] *= (share > 0.5) & (own.share > 0.5)
+        inside = (at_x > 0) & (at_y > 0) & (at_x < own.share.shape[1] - 1) & (at_y < own.share.shape[0] - 1)
+        costs.append(cv2.blur(np.where(inside, off.mean(axis=0), WORST).astype(np.float32), AROUND))
+    return np.asarray(np.mean(np.sort(costs, axis=0)[: min(AGREE, len(costs))], axis=0), np.float32)
+
+
+def _height(points: F32, camera: ViewCamera, distance_mm: float) -> float | None:
+    """Mean height of the points over the camera's target plane; None of too few."""
+    if points.shape[1] < LEAST_CELLS:
+        return None
+    ahead, eye = camera.to_station[:3, 2], camera.to_station[:3, 3]
+    return distance_mm - float(ahead @ (points.mean(axis=1) - eye))
