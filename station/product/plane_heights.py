@@ -15,10 +15,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.protocols import Frame
 from station.judge.part_place import features_of, sampled
 from station.judge.part_warp import seen_at, surface_at
+from station.recipe.loaded import LoadedRecipe
 from station.recipe.part_reference_file import CELL_PX, ViewCamera
+from station.teach.fit_for_recipe import grid_of
 from station.teach.part_motion import cells_of
+from station.teach.part_reference import view_cameras
+from station.teach.prepared_view import ViewPreparer
 
 HEIGHTS_MM = np.arange(-2.0, 40.1, 1.0)  # over the fixture, that are tried
 FEWEST_VIEWS = 2
@@ -55,6 +60,17 @@ class _Seen:
     camera: ViewCamera
 
 
+def plane_heights_of(loaded: LoadedRecipe, frames: Mapping[str, Mapping[str, Frame]]) -> dict[str, PlaneHeight]:
+    """The same from a part's frames, view -> light -> frame, at the binning of the recipe. Empty for a single view."""
+    if len(frames) < FEWEST_VIEWS:
+        return {}
+    height, width = next(iter(next(iter(frames.values())).values())).pixels.shape[:2]
+    grid = grid_of((height, width))
+    preparer = ViewPreparer(loaded, (height, width), grid)
+    pictures = {view: preparer.on_grid(view, of_view) for view, of_view in frames.items()}
+    return plane_heights(pictures, view_cameras(loaded, grid), loaded.calibration.working_distance_mm)
+
+
 def plane_heights(
     pictures: Mapping[str, Picture], cameras: Mapping[str, ViewCamera], distance_mm: float
 ) -> dict[str, PlaneHeight]:
@@ -71,7 +87,7 @@ def plane_heights(
         others = [_height(points[view], camera, distance_mm) for points in without if view in points]
         known = [height for height in others if height is not None]
         if middle is not None and len(known) == len(others):
-            found[view] = PlaneHeight(middle, _unsure(known))
+            found[view] = PlaneHeight(round(middle, 1), round(_unsure(known), 1))
     return found
 
 
