@@ -19,21 +19,21 @@ from drivers.protocols import Frame
 from station.judge.part_place import features_of, sampled
 from station.judge.part_warp import seen_at, surface_at
 from station.recipe.loaded import LoadedRecipe
-from station.recipe.part_reference_file import CELL_PX, ViewCamera
+from station.recipe.part_reference_file import ViewCamera
 from station.teach.fit_for_recipe import grid_of
-from station.teach.part_motion import cells_of
 from station.teach.part_reference import view_cameras
 from station.teach.prepared_view import ViewPreparer
 
 HEIGHTS_MM = np.arange(-2.0, 40.1, 1.0)  # over the fixture, that are tried
 FEWEST_VIEWS = 2
-AROUND = (9, 9)  # cells that have about the same height
+EDGE_PX = 4  # of a cell, on the model's grid: a third of a millimetre
+AROUND = (5, 5)  # cells that have about the same height
 USUAL = 25.0  # spreads: what a view's median brightness counts; a camera that stands elsewhere sees it otherwise
 WORST = 5.0  # spreads that a feature may differ by: more is another thing in front
 AGREE = 2  # of the other views must see it: what one view sees is hidden from some
 SURE = 0.8  # of a spread: how much better the best height must fit than most
 ON_FIXTURE_MM = 1.5  # lower cells are the fixture's
-LEAST_CELLS = 60
+LEAST_CELLS = 40
 STEP_MM = 0.5  # what the steps between heights and the cells' size leave unsure
 F32 = NDArray[np.float32]
 Picture = tuple[F32, F32]  # rgb and normals, (3, H, W) each, on the model's grid
@@ -79,12 +79,11 @@ def plane_heights(
     `distance_mm` is the working distance, at which each camera's target plane lies.
     """
     seen = {view: _seen(pictures[view], cameras[view]) for view in pictures}
-    whole = _points(seen, list(seen))
-    without = [_points(seen, [view for view in seen if view != left_out]) for left_out in seen] if len(seen) > 2 else []
     found = {}
-    for view, camera in cameras.items():
-        middle = _height(whole[view], camera, distance_mm)
-        others = [_height(points[view], camera, distance_mm) for points in without if view in points]
+    for view, own in seen.items():
+        costs = np.stack([_costs(own, other) for name, other in seen.items() if name != view])
+        chosen = [np.delete(costs, n, axis=0) for n in range(len(costs))] if len(costs) > 1 else []
+        middle, *others = (_height(own, some, distance_mm) for some in (costs, *chosen))
         known = [height for height in others if height is not None]
         if middle is not None and len(known) == len(others):
             found[view] = PlaneHeight(round(middle, 1), round(_unsure(known), 1))
@@ -98,29 +97,55 @@ def _unsure(heights: Sequence[float]) -> float:
 
 
 def _seen(picture: Picture, camera: ViewCamera) -> _Seen:
-    features, share = features_of(*picture, CELL_PX)
+    features, share = features_of(*picture, EDGE_PX)
     flip = np.diag([1.0, -1.0, -1.0])  # from normals' axes (x right, y up, z back) to the camera's (y down, z ahead)
     features[1:] = np.einsum("ij,jhw->ihw", (camera.to_station[:3, :3] @ flip).astype(np.float32), features[1:])
     features[0] *= np.float32(USUAL / max(float(np.median(features[0])), 1e-6))
     return _Seen(features, share, camera)
 
 
-def _points(seen: Mapping[str, _Seen], views: Sequence[str]) -> dict[str, F32]:
-    """Per view the points (3, N) of the part in the station frame whose height is sure."""
-    found = {}
-    for view in views:
-        others = [seen[other] for other in views if other != view]
-        heights, is_sure = _swept(seen[view], others)
-        on_part = is_sure & (heights > ON_FIXTURE_MM)
-        u, v = cells_of(heights.shape)
-        surface = surface_at(seen[view].camera, u[on_part], v[on_part], heights[on_part])
-        found[view] = np.stack([surface.x_mm, surface.y_mm, surface.z_mm])
+def _cells(shape: tuple[int, ...]) -> tuple[F32, F32]:
+    """The middles (x, y) of the cells in pixels of the model's grid, (h, w) each."""
+    v, u = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    middle = np.float32((EDGE_PX - 1) / 2)
+    return u * EDGE_PX + middle, v * EDGE_PX + middle
+
+
+def _costs(own: _Seen, other: _Seen) -> F32:
+    """(heights, h, w): by how many spreads the other view differs from this one, were the cell's point so high."""
+    u, v = _cells(own.share.shape)
+    h, w = own.share.shape
+    found = np.empty((len(HEIGHTS_MM), h, w), np.float32)
+    for n, height_mm in enumerate(HEIGHTS_MM):
+        surface = surface_at(own.camera, u, v, np.full((h, w), height_mm, np.float32))
+        x, y = seen_at(other.camera, surface, 0.0, 0.0, 0.0)
+        at_x, at_y = (np.asarray((a + 0.5) / EDGE_PX - 0.5, np.float32) for a in (x, y))
+        features, share = (sampled(planes, at_x, at_y) for planes in (other.features, other.share))
+        off = np.minimum(np.abs(features - own.features), WORST)
+        off[1:] *= (share > 0.5) & (own.share > 0.5)
+        inside = (at_x > 0) & (at_y > 0) & (at_x < w - 1) & (at_y < h - 1)
+        found[n] = cv2.blur(np.where(inside, off.mean(axis=0), WORST).astype(np.float32), AROUND)
     return found
 
 
-def _swept(own: _Seen, others: Sequence[_Seen]) -> tuple[F32, NDArray[np.bool_]]:
-    """(h, w) heights over the fixture in mm at which the others see most alike, and where that is sure."""
-    costs = np.stack([_cost(own, others, float(height)) for height in HEIGHTS_MM])
+def _height(own: _Seen, costs: F32, distance_mm: float) -> float | None:
+    """Mean height over the target plane of what the others, (others, heights, h, w), show to be the part.
+
+    None of too few cells.
+    """
+    heights, is_sure = _swept(np.mean(np.sort(costs, axis=0)[: min(AGREE, len(costs))], axis=0, dtype=np.float32))
+    on_part = is_sure & (heights > ON_FIXTURE_MM)
+    if np.count_nonzero(on_part) < LEAST_CELLS:
+        return None
+    u, v = _cells(heights.shape)
+    surface = surface_at(own.camera, u[on_part], v[on_part], heights[on_part])
+    middle = np.array([surface.x_mm.mean(), surface.y_mm.mean(), surface.z_mm.mean()])
+    ahead, eye = own.camera.to_station[:3, 2], own.camera.to_station[:3, 3]
+    return distance_mm - float(ahead @ (middle - eye))
+
+
+def _swept(costs: F32) -> tuple[F32, NDArray[np.bool_]]:
+    """(h, w) heights over the fixture in mm at which the costs (heights, h, w) are least, and where that is sure."""
     best = costs.argmin(axis=0)
     gain = np.median(costs, axis=0) - costs.min(axis=0)
     inner = np.clip(best, 1, len(HEIGHTS_MM) - 2)
@@ -128,27 +153,3 @@ def _swept(own: _Seen, others: Sequence[_Seen]) -> tuple[F32, NDArray[np.bool_]]
     off = np.clip((a - c) / np.maximum(2 * (a - 2 * b + c), 1e-6), -0.5, 0.5)
     heights = HEIGHTS_MM[inner] + off * (HEIGHTS_MM[1] - HEIGHTS_MM[0])
     return heights.astype(np.float32), (gain > SURE) & (best == inner)
-
-
-def _cost(own: _Seen, others: Sequence[_Seen], height_mm: float) -> F32:
-    """(h, w) by how many spreads the AGREE best of the others differ there."""
-    u, v = cells_of(own.share.shape)
-    surface = surface_at(own.camera, u, v, np.full(own.share.shape, height_mm, np.float32))
-    costs = []
-    for other in others:
-        x, y = seen_at(other.camera, surface, 0.0, 0.0, 0.0)
-        at_x, at_y = (np.asarray((a + 0.5) / CELL_PX - 0.5, np.float32) for a in (x, y))
-        features, share = (sampled(planes, at_x, at_y) for planes in (other.features, other.share))
-        off = np.minimum(np.abs(features - own.features), WORST)
-        off[1:] *= (share > 0.5) & (own.share > 0.5)
-        inside = (at_x > 0) & (at_y > 0) & (at_x < own.share.shape[1] - 1) & (at_y < own.share.shape[0] - 1)
-        costs.append(cv2.blur(np.where(inside, off.mean(axis=0), WORST).astype(np.float32), AROUND))
-    return np.asarray(np.mean(np.sort(costs, axis=0)[: min(AGREE, len(costs))], axis=0), np.float32)
-
-
-def _height(points: F32, camera: ViewCamera, distance_mm: float) -> float | None:
-    """Mean height of the points over the camera's target plane; None of too few."""
-    if points.shape[1] < LEAST_CELLS:
-        return None
-    ahead, eye = camera.to_station[:3, 2], camera.to_station[:3, 3]
-    return distance_mm - float(ahead @ (points.mean(axis=1) - eye))
