@@ -12,10 +12,11 @@ import pytest
 
 def small_preset(_name: str = "sound") -> Any:
     """In place of `models.config.preset`; torch is not loaded."""
-    from models.config import EncoderConfig, NetworkConfig, TrainConfig
+    from models.config import EncoderConfig, NetworkConfig, ScoreConfig, TrainConfig
 
     return TrainConfig(
-        encoder=EncoderConfig(sigmas_px=(1.0,), components=8),
+        encoder=EncoderConfig(sigmas_px=(1.0,), components=8, floor=0.02),
+        score=ScoreConfig(spread_minimum=0.05),  # made-up pictures have hardly any: rounding would count
         network=NetworkConfig(width=16, heads=2, prototypes=3, stages=1, place_components=4),
         tokens_per_view=64,
     )
