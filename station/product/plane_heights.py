@@ -3,7 +3,8 @@
 Lamps ride with the camera, so that no two views show the same shading. What they do share is what was solved: a
 surface's direction in the station frame, and its brightness under the diffuse light. For a cell of one view every
 height over the fixture is a point that the other calibrated cameras see at a known place; the height is right where
-they see there what this view sees (plane sweep, Collins 1996).
+they see there what this view sees (plane sweep, Collins 1996). A cell that fits as well on the fixture is the fixture.
+The points of all views together are what each camera sees of the part.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from drivers.protocols import Frame
 from station.judge.part_place import features_of, sampled
-from station.judge.part_warp import seen_at, surface_at
+from station.judge.part_warp import Surface, seen_at, surface_at
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.part_reference_file import ViewCamera
 from station.teach.fit_for_recipe import grid_of
@@ -25,16 +26,20 @@ from station.teach.part_reference import view_cameras
 from station.teach.prepared_view import ViewPreparer
 
 HEIGHTS_MM = np.arange(-2.0, 40.1, 1.0)  # over the fixture, that are tried
-FEWEST_VIEWS = 2
+FIXTURE = np.flatnonzero(np.abs(HEIGHTS_MM) <= 1.0)
+FEWEST_VIEWS = 3  # with two, nothing tells how sure a height is
 EDGE_PX = 4  # of a cell, on the model's grid: a third of a millimetre
 AROUND = (5, 5)  # cells that have about the same height
 USUAL = 25.0  # spreads: what a view's median brightness counts; a camera that stands elsewhere sees it otherwise
 WORST = 5.0  # spreads that a feature may differ by: more is another thing in front
+UNSEEN = 9.0  # outside the other view's picture
 AGREE = 2  # of the other views must see it: what one view sees is hidden from some
-SURE = 0.8  # of a spread: how much better the best height must fit than most
-ON_FIXTURE_MM = 1.5  # lower cells are the fixture's
+PER_MM = 0.04  # of a spread: chance finds a likeness at any height, and most parts are low
+SURE = 0.4  # of a spread: by how much a height must fit better than the fixture
+LOWEST_MM = 1.5  # of the part: lower points are the fixture's
 LEAST_CELLS = 40
-STEP_MM = 0.5  # what the steps between heights and the cells' size leave unsure
+FLOOR_MM = 1.2  # rms of what was found less the truth: 15 views of three simulated parts (docs/product.md)
+BLOCK = np.ones((3, 3), np.uint8)
 F32 = NDArray[np.float32]
 Picture = tuple[F32, F32]  # rgb and normals, (3, H, W) each, on the model's grid
 
@@ -61,7 +66,7 @@ class _Seen:
 
 
 def plane_heights_of(loaded: LoadedRecipe, frames: Mapping[str, Mapping[str, Frame]]) -> dict[str, PlaneHeight]:
-    """The same from a part's frames, view -> light -> frame, at the binning of the recipe. Empty for a single view."""
+    """The same from a part's frames, view -> light -> frame, at the recipe's binning. Empty for too few views."""
     if len(frames) < FEWEST_VIEWS:
         return {}
     height, width = next(iter(next(iter(frames.values())).values())).pixels.shape[:2]
@@ -79,21 +84,20 @@ def plane_heights(
     `distance_mm` is the working distance, at which each camera's target plane lies.
     """
     seen = {view: _seen(pictures[view], cameras[view]) for view in pictures}
+    costs = {view: {other: _costs(seen[view], seen[other]) for other in seen if other != view} for view in seen}
+    whole = _heights(seen, costs, None, distance_mm)
+    without = [_heights(seen, costs, left_out, distance_mm) for left_out in seen]
     found = {}
-    for view, own in seen.items():
-        costs = np.stack([_costs(own, other) for name, other in seen.items() if name != view])
-        chosen = [np.delete(costs, n, axis=0) for n in range(len(costs))] if len(costs) > 1 else []
-        middle, *others = (_height(own, some, distance_mm) for some in (costs, *chosen))
-        known = [height for height in others if height is not None]
-        if middle is not None and len(known) == len(others):
-            found[view] = PlaneHeight(round(middle, 1), round(_unsure(known), 1))
+    for view, height in whole.items():
+        others = [heights[view] for heights in without if view in heights]
+        if len(others) == len(seen):
+            found[view] = PlaneHeight(round(height, 1), round(_unsure(others), 1))
     return found
 
 
 def _unsure(heights: Sequence[float]) -> float:
-    """Twice the standard error: by the jackknife over the other views, and what the steps leave."""
-    spread = np.sqrt((len(heights) - 1) * np.var(heights)) if len(heights) > 1 else 2.0
-    return float(2 * np.hypot(spread, STEP_MM))
+    """Twice the standard error: by the jackknife over the views, and FLOOR_MM."""
+    return float(2 * np.hypot(np.sqrt((len(heights) - 1) * np.var(heights)), FLOOR_MM))
 
 
 def _seen(picture: Picture, camera: ViewCamera) -> _Seen:
@@ -111,45 +115,75 @@ def _cells(shape: tuple[int, ...]) -> tuple[F32, F32]:
     return u * EDGE_PX + middle, v * EDGE_PX + middle
 
 
-def _costs(own: _Seen, other: _Seen) -> F32:
-    """(heights, h, w): by how many spreads the other view differs from this one, were the cell's point so high."""
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """(heights, h, w): by how many spreads another view differs, were the cell's point so high; whether it is seen."""
+
+    spreads: F32
+    is_inside: NDArray[np.bool_]
+
+
+def _costs(own: _Seen, other: _Seen) -> _Cost:
     u, v = _cells(own.share.shape)
     h, w = own.share.shape
-    found = np.empty((len(HEIGHTS_MM), h, w), np.float32)
+    found = _Cost(np.empty((len(HEIGHTS_MM), h, w), np.float32), np.empty((len(HEIGHTS_MM), h, w), np.bool_))
     for n, height_mm in enumerate(HEIGHTS_MM):
         surface = surface_at(own.camera, u, v, np.full((h, w), height_mm, np.float32))
         x, y = seen_at(other.camera, surface, 0.0, 0.0, 0.0)
         at_x, at_y = (np.asarray((a + 0.5) / EDGE_PX - 0.5, np.float32) for a in (x, y))
         features, share = (sampled(planes, at_x, at_y) for planes in (other.features, other.share))
         off = np.minimum(np.abs(features - own.features), WORST)
-        off[1:] *= (share > 0.5) & (own.share > 0.5)
+        known = ((share > 0.5) & (own.share > 0.5)).astype(np.float32)
+        off = (off[0] + known * off[1:].sum(axis=0)) / (1 + 3 * known)
         inside = (at_x > 0) & (at_y > 0) & (at_x < w - 1) & (at_y < h - 1)
-        found[n] = cv2.blur(np.where(inside, off.mean(axis=0), WORST).astype(np.float32), AROUND)
+        around = np.maximum(cv2.blur(inside.astype(np.float32), AROUND), 1e-3)
+        found.spreads[n] = np.where(inside, cv2.blur(off * inside, AROUND) / around, UNSEEN)
+        found.is_inside[n] = inside
     return found
 
 
-def _height(own: _Seen, costs: F32, distance_mm: float) -> float | None:
-    """Mean height over the target plane of what the others, (others, heights, h, w), show to be the part.
+def _heights(
+    seen: Mapping[str, _Seen], costs: Mapping[str, Mapping[str, _Cost]], left_out: str | None, distance_mm: float
+) -> dict[str, float]:
+    """Per view the mean height toward its camera, by the points that all views but `left_out` find on the part."""
+    points = []
+    for view, own in seen.items():
+        if view != left_out:
+            points.append(_points(own, [cost for other, cost in costs[view].items() if other != left_out]))
+    cloud = np.concatenate(points, axis=1)
+    found = {view: _height(cloud, of_view, distance_mm) for view, of_view in seen.items()}
+    return {view: height for view, height in found.items() if height is not None}
 
-    None of too few cells.
-    """
-    heights, is_sure = _swept(np.mean(np.sort(costs, axis=0)[: min(AGREE, len(costs))], axis=0, dtype=np.float32))
-    on_part = is_sure & (heights > ON_FIXTURE_MM)
-    if np.count_nonzero(on_part) < LEAST_CELLS:
-        return None
+
+def _points(own: _Seen, costs: Sequence[_Cost]) -> F32:
+    """(3, N) in the station frame: what this view and the best of the others show to be the part."""
+    agree = min(AGREE, len(costs))
+    spreads = np.mean(np.sort([cost.spreads for cost in costs], axis=0)[:agree], axis=0, dtype=np.float32)
+    spreads += PER_MM * np.maximum(HEIGHTS_MM, 0).astype(np.float32)[:, None, None]
+    best = spreads.argmin(axis=0)
+    inner = np.clip(best, 1, len(HEIGHTS_MM) - 2)
+    a, b, c = (np.take_along_axis(spreads, (inner + d)[None], axis=0)[0] for d in (-1, 0, 1))
+    off = np.clip((a - c) / np.maximum(2 * (a - 2 * b + c), 1e-6), -0.5, 0.5)
+    heights = (HEIGHTS_MM[inner] + off * (HEIGHTS_MM[1] - HEIGHTS_MM[0])).astype(np.float32)
+    is_known = sum(cost.is_inside[FIXTURE].all(axis=0).astype(np.int8) for cost in costs) >= agree
+    gain = spreads[FIXTURE].min(axis=0) - spreads.min(axis=0)
+    on_part = is_known & (own.share > 0.5) & (best == inner) & (gain > SURE) & (heights > LOWEST_MM)
+    on_part = cv2.morphologyEx(on_part.astype(np.uint8), cv2.MORPH_OPEN, BLOCK) > 0
     u, v = _cells(heights.shape)
     surface = surface_at(own.camera, u[on_part], v[on_part], heights[on_part])
-    middle = np.array([surface.x_mm.mean(), surface.y_mm.mean(), surface.z_mm.mean()])
-    ahead, eye = own.camera.to_station[:3, 2], own.camera.to_station[:3, 3]
-    return distance_mm - float(ahead @ (middle - eye))
+    return np.stack([surface.x_mm, surface.y_mm, surface.z_mm])
 
 
-def _swept(costs: F32) -> tuple[F32, NDArray[np.bool_]]:
-    """(h, w) heights over the fixture in mm at which the costs (heights, h, w) are least, and where that is sure."""
-    best = costs.argmin(axis=0)
-    gain = np.median(costs, axis=0) - costs.min(axis=0)
-    inner = np.clip(best, 1, len(HEIGHTS_MM) - 2)
-    a, b, c = (np.take_along_axis(costs, (inner + d)[None], axis=0)[0] for d in (-1, 0, 1))
-    off = np.clip((a - c) / np.maximum(2 * (a - 2 * b + c), 1e-6), -0.5, 0.5)
-    heights = HEIGHTS_MM[inner] + off * (HEIGHTS_MM[1] - HEIGHTS_MM[0])
-    return heights.astype(np.float32), (gain > SURE) & (best == inner)
+def _height(points: F32, view: _Seen, distance_mm: float) -> float | None:
+    """Mean over the cells of the view in which points lie, each with the nearest to the camera; None of too few."""
+    ahead, eye = view.camera.to_station[:3, 2], view.camera.to_station[:3, 3]
+    toward_mm = np.asarray(distance_mm - ahead @ (points - eye[:, None]), np.float32)
+    u, v = seen_at(view.camera, Surface(*points), 0.0, 0.0, 0.0)
+    middle = (EDGE_PX - 1) / 2
+    column, row = (np.round((a - middle) / EDGE_PX).astype(np.intp) for a in (u, v))
+    inside = (row >= 0) & (column >= 0) & (row < view.share.shape[0]) & (column < view.share.shape[1])
+    nearest = np.full(view.share.shape, -1e9, np.float32)
+    np.maximum.at(nearest, (row[inside], column[inside]), toward_mm[inside])
+    nearest = np.asarray(cv2.dilate(nearest, BLOCK), np.float32)  # closes what lies between points
+    covered = nearest > -1e6
+    return float(nearest[covered].mean()) if np.count_nonzero(covered) >= LEAST_CELLS else None

@@ -42,10 +42,10 @@ def test_every_view_s_height_is_found_within_what_it_states(
     assert set(heights) == set(truth)
     for view, height in heights.items():
         assert abs(height.mm - truth[view]) <= height.unsure_mm, view
-        assert height.unsure_mm < 4.0, "5 mm cost half a degree"
+        assert height.unsure_mm < 5.0, "5 mm cost half a degree"
     assert "+-" in heights["top"].as_text()
 
 
-def test_one_view_shows_no_height(loaded: LoadedRecipe) -> None:
-    assert FEWEST_VIEWS == 2
-    assert plane_heights_of(loaded, {"top": {}}) == {}
+def test_two_views_do_not_tell_how_sure_a_height_is(loaded: LoadedRecipe) -> None:
+    assert FEWEST_VIEWS == 3
+    assert plane_heights_of(loaded, {"top": {}, "front": {}}) == {}
