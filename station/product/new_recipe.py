@@ -102,7 +102,7 @@ class NewProduct:
         if self.found.heights is None:
             return "plane heights: not looked for"
         if not self.found.heights:
-            return f"plane heights: not measured; {FEWEST_VIEWS} views or more must see the same of the part"
+            return f"plane heights: not measured; {FEWEST_VIEWS} views or more must see the same surfaces of the part"
         heights = ", ".join(f"{view} {height.as_text()}" for view, height in self.found.heights.items())
         return f"plane heights, measured between the views (k = 2): {heights}"
 

@@ -104,6 +104,9 @@ def test_a_new_product_gets_a_recipe_that_plan_accepts_with_exposures_that_use_t
         assert 0.55 < max(light["brightest"].values()) < 0.8
     assert "tell little about it" in report["why_no_gloss"]
     assert any("station train --data" in line for line in report["left_to_do"])
+    assert report["plane_heights_mm"] == {}, "two views do not tell how sure a height is"
+    assert "give plane_height_mm" in report["left_to_do"][0]
+    assert (report["grazing"], report["left_out"]) == ({}, [])
     loaded = load_recipe(bench.recipe, need_model=False)
     assert [light.channel for light in loaded.recipe.lights] == list(CHANNELS)
     assert set(loaded.recipe.reference_levels) == set(VIEWS)
