@@ -18,7 +18,8 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 PATIENCE = timedelta(days=7)  # the others wait while the first one solves a collection
-In, Out = TypeVar("In"), TypeVar("Out")
+In = TypeVar("In")
+Out = TypeVar("Out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,7 @@ class Together:
 
     def share(self, n: int) -> float:
         """What part of a batch of `n` that is."""
-        rows = self.rows(n)
-        return (rows.stop - rows.start) / n
+        return (n * (self.rank + 1) // self.size - n * self.rank // self.size) / n
 
     def each(self, items: Sequence[In], work: Callable[[In], Out]) -> Iterable[tuple[int, Out]]:
         """(place, what `work` makes of the item) for all items in their order; the work is shared out."""
@@ -84,8 +84,11 @@ class Together:
         found = [p for p in parameters if p.requires_grad]
         flat = torch.cat([torch.zeros(p.numel()) if p.grad is None else p.grad.reshape(-1) for p in found])
         distributed.all_reduce(flat)
-        for parameter, gradient in zip(found, flat.split([p.numel() for p in found]), strict=True):
-            parameter.grad = gradient.reshape(parameter.shape).clone()
+        start = 0
+        for parameter in found:
+            end = start + parameter.numel()
+            parameter.grad = flat[start:end].reshape(parameter.shape).clone()
+            start = end
 
     def share_dropout(self, module: nn.Module) -> None:
         """Let every Dropout below `module` draw for the whole batch, of which this process has its rows."""
