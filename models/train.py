@@ -196,8 +196,8 @@ def measure(
 
     found, index, seen = [], [], []
     with torch.no_grad():
-        for n, (distances, is_seen, view) in group.each(items, measured):
-            found.append(distances)
+        for n, (of_view, is_seen, view) in group.each(items, measured):
+            found.append(of_view)
             seen.append(is_seen)
             index.append(view)
             progress("held-out parts", (n + 1) / len(items))
