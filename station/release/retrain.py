@@ -52,8 +52,8 @@ class Taught:
         if self.added_good:
             return f"{self.added_good} good parts are new to learn from"
         return (
-            "the words add no good part to learn from: unless the collection has grown otherwise, the draft learns what "
-            "its base learned, and what is new is judged by the gate alone"
+            "the words add no good part to learn from: unless the collection has grown otherwise, the draft learns "
+            "what its base learned, and what is new is judged by the gate alone"
         )
 
     def as_lines(self) -> list[str]:
