@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
+from station.inspection.reasons import Reason, ReasonKind
 from station.judge.fixture_picture import cell_edge_px, fixture_picture
 
 EDGE = 0.15  # of width and height, on every side: the fixture, where a part lies in the middle
 GRAZES = 0.3  # of the lamps' median level there: a lamp at 30 degrees over the surface gives half of one at 90
+FAINT = (ReasonKind.LIGHT_DEAD, ReasonKind.LIGHT_WEAK)
 FEWEST_LAMPS = 3  # that must be left: photometric stereo needs three
 
 
@@ -40,9 +42,10 @@ class GrazingLamp:
 
 
 def grazing_lamps(frames: Mapping[str, Mapping[str, Frame]], lamps: tuple[str, ...]) -> tuple[GrazingLamp, ...]:
-    """Of the directional `lamps`, those that hardly light the fixture in some view; the weakest first.
+    """Of the directional `lamps`, those that hardly light the fixture in some views and light it in others.
 
-    `frames` are view -> light -> frame. No more are named than leave FEWEST_LAMPS.
+    What is weak in every view is a weak lamp, and no place. `frames` are view -> light -> frame; the weakest lamp is
+    named first, and no more are named than leave FEWEST_LAMPS.
     """
     found: dict[str, dict[str, float]] = {}
     for view, of_view in frames.items():
@@ -51,8 +54,15 @@ def grazing_lamps(frames: Mapping[str, Mapping[str, Frame]], lamps: tuple[str, .
         for lamp, level in levels.items():
             if level < GRAZES * usual:
                 found.setdefault(lamp, {})[view] = round(level / usual, 3)
-    ordered = sorted(found.items(), key=lambda item: min(item[1].values()))
+    somewhere = {lamp: views for lamp, views in found.items() if len(views) < len(frames)}
+    ordered = sorted(somewhere.items(), key=lambda item: min(item[1].values()))
     return tuple(GrazingLamp(lamp, views) for lamp, views in ordered[: max(0, len(lamps) - FEWEST_LAMPS)])
+
+
+def unexplained(reasons: tuple[Reason, ...], grazing: tuple[GrazingLamp, ...]) -> tuple[Reason, ...]:
+    """The reasons but those that call a lamp dead or weak where it grazes: on a low part it lights nothing there."""
+    places = {(lamp.light, view) for lamp in grazing for view in lamp.views}
+    return tuple(r for r in reasons if r.kind not in FAINT or (r.light, r.view) not in places)
 
 
 def _fixture_level(frame: Frame) -> float:

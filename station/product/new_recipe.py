@@ -30,7 +30,7 @@ from station.product.choice import (
 )
 from station.product.collecting import by_view
 from station.product.exposures import ChosenExposure, choose_exposures
-from station.product.grazing_lamps import GrazingLamp, grazing_lamps
+from station.product.grazing_lamps import GrazingLamp, grazing_lamps, unexplained
 from station.product.plane_heights import FEWEST_VIEWS, PlaneHeight, plane_heights_of
 from station.product.ready_rig import captured, ready_rig
 from station.recipe.fields import LightChoice
@@ -198,13 +198,16 @@ def _looked(
         loaded, exposures = choose_exposures(opened, loaded, progress)
         progress("looking at the whole part with these exposures")
         capture = captured(opened, loaded, CaptureJudge(loaded), "first-look")
-    if capture.reasons:
-        raise LookRefused("\n".join(reason_lines(capture.reasons, len(loaded.recipe.viewpoints))))
     frames, _ = by_view(capture.frames)
+    is_whole = len(capture.frames) == len(make_plan(loaded.recipe))
+    lamps = tuple(light.name for light in loaded.recipe.directional_lights)
+    grazing = grazing_lamps(frames, lamps) if is_whole else ()
+    reasons = unexplained(capture.reasons, grazing)
+    if reasons:
+        raise LookRefused("\n".join(reason_lines(reasons, len(loaded.recipe.viewpoints))))
     progress("measuring how high the part stands")
     heights = plane_heights_of(loaded, frames)
     fit, why = _gloss(with_heights(loaded, heights), frames, progress) if gloss else (None, "not looked for")
-    grazing = grazing_lamps(frames, tuple(light.name for light in loaded.recipe.directional_lights))
     if not choice.channels:
         loaded = without_lamps(loaded, [lamp.light for lamp in grazing])
     return loaded, Found(exposures, _levels(loaded, frames), grazing, heights, fit, why)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from drivers.protocols import Frame
-from station.product.grazing_lamps import FEWEST_LAMPS, grazing_lamps
+from station.inspection.reasons import Reason, ReasonKind
+from station.product.grazing_lamps import FEWEST_LAMPS, GrazingLamp, grazing_lamps, unexplained
 
 LAMPS = ("L0", "L90", "L180", "L270")
 
@@ -29,7 +30,22 @@ def test_a_lamp_that_hardly_lights_the_fixture_in_a_view_is_named_however_bright
     assert "view-reference will refuse it" in found.as_text(is_left_out=False)
 
 
+def test_a_lamp_that_is_weak_in_every_view_is_weak_and_does_not_graze() -> None:
+    levels = dict(zip(LAMPS, (0.2, 0.2, 0.2, 0.01), strict=True))
+    assert grazing_lamps({view: {lamp: frame(at) for lamp, at in levels.items()} for view in ("a", "b")}, LAMPS) == ()
+
+
+def test_a_first_look_calls_no_lamp_dead_where_it_grazes() -> None:
+    """Tried with the shipped sheet, which is so low that L270 lights nothing in tilted views."""
+    lamp = GrazingLamp("L270", {"front": 0.1})
+    dead, top = (Reason(ReasonKind.LIGHT_DEAD, "it is dark", view=view, light="L270") for view in ("front", "top"))
+    other = Reason(ReasonKind.LIGHT_DEAD, "it is dark", view="front", light="L90")
+    ambient = Reason(ReasonKind.AMBIENT_LIGHT, "too bright", view="front")
+    assert unexplained((dead, top, other, ambient), (lamp,)) == (top, other, ambient)
+
+
 def test_so_many_lamps_stay_that_normals_can_be_solved() -> None:
     frames = {"front": {lamp: frame(level) for lamp, level in zip(LAMPS, (0.01, 0.02, 0.3, 0.3), strict=True)}}
+    frames["top"] = {lamp: frame(0.2) for lamp in LAMPS}
     assert [lamp.light for lamp in grazing_lamps(frames, LAMPS)] == ["L0"]
     assert FEWEST_LAMPS == 3
