@@ -38,6 +38,7 @@ PER_MM = 0.04  # of a spread: chance finds a likeness at any height, and most pa
 SURE = 0.4  # of a spread: by how much a height must fit better than the fixture
 LOWEST_MM = 1.5  # of the part: lower points are the fixture's
 LEAST_CELLS = 40
+MOST_UNSURE_MM = 5.0  # it would cost half a degree: no better than no height
 FLOOR_MM = 1.2  # rms of what was found less the truth: 15 views of three simulated parts (docs/product.md)
 BLOCK = np.ones((3, 3), np.uint8)
 F32 = NDArray[np.float32]
@@ -79,7 +80,7 @@ def plane_heights_of(loaded: LoadedRecipe, frames: Mapping[str, Mapping[str, Fra
 def plane_heights(
     pictures: Mapping[str, Picture], cameras: Mapping[str, ViewCamera], distance_mm: float
 ) -> dict[str, PlaneHeight]:
-    """Per view the part's mean height; a view is absent where too little of the part shows its height.
+    """Per view the part's mean height; a view is absent where the height is less sure than MOST_UNSURE_MM.
 
     `distance_mm` is the working distance, at which each camera's target plane lies.
     """
@@ -90,8 +91,9 @@ def plane_heights(
     found = {}
     for view, height in whole.items():
         others = [heights[view] for heights in without if view in heights]
-        if len(others) == len(seen):
-            found[view] = PlaneHeight(round(height, 1), round(_unsure(others), 1))
+        unsure_mm = _unsure(others) if len(others) == len(seen) else np.inf
+        if unsure_mm <= MOST_UNSURE_MM:
+            found[view] = PlaneHeight(round(height, 1), round(unsure_mm, 1))
     return found
 
 
