@@ -42,8 +42,7 @@ class Size:
     spread_mm: float = 1.5  # half of the good parts to learn from lie so far off their seat: heights and region follow
     unseen: int = 20  # good, and as many defective
     train: tuple[str, ...] = ()
-    # four lamps and the diffuse one: L90 and L270 graze the fixture in tilted views, where then nothing proves them
-    new: tuple[str, ...] = ("--channel", "2", "--channel", "4", "--channel", "6", "--channel", "8", "--channel", "9")
+    new: tuple[str, ...] = ()  # options of `product new`: none, so that it chooses the lamps
     views: tuple[str, ...] = ()  # none: all
     imperfections: Mapping[str, float] = field(default_factory=dict)  # of the simulated rig
 

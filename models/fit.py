@@ -1,7 +1,7 @@
 """The fit: whitening from good parts, cached features, and CPRN's weights by AdamW on L_total.
 
 Added to the paper, which names neither optimiser nor augmentation: random tokens of random views for each step, and
-noise on what the network sees while its target stays clean.
+noise on what the network sees while its target stays clean. Several processes share the work (models/together.py).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from models.dataset import PLAIN, Dataset, Item, read_normals, read_rgb, regions
 from models.encoder import TokenMoments
 from models.network import AnomalyNetwork
 from models.progress import Progress
+from models.together import ALONE, Together, set_batch
 
 FILL_PARTS = 10
 UNSEEN_AREA = np.ones((7, 7), np.uint8)  # of pixels: a dark hole has single black ones
@@ -75,14 +76,14 @@ def as_others(values: Tensor, seen: Tensor, view_index: Tensor) -> Tensor:
 
 def fit_network(
     network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, config: TrainConfig, progress: Progress,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Checkpoint | None = None, group: Together = ALONE,
 ) -> list[float]:  # fmt: skip
     """Fit fill, whitening, second branch, place memory and weights to good training views; the loss of every step.
 
     The weights go on from `checkpoint`, where it has a state; all else is computed anew, and comes out the same.
     """
     network.region.fill.copy_(mean_of_parts(items, inputs))
-    features, view_index = cache_features(network, items, inputs, progress)
+    features, view_index = cache_features(network, items, inputs, progress, group)
     moments = TokenMoments.empty(network.bank.responses)
     drawn = np.random.default_rng(config.seed).permutation(len(features))
     for part in features[np.sort(drawn[: max(30, len(features) // 3)])]:
@@ -95,7 +96,7 @@ def fit_network(
         network.near.fit(_seen(network, items, inputs, progress))
     tokens = whitened(network, features)
     remember(network, tokens, view_index)
-    return fit_cprn(network, tokens, view_index, config, progress, checkpoint)
+    return fit_cprn(network, tokens, view_index, config, progress, checkpoint, group)
 
 
 def mean_of_parts(items: tuple[Item, ...], inputs: Inputs) -> Tensor:
@@ -112,20 +113,25 @@ def mean_of_parts(items: tuple[Item, ...], inputs: Inputs) -> Tensor:
 
 
 def cache_features(
-    network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, progress: Progress
+    network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, progress: Progress, group: Together = ALONE
 ) -> tuple[Tensor, Tensor]:
     """The encoder's features of every view, float16 (n, 2, N, F), and view indices (n,).
 
     The encoder is frozen, so each picture is encoded once and not at every step.
     """
+
+    def encoded(item: Item) -> tuple[Tensor, Tensor, int]:
+        rgb, normals, view, region = inputs.of(item)
+        cut = network.region(rgb, normals, region)
+        found = network.features(cut[0], cut[1], view).half()
+        return found, seen_tokens(network, region, view), int(view[0])
+
     cached, index, seen = [], [], []
     with torch.no_grad():
-        for n, item in enumerate(items):
-            rgb, normals, view, region = inputs.of(item)
-            cut = network.region(rgb, normals, region)
-            cached.append(network.features(cut[0], cut[1], view).half())
-            seen.append(seen_tokens(network, region, view))
-            index.append(int(view[0]))
+        for n, (features, is_seen, view) in group.each(items, encoded):
+            cached.append(features)
+            seen.append(is_seen)
+            index.append(view)
             progress("tokens", (n + 1) / len(items))
     view_index = torch.tensor(index)
     return as_others(torch.cat(cached), torch.stack(seen), view_index), view_index
@@ -163,9 +169,17 @@ def _mean(parts: Tensor) -> Tensor:
 
 def fit_cprn(
     network: AnomalyNetwork, tokens: Tensor, view_index: Tensor, config: TrainConfig, progress: Progress,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Checkpoint | None = None, group: Together = ALONE,
 ) -> list[float]:  # fmt: skip
-    """Minimise L_total over random tokens of random views; returns the loss of every step."""
+    """Minimise L_total over random tokens of random views; returns the loss of every step.
+
+    Every process of `group` reads the state of `checkpoint`, and the first one writes it. ValueError for more processes
+    than a step has views.
+    """
+    if group.size > config.batch_views:
+        raise ValueError(f"{group.size} processes, but a step has {config.batch_views} views: start no more than that")
+    group.share_dropout(network.cprn)
+    set_batch(network.cprn, config.batch_views)
     generator = torch.Generator().manual_seed(config.seed)
     cprn = network.cprn
     optimiser = torch.optim.AdamW(cprn.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -182,15 +196,16 @@ def fit_cprn(
         torch.set_rng_state(state["dropout"])  # as torch draws it
     for step in range(len(losses), config.steps):
         chosen = torch.randint(len(tokens), (config.batch_views,), generator=generator)
-        loss = _loss(network, tokens[chosen], view_index[chosen], config, generator)
+        loss = _loss(network, tokens[chosen], view_index[chosen], config, generator, group)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        group.sum_gradients(cprn.parameters())
         torch.nn.utils.clip_grad_norm_(cprn.parameters(), config.clip_norm)
         optimiser.step()
         schedule.step()
         losses.append(float(loss.detach()))
         progress(f"training, loss {losses[-1]:.3f}", (step + 1) / config.steps)
-        if checkpoint is not None and (step + 1) % EVERY == 0:
+        if checkpoint is not None and group.rank == 0 and (step + 1) % EVERY == 0:
             states = {name: part.state_dict() for name, part in parts.items()}
             draws = {"generator": generator.get_state(), "dropout": torch.get_rng_state()}
             checkpoint.save({**states, **draws, "losses": losses})
@@ -206,9 +221,13 @@ def _rate(step: int, config: TrainConfig) -> float:
 
 
 def _loss(
-    network: AnomalyNetwork, clean: Tensor, view: Tensor, config: TrainConfig, generator: torch.Generator
-) -> Tensor:
-    """L_total of one step: prototypes and reconstruction see the same chosen tokens, under noise."""
+    network: AnomalyNetwork, clean: Tensor, view: Tensor, config: TrainConfig, generator: torch.Generator,
+    group: Together,
+) -> Tensor:  # fmt: skip
+    """L_total of one step: prototypes and reconstruction see the same chosen tokens, under noise.
+
+    Everything is drawn for the whole batch; the network sees this process's rows.
+    """
     b, _, n, c = clean.shape
     if config.tokens_per_view:
         chosen = torch.randint(n, (b, config.tokens_per_view), generator=generator)
@@ -218,6 +237,9 @@ def _loss(
     truth = network.cprn.streams(clean)
     noisy = [t + config.token_noise * torch.randn(t.shape, generator=generator) for t in truth]
     where = torch.gather(network.region.index[view], 1, chosen)
-    found = network.cprn.reconstruct(network.cprn.places(noisy, where, view), truth)
-    q = assignment(found.F_fused, found.P_ucmp)
-    return L_total(L_r(found.distances), L_p(q, config.network.lp_sign), config.network.lp_weight)
+    rows, share = group.rows(b), group.share(b)
+    noisy, truth = [t[rows] for t in noisy], [t[rows] for t in truth]
+    found = network.cprn.reconstruct(network.cprn.places(noisy, where[rows], view[rows]), truth)
+    q = group.whole(assignment(found.F_fused, found.P_ucmp), share)
+    reconstruction = group.whole(L_r(found.distances), share)
+    return L_total(reconstruction, L_p(q, config.network.lp_sign), config.network.lp_weight)

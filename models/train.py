@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from models.alignment import MOST_PICTURES, Alignment, alignment_of
 from models.checkpoint import Checkpoint
@@ -29,6 +30,7 @@ from models.network import AnomalyNetwork
 from models.part_limits import FEWEST_PARTS, PartLimits
 from models.progress import Progress, silent
 from models.scoring import ScoreCalibration
+from models.together import ALONE, Together, together
 
 FEWEST_CALIBRATE_PARTS = FEWEST_PARTS  # one per fold of the cross-calibration
 
@@ -65,11 +67,55 @@ def train_product(
     """Train one product's model on `<dataset_folder>` and write `out_file`, once it has passed the parity gate.
 
     The same data, configuration and library versions give the same weights, also in a run that goes on where a killed
-    one ended (`models.checkpoint`). Sets torch's number of threads for the
-    whole process. Raises DatasetError for data that cannot be used and ParityError, both before anything is written.
+    one ended (`models.checkpoint`), and but for the order of sums also in several processes (`models.together`), of
+    which the first calls this and the others `help_to_train`. Sets torch's number of threads for the whole process.
+    Raises DatasetError for data that cannot be used and ParityError, both before anything is written.
     """
     config = config or TrainConfig()
     started = time.monotonic()
+    group = together()
+    group.told((dataset_folder, out_file, config))
+    fitted = _fitted(dataset_folder, out_file, config, progress, group)
+    group.leave()
+    dataset, config, network, losses = fitted.dataset, fitted.config, fitted.network, fitted.losses
+    calibration, found, good = set_limits(network, fitted.held_out, dataset.views, config)
+    progress("limits", 1.0)
+    describe = _description(dataset, config, network, calibration, found, good)
+    progress("export", 0.0)
+    exported = export_network(network, describe, out_file, _stored(dataset.of("calibrate", "good"), fitted.inputs))
+    fitted.checkpoint.remove()
+    progress("export", 1.0)
+    return _report(describe, exported, out_file, losses, good, found, time.monotonic() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What every process of a training ends with; the first one makes a model file of it."""
+
+    dataset: Dataset
+    config: TrainConfig
+    inputs: Inputs
+    network: AnomalyNetwork
+    losses: list[float]
+    held_out: HeldOut
+    checkpoint: Checkpoint
+
+
+def help_to_train() -> None:
+    """What a process of `torchrun` does that is not the first: its share of the same fit. It writes nothing.
+
+    The first process names data and settings once it has prepared them.
+    """
+    group = together()
+    dataset_folder, out_file, config = group.told()
+    _fitted(dataset_folder, out_file, config, silent, group)
+    group.leave()
+
+
+def _fitted(
+    dataset_folder: Path, out_file: Path, config: TrainConfig, progress: Progress, group: Together = ALONE
+) -> _Fitted:
+    """The network, fitted to good training parts, and what it makes of those that were held out."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     dataset = load_dataset(dataset_folder)
@@ -85,17 +131,10 @@ def train_product(
     inputs = Inputs(dataset, config)
     network = AnomalyNetwork(config, dataset.input_size, len(dataset.views), inputs.regions)
     checkpoint = Checkpoint(out_file, {"data": dataset.sha256, "config": config.to_dict()})
-    losses = fit_network(network, training, inputs, config, progress, checkpoint)
+    losses = fit_network(network, training, inputs, config, progress, checkpoint, group)
     network.eval()
-    held_out = measure(network, held_out_items, inputs, progress)
-    calibration, found, good = set_limits(network, held_out, dataset.views, config)
-    progress("limits", 1.0)
-    describe = _description(dataset, config, network, calibration, found, good)
-    progress("export", 0.0)
-    exported = export_network(network, describe, out_file, _stored(held_out_items, inputs))
-    checkpoint.remove()
-    progress("export", 1.0)
-    return _report(describe, exported, out_file, losses, good, found, time.monotonic() - started)
+    held_out = measure(network, held_out_items, inputs, progress, group)
+    return _Fitted(dataset, config, inputs, network, losses, held_out, checkpoint)
 
 
 def _good_parts(dataset: Dataset) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
@@ -144,16 +183,23 @@ def config_for(dataset: Dataset, config: TrainConfig) -> TrainConfig:
     return replace(config, network=network, score=score, neighbours=near)
 
 
-def measure(network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, progress: Progress) -> HeldOut:
+def measure(
+    network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, progress: Progress, group: Together = ALONE
+) -> HeldOut:
     """Token distances of held-out views."""
+
+    def measured(item: Item) -> tuple[NDArray[np.float32], torch.Tensor, int]:
+        rgb, normals, view, region = inputs.of(item)
+        cut = network.region(rgb, normals, region)
+        found = network.distances(cut[0], cut[1], view).numpy()
+        return found, seen_tokens(network, region, view), int(view[0])
+
     found, index, seen = [], [], []
     with torch.no_grad():
-        for n, item in enumerate(items):
-            rgb, normals, view, region = inputs.of(item)
-            seen.append(seen_tokens(network, region, view))
-            cut = network.region(rgb, normals, region)
-            found.append(network.distances(cut[0], cut[1], view).numpy())
-            index.append(int(view[0]))
+        for n, (of_view, is_seen, view) in group.each(items, measured):
+            found.append(of_view)
+            seen.append(is_seen)
+            index.append(view)
             progress("held-out parts", (n + 1) / len(items))
     parts, variants = tuple(i.part for i in items), tuple(i.variant for i in items)
     distances = as_others(torch.from_numpy(np.concatenate(found)), torch.stack(seen), torch.tensor(index))

@@ -41,10 +41,12 @@ def train_tiles(data: str, recipe: str, steps: int, log: str) -> None:
     """In the child: `station train` on a made-up collection."""
     _quiet(log)
     from made_collection import made_references
+    from small_network import use_small_network
 
     from station.teach import prepare
     from station.teach.training import train
 
+    use_small_network(pytest.MonkeyPatch())
     setattr(prepare, "part_references_of", made_references)  # noqa: B010 - what is imported there is not exported
     train(None, Path(data), Path(recipe), steps, disturbed=0)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_network import use_small_network
 
 from station.commands.app import app
 from station.commands.exit_codes import run_guarded
@@ -36,6 +37,7 @@ class InThisProcess(whole_way.Way):
 def test_the_whole_way_from_a_mesh_to_a_release_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Issue 11, acceptance."""
     monkeypatch.setenv("FACET_SIMCAM_ENDPOINTS", "")  # what opening sets is undone
+    use_small_network(monkeypatch)
     way = InThisProcess(tmp_path, write_mesh(tmp_path / "mesh"), whole_way.SMALL)
     with whole_way.running_rig(way):
         whole_way.go(way, whole_way.DRAWING)

@@ -53,12 +53,17 @@ def train(
     from station.teach import training
     from station.teach.layouts.bring import is_from_elsewhere
     from station.teach.picture_training import train_on_pictures
+    from station.teach.several_processes import help_along, is_first
 
+    if not is_first():
+        help_along()
+        return
     if is_from_elsewhere(data):
         if recipe is not None:
             raise BadInput(
-                f"{recipe}: a recipe judges what its own rig takes, and {data} is from elsewhere: leave out --recipe, "
-                "and the model is written beside the data"
+                f"{recipe}: a recipe judges what its own rig takes, and {data} is from elsewhere, so that no limit, "
+                "region or tolerance of it would hold there: leave out --recipe, and the model is written beside the "
+                f"data; for the recipe collect parts on its rig (station collect {recipe} COLLECTION)"
             )
         pictures = train_on_pictures(data, steps, preset, encoder, training.show_progress)
         say(pictures.as_dict(), as_json, pictures.as_text())

@@ -118,8 +118,12 @@ def recipe_text(
     lights: Sequence[LightChoice],
     levels: Mapping[str, Mapping[str, float]] | None = None,
     gloss: tuple[float, float] | None = None,
+    unsure_mm: Mapping[str, float] | None = None,
 ) -> str:
-    """The recipe's YAML, with the comments that its next reader needs. Raises DocumentError for the record."""
+    """The recipe's YAML, with the comments that its next reader needs. Raises DocumentError for the record.
+
+    `unsure_mm` is, per view whose plane height was measured, by how much it may be off.
+    """
     record = load_document(choice.calibration, Calibration)
     is_drawing = record.is_simulated and record.provenance is None
     sha256 = hashlib.sha256(choice.calibration.read_bytes()).hexdigest()
@@ -132,7 +136,10 @@ def recipe_text(
         _lines(_capture(choice), "  "),
         "\n# A score above the view's limit fails. Training writes the limits.\n",
         "viewpoints:\n",
-        *(_view(name, pose, choice.plane_heights_mm.get(name, 0.0)) for name, pose in views.items()),
+        *(
+            _view(name, pose, choice.plane_heights_mm.get(name, 0.0), (unsure_mm or {}).get(name))
+            for name, pose in views.items()
+        ),
         "\n# Channels of the light controller, with exposures that were chosen on a good part.\n",
         "lights:\n",
         *(f"  - {_braces(light.model_dump())}\n" for light in lights),
@@ -163,9 +170,10 @@ def _beside(file: Path, recipe: Path) -> str:
         return file.resolve().as_posix()
 
 
-def _view(name: str, pose: Pose, height_mm: float) -> str:
+def _view(name: str, pose: Pose, height_mm: float, unsure_mm: float | None) -> str:
     place = dict(zip(AXES, pose.as_tuple(), strict=True))
-    height = f"    plane_height_mm: {height_mm}\n" if height_mm else ""
+    measured = "" if unsure_mm is None else f"  # measured, +- {unsure_mm} (k = 2)"
+    height = f"    plane_height_mm: {height_mm}{measured}\n" if height_mm else ""
     return f"  - name: {name}\n    pose: {_braces(place)}\n    limit: {LIMIT}\n{height}"
 
 

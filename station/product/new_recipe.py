@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calibration.record import Calibration
-from station.acquire.captured_view import CapturedFrame
+from drivers.geometry.pose import Pose
+from drivers.protocols import Frame
 from station.acquire.plan import make_plan
 from station.documents.atomic import write_atomic
 from station.documents.document import load_document
@@ -29,7 +30,10 @@ from station.product.choice import (
 )
 from station.product.collecting import by_view
 from station.product.exposures import ChosenExposure, choose_exposures
+from station.product.grazing_lamps import GrazingLamp, grazing_lamps, unexplained
+from station.product.plane_heights import FEWEST_VIEWS, PlaneHeight, plane_heights_of
 from station.product.ready_rig import captured, ready_rig
+from station.recipe.fields import LightChoice
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.rig.file import RigFile, load_rig
 from station.teach.gloss import gloss_of_frames
@@ -44,46 +48,68 @@ class LookRefused(BadInput):
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at a good part shows."""
+
+    exposures: tuple[ChosenExposure, ...] = ()
+    levels: Mapping[str, Mapping[str, float]] | None = None  # view -> light -> mean level, of full scale
+    grazing: tuple[GrazingLamp, ...] = ()
+    heights: Mapping[str, PlaneHeight] | None = None  # of views whose height was measured; None: not looked for
+    gloss: GlossFit | None = None
+    why_no_gloss: str = "not looked for"
+
+
+@dataclass(frozen=True, slots=True)
 class NewProduct:
     """The recipe that was written, what was found by looking, and what is left to do."""
 
     recipe: Path
     rig: Path
     frames: int
-    exposures: tuple[ChosenExposure, ...]
-    gloss: GlossFit | None
-    why_no_gloss: str
+    found: Found
+    lamps_were_chosen: bool  # by a person: those that graze stay
     unknown_heights: tuple[str, ...]
     has_near_lights: bool
 
     def as_dict(self) -> dict[str, object]:
         """The fields of `station product new --json`."""
-        gloss = None if self.gloss is None else {
-            "of_albedo": self.gloss.gloss.of_albedo, "roughness": self.gloss.gloss.roughness,
-        }  # fmt: skip
+        found, fit = self.found, self.found.gloss
+        gloss = None if fit is None else {"of_albedo": fit.gloss.of_albedo, "roughness": fit.gloss.roughness}
         return {
             "recipe": str(self.recipe),
             "frames": self.frames,
             "exposures": {
                 e.light: {"exposure_us": e.exposure_us, "brightest": {v: round(b, 4) for v, b in e.bright.items()}}
-                for e in self.exposures
+                for e in found.exposures
             },
+            "grazing": {lamp.light: dict(lamp.views) for lamp in found.grazing},
+            "left_out": [] if self.lamps_were_chosen else [lamp.light for lamp in found.grazing],
+            "plane_heights_mm": {v: [h.mm, h.unsure_mm] for v, h in (found.heights or {}).items()},
             "gloss": gloss,
-            "why_no_gloss": self.why_no_gloss,
+            "why_no_gloss": found.why_no_gloss,
             "left_to_do": self.left_to_do(),
         }
 
     def as_text(self) -> str:
         """What was found, then what is left to do, in order."""
         lines = [f"{self.recipe}: written, {self.frames} frames a part; station plan --recipe {self.recipe} lists them"]
-        lines += [exposure.as_text() for exposure in self.exposures]
-        lines.append(self._gloss_text())
+        lines += [exposure.as_text() for exposure in self.found.exposures]
+        lines += [lamp.as_text(is_left_out=not self.lamps_were_chosen) for lamp in self.found.grazing]
+        lines += [self._heights_text(), self._gloss_text()]
         return "\n".join([*lines, "left to do:", *(f"  {n}. {text}" for n, text in enumerate(self.left_to_do(), 1))])
 
+    def _heights_text(self) -> str:
+        if self.found.heights is None:
+            return "plane heights: not looked for"
+        if not self.found.heights:
+            return f"plane heights: not measured; {FEWEST_VIEWS} views or more must see the same surfaces of the part"
+        heights = ", ".join(f"{view} {height.as_text()}" for view, height in self.found.heights.items())
+        return f"plane heights, measured between the views (k = 2): {heights}"
+
     def _gloss_text(self) -> str:
-        if self.gloss is None:
-            return f"gloss: {self.why_no_gloss}"
-        found = self.gloss.gloss
+        if self.found.gloss is None:
+            return f"gloss: {self.found.why_no_gloss}"
+        found = self.found.gloss.gloss
         return (
             f"gloss: {found.of_albedo:.3g} of the albedo, roughness {found.roughness:.3g}; it is in the recipe, and "
             "counts with `refine: gloss`"
@@ -112,8 +138,9 @@ class NewProduct:
 def new_product(choice: ProductChoice, progress: Progress, *, look: bool = True, gloss: bool = True) -> NewProduct:
     """Write the recipe. A good part lies in the fixture; without `look` no device is opened, and exposures are guessed.
 
-    Raises before anything moves: ProductError for a name, a light or a file that is there already, DocumentError for
-    rig, record and viewpoints. Then LookRefused, TooDark, DeviceError; no recipe is written then.
+    A lamp that grazes the fixture in some view is left out, unless the choice names its lamps. Raises before anything
+    moves: ProductError for a name, a light or a file that is there already, DocumentError for rig, record and
+    viewpoints. Then LookRefused, TooDark, DeviceError; no recipe is written then.
     """
     check_product_name(choice.name)
     refuse_existing(choice.recipe)
@@ -121,25 +148,29 @@ def new_product(choice: ProductChoice, progress: Progress, *, look: bool = True,
     views = chosen_views(choice)
     lights = chosen_lights(choice, load_document(choice.calibration, Calibration))
     loaded = _draft(choice, recipe_text(choice, views, lights))
-    exposures: tuple[ChosenExposure, ...] = ()
-    levels: Mapping[str, Mapping[str, float]] | None = None
-    fit, why = None, "not looked for"
+    found = Found()
     if look:
-        loaded, exposures, frames = _looked(choice.rig, rig, loaded, progress)
-        levels = _levels(loaded, frames)
-        if gloss:
-            fit, why = _gloss(loaded, frames, progress)
-    found = None if fit is None else (round(fit.gloss.of_albedo, 3), round(fit.gloss.roughness, 3))
-    text = recipe_text(choice, views, loaded.recipe.lights, levels, found)
+        loaded, found = _looked(rig, loaded, choice, progress, gloss=gloss)
+    text = _text(choice, views, loaded.recipe.lights, found)
     loaded = _draft(choice, text)
     refuse_existing(choice.recipe)
     write_atomic(choice.recipe, text.encode("utf-8"))
-    unknown = tuple(view for view in views if view not in choice.plane_heights_mm)
+    unknown = tuple(v for v in views if v not in choice.plane_heights_mm and v not in (found.heights or {}))
     channels = [light.channel for light in loaded.recipe.directional_lights]
     has_near_lights = loaded.calibration.positions_mm(channels) is not None
     return NewProduct(
-        choice.recipe, choice.rig, len(make_plan(loaded.recipe)), exposures, fit, why, unknown, has_near_lights
+        choice.recipe, choice.rig, len(make_plan(loaded.recipe)), found, bool(choice.channels), unknown, has_near_lights
     )
+
+
+def _text(choice: ProductChoice, views: Mapping[str, Pose], lights: Sequence[LightChoice], found: Found) -> str:
+    """The recipe's YAML with what was found. What a person gave goes before what was measured."""
+    measured = {v: h for v, h in (found.heights or {}).items() if v not in choice.plane_heights_mm}
+    heights = {**choice.plane_heights_mm, **{view: height.mm for view, height in measured.items()}}
+    unsure_mm = {view: height.unsure_mm for view, height in measured.items()}
+    fit = found.gloss
+    gloss = None if fit is None else (round(fit.gloss.of_albedo, 3), round(fit.gloss.roughness, 3))
+    return recipe_text(replace(choice, plane_heights_mm=heights), views, lights, found.levels, gloss, unsure_mm)
 
 
 def _draft(choice: ProductChoice, text: str) -> LoadedRecipe:
@@ -160,33 +191,60 @@ def _draft(choice: ProductChoice, text: str) -> LoadedRecipe:
 
 
 def _looked(
-    path: Path, rig: RigFile, loaded: LoadedRecipe, progress: Progress
-) -> tuple[LoadedRecipe, tuple[ChosenExposure, ...], tuple[CapturedFrame, ...]]:
-    """The recipe with its exposures, and the part's frames under them. Raises LookRefused."""
-    with ready_rig(path, rig, loaded, "station product new") as opened:
+    rig: RigFile, loaded: LoadedRecipe, choice: ProductChoice, progress: Progress, *, gloss: bool
+) -> tuple[LoadedRecipe, Found]:
+    """The recipe with its exposures and the lamps that stay, and what the part's frames show. Raises LookRefused."""
+    with ready_rig(choice.rig, rig, loaded, "station product new") as opened:
         loaded, exposures = choose_exposures(opened, loaded, progress)
         progress("looking at the whole part with these exposures")
         capture = captured(opened, loaded, CaptureJudge(loaded), "first-look")
-    if capture.reasons:
-        raise LookRefused("\n".join(reason_lines(capture.reasons, len(loaded.recipe.viewpoints))))
-    return loaded, exposures, capture.frames
+    frames, _ = by_view(capture.frames)
+    is_whole = len(capture.frames) == len(make_plan(loaded.recipe))
+    lamps = tuple(light.name for light in loaded.recipe.directional_lights)
+    grazing = grazing_lamps(frames, lamps) if is_whole else ()
+    reasons = unexplained(capture.reasons, grazing)
+    if reasons:
+        raise LookRefused("\n".join(reason_lines(reasons, len(loaded.recipe.viewpoints))))
+    progress("measuring how high the part stands")
+    heights = plane_heights_of(loaded, frames)
+    fit, why = _gloss(with_heights(loaded, heights), frames, progress) if gloss else (None, "not looked for")
+    if not choice.channels:
+        loaded = without_lamps(loaded, [lamp.light for lamp in grazing])
+    return loaded, Found(exposures, _levels(loaded, frames), grazing, heights, fit, why)
 
 
-def _levels(loaded: LoadedRecipe, frames: tuple[CapturedFrame, ...]) -> dict[str, dict[str, float]]:
+def without_lamps(loaded: LoadedRecipe, names: Sequence[str]) -> LoadedRecipe:
+    """The recipe without these lights."""
+    lights = tuple(light for light in loaded.recipe.lights if light.name not in names)
+    return replace(loaded, recipe=loaded.recipe.model_copy(update={"lights": lights}))
+
+
+def with_heights(loaded: LoadedRecipe, heights: Mapping[str, PlaneHeight]) -> LoadedRecipe:
+    """The recipe with these plane heights where it has none."""
+    views = tuple(
+        view.model_copy(update={"plane_height_mm": heights[view.name].mm})
+        if view.name in heights and not view.plane_height_mm
+        else view
+        for view in loaded.recipe.viewpoints
+    )
+    return replace(loaded, recipe=loaded.recipe.model_copy(update={"viewpoints": views}))
+
+
+def _levels(loaded: LoadedRecipe, frames: Mapping[str, Mapping[str, Frame]]) -> dict[str, dict[str, float]]:
     """View -> light -> mean level, as share of full scale."""
-    found, _ = by_view(frames)
     names = [light.name for light in loaded.recipe.lights]
-    return {view: {name: round(mean_level(of_view[name]), 5) for name in names} for view, of_view in found.items()}
+    return {view: {name: round(mean_level(of_view[name]), 5) for name in names} for view, of_view in frames.items()}
 
 
-def _gloss(loaded: LoadedRecipe, frames: tuple[CapturedFrame, ...], progress: Progress) -> tuple[GlossFit | None, str]:
+def _gloss(
+    loaded: LoadedRecipe, frames: Mapping[str, Mapping[str, Frame]], progress: Progress
+) -> tuple[GlossFit | None, str]:
     """The fit, or why there is none."""
     count = len(loaded.recipe.directional_lights)
     if count < FEWEST_FOR_GLOSS:
         return None, f"not measured: {count} directional lights tell little about it, {FEWEST_FOR_GLOSS} are needed"
-    found, _ = by_view(frames)
     try:
-        fit = gloss_of_frames(loaded, "first-look", found, progress)
+        fit = gloss_of_frames(loaded, "first-look", frames, progress)
     except PhotometricStereoError as error:
         return None, f"not measured: {error}"
     if not fit.residual_of_albedo <= WORTH * fit.matte_residual_of_albedo:

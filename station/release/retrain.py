@@ -46,6 +46,16 @@ class Taught:
     parts: tuple[KnownPart, ...]  # those that say what a part is
     refused: Mapping[str, str] = field(default_factory=dict)  # inspection -> why its capture teaches nothing
 
+    @property
+    def what_is_new(self) -> str:
+        """What of it a training can learn from."""
+        if self.added_good:
+            return f"{self.added_good} good parts are new to learn from"
+        return (
+            "the words add no good part to learn from: unless the collection has grown otherwise, the draft learns "
+            "what its base learned, and what is new is judged by the gate alone"
+        )
+
     def as_lines(self) -> list[str]:
         """For the screen."""
         said = ", ".join(f"{n} {word}" for word, n in self.words.items()) or "none"
@@ -54,6 +64,7 @@ class Taught:
             f"words: {said}{others}",
             f"added to the collection: {self.added_good} good parts to train on, {self.added_defective} defective test "
             "parts; cannot-tell is left out, and a confirmed PASS teaches nothing new",
+            *([] if self.added_good else [self.what_is_new]),
             *(
                 f"  {name} was not added, for its frames would teach what is wrong: {why}"
                 for name, why in self.refused.items()
@@ -77,7 +88,7 @@ class RetrainReport:
         return {
             "draft": str(self.draft), "base": self.base, "words": self.taught.words,
             "added_good": self.taught.added_good, "added_defective": self.taught.added_defective,
-            "refused": dict(self.taught.refused),
+            "refused": dict(self.taught.refused), "what_is_new": self.taught.what_is_new,
             "trained": self.trained.as_dict(), "compared_parts": self.compared,
             "changes": [
                 {"name": a.name, "kind": a.kind, "before": a.found, "after": b.found, "expected": b.expected}
@@ -113,6 +124,7 @@ def retrain(
     store_of_parts = Collection.open(collection)
     check_collection(loaded, store_of_parts)
     taught = take_words(loaded, store_of_parts, archive)
+    progress(taught.what_is_new, 1.0)
     base = _base(recipe, loaded)
     known = _known_parts(base, collection, taught)
     home = home_of(recipe, loaded.recipe.recipe_id)

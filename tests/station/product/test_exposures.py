@@ -12,12 +12,14 @@ import pytest
 import yaml
 from made_collection import SHAPE, TILE, made_recipe
 
+from calibration.record import Calibration
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
 from drivers.simulated.config import SimulatedRigConfig
 from station.commands.app import app
 from station.commands.exit_codes import ExitCode, run_guarded
-from station.product.choice import ProductChoice, ProductError
+from station.documents.document import load_document
+from station.product.choice import ProductChoice, ProductError, chosen_lights, chosen_views, recipe_text
 from station.product.exposures import LEAST_US, MOST_US, TooDark, choose_exposures
 from station.product.new_recipe import new_product
 from station.recipe.demo import SIMULATED_RIG_DRAWING
@@ -113,6 +115,14 @@ def test_without_a_look_the_recipe_has_the_rigs_five_views_and_every_light_of_th
     assert found.frames == 5 * 9 + 1
     assert "front, right, back, left" in found.left_to_do()[0]
     assert not list(choice.recipe.parent.glob(".*draft")), "nothing is left behind"
+
+
+def test_a_height_that_was_measured_says_in_the_recipe_how_sure_it_is(choice: ProductChoice) -> None:
+    given = replace(choice, plane_heights_mm={"top": 6.5, "front": -2.0})
+    lights = chosen_lights(given, load_document(choice.calibration, Calibration))
+    text = recipe_text(given, chosen_views(given), lights, unsure_mm={"front": 2.9})
+    assert "    plane_height_mm: 6.5\n" in text
+    assert "    plane_height_mm: -2.0  # measured, +- 2.9 (k = 2)\n" in text
 
 
 def test_what_cannot_begin_a_product_is_refused_in_one_line_and_nothing_is_written(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from made_collection import made_collection, made_recipe, made_references
+from small_network import use_small_network
 
 from station.recipe.loaded import load_recipe
 from station.recipe.releases import home_of
@@ -25,6 +26,7 @@ def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patch.setattr("station.teach.prepare.part_references_of", made_references)
+        use_small_network(patch)
         train(None, folder / "tiles", loaded.path, 3, disturbed=0)
     return folder
 

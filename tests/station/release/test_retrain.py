@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 from made_collection import POSES, SHAPE, VIEWS, made_frames
+from small_network import use_small_network
 
 from drivers.geometry.pose import Pose
 from models.limits import GoodScores
@@ -63,9 +64,10 @@ def inspected(archive: Path, recipe: Path, good_inspection: Inspection) -> Said:
 
 @pytest.mark.filterwarnings("ignore")
 def test_words_become_parts_and_the_draft_learns_from_them(
-    recipe: Path, archive: Path, inspected: Said, folder: Path
+    recipe: Path, archive: Path, inspected: Said, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Issue 11, point 8."""
+    use_small_network(monkeypatch)
     false_call = inspected(50, Verdict.FAIL, Word.FALSE_CALL)
     missed = inspected(51, Verdict.PASS, Word.MISSED, scratched=True)
     confirmed = inspected(52, Verdict.FAIL, Word.CONFIRMED, scratched=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_up_sets import MAKERS, mvtec, plate, put
+from small_network import use_small_network
 
 from models.dataset import DatasetError, constant_normals, load_dataset, sound
 from station.errors import BadInput
@@ -26,8 +27,12 @@ def _silent(_what: str, _share: float) -> None:
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_a_path_is_all_that_training_and_evaluation_need(name: str, tmp_path: Path) -> None:
-    """In every layout; the one with several views and normals learns from both."""
+def test_a_path_is_all_that_training_and_evaluation_need(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every layout; the one with several views and normals learns from both, with the network as it is shipped."""
+    if name != "real-iad-mvn":
+        use_small_network(monkeypatch)
     folder = MAKERS[name](tmp_path)
     trained = train_on_pictures(folder, 2, "sound", None, _silent)
     assert trained.alignment.startswith("The parts are aligned")

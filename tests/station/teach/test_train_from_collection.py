@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from made_collection import made_collection, made_recipe, made_references
+from small_network import use_small_network
 
 from models.part_limits import Risk
 from station.errors import BadInput
@@ -22,6 +23,7 @@ def test_a_collection_trains_its_recipe_and_the_record_keeps_what_was_found(
 ) -> None:
     """Issue 17, points 3 and 4."""
     monkeypatch.setattr("station.teach.prepare.part_references_of", made_references)
+    use_small_network(monkeypatch)
     loaded = made_recipe(tmp_path / "recipe")
     made_collection(loaded, tmp_path / "tiles")
     trained = train(None, tmp_path / "tiles", loaded.path, 3, disturbed=1)
