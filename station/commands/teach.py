@@ -34,8 +34,21 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps; default: the trainer's.")] = None,
     mono: MonoOption = False,
     preset: Annotated[
-        Literal["sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes"],
-        typer.Option(help="`paper` is the letter of the paper's equations 1 to 6, for comparisons: docs/cprn.md."),
+        Literal[
+            "sound",
+            "filled",
+            "paper",
+            "rgb_only",
+            "normals_only",
+            "concatenation",
+            "without_lp",
+            "ucp",
+            "fixed_prototypes",
+        ],
+        typer.Option(
+            help="`filled` is for parts with pockets, where normals come and go; `paper` is the letter of the paper's "
+            "equations 1 to 6, for comparisons: docs/cprn.md."
+        ),
     ] = "sound",
     encoder: Annotated[
         str | None,
