@@ -92,7 +92,7 @@ def fit_network(
     network.whitening = moments.whitening(config.encoder)
     if network.gauss is not None:
         progress("second branch", 0.0)
-        network.gauss.fit(features, view_index, network.region.neighbours())
+        network.gauss.fit(features, view_index, network.region.neighbours(), network.doubt())
     if network.near is not None:
         network.near.fit(_seen(network, items, inputs, progress))
     tokens = whitened(network, features)

@@ -64,6 +64,13 @@ class AnomalyNetwork(nn.Module):
         third = () if self.near is None else ("rgb_near", "normals_near")[: self.near.encoder.modalities]
         return (*self.cprn.names, *second, *third)
 
+    def doubt(self) -> Tensor | None:
+        """(V, M, N): which share of each place has doubtful normals; None where they are taken as they come."""
+        if self.unseen is None:
+            return None
+        of_normals = self.unseen.doubt(self.region.stride).flatten(1).gather(1, self.region.index)
+        return torch.stack([torch.zeros_like(of_normals), of_normals], dim=1)
+
     def features(self, diffuse_rgb: Tensor, normals: Tensor, view_index: Tensor) -> Tensor:
         """Pictures as `region` cuts them, (B, 3, h, w), and (B,) -> the encoder's (B, 2, N, F), colour first."""
         if self.unseen is not None:

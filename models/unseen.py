@@ -56,17 +56,20 @@ class UnseenNormals(nn.Module):
         count, seen, total = (torch.zeros(len(self.usual), n, *self.usual.shape[2:]) for n in (1, 1, 3))
         for normals, region, view_index in parts:
             view, inside = int(view_index[0]), region[:, None]
-            whole = without_holes(normals)
-            is_seen = _seen(whole) * inside
+            is_seen = _seen(normals) * inside  # a mosaic's missing colour is a sign of doubt too
             count[view] += functional.avg_pool2d(inside, CELL_PX)[0]
             seen[view] += functional.avg_pool2d(is_seen, CELL_PX)[0]
-            total[view] += functional.avg_pool2d(whole * is_seen, CELL_PX)[0]
+            total[view] += functional.avg_pool2d(normals * is_seen, CELL_PX)[0]
         share = torch.where(count > 0, seen / count.clamp(min=1e-6), torch.ones_like(seen))
         length = torch.sqrt((total**2).sum(dim=1, keepdim=True))
         ahead = torch.tensor([0.0, 0.0, 1.0])[None, :, None, None]
         self.usual.copy_(torch.where(length > 0, total / length.clamp(min=1e-6), ahead))
         self.seldom.copy_(share < SELDOM)
         self.doubtful.copy_(_around(share < ALWAYS))
+
+    def doubt(self, stride_px: int) -> Tensor:
+        """(V, h, w) on tokens: which share of each is doubtful."""
+        return functional.avg_pool2d(self.doubtful.float(), stride_px // CELL_PX)[:, 0]
 
 
 def without_holes(normals: Tensor) -> Tensor:
