@@ -35,7 +35,7 @@ from models.shares import share
 from models.train import config_for, train_product
 
 FULL, PAPER = "sound", "paper"
-PRESETS = (FULL, PAPER, "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes")
+PRESETS = (FULL, "filled", PAPER, "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes")
 METRICS = {"i_auroc": "I-AUROC", "s_auroc": "S-AUROC", "i_f1": "I-F1", "p_auroc": "P-AUROC", "p_aupro": "P-AUPRO"}
 GOALS = {"s_auroc": 0.99, "p_aupro": 0.95}
 LARGE = 0.8  # of the defect's largest picture in any view: such a view sees it as large

@@ -52,6 +52,7 @@ class NetworkConfig:
     inputs: Literal["both", "rgb", "normals", "concatenation"] = "both"
     prototype_source: Literal["input", "fixed"] = "input"  # fixed: one learned dictionary, the same for every image
     has_normals: bool = True  # off for a set of pictures alone
+    fill_unseen: bool = False  # missing normals are replaced where good parts lack them too (unseen.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +133,17 @@ class TrainConfig:
 
 LACKING: dict[str, Any] = {"place_gauss": False, "fine_sigma_px": 0.0}  # what a file from before these settings is
 PRESETS = (
-    "sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes",
+    "sound", "filled", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes",
 )  # fmt: skip
-Preset = Literal["sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes"]
+Preset = Literal[
+    "sound", "filled", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes"
+]
 
 
 def preset(name: Preset) -> TrainConfig:
-    """`sound` is the default, which the demo models use. `paper` is the letter of equations 1 to 6, for comparisons.
+    """`sound` is the default, which the demo models use; with `filled`, missing normals of pockets are replaced too.
+
+    `paper` is the letter of equations 1 to 6, for comparisons.
 
     As printed, `paper` rebuilds colour tokens alone: a defect that leaves the colour picture unchanged (a shallow dent)
     cannot raise its map. Its L_p has the printed sign, which ends with one prototype in use; `lp_sign="corrected"` is
@@ -155,6 +160,8 @@ def preset(name: Preset) -> TrainConfig:
     sound = TrainConfig()
     if name == "sound":
         return sound
+    if name == "filled":
+        return dataclasses.replace(sound, network=dataclasses.replace(sound.network, fill_unseen=True))
     networks: dict[str, dict[str, Any]] = {
         "rgb_only": {"inputs": "rgb"},
         "normals_only": {"inputs": "normals"},

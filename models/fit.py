@@ -83,6 +83,8 @@ def fit_network(
     The weights go on from `checkpoint`, where it has a state; all else is computed anew, and comes out the same.
     """
     network.region.fill.copy_(mean_of_parts(items, inputs))
+    if network.unseen is not None:
+        network.unseen.fit(_normals_of(network, items, inputs, progress))
     features, view_index = cache_features(network, items, inputs, progress, group)
     moments = TokenMoments.empty(network.bank.responses)
     drawn = np.random.default_rng(config.seed).permutation(len(features))
@@ -91,7 +93,7 @@ def fit_network(
     network.whitening = moments.whitening(config.encoder)
     if network.gauss is not None:
         progress("second branch", 0.0)
-        network.gauss.fit(features, view_index, network.region.neighbours())
+        network.gauss.fit(features, view_index, network.region.neighbours(), network.doubt())
     if network.near is not None:
         network.near.fit(_seen(network, items, inputs, progress))
     tokens = whitened(network, features)
@@ -135,6 +137,16 @@ def cache_features(
             progress("tokens", (n + 1) / len(items))
     view_index = torch.tensor(index)
     return as_others(torch.cat(cached), torch.stack(seen), view_index), view_index
+
+
+def _normals_of(
+    network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, progress: Progress
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Each item's normals as the region cuts them, where they count, and the view."""
+    for n, item in enumerate(items):
+        rgb, normals, view, region = inputs.of(item)
+        yield network.region(rgb, normals, region)[1], network.region.cut(region), view
+        progress("unseen normals", (n + 1) / len(items))
 
 
 def _seen(

@@ -15,6 +15,7 @@ from models.place_gauss import PlaceGauss
 from models.reconstruction import Cprn
 from models.region import RegionTokens
 from models.scoring import Scoring
+from models.unseen import UnseenNormals
 
 
 class AnomalyNetwork(nn.Module):
@@ -33,6 +34,9 @@ class AnomalyNetwork(nn.Module):
             )
         self.modalities = 2 if config.network.has_normals else 1
         self.region = RegionTokens(regions, input_size, n_views, stride)
+        size = (self.region.grid[0] * stride, self.region.grid[1] * stride)
+        is_filled = config.network.fill_unseen and config.network.has_normals
+        self.unseen = UnseenNormals(n_views, size) if is_filled else None
         self.bank = FilterBank(config.encoder)
         components = min(config.encoder.components, self.bank.responses)
         self.whitening = Whitening(self.bank.responses, components)
@@ -60,8 +64,17 @@ class AnomalyNetwork(nn.Module):
         third = () if self.near is None else ("rgb_near", "normals_near")[: self.near.encoder.modalities]
         return (*self.cprn.names, *second, *third)
 
+    def doubt(self) -> Tensor | None:
+        """(V, M, N): which share of each place has doubtful normals; None where they are taken as they come."""
+        if self.unseen is None:
+            return None
+        of_normals = self.unseen.doubt(self.region.stride).flatten(1).gather(1, self.region.index)
+        return torch.stack([torch.zeros_like(of_normals), of_normals], dim=1)
+
     def features(self, diffuse_rgb: Tensor, normals: Tensor, view_index: Tensor) -> Tensor:
         """Pictures as `region` cuts them, (B, 3, h, w), and (B,) -> the encoder's (B, 2, N, F), colour first."""
+        if self.unseen is not None:
+            normals = self.unseen(normals, view_index)
         encoded = self.bank(diffuse_rgb, normals)
         return self.region.take(encoded.permute(0, 1, 3, 4, 2), view_index)
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 FLOOR = 0.02  # of the correlation's largest eigenvalue
 LEAST_SPREAD = 0.3  # of a response's median spread over all places: a place that hardly varies shall not dominate
+DOUBTED_SPREAD = 3.0  # the same, added where normals come and go (unseen.py): of 44 parts the next may be the first
 LEAST_UNIT = 1e-3  # of the modality's largest: a response that is constant, as a grey picture's colour, says nothing
 AROUND = 0.5  # of a place's variance is taken from the places around it: sixty parts give a spread to a tenth
 
@@ -43,10 +44,13 @@ class PlaceGauss(nn.Module):
         off = features / self.unit[None, :, None, :] - self.mean[view_index]
         return off * self.sharpness[view_index].float()
 
-    def fit(self, features: Tensor, view_index: Tensor, neighbours: NDArray[np.int64]) -> None:
+    def fit(
+        self, features: Tensor, view_index: Tensor, neighbours: NDArray[np.int64], doubt: Tensor | None = None
+    ) -> None:
         """Learn from good parts' features, (n, M, N, F), and their views (n,); two parts a view at least.
 
-        `neighbours` (V, N, k) are the places around each place, itself included.
+        `neighbours` (V, N, k) are the places around each place, itself included. `doubt` (V, M, N), 0..1, is where
+        responses are less to be trusted than their spread says.
         """
         views = len(self.mean)
         means, variances = [], []
@@ -60,7 +64,8 @@ class PlaceGauss(nn.Module):
         self.unit.copy_(torch.maximum(usual, LEAST_UNIT * usual.amax(dim=1, keepdim=True)).clamp(min=1e-9))
         unit = self.unit[None, :, None, :]
         self.mean.copy_(torch.stack(means) / unit)
-        self.sharpness.copy_((1.0 / torch.sqrt((spread / unit) ** 2 + LEAST_SPREAD**2)).half())
+        least = LEAST_SPREAD if doubt is None else LEAST_SPREAD + DOUBTED_SPREAD * doubt[..., None]
+        self.sharpness.copy_((1.0 / torch.sqrt((spread / unit) ** 2 + least**2)).half())
         self.metric.copy_(self._metric(features, view_index))
 
     def _metric(self, features: Tensor, view_index: Tensor) -> Tensor:

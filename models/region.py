@@ -63,11 +63,16 @@ class RegionTokens(nn.Module):
     def forward(self, diffuse_rgb: Tensor, normals: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, H, W) twice, (B, H, W) of 0 and 1 -> both cut to the box, constant outside the region."""
         top, bottom, left, right = (edge * self.stride for edge in self.box)
-        part = region[:, None, top:bottom, left:right]
+        part = self.cut(region)[:, None]
         around = 1.0 - part
         rgb = diffuse_rgb[:, :, top:bottom, left:right] * part + self.fill[None, :3, None, None] * around
         directions = normals[:, :, top:bottom, left:right] * part + self.fill[None, 3:, None, None] * around
         return rgb, directions
+
+    def cut(self, region: Tensor) -> Tensor:
+        """(B, H, W) -> (B, h, w), its pixels in the box."""
+        top, bottom, left, right = (edge * self.stride for edge in self.box)
+        return region[:, top:bottom, left:right]
 
     def take(self, tokens: Tensor, view_index: Tensor) -> Tensor:
         """(B, M, h, w, C) on the box's grid -> (B, M, N, C), each view's tokens."""

@@ -21,6 +21,17 @@ AddressOption = Annotated[
 ]
 TakeoverOption = Annotated[bool, typer.Option("--takeover", help="Take the operator's place from whoever has it.")]
 MonoOption = Annotated[bool, typer.Option("--mono", help="Grey pictures, for recipes with a Mono pixel format.")]
+PresetName = Literal[
+    "sound", "filled", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes"
+]
+PresetOption = Annotated[
+    PresetName,
+    typer.Option(
+        "--preset",
+        help="`filled` is for parts with pockets, where normals come and go; `paper` is the letter of the paper's "
+        "equations 1 to 6, for comparisons: docs/cprn.md.",
+    ),
+]
 
 
 def color_of(mono: bool) -> Literal["rgb", "mono"]:

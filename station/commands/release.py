@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from station.commands.exit_codes import ExitCode
-from station.commands.options import JsonOption
+from station.commands.options import JsonOption, PresetOption
 from station.commands.say import say
 
 RecipeArgument = Annotated[Path, typer.Argument(help="Recipe file; its releases lie in `releases` beside it.")]
@@ -94,10 +94,13 @@ def retrain(
         int, typer.Option(min=0, max=1000, help="As of `station train`: held-out parts to judge under disturbances.")
     ] = 10,
     encoder: Annotated[str | None, typer.Option(help="As of `station train`.")] = None,
+    preset: PresetOption = "sound",
     as_json: JsonOption = False,
 ) -> None:
     """Take people's words into the collection, train the next draft on it, and print which verdicts change."""
     from station.release.retrain import retrain as train_draft
 
-    report = train_draft(recipe, collection, archive, steps=steps, disturbed=disturbed, encoder=encoder)
+    report = train_draft(
+        recipe, collection, archive, steps=steps, disturbed=disturbed, encoder=encoder, preset_name=preset
+    )
     say(report.as_dict(), as_json, report.as_text())

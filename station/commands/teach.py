@@ -6,11 +6,11 @@ The work is `station.teach`; `train` needs torch and `quantise` onnx, which are 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from station.commands.options import ArchiveOption, JsonOption, MonoOption, color_of
+from station.commands.options import ArchiveOption, JsonOption, MonoOption, PresetOption, color_of
 from station.commands.say import progress, say
 from station.errors import BadInput
 
@@ -33,10 +33,7 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps; default: the trainer's.")] = None,
     mono: MonoOption = False,
-    preset: Annotated[
-        Literal["sound", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes"],
-        typer.Option(help="`paper` is the letter of the paper's equations 1 to 6, for comparisons: docs/cprn.md."),
-    ] = "sound",
+    preset: PresetOption = "sound",
     encoder: Annotated[
         str | None,
         typer.Option(

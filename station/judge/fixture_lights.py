@@ -35,6 +35,18 @@ F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class FittedTurn:
+    """How far a lamp would have to have turned along two axes to explain its frame best, and how well that explains it.
+
+    `explained` (0..1) is the share of the squared misfit that goes with the turn: what is left is no turned lamp.
+    """
+
+    x_deg: float
+    y_deg: float
+    explained: float
+
+
+@dataclass(frozen=True, slots=True)
 class LitFrame:
     """One frame as blocks: what explains it, what is `seen`, and what each block may be `allowed` to be off by."""
 
@@ -50,16 +62,27 @@ class LitFrame:
         """What each lamp gives, 1 = its full light."""
         return dict(zip(self.names, map(float, self._solved(self.columns)), strict=False))
 
-    def turned_deg(self, tilts: NDArray[np.float32]) -> tuple[float, float]:
-        """How far the frame's own lamp has turned along two axes, in degrees.
+    def turned(self, tilts: NDArray[np.float32], usual_deg: tuple[float, float] = (0.0, 0.0)) -> FittedTurn:
+        """How far the frame's own lamp has turned.
 
-        `tilts` (2, h, w) are the shares by which its light on each cell grows per degree along either axis.
+        `tilts` (2, h, w) are the shares by which its light on each cell grows per degree along either axis. The misfit
+        is compared with that of a lamp turned by `usual_deg`, which is what good parts seem to do to it.
         """
         tilted = np.stack([_blocks(self.own * tilt)[self.here] / self.filled[self.here] for tilt in tilts])
-        x_on, y_on, x_back, y_back = self._solved(np.concatenate([self.columns, tilted, -tilted]))[-4:]
-        return float(x_on - x_back), float(y_on - y_back)
+        tilted = tilted.astype(np.float64)
+        columns = np.concatenate([self.columns, tilted, -tilted])
+        found, weights = self._fitted(columns)
+        x_on, y_on, x_back, y_back = found[-4:]
+        left = self._misfit(columns, self.seen, weights)
+        usual = self._misfit(self.columns, self.seen - np.asarray(usual_deg) @ tilted, weights)
+        explained = max(0.0, 1.0 - left / usual) if usual > 0 else 0.0
+        return FittedTurn(float(x_on - x_back), float(y_on - y_back), explained)
 
     def _solved(self, columns: F64) -> F64:
+        return self._fitted(columns)[0]
+
+    def _fitted(self, columns: F64) -> tuple[F64, F64]:
+        """The amount of each column, and the weight of each block (n,)."""
         columns, seen = columns / self.allowed, self.seen / self.allowed
         weights = np.ones(len(seen))
         found = np.zeros(len(columns))
@@ -68,7 +91,14 @@ class LitFrame:
             off = np.abs(seen - found @ columns)
             spread = max(1.4826 * float(np.median(off)), LEAST_SPREAD)
             weights = np.minimum(1.0, OUTLIER * spread / np.maximum(off, 1e-12))
-        return found
+        return found, weights
+
+    def _misfit(self, columns: F64, seen: F64, weights: F64) -> float:
+        """What the columns leave of `seen` at best, squared and summed; a block that does not fit counts as one that
+        just does, however bright the thing is that lies there."""
+        columns, seen = columns / self.allowed, seen / self.allowed
+        left = seen - _without_negative(columns, seen, weights) @ columns
+        return float(((weights * left) ** 2).sum())
 
 
 class FixtureLights:
@@ -93,13 +123,6 @@ class FixtureLights:
         """`LitFrame.shares` of one frame; None as for `lit`."""
         frame = self.lit(light, levels, expected)
         return None if frame is None else frame.shares()
-
-    def turned_deg(
-        self, light: str, levels: Levels, expected: Mapping[str, float], tilts: NDArray[np.float32]
-    ) -> tuple[float, float] | None:
-        """`LitFrame.turned_deg` of one frame; None as for `lit`."""
-        frame = self.lit(light, levels, expected)
-        return None if frame is None else frame.turned_deg(tilts)
 
     def lit(self, light: str, levels: Levels, expected: Mapping[str, float]) -> LitFrame | None:
         """The frame that was taken under `light`, ready to be explained.

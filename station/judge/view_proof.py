@@ -157,11 +157,9 @@ class ViewProof:
         place = self._place(pictures[self._diffuse])
         if place is None or not place.likeness >= LEAST_LIKENESS:
             return {}
-        return self._turned(self._lit(pictures, place), pictures[self._diffuse].cell_px)
-
-    def _turned(self, lit: Mapping[str, LitFrame], cell_px: int) -> dict[str, tuple[float, float]]:
-        tilts = self._tilts_for(cell_px)
-        return {name: frame.turned_deg(tilts[name]) for name, frame in lit.items() if name in tilts}
+        tilts = self._tilts_for(pictures[self._diffuse].cell_px)
+        fitted = {name: f.turned(tilts[name]) for name, f in self._lit(pictures, place).items() if name in tilts}
+        return {name: (turn.x_deg, turn.y_deg) for name, turn in fitted.items()}
 
     def _tilts_for(self, cell_px: int) -> dict[str, NDArray[np.float32]]:
         if cell_px not in self._tilts:
@@ -170,14 +168,16 @@ class ViewProof:
         return self._tilts[cell_px]
 
     def _turns(self, lit: Mapping[str, LitFrame], cell_px: int) -> dict[str, Turn]:
-        usual = self._reference.turns
-        if usual is None:
+        if self._reference.turns is None:
             return {}
+        tilts, usual = self._tilts_for(cell_px), dict(zip(self._reference.lights, self._reference.turns, strict=True))
         found = {}
-        for name, (x_deg, y_deg) in self._turned(lit, cell_px).items():
-            usual_x, usual_y, spread = map(float, usual[self._reference.lights.index(name)])
-            if np.isfinite(spread):
-                found[name] = Turn(x_deg - usual_x, y_deg - usual_y, max(spread, LEAST_UNSURE_DEG))
+        for name, frame in lit.items():
+            x_deg, y_deg, spread = map(float, usual[name])
+            if name in tilts and np.isfinite(spread):
+                turn = frame.turned(tilts[name], (x_deg, y_deg))
+                unsure_deg = max(spread, LEAST_UNSURE_DEG)
+                found[name] = Turn(turn.x_deg - x_deg, turn.y_deg - y_deg, unsure_deg, turn.explained)
         return found
 
     def _place(self, picture: FixturePicture) -> Place | None:

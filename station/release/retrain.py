@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from station.archive import Archive, ArchiveNotFound
 from station.collection.folder import Collection, CollectionError
@@ -31,6 +32,9 @@ from station.recipe.releases import (
 from station.release.known_parts import GOOD, KnownPart, Progress, archived_part, collected_tests, judged, recorded
 from station.teach.fit_for_recipe import check_collection
 from station.teach.training import TrainedRecipe, show_progress, train
+
+if TYPE_CHECKING:
+    from station.teach.training import Preset
 
 DRAFT_SUFFIX, DEFECTIVE = ".draft", "defective"
 
@@ -111,7 +115,7 @@ class RetrainReport:
 
 def retrain(
     recipe: Path, collection: Path, archive: Path, *, steps: int | None = None, disturbed: int = 10,
-    encoder: str | None = None, progress: Progress = show_progress,
+    encoder: str | None = None, preset_name: Preset = "sound", progress: Progress = show_progress,
 ) -> RetrainReport:  # fmt: skip
     """Add the parts of the archive's words to the collection, train a draft on it, and judge known parts by both.
 
@@ -130,7 +134,7 @@ def retrain(
     home = home_of(recipe, loaded.recipe.recipe_id)
     before = _judged(known, load_recipe(base), home, progress)  # the recipe itself may be the draft
     draft = draft_of(recipe, loaded)
-    trained = train(None, collection, draft, steps, disturbed=disturbed, encoder=encoder)
+    trained = train(None, collection, draft, steps, preset_name=preset_name, disturbed=disturbed, encoder=encoder)
     after = _judged(known, load_recipe(draft), home, progress)
     changes = tuple((a, b) for a, b in zip(before, after, strict=True) if a.found is not b.found)
     return RetrainReport(draft, _name(base), taught, trained, changes, len(known))

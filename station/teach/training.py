@@ -39,7 +39,7 @@ from station.teach.step_clock import StepClock
 GOOD, CALIBRATE = 60, 60  # parts of a simulated collection, where none is there
 
 if TYPE_CHECKING:
-    from models.config import Preset
+    from models.config import Preset as Preset  # `retrain` names it too
     from models.train import TrainReport
     from station.teach.mislabelled import Suspect
 

@@ -20,7 +20,7 @@ from models.train import train_product
 
 QUICK = TrainConfig(
     encoder=EncoderConfig(sigmas_px=(1.0,), components=8, floor=0.02),
-    network=NetworkConfig(width=16, heads=2, prototypes=3, stages=1),
+    network=NetworkConfig(width=16, heads=2, prototypes=3, stages=1, fill_unseen=True),
     score=ScoreConfig(spread_minimum=0.1),
     steps=4,
     threads=1,

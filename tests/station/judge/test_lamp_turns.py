@@ -82,9 +82,12 @@ def test_a_turned_lamp_is_measured_beside_its_weakness_another_lamp_and_a_bright
     moved = np.array(places[0]) + np.linalg.norm(places[0]) * np.radians(1.0) * (0.8 * level - 0.6 * aside)
     seen = (0.93 * plate * irradiance(moved, points, normal) * scale + 0.03 * levels[2]).astype(np.float32)
     seen[20:26, 50:60] = 0.3
-    found = lamps.turned_deg("A", seen, dict.fromkeys("ABCD", 1.0), tilts)
-    assert found is not None
-    assert np.array(found) / 0.93 == pytest.approx([0.8, -0.6], abs=0.08)
+    frame = lamps.lit("A", seen, dict.fromkeys("ABCD", 1.0))
+    assert frame is not None
+    found = frame.turned(tilts)
+    assert np.array([found.x_deg, found.y_deg]) / 0.93 == pytest.approx([0.8, -0.6], abs=0.08)
+    assert found.explained > 0.5
+    assert frame.turned(tilts, (found.x_deg, found.y_deg)).explained < 0.01, "good parts seem to do the same"
 
 
 def view(name: str, turns: dict[str, Turn], *reasons: Reason, score: float = 0.5) -> ViewResult:
@@ -93,7 +96,7 @@ def view(name: str, turns: dict[str, Turn], *reasons: Reason, score: float = 0.5
 
 
 def test_figures_of_a_view_s_quality_give_the_turns_back() -> None:
-    turns = {"L45": Turn(0.1, -0.2, 0.3), "L135": Turn(1.0, 2.0, 0.1)}
+    turns = {"L45": Turn(0.1, -0.2, 0.3, 0.4), "L135": Turn(1.0, 2.0, 0.1, 0.0)}
     assert turns_of({**figures_of(turns), "fixture_moved_mm": 0.1}) == turns
 
 
@@ -116,6 +119,7 @@ def test_views_that_agree_on_a_turned_lamp_leave_the_part_undecided_by_its_name(
         ([Turn(2.0, 0.0, 0.1), Turn(-2.0, 0.0, 0.1), Turn(0.0, 2.5, 0.1)], "views that contradict each other"),
         ([Turn(0.4, 0.3, 0.1)] * 5, "within the tolerance"),
         ([Turn(0.0, 0.0, 0.1)] * 4 + [Turn(1.5, 0.0, 0.8)], "an unsure view counts less"),
+        ([Turn(1.5, 0.0, 0.1, explained=0.1)] * 5, "a turn explains little of what is odd"),
     ],
 )
 def test_no_lamp_is_blamed_without_proof(turns: list[Turn], why: str) -> None:
