@@ -21,7 +21,8 @@ def main() -> None:
     compile_kernels()
     compile_board_kernels()
     near = lights_for(load_recipe(DEMO_RECIPES / "connector.yaml", need_model=False))
-    far = DirectionalLights(tuple("abcd"), np.eye(4, 3), np.ones(4))
+    slanted = ((0.6, 0.0, 0.8), (-0.6, 0.0, 0.8), (0.0, 0.6, 0.8), (0.0, -0.6, 0.8))
+    far = DirectionalLights(tuple("abcd"), np.array(slanted), np.ones(4))
     for lights in (near, far):
         for packed in (False, True):
             warm_up(lights, packed=packed)
