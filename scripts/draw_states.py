@@ -36,9 +36,9 @@ RULES = f"""
 - **Skip to verdict** judges what was seen: UNDECIDED with the reason *skipped*, unless a complete view FAILs.
 - Once the last view is over, pause and retake are refused with "{ALL_TAKEN}", and skip to verdict
   changes nothing.
-- **A second look** at a view that exposure or coverage alone leaves undecided, where the recipe has a `re_look` block:
-  after the last view, within its takt, before the part is free ([proofs.md](proofs.md)). It cannot be paused; a stop
-  keeps it from beginning, and an abort ends it at once.
+- **A second look** at a view that exposure or coverage alone leaves undecided, where the recipe has a `re_look` block,
+  comes after the last view, within its takt, before the part is free ([proofs.md](proofs.md)). It cannot be paused; a
+  stop keeps it from beginning, and an abort ends it at once.
 - **Abort** latches the stop signal, holds the arm, switches the lights off, lets the job end as UNDECIDED, and enters
   Halted, from where only homing leads on. **Halt** does the same from every state, and closes the devices.
 - A frame that disagrees with its proof (its id, its time against its trigger or its light, its exposure, its size) or
