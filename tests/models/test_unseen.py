@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from models.config import TrainConfig, preset
+from models.place_gauss import PlaceGauss
 from models.unseen import UnseenNormals, without_holes
 
 SIZE = (48, 72)
@@ -53,6 +55,19 @@ def test_a_normal_that_is_shown_where_good_parts_show_some_is_kept() -> None:
     bent = _plane()
     bent[:, :, 34:36, 12:28] = torch.tensor([0.0, 0.6, 0.8])[None, :, None, None]
     assert torch.equal(_fitted()(bent, VIEW)[:, :, 34:36], bent[:, :, 34:36])
+
+
+def test_a_doubtful_place_counts_less() -> None:
+    """Issue 17: what 44 good parts had not shown yet lay at seven times the limit."""
+    torch.manual_seed(0)
+    features, view = torch.randn(20, 1, 4, 5), torch.zeros(20, dtype=torch.int64)
+    alone = np.arange(4)[None, :, None]
+    odd = torch.full((1, 1, 4, 5), 6.0)
+    sure, doubted = PlaceGauss(1, 1, 4, 5), PlaceGauss(1, 1, 4, 5)
+    sure.fit(features, view, alone)
+    doubted.fit(features, view, alone, torch.tensor([[[1.0, 0.0, 0.0, 0.0]]]))
+    ratio = (doubted(odd, VIEW) / sure(odd, VIEW))[0, 0]
+    assert ratio[0] < 0.5 * ratio[1:].min()
 
 
 def test_the_preset_fills_and_no_other_does() -> None:
