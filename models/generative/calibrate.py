@@ -9,14 +9,16 @@ import torch
 from numpy.typing import NDArray
 
 from models.depth_views import DepthView, centred
-from models.generative.depth_model import DepthModel
+from models.generative.depth_model import DepthNetwork
+from models.generative.draws import samples_px
 from models.generative.patches import Batch, PatchSource, Units, target_px
+from models.generative.slopes import SlopeModel
 from models.generative.spread import Drawn, Spread, fit_spread
 
 BATCH = 16
 
 
-def calibrate(model: DepthModel, units: Units, source: PatchSource, seed: Sequence[int]) -> Spread:
+def calibrate(model: DepthNetwork, units: Units, source: PatchSource, seed: Sequence[int]) -> Spread:
     """Draw samples for held-out patches and fit the spread to them."""
     config = model.config
     model.eval()
@@ -32,10 +34,13 @@ def calibrate(model: DepthModel, units: Units, source: PatchSource, seed: Sequen
 
 
 def draw_patches(
-    model: DepthModel, units: Units, patches: Sequence[tuple[str, DepthView]], steps: int, samples: int,
+    model: DepthNetwork, units: Units, patches: Sequence[tuple[str, DepthView]], steps: int, samples: int,
     generator: torch.Generator,
 ) -> list[Drawn]:  # fmt: skip
     """Mean and spread of `samples` draws for each patch, with the name of its part."""
+    if isinstance(model, SlopeModel):
+        found = [np.stack([*samples_px(model, units, view, steps, samples, seed=0)]) for _, view in patches]
+        return [_drawn(part, view, of_view, model) for (part, view), of_view in zip(patches, found, strict=True)]
     batch = Batch.of([view for _, view in patches], units, model.config)
     with torch.no_grad():
         heights = [model.draw(batch.picture, batch.geometry, steps, generator)[:, 0].numpy() for _ in range(samples)]
@@ -43,7 +48,7 @@ def draw_patches(
     return [_drawn(part, view, stack[:, n], model) for n, (part, view) in enumerate(patches)]
 
 
-def _drawn(part: str, view: DepthView, samples: NDArray[np.float32], model: DepthModel) -> Drawn:
+def _drawn(part: str, view: DepthView, samples: NDArray[np.float32], model: DepthNetwork) -> Drawn:
     level = np.stack([centred(sample, view.valid) for sample in samples])
     std = level.std(axis=0, ddof=min(1, len(samples) - 1))
     return Drawn(

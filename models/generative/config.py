@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 Form = Literal["residual", "literal"]
 FORMS: tuple[Form, ...] = ("residual", "literal")
+Head = Literal["diffusion", "slopes"]
+HEADS: tuple[Head, ...] = ("diffusion", "slopes")
 LATENT_STRIDE = 4  # pixels for each cell of the latent
 COARSEST_STRIDE = 8  # of the lowest level; a patch's side is a multiple of it
 
@@ -21,7 +23,8 @@ class DepthConfig:
     """Everything that training needs besides the data. `heads` divides both widths, and 8 divides all widths."""
 
     form: Form = "residual"  # literal: depth from scratch, without the integrated height (the paper's)
-    patch_px: int = 64  # side of what the network sees at once
+    head: Head = "diffusion"  # the paper's; slopes: one regression of what the normals miss (slopes.py), residual alone
+    patch_px: int = 64  # side of what the network sees at once in training; the slopes head then takes any size
     levels: int = 400  # T of A1
     predict: Literal["velocity", "noise"] = "velocity"  # A2 is printed for the noise
     latent_channels: int = 4
@@ -29,6 +32,7 @@ class DepthConfig:
     decoder_width: int = 16  # of the decoder at full size; twice that at 1/4
     heads: int = 3
     prototypes: int = 8  # M of the UCP, at each level
+    slope_widths: tuple[int, ...] = (24, 48, 72, 96)  # of the slopes head, at 1/2, 1/4, 1/8 and 1/16 of the size
     guided_decoder: bool = True  # the decoder sees picture and normals at full size; printed: the latent alone
     joined_input: bool = True  # the U-Net's input also gets the finest features, place by place; printed: attention
     gate: Literal["centred", "printed"] = "centred"  # A6
@@ -53,22 +57,34 @@ class DepthConfig:
 
     @property
     def geometry_channels(self) -> int:
-        """Normals and mask; for the residual form also the integrated height and its reliability."""
-        return 6 if self.form == "residual" else 4
+        """Normals and mask; for the residual form also its reliability and the integrated height, or slopes."""
+        if self.form == "literal":
+            return 4
+        return 6 if self.head == "diffusion" else 9
+
+    @property
+    def multiple_px(self) -> int:
+        """What the sides of a patch or view are multiples of."""
+        return COARSEST_STRIDE if self.head == "diffusion" else 2 ** len(self.slope_widths)
 
     @property
     def autoencoder_steps(self) -> int:
-        """Steps of the first stage; at least one."""
+        """Steps of the first stage of the diffusion head; at least one."""
         return max(1, round(self.steps * self.autoencoder_share))
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> DepthConfig:
         """Reads what `to_dict` wrote."""
-        return cls(**{**raw, "widths": tuple(raw["widths"])})
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; they stand in the model file under `config`."""
         return dataclasses.asdict(self)
+
+
+def config_of_head(head: Head) -> DepthConfig:
+    """The default of a head; slopes sees larger patches, since shadows of high steps are long."""
+    return DepthConfig() if head == "diffusion" else DepthConfig(head="slopes", patch_px=96, batch=8)
 
 
 def printed(form: Form = "literal") -> DepthConfig:

@@ -16,6 +16,7 @@ from models.generative.conditioner import HierarchicalConditioner
 from models.generative.config import LATENT_STRIDE, DepthConfig
 from models.generative.diffusion import Diffusion
 from models.generative.patches import Units
+from models.generative.slopes import SlopeModel
 from models.generative.spread import Spread
 from models.generative.unet import DenoisingUnet
 
@@ -60,6 +61,14 @@ class DepthModel(nn.Module):
         return self.decoded(self.diffusion.sample(lambda x, t: self.unet(x, t, given), noise, steps), picture, geometry)
 
 
+DepthNetwork = DepthModel | SlopeModel
+
+
+def network_of(config: DepthConfig) -> DepthNetwork:
+    """Untrained networks by the head that the settings name."""
+    return SlopeModel(config) if config.head == "slopes" else DepthModel(config)
+
+
 def _cells(per_channel: Tensor) -> Tensor:
     return per_channel[None, :, None, None]
 
@@ -68,7 +77,7 @@ def _cells(per_channel: Tensor) -> Tensor:
 class TrainedDepth:
     """A model and what is known of it."""
 
-    model: DepthModel
+    model: DepthNetwork
     units: Units
     spread: Spread
     facts: dict[str, Any]  # of its training, for people: losses, seconds, data
@@ -115,7 +124,7 @@ def load_depth_model(path: Path) -> TrainedDepth:
     """Read a file that `train_depth` wrote. Raises DepthModelError."""
     content = read_torch(path)
     try:
-        model = DepthModel(DepthConfig.from_dict(content["config"]))
+        model = network_of(DepthConfig.from_dict(content["config"]))
         model.load_state_dict(content["weights"])
         units, spread = Units(**content["units"]), Spread.from_dict(content["spread"])
         facts = dict(content["facts"])

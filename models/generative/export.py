@@ -77,13 +77,15 @@ def export_depth(trained: TrainedDepth, folder: Path) -> DepthParity:
     Raises DepthModelError where onnxruntime differs from torch, and then leaves no description behind, so that nothing
     takes the folder for a model.
     """
+    model = trained.model.eval()
+    if not isinstance(model, DepthModel):
+        raise DepthModelError("the slopes head is not exported: its integral is a transform of the view's own size")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESCRIPTION).unlink(missing_ok=True)
-    model = trained.model.eval()
     wrapped = {"conditioner": _Conditioner(model), "denoiser": _Denoiser(model), "decoder": _Decoder(model)}
     given = _arguments(model)
     found = {name: _exported(graph, given[name], folder / f"{name}.onnx", name) for name, graph in wrapped.items()}
-    (folder / DESCRIPTION).write_text(json.dumps(_description(trained), indent=1) + "\n", encoding="utf-8")
+    (folder / DESCRIPTION).write_text(json.dumps(_description(trained, model), indent=1) + "\n", encoding="utf-8")
     return DepthParity(**found)
 
 
@@ -137,13 +139,13 @@ def _exported(graph: nn.Module, arguments: tuple[Tensor, ...], path: Path, name:
     return largest
 
 
-def _description(trained: TrainedDepth) -> dict[str, Any]:
-    config: DepthConfig = trained.model.config
+def _description(trained: TrainedDepth, model: DepthModel) -> dict[str, Any]:
+    config: DepthConfig = model.config
     return {
         "config": config.to_dict(),
         "units": asdict(trained.units),
         "spread": trained.spread.to_dict(),
         "facts": trained.facts,
-        "alpha_bar": [float(a) for a in trained.model.diffusion.alpha_bar],
+        "alpha_bar": [float(a) for a in model.diffusion.alpha_bar],
         "sides_are_multiples_of": COARSEST_STRIDE,
     }

@@ -35,13 +35,13 @@ class Batch:
     """B patches; heights are in the model's unit."""
 
     picture: Tensor  # (B, 3, H, W) square roots, 0..1
-    geometry: Tensor  # (B, G, H, W) normals and mask; for the residual form integrated height and reliability
+    geometry: Tensor  # (B, G, H, W) normals and mask; for the residual form more, by its head
     height: Tensor  # (B, 1, H, W) what shall be predicted, mean 0 over `valid`
     valid: Tensor  # (B, 1, H, W) 0 or 1
 
     @classmethod
     def of(cls, views: Sequence[DepthView], units: Units, config: DepthConfig) -> Batch:
-        """Views of one size, whose sides are multiples of 8."""
+        """Views of one size, whose sides are multiples of `config.multiple_px`."""
         picture, geometry = zip(*(inputs_of(view, units, config) for view in views), strict=True)
         height = np.stack([target_px(view, config) / np.float32(units.height_px) for view in views])[:, None]
         valid = np.stack([view.valid for view in views])[:, None].astype(np.float32)
@@ -51,10 +51,30 @@ class Batch:
 def inputs_of(view: DepthView, units: Units, config: DepthConfig) -> tuple[F32, F32]:
     """(3, H, W) and (G, H, W): the two modalities as the network takes them."""
     maps = [view.normals[0], view.normals[1], view.normals[2], view.mask.astype(np.float32)]
-    if config.form == "residual":
+    if config.head == "slopes":
+        maps += [view.reliability, *slope_maps(view)]
+    elif config.form == "residual":
         maps += [view.integrated / np.float32(view.pixel_mm * units.integrated_px), view.reliability]
     picture: F32 = np.sqrt(np.clip(view.picture, 0, 1)).astype(np.float32)
     return picture, np.asarray(np.stack(maps), np.float32)
+
+
+def slope_maps(view: DepthView) -> list[F32]:
+    """Four of (H, W): slopes from each pixel to the next, right and down, then what integration made of them, less them.
+
+    Where surfaces do not join, slopes contradict each other around a step, and integration smears what is left: the
+    second pair shows where. Inverse hyperbolic sines, since walls are steep; 0 in the last column or row.
+    """
+    seen = view.mask
+    n_z = np.where(seen, view.normals[2], np.float32(1))
+    right, down = -view.normals[0] / n_z * seen, view.normals[1] / n_z * seen
+    height = view.integrated / np.float32(view.pixel_mm)
+    slopes = [np.zeros(view.shape, np.float32) for _ in range(4)]
+    slopes[0][:, :-1] = (right[:, 1:] + right[:, :-1]) / 2
+    slopes[1][:-1] = (down[1:] + down[:-1]) / 2
+    slopes[2][:, :-1] = np.diff(height, axis=1) - slopes[0][:, :-1]
+    slopes[3][:-1] = np.diff(height, axis=0) - slopes[1][:-1]
+    return [np.asarray(np.arcsinh(slope), np.float32) for slope in slopes]
 
 
 def target_px(view: DepthView, config: DepthConfig) -> F32:
@@ -114,9 +134,12 @@ class PatchSource:
         return view
 
 
-def padded(view: DepthView, side: int) -> DepthView:
-    """The view, at least `side` in both directions: what is added on the right and below is unobserved."""
-    add = [max(0, side - size) for size in view.shape]
+def padded(view: DepthView, side: int, multiple: int = 1) -> DepthView:
+    """The view, at least `side` in both directions and a multiple of `multiple`.
+
+    What is added on the right and below is unobserved.
+    """
+    add = [max(0, side - size) or -size % multiple for size in view.shape]
     if not any(add):
         return view
     maps = {}
@@ -129,7 +152,7 @@ def padded(view: DepthView, side: int) -> DepthView:
 
 
 def turn(view: DepthView, which: int) -> DepthView:
-    """One of the eight symmetries of a square view; normals (x right, y up) turn with the picture.
+    """One of the eight symmetries of a square; a view is H x W or W x H afterwards, and normals (x right, y up) turn with the picture.
 
     The lamps stand in a ring, so a turned view is a view that might have been taken.
     """
@@ -144,6 +167,17 @@ def turn(view: DepthView, which: int) -> DepthView:
         maps = {name: values.swapaxes(-1, -2) for name, values in maps.items()}
         maps["normals"] = maps["normals"][[1, 0, 2]] * _signs(-1, -1)
     return DepthView(**{name: np.ascontiguousarray(values) for name, values in maps.items()}, pixel_mm=view.pixel_mm)
+
+
+def unturned(height: F32, which: int) -> F32:
+    """A map (H, W) of a view that `turn` turned so, in the order of the view before it."""
+    if which & 4:
+        height = height.swapaxes(-1, -2)
+    if which & 2:
+        height = height[..., ::-1, :]
+    if which & 1:
+        height = height[..., ::-1]
+    return np.ascontiguousarray(height)
 
 
 def _signs(x: int, y: int) -> F32:

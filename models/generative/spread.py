@@ -18,7 +18,7 @@ from models.depth_views import F32, Bools, centred
 
 PROMISED = 0.95
 SIGMAS = 1.959964  # of a normal distribution around `PROMISED`
-SHRINK_SPREADS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+SHRINK_SPREADS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 SHRINK_FLOORS = (0.0, 0.05, 0.1, 0.2, 0.4)  # shares of the samples' root mean square
 SPREAD_FLOORS = (0.1, 0.2, 0.5, 1.0, 2.0)  # shares of the spread's root mean square
 FEWEST_PIXELS = 200
@@ -130,7 +130,8 @@ def _fields(spread: Spread) -> dict[str, Any]:
 def _shrinkage(drawn: Sequence[Drawn]) -> tuple[float, float]:
     """k and f with the smallest mean ratio to integration's error: on smooth, step and unobserved pixels alike.
 
-    The squared error of all pixels would be that of the steps alone.
+    The squared error of all pixels would be that of the steps alone. Smooth regions shall not become worse: while any
+    pair keeps their ratio at 1 or below, the others are not chosen.
     """
     squares = np.concatenate([np.zeros(1), *(d.mean[d.valid] ** 2 for d in drawn)])
     rms = float(np.sqrt(squares.mean(dtype=np.float64)))
@@ -140,17 +141,18 @@ def _shrinkage(drawn: Sequence[Drawn]) -> tuple[float, float]:
         [d.valid & ~d.observed for d in drawn],
     ]
 
-    def ratio(k: float, f: float) -> float:
+    def ratios(k: float, f: float) -> tuple[bool, float]:
         errors = [_error(d, k, f) for d in drawn]
-        found = []
-        for masks in regions:
+        found, harms = [], False
+        for n, masks in enumerate(regions):
             before = sum(float((d.true[m] ** 2).sum()) for d, m in zip(drawn, masks, strict=True))
             after = sum(float((e[m] ** 2).sum()) for e, m in zip(errors, masks, strict=True))
             if before > 0:
                 found.append(np.sqrt(after / before))
-        return float(np.mean(found)) if found else 0.0
+                harms = harms or (n == 0 and after > before)
+        return harms, float(np.mean(found)) if found else 0.0
 
-    return min(((k, share * rms) for k in SHRINK_SPREADS for share in SHRINK_FLOORS), key=lambda kf: ratio(*kf))
+    return min(((k, share * rms) for k in SHRINK_SPREADS for share in SHRINK_FLOORS), key=lambda kf: ratios(*kf))
 
 
 def _error(d: Drawn, k: float, f: float) -> F32:

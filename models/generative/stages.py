@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
@@ -54,8 +54,8 @@ class AutoencoderStage:
         self._model, self._source, self._units, self._steps = model, source, units, steps
         self._config = config = model.config
         self._discriminator = PatchDiscriminator()
-        self._optimiser = _adam([model.encoder, model.decoder], config)
-        self._opponent = _adam([self._discriminator], config)
+        self._optimiser = adam([model.encoder, model.decoder], config)
+        self._opponent = adam([self._discriminator], config)
 
     def begin(self) -> None:
         """Nothing has to be measured first."""
@@ -124,7 +124,7 @@ class DiffusionStage:
 
     def __init__(self, model: DepthModel, source: PatchSource, units: Units, steps: int) -> None:
         self._model, self._source, self._units, self._steps = model, source, units, steps
-        self._optimiser = _adam([model.unet, model.conditioner], model.config)
+        self._optimiser = adam([model.unet, model.conditioner], model.config)
         self._average = copy.deepcopy(nn.ModuleList([model.unet, model.conditioner]))
 
     def begin(self) -> None:
@@ -145,14 +145,8 @@ class DiffusionStage:
         predicted = model.unet(x_t, t, model.conditioner(batch.picture, batch.geometry))
         loss = L_diffusion(model.diffusion.target(x_0, epsilon, t), predicted)  # (A2)
         descend(loss, self._optimiser, config)
-        self._follow(min(config.average_decay, (1 + n) / (10 + n)))
+        follow(self._average, nn.ModuleList([model.unet, model.conditioner]), n, config)
         return {"noise": float(loss.detach())}
-
-    def _follow(self, decay: float) -> None:
-        with torch.no_grad():
-            now = nn.ModuleList([self._model.unet, self._model.conditioner]).parameters()
-            for average, value in zip(self._average.parameters(), now, strict=True):
-                average.lerp_(value, 1 - decay)
 
     def finish(self) -> None:
         """The averaged weights take the place of the last ones."""
@@ -173,6 +167,14 @@ class DiffusionStage:
         self._model.load_state_dict(content["model"])
         self._average.load_state_dict(content["average"])
         self._optimiser.load_state_dict(content["optimisers"][0])
+
+
+def follow(average: nn.Module, now: nn.Module, n: int, config: DepthConfig) -> None:
+    """The averaged weights after the n-th step; they forget the beginning faster."""
+    decay = min(config.average_decay, (1 + n) / (10 + n))
+    with torch.no_grad():
+        for kept, value in zip(average.parameters(), now.parameters(), strict=True):
+            kept.lerp_(value, 1 - decay)
 
 
 def draw(source: PatchSource, units: Units, config: DepthConfig, kind: int, n: int) -> Batch:
@@ -198,7 +200,8 @@ def _parameters(optimiser: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
         yield from group["params"]
 
 
-def _adam(networks: list[nn.Module], config: DepthConfig) -> torch.optim.Optimizer:
+def adam(networks: Sequence[nn.Module], config: DepthConfig) -> torch.optim.Optimizer:
+    """AdamW over these networks."""
     parameters = chain.from_iterable(network.parameters() for network in networks)
     return torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
 

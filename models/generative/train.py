@@ -1,5 +1,7 @@
 """Training in two stages: the latent with its decoder (A3, A4), then the U-Net with its conditioner (A1, A2, A5, A6).
 
+The slopes head has one stage of its own.
+
 Every step draws its patches and its noise from the seed and its own number, so a run that was killed goes on as if it
 had not been: the state on disk is networks, optimisers and the number of the next step.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,8 +19,10 @@ import torch
 from models.depth_views import DepthDataError, DepthIndex, DepthItem, read_index
 from models.generative.calibrate import calibrate
 from models.generative.config import FORMS, DepthConfig, Form
-from models.generative.depth_model import DepthModel, TrainedDepth
+from models.generative.depth_model import DepthNetwork, TrainedDepth, network_of
 from models.generative.patches import PatchSource, Units, measure_units
+from models.generative.slope_stage import SlopeStage
+from models.generative.slopes import SlopeModel
 from models.generative.stages import AutoencoderStage, DiffusionStage, Stage
 from models.generative.state import TrainingState, clear_state, read_state, state_file
 
@@ -53,7 +58,7 @@ def train_depth(
     training, held_out = split(index)
     source = PatchSource(index, training, config.patch_px)
     units = measure_units(source.draw((seed, UNITS_DRAW), UNIT_PATCHES, turned=False), config)
-    model = DepthModel(config)
+    model = network_of(config)
     state = TrainingState(fingerprint(data, config))
     if resume and state_file(out).is_file():
         state = read_state(out, state.fingerprint)
@@ -88,6 +93,8 @@ def settings(form: str, seed: int, steps: int, config: DepthConfig | None) -> De
     if steps < 2:
         raise DepthDataError(f"steps: found {steps}, and each of the two stages needs one at least: give 2 or more")
     raw = (config or DepthConfig()).to_dict()
+    if raw["head"] == "slopes" and form != "residual":
+        raise DepthDataError("the slopes head gives what integration misses: use the form residual")
     return DepthConfig.from_dict({**raw, "form": known[form], "seed": seed, "steps": steps})
 
 
@@ -109,17 +116,14 @@ def fingerprint(data: Path, config: DepthConfig) -> dict[str, str]:
 
 
 def _run(
-    model: DepthModel, source: PatchSource, units: Units, state: TrainingState, out: Path, report: Report
+    model: DepthNetwork, source: PatchSource, units: Units, state: TrainingState, out: Path, report: Report
 ) -> dict[str, float]:
-    """Both stages from the state's step to the end; the last loss of each kind."""
-    config = model.config
-    clock = _Clock(config.steps, state, report)
-    first, last = config.autoencoder_steps, config.steps
-    kinds: tuple[Callable[..., Stage], ...] = (AutoencoderStage, DiffusionStage)
-    for number, (kind, begin, end) in enumerate(zip(kinds, (0, first), (first, last), strict=True)):
+    """All stages from the state's step to the end; the last loss of each kind."""
+    clock = _Clock(model.config.steps, state, report)
+    for number, (make, begin, end) in enumerate(_stages(model)):
         if state.step >= end:
             continue
-        stage = kind(model, source, units, end - begin)
+        stage = make(source, units, end - begin)
         if state.stage == number and state.content:
             stage.load(state.content)
         elif state.content:
@@ -139,6 +143,15 @@ def _run(
     if state.content:
         model.load_state_dict(state.content["model"])
     return dict(state.losses)
+
+
+def _stages(model: DepthNetwork) -> list[tuple[Callable[[PatchSource, Units, int], Stage], int, int]]:
+    """How each stage is made, its first step and the one after its last."""
+    last = model.config.steps
+    if isinstance(model, SlopeModel):
+        return [(partial(SlopeStage, model), 0, last)]
+    first = model.config.autoencoder_steps
+    return [(partial(AutoencoderStage, model), 0, first), (partial(DiffusionStage, model), first, last)]
 
 
 class _Clock:

@@ -62,8 +62,8 @@ def depth_data(
     train: Annotated[int, typer.Option(min=0, help="Random reliefs to train on.")] = 400,
     calibrate: Annotated[int, typer.Option(min=0, help="Reliefs held out for the spread.")] = 40,
     test: Annotated[int, typer.Option(min=0, help="Reliefs to test on.")] = 40,
-    size: Annotated[int, typer.Option(min=16, max=256, help="Of a patch, in pixels.")] = 64,
-    side: Annotated[int, typer.Option(min=1, max=8, help="Patches along and across a relief.")] = 2,
+    size: Annotated[int, typer.Option(min=16, max=256, help="Of a patch, in pixels.")] = 128,
+    side: Annotated[int, typer.Option(min=1, max=8, help="Patches along and across a relief.")] = 1,
     seed: SeedOption = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default: the cores.")] = None,
     as_json: JsonOption = False,
@@ -89,6 +89,10 @@ def depth_train(
         Literal["residual", "literal"],
         typer.Option(help="residual: what integration misses; literal: depth from scratch, as the paper has it."),
     ] = "residual",
+    head: Annotated[
+        Literal["diffusion", "slopes"],
+        typer.Option(help="diffusion: the paper's; slopes: one regression of what the normals miss, residual alone."),
+    ] = "diffusion",
     steps: Annotated[int, typer.Option(min=2, help="Training steps.")] = 4000,
     seed: SeedOption = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run ended.")] = False,
@@ -97,8 +101,8 @@ def depth_train(
     """Train the generative depth model (extra `generative`); the same seed gives the same model."""
     from station.depth.model_half import train_depth
 
-    train_depth(data, out, form, seed, steps, resume, progress)
-    say({"model": str(out), "form": form}, as_json, f"{out}: trained, form {form}")
+    train_depth(data, out, form, head, seed, steps, resume, progress)
+    say({"model": str(out), "form": form, "head": head}, as_json, f"{out}: trained, form {form}, head {head}")
 
 
 @depth_app.command("sheet")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from drivers.protocols import Frame
 from drivers.simulated.scene.head import DIRECTIONAL_CHANNELS, SLANT_DEG, position
-from drivers.simulated.scene.reliefs import RELIEF_KINDS, draw_relief, photographed
+from drivers.simulated.scene.reliefs import PART, SHAPES, draw_relief, photographed
 from drivers.simulated.scene.reliefs.photographs import FINE
 from models.depth_views import DepthView
 from station.depth.measured import DepthTruth, depth_view
@@ -17,7 +17,7 @@ from station.photometric_stereo.lights import DirectionalLights
 from station.photometric_stereo.settings import SolverSettings
 from station.photometric_stereo.solve import PhotometricStereo
 
-PIXEL_MM = 0.082  # that of the rig at a binning of 8
+PIXEL_MM = (0.06, 0.18)  # of a relief, between these; the rig has 0.082 at a binning of 8, and twice that at 16
 MARGIN_PX = 24  # around the patches of a relief: what lies beyond throws no shadow
 NOISY_LIGHTS_DEG = 0.5  # how far a light stands from where the solver takes it to be
 FOUR = slice(1, None, 2)  # every second light of the ring
@@ -28,8 +28,8 @@ SHARE_OF_FOUR = 0.5  # of the reliefs: under four lights two shadows leave a pix
 class ReliefPatches:
     """How one relief is cut: `side` patches along and across, each of `size_px`."""
 
-    size_px: int = 64
-    side: int = 2
+    size_px: int = 128
+    side: int = 1
 
     @property
     def relief_px(self) -> int:
@@ -44,14 +44,15 @@ def ring_directions() -> NDArray[np.float64]:
 
 
 def relief_kind(seed: int) -> str:
-    """The kinds in turn."""
-    return RELIEF_KINDS[seed % len(RELIEF_KINDS)]
+    """A whole part every other time, and the single shapes in turn between them."""
+    return PART if seed % 2 else SHAPES[seed // 2 % len(SHAPES)]
 
 
 def relief_view(seed: int, size_px: int) -> DepthView:
     """A whole relief of size_px x size_px; everything that is random follows from the seed."""
     rng = np.random.default_rng([seed, 71])
-    relief = draw_relief(relief_kind(seed), seed, size_px * FINE, PIXEL_MM / FINE)
+    pixel_mm = float(np.exp(rng.uniform(*np.log(PIXEL_MM))))
+    relief = draw_relief(relief_kind(seed), seed, size_px * FINE, pixel_mm / FINE)
     lit = FOUR if rng.uniform() < SHARE_OF_FOUR else slice(None)
     nominal, names = ring_directions()[lit], tuple(map(str, DIRECTIONAL_CHANNELS))[lit]
     shot = photographed(relief, _as_mounted(nominal, rng), seed, binning=int(rng.integers(2, 9)))

@@ -16,7 +16,8 @@ from station.errors import BadInput
 F32 = NDArray[np.float32]
 Form = Literal["residual", "literal"]
 Method = Literal["integrate", "generate", "residual"]
-SAMPLE, TRAIN = "models.generative.sample", "models.generative.train"
+Head = Literal["diffusion", "slopes"]
+SAMPLE, TRAIN, CONFIG = "models.generative.sample", "models.generative.train", "models.generative.config"
 
 
 def depth_of(view: DepthView, model: Path, method: Method, steps: int, samples: int, seed: int) -> tuple[F32, F32]:
@@ -32,11 +33,11 @@ def depth_of(view: DepthView, model: Path, method: Method, steps: int, samples: 
 
 
 def train_depth(
-    data: Path, out: Path, form: Form, seed: int, steps: int, resume: bool, report: Callable[[str], None]
+    data: Path, out: Path, form: Form, head: Head, seed: int, steps: int, resume: bool, report: Callable[[str], None]
 ) -> None:
     """Train the depth model on a folder of views. Raises BadInput as `depth_of` does, and for a bad folder."""
-    called = _function(TRAIN, "train_depth")
-    _answered(lambda: called(data, out, form, seed, steps, resume, report))
+    called, config_of = _function(TRAIN, "train_depth"), _function(CONFIG, "config_of_head")
+    _answered(lambda: called(data, out, form, seed, steps, resume, report, config_of(head)))
 
 
 def _answered(call: Callable[[], Any]) -> Any:

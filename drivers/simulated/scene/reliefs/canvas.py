@@ -38,8 +38,12 @@ class Canvas:
         self._under, self._floor = (np.full((samples, samples), np.nan) for _ in range(2))
 
     def add(self, z: F64, zx: F64, zy: F64) -> None:
-        """Sum: a tilt, a scratch, a texture. All (H, W): height, and its slopes to the right and up."""
+        """Sum: a tilt, a scratch, a texture. All (H, W): height, and its slopes to the right and up.
+
+        The underside of a bridge and what lies below it go along.
+        """
         self.z, self.zx, self.zy = self.z + z, self.zx + zx, self.zy + zy
+        self._under, self._floor = self._under + z, self._floor + z
 
     def lay(self, inside: Bools, z: F64, zx: F64, zy: F64, colour: Rgb | None) -> None:
         """A body that stands on what is there: it shows where it is the higher one."""
