@@ -60,7 +60,7 @@ def inputs_of(view: DepthView, units: Units, config: DepthConfig) -> tuple[F32, 
 
 
 def slope_maps(view: DepthView) -> list[F32]:
-    """Four of (H, W): slopes from each pixel to the next, right and down, then what integration made of them, less them.
+    """Four of (H, W): slopes to the next pixel, right and down, then what integration made of them, less them.
 
     Where surfaces do not join, slopes contradict each other around a step, and integration smears what is left: the
     second pair shows where. Inverse hyperbolic sines, since walls are steep; 0 in the last column or row.
@@ -152,7 +152,7 @@ def padded(view: DepthView, side: int, multiple: int = 1) -> DepthView:
 
 
 def turn(view: DepthView, which: int) -> DepthView:
-    """One of the eight symmetries of a square; a view is H x W or W x H afterwards, and normals (x right, y up) turn with the picture.
+    """One of the eight symmetries of a square: H x W or W x H afterwards. Normals (x right, y up) turn with the picture.
 
     The lamps stand in a ring, so a turned view is a view that might have been taken.
     """

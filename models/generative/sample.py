@@ -25,9 +25,9 @@ def depth_of(
     """Height and its calibrated standard deviation, (H, W) mm each; mean height 0 over the observed pixels.
 
     `steps` strides of DDIM for each of `samples` draws, or for the slopes head so many turns of the view; the
-    calibration holds for the numbers it was made with, which the model file states. The same seed gives the same result. Between far places of a large view the standard
-    deviation does not hold: it was measured inside of patches. Raises DepthModelError for a file, method or number
-    that cannot be used.
+    calibration holds for the numbers it was made with, which the model file states. The same seed gives the same
+    result. Between far places of a large view the standard deviation does not hold: it was measured inside of patches.
+    Raises DepthModelError for a file, method or number that cannot be used.
     """
     if method not in METHODS:
         raise DepthModelError(f"method {method!r} is unknown: choose {' or '.join(METHODS)}")

@@ -1,8 +1,8 @@
 """The slopes head: one regression of what the normals miss, in place of diffusion. An addition to the paper.
 
-What integration misses is spread over the whole view, but it has a local cause: between two neighbouring pixels the true
-height changes by more than their normals say, at a step, or where no normal was observed. So a network looks at places
-alone, gives that change f = (f_right, f_down) in pixels, and the missing height is the least-squares integral of f:
+What integration misses is spread over the whole view, but its cause is local: between two neighbouring pixels the
+true height changes by more than their normals say, at a step or where no normal was observed. So a network gives that
+change f = (f_right, f_down) in pixels, and the missing height is the least-squares integral of f:
 
     r = argmin sum (r(x+1) - r(x) - f_right)^2 + (r(y+1) - r(y) - f_down)^2,   solved exactly by cosine transforms.
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ FULL_WIDTH = 16  # at full size
 
 
 class Refined(nn.Module):
-    """x + two 3 x 3 convolutions, the second from zero. No norm over places: a patch and a whole view differ in them."""
+    """x + two 3 x 3 convolutions, the second from zero; without a norm over places, in which patch and view differ."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -51,11 +52,9 @@ class SlopeModel(nn.Module):
         self.config = config
         maps, widths = 3 + config.geometry_channels, config.slope_widths
         self.entry = nn.Conv2d(4 * maps, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
         self.inward = nn.ModuleList(Refined(width) for width in widths)
-        self.up = nn.ModuleList(nn.Conv2d(b, a, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.up = nn.ModuleList(nn.Conv2d(b, a, 3, padding=1) for a, b in pairwise(widths))
         self.outward = nn.ModuleList(Refined(width) for width in widths[:-1])
         self.full = nn.Conv2d(widths[0] // 4 + maps, FULL_WIDTH, 3, padding=1)
         self.out = nn.Conv2d(FULL_WIDTH, 2, 3, padding=1)
