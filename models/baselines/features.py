@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +20,9 @@ from models.region import LEAST_INSIDE
 
 OUTSIDE_COLOUR, OUTSIDE_NORMAL = 0.0, (0.0, 0.0, 1.0)  # outside the region, before any filter: as the network has it
 MOST_WHITENING_VIEWS = 100
+
+
+Height = Callable[[Item], NDArray[np.float32]]  # (H, W) of one view, 0 at the part's mean
 
 
 class Encoder(Protocol):
@@ -44,7 +48,7 @@ class GoodTokens:
 
     @property
     def modalities(self) -> int:
-        """M, one or two."""
+        """M, from one to three."""
         return int(self.by_view[0].shape[1])
 
     def drawn(self, modality: int, most: int, seed: int) -> NDArray[np.float32]:
@@ -69,14 +73,16 @@ class Features:
         config: TrainConfig,
         encoder: Encoder | None = None,
         keep: bool = False,
+        height: Height | None = None,
     ) -> None:
-        """`encoder` None is the filter bank of `config.encoder`.
+        """`encoder` None is the filter bank of `config.encoder`; `height` gives a third modality, after the normals.
 
         `keep` keeps the tokens of every item that was asked for, float16, so that several rules on the same features
         encode once: a megabyte a view at 684 x 456 pixels and 30 components.
         """
         self._kept: dict[str, NDArray[np.float16]] | None = {} if keep else None
         self._dataset, self._config = dataset, config
+        self._height = height
         self._encoder: Encoder = FilterBank(config.encoder) if encoder is None else encoder
         self.id = self._encoder.id
         self._regions = dict(zip(dataset.views, regions_of(dataset), strict=True))
@@ -147,6 +153,11 @@ class Features:
         normals[:, outside] = np.array(OUTSIDE_NORMAL, np.float32)[:, None]
         with torch.no_grad():
             found = self._encoder(torch.from_numpy(rgb)[None], torch.from_numpy(normals)[None])
+            if self._height is not None:
+                planes = np.zeros_like(rgb)  # a height is one channel, and takes the normals' place in the encoder
+                planes[0] = np.where(outside, np.float32(0), self._height(item))
+                third = self._encoder(torch.from_numpy(rgb)[None], torch.from_numpy(planes)[None])
+                found = torch.cat([found, third[:, 1:2]], dim=1)
         return np.asarray(found[0].numpy())
 
 

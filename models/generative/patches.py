@@ -152,7 +152,7 @@ def padded(view: DepthView, side: int, multiple: int = 1) -> DepthView:
 
 
 def turn(view: DepthView, which: int) -> DepthView:
-    """One of the eight symmetries of a square: H x W or W x H afterwards. Normals (x right, y up) turn with the picture.
+    """One of the eight symmetries of a square: H x W or W x H then. Normals (x right, y up) turn with the picture.
 
     The lamps stand in a ring, so a turned view is a view that might have been taken.
     """

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from calibration.record import Calibration
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
-from drivers.simulated.scene import DEFAULT_BOUNCES, DIFFUSE_CHANNEL, Scene, ViewTruth, make_part, significant_bits
+from drivers.simulated.scene import (
+    DEFAULT_BOUNCES,
+    DIFFUSE_CHANNEL,
+    Part,
+    Scene,
+    ViewTruth,
+    make_part,
+    significant_bits,
+)
 from drivers.simulated.scene.discontinuities import discontinuities, near_steps
 from models.depth_views import DepthView
 from station.depth.measured import DepthTruth, depth_view
@@ -56,10 +64,21 @@ def simulated_views(
 
     The truth is valid on the part. Raises ValueError for an unknown product or a mesh that is not usable.
     """
-    scene = Scene(make_part(product, seed), seed=SCENE_SEED, threads=threads, bounces=DEFAULT_BOUNCES)
+    part = make_part(product, seed)
+    for name, view, _ in views_of_part(rig, part, views, channels=channels, binning=binning, threads=threads):
+        yield name, view
+
+
+def views_of_part(
+    rig: RigAsDrawn, part: Part, views: Sequence[str] | None = None, *,
+    channels: Sequence[int] = CHANNELS, binning: int = BINNING, threads: int = 2,
+) -> Iterator[tuple[str, DepthView, NDArray[np.bool_]]]:  # fmt: skip
+    """(view, what is measured and true of it, mask of its defect) of one part, which may have a defect."""
+    scene = Scene(part, seed=SCENE_SEED, threads=threads, bounces=DEFAULT_BOUNCES)
     for name, pose in rig.poses.items():
         if views is None or name in views:
-            yield name, _view(rig, scene, pose, channels, binning, seed)
+            truth = scene.truth(pose, binning)
+            yield name, _view(rig, scene, pose, truth, channels, binning), truth.defect_mask
 
 
 def perspective_of(calibration: Calibration, binning: int, plane_height_mm: float) -> Perspective:
@@ -68,9 +87,10 @@ def perspective_of(calibration: Calibration, binning: int, plane_height_mm: floa
     return Perspective(calibration.fx_px / binning, calibration.center_px(binning), distance_mm)
 
 
-def _view(rig: RigAsDrawn, scene: Scene, pose: Pose, channels: Sequence[int], binning: int, seed: int) -> DepthView:
-    truth = scene.truth(pose, binning)
-    calibration = rig.calibration
+def _view(
+    rig: RigAsDrawn, scene: Scene, pose: Pose, truth: ViewTruth, channels: Sequence[int], binning: int
+) -> DepthView:
+    calibration, seed = rig.calibration, scene.part.seed
     height_mm = calibration.working_distance_mm - float(np.median(truth.depth_mm[truth.part_mask]))
     lights = _on_plane(light_model(calibration, channels, binning), height_mm)
     shape = truth.part_mask.shape
