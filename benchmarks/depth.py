@@ -1,10 +1,12 @@
 """Depth against the exact truth, side by side: integration, the literal form, the residual form. All simulated.
 
-    python benchmarks/depth.py [--data FOLDER ...] [--literal MODEL ...] [--residual MODEL ...] [--json]
+    python benchmarks/depth.py [--data FOLDER ...] [--literal MODEL ...] [--residual MODEL ...] [--slopes MODEL ...]
+                               [--json]
 
 `--data` are folders of views with depth; without any, unseen reliefs and parts of six products on which no model was
-trained are made in `--cache` first (minutes to an hour; `--small`: some minutes). A model may be given once for each
-seed it was trained with; their squared errors are then pooled. Heights are compared with their mean difference over the
+trained are made in `--cache` first (minutes to an hour; `--small`: some minutes). `--slopes` are
+models of the residual form with the slopes head. A model may be given once for each seed it was trained with: each has
+rows of its own, and their squared errors are pooled in one more. Heights are compared with their mean difference over the
 part taken off. RMSE in mm; `bad` is the share of pixels that are off by more than 0.1 mm and by more than 0.5 mm.
 
     all          every pixel of the part            smooth       observed, and farther than 1 mm from a step
@@ -46,8 +48,17 @@ BAD_MM = (0.1, 0.5)
 RESAMPLES = 2000
 GOALS = {"smooth": 1.05, "steps": 0.5, "unobserved": 0.5}  # of integration's RMSE
 F64 = NDArray[np.float64]
-Methods = dict[str, list[tuple[Method, Path | None]]]
+Methods = dict[str, list["Candidate"]]  # rows of one name
 Row = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to a height; `row` is its own row's name where several share one."""
+
+    method: Method
+    model: Path | None = None
+    row: str | None = None
 
 
 @dataclass
@@ -119,24 +130,28 @@ def progress(what: str, share: float) -> None:
 def measured(
     index: DepthIndex,
     items: Sequence[DepthItem],
-    methods: dict[str, list[tuple[Method, Path | None]]],
+    methods: Methods,
     choice: DepthChoice,
 ) -> dict[str, Tally]:
-    """Every method on every view; the sums of a method with several models (seeds) are pooled."""
+    """Every method on every view; of several models (seeds) each, and their pooled sums."""
     parts = tuple(dict.fromkeys(item.part for item in items))
-    tallies = {name: Tally(parts) for name in methods}
+    names = [name for of, found in methods.items() for name in (of, *(c.row for c in found if c.row))]
+    tallies = {name: Tally(parts) for name in names}
     for item in items:
         view = index.read(item)
-        for name, models in methods.items():
-            for method, model in models:
+        for name, candidates in methods.items():
+            for candidate in candidates:
+                method, model = candidate.method, candidate.model
                 begun = time.perf_counter()
                 if method == "integrate":  # what the folder keeps is measured anew, so that its time is known
                     filled_height_mm(view.normals, view.pixel_mm)
                 one = DepthChoice(method, model, choice.steps, choice.samples, choice.seed)
                 height = found_depth(NamedView(item.part, view), one).height
-                tallies[name].seconds.append(time.perf_counter() - begun)
-                tallies[name].peak_mb = peak_memory_mb()
-                tallies[name].add(item.part, view, height)
+                seconds = time.perf_counter() - begun
+                for tally in (tallies[row] for row in (name, candidate.row) if row is not None):
+                    tally.seconds.append(seconds)
+                    tally.peak_mb = peak_memory_mb()
+                    tally.add(item.part, view, height)
     return tallies
 
 
@@ -174,7 +189,7 @@ def interval(values: F64, is_known: bool) -> tuple[float, float]:
 def as_text(row: Row) -> str:
     bad = "".join(f"{row[f'above_{limit:g}_mm']:>9.1%}" for limit in BAD_MM)
     return (
-        f"{row['data']:<20}{row['parts']:>6}  {row['region']:<11}{row['method']:<10}{row['rmse_mm']:>8.3f} "
+        f"{row['data']:<20}{row['parts']:>6}  {row['region']:<11}{row['method']:<14}{row['rmse_mm']:>8.3f} "
         f"{between(row['rmse_interval'], 3):<13}{bad}{row['of_integration']:>8.2f} "
         f"{between(row['of_integration_interval'], 2):<11}{row['pixels']:>10}"
     )
@@ -192,8 +207,8 @@ def missed_goals(rows: Sequence[Row]) -> list[str]:
     missed = []
     for row in rows:
         goal, ratio = GOALS.get(str(row["region"])), float(str(row["of_integration"]))
-        if row["method"] == "residual" and goal is not None and row["pixels"] and not ratio <= goal:
-            missed.append(f"{row['data']}, {row['region']}: {ratio:.2f} of integration, goal {goal:g}")
+        if row["method"] in ("residual", "slopes") and goal is not None and row["pixels"] and not ratio <= goal:
+            missed.append(f"{row['method']}, {row['data']}, {row['region']}: {ratio:.2f} of integration, goal {goal:g}")
     return missed
 
 
@@ -205,6 +220,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--parts", type=int, default=4, help="of each product")
     parser.add_argument("--literal", type=Path, nargs="*", default=[])
     parser.add_argument("--residual", type=Path, nargs="*", default=[])
+    parser.add_argument("--slopes", type=Path, nargs="*", default=[])
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
@@ -212,15 +228,21 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _candidates(name: str, method: Method, models: Sequence[Path]) -> Methods:
+    """The models of one method; with several, each has a row by its file's name."""
+    if not models:
+        return {}
+    return {name: [Candidate(method, model, model.stem if len(models) > 1 else None) for model in models]}
+
+
 def main() -> int:
     wanted = arguments()
     small = wanted.small
     folders = wanted.data or made(wanted.cache, small, 16 if small else 8, 1 if small else wanted.parts)
-    methods: Methods = {"integrate": [("integrate", None)]}
-    if wanted.literal:
-        methods["literal"] = [("generate", model) for model in wanted.literal]
-    if wanted.residual:
-        methods["residual"] = [("residual", model) for model in wanted.residual]
+    methods: Methods = {"integrate": [Candidate("integrate")]}
+    methods |= _candidates("literal", "generate", wanted.literal)
+    methods |= _candidates("residual", "residual", wanted.residual)
+    methods |= _candidates("slopes", "residual", wanted.slopes)
     choice = DepthChoice(steps=wanted.steps, samples=wanted.samples, seed=wanted.seed)
     rows: list[Row] = []
     costs: list[str] = []
@@ -233,7 +255,7 @@ def main() -> int:
             rows += rows_of(product, tallies, wanted.seed)
             of_products.append(tallies)
             costs += [
-                f"{product:<22}{name:<10}{np.median(tally.seconds):>9.2f} s a view (median of {len(tally.seconds)})"
+                f"{product:<22}{name:<14}{np.median(tally.seconds):>9.2f} s a view (median of {len(tally.seconds)})"
                 f", process peak {tally.peak_mb:.0f} MB"
                 for name, tally in tallies.items()
             ]
@@ -243,7 +265,7 @@ def main() -> int:
     if wanted.json:
         print(json.dumps({"rows": rows, "costs": costs, "missed": missed}, indent=2))
     else:
-        head = f"{'data':<20}{'parts':>6}  {'region':<11}{'method':<10}{'RMSE mm':>8} {'(95 %)':<13}"
+        head = f"{'data':<20}{'parts':>6}  {'region':<11}{'method':<14}{'RMSE mm':>8} {'(95 %)':<13}"
         print(head + "".join(f"{f'>{bad:g} mm':>9}" for bad in BAD_MM) + f"{'ratio':>8} {'(95 %)':<11}{'pixels':>10}")
         print("\n".join(map(as_text, rows)))
         print("\n".join(["", *costs, *(f"MISSED  {text}" for text in missed)]))

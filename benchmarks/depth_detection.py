@@ -1,6 +1,7 @@
 """Does depth as a third modality help detection? Picture and normals, with and without it. All simulated.
 
     python benchmarks/depth_detection.py connector [knob ...] [--model MODEL] [--views top front] [--cache FOLDER]
+                                         [--sheet PICTURE]
 
 Parts are rendered once into `--cache`: good ones to train and to calibrate on, then good ones and as many kinds of
 defects in turn to test on, whole views of the rig as drawn, four lights, a binning of 16. One method judges all arms:
@@ -13,7 +14,7 @@ their maximum. The arms differ in one thing, the height that is filtered as a th
 The paper's Figures A1 and A2 claim that a generated depth sharpens detection. Scratches, dents and pits of the
 simulation bend the normals and leave the true height as it is (a tenth of a millimetre at most); what is missing from a
 part changes both. Figures are over the test parts, 95 % intervals resample parts, and differences to picture + normals
-are paired.
+are paired. `--sheet` draws the maps of all arms for a view of each kind of defect, after Figures A1 and A2.
 """
 
 from __future__ import annotations
@@ -35,23 +36,29 @@ from models.baselines.gaussian import PlaceGaussian
 from models.baselines.method import fit_baseline, train_tokens
 from models.bootstrap import Estimate
 from models.config import TrainConfig
-from models.dataset import Dataset, Item, load_dataset
+from models.dataset import Dataset, Item, load_dataset, read_mask, read_rgb
 from models.depth_views import DepthView, centred, read_view, write_view
 from models.evaluate import Figure, estimates_of
 from models.evaluation_text import figure_text
 from models.judgements import Judgements, judge_dataset, kinds_of
+from station.depth.panels import Panel, draw_panels, picture_panel
 from station.depth.run import DepthChoice, found_depth
 from station.depth.simulated import RigAsDrawn, views_of_part
 from station.depth.sources import NamedView
 from station.photometric_stereo.packing import pack_normals
+from station.photometric_stereo.pictures import coloured
+from station.report.figure_grid import write_picture
 from station.teach.dataset import write_png
 from station.teach.parts import PartToMake, parts_of_set
 
 BINNING = 16
+PANEL_PX = 260
 BASE = "picture + normals"
 METRICS = {"s_auroc": "S-AUROC", "i_auroc": "I-AUROC", "p_aupro": "P-AUPRO"}
 VIEW_FILE = "{part}_{view}.npz"
+SHOWN_TO = 3.0  # of a map; 1 is good parts' 99 % quantile
 Found = dict[str, Judgements]  # arm -> what it judged
+Maps = dict[str, list[NDArray[np.float32]]]  # arm -> (H, W) of each view that is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +136,37 @@ def arms(dataset: Dataset, model: Path | None, choice: DepthChoice) -> Iterator[
     yield "+ true", true
 
 
-def judged(dataset: Dataset, model: Path | None, choice: DepthChoice) -> Found:
-    """Every arm on every test view."""
-    found, config = {}, TrainConfig()
+def judged(dataset: Dataset, model: Path | None, choice: DepthChoice, shown: Sequence[Item]) -> tuple[Found, Maps]:
+    """Every arm on every test view, and its maps of the views to be shown."""
+    found: Found = {}
+    maps: Maps = {}
+    config = TrainConfig()
     for name, height in arms(dataset, model, choice):
         features = Features(dataset, config, keep=True, height=height)
         baseline = fit_baseline(dataset, PlaceGaussian(), features, train_tokens(dataset, features), config)
         found[name] = judge_dataset(baseline, dataset)
+        maps[name] = [baseline.judge(item)[1] for item in shown]
         print(f"{dataset.product}: {name}", file=sys.stderr, flush=True)
-    return found
+    return found, maps
+
+
+def to_show(dataset: Dataset) -> list[Item]:
+    """For each kind of defect the test view in which it is largest."""
+    size = {item: int(read_mask(item.mask, dataset.input_size).sum()) for item in dataset.of("test")}
+    kinds = sorted({item.kind for item in size} - {"good"})
+    return [max((item for item in size if item.kind == kind), key=lambda item: size[item]) for kind in kinds]
+
+
+def rows_of(dataset: Dataset, shown: Sequence[Item], maps: Maps) -> list[tuple[str, list[Panel]]]:
+    """Picture, mask of the defect, and each arm's map, from good parts' median to three times their 99 % quantile."""
+    rows = []
+    for n, item in enumerate(shown):
+        mask = read_mask(item.mask, dataset.input_size)
+        white = np.repeat((mask * np.uint8(255))[..., None], 3, axis=2)
+        heat = [Panel(name, coloured(of_arm[n], SHOWN_TO), 0.0, SHOWN_TO, "") for name, of_arm in maps.items()]
+        panels = [picture_panel("picture", read_rgb(item.rgb, TrainConfig())), Panel("defect", white), *heat]
+        rows.append((f"{dataset.product}, {item.kind}, {item.view}", panels))
+    return rows
 
 
 def estimates(found: Found, kinds: Sequence[str] | None, resamples: int) -> dict[str, dict[str, Estimate]]:
@@ -199,19 +228,27 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--sheet", type=Path)
     parser.add_argument("--json", action="store_true")
     wanted = parser.parse_args()
     size = Size(wanted.good, wanted.calibrate, wanted.test_good, wanted.defective)
     choice = DepthChoice("residual", wanted.model, wanted.steps, wanted.samples, wanted.seed)
-    records = {}
+    records, rows = {}, []
     for product in wanted.products:
         dataset = load_dataset(made(product, wanted.cache, size, wanted.views, wanted.seed))
-        found = judged(dataset, wanted.model, choice)
+        shown = to_show(dataset)
+        found, maps = judged(dataset, wanted.model, choice, shown)
+        rows += rows_of(dataset, shown, maps)
         records[product] = record_of(found, wanted.resamples)
         if not wanted.json:
             print("\n".join(lines_of(product, found, wanted.resamples)), flush=True)
     if wanted.json:
         print(json.dumps(records, indent=2))
+    if wanted.sheet is not None:
+        title = "Anomaly maps without and with depth (after Figures A1 and A2; simulated)"
+        write_picture(
+            draw_panels(title, rows, PANEL_PX, "maps: 0 is good parts' median, 1 their 99 % quantile"), wanted.sheet
+        )
     return 0
 
 
