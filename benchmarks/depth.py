@@ -4,10 +4,10 @@
                                [--json]
 
 `--data` are folders of views with depth; without any, unseen reliefs and parts of six products on which no model was
-trained are made in `--cache` first (minutes to an hour; `--small`: some minutes). `--slopes` are
-models of the residual form with the slopes head. A model may be given once for each seed it was trained with: each has
-rows of its own, and their squared errors are pooled in one more. Heights are compared with their mean difference over the
-part taken off. RMSE in mm; `bad` is the share of pixels that are off by more than 0.1 mm and by more than 0.5 mm.
+trained are made in `--cache` first (minutes to an hour; `--small`: some minutes). `--slopes` are models of the residual
+form with the slopes head. A model may be given once for each seed it was trained with: each has rows of its own, and
+their squared errors are pooled in one more. Heights are compared with their mean difference over the part taken off.
+RMSE in mm; `bad` is the share of pixels that are off by more than 0.1 mm and by more than 0.5 mm.
 
     all          every pixel of the part            smooth       observed, and farther than 1 mm from a step
     steps        within 1 mm of a step              unobserved   no normal: in shadow, clipped, or too steep

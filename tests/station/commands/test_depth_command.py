@@ -9,7 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from stepped_views import tiny, write_folder
 
+from models.generative.train import train_depth
 from station.archive import Archive
 from station.archive.ids import new_inspection_id
 from station.commands.app import app
@@ -33,6 +35,19 @@ def reliefs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("depth") / "reliefs"
     write_reliefs(folder, {"test": 1}, 0, ReliefPatches(16, 1), 1, lambda _what, _share: None)
     return folder
+
+
+def archived(inspection: Inspection, folder: Path, views: int) -> tuple[Path, str]:
+    """An archive with the first views of an inspection, and the id that it has there."""
+    loaded = load_recipe(DEMO_RECIPES / "knob.yaml")
+    kept = replace(
+        inspection, inspection_id=new_inspection_id(), provenance=loaded.sha256s, views=inspection.views[:views]
+    )
+    with Archive.open(folder) as archive:
+        for path, sha256, suffix in loaded.files():
+            archive.keep_document(path, sha256, suffix)
+        archive.record(kept, [])
+    return folder, kept.inspection_id
 
 
 @pytest.fixture
@@ -63,16 +78,8 @@ def test_photographs_become_a_height_in_mm(photographs: Path, tmp_path: Path, mo
 def test_an_archived_inspection_becomes_a_height_for_each_view(
     good_inspection: Inspection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    loaded = load_recipe(DEMO_RECIPES / "knob.yaml")
-    inspection = replace(
-        good_inspection, inspection_id=new_inspection_id(), provenance=loaded.sha256s, views=good_inspection.views[:2]
-    )
-    with Archive.open(tmp_path / "archive") as archive:
-        for path, sha256, suffix in loaded.files():
-            archive.keep_document(path, sha256, suffix)
-        archive.record(inspection, [])
-    place = tmp_path / "archive"
-    code = run(monkeypatch, "depth", inspection.inspection_id, "--archive", place, "--out", tmp_path / "out", "--json")
+    place, inspection_id = archived(good_inspection, tmp_path / "archive", views=2)
+    code = run(monkeypatch, "depth", inspection_id, "--archive", place, "--out", tmp_path / "out", "--json")
     assert code == ExitCode.DONE, capsys.readouterr().err
     report = json.loads(capsys.readouterr().out)
     assert [view["name"] for view in report["views"]] == ["top", "front"]
@@ -156,3 +163,21 @@ def test_without_the_models_half_training_names_the_extra(
 def test_a_method_may_stand_before_the_folder(reliefs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = run(monkeypatch, "depth", "--method", "integrate", reliefs, "--out", tmp_path / "out")
     assert code == ExitCode.DONE
+
+
+def test_a_model_writes_height_uncertainty_picture_and_mesh_of_an_archived_inspection(
+    good_inspection: Inspection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, model, out = write_folder(tmp_path / "data", 3, 2), tmp_path / "m.pt", tmp_path / "out"
+    train_depth(data, model, "residual", 0, 3, False, print, tiny(head="slopes", slope_widths=(8, 16)))
+    place, inspection_id = archived(good_inspection, tmp_path / "archive", views=1)
+    capsys.readouterr()
+    given = ["--method", "residual", "--model", model, "--samples", 2, "--json"]
+    code = run(monkeypatch, "depth", inspection_id, "--archive", place, "--out", out, *given)
+    assert code == ExitCode.DONE, capsys.readouterr().err
+    (view,) = json.loads(capsys.readouterr().out)["views"]
+    assert set(view["files"]) == {f"top{end}" for end in ("_depth.png", "_std.png", "_reliability.png", ".png", ".ply")}
+    spread = cv2.imread(str(out / "top_std.png"), cv2.IMREAD_UNCHANGED)
+    assert spread is not None
+    assert spread.dtype == np.uint16
+    assert view["std_step"] > 0
