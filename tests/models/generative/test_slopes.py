@@ -31,7 +31,7 @@ def small(**changes: object) -> DepthConfig:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainedDepth]:
     folder = tmp_path_factory.mktemp("slopes")
     data = write_folder(folder / "data", 8, 4)
-    return folder / "m.pt", train_depth(data, folder / "m.pt", "residual", 0, 60, False, print, small())
+    return folder / "m.pt", train_depth(data, folder / "m.pt", "residual", 0, 60, False, print, small(learning_rate=1e-2, batch=8))
 
 
 def test_the_integral_of_a_heights_own_differences_is_the_height() -> None:

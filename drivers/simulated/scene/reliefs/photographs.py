@@ -117,21 +117,35 @@ def _openness(relief: Relief) -> F64:
 
 
 def _seen(relief: Relief, direction: F64) -> Bools:
-    """(H, W) whether the way from each sample to a far light is free."""
-    out = np.zeros(relief.height_mm.shape, np.bool_)
-    _follow_rays(relief.height_mm, relief.under_mm, relief.floor_mm, direction, relief.sample_mm, CLEAR_MM, out)
+    """(H, W) whether the way from each sample to a far light is free.
+
+    Heights and rays are taken above the plane on which the relief lies. Nothing changes, but a ray soon leaves what
+    stands on the plane, where it would climb along a ground that leans for long.
+    """
+    z = relief.height_mm
+    right, down = ((b - a) / (n - 1) for a, b, n in (_ends(z, 1), _ends(z, 0)))
+    plane = right * np.arange(z.shape[1])[None, :] + down * np.arange(z.shape[0])[:, None]
+    sideways = float(np.hypot(direction[0], direction[1]))
+    step = np.array([direction[0], -direction[1]]) / sideways  # columns and rows of one step
+    rise = direction[2] / sideways * relief.sample_mm - float(step @ [right, down])
+    out = np.zeros(z.shape, np.bool_)
+    _follow_rays(z - plane, relief.under_mm - plane, relief.floor_mm - plane, step, rise, CLEAR_MM, out)
     return out
+
+
+def _ends(z: F64, axis: int) -> tuple[float, float, int]:
+    """Mean height of the first and last row or column, and how many there are."""
+    first, last = np.take(z, 0, axis).mean(), np.take(z, -1, axis).mean()
+    return float(first), float(last), z.shape[axis]
 
 
 @kernel
 def _follow_rays(
-    height: F64, under: F64, floor: F64, direction: F64, sample_mm: float, clear_mm: float, out: Bools
+    height: F64, under: F64, floor: F64, step: F64, rise: float, clear_mm: float, out: Bools
 ) -> None:
     """One step is one sample sideways; beyond the border nothing stands. A gap under a bridge lets light through."""
     rows, columns = height.shape
-    sideways = np.sqrt(direction[0] ** 2 + direction[1] ** 2)
-    step_x, step_y = direction[0] / sideways, -direction[1] / sideways
-    rise = direction[2] / sideways * sample_mm
+    step_x, step_y = step[0], step[1]
     highest = height.max()
     for r in range(rows):
         for c in range(columns):
