@@ -83,8 +83,8 @@ class DepthConfig:
 
 
 def config_of_head(head: Head) -> DepthConfig:
-    """The default of a head; slopes sees larger patches, since shadows of high steps are long."""
-    return DepthConfig() if head == "diffusion" else DepthConfig(head="slopes", patch_px=96, batch=8)
+    """The default of a head."""
+    return DepthConfig() if head == "diffusion" else DepthConfig(head="slopes", batch=8, learning_rate=2e-3)
 
 
 def printed(form: Form = "literal") -> DepthConfig:

@@ -24,9 +24,10 @@ from models.generative.config import DepthConfig
 from models.generative.patches import Batch
 
 HALF_AT_PX = 5.0  # an error so large counts as a square at its foot and as its size beyond: steps differ a hundredfold
-DISTANCES_PX = (1, 4, 16)  # over which differences of heights are compared too: a step's height, wherever it lies
-DIFFERENCE_WEIGHT = 0.5
-STRETCH = 0.1  # f = o + 0.1 o |o|: one pixel's step may be a hundred pixels high
+DISTANCES_PX = {1: 1.0, 4: 2.0, 16: 2.0}  # over which differences of heights are compared, and what they count: they
+# tell a step's height close to where it lies, and the height itself tells it everywhere
+HEIGHT_WEIGHT = 0.5
+GAIN, STRETCH = 20.0, 0.1  # f = 20 (o + 0.1 o |o|): one pixel's step may be a hundred pixels high
 FULL_WIDTH = 16  # at full size
 
 
@@ -73,7 +74,7 @@ class SlopeModel(nn.Module):
             x = self.outward[n](kept[n] + functional.interpolate(self.up[n](x), scale_factor=2.0, mode="nearest"))
         fine = torch.cat([functional.pixel_shuffle(x, 2), maps], dim=1)
         o: Tensor = self.out(functional.silu(self.full(fine)))
-        return o + STRETCH * o * o.abs()
+        return GAIN * (o + STRETCH * o * o.abs())
 
     def forward(self, picture: Tensor, geometry: Tensor) -> Tensor:
         """(B, 3, H, W), (B, G, H, W) -> (B, 1, H, W) what integration misses, in pixels, mean 0."""
@@ -113,11 +114,11 @@ def L_slopes(found: Tensor, batch: Batch, height_px: float) -> Tensor:
     valid = batch.valid
     off = (found - batch.height * height_px) * valid
     mean = off.sum(dim=(2, 3), keepdim=True) / valid.sum(dim=(2, 3), keepdim=True).clamp(min=1.0)
-    total = _mean(_charbonnier(off - mean), valid)
-    for k in DISTANCES_PX:
+    total = HEIGHT_WEIGHT * _mean(_charbonnier(off - mean), valid)
+    for k, weight in DISTANCES_PX.items():
         right = _mean(_charbonnier(off[..., k:] - off[..., :-k]), valid[..., k:] * valid[..., :-k])
         down = _mean(_charbonnier(off[..., k:, :] - off[..., :-k, :]), valid[..., k:, :] * valid[..., :-k, :])
-        total = total + DIFFERENCE_WEIGHT * (right + down)
+        total = total + weight * (right + down)
     return total
 
 
