@@ -55,5 +55,6 @@ def tiny(**changes: object) -> DepthConfig:
     small = {
         "patch_px": SIDE, "levels": 40, "widths": (24, 24), "decoder_width": 8, "prototypes": 3, "batch": 4,
         "latent_channels": 2, "sampling_steps": 3, "samples": 3, "calibrate_patches": 6,
+        "calibrate_px": SIDE,
     }  # fmt: skip
     return DepthConfig(**{**small, **changes})  # type: ignore[arg-type]

@@ -53,6 +53,7 @@ class DepthConfig:
     sampling_steps: int = 10  # of DDIM, while calibrating; the default afterwards
     samples: int = 4  # likewise
     calibrate_patches: int = 96  # held-out patches at most
+    calibrate_px: int = 64  # their side
     seed: int = 0
 
     @property
@@ -84,7 +85,7 @@ class DepthConfig:
 
 def config_of_head(head: Head) -> DepthConfig:
     """The default of a head."""
-    return DepthConfig() if head == "diffusion" else DepthConfig(head="slopes", batch=8, learning_rate=2e-3)
+    return DepthConfig() if head == "diffusion" else DepthConfig(head="slopes", batch=8, calibrate_px=128)
 
 
 def printed(form: Form = "literal") -> DepthConfig:

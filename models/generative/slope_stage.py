@@ -31,7 +31,7 @@ class SlopeStage:
         config = self._model.config
         batch = draw(self._source, self._units, config, SLOPES, n)
         set_rate((self._optimiser,), n, self._steps, config)
-        loss = L_slopes(self._model(batch.picture, batch.geometry), batch, self._units.height_px)
+        loss = L_slopes(self._model.missing_slopes(batch.picture, batch.geometry), batch, self._units.height_px)
         descend(loss, self._optimiser, config)
         follow(self._average, self._model, n, config)
         return {"slopes": float(loss.detach())}

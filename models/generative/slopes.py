@@ -23,25 +23,41 @@ from torch.nn import functional
 from models.generative.config import DepthConfig
 from models.generative.patches import Batch
 
-HALF_AT_PX = 5.0  # an error so large counts as a square at its foot and as its size beyond: steps differ a hundredfold
-DISTANCES_PX = {1: 1.0, 4: 2.0, 16: 2.0}  # over which differences of heights are compared, and what they count: they
-# tell a step's height close to where it lies, and the height itself tells it everywhere
-HEIGHT_WEIGHT = 0.5
-GAIN, STRETCH = 20.0, 0.1  # f = 20 (o + 0.1 o |o|): one pixel's step may be a hundred pixels high
+SUMS_PX = (1, 5, 15)  # over which f is summed and compared: a step's height, wherever in so many pixels it lies
+HEIGHT_WEIGHT = 0.1
+MOST_PX = 60.0  # a change of one pixel counts no higher: the tallest steps would decide alone
+GAIN = 10.0  # pixels for each unit of the network's output
 FULL_WIDTH = 16  # at full size
+EVEN = 1e-3  # keeps a norm finite where all channels are 0
 
 
-class Refined(nn.Module):
-    """x + two 3 x 3 convolutions, the second from zero; without a norm over places, in which patch and view differ."""
+class Evened(nn.Module):
+    """Channels over their root mean square at each place. No norm over places: a patch and a whole view differ there.
+
+    Without it, steps a hundred pixels high drive activations to where no gradient is left.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first, self.second = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
+        self.scale = nn.Parameter(torch.ones(1, width, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, width, H, W) -> the same shape."""
-        y: Tensor = x + self.second(functional.silu(self.first(functional.silu(x))))
+        y: Tensor = x * torch.rsqrt((x * x).mean(dim=1, keepdim=True) + EVEN) * self.scale
+        return y
+
+
+class Refined(nn.Module):
+    """x + two 3 x 3 convolutions of its evened channels."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.even = Evened(width)
+        self.first, self.second = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, H, W) -> the same shape."""
+        y: Tensor = x + self.second(functional.silu(self.first(self.even(x))))
         return y
 
 
@@ -57,6 +73,7 @@ class SlopeModel(nn.Module):
         self.inward = nn.ModuleList(Refined(width) for width in widths)
         self.up = nn.ModuleList(nn.Conv2d(b, a, 3, padding=1) for a, b in pairwise(widths))
         self.outward = nn.ModuleList(Refined(width) for width in widths[:-1])
+        self.even = Evened(widths[0])
         self.full = nn.Conv2d(widths[0] // 4 + maps, FULL_WIDTH, 3, padding=1)
         self.out = nn.Conv2d(FULL_WIDTH, 2, 3, padding=1)
         nn.init.zeros_(self.out.weight)  # f = 0 at the start: the integrated height
@@ -72,9 +89,9 @@ class SlopeModel(nn.Module):
             kept.append(x)
         for n in reversed(range(len(self.outward))):
             x = self.outward[n](kept[n] + functional.interpolate(self.up[n](x), scale_factor=2.0, mode="nearest"))
-        fine = torch.cat([functional.pixel_shuffle(x, 2), maps], dim=1)
-        o: Tensor = self.out(functional.silu(self.full(fine)))
-        return GAIN * (o + STRETCH * o * o.abs())
+        fine = torch.cat([functional.pixel_shuffle(self.even(x), 2), maps], dim=1)
+        f: Tensor = GAIN * self.out(functional.silu(self.full(fine)))
+        return f
 
     def forward(self, picture: Tensor, geometry: Tensor) -> Tensor:
         """(B, 3, H, W), (B, G, H, W) -> (B, 1, H, W) what integration misses, in pixels, mean 0."""
@@ -109,22 +126,44 @@ def _eigenvalues(height: int, width: int, dtype: torch.dtype) -> Tensor:
     return values.to(dtype)
 
 
+def missed_slopes(batch: Batch, height_px: float) -> Tensor:
+    """(B, 2, H, W) the true f: what integration misses from pixel to pixel, plus what it added to the measured slopes.
+
+    The second part is among the maps (`slope_maps`). It takes off what integration smeared into smooth places, from
+    steps outside of a patch too, so that f is 0 wherever the normals are right.
+    """
+    height = batch.height[:, 0] * height_px
+    right = functional.pad(height.diff(dim=2), (0, 1))
+    down = functional.pad(height.diff(dim=1), (0, 0, 0, 1))
+    added = torch.sinh(batch.geometry[:, -2:])
+    return torch.stack([right, down], dim=1) + added
+
+
 def L_slopes(found: Tensor, batch: Batch, height_px: float) -> Tensor:
-    """Charbonnier's loss of the heights and of their differences over some distances, in pixels, where truth exists."""
+    """Squares of the error of f, summed over some distances, and of its integral's, in shares of what f really is.
+
+    `found` is (B, 2, H, W) in pixels. Patches whose truth is not whole count nothing outside of it.
+    """
     valid = batch.valid
-    off = (found - batch.height * height_px) * valid
-    mean = off.sum(dim=(2, 3), keepdim=True) / valid.sum(dim=(2, 3), keepdim=True).clamp(min=1.0)
-    total = HEIGHT_WEIGHT * _mean(_charbonnier(off - mean), valid)
-    for k, weight in DISTANCES_PX.items():
-        right = _mean(_charbonnier(off[..., k:] - off[..., :-k]), valid[..., k:] * valid[..., :-k])
-        down = _mean(_charbonnier(off[..., k:, :] - off[..., :-k, :]), valid[..., k:, :] * valid[..., :-k, :])
-        total = total + weight * (right + down)
+    true = missed_slopes(batch, height_px).clamp(-MOST_PX, MOST_PX)
+    both = torch.cat([
+        valid * functional.pad(valid[..., 1:], (0, 1)), valid * functional.pad(valid[..., 1:, :], (0, 0, 0, 1))
+    ], dim=1)  # fmt: skip
+    off, true = (found - true) * both, true * both
+    total = HEIGHT_WEIGHT * _share(integral(off), integral(true))
+    for k in SUMS_PX:
+        total = total + _share(_summed(off, k), _summed(true, k))
     return total
 
 
-def _charbonnier(off: Tensor) -> Tensor:
-    return torch.sqrt(off**2 + HALF_AT_PX**2) - HALF_AT_PX
+def _summed(slopes: Tensor, k: int) -> Tensor:
+    """Each component summed over k pixels of its own direction."""
+    right = functional.avg_pool2d(slopes[:, :1], (1, k), 1, (0, k // 2)) * k
+    down = functional.avg_pool2d(slopes[:, 1:], (k, 1), 1, (k // 2, 0)) * k
+    return torch.cat([right, down], dim=1)
 
 
-def _mean(values: Tensor, where: Tensor) -> Tensor:
-    return (values * where).sum() / where.sum().clamp(min=1.0)
+def _share(off: Tensor, true: Tensor) -> Tensor:
+    """Over the whole batch: a patch without steps would otherwise count as much as one that is full of them."""
+    share: Tensor = (off**2).mean() / ((true**2).mean() + 1.0)
+    return share

@@ -67,7 +67,7 @@ def train_depth(
         report("nothing to go on with: starting at step 0")
     losses = _run(model, source, units, state, out, report)
     report("calibrating the uncertainty on held-out parts")
-    spread = calibrate(model, units, PatchSource(index, held_out, config.patch_px), (seed, CALIBRATION_DRAW))
+    spread = calibrate(model, units, PatchSource(index, held_out, config.calibrate_px), (seed, CALIBRATION_DRAW))
     report(spread.sentence())
     facts = {
         "data": index.generator,

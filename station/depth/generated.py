@@ -21,7 +21,9 @@ PIXEL_MM = (0.06, 0.18)  # of a relief, between these; the rig has 0.082 at a bi
 MARGIN_PX = 24  # around the patches of a relief: what lies beyond throws no shadow
 NOISY_LIGHTS_DEG = 0.5  # how far a light stands from where the solver takes it to be
 FOUR = slice(1, None, 2)  # every second light of the ring
-SHARE_OF_FOUR = 0.75  # of the reliefs: under four lights two shadows leave a pixel unobserved, under eight hardly any is
+SHARE_OF_FOUR = (
+    0.75  # of the reliefs: under four lights two shadows leave a pixel unobserved, under eight hardly any is
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ def small(**changes: object) -> DepthConfig:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainedDepth]:
     folder = tmp_path_factory.mktemp("slopes")
     data = write_folder(folder / "data", 8, 4)
-    return folder / "m.pt", train_depth(data, folder / "m.pt", "residual", 0, 60, False, print, small(learning_rate=1e-2, batch=8))
+    config = small(learning_rate=3e-3, batch=8)
+    return folder / "m.pt", train_depth(data, folder / "m.pt", "residual", 0, 60, False, print, config)
 
 
 def test_the_integral_of_a_heights_own_differences_is_the_height() -> None:
@@ -54,13 +55,13 @@ def test_gradients_reach_every_part_after_the_first_step() -> None:
     for name, weights in model.named_parameters():
         if name.startswith("out") or ".second." in name:  # these begin at 0, and hide what lies before them
             torch.nn.init.normal_(weights, std=0.1)
-    L_slopes(model(batch.picture, batch.geometry), batch, units.height_px).backward()  # type: ignore[no-untyped-call]
+    L_slopes(model.missing_slopes(batch.picture, batch.geometry), batch, units.height_px).backward()  # type: ignore[no-untyped-call]
     assert [n for n, p in model.named_parameters() if p.grad is None or not float(p.grad.abs().max()) > 0] == []
 
 
-def test_a_step_that_integration_misses_is_found(trained: tuple[Path, TrainedDepth]) -> None:
+def test_a_step_that_integration_misses_is_learned(trained: tuple[Path, TrainedDepth]) -> None:
     missed, left = [], []
-    for view in (stepped_view(n) for n in range(60, 66)):
+    for view in (stepped_view(n) for n in range(6)):
         height, std = estimate(trained[1], view, steps=1, samples=4, seed=0)
         assert np.isfinite(std).all()
         missed.append(np.std(view.integrated - view.depth))

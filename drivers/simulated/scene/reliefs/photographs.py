@@ -140,9 +140,7 @@ def _ends(z: F64, axis: int) -> tuple[float, float, int]:
 
 
 @kernel
-def _follow_rays(
-    height: F64, under: F64, floor: F64, step: F64, rise: float, clear_mm: float, out: Bools
-) -> None:
+def _follow_rays(height: F64, under: F64, floor: F64, step: F64, rise: float, clear_mm: float, out: Bools) -> None:
     """One step is one sample sideways; beyond the border nothing stands. A gap under a bridge lets light through."""
     rows, columns = height.shape
     step_x, step_y = step[0], step[1]
