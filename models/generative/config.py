@@ -76,7 +76,8 @@ class DepthConfig:
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> DepthConfig:
         """Reads what `to_dict` wrote."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()})
+        listed = {name: tuple(raw[name]) for name in ("widths", "slope_widths") if name in raw}
+        return cls(**{**raw, **listed})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; they stand in the model file under `config`."""
