@@ -92,8 +92,8 @@ def depth_train(
     head: Annotated[
         Literal["diffusion", "slopes"] | None,
         typer.Option(
-            help="diffusion: the paper's; slopes: a regression of what the normals miss, residual alone. Default: slopes, "
-            "or diffusion for the literal form."
+            help="diffusion: the paper's; slopes: a regression of what the normals miss, residual alone. "
+            "Default: slopes, or diffusion for the literal form."
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=2, help="Training steps.")] = 2500,
