@@ -77,7 +77,7 @@ class DepthConfig:
     def from_dict(cls, raw: dict[str, Any]) -> DepthConfig:
         """Reads what `to_dict` wrote."""
         listed: dict[str, Any] = {name: tuple(raw[name]) for name in ("widths", "slope_widths") if name in raw}
-        return cls(**{**raw, **listed})
+        return cls(**(raw | listed))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; they stand in the model file under `config`."""

@@ -13,8 +13,9 @@ import torch
 
 from models.depth_views import F32, DepthView
 from models.generative.depth_model import DepthModel, DepthNetwork
-from models.generative.patches import TURNS, Batch, Units, padded, turn, unturned
-from models.generative.slopes import SlopeModel, integral
+from models.generative.faces import missed_px
+from models.generative.patches import TURNS, Batch, Units, padded, slope_maps, turn, unturned
+from models.generative.slopes import SlopeModel
 from models.generative.windows import Windows
 
 BATCH = 16  # windows at once
@@ -45,11 +46,10 @@ def _turned(model: SlopeModel, units: Units, view: DepthView, which: int) -> F32
     other = turn(view, which)
     batch = Batch.of([padded(other, 0, model.config.multiple_px)], units, model.config)
     with torch.no_grad():
-        slopes = model.missing_slopes(batch.picture, batch.geometry)
-        height, width = other.shape
-        # in double precision: single makes a tenth of a pixel of noise over a whole view
-        found = integral(slopes[..., :height, :width].double())
-    return unturned(np.asarray(found[0, 0].numpy(), np.float32), which)
+        found = model.missing_slopes(batch.picture, batch.geometry)
+    height, width = other.shape
+    right, down = (np.sinh(slope.astype(np.float64)) for slope in slope_maps(other)[:2])
+    return unturned(missed_px(other, (right, down), found[0, :, :height, :width].double().numpy()), which)
 
 
 def _joined(

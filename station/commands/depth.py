@@ -59,9 +59,9 @@ def depth_of(
 @depth_app.command("data")
 def depth_data(
     out: OutOption,
-    train: Annotated[int, typer.Option(min=0, help="Random reliefs to train on.")] = 400,
-    calibrate: Annotated[int, typer.Option(min=0, help="Reliefs held out for the spread.")] = 40,
-    test: Annotated[int, typer.Option(min=0, help="Reliefs to test on.")] = 40,
+    train: Annotated[int, typer.Option(min=0, help="Random reliefs to train on.")] = 160,
+    calibrate: Annotated[int, typer.Option(min=0, help="Reliefs held out for the spread.")] = 24,
+    test: Annotated[int, typer.Option(min=0, help="Reliefs to test on.")] = 24,
     size: Annotated[int, typer.Option(min=16, max=256, help="Of a patch, in pixels.")] = 128,
     side: Annotated[int, typer.Option(min=1, max=8, help="Patches along and across a relief.")] = 1,
     seed: SeedOption = 0,
@@ -90,10 +90,13 @@ def depth_train(
         typer.Option(help="residual: what integration misses; literal: depth from scratch, as the paper has it."),
     ] = "residual",
     head: Annotated[
-        Literal["diffusion", "slopes"],
-        typer.Option(help="diffusion: the paper's; slopes: one regression of what the normals miss, residual alone."),
-    ] = "diffusion",
-    steps: Annotated[int, typer.Option(min=2, help="Training steps.")] = 4000,
+        Literal["diffusion", "slopes"] | None,
+        typer.Option(
+            help="diffusion: the paper's; slopes: a regression of what the normals miss, residual alone. "
+            "Default: slopes, or diffusion for the literal form."
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=2, help="Training steps.")] = 2500,
     seed: SeedOption = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run ended.")] = False,
     as_json: JsonOption = False,
@@ -101,6 +104,7 @@ def depth_train(
     """Train the generative depth model (extra `generative`); the same seed gives the same model."""
     from station.depth.model_half import train_depth
 
+    head = head or ("slopes" if form == "residual" else "diffusion")
     train_depth(data, out, form, head, seed, steps, resume, progress)
     say({"model": str(out), "form": form, "head": head}, as_json, f"{out}: trained, form {form}, head {head}")
 
