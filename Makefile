@@ -24,10 +24,10 @@ demo: setup-station
 console: setup-station
 	$(BIN)/station console
 
-# Three workers on two cores: the tests of serial faults mostly sleep.
+# Four workers on two cores: tests of serial faults and of whole inspections mostly wait.
 test: setup-dev
 	@$(MAKE) --no-print-directory -j2 check kernels
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 3 --dist loadfile
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 4 --dist loadfile
 
 check:
 	$(BIN)/ruff check .
@@ -44,7 +44,7 @@ figures:
 	$(BIN)/python scripts/figures.py
 
 durations:
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 3 --dist loadfile --durations=60
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 4 --dist loadfile --durations=60
 
 fault-table:
 	FACET_FAULT_TABLES=docs $(BIN)/python -m pytest tests/faults

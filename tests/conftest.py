@@ -20,16 +20,22 @@ pytest.register_assert_rewrite("conformance")
 LONGEST_FIRST = (
     "tests/station/photometric_stereo/test_packed.py",  # the solver's kernels
     "tests/test_end_to_end.py",  # the renderer's, in the rig's process
+    "tests/faults/test_faults_of_motion.py",  # waits nearly all the time: others compute beside it
     "tests/station/photometric_stereo/test_streaming.py",
+    "tests/station/engine/test_device_watch.py",
     "tests/station/photometric_stereo/test_solve.py",
+    "tests/faults/test_faults_of_lights.py",
+    "tests/test_whole_way.py",
     "tests/station/photometric_stereo/test_solve_folder.py",
+    "tests/drivers/serial_line/grbl/test_grbl.py",
     "tests/station/photometric_stereo/test_normal_gloss.py",
     "tests/station/calibrate/field/test_calibrate_field.py",
     "tests/station/calibrate/lights/test_calibrate_lights.py",
     "tests/test_rig_kinds.py",
     "tests/station/calibrate/test_inspect_with_record.py",
+    "tests/station/product/test_from_fixture_to_collection.py",
+    "tests/station/release/test_kills.py",
     "tests/faults/test_faults_in_pictures.py",
-    "tests/faults/test_faults_of_motion.py",
     "tests/station/judge/test_view_solver.py",
     "tests/test_hardware_bring_up.py",
     "tests/models/test_train.py",
