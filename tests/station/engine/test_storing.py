@@ -94,7 +94,7 @@ TROUBLES = (locked_data_base, full_disk, every_disk_full, a_file_in_the_way)
 def inspect_into(trouble: Trouble, bench: Bench, patch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Inspect a part whose storing meets the trouble; returns what ends it."""
     ends: list[Callable[[], None]] = []
-    bench.acts["judge.refine"] = lambda: ends or ends.append(trouble(bench, patch))
+    bench.acts["judge.judge"] = lambda: ends or ends.append(trouble(bench, patch))  # before anything is written ahead
     in_time(lambda: bench.engine.inspect("P-1"))
     bench.acts.clear()
     return ends[0]
