@@ -142,34 +142,35 @@ class Ahead:
 
     def _write(self, view: ViewToWrite) -> None:
         _, of_view = view_jobs(self._owner, view.result)
+        compressed = has_time_for(self._waiting_bytes)
         while view.frames:
             if self._ending.is_set():
                 return
-            self._write_frame(view)
+            self._write_frame(view, compressed=compressed)
         for job in of_view:
             if self._ending.is_set():
                 return
             with view.timed():
-                self._store(job)
+                self._store(job, compressed=compressed)
         view.view_written()
         self._less(view.size)
 
-    def _write_frame(self, view: ViewToWrite) -> None:
+    def _write_frame(self, view: ViewToWrite, *, compressed: bool) -> None:
         """The first of the view's frames; its own record tells it from others of that light, if there are any."""
         _, (job,) = frame_jobs(self._owner, view.frames[:1])
         before = view.size
         with view.timed():
-            self._store(job)
+            self._store(job, compressed=compressed)
         frame = view.frames.pop(0)
         view.frame_written(frame.light)
         self._less(before - view.size)
 
-    def _store(self, job: FileJob) -> None:
+    def _store(self, job: FileJob, *, compressed: bool) -> None:
         path = self.folder / job.name
         self._files.pop(job.name, None)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # of a take that was thrown away
-        self._files[job.name] = (job.identity, store_file(path, job, compressed=has_time_for(self._waiting_bytes)))
+        self._files[job.name] = (job.identity, store_file(path, job, compressed=compressed))
 
 
 def store_file(path: Path, job: FileJob, *, compressed: bool) -> StoredFile:
