@@ -117,19 +117,50 @@ class AutoencoderStage:
             optimiser.load_state_dict(state)
 
 
-class DiffusionStage:
+class AveragedStage:
+    """A stage with one optimiser, whose averaged weights are those that are kept."""
+
+    def __init__(self, model: nn.Module, trained: Sequence[nn.Module], config: DepthConfig) -> None:
+        """`trained` are the parts of `model` that this stage changes."""
+        self._whole = model
+        self._trained = nn.ModuleList(trained)
+        self._optimiser = adam(trained, config)
+        self._average = copy.deepcopy(self._trained)
+
+    def begin(self) -> None:
+        """The average starts where the networks do."""
+        self._average = copy.deepcopy(self._trained)
+
+    def finish(self) -> None:
+        """The averaged weights take the place of the last ones."""
+        self._trained.load_state_dict(self._average.state_dict())
+
+    def content(self) -> dict[str, Any]:
+        """Also the average so far."""
+        return {
+            "model": self._whole.state_dict(),
+            "average": self._average.state_dict(),
+            "optimisers": [self._optimiser.state_dict()],
+        }
+
+    def load(self, content: dict[str, Any]) -> None:
+        """Take up what `content` gave."""
+        self._whole.load_state_dict(content["model"])
+        self._average.load_state_dict(content["average"])
+        self._optimiser.load_state_dict(content["optimisers"][0])
+
+    def _follow(self, n: int, config: DepthConfig) -> None:
+        follow(self._average, self._trained, n, config)
+
+
+class DiffusionStage(AveragedStage):
     """U-Net and conditioner by A2; encoder and decoder stand still. The averaged weights are those that are kept."""
 
     name = "diffusion"
 
     def __init__(self, model: DepthModel, source: PatchSource, units: Units, steps: int) -> None:
         self._model, self._source, self._units, self._steps = model, source, units, steps
-        self._optimiser = adam([model.unet, model.conditioner], model.config)
-        self._average = copy.deepcopy(nn.ModuleList([model.unet, model.conditioner]))
-
-    def begin(self) -> None:
-        """The average starts where the networks do."""
-        self._average = copy.deepcopy(nn.ModuleList([self._model.unet, self._model.conditioner]))
+        super().__init__(model, [model.unet, model.conditioner], model.config)
 
     def step(self, n: int) -> dict[str, float]:
         """(A2) at random levels."""
@@ -145,28 +176,8 @@ class DiffusionStage:
         predicted = model.unet(x_t, t, model.conditioner(batch.picture, batch.geometry))
         loss = L_diffusion(model.diffusion.target(x_0, epsilon, t), predicted)  # (A2)
         descend(loss, self._optimiser, config)
-        follow(self._average, nn.ModuleList([model.unet, model.conditioner]), n, config)
+        self._follow(n, config)
         return {"noise": float(loss.detach())}
-
-    def finish(self) -> None:
-        """The averaged weights take the place of the last ones."""
-        unet, conditioner = self._average
-        self._model.unet.load_state_dict(unet.state_dict())
-        self._model.conditioner.load_state_dict(conditioner.state_dict())
-
-    def content(self) -> dict[str, Any]:
-        """Also the average so far."""
-        return {
-            "model": self._model.state_dict(),
-            "average": self._average.state_dict(),
-            "optimisers": [self._optimiser.state_dict()],
-        }
-
-    def load(self, content: dict[str, Any]) -> None:
-        """Take up what `content` gave."""
-        self._model.load_state_dict(content["model"])
-        self._average.load_state_dict(content["average"])
-        self._optimiser.load_state_dict(content["optimisers"][0])
 
 
 def follow(average: nn.Module, now: nn.Module, n: int, config: DepthConfig) -> None:
