@@ -32,8 +32,8 @@ def view_planes(result: ViewResult) -> Iterator[tuple[str, int, MakesTiff]]:
     """
     image, scored = result.image, result.anomaly_map
     if image is not None:
-        pixels = _interleaved(image)
-        yield "image", 2 * pixels.size, lambda about, compressed: _scaled(pack_scaled(pixels), about, compressed)
+        size = 2 * image[0].size * (1 if image.strides[0] == 0 else len(image))
+        yield "image", size, lambda about, compressed: _scaled(pack_scaled(_interleaved(image)), about, compressed)
     if result.normal_map is not None:
         found = result.normal_map.packed()
         quality, size = (found.lit_count, found.observable, found.saturated), found.albedo.nbytes
