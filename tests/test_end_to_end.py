@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from few_views import recipe_of_few_views
 
 from drivers.simulated.config import Imperfections, SimulatedRigConfig
 from drivers.simulated.process import RigProcess
 from station.archive import Archive
 from station.commands.demo.truth import peak_inside, true_defect_mask
-from station.documents.document import load_document, save_document
+from station.documents.document import load_document
 from station.engine.engine import Engine, NotNow
 from station.engine.events import Event, LightsWatched, State, StepDone
 from station.inspection.result import Inspection, Verdict
@@ -244,19 +245,4 @@ def overexposed(folder: Path) -> Path:
         light.model_copy(update={"exposure_us": 2 * light.exposure_us}) if light.kind == "diffuse" else light
         for light in recipe.lights
     ]
-    views = recipe.viewpoints[:1]
-    files = {
-        name: str(DEMO_RECIPES / getattr(recipe, name).file) for name in ("model", "view_reference", "part_reference")
-    }
-    changed = recipe.model_copy(
-        update={
-            "lights": tuple(lights),
-            "viewpoints": views,
-            "reference_levels": {view.name: recipe.reference_levels[view.name] for view in views},
-            "calibration": str(DEMO_RECIPES / recipe.calibration),
-            "re_look": ReLookChoice(takt_s=600.0),
-            **{name: getattr(recipe, name).model_copy(update={"file": path}) for name, path in files.items()},
-        }
-    )
-    save_document(folder / "overexposed.yaml", changed, header="Of a test.")
-    return folder / "overexposed.yaml"
+    return recipe_of_few_views(folder, 1, lights=tuple(lights), re_look=ReLookChoice(takt_s=600.0))

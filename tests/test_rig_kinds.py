@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from few_views import recipe_of_few_views
 
 from drivers.simulated.config import SimulatedRigConfig
 from drivers.simulated.control import RigControl, Verb
@@ -18,7 +17,6 @@ from station.commands.app import app
 from station.commands.exit_codes import run_guarded
 from station.commands.inspect.part import inspect_part
 from station.inspection.result import Verdict
-from station.recipe.demo import DEMO_RECIPES
 from station.rig.file import load_rig
 from station.rig.simulated import running_rig
 
@@ -42,24 +40,12 @@ def test_a_part_is_inspected_on_every_kind(
     config = SimulatedRigConfig(clock_speed=20.0, serial_number="KINDS-1", **kinds)
     with running_rig(tmp_path / "rig", config, frame_timeout_s=60.0) as (process, rig):
         process.control.load("connector", 7)
-        report = inspect_part(rig, recipe_of_few_views(tmp_path), "KIND-1", tmp_path / "out")
+        report = inspect_part(rig, recipe_of_few_views(tmp_path, VIEWS), "KIND-1", tmp_path / "out")
         lit = process.control.call("status")["light_levels"]
     assert report.inspection.verdict is Verdict.PASS, report.inspection.reasons
     assert all(level == 0 for level in lit.values())
     drivers = {load_rig(rig).driver_of("lights"), load_rig(rig).driver_of("arm")}
     assert drivers >= set(kinds.values()) - {"grblhal", "socket", "strobe"}
-
-
-def recipe_of_few_views(folder: Path) -> Path:
-    """The connector's, with its first viewpoints alone."""
-    shutil.copytree(DEMO_RECIPES, folder / "recipes")
-    path = folder / "recipes" / "connector.yaml"
-    recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
-    recipe["viewpoints"] = recipe["viewpoints"][:VIEWS]
-    kept = {view["name"] for view in recipe["viewpoints"]}
-    recipe["reference_levels"] = {name: of for name, of in recipe["reference_levels"].items() if name in kept}
-    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    return path
 
 
 def run_cli(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
