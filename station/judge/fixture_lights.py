@@ -12,7 +12,7 @@ parts do that under each light, the *sway* of the reference, may be added in any
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -30,6 +30,7 @@ LEAST_SPREAD = 0.001
 LEAST_BLOCKS = 20
 LEAST_LIT = 0.05  # root mean square of the lamp's light over what a block may be off by
 FEWEST_FOR_SWAY = 12
+SECTORS = 6
 SWAYS = 3  # principal ways that are kept: two shifts and a turn
 F64 = NDArray[np.float64]
 
@@ -62,6 +63,35 @@ class LitFrame:
         """What each lamp gives, 1 = its full light."""
         return dict(zip(self.names, map(float, self._solved(self.columns)), strict=False))
 
+    def explained_by(self, lamp: str) -> float:
+        """The share (0..1) of the squared misfit without that lamp that goes with it: how much its light is like what
+        is otherwise in this frame."""
+        _, weights = self._fitted(self.columns)
+        without = np.delete(self.columns, self.names.index(lamp), axis=0)
+        return _share_gone(self._misfit(without, self.seen, weights), self._misfit(self.columns, self.seen, weights))
+
+    def share_all_over(self, lamp: str) -> float:
+        """What the lamp gives at least, whichever sector of the picture is not looked at.
+
+        A sector that holds most of what is to be seen is not left out: the rest would prove little.
+        """
+        sector = self._sectors()
+        found = [self.shares()[lamp]]
+        for left_out in range(SECTORS):
+            kept = sector != left_out
+            if 0.5 < np.mean(kept) < 1:
+                seen_there = replace(
+                    self, columns=self.columns[:, kept], seen=self.seen[kept], allowed=self.allowed[kept]
+                )  # fmt: skip
+                found.append(seen_there.shares()[lamp])
+        return min(found)
+
+    def _sectors(self) -> NDArray[np.intp]:
+        """Of each block, around the middle of the picture, where the part is."""
+        y, x = np.nonzero(self.here)
+        angle = np.arctan2(y - (self.here.shape[0] - 1) / 2, x - (self.here.shape[1] - 1) / 2)
+        return np.floor((angle / (2 * np.pi) + 0.5) * SECTORS).astype(np.intp) % SECTORS
+
     def turned(self, tilts: NDArray[np.float32], usual_deg: tuple[float, float] = (0.0, 0.0)) -> FittedTurn:
         """How far the frame's own lamp has turned.
 
@@ -75,8 +105,7 @@ class LitFrame:
         x_on, y_on, x_back, y_back = found[-4:]
         left = self._misfit(columns, self.seen, weights)
         usual = self._misfit(self.columns, self.seen - np.asarray(usual_deg) @ tilted, weights)
-        explained = max(0.0, 1.0 - left / usual) if usual > 0 else 0.0
-        return FittedTurn(float(x_on - x_back), float(y_on - y_back), explained)
+        return FittedTurn(float(x_on - x_back), float(y_on - y_back), _share_gone(usual, left))
 
     def _solved(self, columns: F64) -> F64:
         return self._fitted(columns)[0]
@@ -166,6 +195,10 @@ def sway_of(parts: NDArray[np.float32], steady: NDArray[np.bool_]) -> NDArray[np
     kept = min(SWAYS, len(size)) if len(parts) >= FEWEST_FOR_SWAY else 0  # of a few, ways are noise
     found[:kept, here] = ways[:kept] * (size[:kept, None] / np.sqrt(max(1, len(parts) - 1)))
     return found
+
+
+def _share_gone(misfit: float, left: float) -> float:
+    return max(0.0, 1.0 - left / misfit) if misfit > 0 else 0.0
 
 
 def _blocks(plane: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,15 +18,13 @@ from station.judge.fixture_lights import FixtureLights, LitFrame
 from station.judge.fixture_picture import FixturePicture, cell_edge_px, fixture_picture
 from station.judge.fixture_place import FixtureTracker, Place, moved
 from station.judge.lamp_turns import LEAST_UNSURE_DEG, Turn, figures_of, tilts_for
-from station.judge.lamp_turns import REMEDY as LAMP_REMEDY
+from station.judge.stray_lights import Stray, figures_of_strays, stray_reasons, strays_of
 from station.recipe.fields import ProofTolerances, Viewpoint
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.view_reference_file import ViewReference, misfits
 
 LEAST_LIKENESS = 0.5  # of the fixture's texture; undisturbed views of the demo products have 0.99
 MEASURED_TO = 0.01  # of a light's strength: 110 undisturbed views of demo parts were off by 0.0084 at most
-COUNTS_TOO = 0.3  # of the strongest stray light
-MOST_OF_A_MOVED_LAMP = 0.25  # of another lamp's light: so much as if it shone too; beyond it, lamps were exchanged
 LEAST_LIGHT = 0.2  # of the diffuse light's reference level: below, the fixture is not looked for
 WITH_MORE_FIXTURE = "leave more fixture without moving shadows in the picture, and make the view reference anew"
 ALL_LIGHTS = (ReasonKind.LIGHTS_WEAK, ReasonKind.LIGHTS_STRONG)
@@ -34,23 +32,6 @@ MOVED, TURNED, SCALE, SHARP, EXPOSURE, LIKENESS, NOISE = (
     "fixture_moved_mm", "fixture_turned_deg", "fixture_scale", "sharpness_ratio", "exposure_ratio", "fixture_likeness",
     "noise_ratio",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Stray:
-    """Light of a lamp that was not commanded: its share of the lamp's full light, and in which lamp's frame.
-
-    `elsewhere` is what it gives in other lamps' frames: the second least of them.
-    """
-
-    share: float
-    frame: str
-    elsewhere: float
-
-    @property
-    def is_in_one_frame(self) -> bool:
-        """Whether it seems to shine beside one lamp only: then rather that lamp shines from elsewhere."""
-        return self.elsewhere < COUNTS_TOO * self.share and self.share < MOST_OF_A_MOVED_LAMP
 
 
 @dataclass(frozen=True)
@@ -98,7 +79,7 @@ class ViewEvidence:
             found[MOVED], found[SCALE] = self.place.shift_cells * self.cell_mm, self.place.scale
             found[TURNED], found[LIKENESS] = float(np.degrees(self.place.turn_rad)), self.place.likeness
         found |= {f"light_ratio_{name}": value for name, value in self.against_others.items()}
-        found |= {f"stray_light_{name}": stray.share for name, stray in self.strays.items()}
+        found |= figures_of_strays(self.strays)
         found |= figures_of(self.turns)
         return {name: value for name, value in found.items() if value is not None}
 
@@ -142,7 +123,7 @@ class ViewProof:
             cell_px * self._mm_per_px,
             self._distance_mm,
             {name: found[name] / self._brightness[name] for name, found in shares.items()},
-            _strays(shares),
+            strays_of(lit, shares),
             self._sharpness_over_reference(pictures),
             tuple(name for name in pictures if is_seen and name not in shares),
             self._noise_over_reference(pictures),
@@ -219,19 +200,6 @@ class ViewProof:
         return float(np.median(ratios)) if ratios else None
 
 
-def _strays(shares: Mapping[str, Mapping[str, float]]) -> dict[str, Stray]:
-    per_lamp: dict[str, list[tuple[float, str]]] = {}
-    for frame, of_frame in shares.items():
-        for lamp, share in of_frame.items():
-            if lamp != frame:
-                per_lamp.setdefault(lamp, []).append((share, frame))
-    strays = {}
-    for lamp, found in per_lamp.items():
-        share, frame = max(found)
-        strays[lamp] = Stray(share, frame, sorted(found)[min(1, len(found) - 1)][0])
-    return strays
-
-
 def view_proofs(loaded: LoadedRecipe) -> dict[str, ViewProof]:
     """Per view; empty where `why_unproven` gives a reason."""
     references = loaded.view_references
@@ -263,7 +231,7 @@ def check_evidence(
     if evidence.place is None and not known:
         found.append(_in_the_dark())
     if not found:
-        strays = tuple(_stray_reasons(evidence, tolerances))
+        strays = tuple(stray_reasons(evidence.strays, tolerances.stray))
         found = [*strays, *_light_reasons(evidence, tolerances, is_stray=bool(strays)), *_untold_reasons(evidence)]
     found += [*_sharpness_reasons(evidence, tolerances), *_noise_reasons(evidence, tolerances)]
     named = {reason.light for reason in known if reason.light is not None}
@@ -316,29 +284,6 @@ def _place_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Itera
     if not turned_deg <= tolerances.turned_deg:
         text = f"the fixture stands turned by {turned_deg:.2f} degrees (tolerance {tolerances.turned_deg:g} degrees)"
         yield Reason(ReasonKind.CAMERA_MOVED, text, remedy)
-
-
-def _stray_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Iterator[Reason]:
-    """The lamp that gives most, and those that give about as much: a sum may stand for a lamp without reference."""
-    over = {name: stray for name, stray in evidence.strays.items() if not stray.share <= tolerances.stray}
-    most = max((stray.share for stray in over.values()), default=0.0)
-    for name, stray in over.items():
-        if stray.share < COUNTS_TOO * most:
-            continue
-        if stray.is_in_one_frame:
-            text = (
-                f"light {stray.frame!r} lights the fixture otherwise than in its reference, as if {stray.share:.1%} of "
-                f"light {name!r} shone beside it, in this frame alone (tolerance {tolerances.stray:.1%})"
-            )
-            remedy = f"{LAMP_REMEDY}; if it stands right, look for crosstalk between the two channels"
-            yield Reason(ReasonKind.LIGHT_MOVED, text, remedy, light=stray.frame)
-        else:
-            text = (
-                f"light {name!r} shines at {stray.share:.1%} of its full light while {stray.frame!r} is on "
-                f"(tolerance {tolerances.stray:.1%})"
-            )
-            remedy = "look for a lamp that stays on, beside it too; check the controller's channels and cables"
-            yield Reason(ReasonKind.LIGHT_STUCK_ON, text, remedy, light=name)
 
 
 def _light_reasons(evidence: ViewEvidence, tolerances: ProofTolerances, *, is_stray: bool) -> Iterator[Reason]:

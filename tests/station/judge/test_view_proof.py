@@ -17,7 +17,8 @@ from station.judge.fixture_lights import FixtureLights
 from station.judge.fixture_picture import cell_edge_px, fixture_picture
 from station.judge.fixture_place import FixtureTracker, moved
 from station.judge.model_grid import brought_back
-from station.judge.view_proof import Stray, ViewEvidence, check_evidence
+from station.judge.stray_lights import Stray, strays_of
+from station.judge.view_proof import ViewEvidence, check_evidence
 from station.recipe.fields import ProofTolerances
 from station.recipe.view_reference_file import (
     LightUse,
@@ -202,14 +203,34 @@ def test_each_cause_is_named_once_and_alone() -> None:
     assert kinds(weak) == [(ReasonKind.LIGHT_WEAK, "B")]
     dead = Reason(ReasonKind.LIGHT_DEAD, "light 'B' is dead", light="B")
     assert kinds(weak, (dead,)) == [], "what is dead is not also weak"
-    strays = {"L90": Stray(0.03, "A", 0.028), "B": Stray(0.002, "A", 0.001)}
+    strays = {"L90": Stray(0.03, "A", 0.028, all_over=0.0), "B": Stray(0.002, "A", 0.001, all_over=0.002)}
     stray = evidence(strays=strays, lights=dict.fromkeys("ABCD", 0.99))
     assert kinds(stray) == [(ReasonKind.LIGHT_STUCK_ON, "L90")]
-    beside_one = evidence(strays={"C": Stray(0.03, "A", 0.001)})
+    beside_one = evidence(strays={"C": Stray(0.03, "A", 0.001, all_over=0.02)})
     assert kinds(beside_one) == [(ReasonKind.LIGHT_MOVED, "A")], "a lamp that stayed on would shine beside all others"
-    instead = evidence(strays={"C": Stray(0.9, "A", 0.001)})
+    instead = evidence(strays={"C": Stray(0.9, "A", 0.001, all_over=0.9)})
     assert kinds(instead) == [(ReasonKind.LIGHT_STUCK_ON, "C")], "lamps were exchanged"
     assert kinds(evidence(sharpness=0.5)) == [(ReasonKind.BLURRED, None)]
+
+
+def test_light_that_the_part_lets_through_in_one_place_is_no_other_lamp_s() -> None:
+    """Issue 11: parts without a rib were refused as `light moved`; a lamp that shines is seen all over the fixture."""
+    levels, steady = lamps()
+    lights = FixtureLights("ABCD", levels, steady)
+    crosstalk = levels[0] + np.float32(0.04) * levels[3]
+    let_through = levels[0] + np.float32(0.2) * levels[2] * ((X < 40) & (Y < 40))  # where A's own shadow lies
+
+    def stray(picture: np.ndarray) -> Stray:
+        frame = lights.lit("A", picture.astype(np.float32), ONE)
+        assert frame is not None
+        return replace(strays_of({"A": frame}, {"A": frame.shares()})["D"], elsewhere=0.0)
+
+    assert kinds(evidence(strays={"D": stray(crosstalk)})) == [(ReasonKind.LIGHT_MOVED, "A")]
+    beside = stray(let_through)
+    assert beside.share > TOLERANCES.stray
+    assert kinds(evidence(strays={"D": beside})) == []
+    everywhere = replace(beside, elsewhere=beside.share)
+    assert kinds(evidence(strays={"D": everywhere})) == [(ReasonKind.LIGHT_STUCK_ON, "D")], "in several lamps' frames"
 
 
 def test_a_moved_fixture_is_told_in_px_and_mm_and_its_light_is_not_doubted(tracker: FixtureTracker) -> None:
