@@ -90,7 +90,7 @@ class LitFrame:
         """Of each block, around the middle of the picture, where the part is."""
         y, x = np.nonzero(self.here)
         angle = np.arctan2(y - (self.here.shape[0] - 1) / 2, x - (self.here.shape[1] - 1) / 2)
-        return np.floor((angle / (2 * np.pi) + 0.5) * SECTORS).astype(np.intp) % SECTORS
+        return np.asarray(np.floor((angle / (2 * np.pi) + 0.5) * SECTORS) % SECTORS, np.intp)
 
     def turned(self, tilts: NDArray[np.float32], usual_deg: tuple[float, float] = (0.0, 0.0)) -> FittedTurn:
         """How far the frame's own lamp has turned.
