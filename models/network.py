@@ -89,7 +89,7 @@ class AnomalyNetwork(nn.Module):
         return torch.cat([found, self.region.take(near[..., None], view_index)[..., 0]], dim=1)
 
     def measured(self, normals: Tensor, view_index: Tensor) -> Tensor | None:
-        """Normals as `region` cuts them, (B,) -> (B, N), each token's share that has one; None where all count alike."""
+        """Normals as `region` cuts them, (B,) -> (B, N), each token's share with one; None where all count alike."""
         if self.unseen is None:
             return None
         share = self.unseen.measured(normals, self.region.stride)
