@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from models.beyond_picture import beyond_in, with_repeated
 from models.checkpoint import EVERY, Checkpoint
 from models.config import TrainConfig
 from models.cprn import L_p, L_r, L_total, assignment
@@ -26,7 +25,6 @@ from models.progress import Progress
 from models.together import ALONE, Together, set_batch
 
 FILL_PARTS = 10
-UNSEEN_AREA = np.ones((7, 7), np.uint8)  # of pixels: a dark hole has single black ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +54,11 @@ class Inputs:
         rgb = read_rgb(item.rgb, self._config)
         normals = np.zeros_like(rgb) if item.normal is None else read_normals(item.normal)
         view = self.views.index(item.view)
-        seen = self.regions[view] & ~_unseen(rgb, normals, has_normals=item.normal is not None)
-        region = torch.from_numpy(seen.astype(np.float32))[None]
-        return torch.from_numpy(rgb)[None], torch.from_numpy(normals)[None], torch.tensor([view]), region
-
-
-def _unseen(rgb: NDArray[np.float32], normals: NDArray[np.float32], *, has_normals: bool) -> NDArray[np.bool_]:
-    """(H, W) where a part off its seat was outside of its picture: black without a normal, over a whole area."""
-    if not has_normals:
-        return np.zeros(rgb.shape[1:], bool)
-    black = ((rgb == 0).all(axis=0) & (normals == 0).all(axis=0)).astype(np.uint8)
-    return np.asarray(cv2.morphologyEx(black, cv2.MORPH_OPEN, UNSEEN_AREA) > 0)
+        region = self.regions[view].astype(np.float32)
+        if item.normal is not None:
+            rgb, normals, region = with_repeated(rgb, normals, self.regions[view], beyond_in(rgb, normals))
+        colours, directions, inside = (torch.from_numpy(array)[None] for array in (rgb, normals, region))
+        return colours, directions, torch.tensor([view]), inside
 
 
 def seen_tokens(network: AnomalyNetwork, region: Tensor, view_index: Tensor) -> Tensor:
@@ -125,7 +117,7 @@ def mean_of_parts(items: tuple[Item, ...], inputs: Inputs) -> Tensor:
     few = set(parts[:: max(1, len(parts) // FILL_PARTS)])  # whole parts: every view counts alike
     for item in (item for item in items if item.part in few and item.variant == PLAIN):
         rgb, normals, _, region = inputs.of(item)
-        inside = region[0] > 0
+        inside = region[0] > 0.5
         total += torch.cat([rgb[0], normals[0]])[:, inside].sum(dim=1).double().numpy()
         count += float(inside.sum())
     return torch.from_numpy(total / max(count, 1.0)).float()
