@@ -38,7 +38,7 @@ def with_repeated(rgb: F32, normals: F32, region: Mask, beyond: Mask) -> tuple[F
     missing, known = region & beyond, region & ~beyond
     if not missing.any() or not known.any():
         return rgb, normals, known.astype(np.float32)
-    wide = cv2.morphologyEx(missing.astype(np.uint8), cv2.MORPH_OPEN, WIDE) > 0
+    wide = cv2.dilate(cv2.morphologyEx(missing.astype(np.uint8), cv2.MORPH_OPEN, WIDE), WIDE) > 0  # with its corners
     shown = np.where(missing & wide, np.float32(BEYOND), region.astype(np.float32))
     nearest = _nearest(known, missing)
     filled = []
