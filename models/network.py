@@ -99,7 +99,7 @@ class AnomalyNetwork(nn.Module):
         self, features: Tensor, measured: Tensor | None, view_index: Tensor, gauss: PlaceGauss | None
     ) -> Tensor:
         """(B, 2, N, F), (B, N), (B,) -> (B, T, N), the distances of CPRN and of a second branch."""
-        found = self.cprn(self.whitening(features), self.region.index[view_index], view_index)
+        found: Tensor = self.cprn(self.whitening(features), self.region.index[view_index], view_index)
         if gauss is not None:
             found = torch.cat([found, gauss(features, view_index)[:, : self.modalities]], dim=1)
         if measured is None:
