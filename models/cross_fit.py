@@ -8,7 +8,7 @@ per cent lower than to others (docs/evaluation.md). So the promise that needs no
 
 from __future__ import annotations
 
-from functools import partial
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -19,12 +19,11 @@ from models.dataset import PLAIN, Item
 from models.fit import Encoded
 from models.limits import HeldOut
 from models.network import AnomalyNetwork
-from models.place_gauss import PlaceGauss
+from models.place_gauss import PlaceGauss, Sums
 from models.progress import Progress
 from models.together import ALONE, Together
 
-FOLDS = 5
-FEWEST_PARTS = 10  # to learn from: of fewer, those without a fifth would know the places too badly
+FEWEST_PARTS = 10  # to learn from: fewer know the places too badly once one of them is left out
 
 
 def learned_distances(
@@ -39,16 +38,12 @@ def learned_distances(
     parts = _whole_parts(items, len(network.region.index))
     if not (config.score.learned_parts and config.score.local) or network.near is not None or len(parts) < FEWEST_PARTS:
         return None
-    fold_of = {part: n % FOLDS for n, part in enumerate(parts)}
-    fold = np.array([fold_of.get(item.part, -1) for item in items])
     found: dict[int, Tensor] = {}
     with torch.no_grad():
-        for k in range(FOLDS):
-            gauss = _fitted_without(network, encoded, torch.from_numpy(fold != k))
-            rows = np.flatnonzero(fold == k).tolist()
-            measured = group.each(rows, partial(_distances, network, encoded, gauss))
-            found.update({rows[place]: distances for place, distances in measured})
-            progress("parts learned from", (k + 1) / FOLDS)
+        for view in range(len(network.region.index)):
+            rows = [n for n, item in enumerate(items) if item.part in parts and int(encoded.view_index[n]) == view]
+            found.update(_of_view(network, items, encoded, view, rows, group))
+            progress("parts learned from", (view + 1) / len(network.region.index))
     rows = sorted(found)
     return HeldOut(
         torch.cat([found[n] for n in rows]).numpy(),
@@ -58,24 +53,36 @@ def learned_distances(
     )
 
 
-def _whole_parts(items: tuple[Item, ...], n_views: int) -> list[str]:
+def _whole_parts(items: tuple[Item, ...], n_views: int) -> set[str]:
     """Those with a plain picture of every view."""
     views: dict[str, set[str]] = {}
     for item in items:
         if item.variant == PLAIN:
             views.setdefault(item.part, set()).add(item.view)
-    return sorted(part for part, found in views.items() if len(found) == n_views)
+    return {part for part, found in views.items() if len(found) == n_views}
 
 
-def _fitted_without(network: AnomalyNetwork, encoded: Encoded, kept: Tensor) -> PlaceGauss | None:
-    """The second branch, fitted to the rows where `kept` (n,) is true."""
-    if network.gauss is None:
-        return None
-    modalities, responses = network.gauss.unit.shape
-    gauss = PlaceGauss(len(network.region.index), modalities, network.region.count, responses)
-    rows = kept.nonzero()[:, 0]
-    gauss.fit(encoded.features[rows], encoded.view_index[rows], network.region.neighbours(), network.doubt())
-    return gauss
+def _of_view(
+    network: AnomalyNetwork, items: tuple[Item, ...], encoded: Encoded, view: int, rows: list[int], group: Together
+) -> dict[int, Tensor]:
+    """(1, T, N) of each of `rows`, which are one view's, by a second branch that has not seen the row's part."""
+    gauss, of_view = deepcopy(network.gauss), encoded.features[rows]
+    sums = None if gauss is None else Sums(of_view)
+    neighbours, doubt = network.region.neighbours()[view], network.doubt()
+    of_part = np.array([items[n].part for n in rows])
+
+    def measured(part: str) -> Tensor:
+        own = np.flatnonzero(of_part == part)
+        if gauss is not None and sums is not None:
+            gauss.fit_view(view, *sums.without(of_view[own]), neighbours, None if doubt is None else doubt[view])
+        return torch.cat([_distances(network, encoded, gauss, rows[n]) for n in own])
+
+    found: dict[int, Tensor] = {}
+    names = sorted(set(of_part.tolist()))
+    for place, distances in group.each(names, measured):
+        own = np.flatnonzero(of_part == names[place])
+        found.update({rows[n]: distances[at : at + 1] for at, n in enumerate(own)})
+    return found
 
 
 def _distances(network: AnomalyNetwork, encoded: Encoded, gauss: PlaceGauss | None, n: int) -> Tensor:
