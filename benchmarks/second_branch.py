@@ -38,6 +38,7 @@ class Encoded:
     features: Tensor
     view: Tensor
     items: list[Item]
+    measured: list[Tensor | None]  # (1, N) of each: AnomalyNetwork.measured
 
 
 class Branch:
@@ -63,12 +64,13 @@ class Branch:
         self._gauss.fit(of_train.features, of_train.view, network.region.neighbours(), network.doubt())
 
     def encoded(self, items: list[Item]) -> Encoded:
-        rows = [
-            (self._network.features(rgb, normals, view)[0].half(), view[0], seen_tokens(self._network, region, view))
-            for rgb, normals, region, view in self._cuts(items)
-        ]
+        rows, measured = [], []
+        for rgb, normals, region, view in self._cuts(items):
+            features = self._network.features(rgb, normals, view)[0].half()
+            rows.append((features, view[0], seen_tokens(self._network, region, view)))
+            measured.append(self._network.measured(normals, view))
         features, view, seen = (torch.stack(column) for column in zip(*rows, strict=True))
-        return Encoded(as_others(features, seen, view), view, items)
+        return Encoded(as_others(features, seen, view), view, items, measured)
 
     def report(self, held: list[Item], test: list[Item]) -> Iterator[str]:
         distances = self._distances(held)
@@ -93,6 +95,9 @@ class Branch:
     def _distances(self, items: list[Item]) -> HeldOut:
         of = self.encoded(items)
         found = [self._gauss(of.features[n : n + 1].float(), of.view[n : n + 1]) for n in range(len(items))]
+        for distances, measured in zip(found, of.measured, strict=True):
+            if measured is not None:
+                distances[:, 1] *= measured
         return HeldOut(torch.cat(found).numpy(), of.view.numpy().astype(np.int64), tuple(i.part for i in items))
 
 

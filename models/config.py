@@ -67,6 +67,7 @@ class ScoreConfig:
     spread_minimum: float = 0.005  # of a distance (0..2); a smaller spread would make rounding count
     fuse: Literal["max", "sum"] = "max"
     place_gauss: bool = True  # a second branch: how far a token lies from good parts' tokens at its place
+    learned_parts: bool = True  # parts that were learned from serve calibration and limits too (cross_fit.py)
 
     @property
     def scales_px(self) -> tuple[float, ...]:
@@ -131,7 +132,8 @@ class TrainConfig:
         return dataclasses.asdict(self)
 
 
-LACKING: dict[str, Any] = {"place_gauss": False, "fine_sigma_px": 0.0}  # what a file from before these settings is
+# what a file from before these settings is
+LACKING: dict[str, Any] = {"place_gauss": False, "fine_sigma_px": 0.0, "learned_parts": False}
 PRESETS = (
     "sound", "filled", "paper", "rgb_only", "normals_only", "concatenation", "without_lp", "ucp", "fixed_prototypes",
 )  # fmt: skip
@@ -190,5 +192,7 @@ def _letter() -> TrainConfig:
         added_norms=False,
         embedding=False,
     )
-    score = ScoreConfig(sigma_px=0.0, fine_sigma_px=0.0, top_tokens=0, local=False, place_gauss=False)
+    score = ScoreConfig(
+        sigma_px=0.0, fine_sigma_px=0.0, top_tokens=0, local=False, place_gauss=False, learned_parts=False
+    )
     return TrainConfig(network=network, score=score, tokens_per_view=0, token_noise=0.0)

@@ -62,6 +62,7 @@ class ModelDescription:
     n_train_parts: int
     regions: NDArray[np.bool_] | None = None  # (V, H, W) of a set that has them
     held_out_scores: Mapping[str, list[float]] = field(default_factory=dict)  # per view, of parts unseen by calibration
+    learned_scores: Mapping[str, list[float]] = field(default_factory=dict)  # the same of parts that were learned from
     encoder: type[FilterBank] | FilterBank = FilterBank  # its id, licence and hash
     second_encoder: Mapping[str, Any] = field(default_factory=dict)  # `neighbours`: the same of that branch's encoder
     score_tolerance: float = SCORE_TOLERANCE  # of the parity gate
@@ -223,6 +224,7 @@ def metadata_of(description: ModelDescription, golden: Mapping[str, Any]) -> dic
         "regions_used": d.regions is not None,
         "regions": {} if d.regions is None else dict(zip(d.views, map(packed_region, d.regions), strict=True)),
         "held_out_scores": d.held_out_scores,
+        "learned_scores": d.learned_scores,
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

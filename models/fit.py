@@ -7,14 +7,14 @@ noise on what the network sees while its target stays clean. Several processes s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from models.beyond_picture import beyond_in, with_repeated
 from models.checkpoint import EVERY, Checkpoint
 from models.config import TrainConfig
 from models.cprn import L_p, L_r, L_total, assignment
@@ -25,7 +25,19 @@ from models.progress import Progress
 from models.together import ALONE, Together, set_batch
 
 FILL_PARTS = 10
-UNSEEN_AREA = np.ones((7, 7), np.uint8)  # of pixels: a dark hole has single black ones
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Views as the encoder gave them, which is all that the branches measure."""
+
+    features: Tensor  # (n, 2, N, F) float16
+    view_index: Tensor  # (n,)
+    measured: Tensor | None  # (n, N): AnomalyNetwork.measured
+
+    def measured_in(self, n: int) -> Tensor | None:
+        """(1, N) of row n, or None where all normals count alike."""
+        return None if self.measured is None else self.measured[n : n + 1]
 
 
 class Inputs:
@@ -42,17 +54,11 @@ class Inputs:
         rgb = read_rgb(item.rgb, self._config)
         normals = np.zeros_like(rgb) if item.normal is None else read_normals(item.normal)
         view = self.views.index(item.view)
-        seen = self.regions[view] & ~_unseen(rgb, normals, has_normals=item.normal is not None)
-        region = torch.from_numpy(seen.astype(np.float32))[None]
-        return torch.from_numpy(rgb)[None], torch.from_numpy(normals)[None], torch.tensor([view]), region
-
-
-def _unseen(rgb: NDArray[np.float32], normals: NDArray[np.float32], *, has_normals: bool) -> NDArray[np.bool_]:
-    """(H, W) where a part off its seat was outside of its picture: black without a normal, over a whole area."""
-    if not has_normals:
-        return np.zeros(rgb.shape[1:], bool)
-    black = ((rgb == 0).all(axis=0) & (normals == 0).all(axis=0)).astype(np.uint8)
-    return np.asarray(cv2.morphologyEx(black, cv2.MORPH_OPEN, UNSEEN_AREA) > 0)
+        region = self.regions[view].astype(np.float32)
+        if item.normal is not None:
+            rgb, normals, region = with_repeated(rgb, normals, self.regions[view], beyond_in(rgb, normals))
+        colours, directions, inside = (torch.from_numpy(array)[None] for array in (rgb, normals, region))
+        return colours, directions, torch.tensor([view]), inside
 
 
 def seen_tokens(network: AnomalyNetwork, region: Tensor, view_index: Tensor) -> Tensor:
@@ -77,15 +83,18 @@ def as_others(values: Tensor, seen: Tensor, view_index: Tensor) -> Tensor:
 def fit_network(
     network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, config: TrainConfig, progress: Progress,
     checkpoint: Checkpoint | None = None, group: Together = ALONE,
-) -> list[float]:  # fmt: skip
-    """Fit fill, whitening, second branch, place memory and weights to good training views; the loss of every step.
+) -> tuple[list[float], Encoded]:  # fmt: skip
+    """Fit fill, whitening, second branch, place memory and weights to good training views.
+
+    Returns the loss of every step, and the views as the encoder gave them.
 
     The weights go on from `checkpoint`, where it has a state; all else is computed anew, and comes out the same.
     """
     network.region.fill.copy_(mean_of_parts(items, inputs))
     if network.unseen is not None:
         network.unseen.fit(_normals_of(network, items, inputs, progress))
-    features, view_index = cache_features(network, items, inputs, progress, group)
+    encoded = cache_features(network, items, inputs, progress, group)
+    features, view_index = encoded.features, encoded.view_index
     moments = TokenMoments.empty(network.bank.responses)
     drawn = np.random.default_rng(config.seed).permutation(len(features))
     for part in features[np.sort(drawn[: max(30, len(features) // 3)])]:
@@ -98,7 +107,7 @@ def fit_network(
         network.near.fit(_seen(network, items, inputs, progress))
     tokens = whitened(network, features)
     remember(network, tokens, view_index)
-    return fit_cprn(network, tokens, view_index, config, progress, checkpoint, group)
+    return fit_cprn(network, tokens, view_index, config, progress, checkpoint, group), encoded
 
 
 def mean_of_parts(items: tuple[Item, ...], inputs: Inputs) -> Tensor:
@@ -108,7 +117,7 @@ def mean_of_parts(items: tuple[Item, ...], inputs: Inputs) -> Tensor:
     few = set(parts[:: max(1, len(parts) // FILL_PARTS)])  # whole parts: every view counts alike
     for item in (item for item in items if item.part in few and item.variant == PLAIN):
         rgb, normals, _, region = inputs.of(item)
-        inside = region[0] > 0
+        inside = region[0] > 0.5
         total += torch.cat([rgb[0], normals[0]])[:, inside].sum(dim=1).double().numpy()
         count += float(inside.sum())
     return torch.from_numpy(total / max(count, 1.0)).float()
@@ -116,27 +125,27 @@ def mean_of_parts(items: tuple[Item, ...], inputs: Inputs) -> Tensor:
 
 def cache_features(
     network: AnomalyNetwork, items: tuple[Item, ...], inputs: Inputs, progress: Progress, group: Together = ALONE
-) -> tuple[Tensor, Tensor]:
-    """The encoder's features of every view, float16 (n, 2, N, F), and view indices (n,).
+) -> Encoded:
+    """Every view encoded. The encoder is frozen, so each picture is encoded once and not at every step."""
 
-    The encoder is frozen, so each picture is encoded once and not at every step.
-    """
-
-    def encoded(item: Item) -> tuple[Tensor, Tensor, int]:
+    def encoded(item: Item) -> tuple[Tensor, Tensor | None, Tensor, int]:
         rgb, normals, view, region = inputs.of(item)
         cut = network.region(rgb, normals, region)
         found = network.features(cut[0], cut[1], view).half()
-        return found, seen_tokens(network, region, view), int(view[0])
+        return found, network.measured(cut[1], view), seen_tokens(network, region, view), int(view[0])
 
-    cached, index, seen = [], [], []
+    cached, shares, index, seen = [], [], [], []
     with torch.no_grad():
-        for n, (features, is_seen, view) in group.each(items, encoded):
+        for n, (features, measured, is_seen, view) in group.each(items, encoded):
             cached.append(features)
+            shares.append(measured)
             seen.append(is_seen)
             index.append(view)
             progress("tokens", (n + 1) / len(items))
     view_index = torch.tensor(index)
-    return as_others(torch.cat(cached), torch.stack(seen), view_index), view_index
+    are_seen, known = torch.stack(seen), [share for share in shares if share is not None]
+    measured = as_others(torch.stack(known, dim=0), are_seen, view_index)[:, 0] if known else None
+    return Encoded(as_others(torch.cat(cached), are_seen, view_index), view_index, measured)
 
 
 def _normals_of(

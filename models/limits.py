@@ -31,6 +31,15 @@ class HeldOut:
         variants = tuple(v for v, k in zip(self.variants, keep, strict=True) if k)
         return HeldOut(self.distances[keep], self.view_index[keep], parts, variants)
 
+    def joined(self, other: HeldOut) -> HeldOut:
+        """These views, then those of other parts."""
+        return HeldOut(
+            np.concatenate([self.distances, other.distances]),
+            np.concatenate([self.view_index, other.view_index]),
+            self.part + other.part,
+            self.variants + other.variants,
+        )
+
     @property
     def variants(self) -> tuple[str, ...]:
         """The variant of each view."""
@@ -55,17 +64,24 @@ class GoodScores:
 
 
 def set_limits(
-    network: AnomalyNetwork, held_out: HeldOut, views: tuple[str, ...], config: TrainConfig
-) -> tuple[ScoreCalibration, PartLimits, GoodScores]:
-    """Take limits from scores of parts that their calibration has not seen, then calibrate on all held-out parts.
+    network: AnomalyNetwork, held_out: HeldOut, views: tuple[str, ...], config: TrainConfig,
+    learned: HeldOut | None = None,
+) -> tuple[ScoreCalibration, PartLimits, GoodScores, GoodScores | None]:  # fmt: skip
+    """Take limits from scores of parts that their calibration has not seen, then calibrate on all of these parts.
 
+    `learned` are parts that the network was fitted to (cross_fit.py); their scores are the last of what is returned.
     The network keeps that final calibration. ValueError where a view has fewer than two good parts in a fold, a part
     lacks a view, or there are too few parts for limits.
     """
-    scores = cross_scores(network, held_out, len(views), config)
-    calibration = calibrate_scores(network, held_out, len(views), config)
-    good = good_scores(scores, held_out, views)
-    return calibration, limits_by_risk(good.worst(), Risk(config.overkill, config.confidence)), good
+    known = held_out if learned is None else held_out.joined(learned)
+    scores = cross_scores(network, known, len(views), config)
+    calibration = calibrate_scores(network, known, len(views), config)
+    n = len(held_out.part)
+    good = good_scores(scores[:n], held_out, views)
+    of_learned = None if learned is None else good_scores(scores[n:], learned, views)
+    risk = Risk(config.overkill, config.confidence)
+    found = limits_by_risk(good.worst(), risk, {} if of_learned is None else of_learned.worst())
+    return calibration, found, good, of_learned
 
 
 def good_scores(scores: NDArray[np.float64], held_out: HeldOut, views: tuple[str, ...]) -> GoodScores:

@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from models.beyond_picture import beyond_in, with_repeated
 from models.config import TrainConfig
 from models.dataset import Dataset, DatasetError, Item, read_normals, read_rgb, regions_of
 
@@ -58,11 +59,15 @@ class ModelFile:
 
     def judge(self, item: Item) -> tuple[float, NDArray[np.float32]]:
         """The score and the map (H, W) of one view."""
+        rgb, normals = read_rgb(item.rgb, self.config), _normals(item, self._dataset.input_size)
+        region = self._regions[item.view]
+        beyond = np.zeros_like(region) if item.normal is None else beyond_in(rgb, normals)
+        rgb, normals, shown = with_repeated(rgb, normals, region, beyond)
         arrays: dict[str, Any] = {
-            "diffuse_rgb": read_rgb(item.rgb, self.config)[None],
-            "normals": _normals(item, self._dataset.input_size)[None],
+            "diffuse_rgb": rgb[None],
+            "normals": normals[None],
             "view_index": np.array([self._metadata["views"].index(item.view)], np.int64),
-            "region": self._regions[item.view].astype(np.float32)[None],
+            "region": shown[None],
         }
         score, fused = self._session.run(["pred_score", "anomaly_map"], {name: arrays[name] for name in self._inputs})
         return float(score[0]), np.asarray(fused[0], np.float32)

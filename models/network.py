@@ -81,13 +81,32 @@ class AnomalyNetwork(nn.Module):
     def distances(self, diffuse_rgb: Tensor, normals: Tensor, view_index: Tensor) -> Tensor:
         """Pictures as `region` cuts them, (B, 3, h, w), and (B,) -> (B, T, N), in the order of `targets`."""
         features = self.features(diffuse_rgb, normals, view_index)
-        found = [self.cprn(self.whitening(features), self.region.index[view_index], view_index)]
-        if self.gauss is not None:
-            found.append(self.gauss(features, view_index)[:, : self.modalities])
-        if self.near is not None:
-            near = self.near.distances(diffuse_rgb, normals, view_index)
-            found.append(self.region.take(near[..., None], view_index)[..., 0])
-        return torch.cat(found, dim=1)
+        measured = self.measured(normals, view_index)
+        found = self.of_features(features, measured, view_index, self.gauss)
+        if self.near is None:
+            return found
+        near = self.near.distances(diffuse_rgb, normals, view_index)
+        return torch.cat([found, self.region.take(near[..., None], view_index)[..., 0]], dim=1)
+
+    def measured(self, normals: Tensor, view_index: Tensor) -> Tensor | None:
+        """Normals as `region` cuts them, (B,) -> (B, N), each token's share with one; None where all count alike."""
+        if self.unseen is None:
+            return None
+        share = self.unseen.measured(normals, self.region.stride)
+        return self.region.take(share[:, None, :, :, None], view_index)[:, 0, :, 0]
+
+    def of_features(
+        self, features: Tensor, measured: Tensor | None, view_index: Tensor, gauss: PlaceGauss | None
+    ) -> Tensor:
+        """(B, 2, N, F), (B, N), (B,) -> (B, T, N), the distances of CPRN and of a second branch."""
+        found: Tensor = self.cprn(self.whitening(features), self.region.index[view_index], view_index)
+        if gauss is not None:
+            found = torch.cat([found, gauss(features, view_index)[:, : self.modalities]], dim=1)
+        if measured is None:
+            return found
+        ones = torch.ones_like(measured)
+        names = self.targets[: found.shape[1]]
+        return found * torch.stack([measured if name.startswith("normals") else ones for name in names], dim=1)
 
     def forward(
         self, diffuse_rgb: Tensor, normals: Tensor, view_index: Tensor, region: Tensor

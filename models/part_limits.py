@@ -50,8 +50,9 @@ class PartLimits:
     """The limits, and what n held-out good parts say about them; all rates are of whole parts."""
 
     limits: dict[str, float]  # per view
-    n_parts: int
-    above: int  # of the n parts, with a view above its limit
+    n_parts: int  # held out from the weights
+    n_learned: int  # more parts, whose scores the tails were fitted to as well
+    above: int  # of the n held-out parts, with a view above its limit
     above_by_view: dict[str, int]
     risk: Risk
     expected: float  # overkill by the fitted tails
@@ -72,6 +73,8 @@ class PartLimits:
             if self.is_refuted
             else ""
         )
+        if self.n_learned:
+            rows.append(f"  the tails are fitted to these and to {self.n_learned} parts that were learned from")
         confidence = f"{self.risk.confidence:.0%}"
         rows.append(
             f"  a good part fails at {self.risk.overkill:.2%} as asked; {law}by the fitted tails at {self.expected:.2%}"
@@ -90,42 +93,47 @@ class PartLimits:
         return {**found, "overkill": self.risk.overkill, "confidence": self.risk.confidence}
 
 
-def limits_by_risk(scores: Mapping[str, Sequence[float]], risk: Risk | None = None) -> PartLimits:
+def limits_by_risk(
+    scores: Mapping[str, Sequence[float]], risk: Risk | None = None,
+    learned: Mapping[str, Sequence[float]] | None = None,
+) -> PartLimits:  # fmt: skip
     """`scores` holds, per view, one score for each held-out good part, in the same order of parts in every view.
 
     Of a part that was judged under several variants, the highest score of each view stands for it; that errs toward
-    fewer fails. Raises ValueError for fewer than FEWEST_PARTS parts, views of different length, and scores that are not
-    finite.
+    fewer fails. `learned` holds the same of parts that the weights have seen: the laws are fitted to both, and what is
+    promised without a law counts the held-out ones alone. Raises ValueError for fewer than FEWEST_PARTS held-out parts,
+    views of different length, and scores that are not finite.
     """
     risk = risk or Risk()
-    table = _table(scores)
+    held = _table(scores)
+    table = np.concatenate([held, _table({view: learned[view] for view in scores}, 0)]) if learned else held
     n, views = table.shape
     location, scale = _laws(table)
     excess = ((table - location) / scale).max(axis=1)
     at, spread = law_of(np.sort(excess)[:, None])
     threshold = float(at[0] + spread[0] * _predictive(n, views, risk.overkill))
-    most = _most_above(n, risk.overkill)
-    is_refuted = bool(np.count_nonzero(excess > threshold) > most)
+    is_refuted = _are_more(excess, threshold, risk) or _are_more(excess[: len(held)], threshold, risk)
     per_view = np.full(views, threshold)
     if is_refuted:  # only the views in which parts lie above are raised to them: the others are not to be blinded
         spared = np.argsort(excess)[n - round(n * risk.overkill) :]
         kept = np.delete((table - location) / scale, spared, axis=0)
         per_view = np.maximum(threshold, kept.max(axis=0))
     limits = np.maximum(_rounded_up(location + scale * per_view), LEAST_LIMIT)
-    over = table > limits
+    over = held > limits
     above = int(np.count_nonzero(over.any(axis=1)))
     names = list(scores)
     return PartLimits(
         limits=dict(zip(names, map(float, limits), strict=True)),
-        n_parts=n,
+        n_parts=len(held),
+        n_learned=n - len(held),
         above=above,
         above_by_view=dict(zip(names, map(int, over.sum(axis=0)), strict=True)),
         risk=risk,
         expected=_exceedance((threshold - float(at[0])) / float(spread[0]), n, views),
-        promised=upper_bound(above, n, risk.confidence),
+        promised=upper_bound(above, len(held), risk.confidence),
         needed=parts_needed(risk),
         is_refuted=is_refuted,
-        highest=dict(zip(names, (round(float(v), DECIMALS) for v in table.max(axis=0)), strict=True)),
+        highest=dict(zip(names, (round(float(v), DECIMALS) for v in held.max(axis=0)), strict=True)),
     )
 
 
@@ -146,14 +154,14 @@ def parts_above(scores: Mapping[str, Sequence[float]], limits: Mapping[str, floa
     return int(np.count_nonzero(~(table <= held).all(axis=1)))
 
 
-def _table(scores: Mapping[str, Sequence[float]]) -> F64:
+def _table(scores: Mapping[str, Sequence[float]], fewest: int = FEWEST_PARTS) -> F64:
     """(n, V)."""
     lengths = {view: len(of_view) for view, of_view in scores.items()}
     if len(set(lengths.values())) != 1:
         raise ValueError(f"every view needs a score of every part, found {lengths}")
     table = np.array(list(scores.values()), np.float64).T
-    if len(table) < FEWEST_PARTS:
-        raise ValueError(f"{len(table)} held-out good parts, limits need {FEWEST_PARTS} or more: collect more parts")
+    if len(table) < fewest:
+        raise ValueError(f"{len(table)} held-out good parts, limits need {fewest} or more: collect more parts")
     if not np.isfinite(table).all():
         raise ValueError("a held-out score is not finite: train the model anew")
     return table
@@ -181,6 +189,11 @@ def law_of(ranked: F64) -> tuple[F64, F64]:
 def _most_above(n: int, rate: float) -> int:
     """The largest number of n parts above that the rate explains with probability DOUBT or more."""
     return int(max(k for k in range(n + 1) if binom.sf(k - 1, n, rate) >= DOUBT))
+
+
+def _are_more(excess: F64, threshold: float, risk: Risk) -> bool:
+    """Whether more of these parts lie above the threshold than the rate explains."""
+    return bool(np.count_nonzero(excess > threshold) > _most_above(len(excess), risk.overkill))
 
 
 def _rounded_up(limits: F64) -> F64:

@@ -52,21 +52,29 @@ class PlaceGauss(nn.Module):
         `neighbours` (V, N, k) are the places around each place, itself included. `doubt` (V, M, N), 0..1, is where
         responses are less to be trusted than their spread says.
         """
-        views = len(self.mean)
-        means, variances = [], []
-        for v in range(views):
-            mean, variance = _moments(features[view_index == v])
-            around = variance[:, torch.from_numpy(neighbours[v])].mean(dim=2)
+        views = range(len(self.mean))
+        means, spreads = [], []
+        for v in views:
+            mean, variance = moments(features[view_index == v])
             means.append(mean)
-            variances.append((1 - AROUND) * variance + AROUND * around)
-        spread = torch.sqrt(torch.stack(variances))
-        usual = spread.permute(1, 3, 0, 2).reshape(*self.unit.shape, -1).median(dim=2).values
+            spreads.append(_spread(variance, neighbours[v]))
+        usual = torch.stack(spreads).permute(1, 3, 0, 2).reshape(*self.unit.shape, -1).median(dim=2).values
         self.unit.copy_(torch.maximum(usual, LEAST_UNIT * usual.amax(dim=1, keepdim=True)).clamp(min=1e-9))
-        unit = self.unit[None, :, None, :]
-        self.mean.copy_(torch.stack(means) / unit)
-        least = LEAST_SPREAD if doubt is None else LEAST_SPREAD + DOUBTED_SPREAD * doubt[..., None]
-        self.sharpness.copy_((1.0 / torch.sqrt((spread / unit) ** 2 + least**2)).half())
+        for v in views:
+            self._learn(v, means[v], spreads[v], None if doubt is None else doubt[v])
         self.metric.copy_(self._metric(features, view_index))
+
+    def fit_view(
+        self, view: int, mean: Tensor, variance: Tensor, neighbours: NDArray[np.int64], doubt: Tensor | None = None
+    ) -> None:
+        """Learn one view from moments (M, N, F) of other parts; units and correlation stay. `neighbours` (N, k)."""
+        self._learn(view, mean, _spread(variance, neighbours), doubt)
+
+    def _learn(self, view: int, mean: Tensor, spread: Tensor, doubt: Tensor | None) -> None:
+        unit = self.unit[:, None, :]
+        self.mean[view] = mean / unit
+        least = LEAST_SPREAD if doubt is None else LEAST_SPREAD + DOUBTED_SPREAD * doubt[..., None]
+        self.sharpness[view] = (1.0 / torch.sqrt((spread / unit) ** 2 + least**2)).half()
 
     def _metric(self, features: Tensor, view_index: Tensor) -> Tensor:
         """Whitens what all places have in common: (M, F, F)."""
@@ -81,14 +89,39 @@ class PlaceGauss(nn.Module):
         return found
 
 
-def _moments(parts: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance over parts, (M, N, F) each, without a copy of them all in float32."""
-    total, square = torch.zeros(parts.shape[1:]), torch.zeros(parts.shape[1:])
-    first = parts[0].float()  # taken off before squares are summed: float32 would cancel
-    for part in parts:
-        off = part.float() - first
-        total += off
-        square += off * off
-    mean = total / len(parts)
-    variance = (square / len(parts) - mean * mean) * (len(parts) / max(1, len(parts) - 1))
-    return mean + first, variance.clamp(min=0)
+def _spread(variance: Tensor, neighbours: NDArray[np.int64]) -> Tensor:
+    """(M, N, F) -> the same: the standard deviation at each place, that of the places around it mixed in."""
+    around = variance[:, torch.from_numpy(neighbours)].mean(dim=2)
+    return torch.sqrt((1 - AROUND) * variance + AROUND * around)
+
+
+class Sums:
+    """Sums over parts of one view, from which the moments without any of them follow."""
+
+    def __init__(self, parts: Tensor) -> None:
+        """`parts` (n, M, N, F)."""
+        self._first = parts[0].float()  # taken off before squares are summed: float32 would cancel
+        self._count = 0
+        self._total, self._square = torch.zeros(parts.shape[1:]), torch.zeros(parts.shape[1:])
+        self._add(parts, 1)
+
+    def without(self, parts: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (M, N, F) over all but these (k, M, N, F), one of the others at least; all for k = 0."""
+        self._add(parts, -1)
+        n = self._count
+        mean = self._total / n
+        variance = (self._square / n - mean * mean) * (n / max(1, n - 1))
+        self._add(parts, 1)
+        return mean + self._first, variance.clamp(min=0)
+
+    def _add(self, parts: Tensor, sign: int) -> None:
+        for part in parts:
+            off = part.float() - self._first
+            self._total += sign * off
+            self._square += sign * (off * off)
+        self._count += sign * len(parts)
+
+
+def moments(parts: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance over parts, (n, M, N, F) -> (M, N, F) each, without a copy of them all in float32."""
+    return Sums(parts).without(parts[:0])

@@ -61,9 +61,9 @@ class RegionTokens(nn.Module):
         self.register_buffer("fill", torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 1.0]))
 
     def forward(self, diffuse_rgb: Tensor, normals: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) twice, (B, H, W) of 0 and 1 -> both cut to the box, constant outside the region."""
+        """(B, 3, H, W) twice, (B, H, W) of 0, BEYOND and 1 -> both cut to the box, constant outside the region."""
         top, bottom, left, right = (edge * self.stride for edge in self.box)
-        part = self.cut(region)[:, None]
+        part = torch.ceil(self.cut(region))[:, None]  # what lay beyond the picture is repeated, not replaced
         around = 1.0 - part
         rgb = diffuse_rgb[:, :, top:bottom, left:right] * part + self.fill[None, :3, None, None] * around
         directions = normals[:, :, top:bottom, left:right] * part + self.fill[None, 3:, None, None] * around
@@ -110,7 +110,7 @@ class RegionTokens(nn.Module):
         size = (bottom - top, right - left)
         large = functional.interpolate(grid_map[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
         around = (left, self.input_size[1] - right, top, self.input_size[0] - bottom)
-        return functional.pad(large, around) * region
+        return functional.pad(large, around) * torch.round(region)
 
 
 def _box(chosen: NDArray[np.bool_]) -> tuple[int, int, int, int]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.alignment import MOST_PICTURES, Alignment, alignment_of
 from models.checkpoint import Checkpoint
 from models.config import TrainConfig
+from models.cross_fit import learned_distances
 from models.dataset import Dataset, DatasetError, Item, constant_normals, load_dataset, read_rgb, regions_of, sound
 from models.export import (
     MAP_TOLERANCE,
@@ -78,9 +79,9 @@ def train_product(
     fitted = _fitted(dataset_folder, out_file, config, progress, group)
     group.leave()
     dataset, config, network, losses = fitted.dataset, fitted.config, fitted.network, fitted.losses
-    calibration, found, good = set_limits(network, fitted.held_out, dataset.views, config)
+    calibration, found, good, learned = set_limits(network, fitted.held_out, dataset.views, config, fitted.learned)
     progress("limits", 1.0)
-    describe = _description(dataset, config, network, calibration, found, good)
+    describe = _description(dataset, config, network, calibration, found, good, learned)
     progress("export", 0.0)
     exported = export_network(network, describe, out_file, _stored(dataset.of("calibrate", "good"), fitted.inputs))
     fitted.checkpoint.remove()
@@ -98,6 +99,7 @@ class _Fitted:
     network: AnomalyNetwork
     losses: list[float]
     held_out: HeldOut
+    learned: HeldOut | None  # the same of the parts that it was fitted to
     checkpoint: Checkpoint
 
 
@@ -131,10 +133,12 @@ def _fitted(
     inputs = Inputs(dataset, config)
     network = AnomalyNetwork(config, dataset.input_size, len(dataset.views), inputs.regions)
     checkpoint = Checkpoint(out_file, {"data": dataset.sha256, "config": config.to_dict()})
-    losses = fit_network(network, training, inputs, config, progress, checkpoint, group)
+    losses, encoded = fit_network(network, training, inputs, config, progress, checkpoint, group)
     network.eval()
+    learned = learned_distances(network, training, encoded, config, progress, group)
+    del encoded
     held_out = measure(network, held_out_items, inputs, progress, group)
-    return _Fitted(dataset, config, inputs, network, losses, held_out, checkpoint)
+    return _Fitted(dataset, config, inputs, network, losses, held_out, learned, checkpoint)
 
 
 def _good_parts(dataset: Dataset) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
@@ -219,6 +223,7 @@ def _description(
     calibration: ScoreCalibration,
     found: PartLimits,
     good: GoodScores,
+    learned: GoodScores | None,
 ) -> ModelDescription:
     return ModelDescription(
         product=dataset.product,
@@ -229,7 +234,8 @@ def _description(
         modalities=config.score.scaled_names(network.targets),
         calibration=calibration,
         limits=found.limits,
-        held_out_scores={view: list(scores) for view, scores in good.worst().items()},
+        held_out_scores=_lists(good),
+        learned_scores={} if learned is None else _lists(learned),
         dataset_sha256=dataset.sha256,
         n_train_parts=len({i.part for i in dataset.of("train", "good")}),
         regions=regions_of(dataset) if dataset.regions else None,
@@ -239,6 +245,10 @@ def _description(
         # which is a mean of four tokens, can differ as much as the map does.
         score_tolerance=SCORE_TOLERANCE if dataset.photometric_stereo else MAP_TOLERANCE,
     )
+
+
+def _lists(scores: GoodScores) -> dict[str, list[float]]:
+    return {view: list(of_view) for view, of_view in scores.worst().items()}
 
 
 def _report(
@@ -252,7 +262,7 @@ def _report(
         sha256=exported.sha256,
         bytes=exported.bytes,
         n_train_parts=describe.n_train_parts,
-        n_calibrate_parts=describe.calibration.n_parts,
+        n_calibrate_parts=found.n_parts,
         steps=describe.config.steps,
         first_loss=losses[0],
         last_loss=float(np.mean(losses[-20:])),

@@ -5,7 +5,8 @@ next: a patch of normals is missing. Under a Bayer mosaic the pixels of one colo
 place of many a good part, and with few good parts it set the limits.
 
 A pixel among pixels with normals takes their mean. Near places where good parts show no normal, a missing one is
-replaced by the usual one. Elsewhere it stays missing, as in a pit.
+replaced by the usual one. Elsewhere it stays missing, as in a pit. What was not measured proves little: a distance of
+normals counts by the share of its token that has one. The edge of a hole still shows around it.
 """
 
 from __future__ import annotations
@@ -66,6 +67,10 @@ class UnseenNormals(nn.Module):
         self.usual.copy_(torch.where(length > 0, total / length.clamp(min=1e-6), ahead))
         self.seldom.copy_(share < SELDOM)
         self.doubtful.copy_(_around(share < ALWAYS))
+
+    def measured(self, normals: Tensor, stride_px: int) -> Tensor:
+        """(B, 3, h, w) -> (B, h, w) on tokens: which share of each has a normal, single holes aside."""
+        return functional.avg_pool2d(_seen(without_holes(normals)), stride_px)[:, 0]
 
     def doubt(self, stride_px: int) -> Tensor:
         """(V, h, w) on tokens: which share of each is doubtful."""

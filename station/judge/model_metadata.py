@@ -73,6 +73,8 @@ class ModelMetadata(_Record):
     limits_suggested: dict[str, float]
     # per view, of held-out good parts in one order, each unseen by its calibration; older models have none
     held_out_scores: dict[str, tuple[float, ...]] = {}
+    # the same of good parts that the weights have seen; none in older models
+    learned_scores: dict[str, tuple[float, ...]] = {}
     training: dict[str, Any]
     golden: Golden
     versions: dict[str, str]
@@ -85,10 +87,11 @@ class ModelMetadata(_Record):
         for name, views in (("calibration.views", self.calibration.views), ("limits_suggested", self.limits_suggested)):
             if set(views) != set(self.views):
                 raise ValueError(f"{name} is for {sorted(views)}, the model's views are {list(self.views)}")
-        if self.held_out_scores and set(self.held_out_scores) != set(self.views):
-            raise ValueError(f"held_out_scores is for {sorted(self.held_out_scores)}, the views are {list(self.views)}")
-        if len({len(scores) for scores in self.held_out_scores.values()}) > 1:
-            raise ValueError("held_out_scores must give every view a score of every part")
+        for name, table in (("held_out_scores", self.held_out_scores), ("learned_scores", self.learned_scores)):
+            if table and set(table) != set(self.views):
+                raise ValueError(f"{name} is for {sorted(table)}, the views are {list(self.views)}")
+            if len({len(scores) for scores in table.values()}) > 1:
+                raise ValueError(f"{name} must give every view a score of every part")
         golden = self.golden
         if len(golden.scores) != len(self.views) * golden.inputs_per_view or not all(map(math.isfinite, golden.scores)):
             raise ValueError(f"golden.scores must be {golden.inputs_per_view} finite numbers per view")

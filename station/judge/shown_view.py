@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.beyond_picture import with_repeated
 from station.judge.model_grid import GridError, block_mean, block_normals, brought_back, grid_factor
 from station.judge.part_place import PartPlacement, PartTracker
 
@@ -30,6 +31,13 @@ class ShownView:
     region: Image | None
     placement: PartPlacement | None
     outside: float = 0.0  # share of the region that lies outside the picture
+    beyond: NDArray[np.bool_] | None = None  # (H, W) where that is; None where the region is not known
+
+    def for_detector(self) -> tuple[Image, Image, Image | None]:
+        """Colours, normals and region as the detector takes them: what lies outside the picture is no edge to it."""
+        if self.region is None or self.beyond is None or not self.beyond.any():
+            return self.rgb, self.normals, self.region
+        return with_repeated(self.rgb, self.normals, (self.region > 0) | self.beyond, self.beyond)
 
 
 def shown_view(
@@ -56,5 +64,6 @@ def shown_view(
         raise GridError(f"the part reference is of a grid {region.shape}, the model's is {grid}: make it anew")
     placement = tracker.find(rgb, directions, (x, y))
     rgb, directions, seen = tracker.bring_what_is_seen(rgb, directions, placement, (x, y))
-    outside = 1.0 - float(np.count_nonzero(region & seen)) / max(1, int(np.count_nonzero(region)))
-    return ShownView(rgb, directions, (region & seen).astype(np.float32), placement, outside)
+    beyond = region & ~seen
+    outside = float(np.count_nonzero(beyond)) / max(1, int(np.count_nonzero(region)))
+    return ShownView(rgb, directions, (region & seen).astype(np.float32), placement, outside, beyond)

@@ -176,7 +176,8 @@ class ViewJudge:
             tracker = self._trackers.get(view.name)
             shown = shown_view(image, normal_map.normals, (grid[0], grid[1]), tracker, shift_px)
         with self._times.stage("detect"):
-            anomaly_map = self._detector.detect(shown.rgb, shown.normals, view.name, region=shown.region)
+            rgb, normals, region = shown.for_detector()
+            anomaly_map = self._detector.detect(rgb, normals, view.name, region=region)
         if shown.placement is not None and not reasons:  # under wrong light, or from elsewhere, a place proves nothing
             reasons += check_placement(shown.placement, self._recipe.proof_tolerances, shown.outside)
         is_found = shown.region is not None and not any(r.kind is ReasonKind.PART_NOT_FOUND for r in reasons)

@@ -102,7 +102,7 @@ def choose_limits(
     before = {v.name: v.limit for v in loaded.recipe.viewpoints}
     scores = _held_out(loaded, detector, tuple(before))
     try:
-        chosen = limits_by_risk(scores, risk)
+        chosen = limits_by_risk(scores, risk, detector.metadata.learned_scores)
     except ValueError as error:
         raise LimitsNotFound(f"model {loaded.model_path}: {error}") from error
     archived = None if archive is None else archived_parts_under(loaded, archive, last, before, chosen.limits)

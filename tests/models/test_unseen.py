@@ -57,6 +57,16 @@ def test_a_normal_that_is_shown_where_good_parts_show_some_is_kept() -> None:
     assert torch.equal(_fitted()(bent, VIEW)[:, :, 34:36], bent[:, :, 34:36])
 
 
+def test_what_was_measured_of_a_token_is_known_and_a_mosaic_s_hole_counts_as_measured() -> None:
+    normals = _plane(unseen=(slice(12, 18), slice(30, 33)))
+    normals[:, :, 2:4:2, 2:4:2] = 0
+    share = UnseenNormals(1, SIZE).measured(normals, 6)[0]
+    assert share.shape == (8, 12)
+    assert share[2, 5] == 0.5
+    assert share[0, 0] == 1.0
+    assert int((share < 1).sum()) == 1
+
+
 def test_a_doubtful_place_counts_less() -> None:
     """Issue 17: what 44 good parts had not shown yet lay at seven times the limit."""
     torch.manual_seed(0)

@@ -121,6 +121,21 @@ def test_what_is_brought_back_looks_as_the_reference_and_normals_turn_with_it(tr
     assert np.median(np.degrees(np.arccos(np.clip((plain.normals * directions).sum(axis=0), -1, 1)))[inner]) < 3
 
 
+def test_what_lies_beyond_the_picture_is_shown_to_the_detector_as_if_it_went_on(tracker: PartTracker) -> None:
+    """Issue 17: a row of another colour at the border had failed six good parts of an hour."""
+    inside = shown_view(*shown(0, 0, 0), GRID, tracker)
+    assert inside.beyond is not None
+    assert not inside.beyond.any()
+    assert inside.for_detector()[0] is inside.rgb
+    assert inside.region is not None
+    beyond = (inside.region > 0) & (np.arange(GRID[0])[:, None] > 80)
+    cut = replace(inside, rgb=inside.rgb * ~beyond, region=inside.region * ~beyond, beyond=beyond)
+    repeated, _, region = cut.for_detector()
+    assert region is not None
+    assert repeated[:, beyond].all()
+    assert np.array_equal(region > 0.5, (inside.region > 0) & ~beyond)
+
+
 def test_unobservable_normals_do_not_bleed(tracker: PartTracker) -> None:
     """Issue 17, point 1(b): each normal is 0 0 0 or of unit length."""
     rgb, normals = shown(0.4, -0.3, 0.5)

@@ -29,7 +29,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = made_recipe(tmp_path).path
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "tile.onnx").write_bytes(b"model")
-    metadata = SimpleNamespace(held_out_scores=SCORES, created="2026-11-30")
+    metadata = SimpleNamespace(held_out_scores=SCORES, learned_scores={}, created="2026-11-30")
     monkeypatch.setattr(AnomalyDetector, "load", lambda *_: SimpleNamespace(metadata=metadata))
     return path
 
@@ -108,13 +108,17 @@ def test_archived_parts_show_what_the_limits_would_have_done(
 
 
 def test_what_gives_no_limits_is_refused_with_what_to_do(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = SimpleNamespace(metadata=SimpleNamespace(held_out_scores={}, created="2026-11-24T00:00:00"))
+    old = SimpleNamespace(
+        metadata=SimpleNamespace(held_out_scores={}, learned_scores={}, created="2026-11-24T00:00:00")
+    )
     monkeypatch.setattr(AnomalyDetector, "load", lambda *_: old)
     with pytest.raises(
         LimitsNotFound, match=r"no scores of held-out parts for view 'top' \(it was trained 2026-11-24\)"
     ):
         choose_limits(recipe, Risk())
-    few = SimpleNamespace(metadata=SimpleNamespace(held_out_scores={v: s[:4] for v, s in SCORES.items()}, created=""))
+    few = SimpleNamespace(
+        metadata=SimpleNamespace(held_out_scores={v: s[:4] for v, s in SCORES.items()}, learned_scores={}, created="")
+    )
     monkeypatch.setattr(AnomalyDetector, "load", lambda *_: few)
     with pytest.raises(LimitsNotFound, match="4 held-out good parts, limits need 5 or more"):
         choose_limits(recipe, Risk())
