@@ -33,6 +33,7 @@ class BannerKind(StrEnum):
 _OF_THE_PART = (
     BannerKind.PASS, BannerKind.FAIL, BannerKind.UNDECIDED, BannerKind.INSPECTING, BannerKind.PAUSED,
 )  # fmt: skip
+_VERDICTS = (BannerKind.PASS, BannerKind.FAIL, BannerKind.UNDECIDED)
 KEEP_OUT = "KEEP OUT"
 DRAFT_LINE = "DRAFT: this recipe is not the active release"
 _MAY_REMOVE = "the part may be removed"
@@ -71,6 +72,8 @@ def banner_of(situation: Situation) -> BannerContent:
     muted = () if is_about_the_part else last_part_lines(situation)
     if situation.is_draft and (is_about_the_part or kind is BannerKind.READY):
         lines = (DRAFT_LINE, *lines)
+    if kind in _VERDICTS and situation.result is not None and situation.result.judged_alone:
+        lines = (*lines, situation.result.judged_alone)
     return BannerContent(kind, lines, _progress(situation, kind), muted, situation.must_keep_out)
 
 

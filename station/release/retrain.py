@@ -31,7 +31,8 @@ from station.recipe.releases import (
 )
 from station.release.known_parts import GOOD, KnownPart, Progress, archived_part, collected_tests, judged, recorded
 from station.teach.fit_for_recipe import check_collection
-from station.teach.training import TrainedRecipe, show_progress, train
+from station.teach.trained_recipe import TrainedRecipe
+from station.teach.training import show_progress, train
 
 if TYPE_CHECKING:
     from station.teach.training import Preset

@@ -98,7 +98,8 @@ def _mark(inspection: Inspection) -> str:
 def _bands(inspection: Inspection) -> list[str]:
     """What keeps the sheet from being taken for one of production (IsSimulated, OPC 40100-1)."""
     simulated = ["SIMULATED: this part exists only in the simulated rig"] if inspection.is_simulated else []
-    return simulated + (["DRAFT: no released recipe judged this part"] if inspection.is_draft else [])
+    draft = ["DRAFT: no released recipe judged this part"] if inspection.is_draft else []
+    return simulated + draft + ([inspection.judged_alone.upper()] if inspection.judged_alone else [])
 
 
 def _draw_band(sheet: Image.Image, box: Box, text: str) -> None:
