@@ -31,6 +31,7 @@ class TrainedRecipe:
     table: DisturbanceTable | None = None
     suspects: tuple[Suspect, ...] = ()  # good parts that stand far out
     notes: tuple[str, ...] = ()  # what the data set's index says to people
+    learned: str = ""  # SHA-256 of what the weights rest on; see station.teach.learned
 
     def as_dict(self) -> dict[str, object]:
         """The fields of `station train --json`, which also stand in the record beside the recipe."""
@@ -41,6 +42,7 @@ class TrainedRecipe:
             "model": r.file,
             "bytes": r.bytes,
             "sha256": self.sha256,
+            "learned": self.learned,
             "recipe": str(self.recipe),
             "n_train_parts": r.n_train_parts,
             "n_calibrate_parts": r.n_calibrate_parts,

@@ -10,7 +10,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +30,10 @@ from station.rig.products import product_name
 from station.teach.dataset import simulate_dataset
 from station.teach.disturbance_table import DisturbanceTable, disturbance_table
 from station.teach.layouts.known import unknown
+from station.teach.learned import learned_sha256, record_of
 from station.teach.limits import note_limits
 from station.teach.photographer import Color
-from station.teach.prepare import prepare
+from station.teach.prepare import Prepared, prepare
 from station.teach.set_for_recipe import set_for_recipe
 from station.teach.simulated_collection import collect_simulated, parts_to_learn_from, parts_to_test
 from station.teach.step_clock import StepClock
@@ -42,6 +43,7 @@ GOOD, CALIBRATE = 60, 60  # parts of a simulated collection, where none is there
 
 if TYPE_CHECKING:
     from models.config import Preset as Preset  # `retrain` names it too
+    from models.config import TrainConfig
 
 
 def simulate(
@@ -97,14 +99,35 @@ def train(
     Raises BadInput when torch is not installed, no recipe is there or the data does not fit it, DocumentError for the
     recipe, and what `prepare` and `train_product` raise.
     """
+    return fitted(ready_set(product, data, recipe, steps, color, preset_name, encoder), disturbed)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadySet:
+    """All that a training needs: the recipe, the prepared data set with its index, and the trainer's settings."""
+
+    loaded: LoadedRecipe
+    folder: Path
+    index: Mapping[str, Any]
+    config: TrainConfig
+    clock: StepClock
+    collection: Path | None = None  # from which the set was prepared
+    prepared: Prepared | None = None
+
+    @property
+    def learned(self) -> str:
+        """SHA-256 of what the model's weights will rest on."""
+        return learned_sha256(self.index, self.config)
+
+
+def ready_set(
+    product: str | None, data: Path, recipe: Path | None, steps: int | None, color: Color = "rgb",
+    preset_name: Preset = "sound", encoder: str | None = None,
+) -> ReadySet:  # fmt: skip
+    """The first half of `train`, with its arguments: what a collection lacks is prepared, and nothing is trained."""
     if importlib.util.find_spec("torch") is None:
         raise BadInput("training needs torch, which is not installed: run pip install -e '.[train]'")
     from models.config import NeighbourConfig, preset
-    from models.dataset import DatasetError
-    from models.encoders.protocol import EncoderError
-    from models.export import ParityError
-    from models.train import train_product
-    from station.teach.mislabelled import suspects
 
     clock = StepClock(show_progress)
     path = _recipe_of(product or _product_of(data), recipe, color)
@@ -129,9 +152,22 @@ def train(
     config = replace(preset(preset_name), color=color)
     config = config if steps is None else replace(config, steps=steps)
     config = config if encoder is None else replace(config, neighbours=NeighbourConfig(encoder))
+    return ReadySet(loaded, folder, index, config, clock, data if is_collection else None, prepared)
+
+
+def fitted(ready: ReadySet, disturbed: int) -> TrainedRecipe:
+    """The second half of `train`: the model, and what the recipe receives. Raises as `train` does."""
+    from models.dataset import DatasetError
+    from models.encoders.protocol import EncoderError
+    from models.export import ParityError
+    from models.train import train_product
+    from station.teach.mislabelled import suspects
+
+    loaded, folder, index, clock = ready.loaded, ready.folder, ready.index, ready.clock
+    path = loaded.path
     before = {v.name: v.limit for v in loaded.recipe.viewpoints}
     try:
-        report = train_product(folder, loaded.model_path, config, clock.progress)
+        report = train_product(folder, loaded.model_path, ready.config, clock.progress)
     except (DatasetError, EncoderError, ParityError) as error:
         raise BadInput(str(error)) from error
     sha256 = hashlib.sha256(loaded.model_path.read_bytes()).hexdigest()
@@ -144,12 +180,12 @@ def train(
     note_limits(path, before, report.risk, f"trained: {sha256[:12]} from {folder.name}")
     doubted = suspects(folder, loaded.model_path, report.held_out, report.limits, path)
     table = None
-    if is_collection and disturbed:
-        table = _table(path, data, disturbed, clock.progress)
+    if ready.collection is not None and disturbed:
+        table = _table(path, ready.collection, disturbed, clock.progress)
         update_recipe_values(path, proof_tolerances=table.tolerances)
     notes = tuple(index.get("notes", ()))
-    trained = TrainedRecipe(report, path, sha256, clock.seconds, prepared, table, doubted, notes)
-    write_atomic(path.with_name(f"{path.stem}.training.json"), json.dumps(trained.as_dict(), indent=1).encode())
+    trained = TrainedRecipe(report, path, sha256, clock.seconds, ready.prepared, table, doubted, notes, ready.learned)
+    write_atomic(record_of(path), json.dumps(trained.as_dict(), indent=1).encode())
     return trained
 
 
