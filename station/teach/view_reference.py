@@ -22,6 +22,7 @@ from station.teach.archived_parts import NoReference, Pictures, archived_parts, 
 from station.teach.photographer import CAPTURE_BINNING, Color, Photographer
 from station.teach.simulated_collection import somewhere
 
+ENOUGH_PARTS = 10  # fewer may not show how a part off its seat sways the fixture's light
 FEWEST_PARTS = 5  # fewer do not show what belongs to the part
 SIMULATED_PARTS, FIRST_SEED = 20, 5000  # of no split of a data set; half of them lie off their seat
 # Relative spreads over good parts from which a cell belongs to the part or to its shadow. A cell of the fixture spreads
@@ -159,9 +160,10 @@ def check_parts(loaded: LoadedRecipe, references: ViewReferences, parts: Sequenc
                     f"{', '.join(evidence.untold)}, so that their strength cannot be told; {WITH_MORE_FIXTURE}"
                 )
             for reason in check_evidence(evidence, loaded.recipe.proof_tolerances):
+                few = f"; {len(parts)} parts are few, take some {ENOUGH_PARTS}" if len(parts) < ENOUGH_PARTS else ""
                 raise NoReference(
                     f"good part {number} of {len(parts)} does not agree with the others: {reason.of_view(view)}; take "
-                    "good parts of an undisturbed rig, before a fixture that shows some texture"
+                    f"good parts of an undisturbed rig, before a fixture that shows some texture{few}"
                 )
 
 
