@@ -18,7 +18,9 @@ from station.errors import BadInput
 def train(
     product: Annotated[
         str | None,
-        typer.Argument(help="connector or knob; may be left out where --data names a collection or data set."),
+        typer.Argument(
+            help="connector, knob, crank or sheet; may be left out where --data names a collection or data set."
+        ),
     ] = None,
     data: Annotated[
         Path,

@@ -280,9 +280,22 @@ def _recipe_for(product: str, recipe: Path | None, color: Color) -> Path:
     return path
 
 
+class _Told:
+    """Which tenth of which step was printed last."""
+
+    step, tenth = "", -1
+
+    @classmethod
+    def is_new(cls, what: str, share: float) -> bool:
+        """Whether this tenth of this step, whose name ends at the first comma, was not printed yet."""
+        before = cls.step, cls.tenth
+        cls.step, cls.tenth = what.split(",")[0], int(share * 10 + 1e-9)
+        return (cls.step, cls.tenth) != before
+
+
 def show_progress(what: str, share: float) -> None:
-    """Progress on stderr: one line rewritten on a terminal, or a line for every tenth of the work elsewhere."""
+    """Progress on stderr: one line rewritten on a terminal, or a line for every tenth of a step elsewhere."""
     if sys.stderr.isatty():
         print(f"\r{share:6.1%} {what:<72}", end="" if share < 1 else "\n", file=sys.stderr, flush=True)
-    elif int(share * 1000) % 100 == 0:
+    elif _Told.is_new(what, share):
         print(f"{share:6.1%} {what}", file=sys.stderr, flush=True)
