@@ -153,7 +153,7 @@ def view_reference(
         raise typer.BadParameter("name inspection ids together with --archive, or neither for simulated parts")
     if collection is not None and archive is not None:
         raise typer.BadParameter("name either --archive or --collection")
-    report = make_view_reference(recipe, archive, inspection_ids or [], collection)
+    report = make_view_reference(recipe, archive, inspection_ids or [], collection, progress)
     say(report.as_dict(), as_json, report.as_text())
 
 

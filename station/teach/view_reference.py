@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,9 +51,14 @@ class ViewReferenceReport:
         return f"{self.file}: from {self.parts} good parts; the fixture fills {shares}; {self.recipe} names it"
 
 
+def _silent(_text: str) -> None:
+    """Reports to nobody."""
+
+
 def make_view_reference(
-    recipe: Path, archive: Path | None, inspections: Sequence[str], collection: Path | None = None
-) -> ViewReferenceReport:
+    recipe: Path, archive: Path | None, inspections: Sequence[str], collection: Path | None = None,
+    progress: Callable[[str], None] = _silent,
+) -> ViewReferenceReport:  # fmt: skip
     """From archived good parts, a collection's, or simulated ones where none are named, into a file beside the recipe.
 
     A collection's parts may lie up to 2 mm from their seat: what they cover or shade anywhere is no fixture then.
@@ -62,9 +67,13 @@ def make_view_reference(
     loaded = load_recipe(recipe, need_model=False)
     is_simulated = archive is None and collection is None
     if collection is not None:
-        parts = list(collected_parts(loaded, collection))
+        found = collected_parts(loaded, collection)
     else:
-        parts = list(_simulated(loaded) if archive is None else archived_parts(loaded, archive, inspections))
+        found = _simulated(loaded) if archive is None else archived_parts(loaded, archive, inspections)
+    parts: list[Pictures] = []
+    for part in found:
+        parts.append(part)
+        progress(f"good part {len(parts)}: how its fixture is lit is known")
     references = references_of(loaded, parts, other_lamps(loaded) if is_simulated else None)
     check_parts(loaded, references, parts)
     file, sha256 = write_references(recipe, loaded.recipe.recipe_id, references)
