@@ -12,6 +12,7 @@ from station.console.situation import Situation
 from station.engine.events import State
 from station.inspection.causes import causes_of
 from station.inspection.result import Inspection, Verdict
+from station.inspection.score_text import score_text
 
 DETAILS_KEY = "F10"
 
@@ -204,7 +205,9 @@ def _highest_lines(inspection: Inspection) -> list[str]:
     view = next((v for v in inspection.views if v.view == inspection.deciding_view), None)
     if view is None or view.pred_score is None:
         return []
-    return [f"highest against its limit: {view.view}, score {view.pred_score:.3g}, limit {view.limit:.3g}"]
+    return [
+        f"highest against its limit: {view.view}, score {score_text(view.pred_score)}, limit {score_text(view.limit)}"
+    ]
 
 
 def _cause_lines(inspection: Inspection, *, without_storing: bool) -> list[str]:
