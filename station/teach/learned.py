@@ -10,29 +10,26 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from station.documents.atomic import write_atomic
 from station.recipe.edit import update_recipe_values
 from station.recipe.loaded import LoadedRecipe
-
-if TYPE_CHECKING:
-    from models.config import TrainConfig
 
 TEACHES = ("train", "calibrate")  # splits
 OF_SET = ("product", "views", "input_size", "color", "alignment", "part_reference", "photometric_stereo")
 HASHES = ("rgb_sha256", "normal_sha256")
 
 
-def learned_sha256(index: Mapping[str, Any], config: TrainConfig) -> str:
-    """SHA-256 of what a training on the set of this `index.json` rests on, with these settings."""
+def learned_sha256(index: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """SHA-256 of what a training on the set of this `index.json` rests on, with these settings of the trainer."""
     items = [
         [item["part"], item["view"], item["split"], item.get("variant"), *(item.get(name) for name in HASHES)]
         for item in index["items"]
         if item["split"] in TEACHES and item["kind"] == "good"
     ]
     about = {name: index.get(name) for name in OF_SET}
-    return hashlib.sha256(json.dumps([about, items, config.to_dict()], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([about, items, dict(config)], sort_keys=True).encode()).hexdigest()
 
 
 def record_of(recipe: Path) -> Path:

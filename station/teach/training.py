@@ -117,7 +117,7 @@ class ReadySet:
     @property
     def learned(self) -> str:
         """SHA-256 of what the model's weights will rest on."""
-        return learned_sha256(self.index, self.config)
+        return learned_sha256(self.index, self.config.to_dict())
 
 
 def ready_set(
