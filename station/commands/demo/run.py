@@ -95,7 +95,8 @@ def run_demo(out: Path, *, product: str, full: bool, progress: Progress) -> Demo
     recipe = DEMO_RECIPES / (f"{product}_full.yaml" if full else f"{product}.yaml")
     if recipe.is_file() and awaits_model(recipe):
         raise BadInput(
-            f"{recipe} has no model yet: docs/product.md has the commands that train it (station train --data data/{product})"
+            f"{recipe} has no model yet: docs/product.md has the commands that train it (the last one is station train "
+            f"--data data/{product})"
         )
     loaded = load_recipe(recipe)
     out.mkdir(parents=True, exist_ok=True)
