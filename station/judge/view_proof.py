@@ -26,10 +26,6 @@ from station.recipe.view_reference_file import ViewReference, misfits
 LEAST_LIKENESS = 0.5  # of the fixture's texture; undisturbed views of the demo products have 0.99
 MEASURED_TO = 0.01  # of a light's strength: 110 undisturbed views of demo parts were off by 0.0084 at most
 COUNTS_TOO = 0.3  # of the strongest stray light
-# Times the tolerance, in one frame alone. Seven lamps and the diffuse one, simulated: of 28 held-out good brackets the
-# worst has 1.0 %, brackets without a rib 1.7 and 2.0 %, a crank off its seat 2.0 %, and no bracket has anything in more
-# than one frame. A lamp that is off by so much is borne: training tries 5 and 10 %.
-ONE_FRAME_MORE = 1.5
 MOST_OF_A_MOVED_LAMP = 0.25  # of another lamp's light: so much as if it shone too; beyond it, lamps were exchanged
 LEAST_LIGHT = 0.2  # of the diffuse light's reference level: below, the fixture is not looked for
 WITH_MORE_FIXTURE = "leave more fixture without moving shadows in the picture, and make the view reference anew"
@@ -322,14 +318,9 @@ def _place_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Itera
         yield Reason(ReasonKind.CAMERA_MOVED, text, remedy)
 
 
-def _borne(stray: Stray, tolerances: ProofTolerances) -> float:
-    """The share that is borne: more in one frame alone, where a part that lacks a feature looks like a stray lamp."""
-    return tolerances.stray * (ONE_FRAME_MORE if stray.is_in_one_frame else 1.0)
-
-
 def _stray_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Iterator[Reason]:
     """The lamp that gives most, and those that give about as much: a sum may stand for a lamp without reference."""
-    over = {name: stray for name, stray in evidence.strays.items() if not stray.share <= _borne(stray, tolerances)}
+    over = {name: stray for name, stray in evidence.strays.items() if not stray.share <= tolerances.stray}
     most = max((stray.share for stray in over.values()), default=0.0)
     for name, stray in over.items():
         if stray.share < COUNTS_TOO * most:
@@ -337,7 +328,7 @@ def _stray_reasons(evidence: ViewEvidence, tolerances: ProofTolerances) -> Itera
         if stray.is_in_one_frame:
             text = (
                 f"light {stray.frame!r} lights the fixture otherwise than in its reference, as if {stray.share:.1%} of "
-                f"light {name!r} shone beside it, in this frame alone (tolerance {_borne(stray, tolerances):.1%})"
+                f"light {name!r} shone beside it, in this frame alone (tolerance {tolerances.stray:.1%})"
             )
             remedy = f"{LAMP_REMEDY}; if it stands right, look for crosstalk between the two channels"
             yield Reason(ReasonKind.LIGHT_MOVED, text, remedy, light=stray.frame)
