@@ -33,6 +33,7 @@ check:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks docs
 
 kernels:
 	@$(BIN)/python scripts/compile_kernels.py

@@ -137,7 +137,8 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 def bounced_rows(channels: tuple[int, ...]) -> tuple[list[BouncedRow], list[str]]:
     """All parts, albedos and views under these lamps, and a note of each; minutes."""
-    rows, notes = [], []
+    rows: list[BouncedRow] = []
+    notes: list[str] = []
     for product, albedo in CASES:
         for name in SHOWN:
             found, note = rows_of(product, albedo, name, channels)

@@ -66,7 +66,7 @@ def readout_ms(settings: CameraSettings, config: SimulatedRigConfig) -> float:
 def round_of(rig: Rig, plan: tuple[CaptureStep, ...], config: SimulatedRigConfig, settle_ms: float) -> Round:
     """Capture the whole plan once; the wire's time is computed from the commands that the lights' driver sent."""
     times = StageTimes()
-    written = rig.lights.port.written  # type: ignore[attr-defined] - each serial driver keeps this log
+    written = rig.lights.port.written  # type: ignore[attr-defined]  # each serial driver keeps this log
     before = len(written)
     started_s = time.perf_counter()
     frames = sum(1 for _ in capture(rig, plan, JobSignal(), times))

@@ -65,11 +65,12 @@ def photographed(
     inside = square < 0.9
     nz = np.where(inside, np.sqrt(np.maximum(1 - square, 0)), 1).astype(np.float32)
     nx, ny = np.where(inside, x[None, :], 0), np.where(inside, -y[:, None], 0)
-    out = np.empty((len(lights.names), *shape), dtype)
+    out: Any = np.empty((len(lights.names), *shape), dtype)
     for plane, d in zip(out, lights.directions.astype(np.float32), strict=True):
         light = 180 * np.maximum(d[0] * nx + d[1] * ny + d[2] * nz, 0)
         plane[:] = np.clip((light + rng.normal(4, 1, shape).astype(np.float32)) * (full / 255), 0, full)
-    return out
+    found: Planes = out
+    return found
 
 
 @njit(nogil=True)
@@ -180,23 +181,24 @@ def _matrices(lights: DirectionalLights) -> tuple[NDArray[np.float32], NDArray[n
     return np.linalg.pinv(lights.directions).astype(np.float32), lights.directions.astype(np.float32)
 
 
+# OpenCV takes numbers where its type stubs know arrays alone.
 def opencv(raw: Planes, lights: DirectionalLights, *, quality: bool) -> Run:
     inverse, directions = _matrices(lights)
 
     def grade(g: list[Any], albedo: Any) -> None:
-        squares, least = np.zeros_like(albedo), cv2.multiply(albedo, float(SHADOW))
+        squares, least = np.zeros_like(albedo), cv2.multiply(albedo, float(SHADOW))  # type: ignore[call-overload]
         lit, saturated = np.zeros((2, *albedo.shape), np.uint8)
         for plane, direction in zip(raw, directions, strict=True):
             value = rest = plane.astype(np.float32)
             for component, factor in zip(g, direction, strict=True):
                 rest = cv2.scaleAdd(component, -float(factor), rest)
             cv2.accumulateSquare(rest, squares)
-            clipped = cv2.compare(plane, SATURATED_DN, cv2.CMP_GE)
+            clipped = cv2.compare(plane, SATURATED_DN, cv2.CMP_GE)  # type: ignore[call-overload]
             cv2.bitwise_or(saturated, clipped, saturated)
             counts = cv2.bitwise_and(cv2.compare(value, least, cv2.CMP_GT), cv2.bitwise_not(clipped))
-            cv2.add(lit, cv2.bitwise_and(counts, 1), lit)
-        cv2.sqrt(cv2.multiply(squares, 1 / len(raw)))
-        cv2.bitwise_and(cv2.compare(lit, 3, cv2.CMP_GE), cv2.compare(g[2], 0, cv2.CMP_GT))
+            cv2.add(lit, cv2.bitwise_and(counts, 1), lit)  # type: ignore[call-overload]
+        cv2.sqrt(cv2.multiply(squares, 1 / len(raw)))  # type: ignore[call-overload]
+        cv2.bitwise_and(cv2.compare(lit, 3, cv2.CMP_GE), cv2.compare(g[2], 0, cv2.CMP_GT))  # type: ignore[call-overload]
 
     def run() -> None:
         planes: list[Any] = [np.zeros(raw.shape[1:], np.float32) for _ in range(3)]

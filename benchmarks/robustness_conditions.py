@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def conditions() -> Iterator[Condition]:
     for share in (-0.10, -0.05, -0.02, 0.05):
         yield Condition(
             f"one lamp {share:+.0%}", _borne(lambda t: t.light, abs(share), _has_view_reference), LAMP,
-            lambda n, lights, f=1 + share: lamp_at(lights[n % len(lights)], f),
+            partial(_one_lamp_at, factor=1 + share),
         )  # fmt: skip
     for share in (-0.10, 0.10):
         promise = _borne(lambda t: t.exposure, abs(share), _has_view_reference)
@@ -105,6 +106,11 @@ def conditions() -> Iterator[Condition]:
     promise = _borne(lambda t: t.light_turned_deg, 1.0, _has_view_reference)
     yield Condition("one light 1 deg off", promise, TURNED, rendering=Rendering(light_deg=1.0))
     yield Condition("record of another rig", _always, rendering=Rendering(other_rig=77))
+
+
+def _one_lamp_at(number: int, lights: Sequence[str], factor: float) -> Disturbance:
+    """Another lamp for every part."""
+    return lamp_at(lights[number % len(lights)], factor)
 
 
 def _always(_: Recipe) -> str:
@@ -172,7 +178,7 @@ class Source:
 
     def _grid_factor(self, frame: Frame) -> int:
         """Capture pixels per pixel of the 684 x 456 grid on which blur is stated."""
-        return max(1, round(frame.pixels.shape[1] / (self.loaded.calibration.image_width // 8)))
+        return max(1, round(int(frame.pixels.shape[1]) / (self.loaded.calibration.image_width // 8)))
 
     def _photographed(self, condition: Condition, part: CollectedPart) -> tuple[Collection, CollectedPart]:
         assert self.cache is not None

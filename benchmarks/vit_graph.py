@@ -30,7 +30,8 @@ class Attention(nn.Module):
         q = self.query(x).reshape(b, n, HEADS, -1).transpose(1, 2)
         k, v = self.key_value(to).reshape(b, to.shape[1], 2, HEADS, -1).permute(2, 0, 3, 1, 4)
         weight = functional.softmax(q @ k.transpose(-2, -1) * (WIDTH // HEADS) ** -0.5, dim=-1)
-        return self.out((weight @ v).transpose(1, 2).reshape(b, n, WIDTH))
+        found: Tensor = self.out((weight @ v).transpose(1, 2).reshape(b, n, WIDTH))
+        return found
 
 
 class Block(nn.Module):
@@ -45,7 +46,8 @@ class Block(nn.Module):
         """(B, N, C), and what it attends to: itself, or (B, M, C)."""
         normed = self.norms[0](x)
         x = x + self.attention(normed, normed if to is None else to)
-        return x + self.mlp(self.norms[1](x))
+        found: Tensor = x + self.mlp(self.norms[1](x))
+        return found
 
 
 class Encoder(nn.Module):
@@ -58,7 +60,7 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
 
     def forward(self, picture: Tensor) -> Tensor:
-        x = self.patches(picture).flatten(2).transpose(1, 2) + self.place
+        x: Tensor = self.patches(picture).flatten(2).transpose(1, 2) + self.place
         for block in self.blocks:
             x = block(x)
         return x
@@ -81,6 +83,7 @@ class TwoEncoders(nn.Module):
         maps = []
         for decoder, truth in zip(self.decoders, tokens, strict=True):
             rebuilt = truth
+            assert isinstance(decoder, nn.ModuleList)
             for block in decoder:
                 rebuilt = block(rebuilt, self.prototypes.expand(rebuilt.shape[0], -1, -1))
             maps.append(1 - functional.cosine_similarity(truth, rebuilt, dim=-1))

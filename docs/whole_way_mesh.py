@@ -35,13 +35,13 @@ def bracket() -> trimesh.Trimesh:
 
 
 def _block(size_mm: tuple[float, float, float], middle_mm: tuple[float, float, float]) -> trimesh.Trimesh:
-    made = box(extents=size_mm)
+    made: trimesh.Trimesh = box(extents=size_mm)
     made.apply_translation(middle_mm)
     return made
 
 
 def _hole(radius_mm: float, x_mm: float, y_mm: float) -> trimesh.Trimesh:
-    made = cylinder(radius=radius_mm, height=20.0, sections=48)
+    made: trimesh.Trimesh = cylinder(radius=radius_mm, height=20.0, sections=48)
     made.apply_translation((x_mm, y_mm, 2.0))
     return made
 

@@ -147,9 +147,12 @@ def _read_16_bit(path: Path) -> NDArray[np.float32]:
 
 
 def read_rgb(path: Path, config: TrainConfig) -> NDArray[np.float32]:
-    """(3, H, W) float32 linear 0..1; for a mono model, grey three times. DatasetError if it cannot be read."""
+    """(3, H, W) float32 linear 0..1; for a mono model, grey three times. DatasetError if it cannot be read.
+
+    A grey picture stays as bright as a camera without colour filters gave it: the judge scales none either.
+    """
     rgb = _read_16_bit(path) / np.float32(65535)
-    if config.color == "rgb":
+    if config.color == "rgb" or not np.ptp(rgb, axis=0).any():
         return rgb
     gray = np.tensordot(np.array(config.mono_weights, np.float32), rgb, axes=1)
     return np.ascontiguousarray(np.broadcast_to(gray, rgb.shape))

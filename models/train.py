@@ -56,6 +56,7 @@ class TrainReport:
     good_scores: dict[str, tuple[float, float]]  # per view: mean and highest of held-out good parts
     parity: ParityReport
     held_out: GoodScores  # of each part by name
+    has_normals: bool = True  # whether it learned from normals, or from pictures alone
 
     def to_json(self) -> str:
         """Indented JSON, one field for each of this record's."""
@@ -272,4 +273,5 @@ def _report(
         good_scores=good.summary(),
         parity=exported.parity,
         held_out=good,
+        has_normals=describe.config.network.has_normals,
     )

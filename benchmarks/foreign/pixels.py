@@ -24,7 +24,7 @@ def concave(view: RenderedView) -> Mask:
     share = (view.total - view.direct) / np.maximum(view.total, 1e-9)
     reached = view.lit.sum(axis=0)
     mean = np.where(view.lit, share, 0.0).sum(axis=0) / np.maximum(reached, 1)
-    return view.part & ((mean > CONCAVE_SHARE) | (reached == 0))
+    return np.asarray(view.part & ((mean > CONCAVE_SHARE) | (reached == 0)))
 
 
 def contacts(part: Part, view: RenderedView, pose: Pose) -> Mask:

@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from foreign.pixels import Mask, concave
@@ -146,7 +147,7 @@ def solver_row(product: str, albedo: float, view: str, lights: int, light: str, 
     )  # fmt: skip
 
 
-def _mean(values: NDArray[np.generic]) -> float:
+def _mean(values: NDArray[Any]) -> float:
     return float(np.mean(values)) if values.size else float("nan")
 
 

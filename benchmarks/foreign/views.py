@@ -80,12 +80,12 @@ class RenderedView:
         """Raises ValueError naming the file if it is no view as `save` wrote it."""
         try:
             with np.load(file, allow_pickle=False) as data:
-                found = {name: data[name] for name in cls.__dataclass_fields__}
+                found: dict[str, Any] = {name: data[name] for name in cls.__dataclass_fields__}
         except (KeyError, OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as e:
             raise ValueError(f"{file} is not a rendered view ({e}); delete it, and it is rendered anew") from e
         x, y = (float(v) for v in found.pop("center_px"))
         scalars = {name: float(found.pop(name)) for name in ("mm_per_px", "noise")}
-        return cls(**found, **scalars, center_px=(x, y))
+        return cls(**{**found, **scalars}, center_px=(x, y))
 
 
 def renderer() -> Any:
@@ -140,7 +140,7 @@ class _Stage:
         direct, halves = self._light([self._lamp(point) for point in points] + [self._dome()], samples)
         direct[-1] = smooth(direct[-1], self._patches)  # the dome's shadows are as soft as bounced light
         bounced = [smooth(half - direct, self._patches) for half in halves]
-        total = direct + (bounced[0] + bounced[1]) / 2
+        total: F32 = direct + (bounced[0] + bounced[1]) / np.float32(2)
         seen = self._patches >= 0
         lit = np.stack([self._lit(point) for point in points])
         found = []

@@ -172,7 +172,9 @@ class Collection:
         mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         if mask is None or mask.shape != shape:
             found = "missing" if mask is None else f"of {mask.shape[1]} x {mask.shape[0]} pixels"
-            raise CollectionError(f"{path}: is {found}, expected a mask of {shape[1]} x {shape[0]}")
+            raise CollectionError(
+                f"{path}: is {found}, expected a mask of {shape[1]} x {shape[0]}: draw it at the size of the frames"
+            )
         return np.asarray(mask > 0)
 
     def add(
@@ -218,7 +220,10 @@ class Collection:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise CollectionError(f"{path}: cannot be read ({error.strerror}); restore it from a backup") from error
+            raise CollectionError(
+                f"{path}: cannot be read ({error.strerror}); restore it from a backup, or take the part "
+                "again (station collect --again)"
+            ) from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise CollectionError(f"{path}: was changed since it was taken; restore it from a backup")
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)

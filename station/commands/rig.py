@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -80,7 +80,19 @@ def rig_load(
     known = product_for_rig(product)
     with _refusals_of("load"):
         answer = RigControl(folder, LOAD_TIMEOUT_S).load(known, seed, defects)
-    say(answer, as_json, f"loaded {answer['loaded']}")
+    say(answer, as_json, _loaded_text(answer["loaded"]))
+
+
+def _loaded_text(part: Mapping[str, Any]) -> str:
+    """What lies in the fixture, and how."""
+    if part.get("board"):
+        return f"loaded {part['board']}"
+    defects = ", ".join(f"{defect['kind']}:{defect['seed']}" for defect in part["defects"]) or "no defect"
+    place = (
+        f"{part['x_mm']:g} mm right and {part['y_mm']:g} mm back of its seat, turned by {part['turn_deg']:g} degrees"
+    )
+    seat = place if any(part[name] for name in ("x_mm", "y_mm", "turn_deg")) else "in its seat"
+    return f"loaded {part['product']}, part {part['seed']}, {defects}, {seat}"
 
 
 def defect_of(text: str, seed: int) -> tuple[str, int]:

@@ -18,7 +18,9 @@ from station.errors import BadInput
 def train(
     product: Annotated[
         str | None,
-        typer.Argument(help="connector or knob; may be left out where --data names a collection or data set."),
+        typer.Argument(
+            help="connector, knob, crank or sheet; may be left out where --data names a collection or data set."
+        ),
     ] = None,
     data: Annotated[
         Path,
@@ -44,6 +46,17 @@ def train(
     disturbed: Annotated[
         int, typer.Option(min=0, max=1000, help="Held-out good parts of a collection to judge under every disturbance.")
     ] = 10,
+    view_of: Annotated[
+        list[str] | None,
+        typer.Option(help="SETVIEW=RECIPEVIEW, as often as needed: a set from elsewhere calls its views otherwise."),
+    ] = None,
+    same_solver: Annotated[
+        bool,
+        typer.Option(
+            "--same-solver",
+            help="The normals of a set from elsewhere were solved as the recipe solves them; else they are left out.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train the product's model, export it, and write hash, limits and light levels into its recipe."""
@@ -55,13 +68,17 @@ def train(
     if not is_first():
         help_along()
         return
-    if is_from_elsewhere(data):
-        if recipe is not None:
-            raise BadInput(
-                f"{recipe}: a recipe judges what its own rig takes, and {data} is from elsewhere, so that no limit, "
-                "region or tolerance of it would hold there: leave out --recipe, and the model is written beside the "
-                f"data; for the recipe collect parts on its rig (station collect {recipe} COLLECTION)"
-            )
+    is_foreign = is_from_elsewhere(data)
+    if (view_of or same_solver) and not (is_foreign and recipe is not None):
+        raise BadInput(
+            f"--view-of and --same-solver join a set from elsewhere to a --recipe; {data} with "
+            f"{recipe or 'no recipe'} needs none: leave them out"
+        )
+    if is_foreign and recipe is not None:
+        data = training.made_for_recipe(
+            data, recipe, _pairs(view_of or [], "--view-of takes SETVIEW=RECIPEVIEW"), same_solver=same_solver
+        )
+    elif is_foreign:
         pictures = train_on_pictures(data, steps, preset, encoder, training.show_progress)
         say(pictures.as_dict(), as_json, pictures.as_text())
         return
@@ -136,7 +153,7 @@ def view_reference(
         raise typer.BadParameter("name inspection ids together with --archive, or neither for simulated parts")
     if collection is not None and archive is not None:
         raise typer.BadParameter("name either --archive or --collection")
-    report = make_view_reference(recipe, archive, inspection_ids or [], collection)
+    report = make_view_reference(recipe, archive, inspection_ids or [], collection, progress)
     say(report.as_dict(), as_json, report.as_text())
 
 
@@ -155,8 +172,14 @@ def region(
         files = [str(file) for file in show_regions(recipe, show)]
         say({"files": files}, as_json, "\n".join(files))
         return
-    pairs = [text.partition("=") for text in mask or []]
-    if not all(view and path for view, _, path in pairs):
-        raise typer.BadParameter("--set takes VIEW=MASK.png")
-    file = set_regions(recipe, {view: Path(path) for view, _, path in pairs})
+    masks = _pairs(mask or [], "--set takes VIEW=MASK.png")
+    file = set_regions(recipe, {view: Path(path) for view, path in masks.items()})
     say({"file": str(file)}, as_json, f"{file}: {recipe} names it; train the model again, it learned the old region")
+
+
+def _pairs(texts: list[str], what: str) -> dict[str, str]:
+    """NAME=VALUE, as often as wanted; BadParameter where one is no such pair, or a name comes twice."""
+    pairs = [text.partition("=")[::2] for text in texts]
+    if not all(name and value for name, value in pairs) or len(dict(pairs)) < len(pairs):
+        raise typer.BadParameter(f"{what}, each name once")
+    return dict(pairs)

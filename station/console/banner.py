@@ -12,6 +12,7 @@ from station.console.situation import Situation
 from station.engine.events import State
 from station.inspection.causes import causes_of
 from station.inspection.result import Inspection, Verdict
+from station.inspection.score_text import score_text
 
 DETAILS_KEY = "F10"
 
@@ -33,6 +34,7 @@ class BannerKind(StrEnum):
 _OF_THE_PART = (
     BannerKind.PASS, BannerKind.FAIL, BannerKind.UNDECIDED, BannerKind.INSPECTING, BannerKind.PAUSED,
 )  # fmt: skip
+_VERDICTS = (BannerKind.PASS, BannerKind.FAIL, BannerKind.UNDECIDED)
 KEEP_OUT = "KEEP OUT"
 DRAFT_LINE = "DRAFT: this recipe is not the active release"
 _MAY_REMOVE = "the part may be removed"
@@ -71,6 +73,8 @@ def banner_of(situation: Situation) -> BannerContent:
     muted = () if is_about_the_part else last_part_lines(situation)
     if situation.is_draft and (is_about_the_part or kind is BannerKind.READY):
         lines = (DRAFT_LINE, *lines)
+    if kind in _VERDICTS and situation.result is not None and situation.result.judged_alone:
+        lines = (*lines, situation.result.judged_alone)
     return BannerContent(kind, lines, _progress(situation, kind), muted, situation.must_keep_out)
 
 
@@ -201,7 +205,9 @@ def _highest_lines(inspection: Inspection) -> list[str]:
     view = next((v for v in inspection.views if v.view == inspection.deciding_view), None)
     if view is None or view.pred_score is None:
         return []
-    return [f"highest against its limit: {view.view}, score {view.pred_score:.3g}, limit {view.limit:.3g}"]
+    return [
+        f"highest against its limit: {view.view}, score {score_text(view.pred_score)}, limit {score_text(view.limit)}"
+    ]
 
 
 def _cause_lines(inspection: Inspection, *, without_storing: bool) -> list[str]:

@@ -263,7 +263,8 @@ def _viewing_text(shown: Shown, *, is_past: bool) -> str:
         verdict = shown.inspection.verdict.value
         rig = ", SIMULATED" if shown.inspection.is_simulated else ""
         draft = ", DRAFT" if shown.inspection.is_draft else ""
-        return f"ARCHIVE: part {shown.part_id}, {when}, {verdict}{draft}{rig}"
+        alone = f", {shown.inspection.judged_alone}" if shown.inspection.judged_alone else ""
+        return f"ARCHIVE: part {shown.part_id}, {when}, {verdict}{draft}{rig}{alone}"
     if is_past and shown.inspection is not None:
         when = shown.inspection.creation_time.astimezone().strftime("%H:%M")
         return f"LAST: part {shown.part_id}, {shown.inspection.verdict.value} at {when}"

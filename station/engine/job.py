@@ -25,7 +25,7 @@ from station.engine.judge_thread import JudgeThread
 from station.engine.re_looking import SecondLooks
 from station.engine.writing_ahead import WritingAhead
 from station.inspection.reasons import Reason, ReasonKind
-from station.inspection.result import Inspection, Verdict, ViewResult
+from station.inspection.result import JUDGED, NO_NORMALS, Inspection, Verdict, ViewResult
 from station.inspection.retakes import Retake
 from station.inspection.rule import judge_part
 from station.inspection.timeline import WAIT_FOR_JUDGE
@@ -220,6 +220,7 @@ def provenance(rig: Rig, loaded: LoadedRecipe, release: str) -> dict[str, str]:
     return {
         **loaded.sha256s,
         "release": release,
+        **({JUDGED: NO_NORMALS} if loaded.recipe.model.judges == "pictures" else {}),
         "picture_proofs": f"not made: {why}" if (why := why_unproven(loaded)) else "made",
         "part_placement": f"not made: {why}" if (why := why_part_unknown(loaded)) else "made",
         "software": f"facet-station {version('facet-station')}",

@@ -17,6 +17,8 @@ from station.inspection.words import GivenWord
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 
 DRAFT = "draft"  # how `provenance["release"]` begins where no active release judged; else it is the release's number
+JUDGED = "judged"  # in the provenance: what was looked at, where that was not pictures and normals
+NO_NORMALS = "pictures alone, no normals were judged"
 RE_EXPOSED = "re_exposed"  # in `ViewResult.quality`: frames that did not come whole and were exposed again
 
 
@@ -104,6 +106,11 @@ class Inspection:
     def is_draft(self) -> bool:
         """Whether the recipe was not the active release when it was prepared."""
         return self.release.startswith(DRAFT)
+
+    @property
+    def judged_alone(self) -> str:
+        """What was looked at, where that was not all: pictures without normals. Empty where both were judged."""
+        return self.provenance.get(JUDGED, "")
 
 
 def without_pictures(result: ViewResult) -> ViewResult:

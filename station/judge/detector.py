@@ -209,6 +209,16 @@ def _misfits(m: ModelMetadata, recipe: Recipe) -> Iterator[str]:
     color = "mono" if recipe.capture.pixel_format.startswith("Mono") else "rgb"
     if color != m.color:
         yield f"it was trained on {m.color} pictures, {recipe.capture.pixel_format} gives {color}"
+    if m.has_normals and recipe.model.judges == "pictures":
+        yield "it learned from normals too, but the recipe says model.judges: pictures"
+    if m.has_normals:
+        yield from _normals_misfits(m, recipe)
+    elif recipe.model.judges != "pictures":
+        yield "it learned from pictures alone, and the recipe does not say so (model.judges: pictures)"
+
+
+def _normals_misfits(m: ModelMetadata, recipe: Recipe) -> Iterator[str]:
+    """Why the recipe's normals are not those from which the model learned."""
     stereo, learned = recipe.photometric_stereo, m.photometric_stereo
     if stereo.method != learned.method:
         yield f"its normals were solved by {learned.method!r}, the recipe uses {stereo.method!r}"

@@ -82,6 +82,11 @@ class ModelMetadata(_Record):
     regions: dict[str, str] = {}  # per view, packed: models/export.py; none in files from before they were kept
     regions_used: bool = False  # whether it learned with regions; else `region` is 1 everywhere
 
+    @property
+    def has_normals(self) -> bool:
+        """Whether it learned from normals too; a model of pictures alone does not look at those that it is given."""
+        return bool(self.config.get("network", {}).get("has_normals", True))
+
     @model_validator(mode="after")
     def _fits_together(self) -> ModelMetadata:
         for name, views in (("calibration.views", self.calibration.views), ("limits_suggested", self.limits_suggested)):

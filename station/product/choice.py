@@ -22,6 +22,7 @@ NAME: TypeAdapter[str] = TypeAdapter(Name)
 FIRST_US = 5000.0  # where nothing is known of a light's level
 FIRST_LEVEL = 0.3  # of full scale, on a white plane: what the first look is exposed for
 LIMIT = 1.0  # of every view, until training writes its own
+MESH_ENDINGS = (".stl", ".obj", ".ply")  # of the simulated rig, whose settings lie in a .yaml of the same name
 AXES = ("x_mm", "y_mm", "z_mm", "tilt_deg", "pan_deg")
 
 
@@ -59,9 +60,9 @@ def check_product_name(name: str) -> str:
 def refuse_existing(recipe: Path) -> None:
     """Raises ProductError where a recipe, or anything else, is there already."""
     if recipe.exists():
-        raise ProductError(
-            f"{recipe} is there already, and a recipe is never overwritten: name another file with --recipe, or edit it"
-        )
+        mesh = next((m for m in recipe.parent.glob(f"{recipe.stem}.*") if m.suffix.lower() in MESH_ENDINGS), None)
+        what = "a recipe is never overwritten" if mesh is None else f"it may hold the settings of the mesh {mesh.name}"
+        raise ProductError(f"{recipe} is there already, and {what}: name another file with --recipe, or edit it")
 
 
 def chosen_views(choice: ProductChoice) -> dict[str, Pose]:

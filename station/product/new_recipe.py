@@ -126,7 +126,7 @@ class NewProduct:
             *heights,
             "collect good parts, best 50 of several batches, some up to 2 mm off their seat: "
             f"station collect {recipe} {parts} --rig {self.rig}",
-            "after some 10 of them, learn what the fixture looks like: "
+            "after some 20 of them, of which half are to train, learn what the fixture looks like: "
             f"station view-reference {recipe} --collection {parts}",
             f"collect defective parts for the test: station collect {recipe} {parts} --rig {self.rig} --kind KIND",
             f"train, which finds the part's region too: station train --data {parts} --recipe {recipe}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from station.documents.atomic import write_atomic
 from station.documents.document import Document, dump_document, parse_document, read_document
@@ -31,6 +32,7 @@ def update_recipe_values(
     limits: Mapping[str, float] | None = None,
     sha256: str | None = None,
     model_file: str | None = None,
+    judges: Literal["both", "pictures"] | None = None,
     reference_levels: Levels | None = None,
     reference_lights: Mapping[str, ReferenceLight] | None = None,
     reference_camera: ReferenceCamera | None = None,
@@ -42,9 +44,9 @@ def update_recipe_values(
 ) -> None:
     """Set measured values in a recipe file; a value of None stays as it is. The file is replaced as a whole.
 
-    `limits` are per view; `sha256` and `model_file` are the model's; `reference_lights` and `reference_camera` are
-    those with which the `reference_levels` were taken; `calibration`, `view_reference` and `part_reference` are a file
-    and its SHA-256.
+    `limits` are per view; `sha256`, `model_file` and `judges` are the model's; `reference_lights` and
+    `reference_camera` are those with which the `reference_levels` were taken; `calibration`, `view_reference` and
+    `part_reference` are a file and its SHA-256.
 
     Raises DocumentError: the file is no valid recipe, would not be one afterwards, or lacks a view named here;
     ReleaseError for a recipe that was released.
@@ -57,6 +59,8 @@ def update_recipe_values(
         edits += [_limit_edit(document, recipe, view, limit) for view, limit in limits.items()]
     if sha256 is not None:
         edits.append(_hash_edit(document, sha256))
+    if judges is not None and judges != recipe.model.judges:
+        edits.append(_judges_edit(document, judges))
     if model_file is not None:
         edits.append(_replace(document, ("model", "file"), json.dumps(model_file, ensure_ascii=False)))
     if calibration is not None:
@@ -76,6 +80,7 @@ def update_recipe_values(
             "reference_lights": (changed.reference_lights, reference_lights and dict(reference_lights)),
             "reference_camera": (changed.reference_camera, reference_camera),
             "model.file": (changed.model.file, model_file),
+            "model.judges": (changed.model.judges, judges),
             "calibration": ((changed.calibration, changed.calibration_sha256), calibration),
             "display.white_balance": (changed.display.white_balance, white_balance),
             "view_reference": (_named(changed.view_reference), view_reference),
@@ -142,10 +147,21 @@ def _limit_edit(document: Document, recipe: Recipe, view: str, limit: float) -> 
 def _hash_edit(document: Document, sha256: str) -> Edit:
     if ("model", "sha256") in document.spans:
         return _replace(document, ("model", "sha256"), f"'{sha256}'")
+    return _beside_file(document, f"sha256: '{sha256}'")
+
+
+def _judges_edit(document: Document, judges: str) -> Edit:
+    if ("model", "judges") in document.spans:
+        return _replace(document, ("model", "judges"), judges)
+    return _beside_file(document, f"judges: {judges}")
+
+
+def _beside_file(document: Document, text: str) -> Edit:
+    """A further field of `model`, after its file."""
     file = document.spans["model", "file"]
     in_braces = document.text[document.spans["model",].start] == "{"
     separator = ", " if in_braces else f"\n{' ' * (file.column - 1)}"
-    return (file.end, file.end, f"{separator}sha256: '{sha256}'")
+    return (file.end, file.end, f"{separator}{text}")
 
 
 def _calibration_edits(document: Document, file: str, sha256: str) -> list[Edit]:

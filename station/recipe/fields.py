@@ -158,6 +158,8 @@ class ModelChoice(_Strict):
 
     file: FileName  # relative to the recipe
     sha256: Sha256 | None = None  # of the file, once one is pinned
+    # What it learned from, which every result says: a model of pictures alone never sees a dent that keeps its colour.
+    judges: Literal["both", "pictures"] = "both"  # pictures and normals, or pictures alone
 
 
 class WhiteBalance(_Strict):

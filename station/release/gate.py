@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from station.inspection.result import Verdict
+from station.inspection.result import NO_NORMALS, Verdict
 from station.judge.detector import MAP_TOLERANCE, SCORE_TOLERANCE, AnomalyDetector
 from station.judge.part_checks import why_part_unknown
 from station.judge.view_proof import why_unproven
@@ -169,6 +169,7 @@ def _checks(loaded: LoadedRecipe, detector: AnomalyDetector) -> dict[str, str]:
         "self-test": f"{detector.model_id}, {len(detector.metadata.views)} views",
         "parity": parity,
         "proven in pictures": "; ".join(proven),
+        **({"judged": NO_NORMALS} if loaded.recipe.model.judges == "pictures" else {}),
     }
 
 

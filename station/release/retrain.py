@@ -31,7 +31,9 @@ from station.recipe.releases import (
 )
 from station.release.known_parts import GOOD, KnownPart, Progress, archived_part, collected_tests, judged, recorded
 from station.teach.fit_for_recipe import check_collection
-from station.teach.training import TrainedRecipe, show_progress, train
+from station.teach.learned import has_learned, keep_model, record_of
+from station.teach.trained_recipe import TrainedRecipe
+from station.teach.training import ReadySet, fitted, ready_set, show_progress
 
 if TYPE_CHECKING:
     from station.teach.training import Preset
@@ -56,8 +58,8 @@ class Taught:
         if self.added_good:
             return f"{self.added_good} good parts are new to learn from"
         return (
-            "the words add no good part to learn from: unless the collection has grown otherwise, the draft learns "
-            "what its base learned, and what is new is judged by the gate alone"
+            "the words add no good part to learn from: unless the collection has grown otherwise, the draft keeps the "
+            "model of its base, and what is new is judged by the gate alone"
         )
 
     def as_lines(self) -> list[str]:
@@ -83,7 +85,7 @@ class RetrainReport:
     draft: Path
     base: str  # with what the draft is compared
     taught: Taught
-    trained: TrainedRecipe
+    trained: TrainedRecipe | None  # None: there was nothing new to learn, and the draft has its base's model
     changes: tuple[tuple[JudgedPart, JudgedPart], ...]  # before, after
     compared: int
 
@@ -93,7 +95,7 @@ class RetrainReport:
             "draft": str(self.draft), "base": self.base, "words": self.taught.words,
             "added_good": self.taught.added_good, "added_defective": self.taught.added_defective,
             "refused": dict(self.taught.refused), "what_is_new": self.taught.what_is_new,
-            "trained": self.trained.as_dict(), "compared_parts": self.compared,
+            "trained": None if self.trained is None else self.trained.as_dict(), "compared_parts": self.compared,
             "changes": [
                 {"name": a.name, "kind": a.kind, "before": a.found, "after": b.found, "expected": b.expected}
                 for a, b in self.changes
@@ -102,7 +104,11 @@ class RetrainReport:
 
     def as_text(self) -> str:
         """The training's own text, then the words and every verdict that changes."""
-        lines = [self.trained.as_text(), *self.taught.as_lines()]
+        kept = (
+            f"nothing new to learn: {self.draft} keeps the model of {self.base}, which learned these good parts with "
+            "these settings; station train --data COLLECTION trains all the same"
+        )
+        lines = [kept if self.trained is None else self.trained.as_text(), *self.taught.as_lines()]
         lines.append(f"{self.base} -> {self.draft}: {len(self.changes)} of {self.compared} known parts change")
         for before, after in self.changes:
             is_right = "as it should be" if after.is_kept else "NOT as it should be"
@@ -119,6 +125,9 @@ def retrain(
 ) -> RetrainReport:  # fmt: skip
     """Add the parts of the archive's words to the collection, train a draft on it, and judge known parts by both.
 
+    Where the base learned the same good parts with the same settings, a training would end with its weights: the
+    draft keeps its model, and parts that are judged by the same files are judged once.
+
     A draft that is there already is trained again and keeps its other fields. Raises CollectionError where the
     collection does not fit or holds a part as something else than the last word says, NoReference for an inspection
     that was taken otherwise, and what `train` raises.
@@ -132,10 +141,18 @@ def retrain(
     base = _base(recipe, loaded)
     known = _known_parts(base, collection, taught)
     home = home_of(recipe, loaded.recipe.recipe_id)
-    before = _judged(known, load_recipe(base), home, progress)  # the recipe itself may be the draft
+    judging = load_recipe(base)
+    before = _judged(known, judging, home, progress)  # the recipe itself may be the draft
     draft = draft_of(recipe, loaded)
-    trained = train(None, collection, draft, steps, preset_name=preset_name, disturbed=disturbed, encoder=encoder)
-    after = _judged(known, load_recipe(draft), home, progress)
+    ready = ready_set(None, collection, draft, steps, preset_name=preset_name, encoder=encoder)
+    trained = None
+    record = _record_of_base(recipe, judging, ready)
+    if record is not None:
+        keep_model(record, judging, ready.loaded)
+    else:
+        trained = fitted(ready, disturbed)
+    now = load_recipe(draft)
+    after = before if _judge_alike(judging, now) else _judged(known, now, home, progress)
     changes = tuple((a, b) for a, b in zip(before, after, strict=True) if a.found is not b.found)
     return RetrainReport(draft, _name(base), taught, trained, changes, len(known))
 
@@ -205,6 +222,31 @@ def draft_of(recipe: Path, loaded: LoadedRecipe) -> Path:
     if load_recipe(draft, need_model=False).recipe.model.file != name:
         update_recipe_values(draft, model_file=name)
     return draft
+
+
+def _record_of_base(recipe: Path, base: LoadedRecipe, ready: ReadySet) -> Path | None:
+    """The record that says that the base's model is what this training would end with; None where it is not.
+
+    The draft must bring parts to the same place, too.
+    """
+    draft = ready.loaded.recipe.part_reference
+    same_place = (None if draft is None else draft.sha256) == base.sha256s.get("part_reference")
+    records = (record_of(path) for path in (recipe, ready.loaded.path))
+    learned = (record for record in records if has_learned(record, base.sha256s["model"], ready.learned))
+    return next(learned, None) if same_place else None
+
+
+def _judge_alike(a: LoadedRecipe, b: LoadedRecipe) -> bool:
+    """Whether two recipes judge any part alike: the same files but for their names, and the same fields."""
+    files = ("calibration", "flat_field", "view_reference", "part_reference", "model")
+    return all(a.sha256s.get(f) == b.sha256s.get(f) for f in files) and _fields(a.recipe) == _fields(b.recipe)
+
+
+def _fields(recipe: Recipe) -> dict[str, object]:
+    """All but names of files and of the recipe itself; hashes of files are compared by themselves."""
+    named = {"recipe_id", "revision", "calibration", "calibration_sha256", "view_reference", "part_reference"}
+    judges = recipe.model.judges
+    return {**recipe.model_dump(exclude={*named, "model"}), "judges": judges}
 
 
 def _base(recipe: Path, loaded: LoadedRecipe) -> Path:

@@ -12,6 +12,7 @@ from station.documents.atomic import write_atomic
 from station.inspection.part_id import visible
 from station.inspection.reasons import reason_lines
 from station.inspection.result import Inspection, Verdict
+from station.inspection.score_text import score_text
 from station.report.display_rgb import hatch
 from station.report.sheet_drawing import (
     FAINT,
@@ -98,7 +99,8 @@ def _mark(inspection: Inspection) -> str:
 def _bands(inspection: Inspection) -> list[str]:
     """What keeps the sheet from being taken for one of production (IsSimulated, OPC 40100-1)."""
     simulated = ["SIMULATED: this part exists only in the simulated rig"] if inspection.is_simulated else []
-    return simulated + (["DRAFT: no released recipe judged this part"] if inspection.is_draft else [])
+    draft = ["DRAFT: no released recipe judged this part"] if inspection.is_draft else []
+    return simulated + draft + ([inspection.judged_alone.upper()] if inspection.judged_alone else [])
 
 
 def _draw_band(sheet: Image.Image, box: Box, text: str) -> None:
@@ -147,7 +149,8 @@ def _deciding_line(inspection: Inspection) -> str:
     captured = f"{len(inspection.views)} of {len(inspection.expected_views)} views captured"
     if view is None or view.pred_score is None:
         return captured
-    return f"{captured}; highest against its limit: {view.view}, score {view.pred_score:.3g}, limit {view.limit:.3g}"
+    score, limit = score_text(view.pred_score), score_text(view.limit)
+    return f"{captured}; highest against its limit: {view.view}, score {score}, limit {limit}"
 
 
 def footer_lines(inspection: Inspection) -> list[str]:

@@ -16,6 +16,8 @@ def inspection_lines(inspection: Inspection) -> list[str]:
     lines = [f"{visible(inspection.part_id)}: {inspection.verdict.value}{draft}{simulated}"]
     if inspection.release:
         lines.append(f"    {release_line(inspection)}")
+    if inspection.judged_alone:
+        lines.append(f"    judged: {inspection.judged_alone}")
     for view in inspection.views:
         score = "no score" if view.pred_score is None else f"score {view.pred_score:8.3f}"
         mark = "  <- highest against its limit" if view.view == inspection.deciding_view else ""
@@ -53,6 +55,7 @@ def inspection_document(inspection: Inspection) -> dict[str, object]:
         "recipe_id": inspection.recipe_id,
         "release": inspection.release or None,
         "is_draft": inspection.is_draft,
+        "judged": inspection.judged_alone or "pictures and normals",
         "verdict": inspection.verdict.value,
         "reasons": [str(reason) for reason in inspection.reasons],
         "reason_records": [asdict(reason) for reason in inspection.reasons],

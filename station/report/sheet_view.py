@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from station.inspection.result import Verdict, ViewResult
+from station.inspection.score_text import score_text
 from station.report.display_rgb import hatch
 from station.report.heat_map import LIMIT_POSITION, SCALE_END, colour_bar
 from station.report.sheet_drawing import (
@@ -90,7 +91,7 @@ def _draw_bar(sheet: Image.Image, box: Box, limit: float) -> None:
     sheet.paste(Image.fromarray(colour_bar(height, BAR_WIDTH)), box[:2])
     draw = ImageDraw.Draw(sheet)
     left = box[0] + BAR_WIDTH + 3
-    for position, text in ((0.0, "0"), (LIMIT_POSITION, f"{limit:.3g}"), (1.0, f"{limit * SCALE_END:.3g}")):
+    for position, text in ((0.0, "0"), (LIMIT_POSITION, score_text(limit)), (1.0, score_text(limit * SCALE_END))):
         y = box[1] + round((height - 1) * (1.0 - position))
         anchor = {0.0: "ls", 1.0: "lt"}.get(position, "lm")
         draw.text((left, y), text, font=font(15), fill=INK, anchor=anchor)

@@ -21,6 +21,7 @@ from station.errors import BadInput
 from station.photometric_stereo.packing import pack_normals
 from station.recipe.aimed_views import reference_camera
 from station.recipe.demo import DEMO_RECIPES
+from station.recipe.fields import Recipe
 from station.recipe.loaded import LoadedRecipe, load_recipe
 from station.recipe.reference_lights import reference_lights
 from station.teach.parts import PartToMake, parts_of_set
@@ -110,23 +111,28 @@ def _written_parts(
 def made_under(loaded: LoadedRecipe, levels: Levels) -> dict[str, Any]:
     """What recipe and model must know about how the set was made: solver settings, levels, lights and camera."""
     recipe, calibration = loaded.recipe, loaded.calibration
-    stereo = recipe.photometric_stereo
     lights = reference_lights(calibration, recipe.lights, recipe.capture.gain_db)
     return {
-        "photometric_stereo": {
-            "method": stereo.method,
-            "shadow_fraction": stereo.shadow_fraction,
-            "refine": stereo.refine if stereo.detector_normals == "refined" else "none",
-            "gloss": stereo.gloss_of_detector,
-            "plane_heights_mm": {v.name: v.plane_height_mm for v in recipe.viewpoints if v.plane_height_mm},
-            "lights": [light.name for light in recipe.directional_lights],
-        },
+        "photometric_stereo": stereo_settings(recipe),
         "reference_levels": {
             view: {light: round(float(np.mean(found)), 5) for light, found in of_view.items()}
             for view, of_view in levels.items()
         },
         "reference_lights": {name: light.model_dump(mode="json") for name, light in lights.items()},
         "reference_camera": reference_camera(calibration).model_dump(mode="json"),
+    }
+
+
+def stereo_settings(recipe: Recipe) -> dict[str, Any]:
+    """How the recipe solves the detector's normals; the model keeps it, and another recipe's model is refused by it."""
+    stereo = recipe.photometric_stereo
+    return {
+        "method": stereo.method,
+        "shadow_fraction": stereo.shadow_fraction,
+        "refine": stereo.refine if stereo.detector_normals == "refined" else "none",
+        "gloss": stereo.gloss_of_detector,
+        "plane_heights_mm": {v.name: v.plane_height_mm for v in recipe.viewpoints if v.plane_height_mm},
+        "lights": [light.name for light in recipe.directional_lights],
     }
 
 

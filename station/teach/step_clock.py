@@ -21,7 +21,10 @@ class StepClock:
         self._step, self._began_s = "", self._last_s
 
     def progress(self, what: str, share: float) -> None:
-        """The step's name is what stands before the first comma."""
+        """The step's name is what stands before the first comma; a whole sentence is a finding, and no step."""
+        if what.endswith("."):
+            self._report(what, share)
+            return
         now_s = time.monotonic()
         step = what.split(",")[0]
         self.seconds[step] = round(self.seconds.get(step, 0.0) + now_s - self._last_s, 3)

@@ -30,95 +30,20 @@ from station.rig.products import product_name
 from station.teach.dataset import simulate_dataset
 from station.teach.disturbance_table import DisturbanceTable, disturbance_table
 from station.teach.layouts.known import unknown
+from station.teach.learned import learned_sha256, record_of
 from station.teach.limits import note_limits
 from station.teach.photographer import Color
 from station.teach.prepare import Prepared, prepare
+from station.teach.set_for_recipe import set_for_recipe
 from station.teach.simulated_collection import collect_simulated, parts_to_learn_from, parts_to_test
 from station.teach.step_clock import StepClock
+from station.teach.trained_recipe import TrainedRecipe
 
 GOOD, CALIBRATE = 60, 60  # parts of a simulated collection, where none is there
 
 if TYPE_CHECKING:
     from models.config import Preset as Preset  # `retrain` names it too
-    from models.train import TrainReport
-    from station.teach.mislabelled import Suspect
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedRecipe:
-    """The trainer's report, and the recipe that received the model, its hash and its limits."""
-
-    report: TrainReport
-    recipe: Path
-    sha256: str
-    seconds: dict[str, float]  # per step, in the order of the work
-    prepared: Prepared | None = None  # of a collection
-    table: DisturbanceTable | None = None
-    suspects: tuple[Suspect, ...] = ()  # good parts that stand far out
-
-    def as_dict(self) -> dict[str, object]:
-        """The fields of `station train --json`, which also stand in the record beside the recipe."""
-        r = self.report
-        found: dict[str, object] = {
-            "product": r.product,
-            "color": r.color,
-            "model": r.file,
-            "bytes": r.bytes,
-            "sha256": self.sha256,
-            "recipe": str(self.recipe),
-            "n_train_parts": r.n_train_parts,
-            "n_calibrate_parts": r.n_calibrate_parts,
-            "steps": r.steps,
-            "first_loss": r.first_loss,
-            "last_loss": r.last_loss,
-            "seconds": r.seconds,
-            "seconds_by_step": self.seconds,
-            "limits": r.limits,
-            "risk": r.risk.as_dict(),
-            "parity": {
-                "map_difference": r.parity.map_difference,
-                "score_difference": r.parity.score_difference,
-                "label_flips": r.parity.label_flips,
-            },
-        }
-        if self.prepared is not None:
-            found["data"] = str(self.prepared.folder)
-            found["doubted"], found["left_out"] = dict(self.prepared.doubted), dict(self.prepared.left_out)
-        found["suspects"] = [suspect.as_dict() for suspect in self.suspects]
-        if self.table is not None:
-            found["disturbances"] = self.table.as_dict()
-        return found
-
-    def as_text(self) -> str:
-        """For the screen: what was trained, limits with their promise, disturbances, time by step."""
-        r = self.report
-        lines = [
-            f"{r.product} ({r.color}): {r.n_train_parts} good parts, {r.steps} steps in {r.seconds:.0f} s, "
-            f"loss {r.first_loss:.4f} -> {r.last_loss:.4f}",
-            f"limits from {r.n_calibrate_parts} held-out good parts:",
-            r.risk.as_text(),
-            f"torch against onnxruntime: map {r.parity.map_difference:.1e}, score {r.parity.score_difference:.1e}, "
-            f"label flips {r.parity.label_flips}",
-            *([] if self.prepared is None else doubts(self.prepared)),
-            *map(str, self.suspects),
-            *([] if self.table is None else [self.table.as_text()]),
-            "time: " + ", ".join(f"{what} {seconds:.0f} s" for what, seconds in self.seconds.items()),
-            f"model {r.file} ({r.bytes / 1e6:.2f} MB, SHA-256 {self.sha256[:12]}...); recipe {self.recipe} updated",
-        ]
-        return "\n".join(lines)
-
-
-def doubts(prepared: Prepared) -> list[str]:
-    """What the judge would not judge of the collection, with the first reason of each sort."""
-    sorts = (
-        (prepared.doubted, "the judge would refuse {} collected parts, which were learned from all the same"),
-        (prepared.left_out, "{} parts or ordinary days were left out"),
-    )
-    return [
-        f"{text.format(len(found))}; first {next(iter(found))}: {next(iter(found.values()))}"
-        for found, text in sorts
-        if found
-    ]
+    from models.config import TrainConfig
 
 
 def simulate(
@@ -174,14 +99,35 @@ def train(
     Raises BadInput when torch is not installed, no recipe is there or the data does not fit it, DocumentError for the
     recipe, and what `prepare` and `train_product` raise.
     """
+    return fitted(ready_set(product, data, recipe, steps, color, preset_name, encoder), disturbed)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadySet:
+    """All that a training needs: the recipe, the prepared data set with its index, and the trainer's settings."""
+
+    loaded: LoadedRecipe
+    folder: Path
+    index: Mapping[str, Any]
+    config: TrainConfig
+    clock: StepClock
+    collection: Path | None = None  # from which the set was prepared
+    prepared: Prepared | None = None
+
+    @property
+    def learned(self) -> str:
+        """SHA-256 of what the model's weights will rest on."""
+        return learned_sha256(self.index, self.config.to_dict())
+
+
+def ready_set(
+    product: str | None, data: Path, recipe: Path | None, steps: int | None, color: Color = "rgb",
+    preset_name: Preset = "sound", encoder: str | None = None,
+) -> ReadySet:  # fmt: skip
+    """The first half of `train`, with its arguments: what a collection lacks is prepared, and nothing is trained."""
     if importlib.util.find_spec("torch") is None:
         raise BadInput("training needs torch, which is not installed: run pip install -e '.[train]'")
     from models.config import NeighbourConfig, preset
-    from models.dataset import DatasetError
-    from models.encoders.protocol import EncoderError
-    from models.export import ParityError
-    from models.train import train_product
-    from station.teach.mislabelled import suspects
 
     clock = StepClock(show_progress)
     path = _recipe_of(product or _product_of(data), recipe, color)
@@ -206,26 +152,48 @@ def train(
     config = replace(preset(preset_name), color=color)
     config = config if steps is None else replace(config, steps=steps)
     config = config if encoder is None else replace(config, neighbours=NeighbourConfig(encoder))
+    return ReadySet(loaded, folder, index, config, clock, data if is_collection else None, prepared)
+
+
+def fitted(ready: ReadySet, disturbed: int) -> TrainedRecipe:
+    """The second half of `train`: the model, and what the recipe receives. Raises as `train` does."""
+    from models.dataset import DatasetError
+    from models.encoders.protocol import EncoderError
+    from models.export import ParityError
+    from models.train import train_product
+    from station.teach.mislabelled import suspects
+
+    loaded, folder, index, clock = ready.loaded, ready.folder, ready.index, ready.clock
+    path = loaded.path
     before = {v.name: v.limit for v in loaded.recipe.viewpoints}
     try:
-        report = train_product(folder, loaded.model_path, config, clock.progress)
+        report = train_product(folder, loaded.model_path, ready.config, clock.progress)
     except (DatasetError, EncoderError, ParityError) as error:
         raise BadInput(str(error)) from error
     sha256 = hashlib.sha256(loaded.model_path.read_bytes()).hexdigest()
     update_recipe_values(
-        path, limits=report.limits, sha256=sha256, reference_levels=index["reference_levels"],
+        path, limits=report.limits, sha256=sha256, judges="both" if report.has_normals else "pictures",
+        reference_levels=index["reference_levels"],
         reference_lights=lights_of_set(index, loaded), reference_camera=camera_of_set(index, loaded),
         part_reference=_kept_reference(folder, index, path, loaded.recipe.recipe_id),
     )  # fmt: skip
     note_limits(path, before, report.risk, f"trained: {sha256[:12]} from {folder.name}")
     doubted = suspects(folder, loaded.model_path, report.held_out, report.limits, path)
     table = None
-    if is_collection and disturbed:
-        table = _table(path, data, disturbed, clock.progress)
+    if ready.collection is not None and disturbed:
+        table = _table(path, ready.collection, disturbed, clock.progress)
         update_recipe_values(path, proof_tolerances=table.tolerances)
-    trained = TrainedRecipe(report, path, sha256, clock.seconds, prepared, table, doubted)
-    write_atomic(path.with_name(f"{path.stem}.training.json"), json.dumps(trained.as_dict(), indent=1).encode())
+    notes = tuple(index.get("notes", ()))
+    trained = TrainedRecipe(report, path, sha256, clock.seconds, ready.prepared, table, doubted, notes, ready.learned)
+    write_atomic(record_of(path), json.dumps(trained.as_dict(), indent=1).encode())
     return trained
+
+
+def made_for_recipe(data: Path, recipe: Path, view_of: Mapping[str, str], *, same_solver: bool) -> Path:
+    """The data set that a set from elsewhere makes for this recipe, with progress on stderr; raises as that does."""
+    refuse_version(recipe)
+    loaded = load_recipe(recipe, need_model=False)
+    return set_for_recipe(data, loaded, view_of, same_solver=same_solver, progress=show_progress)
 
 
 def _product_of(data: Path) -> str:
@@ -312,9 +280,22 @@ def _recipe_for(product: str, recipe: Path | None, color: Color) -> Path:
     return path
 
 
+class _Told:
+    """Which tenth of which step was printed last."""
+
+    step, tenth = "", -1
+
+    @classmethod
+    def is_new(cls, what: str, share: float) -> bool:
+        """Whether this tenth of this step, whose name ends at the first comma, was not printed yet."""
+        before = cls.step, cls.tenth
+        cls.step, cls.tenth = what.split(",")[0], int(share * 10 + 1e-9)
+        return (cls.step, cls.tenth) != before
+
+
 def show_progress(what: str, share: float) -> None:
-    """Progress on stderr: one line rewritten on a terminal, or a line for every tenth of the work elsewhere."""
+    """Progress on stderr: one line rewritten on a terminal, or a line for every tenth of a step elsewhere."""
     if sys.stderr.isatty():
         print(f"\r{share:6.1%} {what:<72}", end="" if share < 1 else "\n", file=sys.stderr, flush=True)
-    elif int(share * 1000) % 100 == 0:
+    elif _Told.is_new(what, share):
         print(f"{share:6.1%} {what}", file=sys.stderr, flush=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from station.teach.archived_parts import NoReference, Pictures, archived_parts, 
 from station.teach.photographer import CAPTURE_BINNING, Color, Photographer
 from station.teach.simulated_collection import somewhere
 
+ENOUGH_PARTS = 10  # fewer may not show how a part off its seat sways the fixture's light
 FEWEST_PARTS = 5  # fewer do not show what belongs to the part
 SIMULATED_PARTS, FIRST_SEED = 20, 5000  # of no split of a data set; half of them lie off their seat
 # Relative spreads over good parts from which a cell belongs to the part or to its shadow. A cell of the fixture spreads
@@ -50,9 +51,14 @@ class ViewReferenceReport:
         return f"{self.file}: from {self.parts} good parts; the fixture fills {shares}; {self.recipe} names it"
 
 
+def _silent(_text: str) -> None:
+    """Reports to nobody."""
+
+
 def make_view_reference(
-    recipe: Path, archive: Path | None, inspections: Sequence[str], collection: Path | None = None
-) -> ViewReferenceReport:
+    recipe: Path, archive: Path | None, inspections: Sequence[str], collection: Path | None = None,
+    progress: Callable[[str], None] = _silent,
+) -> ViewReferenceReport:  # fmt: skip
     """From archived good parts, a collection's, or simulated ones where none are named, into a file beside the recipe.
 
     A collection's parts may lie up to 2 mm from their seat: what they cover or shade anywhere is no fixture then.
@@ -61,9 +67,13 @@ def make_view_reference(
     loaded = load_recipe(recipe, need_model=False)
     is_simulated = archive is None and collection is None
     if collection is not None:
-        parts = list(collected_parts(loaded, collection))
+        found = collected_parts(loaded, collection)
     else:
-        parts = list(_simulated(loaded) if archive is None else archived_parts(loaded, archive, inspections))
+        found = _simulated(loaded) if archive is None else archived_parts(loaded, archive, inspections)
+    parts: list[Pictures] = []
+    for part in found:
+        parts.append(part)
+        progress(f"good part {len(parts)}: how its fixture is lit is known")
     references = references_of(loaded, parts, other_lamps(loaded) if is_simulated else None)
     check_parts(loaded, references, parts)
     file, sha256 = write_references(recipe, loaded.recipe.recipe_id, references)
@@ -159,9 +169,10 @@ def check_parts(loaded: LoadedRecipe, references: ViewReferences, parts: Sequenc
                     f"{', '.join(evidence.untold)}, so that their strength cannot be told; {WITH_MORE_FIXTURE}"
                 )
             for reason in check_evidence(evidence, loaded.recipe.proof_tolerances):
+                few = f"; {len(parts)} parts are few, take some {ENOUGH_PARTS}" if len(parts) < ENOUGH_PARTS else ""
                 raise NoReference(
                     f"good part {number} of {len(parts)} does not agree with the others: {reason.of_view(view)}; take "
-                    "good parts of an undisturbed rig, before a fixture that shows some texture"
+                    f"good parts of an undisturbed rig, before a fixture that shows some texture{few}"
                 )
 
 

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -40,6 +41,13 @@ def test_pictures_come_back_in_the_contract_s_units(small_dataset: Path) -> None
     np.testing.assert_allclose((normals**2).sum(0), 1, atol=1e-3)
     mono = read_rgb(item.rgb, replace(QUICK, color="mono"))
     assert np.array_equal(mono[0], mono[2])
+
+
+def test_a_grey_picture_is_as_bright_in_training_as_the_judge_shows_it(tmp_path: Path) -> None:
+    grey = np.repeat(np.arange(0, 60000, 1000, np.uint16).reshape(6, 10)[:, :, None], 3, axis=2)
+    assert cv2.imwrite(str(tmp_path / "grey.png"), grey)
+    found = read_rgb(tmp_path / "grey.png", replace(QUICK, color="mono"))
+    np.testing.assert_array_equal(found[0], grey[:, :, 0] / np.float32(65535))
 
 
 def test_a_missing_picture_is_named(small_dataset: Path, tmp_path: Path) -> None:

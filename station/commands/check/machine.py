@@ -129,9 +129,12 @@ def _is_recipe(path: Path) -> bool:
 
 def _recipe(path: Path) -> Finding:
     from station.errors import BadInput
-    from station.recipe.loaded import load_recipe
+    from station.recipe.loaded import awaits_model, load_recipe
 
     try:
+        if awaits_model(path):
+            load_recipe(path, need_model=False)
+            return Finding(f"recipe {path.name}", True, "was never trained, which takes its user (docs/product.md)")
         load_recipe(path)
     except BadInput as error:
         action = "restore the file, or make the model again with `station train`"

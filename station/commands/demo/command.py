@@ -16,7 +16,9 @@ from station.commands.say import printable, say
 def demo(
     out: OutOption = Path("out/demo"),
     full: Annotated[bool, typer.Option("--full", help="At 5472 x 3648 Mono8, 25 frames per part.")] = False,
-    product: Annotated[str, typer.Option(help="Which demo product.")] = "connector",
+    product: Annotated[
+        str, typer.Option(help="Which demo product: connector, knob, or once trained crank or sheet.")
+    ] = "connector",
     console: Annotated[bool, typer.Option(help="Open the console at the end, where there is a screen.")] = True,
     as_json: JsonOption = False,
 ) -> None:

@@ -14,9 +14,10 @@ from station.commands.demo.promises import Promise, promises_of
 from station.commands.inspect.ready_engine import ready_engine
 from station.commands.inspect.sheet import sheet_document, sheet_line, try_contact_sheet
 from station.engine.engine import Engine
+from station.errors import BadInput
 from station.inspection.result import Inspection, inspection_without_pictures
 from station.recipe.demo import DEMO_RECIPES
-from station.recipe.loaded import LoadedRecipe, load_recipe
+from station.recipe.loaded import LoadedRecipe, awaits_model, load_recipe
 from station.report.inspection_text import inspection_document, inspection_lines, stage_lines
 from station.rig.simulated import FRAME_TIMEOUT_S, PATIENT_FRAME_TIMEOUT_S, running_rig
 
@@ -88,9 +89,15 @@ def run_demo(out: Path, *, product: str, full: bool, progress: Progress) -> Demo
     """Start a simulated rig at the hardware's own times, inspect the three parts, check the promises.
 
     `full` takes the recipe at 5472 x 3648, whose pictures take minutes to render. Each finished step goes to
-    `progress` as text. Raises DocumentError for an unknown product and DeviceError if the rig does not start.
+    `progress` as text. Raises DocumentError for an unknown product, BadInput for a recipe without a model, and
+    DeviceError if the rig does not start.
     """
     recipe = DEMO_RECIPES / (f"{product}_full.yaml" if full else f"{product}.yaml")
+    if recipe.is_file() and awaits_model(recipe):
+        raise BadInput(
+            f"{recipe} has no model yet: docs/product.md has the commands that train it (the last one is station train "
+            f"--data data/{product})"
+        )
     loaded = load_recipe(recipe)
     out.mkdir(parents=True, exist_ok=True)
     progress("starting the simulated rig")

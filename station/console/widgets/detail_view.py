@@ -11,6 +11,7 @@ from station.console.widgets import theme
 from station.console.widgets.controls import touch_button
 from station.console.widgets.fitted_text import FittedText
 from station.console.widgets.picture_view import ZOOM_STEP, PictureView
+from station.inspection.score_text import score_text
 from station.report.heat_map import LIMIT_POSITION, SCALE_END, colour_bar
 
 _TITLE_PX = 22  # one line
@@ -48,8 +49,8 @@ class ColourScale(QWidget):
         painter.setFont(theme.font(14))
         for position, text in (
             (0.0, "0"),
-            (LIMIT_POSITION, f"{self._limit:.3g}\nlimit"),
-            (1.0, f"{self._limit * SCALE_END:.3g}"),
+            (LIMIT_POSITION, f"{score_text(self._limit)}\nlimit"),
+            (1.0, score_text(self._limit * SCALE_END)),
         ):
             y = top + (height - 1) * (1 - position)
             painter.drawText(QRectF(30, y - 20, 54, 40), Qt.AlignmentFlag.AlignVCenter, text)

@@ -10,6 +10,7 @@ from station.console.banner import BannerKind
 from station.console.widgets import theme
 from station.console.widgets.symbols import draw_symbol
 from station.inspection.result import Verdict, ViewResult
+from station.inspection.score_text import score_text
 from station.report.heat_map import LIMIT_POSITION
 
 _HEAD_PX = 36
@@ -79,8 +80,8 @@ class ViewTile(QAbstractButton):
             return ""
         score = self.result.pred_score
         if score is None:
-            return f"no score   limit {self.result.limit:.3g}"
-        return f"score {score:.3g}   limit {self.result.limit:.3g}"
+            return f"no score   limit {score_text(self.result.limit)}"
+        return f"score {score_text(score)}   limit {score_text(self.result.limit)}"
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:
         painter = QPainter(self)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from station.errors import BadInput
 from station.teach.layouts.known import LAYOUTS, layout_of, read_layout, unknown
-from station.teach.layouts.ours import INDEX, is_collection, is_data_set
+from station.teach.layouts.ours import INDEX, is_collection, is_data_set, read_data_set
 from station.teach.layouts.pictures import Progress, silent, write_set
 from station.teach.layouts.source import SourceSet, digests_of, refuse_too_few, set_sha256
 
@@ -76,6 +76,16 @@ def prepared_set(path: Path, progress: Progress = silent) -> Path:
     if not found.is_held_out:
         refuse_too_few(found, path)
     return write_set(found, out, progress)
+
+
+def read_from_elsewhere(path: Path) -> SourceSet:
+    """The files of a folder in a known layout, or of a data set imported from one; BadInput for what is neither."""
+    if is_data_set(path):
+        return read_data_set(path)
+    layout = layout_of(path)
+    if layout is None:
+        raise unknown(path)
+    return read_layout(path, layout)
 
 
 def is_from_elsewhere(path: Path) -> bool:

@@ -42,10 +42,14 @@ def silent(_what: str, _share: float) -> None:
     """Reports to nobody."""
 
 
-def write_set(found: SourceSet, out: Path, progress: Progress = silent, *, keep: bool = False) -> Path:
+def write_set(
+    found: SourceSet, out: Path, progress: Progress = silent, *, keep: bool = False,
+    about: Mapping[str, Any] | None = None,
+) -> Path:  # fmt: skip
     """Write every picture, normals and mask on one grid into `out`, and `index.json` last; returns `out`.
 
     With `keep` the files themselves are copied too, byte for byte, so that the set can be exported as it was.
+    `about` holds fields of the index that the caller knows better, such as the solver of the normals.
     Constant normals are left out, and the index says so. BadInput for a file that cannot be read or used, and for two
     files of the same content; there is no index then.
     """
@@ -62,7 +66,8 @@ def write_set(found: SourceSet, out: Path, progress: Progress = silent, *, keep:
         entry = _write(picture, out, grid, has_normals=without is None, linear=found.coding == "linear")
         items.append({**entry, **(_kept(picture, out, digests) if keep else {})})
         progress("reading pictures", (n + 1) / len(found.pictures))
-    write_atomic(out / INDEX, json.dumps(_index(found, items, grid, without, digests), indent=1).encode())
+    index = {**_index(found, items, grid, without, digests), **(about or {})}
+    write_atomic(out / INDEX, json.dumps(index, indent=1).encode())
     return out
 
 

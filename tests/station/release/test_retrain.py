@@ -80,6 +80,7 @@ def test_words_become_parts_and_the_draft_learns_from_them(
     draft = load_recipe(recipe.with_name("tile.draft.yaml"))
     assert report.draft == draft.path
     assert draft.recipe.model.file == "models/tile.draft.onnx"
+    assert report.trained is not None
     assert report.trained.report.n_train_parts == 6
     held = {part.name: (part.kind, part.split, part.facts["by"]) for part in Collection.open(folder / "tiles").parts()
             if part.name.startswith("archived-")}  # fmt: skip
@@ -104,6 +105,24 @@ def test_words_become_parts_and_the_draft_learns_from_them(
     give_word(archive / DATABASE, unknown, Word.MISSED, "Otto", "a dent")
     with pytest.raises(CollectionError, match="as good, train; now it is defective: remove the folder"):
         take_words(load_recipe(recipe), collection, archive)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_draft_with_nothing_new_to_learn_keeps_its_base_s_model_and_is_judged_once(
+    recipe: Path, archive: Path, inspected: Said, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_small_network(monkeypatch)
+    inspected(51, Verdict.PASS, Word.MISSED, scratched=True)
+    monkeypatch.setattr("station.release.retrain.fitted", None)
+    report = retrain(recipe, folder / "tiles", archive, steps=3)
+    assert report.trained is None
+    assert "nothing new to learn" in report.as_text()
+    assert json.dumps(report.as_dict())
+    draft = load_recipe(report.draft)
+    assert draft.sha256s["model"] == load_recipe(recipe).sha256s["model"]
+    assert (report.compared, report.changes) == (3, ())
+    with pytest.raises(TypeError):  # other settings end with other weights: it would be trained
+        retrain(recipe, folder / "tiles", archive, steps=4)
 
 
 def test_a_part_that_was_taken_otherwise_is_refused(recipe: Path, archive: Path, inspected: Said, folder: Path) -> None:

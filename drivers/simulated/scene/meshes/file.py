@@ -129,7 +129,7 @@ def _require_size(path: Path, size_mm: F64, settings: MeshSettings) -> None:
     raw = size_mm / MM_PER_UNIT[settings.units]
     others = [unit for unit, factor in MM_PER_UNIT.items() if fits(raw * factor)]
     hint = f"; it would fit with `units: {others[0]}`" if others else ""
-    words = " x ".join(f"{value:.4g}" for value in size_mm)
+    words = " x ".join(f"{value:.0f}" if value >= 100 else f"{value:.4g}" for value in size_mm)
     what = f"smaller than {LEAST_MM:g} mm" if size_mm.max() < LEAST_MM else "larger than the fixture"
     room = " x ".join(f"{value:g}" for value in FIXTURE_MM)
     raise ValueError(
