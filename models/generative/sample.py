@@ -54,6 +54,13 @@ def estimate(trained: TrainedDepth, view: DepthView, steps: int, samples: int, s
         mean += change / (n + 1)
         square += change * (drawn - mean)  # Welford's sum, exact for near-equal samples
     std = np.sqrt(square / max(1, samples - 1)).astype(np.float32)
-    predicted = trained.spread.height(mean.astype(np.float32), std) * np.float32(view.pixel_mm)
+    middle, spread, pixel_mm = mean.astype(np.float32), trained.spread, np.float32(view.pixel_mm)
+    predicted = spread.height(middle, std) * pixel_mm
     depth = predicted + view.integrated if trained.model.config.form == "residual" else predicted
-    return centred(depth, view.mask), trained.spread.deviation(std, view.mask) * np.float32(view.pixel_mm)
+    deviation = spread.deviation(middle, std, view.mask, view.reliability) * pixel_mm
+    return centred(depth, view.mask), deviation
+
+
+def uncertainty_of(model: Path) -> str:
+    """A sentence on what the standard deviation of a model is worth. Raises DepthModelError."""
+    return load_depth_model(model).spread.sentence()
