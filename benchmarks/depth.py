@@ -66,7 +66,7 @@ class Candidate:
 
 @dataclass
 class Tally:
-    """Sums of one method by region: squares, bad pixels, pixels inside of 1.96 standard deviations; and pixels (parts,)."""
+    """Sums of one method by region, (parts, 2 + len(BAD_MM)): squares, bad pixels, covered pixels; and all pixels."""
 
     parts: tuple[str, ...]
     sums: dict[str, F64] = field(init=False)
@@ -89,7 +89,7 @@ class Tally:
             self.pixels[name][row] += e.size
 
     def figures(self, region: str, weights: F64) -> F64:
-        """(r, 2 + len(BAD_MM)) RMSE, shares of bad pixels and of covered ones for each row of weights (r, parts); NaN without pixels."""
+        """(r, 2 + len(BAD_MM)) RMSE, shares of bad and of covered pixels for weights (r, parts); NaN without pixels."""
         pixels = weights @ self.pixels[region]
         with np.errstate(invalid="ignore", divide="ignore"):
             found = (weights @ self.sums[region]) / pixels[:, None]
