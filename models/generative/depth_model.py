@@ -113,8 +113,11 @@ def read_torch(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise DepthModelError(f"{path} is missing: name a file that `station depth train` wrote") from None
     except Exception as error:  # torch has an exception of its own for each way in which a file can be broken
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DepthModelError(f"{path}: no depth model ({reason}): train it anew") from error
+        # its texts are long, and some advise to run code from the file
+        raise DepthModelError(
+            f"{path}: no depth model, or a broken one ({type(error).__name__}): name a file that `station depth train` "
+            "wrote, or train it anew"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FILE_FORMAT:
         raise DepthModelError(f"{path}: not a depth model of format {FILE_FORMAT}: train it anew")
     return content

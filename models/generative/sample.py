@@ -40,8 +40,8 @@ def depth_of(
         raise DepthModelError(f"sampling steps: found {steps}, and {model} takes 1 to {config.levels}")
     most = TURNS if isinstance(trained.model, SlopeModel) else samples
     if not 2 <= samples <= most:
-        takes = "2 or more" if samples < 2 else f"{most} at most from this model, the turns of a view"
-        raise DepthModelError(f"samples: found {samples}, and a spread needs {takes}")
+        takes = "a spread needs 2 or more" if samples < 2 else f"a view has {most} at most, its turns"
+        raise DepthModelError(f"samples: found {samples}, and {takes}")
     return estimate(trained, view, steps, samples, seed)
 
 

@@ -135,7 +135,7 @@ def _held_out(index: DepthIndex) -> tuple[DepthItem, ...]:
     parts = len({item.part for item in held_out})
     if parts < FEWEST_HELD_OUT:
         raise DepthDataError(
-            f"{index.folder}: has {parts} parts in the split `calibrate`, and {FEWEST_HELD_OUT} are needed at least: "
+            f"{index.folder}: the split `calibrate` holds {parts}, and {FEWEST_HELD_OUT} parts are needed at least: "
             "make the folder larger"
         )
     return held_out
