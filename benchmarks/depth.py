@@ -7,7 +7,8 @@
 trained are made in `--cache` first (minutes to an hour; `--small`: some minutes). `--slopes` are models of the residual
 form with the slopes head. A model may be given once for each seed it was trained with: each has rows of its own, and
 their squared errors are pooled in one more. Heights are compared with their mean difference over the part taken off.
-RMSE in mm; `bad` is the share of pixels that are off by more than 0.1 mm and by more than 0.5 mm.
+RMSE in mm; beside it the shares of pixels that are off by more than 0.1 mm and by more than 0.5 mm, and `covered`, the
+share within 1.96 standard deviations of a model, which were meant to be 95 %.
 
     all          every pixel of the part            smooth       observed, and farther than 1 mm from a step
     steps        within 1 mm of a step              unobserved   no normal: in shadow, clipped, or too steep
@@ -36,6 +37,7 @@ from numpy.typing import NDArray
 from drivers.process_memory import peak_memory_mb
 from models.depth_views import DepthIndex, DepthItem, DepthView, centred, read_index
 from station.depth.dataset import write_products, write_reliefs
+from station.depth.files import FoundDepth
 from station.depth.generated import ReliefPatches
 from station.depth.model_half import Method
 from station.depth.run import DepthChoice, found_depth
@@ -45,6 +47,7 @@ from station.photometric_stereo.surfaces import filled_height_mm
 PRODUCTS = ("connector", "knob", "block", "lever", "crank", "sheet")
 REGIONS = ("all", "smooth", "steps", "unobserved")
 BAD_MM = (0.1, 0.5)
+PROMISED, SIGMAS = 0.95, 1.959964  # share of the pixels within so many standard deviations
 RESAMPLES = 2000
 GOALS = {"smooth": 1.05, "steps": 0.5, "unobserved": 0.5}  # of integration's RMSE
 F64 = NDArray[np.float64]
@@ -63,7 +66,7 @@ class Candidate:
 
 @dataclass
 class Tally:
-    """Sums of one method by region: squares and bad pixels (parts, 1 + len(BAD_MM)), pixels (parts,)."""
+    """Sums of one method by region, (parts, 2 + len(BAD_MM)): squares, bad pixels, covered pixels; and all pixels."""
 
     parts: tuple[str, ...]
     sums: dict[str, F64] = field(init=False)
@@ -72,19 +75,21 @@ class Tally:
     peak_mb: float = 0.0
 
     def __post_init__(self) -> None:
-        self.sums = {name: np.zeros((len(self.parts), 1 + len(BAD_MM))) for name in REGIONS}
+        self.sums = {name: np.zeros((len(self.parts), 2 + len(BAD_MM))) for name in REGIONS}
         self.pixels = {name: np.zeros(len(self.parts)) for name in REGIONS}
 
-    def add(self, part: str, view: DepthView, height: NDArray[np.float32]) -> None:
+    def add(self, part: str, view: DepthView, found: FoundDepth) -> None:
         row = self.parts.index(part)
-        off = (centred(height, view.valid) - view.depth).astype(np.float64)
+        off = (centred(found.height, view.valid) - view.depth).astype(np.float64)
+        allowed = np.full(view.shape, np.nan) if found.std is None else SIGMAS * found.std
         for name, where in regions(view).items():
-            e = off[where]
-            self.sums[name][row] += [float((e**2).sum()), *(float((np.abs(e) > bad).sum()) for bad in BAD_MM)]
+            e = np.abs(off[where])
+            inside = float((e <= allowed[where]).sum()) if found.std is not None else np.nan
+            self.sums[name][row] += [float((e**2).sum()), *(float((e > bad).sum()) for bad in BAD_MM), inside]
             self.pixels[name][row] += e.size
 
     def figures(self, region: str, weights: F64) -> F64:
-        """(r, 1 + len(BAD_MM)) RMSE and shares of bad pixels for each row of weights (r, parts); NaN without pixels."""
+        """(r, 2 + len(BAD_MM)) RMSE, shares of bad and of covered pixels for weights (r, parts); NaN without pixels."""
         pixels = weights @ self.pixels[region]
         with np.errstate(invalid="ignore", divide="ignore"):
             found = (weights @ self.sums[region]) / pixels[:, None]
@@ -146,12 +151,12 @@ def measured(
                 if method == "integrate":  # what the folder keeps is measured anew, so that its time is known
                     filled_height_mm(view.normals, view.pixel_mm)
                 one = DepthChoice(method, model, choice.steps, choice.samples, choice.seed)
-                height = found_depth(NamedView(item.part, view), one).height
+                found = found_depth(NamedView(item.part, view), one)
                 seconds = time.perf_counter() - begun
                 for tally in (tallies[row] for row in (name, candidate.row) if row is not None):
                     tally.seconds.append(seconds)
                     tally.peak_mb = peak_memory_mb()
-                    tally.add(item.part, view, height)
+                    tally.add(item.part, view, found)
     return tallies
 
 
@@ -167,11 +172,12 @@ def rows_of(title: str, tallies: dict[str, Tally], seed: int) -> list[Row]:
         reference = base.figures(region, whole)[0, 0], base.figures(region, drawn)[:, 0]
         for name, tally in tallies.items():
             one, many = tally.figures(region, whole)[0], tally.figures(region, drawn)
-            bad = {f"above_{limit:g}_mm": float(share) for limit, share in zip(BAD_MM, one[1:], strict=True)}
+            bad = {f"above_{limit:g}_mm": float(share) for limit, share in zip(BAD_MM, one[1:-1], strict=True)}
             rows.append({
                 "data": title, "parts": count, "region": region, "method": name,
                 "pixels": int(tally.pixels[region].sum()),
                 "rmse_mm": float(one[0]), "rmse_interval": interval(many[:, 0], has_interval), **bad,
+                "covered": float(one[-1]), "covered_interval": interval(many[:, -1], has_interval),
                 "of_integration": float(one[0] / reference[0]),
                 "of_integration_interval": interval(many[:, 0] / reference[1], has_interval),
             })  # fmt: skip
@@ -191,8 +197,16 @@ def as_text(row: Row) -> str:
     return (
         f"{row['data']:<20}{row['parts']:>6}  {row['region']:<11}{row['method']:<14}{row['rmse_mm']:>8.3f} "
         f"{between(row['rmse_interval'], 3):<13}{bad}{row['of_integration']:>8.2f} "
-        f"{between(row['of_integration_interval'], 2):<11}{row['pixels']:>10}"
+        f"{between(row['of_integration_interval'], 2):<11}{row['pixels']:>10}{covered(row):>20}"
     )
+
+
+def covered(row: Row) -> str:
+    share = float(str(row["covered"]))
+    if np.isnan(share):
+        return "-"
+    low, high = cast(tuple[float, float], row["covered_interval"])
+    return f"{share:.1%} " + (f"({low:.1%}-{high:.1%})" if low <= high else "(-)")
 
 
 def between(values: object, digits: int) -> str:
@@ -210,6 +224,18 @@ def missed_goals(rows: Sequence[Row]) -> list[str]:
         if row["method"] in ("residual", "slopes") and goal is not None and row["pixels"] and not ratio <= goal:
             missed.append(f"{row['method']}, {row['data']}, {row['region']}: {ratio:.2f} of integration, goal {goal:g}")
     return missed
+
+
+def too_narrow(rows: Sequence[Row]) -> list[str]:
+    """Where the stated uncertainty is too small: the interval over parts ends below 95 %, or one part alone does."""
+    found = []
+    for row in rows:
+        share, (low, high) = float(str(row["covered"])), cast(tuple[float, float], row["covered_interval"])
+        if share < PROMISED and not (low <= high and high >= PROMISED):
+            found.append(
+                f"{row['method']}, {row['data']}, {row['region']}: {share:.1%} within 1.96 standard deviations"
+            )
+    return found
 
 
 def arguments() -> argparse.Namespace:
@@ -261,12 +287,16 @@ def main() -> int:
             ]
         if len(of_products) > 1:
             rows += rows_of("products", pooled(of_products), wanted.seed)
-    missed = missed_goals(rows)
+    missed = missed_goals(rows) + too_narrow(rows)
     if wanted.json:
         print(json.dumps({"rows": rows, "costs": costs, "missed": missed}, indent=2))
     else:
         head = f"{'data':<20}{'parts':>6}  {'region':<11}{'method':<14}{'RMSE mm':>8} {'(95 %)':<13}"
-        print(head + "".join(f"{f'>{bad:g} mm':>9}" for bad in BAD_MM) + f"{'ratio':>8} {'(95 %)':<11}{'pixels':>10}")
+        print(
+            head
+            + "".join(f"{f'>{bad:g} mm':>9}" for bad in BAD_MM)
+            + f"{'ratio':>8} {'(95 %)':<11}{'pixels':>10}{'covered':>20}"
+        )
         print("\n".join(map(as_text, rows)))
         print("\n".join(["", *costs, *(f"MISSED  {text}" for text in missed)]))
     return 1 if missed else 0

@@ -54,6 +54,7 @@ from station.teach.parts import PartToMake, parts_of_set
 BINNING = 16
 PANEL_PX = 260
 BASE = "picture + normals"
+ARMS = ("integrated", "model", "true")
 METRICS = {"s_auroc": "S-AUROC", "i_auroc": "I-AUROC", "p_aupro": "P-AUPRO"}
 VIEW_FILE = "{part}_{view}.npz"
 SHOWN_TO = 3.0  # of a map; 1 is good parts' 99 % quantile
@@ -136,12 +137,16 @@ def arms(dataset: Dataset, model: Path | None, choice: DepthChoice) -> Iterator[
     yield "+ true", true
 
 
-def judged(dataset: Dataset, model: Path | None, choice: DepthChoice, shown: Sequence[Item]) -> tuple[Found, Maps]:
-    """Every arm on every test view, and its maps of the views to be shown."""
+def judged(
+    dataset: Dataset, model: Path | None, choice: DepthChoice, shown: Sequence[Item], wanted: Sequence[str]
+) -> tuple[Found, Maps]:
+    """Every wanted arm, and always the one without depth, on every test view, and its maps of the views to be shown."""
     found: Found = {}
     maps: Maps = {}
     config = TrainConfig()
     for name, height in arms(dataset, model, choice):
+        if name != BASE and name.removeprefix("+ ") not in wanted:
+            continue
         features = Features(dataset, config, keep=True, height=height)
         baseline = fit_baseline(dataset, PlaceGaussian(), features, train_tokens(dataset, features), config)
         found[name] = judge_dataset(baseline, dataset)
@@ -219,6 +224,7 @@ def main() -> int:
     parser.add_argument("products", nargs="+")
     parser.add_argument("--cache", type=Path, default=Path("out/depth-detection"))
     parser.add_argument("--model", type=Path, help="of `station depth train`, residual form")
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS, help="beside picture + normals")
     parser.add_argument("--views", nargs="+", default=["top", "front"])
     parser.add_argument("--good", type=int, default=24, help="parts to train on")
     parser.add_argument("--calibrate", type=int, default=12, help="good parts held out")
@@ -237,7 +243,7 @@ def main() -> int:
     for product in wanted.products:
         dataset = load_dataset(made(product, wanted.cache, size, wanted.views, wanted.seed))
         shown = to_show(dataset)
-        found, maps = judged(dataset, wanted.model, choice, shown)
+        found, maps = judged(dataset, wanted.model, choice, shown, wanted.arms)
         rows += rows_of(dataset, shown, maps)
         records[product] = record_of(found, wanted.resamples)
         if not wanted.json:

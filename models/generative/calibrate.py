@@ -1,4 +1,4 @@
-"""Samples of held-out patches beside their truth, from which `spread.py` learns what their spread is worth."""
+"""Samples of held-out patches beside their truth, from which `fit_spread.py` learns what their spread is worth."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from models.depth_views import DepthView, centred
 from models.generative.depth_model import DepthNetwork
 from models.generative.draws import samples_px
+from models.generative.fit_spread import Drawn, fit_spread
 from models.generative.patches import Batch, PatchSource, Units, target_px
 from models.generative.slopes import SlopeModel
-from models.generative.spread import Drawn, Spread, fit_spread
+from models.generative.spread import Spread
 
 BATCH = 16
 
@@ -58,5 +59,6 @@ def _drawn(part: str, view: DepthView, samples: NDArray[np.float32], model: Dept
         true=target_px(view, model.config),
         valid=view.valid,
         observed=view.mask,
+        reliability=view.reliability,
         steps=view.steps,
     )

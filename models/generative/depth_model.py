@@ -113,8 +113,11 @@ def read_torch(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise DepthModelError(f"{path} is missing: name a file that `station depth train` wrote") from None
     except Exception as error:  # torch has an exception of its own for each way in which a file can be broken
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DepthModelError(f"{path}: no depth model ({reason}): train it anew") from error
+        # its texts are long, and some advise to run code from the file
+        raise DepthModelError(
+            f"{path}: no depth model, or a broken one ({type(error).__name__}): name a file that `station depth train` "
+            "wrote, or train it anew"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FILE_FORMAT:
         raise DepthModelError(f"{path}: not a depth model of format {FILE_FORMAT}: train it anew")
     return content
@@ -123,15 +126,26 @@ def read_torch(path: Path) -> dict[str, Any]:
 def load_depth_model(path: Path) -> TrainedDepth:
     """Read a file that `train_depth` wrote. Raises DepthModelError."""
     content = read_torch(path)
+    model, units, facts = networks_of(path, content)
+    try:
+        spread = Spread.from_dict(content["spread"])
+    except (KeyError, TypeError) as error:
+        raise DepthModelError(
+            f"{path}: its uncertainty was calibrated by an earlier version: run `station depth calibrate {path} DATA "
+            "--out MODEL`"
+        ) from error
+    return TrainedDepth(model, units, spread, facts)
+
+
+def networks_of(path: Path, content: dict[str, Any]) -> tuple[DepthNetwork, Units, dict[str, Any]]:
+    """All but the calibration of what `read_torch` gave. Raises DepthModelError."""
     try:
         model = network_of(DepthConfig.from_dict(content["config"]))
         model.load_state_dict(content["weights"])
-        units, spread = Units(**content["units"]), Spread.from_dict(content["spread"])
-        facts = dict(content["facts"])
+        return model.eval(), Units(**content["units"]), dict(content["facts"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise DepthModelError(f"{path}: not a finished depth model ({reason}): train it to its end") from error
-    return TrainedDepth(model.eval(), units, spread, facts)
 
 
 def count_parameters(*networks: nn.Module) -> int:

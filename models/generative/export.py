@@ -1,4 +1,4 @@
-"""Export to three ONNX graphs that onnxruntime must reproduce: conditioner, denoiser, decoder.
+"""Export to ONNX graphs that onnxruntime must reproduce: conditioner, denoiser and decoder, or the slopes head.
 
 The loop over noise levels stays outside: it is a dozen lines of arithmetic, and a graph with it would fix the number
 of strides. `depth.json` beside the graphs holds settings, units, calibration and the schedule.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from models.generative.conditioner import Conditions
-from models.generative.config import COARSEST_STRIDE, LATENT_STRIDE, DepthConfig
+from models.generative.config import LATENT_STRIDE, DepthConfig
 from models.generative.depth_model import DepthModel, DepthModelError, TrainedDepth
+from models.generative.slopes import SlopeModel
 
 OPSET = 17
 TOLERANCE = 1e-4  # of the largest value of each output
@@ -29,7 +30,9 @@ GRAPHS = {
     "conditioner": (("picture", "geometry"), CONDITIONS),
     "denoiser": (("x_t", "t", *CONDITIONS), ("predicted",)),
     "decoder": (("x_0", "picture", "geometry"), ("height",)),
+    "slopes": (("picture", "geometry"), ("f",)),
 }
+FREE_AXES = {"slopes": {0: "batch", 2: "height", 3: "width"}}
 
 
 class _Conditioner(nn.Module):
@@ -62,31 +65,43 @@ class _Decoder(nn.Module):
         return self.model.decoded(x_0, picture, geometry)
 
 
-@dataclass(frozen=True, slots=True)
-class DepthParity:
-    """Largest difference between torch and onnxruntime for each graph, as a share of the output's largest value."""
+class _Slopes(nn.Module):
+    def __init__(self, model: SlopeModel) -> None:
+        super().__init__()
+        self.model = model
 
-    conditioner: float
-    denoiser: float
-    decoder: float
+    def forward(self, picture: Tensor, geometry: Tensor) -> Tensor:
+        return self.model.missing_slopes(picture, geometry)
 
 
-def export_depth(trained: TrainedDepth, folder: Path) -> DepthParity:
-    """Write the graphs and their description into `folder`, batch axis free, one patch size.
+def export_depth(trained: TrainedDepth, folder: Path) -> dict[str, float]:
+    """Write the graphs of a model and their description into `folder`; the batch's size is free.
 
-    Raises DepthModelError where onnxruntime differs from torch, and then leaves no description behind, so that nothing
-    takes the folder for a model.
+    The diffusion has three graphs of one patch size. The slopes head has one, whose sides are free multiples of what
+    the description says; the integral of its slopes is `faces.py`, which needs no torch. Returns for each graph the
+    largest difference between torch and onnxruntime as a share of the output's largest value. Raises DepthModelError
+    where they differ, and then leaves no description behind, so that nothing takes the folder for a model.
     """
     model = trained.model.eval()
-    if not isinstance(model, DepthModel):
-        raise DepthModelError("the slopes head is not exported: its integral is a transform of the view's own size")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESCRIPTION).unlink(missing_ok=True)
-    wrapped = {"conditioner": _Conditioner(model), "denoiser": _Denoiser(model), "decoder": _Decoder(model)}
-    given = _arguments(model)
-    found = {name: _exported(graph, given[name], folder / f"{name}.onnx", name) for name, graph in wrapped.items()}
-    (folder / DESCRIPTION).write_text(json.dumps(_description(trained, model), indent=1) + "\n", encoding="utf-8")
-    return DepthParity(**found)
+    if isinstance(model, SlopeModel):
+        found = {"slopes": _exported_slopes(model, folder / "slopes.onnx")}
+    else:
+        wrapped = {"conditioner": _Conditioner(model), "denoiser": _Denoiser(model), "decoder": _Decoder(model)}
+        given = _arguments(model)
+        found = {name: _exported(graph, given[name], folder / f"{name}.onnx", name) for name, graph in wrapped.items()}
+    (folder / DESCRIPTION).write_text(json.dumps(_description(trained), indent=1) + "\n", encoding="utf-8")
+    return found
+
+
+def _exported_slopes(model: SlopeModel, path: Path) -> float:
+    """Written at one size and compared at another as well: a view of any size is one input."""
+    graph, channels, multiple = _Slopes(model), model.config.geometry_channels, model.config.multiple_px
+    random = torch.Generator().manual_seed(0)
+    sizes = [(2 * multiple, 2 * multiple), (3 * multiple, 5 * multiple)]
+    first, second = (tuple(torch.rand((2, maps, *size), generator=random) for maps in (3, channels)) for size in sizes)
+    return max(_exported(graph, first, path, "slopes"), _difference(graph, second, path, "slopes"))
 
 
 def _arguments(model: DepthModel) -> dict[str, tuple[Tensor, ...]]:
@@ -108,7 +123,7 @@ def _arguments(model: DepthModel) -> dict[str, tuple[Tensor, ...]]:
 
 
 def _exported(graph: nn.Module, arguments: tuple[Tensor, ...], path: Path, name: str) -> float:
-    """Write one graph and compare; the largest difference."""
+    """Write one graph and compare."""
     inputs, outputs = GRAPHS[name]
     with warnings.catch_warnings():
         # deprecated, but it takes seconds where its successor takes minutes, and the comparison checks what it wrote
@@ -119,10 +134,16 @@ def _exported(graph: nn.Module, arguments: tuple[Tensor, ...], path: Path, name:
             str(path),
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_axes={key: {0: "batch"} for key in (*inputs, *outputs)},
+            dynamic_axes=dict.fromkeys((*inputs, *outputs), FREE_AXES.get(name, {0: "batch"})),
             opset_version=OPSET,
             dynamo=False,
         )
+    return _difference(graph, arguments, path, name)
+
+
+def _difference(graph: nn.Module, arguments: tuple[Tensor, ...], path: Path, name: str) -> float:
+    """The largest difference between torch and onnxruntime. Raises DepthModelError where it is too large."""
+    inputs, outputs = GRAPHS[name]
     with torch.no_grad():
         found = graph(*arguments)
     expected = [tensor.numpy() for tensor in (found if isinstance(found, tuple) else (found,))]
@@ -139,13 +160,15 @@ def _exported(graph: nn.Module, arguments: tuple[Tensor, ...], path: Path, name:
     return largest
 
 
-def _description(trained: TrainedDepth, model: DepthModel) -> dict[str, Any]:
-    config: DepthConfig = model.config
-    return {
+def _description(trained: TrainedDepth) -> dict[str, Any]:
+    config: DepthConfig = trained.model.config
+    found = {
         "config": config.to_dict(),
         "units": asdict(trained.units),
         "spread": trained.spread.to_dict(),
         "facts": trained.facts,
-        "alpha_bar": [float(a) for a in model.diffusion.alpha_bar],
-        "sides_are_multiples_of": COARSEST_STRIDE,
+        "sides_are_multiples_of": config.multiple_px,
     }
+    if isinstance(trained.model, DepthModel):
+        found["alpha_bar"] = [float(a) for a in trained.model.diffusion.alpha_bar]
+    return found

@@ -11,13 +11,11 @@ This module needs numpy and scipy alone.
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dctn, idctn
 
 from models.depth_views import F32, DepthView
+from models.height_fit import fitted_height
 
 GIVES_WAY_PX = 3.0
 LEAST_WEIGHT = 1e-3  # 0 would tear the view into islands; unobserved pixels have it in plain integration
@@ -36,49 +34,11 @@ def missed_px(view: DepthView, slopes: tuple[F64, F64], f: F64) -> F32:
     return np.asarray(height - plain, np.float32)
 
 
+def _fitted(right: F64, down: F64, weight_right: F64, weight_down: F64) -> F64:
+    return fitted_height(
+        right, down, weight_right, weight_down, tolerance=TOLERANCE, maximum_iterations=MOST_ITERATIONS
+    )
+
+
 def _weight(f: F64) -> F64:
     return np.asarray(1.0 / (1.0 + (f / GIVES_WAY_PX) ** 2) + LEAST_WEIGHT, np.float64)
-
-
-def _fitted(right: F64, down: F64, weight_right: F64, weight_down: F64) -> F64:
-    """Heights whose weighted differences fit best: conjugate gradients, after the exact solution without weights."""
-    residual = _divergence(weight_right * right, weight_down * down)
-    eigenvalues = _eigenvalues(residual.shape)
-    height = np.zeros_like(residual)
-    direction = conditioned = _unweighted(residual, eigenvalues)
-    product = float((residual * conditioned).sum())
-    enough = TOLERANCE**2 * product
-    for _ in range(MOST_ITERATIONS):
-        if product <= enough:
-            break
-        pushed = _divergence(weight_right * np.diff(direction, axis=1), weight_down * np.diff(direction, axis=0))
-        step = product / float((direction * pushed).sum())
-        height += step * direction
-        residual = residual - step * pushed
-        conditioned = _unweighted(residual, eigenvalues)
-        before, product = product, float((residual * conditioned).sum())
-        direction = conditioned + (product / before) * direction
-    return height
-
-
-def _divergence(right: F64, down: F64) -> F64:
-    """The transpose of the differences between neighbours, so that borders are free."""
-    out = np.zeros((right.shape[0], down.shape[1]))
-    out[:, 1:] += right
-    out[:, :-1] -= right
-    out[1:] += down
-    out[:-1] -= down
-    return out
-
-
-def _eigenvalues(shape: tuple[int, ...]) -> F64:
-    y, x = (2 - 2 * np.cos(np.pi * np.arange(n) / n) for n in shape)
-    values = y[:, None] + x[None, :]
-    values[0, 0] = 1
-    return np.asarray(values, np.float64)
-
-
-def _unweighted(values: F64, eigenvalues: F64) -> F64:
-    spectrum = cast(Any, dctn(values, type=2, norm="ortho")) / eigenvalues
-    spectrum[0, 0] = 0
-    return np.asarray(idctn(spectrum, type=2, norm="ortho"), np.float64)

@@ -40,8 +40,8 @@ def depth_of(
         raise DepthModelError(f"sampling steps: found {steps}, and {model} takes 1 to {config.levels}")
     most = TURNS if isinstance(trained.model, SlopeModel) else samples
     if not 2 <= samples <= most:
-        takes = "2 or more" if samples < 2 else f"{most} at most from this model, the turns of a view"
-        raise DepthModelError(f"samples: found {samples}, and a spread needs {takes}")
+        takes = "a spread needs 2 or more" if samples < 2 else f"a view has {most} at most, its turns"
+        raise DepthModelError(f"samples: found {samples}, and {takes}")
     return estimate(trained, view, steps, samples, seed)
 
 
@@ -54,6 +54,13 @@ def estimate(trained: TrainedDepth, view: DepthView, steps: int, samples: int, s
         mean += change / (n + 1)
         square += change * (drawn - mean)  # Welford's sum, exact for near-equal samples
     std = np.sqrt(square / max(1, samples - 1)).astype(np.float32)
-    predicted = trained.spread.height(mean.astype(np.float32), std) * np.float32(view.pixel_mm)
+    middle, spread, pixel_mm = mean.astype(np.float32), trained.spread, np.float32(view.pixel_mm)
+    predicted = spread.height(middle, std) * pixel_mm
     depth = predicted + view.integrated if trained.model.config.form == "residual" else predicted
-    return centred(depth, view.mask), trained.spread.deviation(std, view.mask) * np.float32(view.pixel_mm)
+    deviation = spread.deviation(middle, std, view.mask, view.reliability) * pixel_mm
+    return centred(depth, view.mask), deviation
+
+
+def uncertainty_of(model: Path) -> str:
+    """A sentence on what the standard deviation of a model is worth. Raises DepthModelError."""
+    return load_depth_model(model).spread.sentence()

@@ -19,10 +19,11 @@ import torch
 from models.depth_views import DepthDataError, DepthIndex, DepthItem, read_index
 from models.generative.calibrate import calibrate
 from models.generative.config import FORMS, DepthConfig, Form
-from models.generative.depth_model import DepthNetwork, TrainedDepth, network_of
+from models.generative.depth_model import DepthNetwork, TrainedDepth, network_of, networks_of, read_torch
 from models.generative.patches import PatchSource, Units, measure_units
 from models.generative.slope_stage import SlopeStage
 from models.generative.slopes import SlopeModel
+from models.generative.spread import Spread
 from models.generative.stages import AutoencoderStage, DiffusionStage, Stage
 from models.generative.state import TrainingState, clear_state, read_state, state_file
 
@@ -66,9 +67,7 @@ def train_depth(
     elif resume:
         report("nothing to go on with: starting at step 0")
     losses = _run(model, source, units, state, out, report)
-    report("calibrating the uncertainty on held-out parts")
-    spread = calibrate(model, units, PatchSource(index, held_out, config.calibrate_px), (seed, CALIBRATION_DRAW))
-    report(spread.sentence())
+    spread = _calibrated(model, units, index, held_out, report)
     facts = {
         "data": index.generator,
         "data_sha256": state.fingerprint["data"],
@@ -83,6 +82,31 @@ def train_depth(
     clear_state(out)
     report(f"wrote {out} after {state.seconds:.0f} s of training")
     return trained
+
+
+def calibrate_again(model: Path, data: Path, out: Path, report: Report) -> TrainedDepth:
+    """Calibrate a finished model on the held-out parts of `data` and write `out`, which may be `model` itself.
+
+    The held-out parts must not be among those that it was trained on. Raises DepthDataError.
+    """
+    network, units, facts = networks_of(model, read_torch(model))
+    index = read_index(data)
+    held_out = _held_out(index)
+    facts |= {"calibration_data": index.generator, "n_held_out_files": len(held_out)}
+    trained = TrainedDepth(network, units, _calibrated(network, units, index, held_out, report), facts)
+    trained.save(out)
+    report(f"wrote {out}")
+    return trained
+
+
+def _calibrated(
+    model: DepthNetwork, units: Units, index: DepthIndex, held_out: tuple[DepthItem, ...], report: Report
+) -> Spread:
+    report("calibrating the uncertainty on held-out parts")
+    config = model.config
+    spread = calibrate(model, units, PatchSource(index, held_out, config.calibrate_px), (config.seed, CALIBRATION_DRAW))
+    report(spread.sentence())
+    return spread
 
 
 def settings(form: str, seed: int, steps: int, config: DepthConfig | None) -> DepthConfig:
@@ -100,13 +124,21 @@ def settings(form: str, seed: int, steps: int, config: DepthConfig | None) -> De
 
 def split(index: DepthIndex) -> tuple[tuple[DepthItem, ...], tuple[DepthItem, ...]]:
     """Files to train on and held-out ones. Raises DepthDataError where a split is missing."""
-    training, held_out = index.of("train"), index.of("calibrate")
-    if not training or len({item.part for item in held_out}) < FEWEST_HELD_OUT:
+    training = index.of("train")
+    if not training:
+        raise DepthDataError(f"{index.folder}: has no `train` files: make the folder larger")
+    return training, _held_out(index)
+
+
+def _held_out(index: DepthIndex) -> tuple[DepthItem, ...]:
+    held_out = index.of("calibrate")
+    parts = len({item.part for item in held_out})
+    if parts < FEWEST_HELD_OUT:
         raise DepthDataError(
-            f"{index.folder}: has {len(training)} `train` files and {len(held_out)} `calibrate` files; training needs "
-            f"one of the first and {FEWEST_HELD_OUT} parts of the second: make the folder larger"
+            f"{index.folder}: the split `calibrate` holds {parts}, and {FEWEST_HELD_OUT} parts are needed at least: "
+            "make the folder larger"
         )
-    return training, held_out
+    return held_out
 
 
 def fingerprint(data: Path, config: DepthConfig) -> dict[str, str]:

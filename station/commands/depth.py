@@ -60,7 +60,7 @@ def depth_of(
 def depth_data(
     out: OutOption,
     train: Annotated[int, typer.Option(min=0, help="Random reliefs to train on.")] = 160,
-    calibrate: Annotated[int, typer.Option(min=0, help="Reliefs held out for the spread.")] = 24,
+    calibrate: Annotated[int, typer.Option(min=0, help="Reliefs held out for the spread.")] = 96,
     test: Annotated[int, typer.Option(min=0, help="Reliefs to test on.")] = 24,
     size: Annotated[int, typer.Option(min=16, max=256, help="Of a patch, in pixels.")] = 128,
     side: Annotated[int, typer.Option(min=1, max=8, help="Patches along and across a relief.")] = 1,
@@ -107,6 +107,37 @@ def depth_train(
     head = head or ("slopes" if form == "residual" else "diffusion")
     train_depth(data, out, form, head, seed, steps, resume, progress)
     say({"model": str(out), "form": form, "head": head}, as_json, f"{out}: trained, form {form}, head {head}")
+
+
+@depth_app.command("calibrate")
+def depth_calibrate(
+    model: Annotated[Path, typer.Argument(dir_okay=False, help="Model file of `station depth train`.")],
+    data: Annotated[
+        Path, typer.Argument(file_okay=False, help="Folder of `station depth data` with held-out reliefs.")
+    ],
+    out: Annotated[Path, typer.Option("--out", dir_okay=False, help="Model file to write; may be MODEL.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Calibrate the uncertainty of a trained model again, on other or on more held-out reliefs."""
+    from station.depth.model_half import calibrate_depth, uncertainty_of
+
+    calibrate_depth(model, data, out, progress)
+    found = uncertainty_of(out)
+    say({"model": str(out), "uncertainty": found}, as_json, f"{out}: {found}")
+
+
+@depth_app.command("export")
+def depth_export(
+    model: Annotated[Path, typer.Argument(dir_okay=False, help="Model file of `station depth train`.")],
+    out: OutOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a trained model's networks as ONNX graphs, which onnxruntime must reproduce; for other programs."""
+    from station.depth.model_half import export_depth
+
+    found = export_depth(model, out)
+    lines = [f"{out / name}.onnx: differs from torch by {100 * share:.2g} %" for name, share in found.items()]
+    say({"folder": str(out), "differences": found}, as_json, "\n".join(lines))
 
 
 @depth_app.command("sheet")

@@ -18,6 +18,7 @@ Form = Literal["residual", "literal"]
 Method = Literal["integrate", "generate", "residual"]
 Head = Literal["diffusion", "slopes"]
 SAMPLE, TRAIN, CONFIG = "models.generative.sample", "models.generative.train", "models.generative.config"
+EXPORT, DEPTH_MODEL = "models.generative.export", "models.generative.depth_model"
 
 
 def depth_of(view: DepthView, model: Path, method: Method, steps: int, samples: int, seed: int) -> tuple[F32, F32]:
@@ -25,11 +26,35 @@ def depth_of(view: DepthView, model: Path, method: Method, steps: int, samples: 
 
     Raises BadInput where the extra is not installed, or file and method do not fit each other.
     """
-    if not model.is_file():
-        raise BadInput(f"--model {model}: no such file; `station depth train DATA --out MODEL` writes one")
+    _require(model)
     called = _function(SAMPLE, "depth_of")
     depth_mm, std_mm = _answered(lambda: called(view, model, method, steps, samples, seed))
     return _checked(depth_mm, view), _checked(std_mm, view)
+
+
+def uncertainty_of(model: Path) -> str:
+    """A sentence on what the standard deviation of a model is worth. Raises BadInput as `depth_of` does."""
+    _require(model)
+    called = _function(SAMPLE, "uncertainty_of")
+    return str(_answered(lambda: called(model)))
+
+
+def calibrate_depth(model: Path, data: Path, out: Path, report: Callable[[str], None]) -> None:
+    """Calibrate the uncertainty of a finished model on held-out views. Raises BadInput as `depth_of` does."""
+    _require(model)
+    called = _function(TRAIN, "calibrate_again")
+    _answered(lambda: called(model, data, out, report))
+
+
+def export_depth(model: Path, folder: Path) -> dict[str, float]:
+    """Write the ONNX graphs of a model; for each the largest share by which onnxruntime differs from torch.
+
+    Raises BadInput as `depth_of` does.
+    """
+    _require(model)
+    called, load = _function(EXPORT, "export_depth"), _function(DEPTH_MODEL, "load_depth_model")
+    found: dict[str, float] = _answered(lambda: called(load(model), folder))
+    return found
 
 
 def train_depth(
@@ -38,6 +63,11 @@ def train_depth(
     """Train the depth model on a folder of views. Raises BadInput as `depth_of` does, and for a bad folder."""
     called, config_of = _function(TRAIN, "train_depth"), _function(CONFIG, "config_of_head")
     _answered(lambda: called(data, out, form, seed, steps, resume, report, config_of(head)))
+
+
+def _require(model: Path) -> None:
+    if not model.is_file():
+        raise BadInput(f"{model}: no such file; `station depth train DATA --out MODEL` writes a model")
 
 
 def _answered(call: Callable[[], Any]) -> Any:

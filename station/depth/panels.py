@@ -68,10 +68,8 @@ def draw_panels(title: str, rows: Sequence[tuple[str, Sequence[Panel]]], width: 
     if not rows or not all(panels for _, panels in rows):
         raise ValueError("rows: each needs at least one panel")
     heights = [max(round(p.pixels.shape[0] * width / p.pixels.shape[1]) for p in panels) for _, panels in rows]
-    has_bars = any(panel.low is not None for _, panels in rows for panel in panels)
-    cell = width + GAP + (_BAR + _LABEL if has_bars else 0)
-    columns = max(len(panels) for _, panels in rows)
-    size = (2 * GAP + columns * cell, 3 * _HEAD + sum(height + 2 * _HEAD for height in heights))
+    lefts = _lefts([panels for _, panels in rows], width)
+    size = (lefts[-1] + GAP, 3 * _HEAD + sum(height + 2 * _HEAD for height in heights))
     sheet = Image.new("RGB", size, (255, 255, 255))
     draw = ImageDraw.Draw(sheet)
     draw.text((GAP, _HEAD), shortened(draw, title, _LARGE, size[0] - 2 * GAP), font=font(_LARGE), fill=INK, anchor="lm")
@@ -79,11 +77,20 @@ def draw_panels(title: str, rows: Sequence[tuple[str, Sequence[Panel]]], width: 
     for (name, panels), height in zip(rows, heights, strict=True):
         draw.text((GAP, y - GAP // 2), name, font=font(_SMALL), fill=FAINT, anchor="lm")
         for column, panel in enumerate(panels):
-            _draw_panel(sheet, draw, panel, (GAP + column * cell, y + _HEAD), width)
+            _draw_panel(sheet, draw, panel, (lefts[column], y + _HEAD), width)
         y += height + 2 * _HEAD
     foot = shortened(draw, note, _SMALL, size[0] - 2 * GAP)
     draw.text((GAP, size[1] - _HEAD // 2), foot, font=font(_SMALL), fill=FAINT, anchor="lm")
     return sheet
+
+
+def _lefts(rows: Sequence[Sequence[Panel]], width: int) -> list[int]:
+    """Where each column begins, and where the last one ends; a column without any bar keeps no room for one."""
+    lefts = [GAP]
+    for column in range(max(map(len, rows))):
+        has_bar = any(len(panels) > column and panels[column].low is not None for panels in rows)
+        lefts.append(lefts[-1] + width + GAP + (_BAR + _LABEL if has_bar else 0))
+    return lefts
 
 
 def _hatched(pixels: Rgb, shown: NDArray[np.bool_]) -> Rgb:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from station.depth.files import DepthFiles, FoundDepth, write_depth
-from station.depth.model_half import Method, depth_of
+from station.depth.model_half import Method, depth_of, uncertainty_of
 from station.depth.sources import NamedView, views_of
 from station.documents.atomic import write_atomic
 from station.errors import BadInput
 
 REPORT = "depth.json"
+ELSEWHERE = "On other parts nothing is promised; `benchmarks/depth.py` measures it where the true depth is known."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class DepthReport:
     method: str
     model: str | None
     unit: str  # of heights and pixel sizes
+    uncertainty: str | None  # what the standard deviations are worth; None without any
     views: tuple[DepthFiles, ...]
 
     def as_dict(self) -> dict[str, object]:
@@ -54,6 +56,8 @@ class DepthReport:
                 f"    {view.name:<24} height {low:8.3f} to {high:8.3f} {self.unit}, relative; "
                 f"16-bit step {view.depth_step:g} {self.unit}"
             )
+        if self.uncertainty is not None:
+            lines.append(f"standard deviation, on random reliefs: {self.uncertainty} {ELSEWHERE}")
         return "\n".join(lines)
 
 
@@ -68,6 +72,7 @@ def depth_of_source(
     if choice.method != "integrate" and choice.model is None:
         raise BadInput(f"--method {choice.method} needs --model FILE, which `station depth train` writes")
     written, unit = [], "mm"
+    uncertainty = None if choice.model is None or choice.method == "integrate" else uncertainty_of(choice.model)
     for named in views_of(source, archive, mm_per_px, split):
         begun = time.monotonic()
         written.append(write_depth(out, found_depth(named, choice)))
@@ -76,8 +81,9 @@ def depth_of_source(
     if not written:
         raise BadInput(f"{source}: holds no view in the split {split}: name another one with --split")
     report = DepthReport(
-        source, str(out), choice.method, None if choice.model is None else str(choice.model), unit, tuple(written)
-    )
+        source, str(out), choice.method, None if choice.model is None else str(choice.model), unit, uncertainty,
+        tuple(written),
+    )  # fmt: skip
     write_atomic(out / REPORT, (json.dumps(report.as_dict(), indent=2) + "\n").encode())
     return report
 

@@ -96,7 +96,9 @@ def overview_sheet(folders: Sequence[Path]) -> Image.Image:
         raise BadInput(str(error)) from error
     lines = [(found.product, _overview(found)) for found in sets]
     title = "Each product: a good part, then every view of a defective one (after Figure A3; simulated)"
-    return draw_panels(title, lines, SMALL_PX, "picture, normals, and the defect's true mask in white")
+    return draw_panels(
+        title, lines, SMALL_PX, "picture, normals (black: unobserved), and the defect's true mask in white"
+    )
 
 
 def _overview(found: Dataset) -> list[Panel]:

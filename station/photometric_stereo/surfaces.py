@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dctn, idctn
+
+from models.height_fit import fitted_height
 
 LEAST_NZ = 0.1  # steeper faces would put slopes above 10 into the height
 OUTSIDE_WEIGHT = 1e-3  # of slopes where nothing is known: 0 would tear the surface into islands
@@ -58,10 +58,10 @@ def height_mm(
 ) -> F32:
     """(H, W) height whose slopes fit the normals best, towards the camera, mean 0; NaN where not observable.
 
-    Minimises sum w (dz - slope)^2 over neighbours (Frankot and Chellappa's aim, with Neumann borders), by conjugate
-    gradients whose preconditioner is the exact solution without weights, a cosine transform. Relative: steps that
-    the normals do not show (walls seen edge-on, cast shadows) are missing, and each separate piece has its own zero
-    only as far as the background joins them. `weights` (H, W) in 0..1, default 1 where observable.
+    Minimises sum w (dz - slope)^2 over neighbours (Frankot and Chellappa's aim, with Neumann borders), by the
+    conjugate gradients of `models/height_fit.py`. Relative: steps that the normals do not show (walls seen edge-on,
+    cast shadows) are missing, and each separate piece has its own zero only as far as the background joins them.
+    `weights` (H, W) in 0..1, default 1 where observable.
     """
     seen = seen_for_height(normals)
     if not seen.any():
@@ -96,8 +96,7 @@ def filled_height_mm(
     edge_x = np.minimum(trust[:, 1:], trust[:, :-1])
     edge_y = np.minimum(trust[1:], trust[:-1])
     slope_x, slope_y = (right[:, 1:] + right[:, :-1]) / 2, (down[1:] + down[:-1]) / 2
-    target = _divergence(edge_x * slope_x, edge_y * slope_y)
-    z = _conjugate_gradients(edge_x, edge_y, target, tolerance, maximum_iterations)
+    z = fitted_height(slope_x, slope_y, edge_x, edge_y, tolerance=tolerance, maximum_iterations=maximum_iterations)
     z -= z[seen].mean()
     if perspective is not None:
         z = -perspective.distance_mm * np.expm1(-z)  # z is minus the logarithm of depth over its mean
@@ -117,52 +116,3 @@ def _slopes(normals: F32, seen: NDArray[np.bool_], mm_per_px: float, view: Persp
     u, v = (columns[None, :] - view.center_px[0]) / view.focal_px, (rows[:, None] - view.center_px[1]) / view.focal_px
     facing = np.maximum(n[2] - u * n[0] + v * n[1], LEAST_NZ)
     return np.where(seen, -n[0] / facing / view.focal_px, 0.0), np.where(seen, n[1] / facing / view.focal_px, 0.0)
-
-
-def _divergence(x: F64, y: F64) -> F64:
-    """The transpose of the differences between neighbours, so that borders are free."""
-    out = np.zeros((x.shape[0], y.shape[1]))
-    out[:, 1:] += x
-    out[:, :-1] -= x
-    out[1:] += y
-    out[:-1] -= y
-    return out
-
-
-def _conjugate_gradients(edge_x: F64, edge_y: F64, target: F64, tolerance: float, maximum_iterations: int) -> F64:
-    """Heights whose weighted differences have this divergence, to `tolerance` of the first preconditioned residual."""
-
-    def stiffness(z: F64) -> F64:
-        return _divergence(edge_x * np.diff(z, axis=1), edge_y * np.diff(z, axis=0))
-
-    eigenvalues = _laplacian_eigenvalues(target.shape)
-    z = np.zeros_like(target)
-    residual = target.copy()
-    direction = conditioned = _unweighted(residual, eigenvalues)
-    product = float((residual * conditioned).sum())
-    enough = tolerance**2 * product
-    for _ in range(maximum_iterations):
-        if product <= enough:
-            break
-        pushed = stiffness(direction)
-        step = product / float((direction * pushed).sum())
-        z += step * direction
-        residual -= step * pushed
-        conditioned = _unweighted(residual, eigenvalues)
-        previous, product = product, float((residual * conditioned).sum())
-        direction = conditioned + (product / previous) * direction
-    return z
-
-
-def _laplacian_eigenvalues(shape: tuple[int, ...]) -> F64:
-    """Of the Neumann Laplacian under the type-II cosine transform: 4 - 2 cos - 2 cos; 1 at the mean's place."""
-    y, x = (2 - 2 * np.cos(np.pi * np.arange(n) / n) for n in shape)
-    values = y[:, None] + x[None, :]
-    values[0, 0] = 1
-    return np.asarray(values, np.float64)
-
-
-def _unweighted(values: F64, eigenvalues: F64) -> F64:
-    spectrum = cast(Any, dctn(values, type=2, norm="ortho")) / eigenvalues
-    spectrum[0, 0] = 0
-    return np.asarray(idctn(spectrum, type=2, norm="ortho"), np.float64)

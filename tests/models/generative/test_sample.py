@@ -82,7 +82,8 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path, content: bytes | None)
 def test_onnxruntime_agrees_with_torch_on_all_three_graphs(depth_models: Models, tmp_path: Path) -> None:
     _, trained = depth_models["residual"]
     parity = export_depth(trained, tmp_path)
-    assert max(parity.conditioner, parity.denoiser, parity.decoder) < 1e-4
+    assert set(parity) == {"conditioner", "denoiser", "decoder"}
+    assert max(parity.values()) < 1e-4
     description = json.loads((tmp_path / "depth.json").read_text(encoding="utf-8"))
     assert len(description["alpha_bar"]) == trained.model.config.levels
     session = onnxruntime.InferenceSession(str(tmp_path / "decoder.onnx"), providers=["CPUExecutionProvider"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from stepped_views import SIDE, stepped_view, tiny, write_folder
@@ -106,8 +108,14 @@ def test_a_run_that_was_cut_ends_with_the_same_weights(tmp_path: Path, monkeypat
     assert [name for name in sought if not torch.equal(found[name], sought[name])] == []
 
 
-def test_what_the_head_cannot_do_is_named(trained: tuple[Path, TrainedDepth], tmp_path: Path) -> None:
-    with pytest.raises(DepthModelError, match="slopes head is not exported"):
-        export_depth(trained[1], tmp_path / "graphs")
+def test_onnxruntime_agrees_with_torch_on_views_of_any_size(trained: tuple[Path, TrainedDepth], tmp_path: Path) -> None:
+    assert export_depth(trained[1], tmp_path)["slopes"] < 1e-4
+    description = json.loads((tmp_path / "depth.json").read_text(encoding="utf-8"))
+    assert description["sides_are_multiples_of"] == 4
+    session = onnxruntime.InferenceSession(str(tmp_path / "slopes.onnx"), providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
+
+
+def test_what_the_head_cannot_do_is_named(tmp_path: Path) -> None:
     with pytest.raises(DepthDataError, match="use the form residual"):
         train_depth(tmp_path, tmp_path / "m.pt", "literal", 0, 4, False, print, small())

@@ -93,7 +93,7 @@ def test_what_cannot_be_trained_is_named(form: str, steps: int, text: str, depth
 
 
 def test_a_folder_without_held_out_parts_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DepthDataError, match=r"has 2 `train` files and 1 `calibrate` files"):
+    with pytest.raises(DepthDataError, match=r"the split `calibrate` holds 1, and 2 parts are needed"):
         train_depth(write_folder(tmp_path / "data", 2, 1), tmp_path / "m.pt", "residual", 0, 4, False, print)
 
 

@@ -131,7 +131,7 @@ def test_an_overview_has_a_row_for_each_data_set(tmp_path: Path, monkeypatch: py
     ("arguments", "words"),
     [
         (["--method", "residual"], "--method residual needs --model FILE"),
-        (["--method", "residual", "--model", "nowhere.onnx"], "nowhere.onnx: no such file"),
+        (["--method", "residual", "--model", "nowhere.pt"], "nowhere.pt: no such file"),
         (["--split", "train"], "holds no view in the split train"),
     ],
 )
