@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from pathlib import Path
 from queue import Queue
 
 from station.archive.file_jobs import ArchivedFrame, FileJob, Owner, frame_jobs, has_time_for, view_jobs
+from station.archive.pixels import Buffer
 from station.archive.records import StoredFile
 from station.documents.atomic import write_synced
 from station.inspection.result import ViewResult
@@ -174,14 +175,25 @@ class Ahead:
 
 
 def store_file(path: Path, job: FileJob, *, compressed: bool) -> StoredFile:
-    """Make the bytes and write them, synced. Raises OSError, and what `make` raises."""
-    data = job.make(compressed)
+    """Make the file part by part, each hashed and written from the same bytes, and sync it.
+
+    Raises OSError, and what `make` raises.
+    """
+    digest, size = hashlib.sha256(), 0
+
+    def hashed() -> Iterator[Buffer]:
+        nonlocal size
+        for part in job.make(compressed):
+            digest.update(part)
+            size += len(part)
+            yield part
+
     try:
-        write_synced(path, data)
+        write_synced(path, hashed())
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    return StoredFile(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+    return StoredFile(sha256=digest.hexdigest(), bytes=size)
 
 
 def stand_back() -> None:

@@ -105,7 +105,7 @@ def test_a_take_that_was_thrown_away_leaves_no_file_in_the_record(archive: Archi
 def fill_the_disk(patch: pytest.MonkeyPatch, good_writes: int) -> SimpleNamespace:
     disk = SimpleNamespace(written=0, is_full=True)
 
-    def write(path: Path, data: bytes | memoryview) -> None:
+    def write(path: Path, data: Iterator[bytes]) -> None:
         if disk.is_full and disk.written >= good_writes:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         disk.written += 1
@@ -149,7 +149,7 @@ def test_whoever_brings_views_waits_where_the_disk_is_slow(archive: Archive, mon
     one = ViewToWrite(make_view("top", 1), [], lambda _light: None, lambda: None)
     monkeypatch.setattr(ahead_module, "MOST_WAITING_BYTES", 2 * one.size)
 
-    def write(path: Path, data: bytes | memoryview) -> None:
+    def write(path: Path, data: Iterator[bytes]) -> None:
         assert may_write.wait(30.0)
         atomic.write_synced(path, data)
 
