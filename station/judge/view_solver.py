@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -89,9 +89,9 @@ class ViewSolver:
         """What the recipe's method finds. Raises PhotometricStereoError naming lights without a frame."""
         return self._stereo.solve()
 
-    def packed(self) -> PackedNormalMap:
-        """The first map in 16 bits, solved once more from the ring: cheaper than packing the float map."""
-        return self._stereo.solve_packed()
+    def packed(self, multiple: int, look: Callable[[slice, NormalMap], None]) -> PackedNormalMap:
+        """The first map in 16 bits; `look` sees it in float32, band by band: see `solve_packed_in_bands`."""
+        return self._stereo.solve_packed_in_bands(multiple, look)
 
     def refined(self, first: NormalMap, frames: Sequence[Frame]) -> NormalMap:
         """What the recipe's refinement finds, in arrays of its own; `first` itself where there is none.
