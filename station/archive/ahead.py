@@ -29,8 +29,9 @@ from station.inspection.result import ViewResult
 log = logging.getLogger(__name__)
 
 PARTIAL_PREFIX = ".partial-"
-# Of arrays that are not written yet, before the next view is judged. At 5472 x 3648 that is less than one view's maps.
-MOST_WAITING_BYTES = 250_000_000
+# Of arrays that are not written yet, before the next view is judged. At 5472 x 3648 that is one view of eight lights:
+# it is written while the next one is judged. Frames are bounded besides, by station/acquire/landing.py.
+MOST_WAITING_BYTES = 700_000_000
 NICENESS = 10  # of the thread: the judge's threads come first
 
 
@@ -85,6 +86,11 @@ class Ahead:
         with self._less_waits:
             self._waiting_bytes += view.size
         self._queue.put(view)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something waits to be written, and is not given up."""
+        return self._waiting_bytes > 0 and not self._ending.is_set()
 
     def wait_for_room(self) -> None:
         """Return once no more than MOST_WAITING_BYTES wait, or nothing is written ahead any more."""

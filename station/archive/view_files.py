@@ -88,8 +88,10 @@ def _interleaved_normals(found: PackedNormalMap) -> Plane:
 
 
 def _quality(found: PackedNormalMap) -> Plane:
-    planes = (found.lit_count, found.observable, found.saturated)
-    return Plane(found.lit_count.shape, np.dtype(np.uint8), lambda rows: pack_quality(*(p[rows] for p in planes)))
+    def packed(rows: slice) -> NDArray[np.uint8]:
+        return pack_quality(found.lit_count[rows], found.observable[rows], found.saturated[rows])
+
+    return Plane(found.lit_count.shape, np.dtype(np.uint8), packed)
 
 
 def _interleaved(image: NDArray[np.float32]) -> NDArray[np.float32]:

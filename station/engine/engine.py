@@ -17,6 +17,7 @@ from pathlib import Path
 
 from drivers.errors import DeviceError
 from station.acquire.job_signal import JobSignal, Stopped
+from station.acquire.landing import MOST_VIEWS
 from station.acquire.stage_times import StageTimes
 from station.archive import Archive, new_inspection_id
 from station.engine import alarms
@@ -46,6 +47,7 @@ from station.engine.writing_ahead import WritingAhead, archived_frame, to_be_sho
 from station.errors import StationFault
 from station.inspection.part_id import check_part_id
 from station.inspection.result import HistoryRow, Inspection
+from station.photometric_stereo.recycled import RecycledMemory
 from station.rig.devices import Rig, open_rig
 
 log = logging.getLogger(__name__)
@@ -85,6 +87,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._here = threading.local()  # whether this thread belongs to a job: then it cannot wait for the job's end
         self._last: JobResult | None = None
+        self._frame_memory = RecycledMemory(MOST_VIEWS)
         self._lights = LightWatch(archive)
         self._storing = Storing(
             archive, on_stored=self._stored_late, on_free=self._storing_is_free, on_slow=self._storing_is_slow
@@ -479,7 +482,7 @@ class Engine:
         try:
             ahead = self._archive.write_ahead(job.inspection_id, is_simulated=rig.is_simulated)
             writing = WritingAhead(ahead, times)
-            return run_job(job, rig, prepared.judge, stop, times, self._emit_of_job, writing)
+            return run_job(job, rig, prepared.judge, stop, times, self._emit_of_job, writing, self._frame_memory)
         except BaseException as error:
             log.exception("inspection %s broke off", job.inspection_id)
             for problem in hold(rig):

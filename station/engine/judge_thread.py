@@ -58,6 +58,11 @@ class JudgeThread:
         """Hand over a frame. Blocks while the queue is full: frames are never dropped."""
         self._queue.put(captured)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a frame that was put is not taken yet, or its view not judged."""
+        return self._queue.unfinished_tasks > 0
+
     def settle(self) -> tuple[ViewResult, ...]:
         """Wait until every frame that was put has been taken; the results of the views so far."""
         self._queue.join()

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from station.acquire.captured_view import CapturedFrame, CapturedView
+from station.acquire.landing import LARGE_PX
 from station.acquire.stage_times import StageTimes
 from station.archive import Ahead, ArchivedFrame, ViewToWrite
 from station.inspection.result import Inspection, ViewResult
 from station.judge.model_grid import block_mean
 from station.photometric_stereo.normal_map import PackedNormalMap
 
-LARGE_PX = 4_000_000  # of a picture: smaller ones stay in memory as they are
 SHOWN_WIDTH_PX = 1368  # at least, of what stays of a large one
 
 
@@ -54,6 +54,11 @@ class WritingAhead:
                 lambda: self._timed(result.view),
             )
         )
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a view is being written, or waits for it: its memory will be free then."""
+        return self._ahead.is_busy
 
     def wait_for_room(self) -> None:
         """Return once so much is written that the next view may be judged."""

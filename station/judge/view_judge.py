@@ -94,7 +94,7 @@ class ViewJudge:
         self._may_refine = False
 
     def take(self, captured: CapturedFrame) -> None:
-        """Copy a directional frame into the solver's ring, and read the level of a dark one; a diffuse frame waits.
+        """Give a directional frame to the solver, and read the level of a dark one; a diffuse frame waits.
 
         The dark level holds for the whole part, whatever becomes of the view in which it was taken. Raises
         PhotometricStereoError: the frame does not belong to the others of its view.
@@ -108,7 +108,7 @@ class ViewJudge:
         with self._times.stage("ring"):
             solver = self._solver_for(frame)
             if (step.view, captured.take) != self._solving:
-                solver.begin(step.view)
+                solver.begin(step.view, captured.memory)
                 self._solving = (step.view, captured.take)
             solver.add(self._directional.index(step.light), frame)
 

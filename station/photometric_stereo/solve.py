@@ -25,10 +25,12 @@ from station.photometric_stereo.lights import (
 )
 from station.photometric_stereo.memory import DarkFrame, empty_map, empty_packed_map, padded
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
+from station.photometric_stereo.recycled import RecycledMemory
 from station.photometric_stereo.reference import plain_band, plain_rows
 from station.photometric_stereo.ring import FrameRing
 from station.photometric_stereo.saturation import withdraw_clipped
 from station.photometric_stereo.settings import Method, PhotometricStereoError, SolverSettings
+from station.photometric_stereo.view_memory import ViewMemory
 from station.photometric_stereo.work import Band, Maps, Region, Rows, Work, radiometry_of
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
 ]
 
 MOST_SPARE_MAPS = 4  # of a kind
+MOST_SPARE_PACKED = 2  # that nobody recycled, and nobody reads any more
 BAND_ROWS = 128  # of 5472 pixels in float32: 16 MB a thread
 BLOCK_PIXELS = 1 << 19  # what one thread takes at a time: a call costs some 50 us
 M = TypeVar("M", NormalMap, PackedNormalMap)
@@ -102,14 +105,17 @@ class PhotometricStereo:
         )
         self._spare: _Spare[NormalMap] = _Spare()
         self._spare_packed: _Spare[PackedNormalMap] = _Spare()
+        self._packed_memory = RecycledMemory(MOST_SPARE_PACKED)
         self._spare_bands: _Spare[NormalMap] = _Spare()
         self._result: NormalMap | None = None  # of the current view, while its rows land
         self._work: Work | None = None
         self._solved = 0  # rows of the work's region
         self._region = Region(0, 0, *shape)
 
-    def begin(self, region: Region | None = None) -> None:
+    def begin(self, region: Region | None = None, memory: ViewMemory | None = None) -> None:
         """Forget the frames of the last view. Only `region` of the next one will be solved (default: all of it).
+
+        Frames that lie in `memory` are read there, and not copied; others are copied as ever.
 
         Maps have the region's size, and cost what it holds. Raises PhotometricStereoError if the region leaves the
         picture.
@@ -117,7 +123,7 @@ class PhotometricStereo:
         if region is not None:
             region.check(self.shape)
         self._region = region or Region(0, 0, *self.shape)
-        self._ring.clear()
+        self._ring.clear(memory)
         self._result, self._work, self._solved = None, None, 0
 
     def add(self, index: int, frame: Frame, clipped: NDArray[np.bool_] | None = None) -> None:
@@ -166,7 +172,7 @@ class PhotometricStereo:
         The kernel rounds what `solve` finds, with the fixed full scales of `packing`.
         """
         self._check_landed()
-        result = self._spare_packed.take(self._region.shape) or empty_packed_map(self._region.shape)
+        result = self._packed_map()
         self._solve_rows(self._work_into(result), 0, self._region.height)
         return result
 
@@ -179,7 +185,7 @@ class PhotometricStereo:
         and what `look` raises.
         """
         self._check_landed()
-        result = self._spare_packed.take(self._region.shape) or empty_packed_map(self._region.shape)
+        result = self._packed_map()
         work = self._work_into(result)
         rows, band, height = self._rows(work), self._band(work), _band_height(work, multiple)
 
@@ -205,6 +211,10 @@ class PhotometricStereo:
             self._spare_packed.give(normal_map)
         else:
             self._spare.give(normal_map)
+
+    def _packed_map(self) -> PackedNormalMap:
+        shape = self._region.shape
+        return self._spare_packed.take(shape) or empty_packed_map(shape, self._packed_memory)
 
     def _check_landed(self) -> None:
         missing = self._ring.lights_without(self._region.top + self._region.height)

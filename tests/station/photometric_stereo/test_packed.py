@@ -13,6 +13,7 @@ from station.photometric_stereo.checks import angular_error_map
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.photometric_stereo.packing import ALBEDO_FULL_SCALE, ORIGIN, RESIDUAL_FULL_SCALE, TOP, pack_normals
 from station.photometric_stereo.pictures import encode_normals
+from station.photometric_stereo.recycled import RecycledMemory
 from station.photometric_stereo.solve import (
     DirectionalLights,
     PhotometricStereo,
@@ -22,6 +23,7 @@ from station.photometric_stereo.solve import (
     warm_up,
 )
 from station.photometric_stereo.spread import spread_pixels
+from station.photometric_stereo.view_memory import ViewMemory
 
 METHODS = ["ls", "masked", "robust"]
 SHAPE = (21, 563)  # a piece of the kernel, a group and a rest
@@ -147,7 +149,7 @@ def test_packed_regions_and_rows_that_land_one_by_one_give_the_same_bits(method:
 def test_bands_of_rows_show_the_float_map_and_leave_the_packed_one_bit_for_bit(
     is_near: bool, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lights so near that there are knots every eight pixels, colours that were clipped, and a last band that is not whole."""
+    """Knots of near light every eight pixels, colours that were clipped, and a last band that is not whole."""
     monkeypatch.setattr(solve_module, "BAND_ROWS", 1)
     frames = anything()
     solver = solver_of(frames, "ls", lights=near(4, 60.0) if is_near else ring(4), engine=engine)
@@ -173,6 +175,36 @@ def test_pixels_are_spread_as_over_a_list_of_all_of_them(samples: int, share: fl
     listed = np.flatnonzero(mask)
     rows, columns = spread_pixels(mask, samples)
     np.testing.assert_array_equal(rows * 90 + columns, listed[:: max(1, listed.size // samples)])
+
+
+def landed(frames: list[Frame], memory: RecycledMemory) -> tuple[ViewMemory, list[Frame]]:
+    names = ring(len(frames)).names
+    view = ViewMemory(names, ("dome",), SHAPE, frames[0].pixels.dtype, memory)
+    for name, frame in zip(names, frames, strict=True):
+        view.plane(name)[:] = frame.pixels
+    return view, [replace(frame, pixels=view.plane(name)) for name, frame in zip(names, frames, strict=True)]
+
+
+@pytest.mark.parametrize("stray", [None, 0, 3])
+@pytest.mark.parametrize("method", METHODS)
+def test_frames_in_the_views_memory_are_solved_where_they_lie_to_the_same_bits(method: str, stray: int | None) -> None:
+    """A frame that came elsewhere is copied with the others, and what lies in the memory stays as it is."""
+    frames = anything()
+    solver = solver_of(frames, method)
+    for k, frame in enumerate(frames):
+        solver.add(k, frame)
+    expected = solver.solve_packed()
+    view, own = landed(frames, RecycledMemory(0))
+    if stray is not None:
+        own[stray] = frames[stray]
+        view.plane(ring(4).names[stray])[:] = 0
+    solver.begin(memory=view)
+    for k, frame in enumerate(own):
+        solver.add(k, frame)
+    for a, b in zip(planes(solver.solve_packed()), planes(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
+    if stray is not None:
+        assert not view.plane(ring(4).names[stray]).any()
 
 
 def test_one_solver_writes_both_kinds_of_maps_from_the_same_frames_and_recycles_each() -> None:
