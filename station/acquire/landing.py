@@ -93,5 +93,9 @@ class Landing:
     def _is_full(self) -> bool:
         if self._large_view_bytes == 0:
             return False
-        most = min(MOST_VIEWS, max(FEWEST_VIEWS, MOST_BYTES // self._large_view_bytes))
-        return self._memory.lent >= most
+        return self._memory.lent >= views_in_memory(self._large_view_bytes)
+
+
+def views_in_memory(view_bytes: int) -> int:
+    """How many views' frames may be in memory, where each has so many bytes of large frames."""
+    return min(MOST_VIEWS, max(FEWEST_VIEWS, MOST_BYTES // view_bytes))

@@ -1,8 +1,8 @@
 """Files of a record that are written while the part is still being taken, one view after the other.
 
 They lie in the folder that the record is built in, so that `write_record` only adds what is missing. The thread that
-writes stands back behind every other one of the station. Whoever brings views waits while more than a few hundred
-megabytes of them are not written yet, so memory stays bounded and nothing is dropped. Where the disk refuses a file,
+writes stands back behind every other one of the station. Whoever brings views waits while more of them are not
+written than memory has room for, so memory stays bounded and nothing is dropped. Where the disk refuses a file,
 nothing more is written ahead, and all that was not written is still in memory.
 """
 
@@ -29,9 +29,6 @@ from station.inspection.result import ViewResult
 log = logging.getLogger(__name__)
 
 PARTIAL_PREFIX = ".partial-"
-# Of arrays that are not written yet, before the next view is judged. At 5472 x 3648 that is one view of eight lights:
-# it is written while the next one is judged. Frames are bounded besides, by station/acquire/landing.py.
-MOST_WAITING_BYTES = 700_000_000
 NICENESS = 10  # of the thread: the judge's threads come first
 
 
@@ -66,7 +63,7 @@ class Ahead:
         self.folder = root / day / f"{PARTIAL_PREFIX}{owner.inspection_id}"
         self._owner = owner
         self._queue: Queue[ViewToWrite | None] = Queue()  # bounded by `wait_for_room`
-        self._waiting_bytes = 0
+        self._waiting_bytes = self._waiting_views = 0
         self._less_waits = threading.Condition()
         self._files: dict[str, tuple[str, StoredFile]] = {}  # by name: identity, and what was written
         self._ending = threading.Event()
@@ -85,17 +82,18 @@ class Ahead:
             return
         with self._less_waits:
             self._waiting_bytes += view.size
+            self._waiting_views += 1
         self._queue.put(view)
 
     @property
     def is_busy(self) -> bool:
         """Whether something waits to be written, and is not given up."""
-        return self._waiting_bytes > 0 and not self._ending.is_set()
+        return self._waiting_views > 0 and not self._ending.is_set()
 
-    def wait_for_room(self) -> None:
-        """Return once no more than MOST_WAITING_BYTES wait, or nothing is written ahead any more."""
+    def wait_for_room(self, most_views: int) -> None:
+        """Return once no more than `most_views` are not wholly written, or nothing is written ahead any more."""
         with self._less_waits:
-            self._less_waits.wait_for(lambda: self._waiting_bytes <= MOST_WAITING_BYTES or self._ending.is_set())
+            self._less_waits.wait_for(lambda: self._waiting_views <= most_views or self._ending.is_set())
 
     def _began(self) -> bool:
         thread = threading.Thread(target=self._run, name="archive-ahead", daemon=True)
@@ -142,9 +140,10 @@ class Ahead:
             self._ending.set()
             self._less_waits.notify_all()
 
-    def _less(self, size: int) -> None:
+    def _less(self, size: int, *, views: int = 0) -> None:
         with self._less_waits:
             self._waiting_bytes -= size
+            self._waiting_views -= views
             self._less_waits.notify_all()
 
     def _write(self, view: ViewToWrite) -> None:
@@ -160,7 +159,7 @@ class Ahead:
             with view.timed():
                 self._store(job, compressed=compressed)
         view.view_written()
-        self._less(view.size)
+        self._less(view.size, views=1)
 
     def _write_frame(self, view: ViewToWrite, *, compressed: bool) -> None:
         """The first of the view's frames; its own record tells it from others of that light, if there are any."""
