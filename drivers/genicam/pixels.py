@@ -112,11 +112,9 @@ def _place(landing: Landing | None, shape: tuple[int, int], dtype: np.dtype[Any]
 
 
 def _whole_rows(picture: Pixels) -> Pixels:
-    """The picture with what lies between its rows, so that the kernel sees contiguous memory; the last row is whole
-    too where rows lie apart, as `LandsFrames` has them.
-    """
+    """The picture with what lies behind its rows, the last one too, so that the kernel sees contiguous memory."""
     row = picture.strides[0] // picture.itemsize
-    return picture if row == picture.shape[1] else as_strided(picture, (picture.shape[0], row))
+    return picture if row == picture.shape[1] else cast(Pixels, as_strided(picture, (picture.shape[0], row)))
 
 
 @numba.njit(nogil=True, cache=True)
