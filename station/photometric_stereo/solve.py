@@ -187,7 +187,7 @@ class PhotometricStereo:
         self._check_landed()
         result = self._packed_map()
         work = self._work_into(result)
-        rows, band, height = self._rows(work), self._band(work), _band_height(work, multiple)
+        band, pack, height = self._band(work), self._pack(work), _band_height(work, multiple)
 
         def solve(first: int) -> None:
             last = min(first + height, self._region.height)
@@ -196,9 +196,8 @@ class PhotometricStereo:
             band(first, last, found)
             self._withdraw_clipped(found, 0, first, last)
             look(slice(first, last), found)
+            pack(first, last, found)
             self._spare_bands.give(found)
-            rows(first, last)
-            self._withdraw_clipped(result, first, first, last)
 
         list(self._pool.map(solve, range(0, self._region.height, height)))
         return result
@@ -254,6 +253,22 @@ class PhotometricStereo:
         from station.photometric_stereo.compiled.view import compiled_band
 
         return compiled_band(work)
+
+    def _pack(self, work: Work) -> Band:
+        """A function that writes a band into the packed map. The numpy twin solves it again, for it rounds float64."""
+        assert isinstance(work.result, PackedNormalMap)
+        result = work.result
+        if self._engine == "numpy":
+            rows = self._rows(work)
+
+            def again(first: int, last: int, _band: Maps) -> None:
+                rows(first, last)
+                self._withdraw_clipped(result, first, first, last)
+
+            return again
+        from station.photometric_stereo.compiled.packed import pack_band
+
+        return lambda first, _last, band: pack_band(band.unpacked(), result, first)
 
     def _rows(self, work: Work) -> Rows:
         if self._engine == "numpy":
