@@ -121,7 +121,7 @@ class Ahead:
     def _run(self) -> None:
         stand_back()
         while self._writes_one():
-            log.debug("a view of inspection %s is written ahead", self._owner.inspection_id)
+            self._less(0, views=1)  # nothing here refers to its arrays any more: their memory serves the next view
 
     def _writes_one(self) -> bool:
         """Write the next view, and keep nothing of it; False at the end."""
@@ -159,7 +159,7 @@ class Ahead:
             with view.timed():
                 self._store(job, compressed=compressed)
         view.view_written()
-        self._less(view.size, views=1)
+        self._less(view.size)
 
     def _write_frame(self, view: ViewToWrite, *, compressed: bool) -> None:
         """The first of the view's frames; its own record tells it from others of that light, if there are any."""
