@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from drivers.errors import CommandRefused
 from drivers.geometry.pose import Pose
-from drivers.protocols import Arm, CameraSettings, DeviceIdentity, Frame, Pixels
+from drivers.protocols import Arm, CameraSettings, DeviceIdentity, Frame, Landing, Pixels
 from drivers.simulated.config import CameraTiming, Imperfections, SimulatedRigConfig
 from station.acquire.capture import capture
 from station.acquire.job_signal import JobSignal
@@ -37,6 +37,7 @@ RIG_LIGHTS = 8  # directional, on channels 1 to 8; 9 is the dome
 DOME = 9
 GAIN_DN_PER_E, READ_NOISE_E = 0.35, 4.0  # of a 12-bit sensor (notes of the simulated one)
 SEED = 7
+READ_ROWS = 16  # at a time: a small copy, which the processor's caches hold
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,8 @@ def frame_file(folder: Path, step: CaptureStep) -> Path:
 class PlayedCamera:
     """Exposes, reads out and hands over stored frames in the order of a plan, each at the times of the hardware.
 
-    The one copy that a driver makes out of its buffer is the reading of the file, which the system holds in memory.
+    The one copy that a driver makes out of its buffer is the reading of the file, which the system holds in memory,
+    to where the station wants the frame.
     `exposure_ends_s` are on the clock of `time.perf_counter`.
     """
 
@@ -158,6 +160,10 @@ class PlayedCamera:
         self._free_s = 0.0  # when the last readout ends: the sensor may be exposed again then
         self.exposure_ends_s: list[float] = []
         self.exposed_s = 0.0
+        self._landing: Landing | None = None
+
+    def land_in(self, landing: Landing | None) -> None:
+        self._landing = landing
 
     def configure(self, settings: CameraSettings) -> CameraSettings:
         height, width = self._case.shape
@@ -188,8 +194,13 @@ class PlayedCamera:
 
     def stored(self, step: CaptureStep) -> Frame:
         """The frame of that step, read at once."""
-        dtype = np.uint8 if self._case.bits == 8 else np.uint16
-        pixels: Any = np.fromfile(frame_file(self._folder, step), dtype).reshape(self._case.shape)
+        dtype = np.dtype(np.uint8 if self._case.bits == 8 else np.uint16)
+        wanted = None if self._landing is None else self._landing(self._case.shape, dtype)
+        pixels: Any = np.empty(self._case.shape, dtype) if wanted is None else wanted
+        with open(frame_file(self._folder, step), "rb", buffering=0) as file:
+            for row in range(0, len(pixels), READ_ROWS):
+                rows = pixels[row : row + READ_ROWS]
+                rows[:] = np.frombuffer(file.read(rows.size * dtype.itemsize), dtype).reshape(rows.shape)
         black = 64.0 / 2 ** (12 - self._case.bits)
         return Frame(
             pixels, self._case.pixel_format, self._case.bits, black, step.exposure_us, 0.0, self._began_ns,

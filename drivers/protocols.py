@@ -11,8 +11,9 @@ that talks to a device raises DeviceError (`drivers/errors.py`); the docstrings 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from drivers.geometry.pose import Pose
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+Landing = Callable[[tuple[int, int], np.dtype[Any]], Pixels | None]  # of (H, W) and type; None: no memory for such
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,18 @@ class StrobeCamera(Camera, Protocol):
 
     def collect(self) -> Frame:
         """The frame of the last `trigger`. Raises as `expose` does."""
+        ...
+
+
+class LandsFrames(Protocol):
+    """What a camera may offer besides: it unpacks its frames where the station reads them, so none is copied twice."""
+
+    def land_in(self, landing: Landing | None) -> None:
+        """Ask `landing` from now on where to unpack each frame of one channel; None: into memory of its own.
+
+        What it returns is (H, W). Rows are contiguous, and may lie apart by the same number of pixels, which the last
+        has behind it too.
+        """
         ...
 
 

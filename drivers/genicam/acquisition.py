@@ -20,7 +20,7 @@ from drivers.genicam.pixels import BY_CODE, decode
 from drivers.genicam.producers import VENDOR_ERRORS
 from drivers.genicam.proof import FrameProof, chunk
 from drivers.genicam.stream import POLL_S, Stream
-from drivers.protocols import Frame
+from drivers.protocols import Frame, Landing
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class Acquisition:
     def __init__(
         self, connection: Connection, configured: Configured, frame_timeout_s: float, closing: threading.Event
     ) -> None:
+        self.landing: Landing | None = None  # where frames are unpacked to; see `LandsFrames`
         self._connection = connection
         self._configured = configured
         self._frame_timeout_s = frame_timeout_s
@@ -138,7 +139,9 @@ class Acquisition:
     def _copy(self, buffer: Any, exposure: _Exposure) -> Frame:
         code = int(buffer.pixel_format)
         padding, offset = _optional_int(buffer, "padding_x"), _optional_int(buffer, "image_offset")
-        pixels = decode(buffer.raw_buffer, code, self._configured.shape, padding, offset, self._connection.device)
+        pixels = decode(
+            buffer.raw_buffer, code, self._configured.shape, padding, offset, self._connection.device, self.landing
+        )
         return Frame(
             pixels=pixels,
             pixel_format=BY_CODE[code].name,

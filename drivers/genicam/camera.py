@@ -21,7 +21,7 @@ from drivers.genicam.connection import Connection
 from drivers.genicam.lines import apply_strobe
 from drivers.genicam.producers import Producer, load_producer
 from drivers.genicam.stream import stop_stream
-from drivers.protocols import CameraSettings, DeviceIdentity, Frame
+from drivers.protocols import CameraSettings, DeviceIdentity, Frame, Landing
 from drivers.registry import DriverKind
 from drivers.settings import DriverSettings, Text, Timeout
 
@@ -46,6 +46,7 @@ class GenicamCamera:
         self._settings: CameraSettings | None = None
         self._strobe: tuple[str, str] | None = None  # output line, source
         self._acquisition: Acquisition | None = None  # None: not configured
+        self._landing: Landing | None = None
         self._connection: Connection | None = self._connect()
         self._identity = self._connection.identity()
 
@@ -143,8 +144,16 @@ class GenicamCamera:
         stop_stream(connection)
         configured = configure(connection.features, settings, self._strobe)
         self._acquisition = Acquisition(connection, configured, self._frame_timeout_s, self._closing)
+        self._acquisition.landing = self._landing
         self._settings = settings
         return configured.settings
+
+    def land_in(self, landing: Landing | None) -> None:
+        """See `drivers.protocols.LandsFrames`."""
+        with self._lock:
+            self._landing = landing
+            if self._acquisition is not None:
+                self._acquisition.landing = landing
 
     def set_strobe(self, line: str = "Line1", source: str = "ExposureActive") -> str:
         """Give `source` out on an output line, now and after each `configure`; returns what the camera took.

@@ -6,12 +6,14 @@ Names and codes are those of the EMVA Pixel Format Naming Convention (PFNC 2.4).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numba
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from drivers.errors import FeatureMissing, FrameIncomplete
-from drivers.protocols import Pixels
+from drivers.protocols import Landing, Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,16 @@ def format_named(name: str, device: str) -> PixelFormat:
     return BY_NAME[name]
 
 
-def decode(raw: bytes, code: int, shape: tuple[int, int], padding_x: int, offset: int, device: str) -> Pixels:
-    """A picture of its own memory from a delivered buffer.
+def decode(
+    raw: bytes,
+    code: int,
+    shape: tuple[int, int],
+    padding_x: int,
+    offset: int,
+    device: str,
+    landing: Landing | None = None,
+) -> Pixels:
+    """A picture out of a delivered buffer, in memory of its own, or where `landing` wants one of a channel.
 
     `shape` is (height, width), `padding_x` the bytes that follow each row, `offset` where the image
     starts. Returns (H, W) or (H, W, 3) uint8, or (H, W) uint16. Raises FeatureMissing for a format
@@ -82,22 +92,35 @@ def decode(raw: bytes, code: int, shape: tuple[int, int], padding_x: int, offset
         raise FrameIncomplete(
             device, f"{pixel_format.name} {width} x {height} needs {stride * height} bytes, found {len(raw) - offset}"
         )
+    if pixel_format.channels == 3:
+        rgb = np.ndarray((height, 3 * width), np.uint8, raw, offset, (stride, 1)).copy()
+        return rgb.reshape(height, width, 3)
+    deep = pixel_format.significant_bits > 8
+    picture = _place(landing, shape, np.dtype(np.uint16 if deep else np.uint8))
     if pixel_format.is_packed:
-        picture = np.empty(shape, np.uint16)
-        _unpack_rows_12p(np.frombuffer(raw, np.uint8), offset, stride, picture)
-        return picture
-    samples = width * pixel_format.channels
-    if pixel_format.significant_bits > 8:
-        return np.ndarray((height, samples), "<u2", raw, offset, (stride, 2)).astype(np.uint16)
-    picture = np.ndarray((height, samples), np.uint8, raw, offset, (stride, 1)).copy()
-    return picture.reshape(height, width, 3) if pixel_format.channels == 3 else picture
+        _unpack_rows_12p(np.frombuffer(raw, np.uint8), offset, stride, _whole_rows(picture), width)
+    elif deep:
+        picture[:] = np.ndarray(shape, "<u2", raw, offset, (stride, 2))
+    else:
+        picture[:] = np.ndarray(shape, np.uint8, raw, offset, (stride, 1))
+    return picture
+
+
+def _place(landing: Landing | None, shape: tuple[int, int], dtype: np.dtype[Any]) -> Pixels:
+    found = None if landing is None else landing(shape, dtype)
+    return cast(Pixels, np.empty(shape, dtype)) if found is None else found
+
+
+def _whole_rows(picture: Pixels) -> Pixels:
+    """The picture with what lies behind its rows, the last one too, so that the kernel sees contiguous memory."""
+    row = picture.strides[0] // picture.itemsize
+    return picture if row == picture.shape[1] else cast(Pixels, as_strided(picture, (picture.shape[0], row)))
 
 
 @numba.njit(nogil=True, cache=True)
-def _unpack_rows_12p(raw, offset, stride, out):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+def _unpack_rows_12p(raw, offset, stride, out, width):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Least significant bits first: p0 = b0 | (b1 & 15) << 8, p1 = b1 >> 4 | b2 << 4 (PFNC 2.4, 5.2)."""
-    height, width = out.shape
-    for y in range(height):
+    for y in range(out.shape[0]):
         row = raw[offset + y * stride : offset + y * stride + (width * 3 + 1) // 2]
         line = out[y]
         for pair in range(width // 2):
@@ -111,4 +134,4 @@ def _unpack_rows_12p(raw, offset, stride, out):  # type: ignore[no-untyped-def] 
 
 def compile_unpacking() -> None:
     """Takes a second once per machine; called when a packed format is configured, so that no frame waits for it."""
-    _unpack_rows_12p(np.frombuffer(b"\0\0\0", np.uint8), 0, 3, np.empty((1, 2), np.uint16))
+    _unpack_rows_12p(np.frombuffer(b"\0\0\0", np.uint8), 0, 3, np.empty((1, 2), np.uint16), 2)

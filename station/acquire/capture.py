@@ -11,11 +11,13 @@ from drivers.errors import FrameOutOfOrder
 from drivers.protocols import Camera, Frame, StrobeCamera
 from station.acquire.captured_view import CapturedFrame
 from station.acquire.job_signal import JobSignal
+from station.acquire.landing import Landing
 from station.acquire.plan import CaptureStep
 from station.acquire.re_exposure import NOT_WHOLE, ReExposures
 from station.acquire.stage_times import StageTimes
 from station.acquire.takes import Retakes, take_views
 from station.acquire.trip import Trip
+from station.photometric_stereo.recycled import RecycledMemory
 from station.rig.devices import STROBE_CAMERA, Rig, Strobes
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ def capture(
     settle_s: float = 0.0,
     retakes: Retakes | None = None,
     takes_before: int = 0,
+    landing: Landing | None = None,
 ) -> Generator[CapturedFrame]:
     """Walk the plan: move, light, expose. Lights are off during every move, and afterwards whatever happens.
 
@@ -39,17 +42,20 @@ def capture(
     exposure was over. `settle_s` is waited after each move. A frame that did not come whole is exposed again, a few
     times a view (`re_exposure.py`). A view whose frames disagree with their proof is taken again as often as `retakes`
     allows (`takes.py`); without it, never. `takes_before` counts the takes of an earlier walk to the same views.
+    `landing` says where the frames are unpacked to.
 
     Raises Stopped, and DeviceError naming the device.
     """
 
     trip = Trip(rig, plan, stop, times, settle_s)
+    landing = landing or Landing(RecycledMemory(0), lambda: False)
 
     def take(steps: tuple[CaptureStep, ...]) -> Iterator[CapturedFrame]:
-        return _take(rig, steps, stop, times, trip)
+        return _take(rig, steps, stop, times, trip, landing)
 
     try:
-        yield from take_views(plan, stop, retakes or Retakes(), times, take, rig.lights.off, takes_before)
+        with landing.of(rig.camera):
+            yield from take_views(plan, stop, retakes or Retakes(), times, take, rig.lights.off, takes_before)
     except BaseException:
         _lights_off_after_fault(rig)
         raise
@@ -61,7 +67,7 @@ def capture(
 
 
 def _take(
-    rig: Rig, steps: tuple[CaptureStep, ...], stop: JobSignal, times: StageTimes, trip: Trip
+    rig: Rig, steps: tuple[CaptureStep, ...], stop: JobSignal, times: StageTimes, trip: Trip, landing: Landing
 ) -> Iterator[CapturedFrame]:
     """One view, once."""
     position = trip.arrive(steps[0])
@@ -69,12 +75,13 @@ def _take(
     dark = tuple(step for step in steps if step.kind == "dark")
     lit = tuple(step for step in steps if step.kind != "dark")
     again = ReExposures(rig.camera)
+    landing.begin((*dark, *lit), stop, times)
     for step, frame in _dark(rig, dark, stop, times, again):  # first, while the lights are off from the move
-        yield CapturedFrame(step, frame, position, again.take_off())
+        yield CapturedFrame(step, frame, position, again.take_off(), memory=landing.taken())
     if lit:
         expose = _by_software if rig.strobes is None else _by_strobe
         for step, frame, lit_ns in expose(rig, lit, stop, times, again, trip):
-            yield CapturedFrame(step, frame, position, again.take_off(), lit_ns)
+            yield CapturedFrame(step, frame, position, again.take_off(), lit_ns, memory=landing.taken())
 
 
 def _dark(

@@ -10,6 +10,7 @@ from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
 from station.acquire.plan import CaptureStep
 from station.inspection.frame_proof import FrameProof
+from station.photometric_stereo.view_memory import ViewMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class CapturedFrame:
     lit_ns: int | None = None  # the light was acknowledged by then, on the camera's clock; None for a dark frame
     take: int = 1  # of its view: a higher one replaces all frames of the view before
     is_re_look: bool = False  # of a second look at its view, which stands beside the first until it is judged
+    memory: ViewMemory | None = None  # of its view, in which the solver finds it; None: its pixels are elsewhere
 
     def proof(self) -> FrameProof:
         """What shows that the frame belongs to its light and to its place, for the archive."""
@@ -34,7 +36,7 @@ class CapturedFrame:
 class CapturedView:
     """The frames of one view, in the order in which they were captured. Used by one thread at a time.
 
-    It alone holds the frames until they are archived; the solver has its own copy of their pixels, in its ring.
+    It alone holds the frames until they are archived; the solver reads their pixels in the view's memory.
     """
 
     def __init__(self, name: str, plan: tuple[CaptureStep, ...]) -> None:
@@ -45,7 +47,7 @@ class CapturedView:
 
     def add(self, captured: CapturedFrame) -> None:
         """Take a frame of this view; one that was taken again replaces the first."""
-        self._captured[captured.step.light] = captured
+        self._captured[captured.step.light] = replace(captured, memory=None)  # a frame that is let go keeps no other
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Files of a record that are written while the part is still being taken, one view after the other.
 
 They lie in the folder that the record is built in, so that `write_record` only adds what is missing. The thread that
-writes stands back behind every other one of the station. Whoever brings views waits while more than a few hundred
-megabytes of them are not written yet, so memory stays bounded and nothing is dropped. Where the disk refuses a file,
+writes stands back behind every other one of the station. Whoever brings views waits while more of them are not
+written than memory has room for, so memory stays bounded and nothing is dropped. Where the disk refuses a file,
 nothing more is written ahead, and all that was not written is still in memory.
 """
 
@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from pathlib import Path
 from queue import Queue
 
 from station.archive.file_jobs import ArchivedFrame, FileJob, Owner, frame_jobs, has_time_for, view_jobs
+from station.archive.pixels import Buffer
 from station.archive.records import StoredFile
 from station.documents.atomic import write_synced
 from station.inspection.result import ViewResult
@@ -28,8 +29,6 @@ from station.inspection.result import ViewResult
 log = logging.getLogger(__name__)
 
 PARTIAL_PREFIX = ".partial-"
-# Of arrays that are not written yet, before the next view is judged. At 5472 x 3648 that is less than one view's maps.
-MOST_WAITING_BYTES = 250_000_000
 NICENESS = 10  # of the thread: the judge's threads come first
 
 
@@ -64,7 +63,7 @@ class Ahead:
         self.folder = root / day / f"{PARTIAL_PREFIX}{owner.inspection_id}"
         self._owner = owner
         self._queue: Queue[ViewToWrite | None] = Queue()  # bounded by `wait_for_room`
-        self._waiting_bytes = 0
+        self._waiting_bytes = self._waiting_views = 0
         self._less_waits = threading.Condition()
         self._files: dict[str, tuple[str, StoredFile]] = {}  # by name: identity, and what was written
         self._ending = threading.Event()
@@ -83,12 +82,18 @@ class Ahead:
             return
         with self._less_waits:
             self._waiting_bytes += view.size
+            self._waiting_views += 1
         self._queue.put(view)
 
-    def wait_for_room(self) -> None:
-        """Return once no more than MOST_WAITING_BYTES wait, or nothing is written ahead any more."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether something waits to be written, and is not given up."""
+        return self._waiting_views > 0 and not self._ending.is_set()
+
+    def wait_for_room(self, most_views: int) -> None:
+        """Return once no more than `most_views` are not wholly written, or nothing is written ahead any more."""
         with self._less_waits:
-            self._less_waits.wait_for(lambda: self._waiting_bytes <= MOST_WAITING_BYTES or self._ending.is_set())
+            self._less_waits.wait_for(lambda: self._waiting_views <= most_views or self._ending.is_set())
 
     def _began(self) -> bool:
         thread = threading.Thread(target=self._run, name="archive-ahead", daemon=True)
@@ -116,7 +121,7 @@ class Ahead:
     def _run(self) -> None:
         stand_back()
         while self._writes_one():
-            log.debug("a view of inspection %s is written ahead", self._owner.inspection_id)
+            self._less(0, views=1)  # nothing here refers to its arrays any more: their memory serves the next view
 
     def _writes_one(self) -> bool:
         """Write the next view, and keep nothing of it; False at the end."""
@@ -135,9 +140,10 @@ class Ahead:
             self._ending.set()
             self._less_waits.notify_all()
 
-    def _less(self, size: int) -> None:
+    def _less(self, size: int, *, views: int = 0) -> None:
         with self._less_waits:
             self._waiting_bytes -= size
+            self._waiting_views -= views
             self._less_waits.notify_all()
 
     def _write(self, view: ViewToWrite) -> None:
@@ -174,14 +180,25 @@ class Ahead:
 
 
 def store_file(path: Path, job: FileJob, *, compressed: bool) -> StoredFile:
-    """Make the bytes and write them, synced. Raises OSError, and what `make` raises."""
-    data = job.make(compressed)
+    """Make the file part by part, each hashed and written from the same bytes, and sync it.
+
+    Raises OSError, and what `make` raises.
+    """
+    digest, size = hashlib.sha256(), 0
+
+    def hashed() -> Iterator[Buffer]:
+        nonlocal size
+        for part in job.make(compressed):
+            digest.update(part)
+            size += len(part)
+            yield part
+
     try:
-        write_synced(path, data)
+        write_synced(path, hashed())
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    return StoredFile(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+    return StoredFile(sha256=digest.hexdigest(), bytes=size)
 
 
 def stand_back() -> None:

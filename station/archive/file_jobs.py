@@ -1,4 +1,4 @@
-"""The files that a record holds, each with what tells it from another of the same name, and how its bytes are made."""
+"""The files that a record holds, each with what tells it from another of the same name, and how its parts are made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from drivers.geometry.pose import Pose
 from drivers.protocols import Frame
 from station.archive.errors import ArchiveError
-from station.archive.pixels import tiff_bytes
+from station.archive.pixels import Buffer, Plane, tiff_parts
 from station.archive.records import FrameRecord, ViewRecord
 from station.archive.thinned import FRAME_PREFIX
 from station.archive.view_files import view_planes
@@ -53,7 +53,7 @@ class FileJob:
 
     name: str  # path inside the record
     identity: str
-    make: Callable[[bool], bytes | memoryview]  # of whether pixels are compressed
+    make: Callable[[bool], Iterable[Buffer]]  # its parts, in order; of whether pixels are compressed
     pixel_bytes: int = 0  # about, uncompressed; 0 for a file without pixels
 
 
@@ -92,13 +92,13 @@ def frame_jobs(owner: Owner, frames: Sequence[ArchivedFrame]) -> tuple[tuple[Fra
         record = FrameRecord.of(name, archived.view, archived.light, archived.pose, archived.frame, archived.proof)
         about = owner.about(what="frame", **record.model_dump(exclude={"file"}))
         pixels = archived.frame.pixels
-        makes = partial(tiff_bytes, pixels, about) if pixels.size else partial(_gone, name)
+        makes = partial(tiff_parts, Plane.of(pixels), about) if pixels.size else partial(_gone, name)
         jobs.append(FileJob(name, json.dumps(about), makes, pixels.nbytes))
         records.append(record)
     return tuple(records), jobs
 
 
-def _gone(name: str, _compressed: bool) -> bytes:
+def _gone(name: str, _compressed: bool) -> Iterable[Buffer]:
     raise ArchiveError(f"{name}: was written ahead and is there no longer, and its pixels are not in memory any more")
 
 

@@ -235,7 +235,7 @@ def _build(
 
 
 def _json_job(name: str, record: BaseModel) -> FileJob:
-    return FileJob(name, "", lambda _compressed: record.model_dump_json(indent=1).encode())
+    return FileJob(name, "", lambda _compressed: (record.model_dump_json(indent=1).encode(),))
 
 
 def _stored(unfinished: Path, job: FileJob, ahead: Ahead | None, *, compressed: bool) -> StoredFile:

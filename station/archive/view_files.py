@@ -10,39 +10,40 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from station.archive.errors import ArchiveError
-from station.archive.pixels import pack_quality, read_tiff, tiff_bytes, unpack_quality
+from station.archive.pixels import Buffer, Plane, pack_quality, read_tiff, tiff_parts, unpack_quality
 from station.archive.records import ViewRecord
 from station.inspection.result import AnomalyMap, ViewResult
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
-from station.photometric_stereo.packing import pack_scaled, unpack_scaled
+from station.photometric_stereo.packing import full_step, pack_by, unpack_scaled
 
 Description = Mapping[str, Any]
-MakesTiff = Callable[[Description, bool], memoryview]  # of the description, and whether it is compressed
+MakesTiff = Callable[[Description, bool], Iterator[Buffer]]  # of the description, and whether it is compressed
 Planes = dict[str, tuple[NDArray[Any], dict[str, Any]]]
 
 
 def view_planes(result: ViewResult) -> Iterator[tuple[str, int, MakesTiff]]:
-    """(name, about how many bytes uncompressed, function that makes the TIFF bytes) for each array that the view has.
+    """(name, about how many bytes uncompressed, function that makes the TIFF's parts) for each array that the view has.
 
     A packed normal map is written as it is; one in float32 is packed here, at once.
     """
     image, scored = result.image, result.anomaly_map
     if image is not None:
         size = 2 * image[0].size * (1 if image.strides[0] == 0 else len(image))
-        yield "image", size, lambda about, compressed: _scaled(pack_scaled(_interleaved(image)), about, compressed)
+        yield "image", size, partial(_picture, image)
     if result.normal_map is not None:
         found = result.normal_map.packed()
-        quality, size = (found.lit_count, found.observable, found.saturated), found.albedo.nbytes
-        yield "normals", 3 * size, partial(tiff_bytes, np.moveaxis(found.normals, 0, 2))
-        yield "albedo", size, partial(_scaled, (found.albedo, found.albedo_scale))
-        yield "residual", size, partial(_scaled, (found.residual, found.residual_scale))
-        yield "quality", size // 2, lambda about, compressed: tiff_bytes(pack_quality(*quality), about, compressed)
+        size = found.albedo.nbytes
+        yield "normals", 3 * size, partial(tiff_parts, _interleaved_normals(found))
+        yield "albedo", size, partial(_scaled, Plane.of(found.albedo), found.albedo_scale)
+        yield "residual", size, partial(_scaled, Plane.of(found.residual), found.residual_scale)
+        yield "quality", size // 2, partial(tiff_parts, _quality(found))
     if scored is not None:
-        yield "anomaly", scored.scores.nbytes, partial(tiff_bytes, scored.scores)
+        yield "anomaly", scored.scores.nbytes, partial(tiff_parts, Plane.of(scored.scores))
 
 
 def view_result(record: ViewRecord, files: Mapping[str, bytes]) -> ViewResult:
@@ -70,8 +71,27 @@ def view_result(record: ViewRecord, files: Mapping[str, bytes]) -> ViewResult:
     )
 
 
-def _scaled(plane: tuple[NDArray[np.uint16], float], about: Description, compressed: bool) -> memoryview:
-    return tiff_bytes(plane[0], {**about, "scale": plane[1]}, compressed)
+def _picture(image: NDArray[np.float32], about: Description, compressed: bool) -> Iterator[Buffer]:
+    pixels = _interleaved(image)
+    scale = full_step(pixels)
+    plane = Plane(pixels.shape, np.dtype(np.uint16), lambda rows: pack_by(pixels[rows], scale))
+    return _scaled(plane, scale, about, compressed)
+
+
+def _scaled(plane: Plane, scale: float, about: Description, compressed: bool) -> Iterator[Buffer]:
+    return tiff_parts(plane, {**about, "scale": scale}, compressed)
+
+
+def _interleaved_normals(found: PackedNormalMap) -> Plane:
+    normals = found.normals
+    return Plane((*normals.shape[1:], 3), normals.dtype, lambda rows: np.asarray(cv2.merge(list(normals[:, rows]))))
+
+
+def _quality(found: PackedNormalMap) -> Plane:
+    def packed(rows: slice) -> NDArray[np.uint8]:
+        return pack_quality(found.lit_count[rows], found.observable[rows], found.saturated[rows])
+
+    return Plane(found.lit_count.shape, np.dtype(np.uint8), packed)
 
 
 def _interleaved(image: NDArray[np.float32]) -> NDArray[np.float32]:

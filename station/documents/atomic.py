@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -23,10 +24,14 @@ def write_atomic(path: Path, data: bytes) -> None:
     sync_folder(target.parent)
 
 
-def write_synced(path: Path, data: bytes | memoryview) -> None:
-    """Write a new file and return once the disk has it. Raises FileExistsError for one that is there."""
+def write_synced(path: Path, data: bytes | memoryview | Iterator[bytes | memoryview]) -> None:
+    """Write a new file, whole or part by part, and return once the disk has it.
+
+    Raises FileExistsError for one that is there.
+    """
     with open(path, "xb") as file:
-        file.write(data)
+        for part in (data,) if isinstance(data, bytes | memoryview) else data:
+            file.write(part)
         file.flush()
         os.fsync(file.fileno())
 

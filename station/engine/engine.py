@@ -17,6 +17,7 @@ from pathlib import Path
 
 from drivers.errors import DeviceError
 from station.acquire.job_signal import JobSignal, Stopped
+from station.acquire.landing import MOST_VIEWS
 from station.acquire.stage_times import StageTimes
 from station.archive import Archive, new_inspection_id
 from station.engine import alarms
@@ -34,6 +35,7 @@ from station.engine.events import (
 )
 from station.engine.halt import hold
 from station.engine.job import Job, JobResult, broke_off, inspection_of, provenance, run_job
+from station.engine.job_thread import JobThread
 from station.engine.light_watch import LightWatch
 from station.engine.listeners import Listeners
 from station.engine.preparation import Prepared, RecipeFiles, prepare, read_recipe_files
@@ -46,6 +48,7 @@ from station.engine.writing_ahead import WritingAhead, archived_frame, to_be_sho
 from station.errors import StationFault
 from station.inspection.part_id import check_part_id
 from station.inspection.result import HistoryRow, Inspection
+from station.photometric_stereo.recycled import RecycledMemory
 from station.rig.devices import Rig, open_rig
 
 log = logging.getLogger(__name__)
@@ -82,9 +85,9 @@ class Engine:
         self._prepared: Prepared | None = None
         self._stop = JobSignal()
         self._stop_lock = threading.Lock()  # between looking at the signal and replacing it; held for no longer
-        self._thread: threading.Thread | None = None
-        self._here = threading.local()  # whether this thread belongs to a job: then it cannot wait for the job's end
+        self._job = JobThread()
         self._last: JobResult | None = None
+        self._frame_memory = RecycledMemory(MOST_VIEWS)
         self._lights = LightWatch(archive)
         self._storing = Storing(
             archive, on_stored=self._stored_late, on_free=self._storing_is_free, on_slow=self._storing_is_slow
@@ -181,7 +184,7 @@ class Engine:
         """
         check_part_id(part_id)
         self._require(Verb.START)
-        self._join()  # before the lock, which others want meanwhile
+        self._job.join()  # before the lock, which others want meanwhile
         with self._lock:
             self._require(Verb.START)
             assert self._prepared is not None
@@ -207,10 +210,10 @@ class Engine:
         return job.inspection_id
 
     def _begin(self, thread: threading.Thread) -> None:
-        """Start the job's thread. It is known to other verbs only once it runs; before that nothing has changed."""
+        """Start the job's thread; before it runs nothing has changed."""
         before = self._standing.exchange(State.SINGLE_EXECUTION)
         try:
-            thread.start()
+            self._job.start(thread)
         except BaseException as error:
             self._standing.exchange(before)
             self._retention.release()
@@ -218,7 +221,6 @@ class Engine:
                 text = f"the machine can start no thread ({error}): close other programs, then start again"
                 raise NotNow(text) from error
             raise
-        self._thread = thread
 
     def inspect(self, part_id: str) -> Inspection:
         """`start_single_job`, then wait for its verdict.
@@ -226,7 +228,7 @@ class Engine:
         Raises as that does, and NotNow where the inspection broke off without a verdict.
         """
         self.start_single_job(part_id)
-        self._join()
+        self._job.join()
         if self._last is None:
             raise NotNow(f"the inspection broke off in state {self.state.value}: see the log, then reset")
         return self._last.inspection
@@ -277,13 +279,13 @@ class Engine:
             return
         problems = hold(rig)
         while True:
-            if not self._has_ended_within(HOLD_AGAIN_S):
+            if not self._job.has_ended_within(HOLD_AGAIN_S):
                 problems = hold(rig)  # a move that began at the very moment of the first hold may be under way
-                self._join()
+                self._job.join()
             while not self._lock.acquire(timeout=HOLD_AGAIN_S):
                 problems = hold(rig)  # homing that began at the very moment of the first hold has undone it
             try:
-                if not self._others_job_runs():  # else it began at the very moment of the abort
+                if not self._job.runs_elsewhere:  # else it began at the very moment of the abort
                     self._halt(reason, problems)
                     return
             finally:
@@ -296,7 +298,7 @@ class Engine:
         """
         self.abort(reason)
         with self._lock:
-            if self._is_of_job and self._thread is not None and self._thread.is_alive():
+            if self._job.is_here and self._job.runs:
                 return
             self._close_rig()
             if self.state is not State.HALTED:
@@ -313,7 +315,7 @@ class Engine:
         self._require(Verb.RESET)
         resets = self._resets
         stop = self._fresh_signal()
-        self._join()  # before the lock, which others want meanwhile
+        self._job.join()  # before the lock, which others want meanwhile
         given_up = "" if self._storing.try_again() else self._storing.give_up_lasting()
         with self._lock:
             if self.state is State.READY or (self._resets != resets and self.state is State.INITIALIZED):
@@ -335,7 +337,7 @@ class Engine:
     def close(self) -> None:
         """End the running job at its next view boundary, switch the lights off, close the devices."""
         self._stop.stop("the station is closing")
-        self._join()
+        self._job.join()
         self._storing.close()
         with self._lock:
             self._close_rig()
@@ -457,7 +459,7 @@ class Engine:
 
     def _run(self, job: Job, prepared: Prepared, rig: Rig, stop: JobSignal, announced: threading.Event) -> None:
         """The job's thread, from its first event to its last. Nobody may find the engine busy for ever."""
-        self._here.is_of_job = True
+        self._job.belongs_here()
         try:
             try:
                 self._standing.enter(State.SINGLE_EXECUTION)
@@ -479,7 +481,7 @@ class Engine:
         try:
             ahead = self._archive.write_ahead(job.inspection_id, is_simulated=rig.is_simulated)
             writing = WritingAhead(ahead, times)
-            return run_job(job, rig, prepared.judge, stop, times, self._emit_of_job, writing)
+            return run_job(job, rig, prepared.judge, stop, times, self._emit_of_job, writing, self._frame_memory)
         except BaseException as error:
             log.exception("inspection %s broke off", job.inspection_id)
             for problem in hold(rig):
@@ -573,34 +575,14 @@ class Engine:
         if self.state not in AT_REST or not self._lock.acquire(blocking=False):
             return
         try:
-            if self.state in AT_REST and self._rig is not None and not self._others_job_runs():
+            if self.state in AT_REST and self._rig is not None and not self._job.runs_elsewhere:
                 self._is_lost(self._rig, self._stop, patience_at_rest_s())
         finally:
             self._lock.release()
 
-    def _join(self) -> None:
-        """Wait for the job's end; a listener on one of the job's own threads does not, because the job waits for it."""
-        self._has_ended_within(None)
-
-    def _has_ended_within(self, seconds: float | None) -> bool:
-        """Whether the job has ended by then; None waits as long as it takes. As `_join` for a listener."""
-        thread = self._thread
-        if thread is None or self._is_of_job:
-            return True
-        thread.join(seconds)
-        return not thread.is_alive()
-
-    def _others_job_runs(self) -> bool:
-        thread = self._thread
-        return thread is not None and not self._is_of_job and thread.is_alive()
-
-    @property
-    def _is_of_job(self) -> bool:
-        return getattr(self._here, "is_of_job", False)
-
     def _emit_of_job(self, event: Event) -> None:
         """Emit on a thread of the job: the one that acquires, or the one that judges."""
-        self._here.is_of_job = True
+        self._job.belongs_here()
         self._listeners.emit(event)
 
     def _close_rig(self) -> None:

@@ -15,6 +15,7 @@ from drivers.errors import DeviceError
 from station.acquire.capture import capture
 from station.acquire.captured_view import CapturedFrame
 from station.acquire.job_signal import JobSignal, Skipped, Stopped
+from station.acquire.landing import Landing
 from station.acquire.plan import CaptureStep
 from station.acquire.stage_times import StageTimes
 from station.acquire.takes import Retakes
@@ -32,6 +33,7 @@ from station.inspection.timeline import WAIT_FOR_JUDGE
 from station.judge.part_checks import why_part_unknown
 from station.judge.part_judge import PartJudge
 from station.judge.view_proof import why_unproven
+from station.photometric_stereo.recycled import RecycledMemory
 from station.recipe.loaded import LoadedRecipe
 from station.rig.devices import Rig
 
@@ -70,11 +72,12 @@ def run_job(
     times: StageTimes,
     emit: Callable[[Event], None],
     writing: WritingAhead | None = None,
+    memory: RecycledMemory | None = None,
 ) -> JobResult:
     """Capture and judge every view on the calling thread and one of its own; returns with the verdict.
 
     A device's fault, a stop, or whatever else goes wrong ends the capture. What was complete by then is still judged,
-    and the part is UNDECIDED. `writing` gets each judged view.
+    and the part is UNDECIDED. `writing` gets each judged view; frames lie in `memory`.
     A part was seen whole if every device, asked once more after the last frame, is still as it was left: then, and only
     then, AcquisitionDone is reported. What a device does later changes no verdict; an abort before the verdict does.
     """
@@ -83,12 +86,13 @@ def run_job(
     judging = JudgeThread(judge, job.plan, lambda result: emit(ViewJudged(job.inspection_id, result)), writing)
     choice = job.loaded.recipe.capture
     feed = _Feed(job, judging, times, emit)
-    looks = SecondLooks(job.loaded.recipe, job.plan, rig, judge, judging, times)
+    landing = Landing(memory or RecycledMemory(0), lambda: judging.is_busy or (writing is not None and writing.is_busy))
+    looks = SecondLooks(job.loaded.recipe, job.plan, rig, judge, judging, times, landing)
     retakes = Retakes(choice.retakes_per_view, lambda retake: emit(ViewRetaken(job.inspection_id, retake)))
     fault: BaseException | None = None
     ended: Reason | None = None
     try:
-        with closing(capture(rig, job.plan, stop, times, choice.settle_s, retakes)) as captured_frames:
+        with closing(capture(rig, job.plan, stop, times, choice.settle_s, retakes, landing=landing)) as captured_frames:
             for captured in captured_frames:
                 looks.note(captured)
                 feed.put(captured)

@@ -58,6 +58,11 @@ class JudgeThread:
         """Hand over a frame. Blocks while the queue is full: frames are never dropped."""
         self._queue.put(captured)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a frame that was put is not taken yet, or its view not judged."""
+        return self._queue.unfinished_tasks > 0
+
     def settle(self) -> tuple[ViewResult, ...]:
         """Wait until every frame that was put has been taken; the results of the views so far."""
         self._queue.join()
@@ -90,7 +95,7 @@ class JudgeThread:
             log.exception("the frame under %s of view %s could not be taken", captured.step.light, view.name)
             self._broken = self._broken or error
         if view.is_complete:
-            self._finish(view)
+            self._finish(view, is_landed=captured.memory is not None)
 
     def _view_of(self, captured: CapturedFrame) -> CapturedView | None:
         """The view that the frame belongs to; None where an earlier take has FAILed: a defect that was seen stands."""
@@ -114,9 +119,9 @@ class JudgeThread:
         with self._results_lock:
             self.results = [result for result in self.results if result.view != name]
 
-    def _finish(self, view: CapturedView) -> None:
+    def _finish(self, view: CapturedView, *, is_landed: bool) -> None:
         if self._writing is not None:
-            self._writing.wait_for_room()
+            self._writing.wait_for_room(view, is_landed=is_landed)
         if self._broken is not None:
             result = self._judge.undecided(view.name, refused_frame(self._broken))
         else:

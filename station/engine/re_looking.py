@@ -19,6 +19,7 @@ from drivers.geometry.pose import Pose
 from station.acquire.capture import capture
 from station.acquire.captured_view import CapturedFrame
 from station.acquire.job_signal import JobSignal
+from station.acquire.landing import Landing
 from station.acquire.order import Motion
 from station.acquire.plan import CaptureStep, exposed_otherwise
 from station.acquire.stage_times import StageTimes
@@ -80,8 +81,10 @@ class SecondLooks:
         judge: PartJudge,
         judging: JudgeThread,
         times: StageTimes,
+        landing: Landing,
     ) -> None:
         """The part's takt begins now."""
+        self._landing = landing
         self._choice, self._settle_s = recipe.re_look, recipe.capture.settle_s
         self._plan, self._rig, self._judge, self._judging, self._times = plan, rig, judge, judging, times
         self._expected = {viewpoint.name for viewpoint in recipe.viewpoints}
@@ -189,7 +192,7 @@ class SecondLooks:
         steps = exposed_otherwise(self._plan, look.wish.view, look.wish.factors)
         self._times.enter_view(look.wish.view)
         self._at = steps[0].pose
-        walk = capture(self._rig, steps, stop, self._times, self._settle_s, retakes, look.first_take)
+        walk = capture(self._rig, steps, stop, self._times, self._settle_s, retakes, look.first_take, self._landing)
         try:
             with self._times.stage(STAGE), closing(walk) as frames:
                 for captured in frames:

@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from station.acquire.captured_view import CapturedFrame, CapturedView
+from station.acquire.landing import LARGE_PX, views_in_memory
 from station.acquire.stage_times import StageTimes
 from station.archive import Ahead, ArchivedFrame, ViewToWrite
 from station.inspection.result import Inspection, ViewResult
 from station.judge.model_grid import block_mean
 from station.photometric_stereo.normal_map import PackedNormalMap
 
-LARGE_PX = 4_000_000  # of a picture: smaller ones stay in memory as they are
+MOST_ARRAY_BYTES = 1_850_000_000  # of frames and maps; what else the process holds is some 500 MB
+MAP_BYTES = 17  # of a pixel: the packed map and the picture in float32
 SHOWN_WIDTH_PX = 1368  # at least, of what stays of a large one
 
 
@@ -55,10 +57,17 @@ class WritingAhead:
             )
         )
 
-    def wait_for_room(self) -> None:
-        """Return once so much is written that the next view may be judged."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether a view is being written, or waits for it: its memory will be free then."""
+        return self._ahead.is_busy
+
+    def wait_for_room(self, view: CapturedView, *, is_landed: bool) -> None:
+        """Return once so much is written that this view may be judged; `is_landed`: its frames are in memory once."""
+        sizes = [captured.frame.pixels.nbytes for captured in view.captured]
+        pixels = max(captured.frame.pixels.size for captured in view.captured)
         with self._times.stage("wait_for_archive"):
-            self._ahead.wait_for_room()
+            self._ahead.wait_for_room(views_that_may_wait(sum(sizes), pixels, is_landed=is_landed))
 
     def finish(self) -> None:
         """Begin no further file; return once the present one is written."""
@@ -69,6 +78,17 @@ class WritingAhead:
         self._times.enter_view(view)
         with self._times.stage("write_ahead"):
             yield
+
+
+def views_that_may_wait(frame_bytes: int, pixels: int, *, is_landed: bool) -> int:
+    """How many judged views may wait to be written while the next one is judged, so that arrays stay in bounds.
+
+    `frame_bytes` of a view's frames, `pixels` of its picture. What is in memory besides: the frames of the views that
+    `Landing` allows, and the maps of the view that is being judged. Frames that did not land are no part of that.
+    """
+    frames = frame_bytes * views_in_memory(max(1, frame_bytes))
+    each = MAP_BYTES * pixels + (0 if is_landed else frame_bytes)
+    return max(0, (MOST_ARRAY_BYTES - frames) // max(1, each) - 1)
 
 
 def _let_go(view: CapturedView, light: str) -> None:

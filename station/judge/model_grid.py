@@ -18,13 +18,18 @@ class GridError(ValueError):
 
 def grid_factor(image: Image, normals: Image, grid: tuple[int, int]) -> int:
     """How many pixels of the capture make one of the grid, in x and in y. Raises GridError."""
-    h, w = grid
     if image.shape != normals.shape or image.ndim != 3 or image.shape[0] != 3:
         raise GridError(f"image {image.shape} and normals {normals.shape} must both be (3, H, W), alike")
-    factor: int = image.shape[1] // h
-    if factor < 1 or image.shape[1:] != (factor * h, factor * w):
+    return factor_of((image.shape[1], image.shape[2]), grid)
+
+
+def factor_of(shape: tuple[int, int], grid: tuple[int, int]) -> int:
+    """How many pixels of a capture of `shape` (H, W) make one of the grid, in x and in y. Raises GridError."""
+    h, w = grid
+    factor = shape[0] // h
+    if factor < 1 or shape != (factor * h, factor * w):
         raise GridError(
-            f"a capture of {image.shape[2]} x {image.shape[1]} pixels is no whole multiple of the model's "
+            f"a capture of {shape[1]} x {shape[0]} pixels is no whole multiple of the model's "
             f"{w} x {h}: choose the recipe's binning so that it is"
         )
     return factor

@@ -17,7 +17,7 @@ from station.inspection.result import Verdict, ViewResult
 from station.judge.model_grid import block_mean
 from station.judge.part_place import PartTracker
 from station.judge.shown_view import ShownView
-from station.photometric_stereo.normal_map import NormalMap
+from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.recipe.fields import Recipe
 
 STARTS_ONE = (ReasonKind.SATURATED, ReasonKind.FEW_OBSERVABLE)
@@ -72,7 +72,10 @@ def decides(result: ViewResult) -> bool:
 
 
 def why_not_observed(
-    normal_map: NormalMap, shown: ShownView, tracker: PartTracker | None, shift_px: tuple[float, float]
+    normal_map: NormalMap | PackedNormalMap,
+    shown: ShownView,
+    tracker: PartTracker | None,
+    shift_px: tuple[float, float],
 ) -> dict[str, float]:
     """Shares of the part's pixels: observed, not observed because they clip, not observed because they are dark.
 

@@ -54,14 +54,20 @@ def shown_view(
     grid, or a tracker of another grid.
     """
     factor = grid_factor(image, normals, grid)
-    rgb, directions = block_mean(image, factor), block_normals(normals, factor)
+    return shown_on_grid(block_mean(image, factor), block_normals(normals, factor), factor, tracker, shift_px)
+
+
+def shown_on_grid(
+    rgb: Image, directions: Image, factor: int, tracker: PartTracker | None, shift_px: tuple[float, float]
+) -> ShownView:
+    """The same of a capture that was averaged to the grid (3, h, w) before, by `factor`. Raises GridError."""
     x, y = (shift / factor for shift in shift_px)
     if tracker is None:
         dx, dy = round(x), round(y)
         return ShownView(brought_back(rgb, dx, dy), brought_back(directions, dx, dy), None, None)
     region = tracker.reference.region
-    if region.shape != tuple(grid):
-        raise GridError(f"the part reference is of a grid {region.shape}, the model's is {grid}: make it anew")
+    if region.shape != rgb.shape[1:]:
+        raise GridError(f"the part reference is of a grid {region.shape}, the model's is {rgb.shape[1:]}: make it anew")
     placement = tracker.find(rgb, directions, (x, y))
     rgb, directions, seen = tracker.bring_what_is_seen(rgb, directions, placement, (x, y))
     beyond = region & ~seen

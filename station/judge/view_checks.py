@@ -12,7 +12,7 @@ from station.inspection.reasons import Reason, ReasonKind
 from station.inspection.result import AnomalyMap
 from station.lights.ambient import DARK_LEVEL, SHARE, DarkLevel, ambient_share, check_ambient
 from station.lights.levels import check_clipped, check_light_levels
-from station.photometric_stereo.normal_map import NormalMap
+from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.reference_lights import expected_levels
 
@@ -59,7 +59,9 @@ class LightChecks:
         return check_ambient(figures[SHARE], self._limits.ambient_above) if SHARE in figures else ()
 
 
-def check_observed(normal_map: NormalMap, least: float, of_part: float | None = None) -> tuple[Reason, ...]:
+def check_observed(
+    normal_map: NormalMap | PackedNormalMap, least: float, of_part: float | None = None
+) -> tuple[Reason, ...]:
     """Fewer than the share `least` of the part's pixels have an observable normal.
 
     `of_part` is the share of the part's region; None where no region is known, and the whole picture counts.

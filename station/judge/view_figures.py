@@ -13,7 +13,7 @@ from station.lights.surface import CONCAVE_SHARE, DIFFUSE_SHARE, ROBUST_APART_SH
 from station.photometric_stereo.checks import leave_one_out_residuals, sampled_values
 from station.photometric_stereo.concave_light import concave_light
 from station.photometric_stereo.diffuse_base import FEWEST_WITH_FIXTURE, diffuse_base
-from station.photometric_stereo.normal_map import NormalMap
+from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.photometric_stereo.robust_support import robust_support
 from station.photometric_stereo.solve import relighting_residuals
 from station.photometric_stereo.uncertainty import uncertainty_summary
@@ -26,7 +26,7 @@ LEFT_OUT_PIXELS = 1_000  # the same, solved once without each light: 4 lights ta
 
 
 def light_residuals(
-    solver: ViewSolver, frames: Sequence[Frame], normal_map: NormalMap
+    solver: ViewSolver, frames: Sequence[Frame], normal_map: NormalMap | PackedNormalMap
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Per light, relative to its mean signal: relighting residual, and left-out residual (NaN with three lights)."""
     stride = max(1, isqrt(normal_map.albedo.size // RELIT_PIXELS))
@@ -39,7 +39,7 @@ def light_residuals(
 
 
 def quality_figures(
-    solver: ViewSolver, frames: Sequence[Frame], normal_map: NormalMap, loaded: LoadedRecipe
+    solver: ViewSolver, frames: Sequence[Frame], normal_map: NormalMap | PackedNormalMap, loaded: LoadedRecipe
 ) -> dict[str, float]:
     """Shares, counts, and the predicted error of the normals in degrees, which covers the sensor's noise alone.
 
@@ -60,7 +60,9 @@ def quality_figures(
     return quality | solver.bounced_figures
 
 
-def surface_figures(solver: ViewSolver, frames: Sequence[Frame], normal_map: NormalMap) -> dict[str, float]:
+def surface_figures(
+    solver: ViewSolver, frames: Sequence[Frame], normal_map: NormalMap | PackedNormalMap
+) -> dict[str, float]:
     """Of the picture's observable pixels: how many a matte surface explains, and how many show bounced light.
 
     Both from FEWEST_WITH_FIXTURE lights on. Where `robust` is the method or the refinement, also on how many it differs

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.protocols import CameraSettings, Frame, Pixels
 from station.acquire.captured_view import CapturedFrame, CapturedView
@@ -17,9 +18,10 @@ from station.inspection.rule import judge_score
 from station.judge.detector import AnomalyDetector
 from station.judge.diffuse_picture import diffuse_rgb
 from station.judge.lamp_turns import turned_lamps
+from station.judge.model_grid import block_mean, block_normals, factor_of
 from station.judge.part_checks import check_placement, observable_in, part_trackers, placement_figures
 from station.judge.re_look import ReLookWish, re_look_wish, why_not_observed
-from station.judge.shown_view import shown_view
+from station.judge.shown_view import shown_on_grid
 from station.judge.view_checks import LightChecks, check_finite, check_observed, not_judged
 from station.judge.view_figures import light_residuals, quality_figures
 from station.judge.view_proof import ViewEvidence, check_evidence, view_proofs, why_unproven
@@ -56,7 +58,7 @@ class ViewJudge:
         self._solver: ViewSolver | None = None
         self._solving = ("", 0)  # the view whose frames the ring holds, and which take of it
         self._dark: DarkLevel | None = None  # of this part
-        self._first: NormalMap | None = None  # of the view that was judged last, where a refinement may follow
+        self._may_refine = False  # whether the ring holds a view whose map the recipe's refinement may replace
 
     @property
     def why_unproven(self) -> str | None:
@@ -75,9 +77,10 @@ class ViewJudge:
         solver.begin(self._recipe.viewpoints[0].name)
         for index in range(len(self._directional)):
             solver.add(index, black)
-        solver.recycle(solver.first())
         if self._recipe.photometric_stereo.detector_normals == "first":
-            solver.recycle(solver.packed())
+            solver.recycle(solver.packed(1, lambda _rows, _band: None))
+        else:
+            solver.recycle(solver.first())
         solver.warm_refinement()
 
     def begin_part(self, times: StageTimes, dark: DarkLevel | None = None) -> None:
@@ -88,10 +91,10 @@ class ViewJudge:
         self._times = times
         self._solving = ("", 0)
         self._dark = dark
-        self._forget_first()
+        self._may_refine = False
 
     def take(self, captured: CapturedFrame) -> None:
-        """Copy a directional frame into the solver's ring, and read the level of a dark one; a diffuse frame waits.
+        """Give a directional frame to the solver, and read the level of a dark one; a diffuse frame waits.
 
         The dark level holds for the whole part, whatever becomes of the view in which it was taken. Raises
         PhotometricStereoError: the frame does not belong to the others of its view.
@@ -105,7 +108,7 @@ class ViewJudge:
         with self._times.stage("ring"):
             solver = self._solver_for(frame)
             if (step.view, captured.take) != self._solving:
-                solver.begin(step.view)
+                solver.begin(step.view, captured.memory)
                 self._solving = (step.view, captured.take)
             solver.add(self._directional.index(step.light), frame)
 
@@ -115,14 +118,15 @@ class ViewJudge:
         Whatever goes wrong here is a reason for UNDECIDED, never an exception: the part still gets the verdict of its
         other views.
         """
-        self._forget_first()
+        self._may_refine = False
         return self._guarded(view, lambda: self._judge(view))
 
     def refine(self, view: CapturedView, result: ViewResult) -> ViewResult:
         """The result with refined normals for archive and screen, where the recipe asks for them; score and verdict
         stay. To be left out when the station is behind. What goes wrong makes the view UNDECIDED, as in `judge`."""
-        if self._first is None:
+        if not self._may_refine or self._recipe.photometric_stereo.refine == "none":
             return result
+        self._may_refine = False
         return self._guarded(view, lambda: self._with_refined_map(view, result))
 
     def re_look(self, result: ViewResult) -> ReLookWish | None:
@@ -160,11 +164,7 @@ class ViewJudge:
         with self._times.stage("photometric_stereo"):
             if evidence is not None and not reasons:
                 self._solver.relight(evidence.worth_correcting)
-            normal_map = self._solver.first()
-        solvers = {"detector": self._solver.first_name, "map": self._solver.first_name}
-        if self._recipe.photometric_stereo.detector_normals == "refined":
-            normal_map = self._refined(normal_map, view)
-            solvers = dict.fromkeys(solvers, self._solver.refined_name)
+            normal_map, directions, solver_name = self._solved(view)
         with self._times.stage("picture"):
             strength = self._strengths[self._diffuse] * uses[self._diffuse]
             if evidence is not None and not reasons:
@@ -172,9 +172,9 @@ class ViewJudge:
             image = diffuse_rgb(frames[self._diffuse], strength)
         with self._times.stage("place"):
             shift_px = (0.0, 0.0) if evidence is None or reasons else evidence.shift_px
-            grid = self._detector.metadata.input_size
+            factor = image.shape[1] // directions.shape[1]
             tracker = self._trackers.get(view.name)
-            shown = shown_view(image, normal_map.normals, (grid[0], grid[1]), tracker, shift_px)
+            shown = shown_on_grid(block_mean(image, factor), directions, factor, tracker, shift_px)
         with self._times.stage("detect"):
             rgb, normals, region = shown.for_detector()
             anomaly_map = self._detector.detect(rgb, normals, view.name, region=region)
@@ -192,14 +192,13 @@ class ViewJudge:
             relit, left_out = light_residuals(self._solver, view.directional, normal_map)
         with self._times.stage("uncertainty"):
             quality = quality_figures(self._solver, view.directional, normal_map, self._loaded)
-        with self._times.stage("pack"):
-            stored = self._stored(normal_map)
+        self._may_refine = self._recipe.photometric_stereo.detector_normals == "first"
         return ViewResult(
             view.name,
             verdict,
             limit,
             image,
-            stored,
+            normal_map,
             anomaly_map,
             of_view(view.name, reasons),
             relit,
@@ -212,7 +211,7 @@ class ViewJudge:
                 **({} if evidence is None else evidence.figures()),
                 **({} if shown.placement is None else placement_figures(shown.placement)),
             },
-            solvers,
+            {"detector": solver_name, "map": solver_name},
             self._recipe.display.white_balance.gains,
         )
 
@@ -235,46 +234,45 @@ class ViewJudge:
         reasons += check_evidence(evidence, self._recipe.proof_tolerances, tuple(reasons))
         return evidence
 
-    def _stored(self, normal_map: NormalMap) -> PackedNormalMap:
-        """The map of the result, in 16 bits; the float map is kept where a refinement may follow, else recycled."""
-        assert self._solver is not None
-        choice = self._recipe.photometric_stereo
-        if choice.detector_normals == "refined":
-            return normal_map.packed()
-        packed = self._solver.packed()
-        if choice.refine == "none":
-            self._solver.recycle(normal_map)
-        else:
-            self._first = normal_map
-        return packed
+    def _solved(self, view: CapturedView) -> tuple[PackedNormalMap, NDArray[np.float32], str]:
+        """The view's normals: in 16 bits, averaged to the model's grid (3, h, w), and the name of what found them.
 
-    def _forget_first(self) -> None:
-        """Its arrays serve the next view."""
-        if self._first is not None and self._solver is not None:
-            self._solver.recycle(self._first)
-        self._first = None
+        What is averaged are the normals in float32, of which no more than a few bands of rows are there at a time.
+        """
+        assert self._solver is not None
+        grid = self._detector.metadata.input_size
+        factor = factor_of(self._solver.shape, (grid[0], grid[1]))
+        if self._recipe.photometric_stereo.detector_normals == "refined":
+            refined = self._refined(view)
+            return refined.packed(), block_normals(refined.normals, factor), self._solver.refined_name
+        on_grid = np.empty((3, grid[0], grid[1]), np.float32)
+
+        def average(rows: slice, band: NormalMap) -> None:
+            on_grid[:, rows.start // factor : rows.stop // factor] = block_normals(band.normals, factor)
+
+        return self._solver.packed(factor, average), on_grid, self._solver.first_name
 
     def _with_refined_map(self, view: CapturedView, result: ViewResult) -> ViewResult:
         assert self._solver is not None
-        assert self._first is not None
-        first, self._first = self._first, None
-        refined = self._refined(first, view).packed()
+        refined = self._refined(view).packed()
         if isinstance(result.normal_map, PackedNormalMap):
             self._solver.recycle(result.normal_map)  # nobody has seen it yet
         solvers = {**result.solvers, "map": self._solver.refined_name}
         quality = {**result.quality, **self._solver.bounced_figures}
         return replace(result, normal_map=refined, solvers=solvers, quality=quality)
 
-    def _refined(self, first: NormalMap, view: CapturedView) -> NormalMap:
-        """The refinement instead of the first map, whose arrays then serve the next view."""
+    def _refined(self, view: CapturedView) -> NormalMap:
+        """The refinement of the first map, which is solved for it in float32."""
         assert self._solver is not None
         with self._times.stage("refine"):
+            first = self._solver.first()
             refined = self._solver.refined(first, view.directional)
-        self._solver.recycle(first)
+        if refined is not first:
+            self._solver.recycle(first)
         return refined
 
     def _solver_for(self, frame: Frame) -> ViewSolver:
         shape = (frame.pixels.shape[0], frame.pixels.shape[1])
         if self._solver is None or self._solver.shape != shape:
-            self._solver, self._first = ViewSolver(self._loaded, shape), None
+            self._solver, self._may_refine = ViewSolver(self._loaded, shape), False
         return self._solver

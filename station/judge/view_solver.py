@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from station.photometric_stereo.lights import LightModel
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.photometric_stereo.robust_support import solve_supported
 from station.photometric_stereo.solve import PhotometricStereo
+from station.photometric_stereo.view_memory import ViewMemory
 from station.recipe.loaded import LoadedRecipe
 from station.recipe.solver_inputs import flat_field_for, lights_for, noise_for, solver_settings
 
@@ -62,15 +63,15 @@ class ViewSolver:
         choice = self._choice
         return f"{choice.method}, {choice.refine}" if choice.refine in ("gloss", "bounced") else choice.refine
 
-    def begin(self, view: str) -> None:
-        """Forget the last view, and light the next one as its plane height asks."""
+    def begin(self, view: str, memory: ViewMemory | None = None) -> None:
+        """Forget the last view, and light the next one as its plane height asks; its frames may lie in `memory`."""
         if self._heights_mm[view] != self._height_mm:
             self._height_mm = self._heights_mm[view]
             self._stereo = self._solver(view)  # the old one's ring goes before the new one's is made
             self._plain = self._stereo.lights
         self._stereo.lights = self._plain
         self.bounced_figures = {}
-        self._stereo.begin()
+        self._stereo.begin(memory=memory)
 
     def relight(self, ratios: Mapping[str, float]) -> None:
         """Solve this view with lights of these strengths over those of the recipe and calibration; by light's name.
@@ -82,16 +83,19 @@ class ViewSolver:
         self._stereo.lights = replace(self._plain, intensities=self._plain.intensities * factors.reshape(shape))
 
     def add(self, index: int, frame: Frame) -> None:
-        """Copy the frame under directional light `index` into the ring. Raises PhotometricStereoError."""
+        """Take the frame under directional light `index`, copied unless it lies in the view's memory.
+
+        Raises PhotometricStereoError.
+        """
         self._stereo.add(index, frame)
 
     def first(self) -> NormalMap:
         """What the recipe's method finds. Raises PhotometricStereoError naming lights without a frame."""
         return self._stereo.solve()
 
-    def packed(self) -> PackedNormalMap:
-        """The first map in 16 bits, solved once more from the ring: cheaper than packing the float map."""
-        return self._stereo.solve_packed()
+    def packed(self, multiple: int, look: Callable[[slice, NormalMap], None]) -> PackedNormalMap:
+        """The first map in 16 bits; `look` sees it in float32, band by band: see `solve_packed_in_bands`."""
+        return self._stereo.solve_packed_in_bands(multiple, look)
 
     def refined(self, first: NormalMap, frames: Sequence[Frame]) -> NormalMap:
         """What the recipe's refinement finds, in arrays of its own; `first` itself where there is none.

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from drivers.protocols import Frame
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel, light_vectors, mosaic_intensities
-from station.photometric_stereo.normal_map import NormalMap
+from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.photometric_stereo.radiometry import grey_frame, reciprocal_signals, saturation_limit_dn
 from station.photometric_stereo.reference import shared, solve_tile
 from station.photometric_stereo.settings import SolverSettings
+from station.photometric_stereo.spread import spread_pixels
 
 SHADOW_OF_ALBEDO = 0.08  # a light predicted darker than this on a pixel is not judged by it
 JUDGED_OF_ALBEDO = 0.25  # below it a light grazes, and a fixed error of height looks like one of the light
@@ -65,7 +66,7 @@ def angular_errors(error_deg: NDArray[np.float64]) -> AngularErrors | None:
 def relighting_residuals(
     frames: Sequence[Frame],
     lights: LightModel,
-    normal_map: NormalMap,
+    normal_map: NormalMap | PackedNormalMap,
     *,
     stride: int | None = None,
     flat_field: FlatField | None = None,
@@ -83,7 +84,8 @@ def relighting_residuals(
     directions, strengths = light_vectors(lights, x, y)
     if flat_field is not None:
         strengths = strengths * flat_field.at(x, y)
-    g = normal_map.normals[:, *at].astype(np.float64) * normal_map.albedo[at]
+    thinned = normal_map.thinned(step).unpacked()
+    g = thinned.normals.astype(np.float64) * thinned.albedo
     signals = reciprocal_signals(frames)
     phases = (rows & 1)[:, None], (columns & 1)[None, :]
     residuals = {}
@@ -91,7 +93,7 @@ def relighting_residuals(
         scale = signals[k] / mosaic_intensities(lights)[k][phases] / strengths[..., k]
         seen = (frame.pixels[at] - frame.black_level_dn) * scale
         predicted = np.einsum("yxc,cyx->yx", directions[..., k, :], g)
-        lit = normal_map.observable[at] & (predicted > SHADOW_OF_ALBEDO * normal_map.albedo[at])
+        lit = thinned.observable & (predicted > SHADOW_OF_ALBEDO * thinned.albedo)
         lit &= frame.pixels[at] < saturation_limit_dn(frame, 0.99)
         residuals[lights.names[k]] = relative_residual(seen[lit], predicted[lit])
     return residuals
@@ -151,9 +153,7 @@ def sampled_values(
     About `samples` pixels are taken, evenly spread over the mask (default: the whole picture).
     """
     shape = frames[0].pixels.shape[:2]
-    where = np.flatnonzero(np.ones(shape, np.bool_) if mask is None else mask)
-    where = where[:: max(1, where.size // samples)]
-    y, x = np.unravel_index(where, shape)
+    y, x = spread_pixels(np.broadcast_to(np.True_, shape) if mask is None else mask, samples)
     sample = sample_pixels(frames, lights, settings, y, x, flat_field=flat_field)
     return sample.values, sample.usable, sample.directions
 

@@ -23,6 +23,7 @@ from station.photometric_stereo.packing import (
 MOST_COUNTED = 255  # lights that lit_count can tell apart: more are shown as 255
 F32 = NDArray[np.float32]
 U16 = NDArray[np.uint16]
+Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,22 @@ class NormalMap:
         """This map itself."""
         return self
 
+    def at(self, y: Index, x: Index) -> tuple[F32, F32]:
+        """Unit normals (3, n) and albedo (n,) of the pixels y, x (n,)."""
+        return self.normals[:, y, x], self.albedo[y, x]
+
+    def thinned(self, step: int) -> NormalMap:
+        """Every `step`-th pixel of every `step`-th row: the map's own memory."""
+        few = (..., slice(None, None, step), slice(None, None, step))
+        return NormalMap(
+            self.normals[few],
+            self.albedo[few],
+            self.lit_count[few],
+            self.residual[few],
+            self.observable[few],
+            self.saturated[few],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PackedNormalMap:
@@ -98,6 +115,24 @@ class PackedNormalMap:
     def packed(self) -> PackedNormalMap:
         """This map itself."""
         return self
+
+    def at(self, y: Index, x: Index) -> tuple[F32, F32]:
+        """Unit normals (3, n) and albedo (n,) of the pixels y, x (n,), unpacked."""
+        return unpack_normals(self.normals[:, None, y, x])[:, 0], unpack_scaled(self.albedo[y, x], self.albedo_scale)
+
+    def thinned(self, step: int) -> PackedNormalMap:
+        """Every `step`-th pixel of every `step`-th row: the map's own memory."""
+        few = (..., slice(None, None, step), slice(None, None, step))
+        return PackedNormalMap(
+            self.normals[few],
+            self.albedo[few],
+            self.lit_count[few],
+            self.residual[few],
+            self.observable[few],
+            self.saturated[few],
+            self.albedo_scale,
+            self.residual_scale,
+        )
 
     def unpacked(self) -> NormalMap:
         """The same in float32, in arrays of its own; normals of unit length."""

@@ -47,16 +47,23 @@ def pack_levels(values: NDArray[Any], full_scale: float) -> U16:
     return np.asarray(np.round(np.clip(values / full_scale, 0, 1) * TOP), np.uint16)
 
 
-def pack_scaled(values: F32) -> tuple[U16, float]:
-    """(H, W) or (H, W, 3) with steps of maximum / 65535, and that step; negative values become 0.
+def full_step(values: F32) -> float:
+    """maximum / 65535: the finest step that reaches the largest value, or 1 where none is positive."""
+    return max(float(np.max(values, initial=0.0)), 0.0) / TOP or 1.0
 
-    A plane without any positive value gets the step 1.
-    """
-    scale = max(float(np.max(values, initial=0.0)), 0.0) / TOP or 1.0
+
+def pack_by(values: F32, step: float) -> U16:
+    """Values as whole steps; negative ones become 0, and what exceeds 65535 steps is 65535."""
+    return np.asarray(np.clip(np.rint(values / np.float32(step)), 0.0, TOP), np.uint16)
+
+
+def pack_scaled(values: F32) -> tuple[U16, float]:
+    """(H, W) or (H, W, 3) in steps of `full_step`, and that step."""
+    step = full_step(values)
     packed = np.empty(values.shape, np.uint16)
     for rows in _blocks(values.shape[0]):
-        packed[rows] = np.clip(np.rint(values[rows] / np.float32(scale)), 0.0, TOP)
-    return packed, scale
+        packed[rows] = pack_by(values[rows], step)
+    return packed, step
 
 
 def unpack_scaled(packed: U16, scale: float) -> F32:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from station.photometric_stereo.packing import (
     pack_normals,
 )
 from station.photometric_stereo.settings import SolverSettings
-from station.photometric_stereo.work import Rows, Work
+from station.photometric_stereo.work import Band, Maps, Region, Rows, Work
 
 Array = NDArray[np.float64]
 LEAST_WEIGHT = 0.2  # of a light that counts in the robust solver
@@ -122,6 +123,16 @@ def plain_rows(work: Work) -> Rows:
             _row(work, y)
 
     return rows
+
+
+def plain_band(work: Work) -> Band:
+    """A function that solves some rows of the view's region into maps of just these rows."""
+
+    def band(first: int, last: int, into: Maps) -> None:
+        region = Region(work.region.top + first, work.region.left, last - first, work.region.width)
+        plain_rows(replace(work, region=region, result=into))(0, last - first)
+
+    return band
 
 
 def _row(work: Work, y: int) -> None:

@@ -13,12 +13,14 @@ from station.photometric_stereo.memory import Ring, empty_ring
 from station.photometric_stereo.normal_map import MOST_COUNTED
 from station.photometric_stereo.radiometry import SATURATED, grey_values, saturation_limit_dn
 from station.photometric_stereo.settings import PhotometricStereoError
+from station.photometric_stereo.view_memory import ViewMemory
 
 
 class FrameRing:
     """Takes one frame per light, whole or in blocks of rows, and copies its counts; the frame itself is not kept.
 
-    Memory is allocated at the first frame and again only when the counts' type changes.
+    Frames that came in a view's own memory are read where they lie. Other memory is allocated at the first frame and
+    again only when the counts' type changes.
     """
 
     def __init__(
@@ -39,12 +41,17 @@ class FrameRing:
         self._clipped: NDArray[np.uint8] | None = None
         self._any_clipped = False
         self._shape = shape
-        self._counts: Ring | None = None
+        self._counts: Ring | None = None  # of this view
+        self._own: Ring | None = None
+        self._memory: ViewMemory | None = None
         self._frames: dict[int, Frame] = {}  # without their pixels
         self._landed = [0] * len(names)  # rows
 
-    def clear(self) -> None:
-        """Forget the view; the memory stays."""
+    def clear(self, memory: ViewMemory | None = None) -> None:
+        """Forget the view. The frames of the next one are expected in `memory`; what comes elsewhere is copied."""
+        self._memory, self._counts = memory, None
+        if memory is not None:
+            self._own = None
         self._frames.clear()
         self._landed = [0] * len(self._names)
         if self._any_clipped and self._clipped is not None:
@@ -99,14 +106,27 @@ class FrameRing:
             grey, clipped = grey_values(block)
         self._check(index, grey, top)
         height, width = grey.pixels.shape
-        if self._counts is None or self._counts.dtype != grey.pixels.dtype:
-            self._counts = empty_ring(len(self._names), self._shape, grey.pixels.dtype)
-        rows = self._counts[index, top : top + height, :width]
-        rows[:] = grey.pixels
+        if clipped is None and self._memory is not None and self._memory.holds(index, grey.pixels):
+            self._counts = self._memory.ring
+        else:
+            rows = self._own_counts(grey.pixels.dtype)[index, top : top + height, :width]
+            rows[:] = grey.pixels
         if clipped is not None:
             self._mark(rows, clipped, top, saturation_limit_dn(grey, self._saturation_fraction))
         self._frames.setdefault(index, replace(grey, pixels=np.empty((0, 0), grey.pixels.dtype)))
         self._landed[index] = top + height
+
+    def _own_counts(self, dtype: np.dtype[Any]) -> Ring:
+        """The ring's own memory, with what has landed of this view."""
+        before, self._memory = self._counts, None
+        if self._own is None or self._own.dtype != dtype:
+            self._own = empty_ring(len(self._names), self._shape, dtype)
+        if before is not None and before is not self._own:
+            height, width = self._shape
+            for index in self._frames:
+                self._own[index, :height, :width] = before[index, :height, :width]
+        self._counts = self._own
+        return self._own
 
     def _mark(self, rows: NDArray[Any], clipped: NDArray[np.bool_], top: int, limit_dn: int) -> None:
         """Full scale where a colour was at it; or, where values are kept, one more light that counts and must not."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from math import lcm
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -22,11 +25,13 @@ from station.photometric_stereo.lights import (
 )
 from station.photometric_stereo.memory import DarkFrame, empty_map, empty_packed_map, padded
 from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
-from station.photometric_stereo.reference import plain_rows
+from station.photometric_stereo.recycled import RecycledMemory
+from station.photometric_stereo.reference import plain_band, plain_rows
 from station.photometric_stereo.ring import FrameRing
 from station.photometric_stereo.saturation import withdraw_clipped
 from station.photometric_stereo.settings import Method, PhotometricStereoError, SolverSettings
-from station.photometric_stereo.work import Maps, Region, Rows, Work, radiometry_of
+from station.photometric_stereo.view_memory import ViewMemory
+from station.photometric_stereo.work import Band, Maps, Region, Rows, Work, radiometry_of
 
 __all__ = [
     "DirectionalLights",
@@ -43,6 +48,8 @@ __all__ = [
 ]
 
 MOST_SPARE_MAPS = 4  # of a kind
+MOST_SPARE_PACKED = 2  # that nobody recycled, and nobody reads any more
+BAND_ROWS = 128  # of 5472 pixels in float32: 16 MB a thread
 BLOCK_PIXELS = 1 << 19  # what one thread takes at a time: a call costs some 50 us
 M = TypeVar("M", NormalMap, PackedNormalMap)
 
@@ -98,13 +105,17 @@ class PhotometricStereo:
         )
         self._spare: _Spare[NormalMap] = _Spare()
         self._spare_packed: _Spare[PackedNormalMap] = _Spare()
+        self._packed_memory = RecycledMemory(MOST_SPARE_PACKED)
+        self._spare_bands: _Spare[NormalMap] = _Spare()
         self._result: NormalMap | None = None  # of the current view, while its rows land
         self._work: Work | None = None
         self._solved = 0  # rows of the work's region
         self._region = Region(0, 0, *shape)
 
-    def begin(self, region: Region | None = None) -> None:
+    def begin(self, region: Region | None = None, memory: ViewMemory | None = None) -> None:
         """Forget the frames of the last view. Only `region` of the next one will be solved (default: all of it).
+
+        Frames that lie in `memory` are read there, and not copied; others are copied as ever.
 
         Maps have the region's size, and cost what it holds. Raises PhotometricStereoError if the region leaves the
         picture.
@@ -112,7 +123,7 @@ class PhotometricStereo:
         if region is not None:
             region.check(self.shape)
         self._region = region or Region(0, 0, *self.shape)
-        self._ring.clear()
+        self._ring.clear(memory)
         self._result, self._work, self._solved = None, None, 0
 
     def add(self, index: int, frame: Frame, clipped: NDArray[np.bool_] | None = None) -> None:
@@ -161,8 +172,34 @@ class PhotometricStereo:
         The kernel rounds what `solve` finds, with the fixed full scales of `packing`.
         """
         self._check_landed()
-        result = self._spare_packed.take(self._region.shape) or empty_packed_map(self._region.shape)
+        result = self._packed_map()
         self._solve_rows(self._work_into(result), 0, self._region.height)
+        return result
+
+    def solve_packed_in_bands(self, multiple: int, look: Callable[[slice, NormalMap], None]) -> PackedNormalMap:
+        """As `solve_packed`; `look` also gets all rows in float32, as `solve` finds them, a band of rows at a time.
+
+        A band begins at a multiple of `multiple` and is that high, but for the last. `look` is called with the band's
+        rows of the region and a map of these alone, which is overwritten afterwards, on several threads at once. So no
+        map of the whole view in float32 is in memory: at 20 megapixels that would be 460 MB. Raises as `solve` does,
+        and what `look` raises.
+        """
+        self._check_landed()
+        result = self._packed_map()
+        work = self._work_into(result)
+        band, pack, height = self._band(work), self._pack(work), _band_height(work, multiple)
+
+        def solve(first: int) -> None:
+            last = min(first + height, self._region.height)
+            shape = last - first, self._region.width
+            found = self._spare_bands.take(shape) or empty_map(shape)
+            band(first, last, found)
+            self._withdraw_clipped(found, 0, first, last)
+            look(slice(first, last), found)
+            pack(first, last, found)
+            self._spare_bands.give(found)
+
+        list(self._pool.map(solve, range(0, self._region.height, height)))
         return result
 
     def recycle(self, normal_map: Maps) -> None:
@@ -173,6 +210,10 @@ class PhotometricStereo:
             self._spare_packed.give(normal_map)
         else:
             self._spare.give(normal_map)
+
+    def _packed_map(self) -> PackedNormalMap:
+        shape = self._region.shape
+        return self._spare_packed.take(shape) or empty_packed_map(shape, self._packed_memory)
 
     def _check_landed(self) -> None:
         missing = self._ring.lights_without(self._region.top + self._region.height)
@@ -197,10 +238,37 @@ class PhotometricStereo:
         rows = self._rows(work)
         block = max(1, min(BLOCK_PIXELS // work.region.width, -(-(last - first) // self._threads)))
         list(self._pool.map(lambda start: rows(start, min(start + block, last)), range(first, last, block)))
-        clipped, region = self._ring.clipped, work.region
+        self._withdraw_clipped(work.result, first, first, last)
+
+    def _withdraw_clipped(self, result: Maps, top: int, first: int, last: int) -> None:
+        """Of rows first..last of the region, which lie in `result` from `top` on."""
+        clipped, region = self._ring.clipped, self._region
         if clipped is not None:
             columns = slice(region.left, region.left + region.width)
-            withdraw_clipped(work.result, first, clipped[region.top + first : region.top + last, columns])
+            withdraw_clipped(result, top, clipped[region.top + first : region.top + last, columns])
+
+    def _band(self, work: Work) -> Band:
+        if self._engine == "numpy":
+            return plain_band(work)
+        from station.photometric_stereo.compiled.view import compiled_band
+
+        return compiled_band(work)
+
+    def _pack(self, work: Work) -> Band:
+        """A function that writes a band into the packed map. The numpy twin solves it again, for it rounds float64."""
+        assert isinstance(work.result, PackedNormalMap)
+        result = work.result
+        if self._engine == "numpy":
+            rows = self._rows(work)
+
+            def again(first: int, last: int, _band: Maps) -> None:
+                rows(first, last)
+                self._withdraw_clipped(result, first, first, last)
+
+            return again
+        from station.photometric_stereo.compiled.packed import pack_band
+
+        return lambda first, _last, band: pack_band(band.unpacked(), result, first)
 
     def _rows(self, work: Work) -> Rows:
         if self._engine == "numpy":
@@ -211,20 +279,29 @@ class PhotometricStereo:
 
 
 class _Spare(Generic[M]):
-    """Maps that nobody reads any more, all of one size."""
+    """Maps that nobody reads any more, all of one size; `take` and `give` may be called by several threads."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._maps: list[M] = []
 
     def take(self, shape: tuple[int, int]) -> M | None:
         """One of that size, if there is any; those of other sizes are dropped."""
-        self._maps = [spare for spare in self._maps if spare.albedo.shape == shape]
-        return self._maps.pop() if self._maps else None
+        with self._lock:
+            self._maps = [spare for spare in self._maps if spare.albedo.shape == shape]
+            return self._maps.pop() if self._maps else None
 
     def give(self, normal_map: M) -> None:
         """Keep the map for `take`, unless there are enough already."""
-        if len(self._maps) < MOST_SPARE_MAPS:
-            self._maps.append(normal_map)
+        with self._lock:
+            if len(self._maps) < MOST_SPARE_MAPS:
+                self._maps.append(normal_map)
+
+
+def _band_height(work: Work, multiple: int) -> int:
+    """Rows of a band: as near to BAND_ROWS as whole multiples and the knots of near light allow."""
+    least = lcm(multiple, work.step_px) if work.is_near else multiple
+    return least * max(1, BAND_ROWS // least)
 
 
 def _step_px(lights: LightModel, flat_field: FlatField | None) -> int:

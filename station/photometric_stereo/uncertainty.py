@@ -13,9 +13,10 @@ from station.photometric_stereo.checks import Sampled, sample_pixels
 from station.photometric_stereo.flat_field import FlatField
 from station.photometric_stereo.lights import LightModel
 from station.photometric_stereo.network import quantile_index
-from station.photometric_stereo.normal_map import NormalMap
+from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.photometric_stereo.reference import predicted, weighted_products
 from station.photometric_stereo.settings import SolverSettings
+from station.photometric_stereo.spread import spread_pixels
 
 QUANTISATION_VARIANCE_DN2 = 1 / 12
 USUAL_SATURATION_E, USUAL_DARK_NOISE_E = 10_000.0, 5.0  # of a machine-vision sensor whose figures nobody measured
@@ -68,7 +69,7 @@ def usual_noise(frame: Frame) -> SensorNoise:
 def predicted_uncertainty(
     frames: Sequence[Frame],
     lights: LightModel,
-    normal_map: NormalMap,
+    normal_map: NormalMap | PackedNormalMap,
     noise: SensorNoise,
     settings: SolverSettings,
     *,
@@ -96,17 +97,16 @@ def predicted_uncertainty(
 def uncertainty_summary(
     frames: Sequence[Frame],
     lights: LightModel,
-    normal_map: NormalMap,
+    normal_map: NormalMap | PackedNormalMap,
     noise: SensorNoise,
     settings: SolverSettings,
     *,
     flat_field: FlatField | None = None,
 ) -> UncertaintySummary | None:
     """Of SUMMARY_PIXELS observable pixels spread over the picture; a few milliseconds. None where there are none."""
-    where = np.flatnonzero(normal_map.observable)
-    if where.size == 0:
+    y, x = spread_pixels(normal_map.observable, SUMMARY_PIXELS)
+    if y.size == 0:
         return None
-    y, x = np.divmod(where[:: max(1, where.size // SUMMARY_PIXELS)], normal_map.albedo.shape[1])
     rms = np.rad2deg(_at(frames, lights, normal_map, noise, settings, y, x, flat_field)[0])
     return UncertaintySummary(float(np.nanmedian(rms)), float(np.nanpercentile(rms, 95)))
 
@@ -114,7 +114,7 @@ def uncertainty_summary(
 def _at(
     frames: Sequence[Frame],
     lights: LightModel,
-    normal_map: NormalMap,
+    normal_map: NormalMap | PackedNormalMap,
     noise: SensorNoise,
     settings: SolverSettings,
     y: NDArray[np.intp],
@@ -124,7 +124,7 @@ def _at(
     """rms, 68 % and 95 % radius in radians, and the condition, at pixels (n,)."""
     sample = sample_pixels(frames, lights, settings, y, x, flat_field=flat_field)
     directions = sample.directions
-    n, albedo = normal_map.normals[:, y, x].astype(np.float64), normal_map.albedo[y, x].astype(np.float64)
+    n, albedo = (values.astype(np.float64) for values in normal_map.at(y, x))
     counts = np.ones_like(sample.values) if settings.method == "ls" else _counts(sample, settings)
     signal = np.maximum(predicted(directions, n.T) * albedo, 0) / sample.scale
     variance = noise.variance_dn2(signal) * sample.scale**2

@@ -19,6 +19,7 @@ from station.photometric_stereo.settings import PhotometricStereoError, SolverSe
 F64 = NDArray[np.float64]
 Maps = NormalMap | PackedNormalMap
 Rows = Callable[[int, int], None]  # solves rows first..last (exclusive) of the region
+Band = Callable[[int, int, Maps], None]  # the same into maps of just these rows; `first` is a multiple of `step_px`
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ from station.photometric_stereo.compiled.projection import is_even, projection_t
 from station.photometric_stereo.compiled.rows import solve_rows
 from station.photometric_stereo.lights import PointLights, light_vectors
 from station.photometric_stereo.network import network_table, quantile_index
-from station.photometric_stereo.work import Region, Rows, Work
+from station.photometric_stereo.work import Band, Maps, Region, Rows, Work
 
 F32 = NDArray[np.float32]
 MOST_UNROLLED = 32  # lights: beyond, one kernel takes any number of them, at a cost per light that does not grow
@@ -18,14 +20,57 @@ Bounds = tuple[np.float32, np.float32, np.float32, np.float32]
 
 
 def compiled_rows(work: Work) -> Rows:
-    """A function that solves rows of the view's region; several threads may call it at once."""
-    radiometry, settings, region, result = work.radiometry, work.settings, work.region, work.result
+    """A function that solves rows of the view's region into its maps; several threads may call it at once."""
+    tables = _Tables(work)
+
+    def rows(first: int, last: int) -> None:
+        tables.solve((first, last), 0, work.result)
+
+    return rows
+
+
+def compiled_band(work: Work) -> Band:
+    """A function that solves some rows of the view's region, from a multiple of `work.step_px` on, into maps of them.
+
+    Bit for bit what `compiled_rows` finds there. Several threads may call it at once.
+    """
+    tables = _Tables(work)
+
+    def band(first: int, last: int, into: Maps) -> None:
+        tables.solve((0, last - first), first, into)
+
+    return band
+
+
+class _Tables:
+    """What the kernel reads of a view, made once."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._knots = knots_of(work, work.region) if work.is_near else None
+        self._arguments = _arguments(work, self._knots)
+
+    def solve(self, rows: tuple[int, int], top: int, into: Maps) -> None:
+        """Rows, counted from row `top` of the region on, into maps that begin there."""
+        work, knots = self._work, self._knots
+        before, after = self._arguments
+        if knots is not None and top > 0:
+            knots = knots[top // work.step_px :]
+        solve_rows(
+            work.ring, rows, (work.region.top + top, work.region.left), *before, knots, *after,
+            into.normals, into.albedo, into.lit_count, into.residual, into.observable.view(np.uint8),
+            into.saturated.view(np.uint8),
+        )  # fmt: skip
+
+
+def _arguments(work: Work, knots: F32 | None) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Those of the kernel before and after the knots."""
+    radiometry, settings = work.radiometry, work.settings
     count = len(work.lights.names)
     vectors = _at_center(work)
     inverse = np.linalg.pinv(vectors)
     black = radiometry.black_dn if work.dark is None else np.zeros(count)
     is_mosaic = bool((radiometry.scale != radiometry.scale[:, :1, :1]).any())
-    knots = knots_of(work, region) if work.is_near else None
     scale = radiometry.scale[:, 0, 0]
     thresholds = _thresholds(settings.shadow_fraction, scale, black)
     worst = np.inf if settings.method == "ls" else settings.maximum_condition
@@ -37,20 +82,14 @@ def compiled_rows(work: Work) -> Rows:
     lights = (0,) * count if unrolled else count
     network = None if unrolled else network_table(count, quantile_index(count))
     plain = knots is None and not is_mosaic if unrolled else None
-    arguments = (
-        (region.top, region.left), lights, network, work.dark, black.astype(np.float32),
+    before = (
+        lights, network, work.dark, black.astype(np.float32),
         radiometry.scale.astype(np.float32), work.ring.dtype.type(radiometry.limit_dn), vectors.astype(np.float32),
         np.ascontiguousarray(inverse.T, np.float32), projection_table(vectors, scale, black),
         thresholds, plain, is_even(scale, black),
-        _bounds(work, vectors, black, knots), knots, work.step_px.bit_length() - 1, rules,
-        result.normals, result.albedo, result.lit_count, result.residual, result.observable.view(np.uint8),
-        result.saturated.view(np.uint8),
+        _bounds(work, vectors, black, knots),
     )  # fmt: skip
-
-    def rows(first: int, last: int) -> None:
-        solve_rows(work.ring, (first, last), *arguments)
-
-    return rows
+    return before, (work.step_px.bit_length() - 1, rules)
 
 
 def knots_of(work: Work, region: Region) -> F32:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tifffile
-from made_records import make_frames, make_inspection, make_view
+from made_records import make_frames, make_inspection
 
 from station.archive import Ahead, Archive, ArchivedFrame, ArchiveError, ViewToWrite, file_jobs
 from station.archive import ahead as ahead_module
@@ -105,7 +105,7 @@ def test_a_take_that_was_thrown_away_leaves_no_file_in_the_record(archive: Archi
 def fill_the_disk(patch: pytest.MonkeyPatch, good_writes: int) -> SimpleNamespace:
     disk = SimpleNamespace(written=0, is_full=True)
 
-    def write(path: Path, data: bytes | memoryview) -> None:
+    def write(path: Path, data: Iterator[bytes]) -> None:
         if disk.is_full and disk.written >= good_writes:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         disk.written += 1
@@ -146,10 +146,8 @@ def test_a_file_that_vanished_is_an_error_and_never_an_empty_picture(archive: Ar
 
 def test_whoever_brings_views_waits_where_the_disk_is_slow(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     may_write = threading.Event()
-    one = ViewToWrite(make_view("top", 1), [], lambda _light: None, lambda: None)
-    monkeypatch.setattr(ahead_module, "MOST_WAITING_BYTES", 2 * one.size)
 
-    def write(path: Path, data: bytes | memoryview) -> None:
+    def write(path: Path, data: Iterator[bytes]) -> None:
         assert may_write.wait(30.0)
         atomic.write_synced(path, data)
 
@@ -159,7 +157,7 @@ def test_whoever_brings_views_waits_where_the_disk_is_slow(archive: Archive, mon
 
     def bring() -> None:
         for event in handed:
-            part.ahead.wait_for_room()
+            part.ahead.wait_for_room(2)
             part.ahead.put(ViewToWrite(part.full, [], part.gone.append, lambda: None))
             event.set()
 

@@ -193,9 +193,9 @@ def test_a_full_disk_leaves_nothing_behind(
 ) -> None:
     written: list[Path] = []
 
-    def write(path: Path, data: bytes | memoryview) -> None:
+    def write(path: Path, data: Iterator[bytes]) -> None:
         if len(written) >= good_writes:
-            path.write_bytes(bytes(data)[:8])  # what a full disk leaves
+            path.write_bytes(b"II*\0\x08\0\0\0")  # what a full disk leaves
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         written.append(path)
         atomic.write_synced(path, data)

@@ -18,7 +18,7 @@ from station.acquire.stage_times import StageTimes
 from station.archive import Archive, new_inspection_id
 from station.engine import writing_ahead
 from station.engine.judge_thread import JudgeThread
-from station.engine.writing_ahead import WritingAhead, reduced
+from station.engine.writing_ahead import WritingAhead, reduced, views_that_may_wait
 from station.inspection.result import AnomalyMap, Verdict, ViewResult
 
 POSE = Pose(0, 0, 250, 0, 0)
@@ -95,3 +95,18 @@ def test_a_view_that_was_taken_again_is_not_exchanged_for_its_first_take(archive
 def test_small_pictures_stay_as_they_are() -> None:
     small = ViewResult("top", Verdict.PASS, 1.0, np.zeros((3, 20, 30), np.float32))
     assert reduced(small) is small
+
+
+FULL_PX = 5472 * 3648
+
+
+@pytest.mark.parametrize(
+    ("lights", "is_landed", "expected"), [(4, True, 2), (8, True, 1), (16, True, 0), (4, False, 1), (8, False, 0)]
+)
+def test_as_many_judged_views_wait_as_memory_has_room_for(lights: int, is_landed: bool, expected: int) -> None:
+    frames = (lights + 1) * FULL_PX * 2
+    assert views_that_may_wait(frames, FULL_PX, is_landed=is_landed) == expected
+
+
+def test_small_pictures_never_wait_for_room() -> None:
+    assert views_that_may_wait(9 * 456 * 684 * 2, 456 * 684, is_landed=True) > 100

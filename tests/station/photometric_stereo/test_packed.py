@@ -8,10 +8,12 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers.protocols import Frame
+from station.photometric_stereo import solve as solve_module
 from station.photometric_stereo.checks import angular_error_map
-from station.photometric_stereo.normal_map import PackedNormalMap
+from station.photometric_stereo.normal_map import NormalMap, PackedNormalMap
 from station.photometric_stereo.packing import ALBEDO_FULL_SCALE, ORIGIN, RESIDUAL_FULL_SCALE, TOP, pack_normals
 from station.photometric_stereo.pictures import encode_normals
+from station.photometric_stereo.recycled import RecycledMemory
 from station.photometric_stereo.solve import (
     DirectionalLights,
     PhotometricStereo,
@@ -20,6 +22,8 @@ from station.photometric_stereo.solve import (
     SolverSettings,
     warm_up,
 )
+from station.photometric_stereo.spread import spread_pixels
+from station.photometric_stereo.view_memory import ViewMemory
 
 METHODS = ["ls", "masked", "robust"]
 SHAPE = (21, 563)  # a piece of the kernel, a group and a rest
@@ -33,8 +37,9 @@ def ring(count: int, strength: float = 1.0) -> DirectionalLights:
     return DirectionalLights(names, np.stack(rows, axis=1), np.full(count, strength))
 
 
-def near(count: int) -> PointLights:
-    return PointLights(ring(count).names, 250 * ring(count).directions, np.ones(count), 56 / SHAPE[1], (280.0, 10.0))
+def near(count: int, distance_mm: float = 250.0) -> PointLights:
+    positions = distance_mm * ring(count).directions
+    return PointLights(ring(count).names, positions, np.ones(count), 56 / SHAPE[1], (280.0, 10.0))
 
 
 def anything(count: int = 4, dtype: type[np.uint8] | type[np.uint16] = np.uint16) -> list[Frame]:
@@ -62,7 +67,7 @@ def filled(solver: PhotometricStereo, frames: list[Frame], region: Region | None
     return solver
 
 
-def planes(result: PackedNormalMap) -> list[NDArray[np.generic]]:
+def planes(result: NormalMap | PackedNormalMap) -> list[NDArray[np.generic]]:
     return [result.normals, result.albedo, result.lit_count, result.residual, result.observable, result.saturated]
 
 
@@ -137,6 +142,69 @@ def test_packed_regions_and_rows_that_land_one_by_one_give_the_same_bits(method:
     for a, b in zip(planes(part), planes(whole), strict=True):
         # another place in the vector may round the last bit otherwise
         np.testing.assert_allclose(a.astype(np.int64), b[..., 7:16, 33:563].astype(np.int64), atol=1)
+
+
+@pytest.mark.parametrize("is_near", [True, False])
+@pytest.mark.parametrize("engine", ["numba", "numpy"])
+def test_bands_of_rows_show_the_float_map_and_leave_the_packed_one_bit_for_bit(
+    is_near: bool, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Knots of near light every eight pixels, colours that were clipped, and a last band that is not whole."""
+    monkeypatch.setattr(solve_module, "BAND_ROWS", 1)
+    frames = anything()
+    solver = solver_of(frames, "ls", lights=near(4, 60.0) if is_near else ring(4), engine=engine)
+    for k, frame in enumerate(frames):
+        solver.add(k, frame, frame.pixels > 4000)
+    whole, packed = solver.solve(), solver.solve_packed()
+    seen: dict[int, NormalMap] = {}
+    found = solver.solve_packed_in_bands(
+        1, lambda rows, band: seen.__setitem__(rows.start, NormalMap(*(plane.copy() for plane in planes(band))))
+    )
+    assert len(seen) > 1
+    for place, expected in enumerate(planes(whole)):
+        shown = np.concatenate([planes(seen[top])[place] for top in sorted(seen)], axis=-2)
+        np.testing.assert_array_equal(shown, expected)
+    for a, b in zip(planes(found), planes(packed), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("samples", [1, 7, 400, 10_000])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 1.0])
+def test_pixels_are_spread_as_over_a_list_of_all_of_them(samples: int, share: float) -> None:
+    mask = np.random.default_rng(0).random((40, 90)) < share
+    listed = np.flatnonzero(mask)
+    rows, columns = spread_pixels(mask, samples)
+    np.testing.assert_array_equal(rows * 90 + columns, listed[:: max(1, listed.size // samples)])
+
+
+def landed(frames: list[Frame], memory: RecycledMemory) -> tuple[ViewMemory, list[Frame]]:
+    names = ring(len(frames)).names
+    view = ViewMemory(names, ("dome",), SHAPE, frames[0].pixels.dtype, memory)
+    for name, frame in zip(names, frames, strict=True):
+        view.plane(name)[:] = frame.pixels
+    return view, [replace(frame, pixels=view.plane(name)) for name, frame in zip(names, frames, strict=True)]
+
+
+@pytest.mark.parametrize("stray", [None, 0, 3])
+@pytest.mark.parametrize("method", METHODS)
+def test_frames_in_the_views_memory_are_solved_where_they_lie_to_the_same_bits(method: str, stray: int | None) -> None:
+    """A frame that came elsewhere is copied with the others, and what lies in the memory stays as it is."""
+    frames = anything()
+    solver = solver_of(frames, method)
+    for k, frame in enumerate(frames):
+        solver.add(k, frame)
+    expected = solver.solve_packed()
+    view, own = landed(frames, RecycledMemory(0))
+    if stray is not None:
+        own[stray] = frames[stray]
+        view.plane(ring(4).names[stray])[:] = 0
+    solver.begin(memory=view)
+    for k, frame in enumerate(own):
+        solver.add(k, frame)
+    for a, b in zip(planes(solver.solve_packed()), planes(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
+    if stray is not None:
+        assert not view.plane(ring(4).names[stray]).any()
 
 
 def test_one_solver_writes_both_kinds_of_maps_from_the_same_frames_and_recycles_each() -> None:

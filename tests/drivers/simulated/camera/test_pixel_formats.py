@@ -77,5 +77,21 @@ def test_compiled_unpacking_is_the_reference(width: int) -> None:
     row_bytes = BY_NAME["Mono12p"].row_bytes(width)
     raw = generator.integers(0, 256, (5, row_bytes + 3), dtype=np.uint8)
     found = decode(b"xx" + raw.tobytes(), BY_NAME["Mono12p"].code, (5, width), 3, 2, "camera")
+    place = np.full((5, width + 32), 9, np.uint16)  # as the memory of a view has it, rows apart
+    landed = decode(
+        b"xx" + raw.tobytes(), BY_NAME["Mono12p"].code, (5, width), 3, 2, "camera", lambda *_: place[:, :width]
+    )
+    assert landed.ctypes.data == place.ctypes.data
+    assert (place[:, width:] == 9).all()
     for y in range(5):
         np.testing.assert_array_equal(found[y], unpack_12p_reference(raw[y, :row_bytes], width))
+        np.testing.assert_array_equal(landed[y], found[y])
+
+
+@pytest.mark.parametrize("name", ["Mono8", "Mono12", "BayerRG8"])
+def test_a_frame_is_unpacked_to_where_it_is_wanted(name: str) -> None:
+    pixels = np.arange(24).reshape(4, 6).astype(np.uint8 if name.endswith("8") else np.uint16)
+    place = np.zeros((4, 70), pixels.dtype)
+    found = decode(pixels.tobytes(), BY_NAME[name].code, (4, 6), 0, 0, "camera", lambda *_: place[:, :6])
+    np.testing.assert_array_equal(place[:, :6], pixels)
+    assert found.ctypes.data == place.ctypes.data
