@@ -191,6 +191,7 @@ def _recipe() -> SimpleNamespace:
         viewpoints=[SimpleNamespace(name=name, limit=1.0) for name in VIEWS],
         capture=SimpleNamespace(settle_s=0.0, retakes_per_view=1),
         light_level_limits=SimpleNamespace(ambient_told_above=0.01),
+        model=SimpleNamespace(judges="both"),
         re_look=None,
     )
 

@@ -97,7 +97,8 @@ class Bench:
 
     def _files(self) -> SimpleNamespace:
         limits = SimpleNamespace(ambient_told_above=0.01)
-        recipe = SimpleNamespace(recipe_id="r1", product="p", viewpoints=[], light_level_limits=limits)
+        model = SimpleNamespace(judges="both")
+        recipe = SimpleNamespace(recipe_id="r1", product="p", viewpoints=[], light_level_limits=limits, model=model)
         loaded = SimpleNamespace(
             recipe=recipe,
             files=list,
