@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.beyond_picture import with_repeated
 from station.judge.model_grid import GridError, block_mean, block_normals, brought_back, grid_factor
 from station.judge.part_place import PartPlacement, PartTracker
 
@@ -37,6 +36,8 @@ class ShownView:
         """Colours, normals and region as the detector takes them: what lies outside the picture is no edge to it."""
         if self.region is None or self.beyond is None or not self.beyond.any():
             return self.rgb, self.normals, self.region
+        from models.beyond_picture import with_repeated  # only now: a station starts without `models`
+
         return with_repeated(self.rgb, self.normals, (self.region > 0) | self.beyond, self.beyond)
 
 

@@ -58,9 +58,10 @@ def test_the_encoder_sees_no_edge_where_the_picture_ends(rows: int) -> None:
     network.region.fill.copy_(torch.tensor([0.9, 0.1, 0.1, 0.0, 0.0, 1.0]))
 
     def features(rgb: np.ndarray, normals: np.ndarray, region: np.ndarray) -> torch.Tensor:
-        arrays = [torch.from_numpy(np.asarray(a, np.float32))[None] for a in (rgb, normals, region)]
+        colours, directions, shown = (torch.from_numpy(np.asarray(a, np.float32))[None] for a in (rgb, normals, region))
         with torch.no_grad():
-            return network.features(*network.region(*arrays), torch.tensor([0]))
+            cut, turned = network.region(colours, directions, shown)
+            return network.features(cut, turned, torch.tensor([0]))
 
     whole = features(*_part())
     rgb, normals, region, beyond = _without(rows)
