@@ -49,6 +49,7 @@ from station.inspection.reasons import Reason
 from station.inspection.result import AnomalyMap, Verdict, ViewResult
 from station.rig.devices import Rig
 
+ENDED = "the engine's process ended before it was killed; what it said is above"
 VIEWS = ("top", "front", "left")
 LIGHTS = ("dark", "L45", "L135", "L225", "L315", "dome")
 SHAPE = (228, 342)
@@ -176,7 +177,7 @@ def inspect_until_killed(folder: Path) -> None:
     recipe = SimpleNamespace(
         recipe_id="kills", product="kills", viewpoints=[SimpleNamespace(name=name, limit=1.0) for name in VIEWS],
         capture=SimpleNamespace(settle_s=0.0, retakes_per_view=0),
-        light_level_limits=SimpleNamespace(ambient_told_above=0.01),
+        light_level_limits=SimpleNamespace(ambient_told_above=0.01), model=SimpleNamespace(judges="both"),
         re_look=None,
     )  # fmt: skip
     loaded = SimpleNamespace(
@@ -240,21 +241,38 @@ class Launcher:
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
         pid = int(self._line().removeprefix("pid "))
-        lines = [self._line()]  # the first part has begun
-        killer = threading.Timer(wait_s, os.kill, (pid, signal.SIGKILL))
+        lines = [self._while_it_lives()]  # the first part has begun
+        killed = threading.Event()
+        killer = threading.Timer(wait_s, _kill, (pid, killed))
         killer.start()
         while (line := self._line()) != "ended":
             lines.append(line)
+        killer.cancel()
         killer.join()
+        if not killed.is_set():
+            raise RuntimeError(ENDED)
         acknowledged = {words[1]: words[2] for words in map(str.split, lines) if words[0] == "ACK"}
         return next(line for line in reversed(lines) if not line.startswith("ACK")), acknowledged
+
+    def _while_it_lives(self) -> str:
+        if (line := self._line()) == "ended":
+            raise RuntimeError(ENDED)
+        return line
 
     def _line(self) -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.endswith("\n"):
-            raise RuntimeError("the engine's process ended before it was killed; what it said is above")
+            raise RuntimeError(ENDED)
         return line.strip()
+
+
+def _kill(pid: int, killed: threading.Event) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:  # it has ended by itself, which `kill_once` reports
+        return
+    killed.set()
 
 
 def look(folder: Path, acknowledged: dict[str, str], tally: Tally, verified: set[str]) -> None:

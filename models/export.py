@@ -261,6 +261,7 @@ def check_parity(
         raise ParityError(
             f"{path.name}: onnxruntime differs from torch ({report}; allowed: {MAP_TOLERANCE}, "
             f"{description.score_tolerance} and no flip); the model was not written. Compare the versions of torch, "
-            "onnx and onnxruntime with requirements/dev.txt"
+            "onnx and onnxruntime with requirements/dev.txt; if they agree, the good parts are alike to within "
+            "rounding: add parts that differ as real ones do"
         )
     return report

@@ -291,7 +291,7 @@ def test_a_disk_that_does_not_answer_is_reported_and_the_verdict_comes_once_it_d
     assert bench.results() == [], "no verdict before it is durable"
     assert "wait for its verdict" in refusal(lambda: bench.engine.start_single_job("P-2"))
     answers.set()
-    in_time(lambda: bench.engine._join())  # noqa: SLF001
+    in_time(lambda: bench.engine._job.join())  # noqa: SLF001
     assert bench.results()[-1].inspection.verdict is Verdict.PASS
     assert bench.engine.state is State.READY
     assert len(bench.faults()) == 1, "it is reported once"
