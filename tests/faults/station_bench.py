@@ -195,7 +195,8 @@ class StationBench:
                 now()
             case "moving":  # to the second view
                 last_of_first = sum(step.view == VIEWS[0] for step in self.plan)
-                self._once(lambda e: isinstance(e, StepDone) and e.index == last_of_first, lambda: at("moving", 1))
+                armed_at = last_of_first - 1  # the arm leaves before the last frame is there
+                self._once(lambda e: isinstance(e, StepDone) and e.index == armed_at, lambda: at("moving", 1))
             case "exposing" | "transferring":
                 at(row.phase, STRUCK_FRAME)
             case "last view":
