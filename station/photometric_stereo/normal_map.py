@@ -5,7 +5,8 @@ All planes of a map lie on the capture's pixel grid, or on that of the region th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ MOST_COUNTED = 255  # lights that lit_count can tell apart: more are shown as 25
 F32 = NDArray[np.float32]
 U16 = NDArray[np.uint16]
 Index = NDArray[np.intp]
+PLANES = ("normals", "albedo", "lit_count", "residual", "observable", "saturated")
+M = TypeVar("M", "NormalMap", "PackedNormalMap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +77,7 @@ class NormalMap:
 
     def thinned(self, step: int) -> NormalMap:
         """Every `step`-th pixel of every `step`-th row: the map's own memory."""
-        few = (..., slice(None, None, step), slice(None, None, step))
-        return NormalMap(
-            self.normals[few],
-            self.albedo[few],
-            self.lit_count[few],
-            self.residual[few],
-            self.observable[few],
-            self.saturated[few],
-        )
+        return _thinned(self, step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +117,7 @@ class PackedNormalMap:
 
     def thinned(self, step: int) -> PackedNormalMap:
         """Every `step`-th pixel of every `step`-th row: the map's own memory."""
-        few = (..., slice(None, None, step), slice(None, None, step))
-        return PackedNormalMap(
-            self.normals[few],
-            self.albedo[few],
-            self.lit_count[few],
-            self.residual[few],
-            self.observable[few],
-            self.saturated[few],
-            self.albedo_scale,
-            self.residual_scale,
-        )
+        return _thinned(self, step)
 
     def unpacked(self) -> NormalMap:
         """The same in float32, in arrays of its own; normals of unit length."""
@@ -144,3 +129,9 @@ class PackedNormalMap:
             self.observable.copy(),
             self.saturated.copy(),
         )
+
+
+def _thinned(found: M, step: int) -> M:
+    few = (..., slice(None, None, step), slice(None, None, step))
+    planes: dict[str, Any] = {name: getattr(found, name)[few] for name in PLANES}
+    return replace(found, **planes)
